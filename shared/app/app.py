@@ -350,9 +350,10 @@ class App:
         keep: Path | None,
         progress: Progress | None,
         last: RunRecord | None = None,
+        source: Source | None = None,
     ) -> Iterator[Tools]:
         """What a run of a definition works with, for the length of a `with` block."""
-        source = self.source(definition, values)
+        source = source or self.source(definition, values)
 
         def open_workspace() -> Workspace:
             # A source whose files are missing says so here: inside the run, so that the log has it.

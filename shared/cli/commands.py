@@ -48,6 +48,7 @@ from shared.views.plan_markdown import plan_markdown
 from shared.views.plan_page import plan_page
 from shared.views.run_reports import RunReport
 from shared.views.runs import error_files, latest_runs, run_json, run_named, runs_named
+from shared.views.to_mend import to_mend_json, to_mend_said
 
 if TYPE_CHECKING:
     from shared.app import App
@@ -277,6 +278,34 @@ def errors(
     report = RunReport.of(record, state, files)
     output.result(report.to_json(), *error_report(report))
     return 0
+
+
+@program.command()
+def retry(
+    context: typer.Context,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the first characters of it, or `last`.")],
+    file: Annotated[
+        Path, typer.Option("--file", metavar="FILE", help="Its file to mend, as `errors --csv` writes it, corrected.")
+    ],
+    force: Force = False,
+    values: Values = False,
+    as_json: AsJson = False,
+) -> int:
+    """Run only the rows in error of a run, from a corrected file."""
+    from shared.app.retrying import retry as run_again  # noqa: PLC0415 - `--help` does not wait for it
+    from shared.jobs import RunOptions  # noqa: PLC0415 - likewise
+
+    output, app = output_of(context, as_json), frame.opened(context)
+    run, options = run_named(run_id, app.state), RunOptions(force=force, values=values)
+    with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):
+        done = run_again(app, run, file, replace(options, cancelled=stopping.cancelled), stopping)
+    tables: list[RenderableType] = [Text(), error_table(done.errors)] if done.errors else []
+    left = app.state.rows_to_mend(run.run_id)
+    said = [Text(f"Rows to mend of run {run.run_id[:SHORT_ID]}: {to_mend_said(left)}.")] if left else []
+    hint = [command_line("errors", run.run_id[:SHORT_ID], options=("--csv", "DIR"))] if left and left.rows else []
+    value = done.to_json() | {"retry_of": run.run_id, "to_mend": to_mend_json(left)}
+    output.result(value, summary(done), *tables, *said, *next_lines(hint))
+    return done.exit_code
 
 
 @program.command()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from shared.definitions.models import Column
 from shared.reconcile.outcomes import EDITED_CHANGES, FAILED_CHANGES
 from shared.reconcile.row_details import PLAIN, RowDetails
 from shared.transform import ErrorType
-from shared.workspace import literal
+from shared.workspace import literal, quoted
 
 __all__ = [
     "GROUPED_ERRORS",
@@ -16,8 +17,10 @@ __all__ = [
     "ROWS_SHOWN",
     "SENT_KEYS",
     "error_files",
+    "rows_in_error_query",
     "source_counts_query",
     "target_counts_query",
+    "values_in_error_query",
     "violations_query",
 ]
 
@@ -89,6 +92,43 @@ def error_files(details: RowDetails = PLAIN) -> Mapping[str, tuple[tuple[str, ..
             FROM {FAILED_CHANGES} ORDER BY _change""",
         ),
     }
+
+
+def rows_in_error_query() -> str:
+    """SQL for (row, reason, duplicate, lost) of the rows of the source that have an error, in any order.
+
+    `lost` rows were rejected or refused; of the others only a field was left out.
+    """
+    return f"""
+SELECT _row, string_agg(reason, '; ' ORDER BY place, reason) AS reason, bool_or(duplicate) AS duplicate,
+  bool_or(lost) AS lost
+FROM (
+  SELECT _row, concat_ws(': ', nullif("column", ''), error, nullif(message, '')) AS reason, "column" AS place,
+    rejected AS lost, error = {literal(ErrorType.DUPLICATE_KEY)} AS duplicate
+  FROM source_errors
+  UNION ALL
+  SELECT _row, concat_ws(': ', concat_ws(' ', upper(action), nullif(code, '')), message), '', true, false
+  FROM {FAILED_CHANGES} WHERE _row IS NOT NULL)
+GROUP BY _row""".strip()
+
+
+def values_in_error_query(columns: Sequence[Column], most: int) -> str:
+    """SQL for (row, reason, duplicate, values as texts) of the first rows in error; lost ones come first.
+
+    Rows that could not be split into columns have no values and are left out.
+
+    Args:
+        columns: The columns that are read.
+        most: How many rows.
+    """
+    texts = ", ".join(f"CAST(raw.{quoted(column.name)} AS VARCHAR)" for column in columns)
+    return f"""
+SELECT wanted._row, reason, duplicate, [{texts}]
+FROM (
+  SELECT * FROM ({rows_in_error_query()}) WHERE _row IN (SELECT _row FROM source_raw)
+  ORDER BY NOT lost, _row LIMIT {most}) AS wanted
+JOIN source_raw AS raw ON raw._row = wanted._row
+ORDER BY NOT lost, wanted._row""".strip()
 
 
 def source_counts_query() -> str:

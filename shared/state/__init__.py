@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.state.job_queue import JobQueue, Poisoned
+from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
     DeadLetter,
     ErrorRecord,
@@ -28,6 +29,8 @@ __all__ = [
     "Poisoned",
     "Position",
     "Pruned",
+    "RowToMend",
+    "RowsToMend",
     "RunRecord",
     "RunState",
     "StateStore",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.entities import LedgerHead
+from shared.state.mending import RowsToMend
 from shared.state.records import (
     DeadLetter,
     ErrorRecord,
@@ -75,6 +76,12 @@ class StateStore(Protocol):
 
     def files(self, run_id: str) -> tuple[str, ...]:
         """The names of a run's files, sorted."""
+
+    def put_rows_to_mend(self, run_id: str, rows: RowsToMend) -> None:
+        """Keep the rows in error of a run, which hold values. They replace those that are there."""
+
+    def rows_to_mend(self, run_id: str) -> RowsToMend | None:
+        """The rows in error of a run; None where none were kept."""
 
     # -- Leases --------------------------------------------------------------------------------------------------
 
@@ -189,12 +196,11 @@ class StateStore(Protocol):
     def prune(self, before: datetime, *, limit: int) -> Pruned:
         """Remove what is older than a moment, in a bounded amount of work.
 
-        Removed are runs that started before it with their errors and files, dead letters kept before it, ledgers that
-        no run has swapped since then, jobs that ended and runs that were asked to stop before then, and leases of jobs
-        that are free. The last run of each sync stays at any
-        age (the schedule needs it), and so does the last row of its events and definitions. Uses of saved plans stay: a
-        plan that could be applied again after some time would not be applied once, and a row is written only where a
-        person saved a plan.
+        Removed are runs that started before it with their errors, files and rows to mend, dead letters kept before it,
+        ledgers that no run has swapped since then, jobs that ended and runs that were asked to stop before then, and
+        leases of jobs that are free. The last run of each sync stays at any age (the schedule needs it), and so does
+        the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied again after
+        some time would not be applied once, and a row is written only where a person saved a plan.
 
         Args:
             before: The moment.

@@ -37,7 +37,7 @@ def next_steps(run: RunRecord, *, has_errors: bool, listed: bool = False) -> tup
         has_errors: Whether rows of it have errors.
         listed: Whether these errors have just been shown or written.
     """
-    steps = list(_steps(run))
+    steps = list(_steps_of_retry(run) if _retried(run) else _steps(run))
     if has_errors and not listed:
         steps.insert(0, command_line("errors", run.run_id[:SHORT_ID], options=("--csv", "DIR")))
     return tuple(steps)
@@ -63,6 +63,19 @@ def _steps(run: RunRecord) -> Iterator[str]:
             yield f"Its process has died. To run it again: {_again(run)}"
         case RunState.COMPLETED_WITH_ERRORS if run.trigger == "events":
             yield command_line("dead-letters", run.sync)
+
+
+def _steps_of_retry(run: RunRecord) -> Iterator[str]:
+    """The same of a run that had a person's file as its source."""
+    if run.state == RunState.RUNNING:
+        yield command_line("runs", run.run_id[:SHORT_ID])
+    elif run.state not in {RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS}:
+        yield command_line("retry", _retried(run)[:SHORT_ID], options=("--file", "FILE"))
+
+
+def _retried(run: RunRecord) -> str:
+    """The run whose rows a run tried again; empty for a run of the source."""
+    return str(run.counts.get("retry_of") or "")
 
 
 def _again(run: RunRecord) -> str:

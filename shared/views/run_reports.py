@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from shared.run_ids import SHORT_ID
-from shared.state import ErrorRecord, RunRecord, StateStore
+from shared.state import ErrorRecord, RowsToMend, RunRecord, StateStore
 from shared.views.errors import error_json
-from shared.views.next_steps import next_steps
+from shared.views.next_steps import command_line, next_steps
 from shared.views.runs import run_json
+from shared.views.to_mend import kept_to_mend, name_of_file, to_mend_json, to_mend_said
 
 __all__ = ["RunReport", "count_lines", "started_by", "step_result"]
 
@@ -33,21 +34,41 @@ class RunReport:
         run: As people see it: it may be Lost.
         errors: Of its rows, by kind, the most frequent first.
         files: Where its error files were written just now.
+        to_mend: Its rows in error that are not mended yet; None where none were kept, or can be read.
+        to_mend_problem: Why they cannot be read; empty where they can.
     """
 
     run: RunRecord
     errors: tuple[ErrorRecord, ...]
     files: tuple[str, ...] = ()
+    to_mend: RowsToMend | None = None
+    to_mend_problem: str = ""
 
     @classmethod
     def of(cls, run: RunRecord, state: StateStore, files: Sequence[object] = ()) -> Self:
         """Read the errors of a run."""
-        return cls(run=run, errors=state.errors(run.run_id), files=tuple(map(str, files)))
+        errors = state.errors(run.run_id)
+        to_mend, problem = kept_to_mend(state, run.run_id)
+        written = tuple(map(str, files))
+        return cls(run=run, errors=errors, files=written, to_mend=to_mend, to_mend_problem=problem)
 
     @property
     def next(self) -> tuple[str, ...]:
         """What to do about it."""
-        return next_steps(self.run, has_errors=bool(self.errors), listed=bool(self.files))
+        steps = next_steps(self.run, has_errors=bool(self.errors), listed=bool(self.files))
+        written = [file for file in self.files if file.endswith(name_of_file(self.run.run_id))]
+        retries = [command_line("retry", self.run.run_id[:SHORT_ID], options=("--file", file)) for file in written]
+        return (*retries, *steps)
+
+    @property
+    def mending(self) -> tuple[tuple[str, str], ...]:
+        """What is to be said of rows that are mended, as (name, text)."""
+        said = to_mend_said(self.to_mend) if self.to_mend else self.to_mend_problem
+        of = str(self.run.counts.get("retry_of") or "")[:SHORT_ID]
+        return (
+            *((("Retry of", f"run {of}"),) if of else ()),
+            *((("Rows to mend", said),) if said else ()),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -55,6 +76,8 @@ class RunReport:
             "run_id": self.run.run_id,
             "run": run_json(self.run),
             "errors": [error_json(error) for error in self.errors],
+            "to_mend": to_mend_json(self.to_mend),
+            "to_mend_problem": self.to_mend_problem,
             "files": list(self.files),
             "next": list(self.next),
         }

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from shared.errors import UserError
 from shared.state import JobRequest, RunRecord, RunState, StateStore
+from shared.views.to_mend import file_to_mend, kept_to_mend, name_of_file
 
 __all__ = ["LOST", "as_seen", "changes_made", "error_files", "latest_runs", "run_json", "run_named", "runs_named"]
 
@@ -118,6 +119,9 @@ def changes_made(counts: Mapping[str, Any]) -> dict[str, int]:
 
 
 def error_files(state: StateStore, run_id: str) -> Iterator[tuple[str, bytes]]:
-    """Yield (file name without a folder, CSV in UTF-8) for each error file of the run."""
+    """Yield (file name without a folder, CSV in UTF-8) for each error file of the run, and for its rows to mend."""
     for path in state.files(run_id):
         yield PurePath(path).name, state.file(run_id, path) or b""
+    rows, _ = kept_to_mend(state, run_id)
+    if rows and rows.rows:
+        yield name_of_file(run_id), file_to_mend(rows)

@@ -1,4 +1,4 @@
-"""The values of fields in error: in the sentences that a person asked for with `--values`, and nowhere else."""
+"""The values of fields in error: in the sentences that a person asked for with `--values`, and in the file to mend."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_value_is_in_the_sentence_where_it_was_asked_for(
     outputs.append(typed("run", "accounts", "--values"))
     outputs.append(typed("errors", "last", "--csv", str(tmp_path / "run"), code=0))
     outputs.append(typed("errors", "last", "--json", code=0))
-    outputs += [path.read_text("utf-8") for path in (tmp_path / "run").iterdir()]
+    outputs += [path.read_text("utf-8") for path in (tmp_path / "run").glob("*Errors.csv")]
     assert len(outputs) == 7
     for shown in outputs:
         whole = " ".join(shown.replace("\\u2026", "…").split())
@@ -96,9 +96,11 @@ def test_the_value_is_in_the_sentence_where_it_was_asked_for(
 def test_no_value_is_told_or_kept_where_it_was_not_asked_for(
     here: World, typed: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Also not in what the log has of the run."""
+    """Also not in what the log has of the run. The file to mend has all values: it is written to be corrected."""
     outputs = [typed("run", "accounts"), typed("errors", "last", "--csv", str(tmp_path / "run"), code=0)]
-    outputs += [path.read_text("utf-8") for path in (tmp_path / "run").iterdir()]
+    (whole,) = (tmp_path / "run").glob("*_to_mend.csv")
+    assert told(whole.read_text("utf-8")) == set(WRONG)
+    outputs += [path.read_text("utf-8") for path in (tmp_path / "run").iterdir() if path != whole]
     state = here.app.state
     (record,) = state.runs()
     outputs.append(repr((record, state.errors(record.run_id))))

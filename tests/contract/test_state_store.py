@@ -13,7 +13,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.state import DeadLetter, ErrorRecord, Job, JobRequest, PlanUse, Position, Pruned, RunRecord, StateStore
+from shared.state import (
+    DeadLetter,
+    ErrorRecord,
+    Job,
+    JobRequest,
+    PlanUse,
+    Position,
+    Pruned,
+    RowsToMend,
+    RowToMend,
+    RunRecord,
+    StateStore,
+)
 from shared.state.azure import AzureStateStore
 from shared.state.sqlite import SqliteStateStore
 from tests.azurite.fixtures import IdentityAccount
@@ -97,6 +109,14 @@ def a_run(run_id: str, *, minutes: int = 0, sync: str = "customers", trigger: st
         given={"region": "Zürich"},
         host="vm-7",
     )
+
+
+TO_MEND = RowsToMend(
+    columns={"No": "text", "Größe": "number"},
+    rows=(RowToMend(number=7, values={"No": "=1\r\n\u2028", "Größe": "ü"}, reason="Größe: why", duplicate=True),),
+    found=12,
+    mended={"r2": 3},
+)
 
 
 class TestExecutionLog:
@@ -262,6 +282,20 @@ class TestErrorsAndFiles:
         assert store.file("r1", "r1_SyncErrors.csv") == b""
         assert store.file("r2", "r1_SyncErrors.csv") is None
         assert store.files("r2") == ()
+
+
+class TestRowsToMend:
+    def test_the_rows_of_a_run_are_kept_whole_and_replaced_whole(
+        self, store: StateStore, open_store: Callable[..., StateStore]
+    ) -> None:
+        """For every process, whatever characters the values and the id have; they are no file of the run."""
+        for run_id in ("r1", "r/2 ä"):
+            assert store.rows_to_mend(run_id) is None
+            store.put_rows_to_mend(run_id, TO_MEND)
+            assert open_store().rows_to_mend(run_id) == TO_MEND
+        store.put_rows_to_mend("r1", replace(TO_MEND, rows=(), mended={"r3": 1}))
+        assert open_store().rows_to_mend("r1") == replace(TO_MEND, rows=(), mended={"r3": 1})
+        assert (store.rows_to_mend("r/2 ä"), store.files("r1")) == (TO_MEND, ())
 
 
 class TestLeases:
@@ -506,10 +540,12 @@ class TestRetention:
             store.begin_run(a_run(f"r{number}", minutes=number))
             store.add_errors([ErrorRecord(run_id=f"r{number}", error_class="Row", error_type="T", count=1)])
             store.put_file(f"r{number}", "a.csv", b"1")
+            store.put_rows_to_mend(f"r{number}", TO_MEND)
         assert store.prune(NOON + timedelta(minutes=2), limit=100) == Pruned(runs=2)
         assert [run.run_id for run in store.runs()] == ["r3", "r2"]
         assert [run.run_id for run in store.runs("customers")] == ["r3", "r2"]
         assert (store.run("r1"), store.errors("r1"), store.files("r1")) == (None, (), ())
+        assert (store.rows_to_mend("r1"), store.rows_to_mend("r2")) == (None, TO_MEND)
         assert (len(store.errors("r2")), store.files("r2")) == (1, ("a.csv",))
         assert store.prune(NOON + timedelta(minutes=2), limit=100) == Pruned()
 

@@ -19,6 +19,7 @@ from shared.state import Job, RunRecord, RunState, StateStore
 __all__ = [
     "CLOCK_DIFFERENCE",
     "MOST_ATTEMPTS",
+    "RETRY_OF",
     "after_away",
     "after_run",
     "attempt_number",
@@ -48,6 +49,8 @@ MOST_RUNS: Final = 20
 # A start that lies further ahead was written by a wrong clock, and says nothing of when the sync ran.
 CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
 _ATTEMPT: Final = "attempt"
+RETRY_OF: Final = "retry_of"
+"""The run whose rows a run tried again, in the counts of its row; missing in those of a run of the source."""
 
 
 def attempt_number(number: int) -> Mapping[str, Any]:
@@ -162,7 +165,7 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
         last,
         state=RunState.INTERRUPTED.value,
         ended=now,
-        counts=attempt_number(count),
+        counts={**attempt_number(count), **{name: last.counts[name] for name in (RETRY_OF,) if name in last.counts}},
         message=f"its process ended before the run did; attempt {count}",
     )
     if held := not_before(dead, now):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
+from shared.jobs.batch.mending.retrying import Retry
 from shared.jobs.progress import NoProgress, Progress
 from shared.jobs.writing import TAKEN_AT_ONCE
 from shared.reconcile.forecast.cost import DAILY_REQUESTS
@@ -50,6 +51,7 @@ class RunOptions:
             the state store stops it too.
         waiting: Inserts that wait at once until the record with their key is known.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
+        retry: The mended rows that the run has as its source; None for a run of the source.
     """
 
     trigger: str = "command"
@@ -62,6 +64,7 @@ class RunOptions:
     cancelled: Callable[[], bool] = lambda: False
     waiting: int = TAKEN_AT_ONCE
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
+    retry: Retry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

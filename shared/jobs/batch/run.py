@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -10,12 +11,13 @@ from dataclasses import replace
 from shared.counted import counted
 from shared.dataverse import WriteLimits
 from shared.entities import EntityMetadata
-from shared.errors import PlanRefusedError, StalePlanError, SyncError, UserError
+from shared.errors import AbortRun, PlanRefusedError, StalePlanError, SyncError, UserError
 from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
+from shared.jobs.batch.mending.keeping import rows_in_error, settled
 from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.plans.forecasting import forecast_of, has_cost_limit
 from shared.jobs.batch.plans.planning import plan_of, source_counts, target_counts
@@ -33,12 +35,14 @@ from shared.jobs.summary import ChangeCounts, Done, RunState, RunSummary
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, counts_query
 from shared.reconcile.reports import violations_query
-from shared.state import PlanUse, RunRecord
+from shared.state import PlanUse, RowsToMend, RunRecord
 from shared.telemetry import log_context
 from shared.transform import TargetColumn
 from shared.workspace import OutOfTimeError, Workspace
 
 __all__ = ["NotDueError", "run_batch"]
+
+log = logging.getLogger(__name__)
 
 
 class NotDueError(UserError):
@@ -78,6 +82,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             started=now,
             attempt=attempts(last) + 1,
             fence=lease.fence,
+            retry_of=job.options.retry.run_id if job.options.retry else "",
         )
         return _Run(job, tools, lease, run_log, last).execute()
 
@@ -149,6 +154,7 @@ class _Run:
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._keep(workspace)
+            self._settle(workspace)
         return summary
 
     def _carry_out_steps(self, workspace: Workspace, *, failed: bool) -> RunSummary | None:
@@ -194,7 +200,27 @@ class _Run:
         """Keep what the run has come to, with the errors of its rows, however it ends."""
         summary = self._written = self._summary(workspace)
         self.log.keep(summary.errors, self._reporting.files(workspace, self.job.options.run_id))
+        if self.job.options.retry is None and (rows := rows_in_error(self.job.definition, workspace)) is not None:
+            self._keep_to_mend(rows)
         return summary
+
+    def _keep_to_mend(self, rows: RowsToMend) -> None:
+        """Keep the rows in error. They help a person and change no record, so a refusal does not end the run."""
+        try:
+            self.log.keep_to_mend(self.job.options.run_id, rows)
+        except AbortRun as error:
+            log.warning("The rows in error cannot be kept for mending: %s", error.message)
+
+    def _settle(self, workspace: Workspace) -> None:
+        """Take the rows of a retry that now fit from the list of the run that is retried."""
+        retry = self.job.options.retry
+        earlier = self.tools.state.rows_to_mend(retry.run_id) if retry else None
+        if retry is None or earlier is None:
+            return
+        now = settled(retry.file, earlier, workspace, self.job.options.run_id)
+        self.log.keep_to_mend(retry.run_id, now.earlier)
+        if now.own is not None:
+            self.log.keep_to_mend(self.job.options.run_id, now.own)
 
     def _reporting_of(self, entity: EntityMetadata, workspace: Workspace) -> Reporting:
         options = self.job.options

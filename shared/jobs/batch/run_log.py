@@ -14,10 +14,10 @@ from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
 from shared.errors import PlanRefusedError, RetryLater, SyncError
-from shared.jobs.batch.attempts import attempt_number
+from shared.jobs.batch.attempts import RETRY_OF, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
-from shared.state import ErrorRecord, RunRecord, RunState, StateStore
+from shared.state import ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
 
 __all__ = ["RunLog", "end_of", "patiently"]
 
@@ -38,6 +38,7 @@ class RunLog:
         given: Those that whoever started the run gave.
         attempt: This run's number among those in a row that got nowhere; 1 for the first.
         fence: Fencing number of the run's lease.
+        retry_of: The run whose rows are tried again; empty for a run of the source.
     """
 
     state: StateStore
@@ -50,6 +51,7 @@ class RunLog:
     given: Mapping[str, ParameterValue] = field(default_factory=dict)
     attempt: int = 1
     fence: int = 0
+    retry_of: str = ""
 
     def begin(self) -> None:
         """Write the row of a run that starts.
@@ -57,11 +59,11 @@ class RunLog:
         Raises:
             RetryLater: The state store is away; nothing has happened yet.
         """
-        self.state.begin_run(self._record(RunState.RUNNING, counts=attempt_number(self.attempt)))
+        self.state.begin_run(self._record(RunState.RUNNING, counts={**attempt_number(self.attempt), **self._link()}))
 
     def end(self, summary: RunSummary) -> None:
         """Write how the run ended, and wait for a state store that is away."""
-        counts = json.loads(json.dumps(summary.to_json()))
+        counts = json.loads(json.dumps(summary.to_json())) | self._link()
         # They are rows of their own: hundreds of columns may have errors, and the log is read many runs at a time.
         del counts["errors"]
         if summary.state == RunState.INTERRUPTED and not summary.writes:
@@ -76,6 +78,10 @@ class RunLog:
         for name, data in files:
             self._keep_file(name, data)
 
+    def keep_to_mend(self, run_id: str, rows: RowsToMend) -> None:
+        """Keep the rows in error of a run, and wait for a state store that is away."""
+        patiently(self.clock, lambda: self.state.put_rows_to_mend(run_id, rows))
+
     def move_watermark(self, value: str) -> None:
         """Keep how far the source has been read, and wait for a state store that is away.
 
@@ -88,6 +94,9 @@ class RunLog:
 
     def _keep_file(self, name: str, data: bytes) -> None:
         patiently(self.clock, lambda: self.state.put_file(self.run_id, name, data))
+
+    def _link(self) -> dict[str, Any]:
+        return {RETRY_OF: self.retry_of} if self.retry_of else {}
 
     def given_values(self) -> dict[str, Any]:
         """The parameters that were given, as the log has them."""

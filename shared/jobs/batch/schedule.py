@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from shared.definitions.models.schedules import Timetable
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, not_before
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, RETRY_OF, attempts, not_before
 from shared.state import RunRecord, RunState
 
 __all__ = ["Scheduled", "due", "latest_tick", "overdue_seconds"]
@@ -42,7 +42,7 @@ class Scheduled:
             name=name,
             schedule=schedule,
             last_start=last.started if last else None,
-            interrupted=bool(last and last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS),
+            interrupted=bool(last and _is_continued(last)),
             not_before=not_before(last, now),
         )
 
@@ -88,6 +88,11 @@ def latest_tick(schedule: Timetable, now: datetime) -> datetime:
     if found is None:
         raise ValueError(f"{schedule.schedule!r} names no moment")
     return found
+
+
+def _is_continued(last: RunRecord) -> bool:
+    """Whether the next tick goes on with a run. Nobody but a person has the file of a retry."""
+    return last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS and not last.counts.get(RETRY_OF)
 
 
 def _is_due(sync: Scheduled, now: datetime) -> bool:

@@ -14,8 +14,8 @@ from shared.state.azure._events import LETTERS, EventTables
 from shared.state.azure._jobs import JobTables
 from shared.state.azure._leases import LEASES, LeaseTables
 from shared.state.azure._ledgers import LedgerFiles
-from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left
-from shared.state.azure._storage import key, read_record
+from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
+from shared.state.azure._storage import MEMORY, key, read_record
 from shared.state.records import Pruned, RunRecord
 
 __all__ = ["Retention"]
@@ -70,6 +70,7 @@ class Retention(JobTables, LeaseTables, LedgerFiles, EventTables):
         self._delete(ERRORS, [error for found in errors for error in found])
         files = self._each(self._files_of, rows)
         self._delete_files(path for found in files for path in found)
+        self._delete_files(map(place_to_mend, runs), MEMORY)
         self._delete(RUN_PLACES, [{"PartitionKey": run, "RowKey": "run"} for run in runs])
         self._delete(RUNS, [{"PartitionKey": key(row["sync"]), "RowKey": row["RowKey"]} for row in rows])
         self._delete(RUNS, [{name: row[name] for name in KEYS} for row in rows])

@@ -8,12 +8,15 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from azure.core.exceptions import ResourceNotFoundError
+
 from shared.errors import RetryLater
 from shared.state._bounds import fitting_error, fitting_run
-from shared.state.azure._storage import Storage, document, explained, key, read_record
+from shared.state.azure._storage import MEMORY, Storage, document, explained, key, read_record
+from shared.state.mending import RowsToMend
 from shared.state.records import ErrorRecord, RunRecord
 
-__all__ = ["ERRORS", "EVERY_SYNC", "RUNS", "RUN_PLACES", "RunTables", "folder", "left"]
+__all__ = ["ERRORS", "EVERY_SYNC", "RUNS", "RUN_PLACES", "RunTables", "folder", "left", "place_to_mend"]
 
 RUNS, RUN_PLACES, LAST_RUNS, ERRORS = "runs", "runplaces", "lastruns", "errors"
 EVERY_SYNC = "h.all"
@@ -145,6 +148,20 @@ class RunTables(Storage):
             names = list(self._files().list_blob_names(name_starts_with=start))
         return tuple(sorted(name.removeprefix(start) for name in names))
 
+    def put_rows_to_mend(self, run_id: str, rows: RowsToMend) -> None:
+        """See `StateStore.put_rows_to_mend`."""
+        with explained():
+            self._files(MEMORY).upload_blob(place_to_mend(key(run_id)), rows.to_bytes(), overwrite=True)
+
+    def rows_to_mend(self, run_id: str) -> RowsToMend | None:
+        """See `StateStore.rows_to_mend`."""
+        with explained():
+            try:
+                data = self._files(MEMORY).download_blob(place_to_mend(key(run_id))).readall()
+            except ResourceNotFoundError:
+                return None
+        return RowsToMend.of_bytes(data, run_id)
+
 
 def _newest_first(run: RunRecord) -> str:
     """A row key that sorts the latest start first."""
@@ -159,6 +176,11 @@ def _last_entity(sync: str, run: RunRecord | None) -> dict[str, Any]:
 def folder(run_id: str) -> str:
     """Where the files of a run are."""
     return f"runs/{run_id}/"
+
+
+def place_to_mend(run_key: str) -> str:
+    """Where the rows to mend of a run are, by the key of its id, in the container for what holds values of rows."""
+    return f"to-mend/{run_key}.json"
 
 
 def left(moment: datetime) -> int:

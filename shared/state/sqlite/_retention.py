@@ -47,5 +47,5 @@ class Retention(JobRows, LeaseRows, LedgerRows, RunRows):
 
     def _remove_runs(self, run_ids: Sequence[str]) -> None:
         with self._writing() as db:
-            for table in ("errors", "files", "runs"):
+            for table in ("errors", "files", "rows_to_mend", "runs"):
                 db.execute(f"DELETE FROM {table} WHERE run_id IN ({marks(run_ids)})", run_ids)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.state._bounds import fitting_error, fitting_run
+from shared.state.mending import RowsToMend
 from shared.state.records import ErrorRecord, RunRecord
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, Database, of_sync
@@ -85,3 +86,13 @@ class RunRows(Database):
     def files(self, run_id: str) -> tuple[str, ...]:
         """See `StateStore.files`."""
         return tuple(row[0] for row in self._all("SELECT name FROM files WHERE run_id = ? ORDER BY name", (run_id,)))
+
+    def put_rows_to_mend(self, run_id: str, rows: RowsToMend) -> None:
+        """See `StateStore.put_rows_to_mend`."""
+        with self._writing() as db:
+            db.execute(tables.replace("rows_to_mend", ("run_id", "data")), (run_id, rows.to_bytes()))
+
+    def rows_to_mend(self, run_id: str) -> RowsToMend | None:
+        """See `StateStore.rows_to_mend`."""
+        found = self._one("SELECT data FROM rows_to_mend WHERE run_id = ?", (run_id,))
+        return RowsToMend.of_bytes(bytes(found[0]), run_id) if found else None

@@ -34,7 +34,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -55,6 +55,7 @@ CREATE TABLE IF NOT EXISTS ledgers(
 CREATE TABLE IF NOT EXISTS ledger_parts(
     sync TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (sync, name))
 """
+_ROWS_TO_MEND = "CREATE TABLE IF NOT EXISTS rows_to_mend(run_id TEXT PRIMARY KEY, data BLOB NOT NULL)"
 # Tables that are there since version 6.
 ADDED_IN_6 = """
 CREATE TABLE jobs(
@@ -91,6 +92,7 @@ INSERT INTO jobs SELECT id, id, 'Queued', requested, requested, NULL, json_objec
     'force', json(iif(force, 'true', 'false')), 'requested_by', requested_by) FROM job_requests;
 DROP TABLE job_requests
 """,
+    6: _ROWS_TO_MEND,
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -117,7 +119,8 @@ CREATE INDEX seen_by_age ON seen(written);
 {_USED_PLANS};
 {_LEDGERS};
 {ADDED_IN_5};
-{ADDED_IN_6}
+{ADDED_IN_6};
+{_ROWS_TO_MEND}
 """
 RUN_FIELDS = (
     "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",

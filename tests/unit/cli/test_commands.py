@@ -29,7 +29,7 @@ from shared.jobs import (
     RunSummary,
 )
 from shared.reconcile import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange
-from shared.state import ErrorRecord, Job, JobRequest, Lease, RunRecord
+from shared.state import ErrorRecord, Job, JobRequest, Lease, RowsToMend, RowToMend, RunRecord
 from shared.workspace import Step
 
 CHECKSUM = "c" * 64
@@ -142,6 +142,12 @@ class FakeState:
 
     def file(self, run_id: str, name: str) -> bytes | None:
         return b"Row,Rejected,Errors\r\n1,Yes,Duplicate Key\r\n"
+
+    def rows_to_mend(self, run_id: str) -> RowsToMend | None:
+        if run_id != "beef02":
+            return None
+        row = RowToMend(number=4, values={"No": "=4"}, reason="Duplicate Key", duplicate=True)
+        return RowsToMend(columns={"No": "text"}, rows=(row,), found=12, mended={"caf1": 2})
 
 
 @dataclass(slots=True)
@@ -633,5 +639,10 @@ def test_errors_writes_the_files_of_the_run(typed: Type, tmp_path: Path) -> None
     """Under their own names, into a folder that is made."""
     done = typed("errors", "beef02", "--csv", str(tmp_path / "found"), "--json")
     file = tmp_path / "found" / "beef02_SourceErrors.csv"
-    assert done.json["files"] == [str(file)]
+    mend = tmp_path / "found" / "beef02_to_mend.csv"
+    assert done.json["files"] == [str(file), str(mend)]
     assert file.read_bytes().startswith(b"Row,Rejected,Errors")
+    assert mend.read_text("utf-8-sig") == '"No","to_mend_row","to_mend_reason"\n"=4","4","Duplicate Key"\n'
+    assert done.json["to_mend"] == {"left": 1, "left_out": 9, "mended": [{"run_id": "caf1", "rows": 2}]}
+    assert done.json["next"][:1] == [f"dynamics-sync retry beef02 --file {mend}"]
+    assert "1 left, 2 mended in run caf1, 9 rows not kept: correct the source" in typed("errors", "beef02").out

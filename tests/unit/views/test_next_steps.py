@@ -43,6 +43,13 @@ def test_the_next_command_can_be_typed_as_it_is(state: str, trigger: str, words:
     assert shlex.split(step) == ["dynamics-sync", *words]
 
 
+@pytest.mark.parametrize("state", ["Refused", "Failed", "Cancelled", "Interrupted", LOST])
+def test_a_retry_that_did_not_reach_its_end_is_retried(state: str) -> None:
+    """A run of the whole source is something else."""
+    retried = replace(RUN, state=state, counts={"retry_of": "fedcba9876543210"})
+    assert next_steps(retried, has_errors=False) == ("dynamics-sync retry fedcba9876 --file FILE",)
+
+
 @pytest.mark.parametrize("state", [*RunState, LOST])
 @pytest.mark.parametrize("trigger", ["timer", "command", "job", "events", "definition"])
 def test_no_next_step_overrides_the_safety_limits(state: str, trigger: str) -> None:

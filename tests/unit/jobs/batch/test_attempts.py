@@ -221,3 +221,11 @@ class TestSendsAgain:
     ) -> None:
         """Counted from the moment at which the job could first be run."""
         assert sends_again(job(**changed), NOON + timedelta(minutes=minutes)) is again
+
+
+def test_a_dead_retry_is_still_known_as_one(store: SqliteStateStore) -> None:
+    """By the run whose rows it tried again."""
+    last = a_run()
+    dead = close_dead_run(store, replace(last, counts={**last.counts, "retry_of": "r0"}), NOON)
+    assert dead is not None
+    assert (dead.state, dead.counts["retry_of"], attempts(dead)) == ("Interrupted", "r0", 1)

@@ -1,0 +1,59 @@
+"""Runs the mended rows of an earlier run through the definition of its sync."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.errors import UserError
+from shared.jobs import BatchJob, Progress, RunOptions, RunSummary, run_batch
+from shared.jobs.batch.mending.mended_file import read_mended
+from shared.jobs.batch.mending.retrying import MendedRows, Retry, columns_to_mend, retried_definition
+from shared.run_ids import SHORT_ID
+from shared.state import RowsToMend, RunRecord
+
+if TYPE_CHECKING:
+    from shared.app.app import App
+
+__all__ = ["retry"]
+
+
+def retry(app: App, run: RunRecord, file: Path, options: RunOptions, progress: Progress) -> RunSummary:
+    """Run the rows of a mended file, with the parameters that were given to the earlier run.
+
+    Args:
+        app: Has the definitions and the state.
+        run: The run whose rows are tried again.
+        file: Its rows, mended.
+        options: How the run is started, and what limits it.
+        progress: Gets phases and numbers of rows.
+
+    Raises:
+        UserError: The run has no rows to mend, or the file cannot be used; nothing was begun.
+        SyncError: As `run_batch`.
+    """
+    kept = _kept(app, run)
+    joined, values = app.joined(run.sync, run.given)
+    definition = retried_definition(joined, kept, file.name)
+    mended = read_mended(file, columns_to_mend(definition), known=kept.columns)
+    options = replace(options, given=run.given, retry=Retry(run_id=run.run_id, file=mended))
+    job = BatchJob(definition=definition, parameters=values, options=options)
+    source = MendedRows(definition, kept, mended)
+    with app.located(definition), app.tools(definition, values, None, progress, source=source) as tools:
+        return run_batch(job, tools)
+
+
+def _kept(app: App, run: RunRecord) -> RowsToMend:
+    short = run.run_id[:SHORT_ID]
+    if run.trigger == "events":
+        raise UserError(
+            f"{short} is a run of events, which keeps no rows to mend: its events are dead letters. Correct the cause, "
+            f"then `dynamics-sync replay {run.sync}`"
+        )
+    kept = app.state.rows_to_mend(run.run_id)
+    if kept is None:
+        raise UserError(f"run {short} of {run.sync} has no rows to mend: no row of its source had an error")
+    if not kept.rows and not kept.left_out:
+        raise UserError(f"run {short} of {run.sync} has no rows to mend any more: all of them are mended")
+    return kept

@@ -1,0 +1,147 @@
+"""A retry: the definition with the rows of a mended file in place of its source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.definitions import Column, ColumnType, DelimitedSource, SelfDescribing, SyncDefinition
+from shared.definitions.models import TypedColumn
+from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
+from shared.sources.places.row_lines import RowLine
+from shared.state import RowsToMend
+from shared.state.mending import FAULT_SHOWN
+from shared.transform import FAULT, SOURCE_ERRORS, ErrorType
+from shared.transform.event_rows import event_raw_table, raw_members
+from shared.workspace import Workspace
+
+__all__ = ["MendedRows", "Retry", "columns_to_mend", "retried_definition"]
+
+_STILL_DUPLICATE: Final = "the key is still that of another row of the source; change it, or remove the row"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """What a retry runs.
+
+    Attributes:
+        run_id: The run whose rows are tried again.
+        file: The mended rows.
+    """
+
+    run_id: str
+    file: MendedFile
+
+
+def retried_definition(definition: SyncDefinition, kept: RowsToMend, place: str) -> SyncDefinition:
+    """The definition with text in place of its source: nothing is dropped, and no step follows.
+
+    Each column that is read keeps its place and its rules. A type that only the source knew is the one of the run.
+
+    Args:
+        definition: With the keys of its connections.
+        kept: The rows of the run that is retried.
+        place: The file, for messages.
+    """
+    source = definition.source
+    named = [_as_text(column, kept) if column.read else column for column in source.columns]
+    if isinstance(source, SelfDescribing) and not any(column.stored for column in source.columns):
+        labels = {column.label for column in source.columns}
+        others = [Column(name=name, type=ColumnType(kind)) for name, kind in kept.columns.items() if name not in labels]
+        named += [_as_text(column, kept) for column in others]
+    text = DelimitedSource(
+        type="delimited",
+        path=place,
+        columns=tuple(named),
+        null_values=source.null_values,
+        filter=source.row_filter,
+    )
+    behaviour = definition.sync_behaviour.model_copy(update={"dropped": "ignore", "returned": "ignore"})
+    return definition.model_copy(update={"source": text, "sync_behaviour": behaviour, "post_sync": ()})
+
+
+def columns_to_mend(definition: SyncDefinition) -> dict[str, str]:
+    """Column that a mended file must have -> its type."""
+    return {column.label: column.type.value for column in definition.source.columns if column.read}
+
+
+def _as_text(column: Column, kept: RowsToMend) -> Column:
+    written = column.model_dump(by_alias=True, exclude_unset=True, include=set(Column.model_fields))
+    for key in ("alias", "file_name", "file_path"):
+        written.pop(key, None)
+    kind = ColumnType(written.pop("type", None) or kept.columns.get(column.label, column.type))
+    plain = Column.model_validate({**written, "name": column.label, "type": kind})
+    if not any(row.values.get(column.label) == FAULT_SHOWN for row in kept.rows):
+        return plain
+    typed = TypedColumn.of(plain, kind, ColumnType.TEXT, "VARCHAR")
+    return typed.model_copy(update={"faults": True})
+
+
+class MendedRows:
+    """The rows of a mended file as the source of a run.
+
+    Args:
+        definition: What `retried_definition` gives.
+        kept: The rows of the run that is retried.
+        file: The mended rows.
+    """
+
+    def __init__(self, definition: SyncDefinition, kept: RowsToMend, file: MendedFile) -> None:
+        self._definition = definition
+        self._listed = {row.number: row for row in kept.rows}
+        self._file = file
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """No file: the rows have been read."""
+        return ()
+
+    def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - text has no types of its own
+        """The columns of the definition."""
+        return self._definition.source.columns
+
+    def load(self, workspace: Workspace) -> None:
+        """Fill `source_raw`, and `source_errors` with the rows whose key is still that of another row."""
+        columns = [column for column in self._definition.source.columns if column.read]
+        members = raw_members([column.name for column in columns])
+        faulty = {column.name for column in columns if isinstance(column, TypedColumn)}
+        loaded, refused = [], []
+        for number, row in enumerate(self._file.rows, start=1):
+            if self._is_still_duplicate(row):
+                refused.append(number)
+            texts = {
+                member: FAULT if name in faulty and row.values.get(name) == FAULT_SHOWN else row.values.get(name)
+                for name, member in members.items()
+            }
+            loaded.append({"n": number, **texts})
+        workspace.create(event_raw_table(list(members)), [json.dumps(loaded, ensure_ascii=False)])
+        workspace.run(SOURCE_ERRORS)
+        if refused:
+            workspace.execute(
+                "INSERT INTO source_errors SELECT unnest(?::BIGINT[]), '', ?, true, ?",
+                [refused, ErrorType.DUPLICATE_KEY.value, _STILL_DUPLICATE],
+            )
+
+    def lines(self, workspace: Workspace) -> Iterator[tuple[int, RowLine]]:
+        """The lines on which the rows with errors begin."""
+        wanted = {number for (number,) in workspace.rows("SELECT DISTINCT _row FROM source_errors")}
+        for number, row in enumerate(self._file.rows, start=1):
+            if number in wanted:
+                yield number, RowLine(file=self._file.name, line=row.line)
+
+    def _is_still_duplicate(self, row: MendedRow) -> bool:
+        """Whether another row of the source has the key of the row: alone it would take that row's place."""
+        listed = self._listed.get(row.number) if row.number is not None else None
+        if listed is None or not listed.duplicate:
+            return False
+        return all(row.values.get(name) == listed.values.get(name) for name in self._key_columns())
+
+    def _key_columns(self) -> Sequence[str]:
+        """The columns that make the key; all columns where it is calculated."""
+        definition = self._definition
+        read = [column.label for column in definition.source.columns if column.read]
+        of = {mapping.target: mapping.sources for mapping in definition.destination.mappings}
+        names = [name for target in definition.sync_behaviour.sync_key for name in of.get(target, ()) or ("",)]
+        return names if all(name in read for name in names) else read
