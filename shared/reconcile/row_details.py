@@ -43,7 +43,7 @@ class RowDetails:
         sources = {mapping.target: mapping.source for mapping in definition.destination.mappings}
         parts = [columns.get(str(sources.get(target))) for target in definition.sync_behaviour.sync_key]
         known = [column for column in parts if column is not None]
-        texts = ", ".join(map(_text, known))
+        texts = ", ".join(map(_shown_value, known))
         return cls(
             key=f"concat_ws(', ', {texts})" if known and len(known) == len(parts) else "",
             values=dict(_values(columns, sources)) if values else {},
@@ -114,11 +114,11 @@ def _values(columns: Mapping[str, Column], sources: Mapping[str, object]) -> Ite
     """The columns that are read, under their own names and those of the target columns that they are mapped to."""
     for label, column in columns.items():
         if column.read:
-            yield label, _text(column)
+            yield label, _shown_value(column)
     for target, source in sources.items():
         mapped = columns.get(str(source))
         if target not in columns and mapped is not None and mapped.read:
-            yield target, _text(mapped)
+            yield target, _shown_value(mapped)
 
 
 def _with_value(message: str, value: str) -> str:
@@ -135,6 +135,6 @@ def _with_value(message: str, value: str) -> str:
     return f"CASE WHEN {value} IS NULL THEN {message}{cases} ELSE {message} END"
 
 
-def _text(column: Column) -> str:
+def _shown_value(column: Column) -> str:
     value = f"raw.{quoted(column.name)}" if column.read else f"shaped.{quoted(column.label)}"
     return f"left(CAST({value} AS VARCHAR), {_MOST_SHOWN})"

@@ -86,7 +86,7 @@ def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
         return Reading(layers=layers, misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),))
     match column.type:
         case ColumnType.TEXT:
-            return _text(column)
+            return _text_reading(column)
         case ColumnType.NUMBER:
             return _number(column)
         case ColumnType.BOOL:
@@ -106,7 +106,7 @@ def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
             )
 
 
-def _text(column: Column) -> Reading:
+def _text_reading(column: Column) -> Reading:
     text, value = text_name(column), quoted(column.label)
     if not _has_faults(column):
         return Reading(layers=(((text, value),),))

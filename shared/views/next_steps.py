@@ -25,7 +25,7 @@ def command_line(command: str, name: str, given: Mapping[str, Any] | None = None
         given: The parameters to repeat, as values of JSON.
         options: What follows them.
     """
-    parameters = [part for key, value in (given or {}).items() for part in ("-p", f"{key}={_text(value)}")]
+    parameters = [part for key, value in (given or {}).items() for part in ("-p", f"{key}={_parameter_text(value)}")]
     return shlex.join([PROGRAM, command, name, *parameters, *options])
 
 
@@ -82,7 +82,7 @@ def _again(run: RunRecord) -> str:
     return command_line("start" if run.trigger in _BY_THE_APP else "run", run.sync, run.given)
 
 
-def _text(value: Any) -> str:
+def _parameter_text(value: Any) -> str:
     """A parameter as `-p` takes it."""
     match value:
         case None:

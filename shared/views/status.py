@@ -58,9 +58,9 @@ class SyncStatus:
             "sync": self.name,
             "state": self.last.state if self.last else None,
             "run_id": self.last.run_id if self.last else None,
-            "last_end": _text(self.last.ended if self.last else None),
-            "last_success": _text(self.last_success),
-            "next_run": _text(self.next_run),
+            "last_end": _iso(self.last.ended if self.last else None),
+            "last_success": _iso(self.last_success),
+            "next_run": _iso(self.next_run),
             "rows": self.rows,
             "changes": self.changes,
             "open_errors": self.open_errors,
@@ -175,5 +175,5 @@ def _of_letters(loaded: Loaded, letters: int) -> Iterator[str]:
         yield f"{counted(letters, 'dead letter')}: {command_line('dead-letters', loaded.name)}"
 
 
-def _text(moment: datetime | None) -> str | None:
+def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None

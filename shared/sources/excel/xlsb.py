@@ -26,9 +26,9 @@ def binary_sheet_parts(archive: Archive, name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for kind, data in _records(archive.blocks(workbook), name):
         if kind == _SHEET:  # BrtBundleSh: state, id, and two texts with their lengths before them
-            identity, after = _text(data, 8)
+            identity, after = _wide_text(data, 8)
             if identity in parts:
-                found[_text(data, after)[0]] = parts[identity]
+                found[_wide_text(data, after)[0]] = parts[identity]
     return found
 
 
@@ -59,7 +59,7 @@ def survey_xlsb(archive: Archive, part: str, name: str) -> Survey:
     return survey
 
 
-def _text(data: bytes, at: int) -> tuple[str, int]:
+def _wide_text(data: bytes, at: int) -> tuple[str, int]:
     """A text with its length before it, and the place behind it."""
     end = at + 4 + 2 * int.from_bytes(data[at : at + 4], "little")
     return data[at + 4 : end].decode("utf-16-le", "replace"), end

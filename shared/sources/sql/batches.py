@@ -168,10 +168,10 @@ def _plain(row: list[Any]) -> list[Any]:
     """A row with values whose text is what is loaded."""
     if _AS_THEY_ARE.issuperset(map(type, row)):
         return row
-    return [value if type(value) in _AS_THEY_ARE else _text(value) for value in row]
+    return [value if type(value) in _AS_THEY_ARE else _column_text(value) for value in row]
 
 
-def _text(value: object) -> object:
+def _column_text(value: object) -> object:
     if type(value) in _BINARY:
         raise _BadRowError("a value of the row is binary")
     if isinstance(value, dict | list | tuple):

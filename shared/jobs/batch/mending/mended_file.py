@@ -71,7 +71,7 @@ def read_mended(path: Path, columns: Mapping[str, str], *, known: Mapping[str, s
     Raises:
         UserError: It cannot be read, is not UTF-8, lacks a column, or has a line with more or fewer fields.
     """
-    text = _text(path)
+    text = _file_text(path)
     lines = _records(text, _delimiter(text), path.name)
     _, header = next(lines, (1, []))
     places = _places(header, columns, path.name, known)
@@ -81,7 +81,7 @@ def read_mended(path: Path, columns: Mapping[str, str], *, known: Mapping[str, s
     return MendedFile(name=path.name, columns=columns, rows=rows)
 
 
-def _text(path: Path) -> str:
+def _file_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
