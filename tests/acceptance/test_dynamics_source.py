@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emulator.testing import running
-from shared.dataverse import Connection, Dataverse
+from shared.dataverse import Connection, Dataverse, RetryPolicy
 from shared.errors import DefinitionError, RetryLater, UserError
 from tests.acceptance.world import World, accounts, world
 
@@ -259,8 +259,8 @@ def test_a_connection_has_the_keys_of_the_source(target: World, source: World) -
 
 
 def in_small_pages(connection: Connection, **options: Any) -> Dataverse:
-    """A client whose pages have two records."""
-    return Dataverse(replace(connection, page_rows=2), **options)
+    """A client whose pages have two records, and that soon gives up."""
+    return Dataverse(replace(connection, page_rows=2, retry_policy=RetryPolicy(seconds=0.5)), **options)
 
 
 FETCH = "<fetch count='2'><entity name='account'><attribute name='accountnumber'/></entity></fetch>"

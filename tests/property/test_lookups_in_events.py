@@ -115,7 +115,7 @@ def histories(draw: st.DrawFn) -> tuple[Case, list[Change]]:
 
 
 @pytest.mark.timeout(9000)  # the thorough profile, on a machine that may be busy
-@settings(max_examples=settings().max_examples // 3, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=settings().max_examples // 5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     history=histories(),
     sizes=st.lists(st.integers(1, 8), min_size=1, max_size=3),

@@ -511,4 +511,4 @@ class SyncMachine(RuleBasedStateMachine):
 
 pytestmark = pytest.mark.timeout(900)  # finding the smallest failing example takes minutes; passing takes seconds
 TestSync = SyncMachine.TestCase
-TestSync.settings = settings(max_examples=settings().max_examples * 3 // 10, stateful_step_count=10)
+TestSync.settings = settings(max_examples=settings().max_examples * 2 // 10, stateful_step_count=10)

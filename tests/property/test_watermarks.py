@@ -109,7 +109,7 @@ def run(here: World, emulator: RunningEmulator, at: Phase | None, *, refusing: b
     emulator.clear_faults()
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(rounds=ROUNDS, strategy=st.sampled_from(["upsert", "full"]))
 def test_no_row_is_lost(emulator: World, rounds: list[tuple[Any, ...]], strategy: str) -> None:
     """Ties, nulls, refused and rejected rows, runs that die in any phase, runs that stop early."""
@@ -157,7 +157,7 @@ class Versions:
                 self.change(changes)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(between=BETWEEN, paged=PAGED, by_change=st.booleans(), descending=st.booleans())
 def test_no_row_of_an_api_is_lost(
     emulator: World,

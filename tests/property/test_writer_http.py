@@ -67,7 +67,7 @@ def applied(client: Dataverse, changes: list[Change]) -> dict[int, str | None]:
     return {outcome.number: outcome.id for outcome in outcomes if isinstance(outcome, Applied)}
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     count=st.integers(1, 150),
     kept=st.integers(0, 150),
