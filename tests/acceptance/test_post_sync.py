@@ -19,6 +19,7 @@ from shared.cli.boundary import run as type_in
 from shared.cli.screen.tables import planned, summary
 from shared.errors import AbortRun, DefinitionError, UnsafePlanError, UserError
 from shared.jobs import RunState, RunSummary
+from shared.jobs.batch import cancelling
 from shared.views.plan_page import plan_page
 from shared.views.run_reports import count_lines
 from tests.acceptance.world import World, accounts, world
@@ -340,6 +341,25 @@ def test_a_run_that_is_stopped_runs_no_steps(here: World, api: Api) -> None:
     assert (stopped.state, stopped.post_sync) == (RunState.CANCELLED, ())
     later = here.run(cancelled=lambda: bool(api.received))
     assert (later.state, states(later)) == (RunState.CANCELLED, {"a": "Succeeded", "b": "Not run"})
+
+
+def test_cancel_stops_a_run_during_its_steps(here: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark in the state store, which `cancel` sets from any machine, counts as Ctrl-C does."""
+    monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0.0)
+    http = {"url": here.environment["API_URL"], "body": {}}
+    with_steps(here, *({"name": name, "run_on": "always", "http": http} for name in "abc"))
+
+    def mark() -> bool:
+        if api.received:  # the second step begins, and finds the mark before it sends its request
+            here.app.state.cancel_run("r1", "ann")
+        return False
+
+    stopped = here.run(run_id="r1", cancelled=mark)
+    assert (stopped.state, states(stopped)) == (
+        RunState.CANCELLED,
+        {"a": "Succeeded", "b": "Failed", "c": "Not run"},
+    )
+    assert len(api.received) == 1
 
 
 WRONG: Final[list[tuple[dict[str, Any], str]]] = [

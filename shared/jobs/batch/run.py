@@ -168,7 +168,7 @@ class _Run:
             return None
         tools.progress.phase(Phase.POST_SYNC)
         outcomes = run_steps(job.definition, turn, self._step_tools(workspace))
-        summary = ended(written, outcomes, cancelled=job.options.cancelled())
+        summary = ended(written, outcomes, cancelled=self._cancelling.asked())
         so_far = self._so_far(summary.state, summary.message)
         self._written = replace(
             summary,
@@ -192,7 +192,7 @@ class _Run:
         )
 
     def _why_stopped(self) -> str:
-        if self.job.options.cancelled():
+        if self._cancelling.asked():
             return "the run was stopped by a person"
         return "the lease of the sync was lost" if self.lease.lost() else ""
 
