@@ -169,6 +169,17 @@ def test_an_alternate_key_over_equal_values_fails_and_is_made_after_they_are_men
     assert _json(typed("keys", "accounts", "--create", "--json"))["created"]["status"] == "Active"
 
 
+def test_keys_of_a_sync_with_scripts(here: World, typed: Type) -> None:
+    """A column that a script calculates can be a key."""
+    here.csv(_rows(("A", "N", "x"), ("B", "N", "x")))
+    definition = accounts()
+    script = "function calc(row) { return row.number + '!'; }"
+    definition["source"]["columns"].append({"name": "made", "script": script})
+    definition["destination"]["mappings"][0] = {"source": "made", "target": "accountnumber"}
+    here.define(definition)
+    assert [each["columns"] for each in _json(typed("keys", "accounts", "--json"))["keys"]] == [["accountnumber"]]
+
+
 def test_keys_that_cannot_be_made(here: World, typed: Type) -> None:
     """A type or a size that an alternate key cannot have; the service is not asked."""
     here.csv(_rows(("A", "One", "x")))

@@ -25,7 +25,7 @@ from shared.sources import completed
 from shared.transform import TargetColumn, check, desire_of, script_columns
 from shared.workspace import Step, Workspace
 
-__all__ = ["Prepared", "completed_job", "explained", "prepare"]
+__all__ = ["Prepared", "completed_job", "explained", "prepare", "read_records"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,11 +184,23 @@ class _Preparation:
         definition, entity = self.job.definition, self.steps.entity
         if definition.sync_behaviour.strategy is not Strategy.FULL:
             return
-        asked = definition.destination.filter
-        condition = in_odata(asked, self.job.parameters, entity) if asked else None
-        try:
-            self.tools.dataverse.read(self.workspace, entity, self.steps.columns, condition=condition)
-        except RequestRefused as error:
-            if not condition or error.status != HTTPStatus.BAD_REQUEST:
-                raise
-            raise UserError(f"destination.filter: {error.message}") from error  # the rest of the question is ours
+        read_records(self.job, self.tools, self.workspace, entity, self.steps.columns)
+
+
+def read_records(
+    job: BatchJob, tools: Tools, workspace: Workspace, entity: EntityMetadata, columns: Sequence[TargetColumn]
+) -> None:
+    """Fill `current` with the records that the target's filter lets through.
+
+    Raises:
+        UserError: The service refuses the filter.
+        AbortRun: Dataverse refuses the credentials or the table.
+    """
+    asked = job.definition.destination.filter
+    condition = in_odata(asked, job.parameters, entity) if asked else None
+    try:
+        tools.dataverse.read(workspace, entity, columns, condition=condition)
+    except RequestRefused as error:
+        if not condition or error.status != HTTPStatus.BAD_REQUEST:
+            raise
+        raise UserError(f"destination.filter: {error.message}") from error  # the rest of the question is ours

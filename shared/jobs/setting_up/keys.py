@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
-from shared.dataverse import Dataverse
 from shared.dataverse.metadata.keys import (
     IndexStatus,
     NewKey,
@@ -18,14 +16,15 @@ from shared.dataverse.metadata.keys import (
     reactivate_key,
     wait,
 )
-from shared.definitions import SyncDefinition, in_odata
+from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.errors import DefinitionError, RequestRefused, UserError
+from shared.errors import DefinitionError, UserError
 from shared.jobs.batch.job import BatchJob, Tools
-from shared.jobs.batch.preparation import completed_job
+from shared.jobs.batch.preparation import completed_job, read_records
 from shared.jobs.progress import Phase
 from shared.jobs.run_steps import shaping_steps
-from shared.transform import check, current_table_step, desire_of
+from shared.jobs.scripting import run_scripts
+from shared.transform import check, current_table_step, desire_of, script_columns, script_steps
 from shared.transform.profile.keys import (
     KeyCounts,
     Side,
@@ -169,27 +168,17 @@ def _compared(job: BatchJob, tools: Tools, workspace: Workspace, entity: EntityM
     tools.progress.phase(Phase.LOAD)
     tools.source.load(workspace)
     tools.progress.phase(Phase.SHAPE)
+    for step in script_steps(job.definition):
+        workspace.run(step)
+    run_scripts(workspace, script_columns(job.definition), tools.scripts)
     for step in shaping_steps(desire, entity):
         workspace.run(step)
     tools.progress.phase(Phase.READ)
     workspace.run(current_table_step(columns))
-    _read(tools.dataverse, workspace, entity, columns, job)
+    read_records(job, tools, workspace, entity, columns)
     for step in forms_steps(desire, columns, job.definition.sync_behaviour.key_match):
         workspace.run(step)
     return columns
-
-
-def _read(
-    dataverse: Dataverse, workspace: Workspace, entity: EntityMetadata, columns: Sequence[TargetColumn], job: BatchJob
-) -> None:
-    asked, values = job.definition.destination.filter, job.parameters
-    condition = in_odata(asked, values, entity) if asked else None
-    try:
-        dataverse.read(workspace, entity, columns, condition=condition)
-    except RequestRefused as error:
-        if not condition or error.status != HTTPStatus.BAD_REQUEST:
-            raise
-        raise UserError(f"destination.filter: {error.message}") from error
 
 
 def _counted(workspace: Workspace, keys: Sequence[tuple[str, ...]]) -> tuple[KeyCounts, ...]:
