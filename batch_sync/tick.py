@@ -1,4 +1,4 @@
-"""One tick of the timer: it finds what is due and what was left behind, and gives each job to whoever is free."""
+"""One tick of the timer: it finds what is due and what was left behind, and sends each job to the queue."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run_job(job_id: str) -> None:
     try:
         Worker(app, app.queue, deadline=deadline_after(_seconds()), slots=slots).work(job_id)
     except RetryLater as error:
-        # The host counts how often it delivers a message, and an outage is no fault of the job: a new one is sent.
+        # The host counts how often it delivers a message, and the job did not cause the outage: a new message is sent.
         log.error("A job is tried again in a minute: %s", error.message)  # noqa: TRY400 - an outage: no traceback
         app.queue.send(job_id, AWAY)
 
@@ -204,7 +204,7 @@ class Tick:
             queue.send(after.id, wait_of(after, self.now()))
 
     def _send_again(self, queue: JobQueue, job: Job) -> None:
-        """Send the message of a job that nobody has taken up; noted in its row, so that it is not sent at each tick."""
+        """Send the message of a job that no instance has begun; its row notes it, so that not each tick sends it."""
         with keeping(self._state, f"job/{job.id}", uuid.uuid4().hex) as lease:
             left = self._state.job(job.id) if lease else None
             if left is None or not sends_again(left, self.now()):

@@ -192,7 +192,7 @@ class Worker:
         """Write what has become of a job, and send the message of one that comes again."""
         if not self._has(job):
             log.warning(
-                "The lease of a job of %s was lost: whoever took it up says what becomes of it", job.request.sync
+                "The lease of a job of %s was lost: the instance that has it now decides its state", job.request.sync
             )
             return
         patiently(SystemClock(), lambda: self._state.put_job(job))
