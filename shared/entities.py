@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 __all__ = [
     "CHANGED_BY_MESSAGES",
+    "CHANGE_COUNTS",
     "PARTY_ROLES",
     "AlternateKey",
     "AttributeMetadata",
@@ -23,6 +24,19 @@ __all__ = [
     "LedgerStore",
     "LinkEnd",
 ]
+
+CHANGE_COUNTS: Final = (
+    "created",
+    "updated",
+    "deleted",
+    "expired",
+    "deactivated",
+    "marked",
+    "reactivated",
+    "upserted",
+    "created_references",
+)
+"""The kinds of change that a plan and a run count, by their names in JSON and in the execution log."""
 
 
 # Rights and memberships have checks of their own, so the service does not let these tables be written as others are.

@@ -6,20 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shared.entities import CHANGE_COUNTS
+
 __all__ = ["ChangeLine", "change_lines", "shown_counts"]
 
 _ALWAYS: Final = ("created", "updated", "deleted")
-_COUNTS: Final = (
-    *_ALWAYS,
-    "expired",
-    "deactivated",
-    "marked",
-    "reactivated",
-    "upserted",
-    "created_references",
-    "unchanged",
-    "ignored",
-)
+_COUNTS: Final = (*CHANGE_COUNTS, "unchanged", "ignored")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import PurePath
 from typing import Any, Final
 
+from shared.entities import CHANGE_COUNTS
 from shared.errors import UserError
 from shared.state import JobRequest, RunRecord, RunState, StateStore
 from shared.views.to_mend import file_to_mend, kept_to_mend, name_of_file
@@ -17,17 +18,6 @@ SEARCHED: Final = 50  # runs that are read where several ids begin with the same
 _MOST_TOLD_APART: Final = 5
 LATEST: Final = "last"
 LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick marks it as interrupted
-_CHANGES: Final = (
-    "created",
-    "updated",
-    "deleted",
-    "expired",
-    "deactivated",
-    "marked",
-    "reactivated",
-    "upserted",
-    "created_references",
-)
 
 
 def latest_runs(state: StateStore, sync: str | None, limit: int) -> tuple[RunRecord, ...]:
@@ -113,7 +103,7 @@ def run_json(run: RunRecord) -> dict[str, Any]:
 
 def changes_made(counts: Mapping[str, Any]) -> dict[str, int]:
     """The records that a run changed, by kind of change, from the counts in its row; kinds without records left out."""
-    made = {name: counts.get(name, {}).get("done", 0) for name in _CHANGES}
+    made = {name: counts.get(name, {}).get("done", 0) for name in CHANGE_COUNTS}
     made |= {name: counts.get(name, 0) for name in ("adopted", "failed")}
     return {name: count for name, count in made.items() if count}
 

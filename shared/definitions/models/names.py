@@ -19,13 +19,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions.models.base import Language
+from shared.entities import CHANGE_COUNTS
 
 __all__ = ["RUN_FIGURES", "ParameterReference", "names_in", "references", "replaced", "replaced_parts"]
 
-_COUNTED: Final = (
-    "created", "updated", "deleted", "expired", "deactivated", "marked", "reactivated", "upserted",
-    "created_references", "unchanged", "ignored", "adopted", "edited", "failed", "rejected", "processed",
-)  # fmt: skip
+_COUNTED: Final = (*CHANGE_COUNTS, "unchanged", "ignored", "adopted", "edited", "failed", "rejected", "processed")
 RUN_FIGURES: Final = tuple(f"run.{name}" for name in ("id", "sync", "state", "started", "seconds", *_COUNTED))
 """The names by which steps after the sync know the run."""
 _FIGURE: Final = "|".join(re.escape(name) for name in RUN_FIGURES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from shared.entities import CHANGE_COUNTS
 from shared.reconcile.forecast.cost import BY_LIMITS, Rates
 
 __all__ = ["MOST_RUNS", "learnt_rates"]
@@ -12,17 +13,6 @@ __all__ = ["MOST_RUNS", "learnt_rates"]
 FEWEST_ROWS: Final = 1000  # a run that wrote less shows the time of its first answers, not of the service under load
 MOST_RUNS: Final = 50  # rows of the execution log that are read
 _MOST_LEARNT: Final = 10  # the latest runs: the service changes, and so do its plug-ins
-_CHANGES: Final = (
-    "created",
-    "updated",
-    "deleted",
-    "expired",
-    "deactivated",
-    "marked",
-    "reactivated",
-    "upserted",
-    "created_references",
-)
 
 
 def learnt_rates(counts: Iterable[Mapping[str, Any]], *, environment: str, sync: str) -> Rates:
@@ -47,7 +37,7 @@ def _tells(counts: Mapping[str, Any]) -> bool:
 
 def _rows(counts: Mapping[str, Any]) -> int:
     """Records that a run has sent: those that were written, and those that were refused."""
-    done = (counts.get(name) or {} for name in _CHANGES)
+    done = (counts.get(name) or {} for name in CHANGE_COUNTS)
     return int(sum(each.get("done", 0) for each in done) + counts.get("failed", 0))
 
 
