@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 __all__ = [
+    "RETRY",
     "DeadLetter",
     "ErrorRecord",
     "Job",
@@ -22,6 +23,9 @@ __all__ = [
     "RunRecord",
     "RunState",
 ]
+
+RETRY: Final = "retry"
+"""The trigger of a run that tried the rows in error of another run again: no schedule is decided by it."""
 
 
 class RunState(StrEnum):
@@ -55,8 +59,8 @@ class RunRecord:
 
     Attributes:
         version: The definition's version.
-        trigger: What started the run: `timer`, `command`, `job` or `events`; `definition` where nothing was started
-            because the definition has mistakes.
+        trigger: What started the run: `timer`, `command`, `job`, `retry` or `events`; `definition` where nothing was
+            started because the definition has mistakes.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
         given: Those of them that whoever started the run gave, as JSON-ready values.
         host: The machine that ran it; empty in rows of earlier versions.

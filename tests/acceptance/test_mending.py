@@ -123,7 +123,7 @@ def test_rows_that_fit_leave_the_list_and_those_that_fail_stay(here: World, type
     report = typed.value("errors", run)
     assert (report["to_mend"]["left"], [each["rows"] for each in report["to_mend"]["mended"]]) == (0, [2, 1])
     log = here.app.state.runs("accounts", limit=3)
-    assert [(each.trigger, each.counts.get("retry_of")) for each in log] == [("command", run)] * 2 + [("command", None)]
+    assert [(each.trigger, each.counts.get("retry_of")) for each in log] == [("retry", run)] * 2 + [("command", None)]
     here.csv([{**row, **MENDED[row["number"]]} if n else row for n, row in enumerate(ROWS)])
     nothing_to_do(here)
     assert len(held(here)) == 4

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
-from shared.state import Job, RunRecord, RunState, StateStore
+from shared.state import RETRY, Job, RunRecord, RunState, StateStore
 
 __all__ = [
     "CLOCK_DIFFERENCE",
@@ -29,6 +29,7 @@ __all__ = [
     "held_until",
     "is_hopeless",
     "last_run",
+    "last_run_closed",
     "last_run_settled",
     "last_runs_settled",
     "not_before",
@@ -145,8 +146,14 @@ def sends_again(job: Job, now: datetime) -> bool:
 
 
 def last_run(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
-    """The latest run of a sync, leaving out those whose start lies in the future."""
+    """The latest run of a sync that is no retry, leaving out those whose start lies in the future."""
     return store.last_run(sync, until=now + CLOCK_DIFFERENCE)
+
+
+def last_run_closed(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
+    """The same, after the run before this moment, also a retry, was closed if it died; only under the sync's lease."""
+    latest = close_dead_run(store, store.last_run(sync, until=now + CLOCK_DIFFERENCE, retries=True), now)
+    return last_run(store, sync, now) if latest is not None and latest.trigger == RETRY else latest
 
 
 def last_runs_settled(store: StateStore, syncs: Collection[str], now: datetime) -> Mapping[str, RunRecord]:
@@ -185,6 +192,6 @@ def last_run_settled(store: StateStore, sync: str, now: datetime) -> RunRecord |
         return last
     try:
         # Asked again under the lease: the run may have ended in order in between.
-        return close_dead_run(store, last_run(store, sync, now), now)
+        return last_run_closed(store, sync, now)
     finally:
         store.release_lease(lease)

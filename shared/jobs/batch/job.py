@@ -40,7 +40,7 @@ class RunOptions:
     """How one run is started, and what limits it.
 
     Attributes:
-        trigger: `timer`, `command` or `job`.
+        trigger: `timer`, `command`, `job` or `retry`.
         force: Whether the safety limits are overridden.
         approved: The plan that was approved; None to apply whatever the plan turns out to be.
         deadline: `time.monotonic()` at which the planning is given up or the writer stops, None for no limit.

@@ -13,7 +13,7 @@ from shared.dataverse import WriteLimits
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, PlanRefusedError, StalePlanError, SyncError, UserError
 from shared.jobs.adoption import Adoption
-from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
+from shared.jobs.batch.attempts import attempts, last_run_closed
 from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
@@ -68,7 +68,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
     name = job.definition.name
     with log_context(run_id=job.options.run_id, sync=name), holding(tools.state, name, job.options.run_id) as lease:
         now = tools.clock.now()
-        last = close_dead_run(tools.state, last_run(tools.state, name, now), now)
+        last = last_run_closed(tools.state, name, now)
         if not job.options.still_due(last):
             raise NotDueError(f"{name} is not due any more: it has been started meanwhile")
         run_log = RunLog(
@@ -80,7 +80,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             given=job.options.given or {},
             trigger=job.options.trigger,
             started=now,
-            attempt=attempts(last) + 1,
+            attempt=1 if job.options.retry else attempts(last) + 1,
             fence=lease.fence,
             retry_of=job.options.retry.run_id if job.options.retry else "",
         )

@@ -17,7 +17,7 @@ from shared.errors import PlanRefusedError, RetryLater, SyncError
 from shared.jobs.batch.attempts import RETRY_OF, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
-from shared.state import ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
+from shared.state import RETRY, ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
 
 __all__ = ["RunLog", "end_of", "patiently"]
 
@@ -159,7 +159,7 @@ def end_of(error: BaseException, *, trigger: str) -> tuple[RunState, str]:
             return RunState.REFUSED, error.message
         case SyncError():
             return RunState.FAILED, error.message
-        case KeyboardInterrupt() if trigger == "command":
+        case KeyboardInterrupt() if trigger in {"command", RETRY}:
             return RunState.CANCELLED, "stopped by a person: from the keyboard, or by SIGTERM"
         case Exception():
             # Its message may quote what it stumbled over.

@@ -16,6 +16,7 @@ from shared.jobs.batch.attempts import (
     attempts,
     close_dead_run,
     last_run,
+    last_run_closed,
     last_run_settled,
     not_before,
     sends_again,
@@ -134,6 +135,28 @@ def test_a_start_in_the_future_does_not_count_but_for_some_minutes(store: Sqlite
     assert found.run_id == "near"
 
 
+def test_a_dead_retry_is_closed_and_the_run_before_it_decides(store: SqliteStateStore) -> None:
+    """The run that begins next marks it; attempts and schedule are those of the run of the source."""
+    store.begin_run(a_run("r1", state="Interrupted", attempt=3))
+    assert last_run_closed(store, "customers", NOON) == store.run("r1")
+    retry = replace(a_run("r2", started=NOON + timedelta(minutes=1)), trigger="retry")
+    store.begin_run(replace(retry, counts={"attempt": 1, "retry_of": "r1"}))
+    found = last_run_closed(store, "customers", NOON)
+    assert found == store.run("r1")
+    assert attempts(found) == 3
+    dead = store.run("r2")
+    assert dead is not None
+    assert (dead.state, dead.counts["retry_of"]) == ("Interrupted", "r1")
+
+
+def test_a_dead_run_behind_another_is_closed_before_it_decides(store: SqliteStateStore) -> None:
+    """Nothing is begun on a row that still says Running."""
+    store.begin_run(a_run("r1"))
+    found = last_run_closed(store, "customers", NOON)
+    assert found is not None
+    assert (found.run_id, found.state) == ("r1", "Interrupted")
+
+
 def job(**changed: Any) -> Job:
     request = JobRequest(id="j1", sync="customers", requested=NOON - timedelta(hours=1))
     return replace(Job.of(request), **changed)
@@ -221,11 +244,3 @@ class TestSendsAgain:
     ) -> None:
         """Counted from the moment at which the job could first be run."""
         assert sends_again(job(**changed), NOON + timedelta(minutes=minutes)) is again
-
-
-def test_a_dead_retry_is_still_known_as_one(store: SqliteStateStore) -> None:
-    """By the run whose rows it tried again."""
-    last = a_run()
-    dead = close_dead_run(store, replace(last, counts={**last.counts, "retry_of": "r0"}), NOON)
-    assert dead is not None
-    assert (dead.state, dead.counts["retry_of"], attempts(dead)) == ("Interrupted", "r0", 1)
