@@ -242,6 +242,22 @@ class TestExecutionLog:
         assert "cut" in store.runs("customers")[0].parameters
         assert store.runs()[0].counts == {"attempt": 2}
 
+    def test_the_course_of_a_long_run_comes_back_whole(self, store: StateStore) -> None:
+        """60 points, of the run alone and in the list of runs."""
+        course = {
+            "seconds": [round(number * 1440.5, 1) for number in range(60)],
+            "rows": [number * 1_000_000 for number in range(60)],
+            "parallel": [52] * 60,
+            "throttled": [number * 1000 for number in range(60)],
+        }
+        run = replace(a_run("r1"), counts={"writes": 3, "course": course})
+        store.begin_run(run)
+        assert (store.run("r1"), store.runs("customers"), store.last_runs(["customers"])) == (
+            run,
+            (run,),
+            {"customers": run},
+        )
+
     def test_any_number_of_runs_can_be_asked_for(self, store: StateStore) -> None:
         """More than the store can count is all of them."""
         store.begin_run(a_run("r1"))

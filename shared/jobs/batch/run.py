@@ -177,6 +177,7 @@ class _Run:
             throttled=so_far.throttled,
             retries=so_far.retries,
             elapsed_seconds=so_far.elapsed_seconds,
+            course=so_far.course,
         )
         return self._written
 
@@ -360,6 +361,9 @@ class _Run:
             environment=environment_of(self.job),
             elapsed_seconds=self.tools.clock.monotonic() - self._begun,
             write_seconds=self._write_seconds,
+            course=tuple(
+                replace(point, seconds=point.seconds - self._begun) for point in self.tools.dataverse.course.points
+            ),
             peak_memory_mb=_peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
         )
