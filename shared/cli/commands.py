@@ -312,7 +312,9 @@ def retry(
 def watermark(
     context: typer.Context,
     name: Name,
-    reset: Annotated[bool, typer.Option("--reset", help="Forget it: the next run reads all rows.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", metavar=frame.FLAG, help="Forget it: the next run reads all rows.")
+    ] = False,
     value: Annotated[
         str | None, typer.Option("--set", metavar="VALUE", help="Let the next run begin at this value of the column.")
     ] = None,
