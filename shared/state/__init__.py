@@ -5,6 +5,8 @@ from __future__ import annotations
 from shared.state.job_queue import JobQueue, Poisoned
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
+    RUN,
+    AuditEntry,
     DeadLetter,
     ErrorRecord,
     Job,
@@ -19,6 +21,8 @@ from shared.state.records import (
 from shared.state.store import StateStore
 
 __all__ = [
+    "RUN",
+    "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
     "Job",

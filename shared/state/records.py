@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 __all__ = [
+    "RUN",
+    "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
     "Job",
@@ -22,6 +24,9 @@ __all__ = [
     "RunRecord",
     "RunState",
 ]
+
+
+RUN: Final = "run"
 
 
 class RunState(StrEnum):
@@ -183,7 +188,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """What a job is to do: one run of a sync.
+    """What a job is to do: one run of a sync, or a question that is answered without a write.
 
     Attributes:
         id: Unique; also the id of the job.
@@ -192,6 +197,8 @@ class JobRequest:
         force: Whether the safety limits are overridden.
         requested_by: Who asked, for the log.
         trigger: `job` for a request, `timer` for a sync that is due; the execution log has the same word.
+        kind: `run` for a run of the source; other runs and the questions have names of their own.
+        of: What it is about, such as the id of the plan that is applied; empty where nothing is to be said.
     """
 
     id: str
@@ -201,11 +208,15 @@ class JobRequest:
     force: bool = False
     requested_by: str = ""
     trigger: str = "job"
+    kind: str = RUN
+    of: str = ""
 
     @property
     def sameness(self) -> str:
         """A digest that requests for the same thing share: of two that wait, one is enough."""
-        what = [self.trigger, self.sync, sorted(self.parameters.items()), self.force]
+        what: list[object] = [self.trigger, self.sync, sorted(self.parameters.items()), self.force]
+        if self.kind != RUN or self.of:  # requests of earlier versions keep their digests
+            what += [self.kind, self.of]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
@@ -267,6 +278,31 @@ class PlanUse:
     sync: str
     run_id: str
     used: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """What a person changed or started.
+
+    Attributes:
+        id: Unique; the same id again is the same entry.
+        at: When.
+        by: Who: the object id of the person or application.
+        name: The name of who it was, for people.
+        action: What was done, such as `saved the definition`.
+        sync: The sync that it was done to; empty where it was none.
+        before: What was changed, as it was; empty where nothing was.
+        after: What became of it.
+    """
+
+    id: str
+    at: datetime
+    by: str
+    name: str
+    action: str
+    sync: str = ""
+    before: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
