@@ -5,11 +5,11 @@ from __future__ import annotations
 from shared.state.job_queue import JobQueue, Poisoned
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
-    RUN,
     AuditEntry,
     DeadLetter,
     ErrorRecord,
     Job,
+    JobKind,
     JobRequest,
     Lease,
     PlanUse,
@@ -21,11 +21,11 @@ from shared.state.records import (
 from shared.state.store import StateStore
 
 __all__ = [
-    "RUN",
     "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
     "Job",
+    "JobKind",
     "JobQueue",
     "JobRequest",
     "Lease",

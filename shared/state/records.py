@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 __all__ = [
-    "RUN",
     "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
     "Job",
+    "JobKind",
     "JobRequest",
     "Lease",
     "PlanUse",
@@ -26,7 +26,29 @@ __all__ = [
 ]
 
 
-RUN: Final = "run"
+class JobKind(StrEnum):
+    """What a job does.
+
+    Attributes:
+        RUN: A run of the source.
+        APPLY: A run that applies exactly the plan of an earlier job, `JobRequest.of`.
+        RETRY: A run of the mended rows of an earlier run, `JobRequest.of`.
+        PLAN: A question: what a run would do.
+        PREVIEW: A question: what a run of the first rows would do, with a definition that need not be saved.
+        TEST: A question: whether everything is there that a definition needs.
+    """
+
+    RUN = "run"
+    APPLY = "apply"
+    RETRY = "retry"
+    PLAN = "plan"
+    PREVIEW = "preview"
+    TEST = "test"
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question: it writes nothing, so it takes no lease of its sync and has no run."""
+        return self in {JobKind.PLAN, JobKind.PREVIEW, JobKind.TEST}
 
 
 class RunState(StrEnum):
@@ -197,7 +219,7 @@ class JobRequest:
         force: Whether the safety limits are overridden.
         requested_by: Who asked, for the log.
         trigger: `job` for a request, `timer` for a sync that is due; the execution log has the same word.
-        kind: `run` for a run of the source; other runs and the questions have names of their own.
+        kind: What the job does.
         of: What it is about, such as the id of the plan that is applied; empty where nothing is to be said.
     """
 
@@ -208,15 +230,15 @@ class JobRequest:
     force: bool = False
     requested_by: str = ""
     trigger: str = "job"
-    kind: str = RUN
+    kind: JobKind = JobKind.RUN
     of: str = ""
 
     @property
     def sameness(self) -> str:
         """A digest that requests for the same thing share: of two that wait, one is enough."""
         what: list[object] = [self.trigger, self.sync, sorted(self.parameters.items()), self.force]
-        if self.kind != RUN or self.of:  # requests of earlier versions keep their digests
-            what += [self.kind, self.of]
+        if self.kind is not JobKind.RUN or self.of:  # requests of earlier versions keep their digests
+            what += [self.kind.value, self.of]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 

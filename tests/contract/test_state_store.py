@@ -18,6 +18,7 @@ from shared.state import (
     DeadLetter,
     ErrorRecord,
     Job,
+    JobKind,
     JobRequest,
     PlanUse,
     Position,
@@ -739,7 +740,7 @@ class TestJobs:
     def test_another_kind_of_job_is_another_thing(self, store: StateStore) -> None:
         """And what it is about decides too."""
         first = store.request_job(self.late)
-        others = [replace(self.late, id="j3", kind="plan"), replace(self.late, id="j4", of="p1")]
+        others = [replace(self.late, id="j3", kind=JobKind.PLAN), replace(self.late, id="j4", of="p1")]
         assert [store.request_job(each) for each in others] == [Job.of(each) for each in others]
         assert store.request_job(replace(others[0], id="j5")).id == "j3"
         assert store.job("j1") == first
