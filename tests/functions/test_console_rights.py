@@ -48,6 +48,7 @@ TABLE: Final = {
     "GET /api/status": ANYBODY,
     "GET /api/openapi.json": ANYBODY,
     "GET /static/{name}": ANYBODY,
+    "POST /api/events/{listener}": EVENTS,
 }
 
 
