@@ -14,6 +14,7 @@ from shared.state.azure._events import LETTERS, EventTables
 from shared.state.azure._jobs import JobTables
 from shared.state.azure._leases import LEASES, LeaseTables
 from shared.state.azure._ledgers import LedgerFiles
+from shared.state.azure._mirrors import MirrorFiles
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
 from shared.state.azure._storage import MEMORY, key, read_record
 from shared.state.records import Pruned, RunRecord
@@ -25,7 +26,7 @@ KEYS: Final = ["PartitionKey", "RowKey"]
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 
-class Retention(JobTables, LeaseTables, LedgerFiles, EventTables):
+class Retention(JobTables, LeaseTables, LedgerFiles, MirrorFiles, EventTables):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -42,10 +43,11 @@ class Retention(JobTables, LeaseTables, LedgerFiles, EventTables):
             dead_letters=len(letters),
             leases=len(leases),
             ledgers=self._remove_old_ledgers(before, limit),
+            mirrors=self._remove_old_mirrors(before, limit),
             jobs=self._remove_old_jobs(before, limit),
         )
-        most = max(removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.jobs)
-        return replace(removed, more=most >= limit)
+        counts = (removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.mirrors, removed.jobs)
+        return replace(removed, more=max(counts) >= limit)
 
     def _old_runs(self, before: datetime) -> Iterator[dict[str, str]]:
         """The keys of the rows of runs that may go, among those of all syncs, with their sync."""
