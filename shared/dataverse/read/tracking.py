@@ -17,15 +17,16 @@ import duckdb
 from shared.dataverse.http.answers import Answer, UnexpectedAnswer
 from shared.dataverse.http.service import Service
 from shared.dataverse.read.paging import Page, continued_pages, link_in
-from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, laid_out, read_queries
+from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, laid_out, members, read_queries
 from shared.entities import EntityMetadata
 from shared.transform.targets import TargetColumn
-from shared.workspace import NewTable, Workspace, literal, quoted
+from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["Tracking"]
 
 _NEXT: Final = "@odata.nextLink"
 _DELTA: Final = "@odata.deltaLink"
+_IDS_A_REQUEST: Final = 700  # about so many ids fit into the URL of a query
 
 
 @dataclass(slots=True)
@@ -116,6 +117,14 @@ class Tracking:
         records = Records(entity=self.entity, layout=layout, into=into)
         at_once = max(1, self.service.meter.parallelism)
         return read_queries(workspace, self.service, records, queries, at_once=at_once)
+
+    def is_whole_cheaper(self, changed: int, rows: int) -> bool:
+        """Whether to read a whole table takes fewer requests than to read its changed records by their ids."""
+        return -(-changed // _IDS_A_REQUEST) > max(1, -(-rows // self.service.connection.page_rows))
+
+    def members(self, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
+        """The members of a record that a reading takes."""
+        return members(self.entity, layout)
 
     def _pages(self, path: str, links: _Links) -> Iterator[Page]:
         prefer = f"odata.maxpagesize={self.service.connection.page_rows},odata.track-changes"
