@@ -29,7 +29,22 @@ from tests.emulator_transport import SERVICE, EmulatorTransport, FixedToken
 from tests.mortal_transport import Death, MortalTransport
 from tests.quick_clock import QuickClock
 
-__all__ = ["KEY", "NOTE", "SET", "TABLE", "TEXT", "Source", "Sync", "transport"]
+__all__ = [
+    "KEY",
+    "NOTE",
+    "SET",
+    "TABLE",
+    "TEXT",
+    "LateClock",
+    "Source",
+    "Sync",
+    "created",
+    "edit",
+    "expiring",
+    "items",
+    "made_again",
+    "transport",
+]
 
 TABLE, SET = "new_item", "new_items"
 KEY, TEXT, NOTE = "new_number", "new_text", "new_note"
@@ -217,3 +232,25 @@ def created(records: Sequence[Mapping[str, Any]]) -> None:
     """Create records as another user would."""
     for record in records:
         transport().create(SET, record)
+
+
+@contextmanager
+def expiring() -> Iterator[None]:
+    """Every delta link is too old meanwhile."""
+    (organization,) = transport().records("organizations?$select=organizationid,expirechangetrackingindays")
+    path, days = f"organizations({organization['organizationid']})", "expirechangetrackingindays"
+    transport().update(path, {days: 0})
+    try:
+        yield
+    finally:
+        transport().update(path, {days: organization[days]})
+
+
+def made_again(column: str) -> None:
+    """Remove a column, and make it again: its values are gone, and no record has another version."""
+    columns = f"EntityDefinitions(LogicalName='{TABLE}')/Attributes"
+    transport().delete(f"{columns}(LogicalName='{column}')")
+    transport().create(columns, {
+        "@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata", "SchemaName": column, "MaxLength": 50,
+        "DisplayName": {"LocalizedLabels": [{"Label": column, "LanguageCode": 1033}]},
+    })  # fmt: skip

@@ -181,13 +181,6 @@ class MirrorFigures:
     removed: int = 0
     difference: int | None = None
 
-    def __str__(self) -> str:
-        """For people, in a few words."""
-        if self.read == "whole":
-            compared = "" if self.difference is None else f"; mirror difference {self.difference:,}"
-            return f"the whole table was read: {self.reason}{compared}"
-        return f"{counted(self.changed, 'record')} read again, {self.removed:,} removed"
-
     def notes(self) -> tuple[str, ...]:
         """What a person should know about the mirror."""
         if not self.difference:

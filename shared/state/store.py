@@ -216,8 +216,8 @@ class StateStore(Protocol):
         Removed are runs that started before it with their errors, files and rows to mend, dead letters kept before it,
         ledgers and mirrors that no run has swapped since then, jobs that ended and runs that were asked to stop before
         then, and leases of jobs that are free. The last run of each sync stays at any age (the schedule needs it), and
-        so does the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied again after
-        some time would not be applied once, and a row is written only where a person saved a plan.
+        so does the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied again
+        after some time would not be applied once, and a row is written only where a person saved a plan.
 
         Args:
             before: The moment.

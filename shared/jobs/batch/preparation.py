@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -201,4 +202,4 @@ class _Preparation:
             return
         columns, fence = self.steps.columns, self.fence
         self.mirror = MirroredReading(self.job, self.tools, self.workspace, entity, columns, fence=fence).read()
-        log.info("Mirror of %s: %s", definition.name, self.mirror)
+        log.info("Mirror of %s: %s", definition.name, json.dumps(self.mirror.to_json()))
