@@ -167,7 +167,7 @@ class DynamicsDestination(DynamicsEnvironment):
     mirror: bool = Field(
         default=False,
         description="Whether the app keeps a copy of the records that it reads, and reads only what has changed since "
-        "the run before. The table must track changes. See mirror.md.",
+        "the run before. The table must track changes; `validate` says why there is no mirror.",
     )
     mirror_verify_every: Seconds = Field(
         default=604_800,
