@@ -22,7 +22,13 @@ from benchmarks.cases import CASES as SYNCS
 from benchmarks.cases import Bench, Result
 from benchmarks.report import overview, publish, save, section
 
-CASES = {**SYNCS, "unchanged": mirror.case, "lookups": lookups.case, "sources": sources.case, "databases": databases.case}
+CASES = {
+    **SYNCS,
+    "unchanged": mirror.case,
+    "lookups": lookups.case,
+    "sources": sources.case,
+    "databases": databases.case,
+}
 
 
 def machine() -> dict[str, Any]:

@@ -48,9 +48,11 @@ def case(bench: Bench) -> Result:
             Goal(text="peak memory, MB", target=512, got=unchanged.peak_mb, most=True),
         ),
         notes=(
-            f"The first run writes the difference of {difference.changed + difference.dropped + difference.added:,} "
-            "rows and begins the mirror; the second reads these records again, because the service lists them as "
-            "changed. Requests are those of the program with sign-in and metadata.",
+            (
+                f"The first run writes the difference of {difference.changed + difference.dropped + difference.added:,} "
+                "rows and begins the mirror; the second reads these records again, because the service lists them as "
+                "changed. Requests are those of the program with sign-in and metadata."
+            ),
         ),
         facts={"queries": unchanged.facts["queries"]},
     )

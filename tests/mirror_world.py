@@ -53,11 +53,8 @@ SCHEMA: dict[str, Any] = {
         "entity_set": SET,
         "columns": {
             **{name: {"type": "String", "length": 50} for name in (KEY, TEXT, NOTE)},
-            "new_size": {"type": "Decimal", "precision": 4, "min": -100, "max": 100},
-            "new_day": {"type": "DateTime", "behavior": "DateOnly"},
         },
     },
-    "new_quiet": {"entity_set": "new_quiets", "change_tracking": False, "columns": {KEY: {"type": "String"}}},
 }
 Source = Mapping[str, str | None]  # key -> text
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from shared.entities import MirrorHead
+from shared.jobs.summary import MirrorFigures
 from shared.state import StateStore
+from tests.mirror_world import TEXT, Sync, edit, transport
 
 SYNC = "customers"
 
@@ -116,3 +118,16 @@ def test_a_mirror_that_no_run_has_swapped_for_long_is_removed(store: StateStore,
     assert store.mirror(SYNC) is None
     assert files.got(store, "a") is None
     files.swapped(store, "b")
+
+
+def test_runs_read_by_way_of_a_mirror(open_store: Callable[[], StateStore]) -> None:
+    """Each in a process of its own; what others have changed is read again."""
+    transport().reset()
+    rows = {str(number): f"text {number}" for number in range(8)}
+    for _ in range(2):
+        Sync(open_store()).run(rows)
+    edit("1", {TEXT: "theirs"})
+    edit("2", None)
+    done = Sync(open_store()).equal_run(rows)
+    assert done.mirror == MirrorFigures(read="changes", kept=True, changed=1, removed=1)
+    assert (done.updated.done, done.created.done) == (1, 1)

@@ -27,6 +27,7 @@ __all__ = ["Tracking"]
 _NEXT: Final = "@odata.nextLink"
 _DELTA: Final = "@odata.deltaLink"
 _IDS_A_REQUEST: Final = 700  # about so many ids fit into the URL of a query
+_MOST_IDS: Final = 500_000  # their queries have 20 MB
 
 
 @dataclass(slots=True)
@@ -119,8 +120,12 @@ class Tracking:
         return read_queries(workspace, self.service, records, queries, at_once=at_once)
 
     def is_whole_cheaper(self, changed: int, rows: int) -> bool:
-        """Whether to read a whole table takes fewer requests than to read its changed records by their ids."""
-        return -(-changed // _IDS_A_REQUEST) > max(1, -(-rows // self.service.connection.page_rows))
+        """Whether to read a whole table takes fewer requests than to read its changed records by their ids.
+
+        Or whether these are so many that the text of the queries would fill the memory.
+        """
+        pages = max(1, -(-rows // self.service.connection.page_rows))
+        return -(-changed // _IDS_A_REQUEST) > pages or changed > _MOST_IDS
 
     def members(self, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
         """The members of a record that a reading takes."""

@@ -138,10 +138,9 @@ class MirroredReading:
         """Bring the records of the mirror up to date with what the service lists."""
         workspace = self._workspace
         workspace.create(self._tables.read())
-        ids = [str(each) for (each,) in workspace.query(self._tables.changed_ids())]
-        if ids:
-            with _explained(self._condition):
-                self._tracking.read(workspace, self._columns, ids, self._condition, Table.MIRROR_READ)
+        ids = (str(each) for (each,) in workspace.rows(self._tables.changed_ids()))
+        with _explained(self._condition):
+            self._tracking.read(workspace, self._columns, ids, self._condition, Table.MIRROR_READ)
         workspace.create(self._tables.changes(manifest.last))
         for statement in self._tables.apply():
             workspace.execute(statement)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.errors import AbortRun, RetryLater
 from shared.jobs.summary import MirrorFigures
 from shared.state.sqlite import SqliteStateStore
 from tests.mirror_world import (
@@ -213,6 +214,37 @@ def test_a_plan_begins_no_mirror(sync: Sync) -> None:
     assert sync.plan(ROWS).plan.counts.unchanged == len(ROWS)
     assert not [path for path in sync.network.asked if path.partition("?")[2] == "$select=new_itemid"]
     assert sync.state.mirror("items") is None
+
+
+@pytest.mark.parametrize("method", ["mirror", "mirror_part", "put_mirror_part", "swap_mirror"])
+@pytest.mark.parametrize("error", [RetryLater("away", retry_after=1), AbortRun("refused")])
+def test_a_state_store_in_trouble_costs_time_alone(
+    sync: Sync, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
+) -> None:
+    """The run writes what it would write, and the next one reads by way of the mirror again."""
+    begun(sync)
+    edit("1", {TEXT: "theirs"})
+    with monkeypatch.context() as trouble:
+        trouble.setattr(SqliteStateStore, method, lambda *_, **__: _raised(error))
+        assert sync.run(ROWS).updated.done == 1
+    assert sync.equal_run(ROWS).unchanged == len(ROWS)
+    assert sync.run(ROWS).mirror == MirrorFigures(read="changes", kept=True)
+
+
+def _raised(error: Exception) -> None:
+    raise error
+
+
+def test_a_user_to_whom_no_changes_are_listed(sync: Sync) -> None:
+    """Change tracking needs the right to read the table in the whole organization."""
+    refused = {"code": "0x80040220", "message": "Principal user is missing prvReadnew_Item privilege."}
+    fault = {"action": "status", "status": 403, "match": {"path": "$select=new_itemid"}, **refused}
+    transport().faults([{**fault, "times": 2}])  # the first one is asked for the version of the metadata
+    done = sync.run(ROWS)
+    assert done.mirror is not None
+    assert (done.mirror.read, done.mirror.kept, done.created.done) == ("whole", False, len(ROWS))
+    assert "none can be begun" in done.mirror.reason
+    assert sync.run(ROWS).mirror == MirrorFigures(read="whole", reason="there is no mirror yet", kept=True)
 
 
 def test_many_runs_with_changes_leave_few_files(sync: Sync, tmp_path: Path) -> None:
