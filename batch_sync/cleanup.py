@@ -45,12 +45,13 @@ def _is_unfinished(app: App, now: datetime, at_once: int) -> bool:
         log.warning("The daily cleanup is tried again at the next tick: %s", error.message)
         return True
     log.info(
-        "The cleanup removed %d runs, %d jobs, %d dead letters, %d leases, %d ledgers and %d positions of events",
+        "The cleanup removed %d runs, %d jobs, %d dead letters, %d leases, %d ledgers, %d mirrors and %d positions",
         removed.runs,
         removed.jobs,
         removed.dead_letters,
         removed.leases,
         removed.ledgers,
+        removed.mirrors,
         forgotten,
     )
     return removed.more

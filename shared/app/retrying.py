@@ -11,7 +11,7 @@ from shared.jobs import BatchJob, Progress, RunOptions, RunSummary, run_batch
 from shared.jobs.batch.mending.mended_file import read_mended
 from shared.jobs.batch.mending.retrying import MendedRows, Retry, columns_to_mend, retried_definition
 from shared.run_ids import SHORT_ID
-from shared.state import RETRY, RowsToMend, RunRecord
+from shared.state import RowsToMend, RunRecord
 
 if TYPE_CHECKING:
     from shared.app.app import App
@@ -37,7 +37,7 @@ def retry(app: App, run: RunRecord, file: Path, options: RunOptions, progress: P
     joined, values = app.joined(run.sync, run.given)
     definition = retried_definition(joined, kept, file.name)
     mended = read_mended(file, columns_to_mend(definition), known=kept.columns)
-    options = replace(options, trigger=RETRY, given=run.given, retry=Retry(run_id=run.run_id, file=mended))
+    options = replace(options, given=run.given, retry=Retry(run_id=run.run_id, file=mended))
     job = BatchJob(definition=definition, parameters=values, options=options)
     source = MendedRows(definition, kept, mended)
     with app.located(definition), app.tools(definition, values, None, progress, source=source) as tools:

@@ -33,6 +33,7 @@ from shared.dataverse.read.reader import (
     table_query,
 )
 from shared.dataverse.read.references import read_reference
+from shared.dataverse.read.tracking import Tracking
 from shared.dataverse.read.views import view_query
 from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
@@ -71,9 +72,6 @@ class Dataverse:
         cache: Metadata that outlives this object, such as a process's.
         controllers: Makes the limits of one application user for writes to a table; by default they begin with the
             degree of parallelism that the service recommends.
-
-    Attributes:
-        course: How everything that was written went over time.
     """
 
     def __init__(
@@ -98,7 +96,7 @@ class Dataverse:
         self._operations: dict[str, tuple[Operation, ...]] = {}
         self._targets: dict[str, Target] = {}
         self._lanes: dict[str, list[Lane]] = {}
-        self.course = Course()
+        self.course = Course()  # how everything that this client writes goes over time
 
     def entity(self, name: str) -> EntityMetadata:
         """A table by logical name, entity set name or display name; see `read_entity`."""
@@ -142,10 +140,7 @@ class Dataverse:
             condition: An OData filter, as `read` takes it.
 
         Raises:
-            UserError: The filter is too long for a URL.
-            RequestRefused: The service refuses the filter.
-            AbortRun: No privilege, no such table.
-            RetryLater: The service is away.
+            UserError, RequestRefused, AbortRun, RetryLater: As `read`.
         """
         path = f"{table_query(entity, (), condition)}&$top=1"
         self.service.fetch(Call(path=path, table=entity.logical_name))
@@ -181,6 +176,10 @@ class Dataverse:
             return read_table(workspace, self.service, Records(entity=entity, layout=layout, into=into), condition)
         records = Records(entity=entity, layout=layout, into=into, stored_keys=True)
         return read_keyed(workspace, self.service, records, map(key_values, keys), condition)
+
+    def tracking(self, entity: EntityMetadata) -> Tracking:
+        """What has changed in a table since a moment."""
+        return Tracking(self.service, entity)
 
     def read_reference(
         self, workspace: Workspace, reference: Reference, values: Sequence[str], *, condition: str | None = None

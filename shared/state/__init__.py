@@ -6,9 +6,11 @@ from shared.state.job_queue import JobQueue, Poisoned
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
     RETRY,
+    AuditEntry,
     DeadLetter,
     ErrorRecord,
     Job,
+    JobKind,
     JobRequest,
     Lease,
     PlanUse,
@@ -21,9 +23,11 @@ from shared.state.store import StateStore
 
 __all__ = [
     "RETRY",
+    "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
     "Job",
+    "JobKind",
     "JobQueue",
     "JobRequest",
     "Lease",

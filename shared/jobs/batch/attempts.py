@@ -24,15 +24,16 @@ __all__ = [
     "after_run",
     "attempt_number",
     "attempts",
+    "attempts_of_retry",
     "close_dead_run",
     "ended_job",
     "held_until",
     "is_hopeless",
     "last_run",
-    "last_run_closed",
     "last_run_settled",
     "last_runs_settled",
     "not_before",
+    "runs_before",
     "sends_again",
 ]
 
@@ -150,10 +151,18 @@ def last_run(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
     return store.last_run(sync, until=now + CLOCK_DIFFERENCE)
 
 
-def last_run_closed(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
-    """The same, after the run before this moment, also a retry, was closed if it died; only under the sync's lease."""
+def runs_before(store: StateStore, sync: str, now: datetime) -> tuple[RunRecord | None, RunRecord | None]:
+    """The latest run of a sync, also a retry, and the latest that is no retry; only under the sync's lease.
+
+    One whose process died is marked as interrupted first.
+    """
     latest = close_dead_run(store, store.last_run(sync, until=now + CLOCK_DIFFERENCE, retries=True), now)
-    return last_run(store, sync, now) if latest is not None and latest.trigger == RETRY else latest
+    return latest, last_run(store, sync, now) if latest is not None and latest.trigger == RETRY else latest
+
+
+def attempts_of_retry(latest: RunRecord | None, run_id: str) -> int:
+    """How many retries of the rows of a run, up to a sync's latest run, ended in a row without getting anywhere."""
+    return attempts(latest) if latest is not None and latest.counts.get(RETRY_OF) == run_id else 0
 
 
 def last_runs_settled(store: StateStore, syncs: Collection[str], now: datetime) -> Mapping[str, RunRecord]:
@@ -182,16 +191,18 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
 
 
 def last_run_settled(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
-    """The latest run of a sync; one whose process died is marked as interrupted first."""
-    last = last_run(store, sync, now)
+    """The latest run of a sync that is no retry.
+
+    A run whose process died, also a retry, is marked as interrupted first.
+    """
+    latest = store.last_run(sync, until=now + CLOCK_DIFFERENCE, retries=True)
     name = f"sync/{sync}"
-    if last is None or last.state != RunState.RUNNING or store.lease(name):
-        return last
-    lease = store.acquire_lease(name, holder=uuid.uuid4().hex, seconds=LEASE_SECONDS)
-    if lease is None:
-        return last
-    try:
-        # Asked again under the lease: the run may have ended in order in between.
-        return last_run_closed(store, sync, now)
-    finally:
-        store.release_lease(lease)
+    if latest is not None and latest.state == RunState.RUNNING and not store.lease(name):
+        lease = store.acquire_lease(name, holder=uuid.uuid4().hex, seconds=LEASE_SECONDS)
+        if lease is not None:
+            try:
+                # Asked again under the lease: the run may have ended in order in between.
+                return runs_before(store, sync, now)[1]
+            finally:
+                store.release_lease(lease)
+    return last_run(store, sync, now) if latest is not None and latest.trigger == RETRY else latest

@@ -13,7 +13,7 @@ from shared.dataverse import WriteLimits
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, PlanRefusedError, StalePlanError, SyncError, UserError
 from shared.jobs.adoption import Adoption
-from shared.jobs.batch.attempts import attempts, last_run_closed
+from shared.jobs.batch.attempts import attempts, attempts_of_retry, runs_before
 from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
@@ -31,7 +31,7 @@ from shared.jobs.post_sync.steps import StepTools, run_steps
 from shared.jobs.post_sync.turns import ended, turn_of
 from shared.jobs.progress import Phase
 from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
-from shared.jobs.summary import ChangeCounts, Done, RunState, RunSummary
+from shared.jobs.summary import ChangeCounts, Done, MirrorFigures, RunState, RunSummary
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, counts_query
 from shared.reconcile.reports import violations_query
@@ -68,9 +68,10 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
     name = job.definition.name
     with log_context(run_id=job.options.run_id, sync=name), holding(tools.state, name, job.options.run_id) as lease:
         now = tools.clock.now()
-        last = last_run_closed(tools.state, name, now)
+        latest, last = runs_before(tools.state, name, now)
         if not job.options.still_due(last):
             raise NotDueError(f"{name} is not due any more: it has been started meanwhile")
+        retry_of = job.options.retry.run_id if job.options.retry else ""
         run_log = RunLog(
             state=tools.state,
             clock=tools.clock,
@@ -80,9 +81,9 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             given=job.options.given or {},
             trigger=job.options.trigger,
             started=now,
-            attempt=1 if job.options.retry else attempts(last) + 1,
+            attempt=1 + (attempts_of_retry(latest, retry_of) if retry_of else attempts(last)),
             fence=lease.fence,
-            retry_of=job.options.retry.run_id if job.options.retry else "",
+            retry_of=retry_of,
         )
         return _Run(job, tools, lease, run_log, last).execute()
 
@@ -101,6 +102,7 @@ class _Run:
         self._begun = tools.clock.monotonic()
         self._write_seconds = 0.0
         self._columns: Sequence[TargetColumn] = ()
+        self._mirror: MirrorFigures | None = None
         self._reporting = Reporting()
         self._written: RunSummary | None = None  # what the writing came to, however it ended
         self._prepared_notes: tuple[str, ...] = ()
@@ -118,8 +120,8 @@ class _Run:
         try:
             with workspace.until(self._left if self.job.options.deadline is not None else None):
                 self.job = completed_job(self.job, self.tools, workspace)
-                prepared = prepare(self.job, self.tools, workspace, self.log.started)
-                self._columns = prepared.columns
+                prepared = prepare(self.job, self.tools, workspace, self.log.started, fence=self.log.fence)
+                self._columns, self._mirror = prepared.columns, prepared.mirror
                 self._reporting = self._reporting_of(prepared.entity, workspace)
                 plan = plan_of(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
@@ -366,6 +368,7 @@ class _Run:
             ),
             peak_memory_mb=_peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
+            mirror=self._mirror,
         )
 
 

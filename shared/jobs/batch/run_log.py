@@ -107,7 +107,7 @@ class RunLog:
             run_id=self.run_id,
             sync=self.definition.name,
             version=self.definition.version,
-            trigger=self.trigger,
+            trigger=RETRY if self.retry_of else self.trigger,
             parameters={name: logged(value) for name, value in self.parameters.items()},
             given=self.given_values(),
             host=platform.node(),
@@ -159,7 +159,7 @@ def end_of(error: BaseException, *, trigger: str) -> tuple[RunState, str]:
             return RunState.REFUSED, error.message
         case SyncError():
             return RunState.FAILED, error.message
-        case KeyboardInterrupt() if trigger in {"command", RETRY}:
+        case KeyboardInterrupt() if trigger == "command":
             return RunState.CANCELLED, "stopped by a person: from the keyboard, or by SIGTERM"
         case Exception():
             # Its message may quote what it stumbled over.

@@ -168,7 +168,6 @@ def test_a_run_that_was_interrupted_before_it_wrote_counts_as_an_attempt(
         (UserError("no file"), "timer", RunState.FAILED, "no file"),
         (RetryLater("away", retry_after=1), "timer", RunState.FAILED, "away"),
         (KeyboardInterrupt(), "command", RunState.CANCELLED, "stopped by a person"),
-        (KeyboardInterrupt(), "retry", RunState.CANCELLED, "stopped by a person"),
         (KeyboardInterrupt(), "timer", RunState.INTERRUPTED, "its process was asked to end"),
         (SystemExit(1), "timer", RunState.INTERRUPTED, "its process was asked to end"),
         (ValueError("Zebra GmbH"), "timer", RunState.FAILED, "does not handle (ValueError)"),
