@@ -314,10 +314,10 @@ from shared.app import open_app
 
 prepared = batch.prepare
 
-def deadly(job, *rest):
+def deadly(job, *rest, **named):
     if job.definition.name == "a-deadly":
         os._exit(137)  # what the kernel does to a process that takes too much memory
-    return prepared(job, *rest)
+    return prepared(job, *rest, **named)
 
 batch.prepare = deadly
 app = open_app()
