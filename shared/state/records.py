@@ -16,6 +16,7 @@ __all__ = [
     "Job",
     "JobRequest",
     "Lease",
+    "Pause",
     "PlanUse",
     "Position",
     "Pruned",
@@ -250,6 +251,21 @@ class Job:
     def waits(self) -> bool:
         """Whether it is yet to be run."""
         return self.state == RunState.QUEUED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """That a sync does not run until a person lets it run again: its runs would apply again what was undone.
+
+    Attributes:
+        run_id: The run that paused it, which undid another one.
+        by: Who started that run.
+    """
+
+    sync: str
+    run_id: str
+    since: datetime
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

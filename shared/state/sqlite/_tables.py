@@ -34,7 +34,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -56,6 +56,13 @@ CREATE TABLE IF NOT EXISTS ledger_parts(
     sync TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (sync, name))
 """
 _ROWS_TO_MEND = "CREATE TABLE IF NOT EXISTS rows_to_mend(run_id TEXT PRIMARY KEY, data BLOB NOT NULL)"
+# Tables that are there since version 8.
+_ADDED_IN_8 = """
+CREATE TABLE IF NOT EXISTS journals(
+    run_id TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, kept TEXT NOT NULL, PRIMARY KEY (run_id, name));
+CREATE TABLE IF NOT EXISTS pauses(
+    sync TEXT PRIMARY KEY, run_id TEXT NOT NULL, since TEXT NOT NULL, "by" TEXT NOT NULL) WITHOUT ROWID
+"""
 # Tables that are there since version 6.
 ADDED_IN_6 = """
 CREATE TABLE jobs(
@@ -93,6 +100,7 @@ INSERT INTO jobs SELECT id, id, 'Queued', requested, requested, NULL, json_objec
 DROP TABLE job_requests
 """,
     6: _ROWS_TO_MEND,
+    7: _ADDED_IN_8,
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -120,7 +128,8 @@ CREATE INDEX seen_by_age ON seen(written);
 {_LEDGERS};
 {ADDED_IN_5};
 {ADDED_IN_6};
-{_ROWS_TO_MEND}
+{_ROWS_TO_MEND};
+{_ADDED_IN_8}
 """
 RUN_FIELDS = (
     "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",
