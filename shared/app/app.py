@@ -386,6 +386,7 @@ class App:
                 scripts=scripts,
                 steps=self.wiring.step_context(values),
                 daily_requests=self.settings.daily_requests,
+                journal=self.settings.journal_days > 0,
             )
 
     @contextmanager

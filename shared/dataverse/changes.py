@@ -60,7 +60,7 @@ class Change:
             create. A JSON object like `payload`; empty for nothing. The change has one outcome, after both.
         on_create: What an upsert adds to the payload if the record is new. A JSON object; empty for nothing. With it
             the record is looked up first.
-        version: The ETag that the record of an update must still have; empty for any.
+        version: The ETag that the record of an update or delete must still have; empty for any.
     """
 
     number: int

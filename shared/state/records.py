@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.run_ids import SHORT_ID
+
 __all__ = [
     "DeadLetter",
     "ErrorRecord",
@@ -56,8 +58,8 @@ class RunRecord:
 
     Attributes:
         version: The definition's version.
-        trigger: What started the run: `timer`, `command`, `job` or `events`; `definition` where nothing was started
-            because the definition has mistakes.
+        trigger: What started the run: `timer`, `command`, `job` or `events`; `undo` where it takes another run back;
+            `definition` where nothing was started because the definition has mistakes.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
         given: Those of them that whoever started the run gave, as JSON-ready values.
         host: The machine that ran it; empty in rows of earlier versions.
@@ -266,6 +268,13 @@ class Pause:
     run_id: str
     since: datetime
     by: str = ""
+
+    def __str__(self) -> str:
+        """Why the sync does not run, and what to do."""
+        return (
+            f"{self.sync} is paused since {self.since:%Y-%m-%d %H:%M} UTC, because run {self.run_id[:SHORT_ID]} undid "
+            f"another run. When the cause is mended: dynamics-sync resume {self.sync}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,6 +265,8 @@ def _part(target: Target, kind: RequestKind, change: Change) -> BatchPart:
         case RequestKind.UPSERT:
             return _upsert_part(target, change, headers)
         case RequestKind.DELETE:
+            if change.version:
+                headers["If-Match"] = change.version
             return BatchPart(method="DELETE", path=_path(target, f"{entity.entity_set}({change.id})"), headers=headers)
         case RequestKind.ASSOCIATE:
             path, body = association(entity, change, target.connection.base)

@@ -44,7 +44,8 @@ class JournalFiles(Storage):
         """See `StateStore.prune_journals`."""
         with explained():
             blobs = self._files(MEMORY).list_blobs(name_starts_with=_FOLDER)
-            runs = groupby(blobs, key=lambda blob: str(blob.name).split("/")[1])  # they come in the order of their names
+            # They come in the order of their names.
+            runs = groupby(blobs, key=lambda blob: str(blob.name).split("/")[1])
             young = ((run, max(blob.last_modified for blob in parts)) for run, parts in runs)
             old = list(islice((run for run, written in young if written < before), limit))
         self._remove_journals(old)
