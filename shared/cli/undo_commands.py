@@ -157,3 +157,37 @@ def _entry_lines(entry: dict[str, Any]) -> list[Text]:
     head.append(entry["action"] + (f" ({entry['result']})" if entry["result"] != "applied" else ""))
     lines = [Text(f"   {c['column']}: {c['before']!s} → {c['after']!s}") for c in entry["columns"]]
     return [head, *lines]
+
+
+@program.command()
+def erase(
+    context: typer.Context,
+    key: Annotated[
+        list[str], typer.Argument(metavar="KEY", help="The record's key: its values in their order, or its id.")
+    ],
+    sync: Annotated[
+        str | None, typer.Option("--sync", metavar="NAME", help="Only what is kept of this sync; default all.")
+    ] = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> int:
+    """Remove the values of one record from everything that is kept of runs and events; not from Dataverse."""
+    from shared.app.histories import erase as erase_record  # noqa: PLC0415 - `--help` does not wait for it
+
+    output, app = output_of(context, as_json), frame.opened(context)
+    frame.expect(app, sync)
+    with Bars(output.err) as bars:
+        found = erase_record(app, key, bars, sync=sync, apply=yes)
+    again = [command_line("erase", key[0], options=(*key[1:], *(("--sync", sync) if sync else ()), "--yes"))]
+    names = {name.replace("_", " ").capitalize(): count for name, count in found.to_json().items() if name != "unread"}
+    lines = [Text(f"   {name + ':':<16}{count:>9,}") for name, count in names.items() if count]
+    unread = [Text(f"{found.unread:,} dead letters are no JSON and were not searched.", style="yellow")]
+    said = f"Erased in {found.places:,} places." if yes else f"Found in {found.places:,} places; nothing was erased."
+    output.result(
+        {"key": list(key), "erased": yes, "places": found.to_json()},
+        *lines,
+        Text(said),
+        *(unread if found.unread else []),
+        *(next_lines(again) if found.places and not yes else []),
+    )
+    return 0

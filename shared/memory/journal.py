@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -92,6 +92,17 @@ class Journal:
             RetryLater, AbortRun: The state store is away, or refuses us.
         """
         found: dict[str, list[Path]] = {}
+        for name, file in self.files(workspace):
+            found.setdefault(name.partition("-")[0], []).append(file)
+        return found
+
+    def files(self, workspace: Workspace) -> Iterator[tuple[str, Path]]:
+        """Put one part after the other into the folder of a workspace; the name of each, and its file.
+
+        Raises:
+            UserError: A part is missing.
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
         for name in self._store.journal_parts(self._run_id):
             if name == _ABOUT:
                 continue
@@ -100,8 +111,7 @@ class Journal:
                 raise self._damaged()
             file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
             file.write_bytes(data)
-            found.setdefault(name.partition("-")[0], []).append(file)
-        return found
+            yield name, file
 
     def replace(self, name: str, file: Path) -> None:
         """Put other rows into the place of a part."""

@@ -15,6 +15,7 @@ import pytest
 
 from shared.app.undoing import paused
 from shared.cli.boundary import run as type_in
+from shared.state import DeadLetter
 from tests.acceptance.world import World, accounts, world
 
 ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Ulm", "revenue": "1.5"} for n in range(1, 5)]
@@ -185,3 +186,41 @@ def test_runs_that_cannot_be_undone_are_refused(here: World, typed: Typed, monke
     here.csv([{**ROWS[0], "number": "A9"}])
     assert "strategy delta" in typed("undo", here.run().run_id, code=1)
     assert "There is no run" in typed("undo", "0000", code=1)
+
+
+def test_a_record_is_erased_from_everything_that_is_kept(here: World, typed: Typed) -> None:
+    """Journals, the ledger, error files and their examples, rows to mend and dead letters; others stay."""
+    definition = accounts(sync_behaviour={"dropped": "ignore"})
+    definition["destination"]["mappings"][1]["write"] = "unless_edited"
+    here.define(definition)
+    here.run()  # from now on the ledger knows the names
+    rows = [{**row, "name": f"Kept {row['number']}"} for row in ROWS]
+    here.csv([*rows, {**ROWS[0], "number": "A7", "revenue": "much"}, {**ROWS[0], "number": "A8", "revenue": "more"}])
+    run = here.run(values=True).run_id
+    here.csv([{**rows[0], "name": "Secret"}, *rows[1:]])
+    here.run()
+    state = here.app.state
+    for number in ("A1", "A2"):
+        letter = DeadLetter(
+            id=number, sync="accounts", body=json.dumps({"data": [{"no": number}]}).encode(), partition="0", sequence=1,
+            error="x", message="x", kept=datetime.now(UTC),
+        )  # fmt: skip
+        state.add_dead_letters([letter])
+    found = typed.value("erase", "A1")
+    assert (found["erased"], found["places"]["journals"], found["places"]["dead_letters"]) == (False, 3, 1)
+    assert "Secret" in typed("history", "accounts", "A1")
+    others = typed.value("history", "accounts", "A2")
+
+    assert typed.value("erase", "A1", "--yes")["places"] == found["places"] | {"ledgers": found["places"]["ledgers"]}
+    assert typed.value("erase", "a7", "--sync", "accounts", "--yes")["places"]["rows_to_mend"] == 1
+    assert typed.value("erase", "A1")["places"] == dict.fromkeys(found["places"], 0)
+    assert "No run" in typed("history", "accounts", "A1")
+    assert typed.value("history", "accounts", "A2") == others
+    assert [letter.id for letter in state.dead_letters()] == ["A2"]
+    left = state.rows_to_mend(run)
+    assert left is not None
+    assert [row.values["number"] for row in left.rows] == ["A8"]
+    kept = b"".join(state.file(each.run_id, name) or b"" for each in state.runs() for name in state.files(each.run_id))
+    assert b"A8" in kept
+    assert b"A7" not in kept
+    assert here.plan().plan.counts.changes == 0
