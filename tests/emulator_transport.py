@@ -64,10 +64,11 @@ class EmulatorTransport:
 
     Args:
         schema: A file with further tables.
+        further: Further options of the emulator.
     """
 
-    def __init__(self, schema: Path) -> None:
-        options = ["--accept-any-token", "--limits", "none", "--schema", str(schema)]
+    def __init__(self, schema: Path, *further: str) -> None:
+        options = ["--accept-any-token", "--limits", "none", "--schema", str(schema), *further]
         self._application = build_application(Options.parse(options))
         self._lock = threading.Lock()
 

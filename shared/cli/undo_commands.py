@@ -92,7 +92,8 @@ def _shown(plan: UndoPlan, run: RunRecord) -> list[RenderableType]:
     lines = (
         ("Delete, because the run created them", counts.delete),
         ("Set back to the values before the run", counts.set_back),
-        ("Create again, because the run deleted them", counts.create),
+        ("Create again, because the run deleted them", counts.create - counts.restore),
+        ("Restore from the recycle bin, likewise", counts.restore),
         ("Already as before the run", counts.unchanged),
         ("Edited since, left alone as far as that", counts.edited),
     )

@@ -74,16 +74,31 @@ def definition(dropped: Dropped) -> SyncDefinition:
 
 
 @cache
-def transport() -> EmulatorTransport:
+def _transport(*, recycle_bin: bool) -> EmulatorTransport:
     with TemporaryDirectory() as folder:
         schema = Path(folder) / "schema.yaml"
         schema.write_text(yaml.safe_dump(SCHEMA), "utf-8")
-        return EmulatorTransport(schema)
+        return EmulatorTransport(schema, *(["--recycle-bin"] if recycle_bin else []))
+
+
+class _Chosen:
+    """The environment of an example: with a recycle bin or without."""
+
+    recycle_bin = False
+
+
+def transport() -> EmulatorTransport:
+    return _transport(recycle_bin=_Chosen.recycle_bin)
 
 
 @cache
-def metadata() -> MetadataCache:
+def _metadata(*, recycle_bin: bool) -> MetadataCache:
+    del recycle_bin
     return MetadataCache()
+
+
+def metadata() -> MetadataCache:
+    return _metadata(recycle_bin=_Chosen.recycle_bin)
 
 
 @dataclasses.dataclass(slots=True)
@@ -94,8 +109,9 @@ class Sync:
     state: SqliteStateStore
     somebody: str = ""
 
-    def begin(self) -> None:
+    def begin(self, *, recycle_bin: bool = False) -> None:
         """An empty target, another user, and the plug-in."""
+        _Chosen.recycle_bin = recycle_bin
         transport().reset()
         transport().faults([{"action": "refuse_rows", "match": {"filter": f"{TEXT} eq 'refused'"}}])
         unit = transport().records("businessunits?$select=businessunitid")[0]["businessunitid"]
@@ -231,14 +247,21 @@ def _plain(source: Mapping[str, tuple[str | None, str]]) -> Source:
     run_breaks=breaks,
     others=edits,
     undo_breaks=breaks,
+    recycle_bin=st.booleans(),
 )
 def test_an_undo_takes_back_what_the_run_did_and_nothing_else(
-    dropped: Dropped, runs: tuple[Any, Any, Any], run_breaks: Break, others: list[Edit], undo_breaks: Break
+    dropped: Dropped,
+    runs: tuple[Any, Any, Any],
+    run_breaks: Break,
+    others: list[Edit],
+    undo_breaks: Break,
+    *,
+    recycle_bin: bool,
 ) -> None:
     """Created, updated, deleted, expired, deactivated and reactivated; a run and an undo that were stopped or killed."""
     with TemporaryDirectory() as folder:
         sync = Sync(definition(dropped), SqliteStateStore(Path(folder) / "state.db"))
-        sync.begin()
+        sync.begin(recycle_bin=recycle_bin)
         first, second, third = map(_plain, runs)
         if dropped != "delete":  # then an item that is dropped by the second run comes back in the third one
             sync.run(first)
@@ -263,12 +286,19 @@ def test_an_undo_takes_back_what_the_run_did_and_nothing_else(
 
 @pytest.mark.timeout(9000)
 @settings(max_examples=settings().max_examples // 10, phases=(Phase.explicit, Phase.reuse, Phase.generate))
-@given(dropped=st.sampled_from(["delete", "deactivate", "expire"]), runs=st.tuples(sources, sources), others=edits)
-def test_an_undo_of_an_undo_is_an_undo(dropped: Dropped, runs: tuple[Any, Any], others: list[Edit]) -> None:
+@given(
+    dropped=st.sampled_from(["delete", "deactivate", "expire"]),
+    runs=st.tuples(sources, sources),
+    others=edits,
+    recycle_bin=st.booleans(),
+)
+def test_an_undo_of_an_undo_is_an_undo(
+    dropped: Dropped, runs: tuple[Any, Any], others: list[Edit], *, recycle_bin: bool
+) -> None:
     """The target is again what it was before the first undo, and a third one is the first one again."""
     with TemporaryDirectory() as folder:
         sync = Sync(definition(dropped), SqliteStateStore(Path(folder) / "state.db"))
-        sync.begin()
+        sync.begin(recycle_bin=recycle_bin)
         first, second = map(_plain, runs)
         sync.run(first)
         run = sync.run(second)

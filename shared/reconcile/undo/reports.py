@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.reconcile.outcomes import FAILED_CHANGES
 from shared.reconcile.reports import ROWS_SHOWN
+from shared.reconcile.undo.bin import IN_BIN
 from shared.reconcile.undo.decide import FATES
 from shared.transform import ErrorType
 from shared.workspace import literal
@@ -21,9 +22,11 @@ _EDITED: Final = literal(ErrorType.EDITED_SINCE)
 
 UNDO_COUNTS: Final = f"""
 SELECT count(*) FILTER (fate = 'insert'), count(*) FILTER (fate = 'update'), count(*) FILTER (fate = 'delete'),
-  count(*) FILTER (fate = 'unchanged'), count(*) FILTER (fate = 'edited' OR len(edited) > 0)
+  count(*) FILTER (fate = 'insert' AND id IN (SELECT id FROM {IN_BIN.name})), count(*) FILTER (fate = 'unchanged'),
+  count(*) FILTER (fate = 'edited' OR len(edited) > 0)
 FROM {FATES}""".strip()
-"""SQL for (records to create again, to set back, to delete, that are as before, with something that others changed)."""
+"""SQL for the number of records to create again, to set back, to delete, to restore (of the first), and of those that
+are as before and that others have changed."""
 _KEPT: Final = f"""
 SELECT change, id, '' AS "column", CASE WHEN there THEN {literal(_CHANGED)} ELSE {literal(_GONE)} END AS message
 FROM {FATES} WHERE fate = 'edited' AND len(edited) = 0
@@ -50,7 +53,8 @@ WITH kept AS (SELECT change, string_agg(concat_ws(': ', nullif("column", ''), me
 SELECT fates.id, {_KEY.replace("key,", "journal.key,")},
   CASE fates.action WHEN 'insert' THEN 'created' WHEN 'delete' THEN 'deleted' ELSE 'changed' END,
   CASE WHEN outcomes.result = 'applied'
-      THEN CASE fates.fate WHEN 'insert' THEN 'created again' WHEN 'delete' THEN 'deleted' ELSE 'set back' END
+      THEN CASE WHEN fates.id IN (SELECT id FROM {IN_BIN.name}) THEN 'restored' WHEN fates.fate = 'insert'
+        THEN 'created again' WHEN fates.fate = 'delete' THEN 'deleted' ELSE 'set back' END
     WHEN outcomes.result = 'failed' THEN 'failed' WHEN outcomes.result = 'skipped' THEN 'not tried'
     WHEN outcomes.result = 'edited' OR fates.fate = 'edited' THEN 'edited since' ELSE 'as before' END,
   concat_ws('; ', outcomes.message, kept.message)

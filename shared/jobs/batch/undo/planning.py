@@ -24,7 +24,8 @@ class UndoCounts:
     """Records of the run, by what its undo does to them.
 
     Attributes:
-        create: Deleted by the run, and created again.
+        create: Deleted by the run, and created again or restored.
+        restore: Of them, those that the recycle bin of the environment has.
         set_back: Changed by the run, and set back.
         delete: Created by the run, and deleted.
         unchanged: They are as before the run already.
@@ -32,6 +33,7 @@ class UndoCounts:
     """
 
     create: int = 0
+    restore: int = 0
     set_back: int = 0
     delete: int = 0
     unchanged: int = 0
@@ -45,7 +47,8 @@ class UndoCounts:
     def to_json(self) -> dict[str, int]:
         """All counts by name."""
         return {
-            "create_again": self.create,
+            "create_again": self.create - self.restore,
+            "restore": self.restore,
             "set_back": self.set_back,
             "delete": self.delete,
             "unchanged": self.unchanged,
@@ -113,8 +116,10 @@ def plan_undo(job: UndoJob, tools: Tools, *, sample: int = 5) -> UndoPlan:
 
 def undo_counts(workspace: Workspace) -> UndoCounts:
     """Count the records of a workspace that is prepared for an undo."""
-    ((create, set_back, delete, unchanged, edited),) = workspace.query(UNDO_COUNTS)
-    return UndoCounts(create=create, set_back=set_back, delete=delete, unchanged=unchanged, edited=edited)
+    ((create, set_back, delete, restore, unchanged, edited),) = workspace.query(UNDO_COUNTS)
+    return UndoCounts(
+        create=create, restore=restore, set_back=set_back, delete=delete, unchanged=unchanged, edited=edited
+    )
 
 
 def _edited(workspace: Workspace, limit: int) -> Iterator[dict[str, Any]]:
@@ -124,7 +129,7 @@ def _edited(workspace: Workspace, limit: int) -> Iterator[dict[str, Any]]:
 
 def not_undone(job: UndoJob, prepared: PreparedUndo, counts: UndoCounts) -> Iterator[str]:
     """What does not come back, one sentence each."""
-    if counts.create and not prepared.entity.intersect:
+    if counts.create > counts.restore and not prepared.entity.intersect:
         yield (
             "Records that are created again have their id and the values that can be written, but not what was deleted "
             "with them: child records, links to other records, notes and files. Who created them and when is new"

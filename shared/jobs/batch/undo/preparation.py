@@ -15,10 +15,12 @@ from shared.entities import EntityMetadata
 from shared.errors import AbortRun, DefinitionError, UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.plans.about import environment_of
+from shared.jobs.batch.undo.restoring import find_in_bin
 from shared.jobs.outcomes import make_outcomes
 from shared.jobs.progress import Phase
 from shared.memory.journal import Journal
 from shared.reconcile.changes import link_reversing_steps, reversing_steps
+from shared.reconcile.undo.bin import IN_BIN
 from shared.reconcile.undo.decide import FATES, Reversal, link_fates
 from shared.reconcile.undo.journal import columns_query, journal_table
 from shared.reconcile.undo.records import journal_tables_query, records_step
@@ -124,6 +126,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     for step in (*reversal.steps(), *reversing_steps(layout, entity.primary_id)):
         workspace.run(step)
     make_outcomes(workspace)
+    find_in_bin(workspace, tools.dataverse, entity)
     unknown = tuple(sorted(set(names) - {column.name for column in layout}))
     return PreparedUndo(entity=entity, layout=layout, unknown=unknown)
 
@@ -157,6 +160,7 @@ def _links(job: UndoJob, entity: EntityMetadata, workspace: Workspace) -> Prepar
     for step in (*link_fates(), *link_reversing_steps(FATES)):
         workspace.run(step)
     make_outcomes(workspace)
+    workspace.create(IN_BIN)
     return PreparedUndo(entity=entity)
 
 

@@ -19,6 +19,7 @@ from shared.jobs.batch.reports import cell
 from shared.jobs.batch.run_log import RunLog, end_of, patiently
 from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
 from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_undo
+from shared.jobs.batch.undo.restoring import restore
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RunState, RunSummary
@@ -112,11 +113,12 @@ class _Undo:
             max_errors=self._job.definition.sync_behaviour.safety.max_errors,
             cancelled=lambda: self._lease.lost() or self._cancelling.asked(),
         )
-        order = WriteOrder(late=[column for column in prepared.layout if column.late])
+        order = WriteOrder(late=[column for column in prepared.layout if column.late], some_settled=True)
         journal = Journaling.of(self._job.batch, self._tools, prepared.entity)
         if journal is not None:
             journal.note_before(workspace)
         try:
+            restore(workspace, self._tools.dataverse, prepared.entity, limits)
             write_changes(workspace, self._tools.dataverse, prepared.entity, limits, self._tools.progress, order)
         finally:
             self._tools.progress.phase(Phase.FINISH)
