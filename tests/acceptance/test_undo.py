@@ -224,3 +224,20 @@ def test_a_record_is_erased_from_everything_that_is_kept(here: World, typed: Typ
     assert b"A8" in kept
     assert b"A7" not in kept
     assert here.plan().plan.counts.changes == 0
+
+
+def test_what_was_set_back_is_no_edit_to_the_next_run(here: World, typed: Typed) -> None:
+    """A column with `write: unless_edited`: when the source is corrected, it is written again."""
+    definition = accounts(sync_behaviour={"dropped": "ignore"})
+    definition["destination"]["mappings"][1]["write"] = "unless_edited"
+    here.define(definition)
+    here.run()
+    here.csv([{**ROWS[0], "name": "Wrong", "city": "Wrong"}, *ROWS[1:]])
+    run = here.run().run_id
+    assert held(here)["A1"]["name"] == "Wrong"
+    typed.value("undo", run, "--yes")
+    assert held(here)["A1"]["name"] == "Name 1"
+    typed.value("resume", "accounts")
+    here.csv([{**ROWS[0], "name": "Right", "city": ""}, *ROWS[1:]])
+    here.run()
+    assert held(here)["A1"]["name"] == "Right"

@@ -144,8 +144,11 @@ SELECT action, NULL, CAST(id AS VARCHAR), key, payload, '', later, links, column
 FROM journal WHERE {RECORD} ORDER BY change""".strip()
 
 
-RECORD: Final = "(json_extract_string(key, '$.*') = ?::VARCHAR[] OR id IN (SELECT unnest(?::UUID[])))"
-"""SQL condition: the record has a key, or one of some ids: the two parameters."""
+RECORD: Final = (
+    "(list_transform(json_extract_string(key, '$.*'), lambda value: lower(value)) = "
+    "list_transform(?::VARCHAR[], lambda value: lower(value)) OR id IN (SELECT unnest(?::UUID[])))"
+)
+"""SQL condition: the record has a key, upper and lower case aside, or one of some ids: the two parameters."""
 
 
 def columns_query() -> str:

@@ -17,6 +17,7 @@ from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.reports import cell
 from shared.jobs.batch.run_log import RunLog, end_of, patiently
+from shared.jobs.batch.undo.ledger import note_in_ledger
 from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
 from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_undo
 from shared.jobs.batch.undo.restoring import restore
@@ -124,6 +125,8 @@ class _Undo:
             self._tools.progress.phase(Phase.FINISH)
             if journal is not None:
                 patiently(self._tools.clock, lambda: journal.note_after(workspace))
+            if self._job.definition.keeps_ledger and not prepared.entity.intersect:
+                note_in_ledger(self._job.definition, prepared.layout, workspace, self._tools, fence=self._log.fence)
 
     def _keep(self, summary: RunSummary, workspace: Workspace) -> None:
         name = f"{self._job.batch.options.run_id}_Undo.csv"
