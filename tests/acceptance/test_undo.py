@@ -94,7 +94,14 @@ def test_an_undo_restores_every_value_and_pauses_the_sync(here: World, typed: Ty
     assert "Set back to the values before the run:" in shown
     assert "child records" in shown
     plan = typed.value("undo", run)
-    assert plan["planned"] == {"create_again": 1, "set_back": 1, "delete": 1, "unchanged": 0, "edited_since": 0}
+    assert plan["planned"] == {
+        "create_again": 1,
+        "restore": 0,
+        "set_back": 1,
+        "delete": 1,
+        "unchanged": 0,
+        "edited_since": 0,
+    }
     assert (plan["applied"], held(here), paused(here.app, "accounts")) == (False, after, None)
 
     done = typed.value("undo", run, "--yes")
