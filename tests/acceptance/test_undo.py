@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from shared.app.undoing import paused
+from shared.app.undoing import paused, undo
 from shared.cli.boundary import run as type_in
+from shared.jobs import NoProgress, Phase, RunOptions
 from shared.state import DeadLetter
 from tests.acceptance.world import World, accounts, world
 
@@ -248,3 +249,31 @@ def test_what_was_set_back_is_no_edit_to_the_next_run(here: World, typed: Typed)
     here.csv([{**ROWS[0], "name": "Right", "city": ""}, *ROWS[1:]])
     here.run()
     assert held(here)["A1"]["name"] == "Right"
+
+
+class _Meanwhile(NoProgress):
+    """Somebody changes records after they were read, and before they are written."""
+
+    def __init__(self, change: Callable[[], None]) -> None:
+        self._change = change
+
+    def phase(self, phase: Phase, total: int | None = None) -> None:
+        del total
+        if phase is Phase.WRITE:
+            self._change()
+
+
+def test_a_record_that_is_changed_while_it_is_undone_is_left_alone(here: World, typed: Typed) -> None:
+    """Its version is asked for: neither is a value set back nor a new record deleted."""
+    run = here.app.state.run(change(here))
+    assert run is not None
+
+    def edit() -> None:
+        for number in ("A1", "A5"):
+            here.update(f"accounts(accountnumber='{number}')", {"telephone1": "now"})
+
+    done = undo(here.app, run, RunOptions(trigger="undo"), _Meanwhile(edit))
+    now = held(here)
+    assert (now["A1"]["name"], now["A5"]["telephone1"]) == ("Changed", "now")
+    assert (done.edited, done.updated.done, done.deleted.done, done.created.done) == (2, 0, 0, 1)
+    assert {error.error_type for error in done.errors} == {"Edited since"}
