@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.entities import LedgerHead
 from shared.state.mending import RowsToMend
 from shared.state.records import (
+    AuditEntry,
     DeadLetter,
     ErrorRecord,
     Job,
@@ -223,10 +224,11 @@ class StateStore(Protocol):
         """Remove what is older than a moment, in a bounded amount of work.
 
         Removed are runs that started before it with their errors, files, journals and rows to mend, dead letters kept
-        before it, ledgers that no run has swapped since then, jobs that ended and runs that were asked to stop before
-        then, and leases of jobs that are free. The last run of each sync stays at any age (the schedule needs it), and
-        so does the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied again
-        after some time would not be applied once, and a row is written only where a person saved a plan.
+        before it, ledgers that no run has swapped since then, jobs that ended (with their files) and runs that were
+        asked to stop before then, notes of progress and entries of the audit log from before then, and leases of jobs
+        that are free. The last run of each sync stays at any age (the schedule needs it), and so does the last row of
+        its events and definitions. Uses of saved plans stay: a plan that could be applied again after some time would
+        not be applied once, and a row is written only where a person saved a plan.
 
         Args:
             before: The moment.
@@ -260,11 +262,37 @@ class StateStore(Protocol):
     def job_requests(self) -> tuple[JobRequest, ...]:
         """The requests of the jobs that wait, oldest first."""
 
+    def put_job_file(self, job_id: str, name: str, data: bytes) -> None:
+        """Keep what a job works on or finds out; it may hold values of rows, and goes with the job."""
+
+    def job_file(self, job_id: str, name: str) -> bytes | None:
+        """A file of a job; None where there is none."""
+
+    def job_files(self) -> tuple[tuple[str, str], ...]:
+        """All files of jobs: the id of the job and the name of the file, in any order."""
+
+    def remove_job_file(self, job_id: str, name: str) -> None:
+        """Remove a file of a job; it need not be there."""
+
     def cancel_run(self, run_id: str, by: str) -> None:
         """Mark a run as one that is to stop; its writer looks at the mark between two requests."""
 
     def cancelled_by(self, run_id: str) -> str | None:
         """Who asked a run to stop; None where nobody did."""
+
+    # -- What people see and do ----------------------------------------------------------------------------------
+
+    def note_progress(self, run_id: str, progress: Mapping[str, Any]) -> None:
+        """Replace what is known of the progress of a run or job: a small JSON object."""
+
+    def progress(self, run_id: str) -> Mapping[str, Any]:
+        """What was noted last; empty where nothing was."""
+
+    def add_audit(self, entry: AuditEntry) -> None:
+        """Keep what a person did. Texts that are too long are cut. Entries are never changed; they go with `prune`."""
+
+    def audit(self, sync: str | None = None, limit: int = 50) -> tuple[AuditEntry, ...]:
+        """The latest entries, newest first, of one sync or of all."""
 
     def close(self) -> None:
         """Close the connections. The store is not used afterwards."""

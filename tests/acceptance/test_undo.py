@@ -214,7 +214,10 @@ def test_a_record_is_erased_from_everything_that_is_kept(here: World, typed: Typ
             error="x", message="x", kept=datetime.now(UTC),
         )  # fmt: skip
         state.add_dead_letters([letter])
+    state.put_job_file("job", "plan.json", json.dumps({"sample": [{"key": {"accountnumber": "A1"}}]}).encode())
+    state.put_job_file("job", "answer.json", json.dumps({"key": "A2"}).encode())
     found = typed.value("erase", "A1")
+    assert found["places"]["job_files"] == 1
     assert (found["erased"], found["places"]["journals"], found["places"]["dead_letters"]) == (False, 3, 1)
     assert "Secret" in typed("history", "accounts", "A1")
     others = typed.value("history", "accounts", "A2")
@@ -225,6 +228,7 @@ def test_a_record_is_erased_from_everything_that_is_kept(here: World, typed: Typ
     assert "No run" in typed("history", "accounts", "A1")
     assert typed.value("history", "accounts", "A2") == others
     assert [letter.id for letter in state.dead_letters()] == ["A2"]
+    assert state.job_files() == (("job", "answer.json"),)
     left = state.rows_to_mend(run)
     assert left is not None
     assert [row.values["number"] for row in left.rows] == ["A8"]

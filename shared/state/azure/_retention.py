@@ -15,6 +15,7 @@ from shared.state.azure._jobs import JobTables
 from shared.state.azure._journals import JournalFiles
 from shared.state.azure._leases import LEASES, LeaseTables
 from shared.state.azure._ledgers import LedgerFiles
+from shared.state.azure._people import PeopleTables
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
 from shared.state.azure._storage import MEMORY, key, read_record
 from shared.state.records import Pruned, RunRecord
@@ -26,7 +27,7 @@ KEYS: Final = ["PartitionKey", "RowKey"]
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 
-class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, EventTables):
+class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, PeopleTables, EventTables):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -45,7 +46,8 @@ class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, EventTables):
             ledgers=self._remove_old_ledgers(before, limit),
             jobs=self._remove_old_jobs(before, limit),
         )
-        most = max(removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.jobs)
+        notes = self._remove_old_notes(before, limit)
+        most = max(notes, removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.jobs)
         return replace(removed, more=most >= limit)
 
     def _old_runs(self, before: datetime) -> Iterator[dict[str, str]]:

@@ -16,7 +16,7 @@ from shared.jobs.batch.undo.history import record_ids
 from shared.memory.journal import Journal
 from shared.reconcile.undo.erase import ids_query, in_ledger_query, ledger_without, matching_query, without_query
 from shared.reconcile.undo.journal import PLANNED
-from shared.state import DeadLetter, ErrorRecord, RunRecord, StateStore
+from shared.state import ErrorRecord, RunRecord, StateStore
 from shared.workspace import Workspace, literal
 
 __all__ = ["MOST_LETTERS", "MOST_RUNS", "Erased", "Eraser"]
@@ -37,6 +37,7 @@ class Erased:
         errors: Examples of errors.
         rows_to_mend: Rows in error.
         dead_letters: Events.
+        job_files: Files of jobs: plans, answers and mended rows.
         unread: Events whose body could not be read, so that it is not known whether they are about the record.
     """
 
@@ -46,16 +47,17 @@ class Erased:
     errors: int = 0
     rows_to_mend: int = 0
     dead_letters: int = 0
+    job_files: int = 0
     unread: int = 0
 
     @property
     def places(self) -> int:
         """All places in which the record was found."""
-        return self.journals + self.ledgers + self.files + self.errors + self.rows_to_mend + self.dead_letters
+        return sum(count for name, count in self.to_json().items() if name != "unread")
 
     def to_json(self) -> dict[str, int]:
         """All counts by name."""
-        names = ("journals", "ledgers", "files", "errors", "rows_to_mend", "dead_letters", "unread")
+        names = ("journals", "ledgers", "files", "errors", "rows_to_mend", "dead_letters", "job_files", "unread")
         return {name: getattr(self, name) for name in names}
 
 
@@ -102,6 +104,7 @@ class Eraser:
         for sync in syncs:
             found.ledgers += self._in_ledger(sync, apply=apply)
         self._in_letters(only, found, apply=apply)
+        found.job_files = sum(self._in_job_file(*each, apply=apply) for each in self.state.job_files())
         return found
 
     # -- Journals and ledgers ------------------------------------------------------------------------------------
@@ -189,12 +192,25 @@ class Eraser:
         whole = ", ".join(self.key).casefold()
         return whole in known or all(part.casefold() in known for part in self.key) or not known.isdisjoint(self.ids)
 
+    def _in_job_file(self, job_id: str, name: str, *, apply: bool) -> int:
+        data = self.state.job_file(job_id, name)
+        if data is None:
+            return 0
+        if name.endswith(".csv"):
+            lines = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
+            found = any(self._is_in(line) for line in lines)
+        else:
+            found = self._is_in(_values_of(data) or [])
+        if found and apply:
+            self.state.remove_job_file(job_id, name)
+        return int(found)
+
     # -- Events --------------------------------------------------------------------------------------------------
 
     def _in_letters(self, sync: str | None, found: Erased, *, apply: bool) -> None:
         gone = []
         for letter in self.state.dead_letters(sync, limit=MOST_LETTERS):
-            values = _values_of(letter)
+            values = _values_of(letter.body)
             if values is None:
                 found.unread += 1
             elif self._is_in(values):
@@ -210,10 +226,10 @@ def _copied(workspace: Workspace, query: str, values: Sequence[object]) -> Path:
     return file
 
 
-def _values_of(letter: DeadLetter) -> list[str] | None:
-    """The texts, numbers and ids in the body of an event; None for a body that is no JSON."""
+def _values_of(data: bytes) -> list[str] | None:
+    """The texts, numbers and ids in a JSON text; None for one that is no JSON."""
     try:
-        return list(_scalars(json.loads(letter.body), _DEEPEST))
+        return list(_scalars(json.loads(data), _DEEPEST))
     except (ValueError, RecursionError):
         return None
 
