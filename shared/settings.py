@@ -107,6 +107,13 @@ class Settings(BaseModel):
         "[ledgers](ledger.md#the-ledger) and [mirrors](mirror.md) that no run uses. The last run of each sync is "
         "always kept.",
     )
+    journal_days: int = Field(
+        default=30,
+        ge=0,
+        le=36_500,
+        description="How many days the app keeps the journals of runs, which [`undo`](undo.md) and `history` need. "
+        "With 0 no journals are written.",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         default=DYNAMICS_CLOUDS,
         description="Hosts that may get a token, separated by commas; `*.` means any labels, `#` means digits. "

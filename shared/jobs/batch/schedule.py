@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from shared.definitions.models.schedules import Timetable
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, not_before
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, UNDO_OF, attempts, not_before
 from shared.state import RunRecord, RunState
 
 __all__ = ["Scheduled", "due", "latest_tick", "overdue_seconds"]
@@ -91,8 +91,8 @@ def latest_tick(schedule: Timetable, now: datetime) -> datetime:
 
 
 def _is_continued(last: RunRecord) -> bool:
-    """Whether the next tick goes on with a run."""
-    return last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS
+    """Whether the next tick goes on with a run. Nobody but a person asks for an undo."""
+    return last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS and not last.counts.get(UNDO_OF)
 
 
 def _is_due(sync: Scheduled, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from azure.data.tables import TableEntity
 
 from shared.state.azure._events import LETTERS, EventTables
 from shared.state.azure._jobs import JobTables
+from shared.state.azure._journals import JournalFiles
 from shared.state.azure._leases import LEASES, LeaseTables
 from shared.state.azure._ledgers import LedgerFiles
 from shared.state.azure._mirrors import MirrorFiles
@@ -27,7 +28,7 @@ KEYS: Final = ["PartitionKey", "RowKey"]
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 
-class Retention(JobTables, LeaseTables, LedgerFiles, MirrorFiles, PeopleTables, EventTables):
+class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, PeopleTables, EventTables):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -76,6 +77,7 @@ class Retention(JobTables, LeaseTables, LedgerFiles, MirrorFiles, PeopleTables, 
         files = self._each(self._files_of, rows)
         self._delete_files(path for found in files for path in found)
         self._delete_files(map(place_to_mend, runs), MEMORY)
+        self._remove_journals(runs)
         self._delete(RUN_PLACES, [{"PartitionKey": run, "RowKey": "run"} for run in runs])
         self._delete(RUNS, [{"PartitionKey": key(row["sync"]), "RowKey": row["RowKey"]} for row in rows])
         self._delete(RUNS, [{name: row[name] for name in KEYS} for row in rows])

@@ -9,6 +9,7 @@ from shared.state.records import RETRY, Pruned
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, marks
 from shared.state.sqlite._jobs import JobRows
+from shared.state.sqlite._journals import JournalRows
 from shared.state.sqlite._leases import LeaseRows
 from shared.state.sqlite._ledgers import LedgerRows
 from shared.state.sqlite._mirrors import MirrorFiles
@@ -29,7 +30,7 @@ OLD_RUNS = f"""
 OLD_LEASES = "SELECT name FROM leases WHERE name >= 'job/' AND name < 'job0' AND expires < ? LIMIT ?"
 
 
-class Retention(JobRows, LeaseRows, LedgerRows, MirrorFiles, PeopleRows, RunRows):
+class Retention(JobRows, JournalRows, LeaseRows, LedgerRows, MirrorFiles, PeopleRows, RunRows):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -59,5 +60,5 @@ class Retention(JobRows, LeaseRows, LedgerRows, MirrorFiles, PeopleRows, RunRows
 
     def _remove_runs(self, run_ids: Sequence[str]) -> None:
         with self._writing() as db:
-            for table in ("errors", "files", "rows_to_mend", "runs"):
+            for table in ("errors", "files", "journals", "rows_to_mend", "runs"):
                 db.execute(f"DELETE FROM {table} WHERE run_id IN ({marks(run_ids)})", run_ids)

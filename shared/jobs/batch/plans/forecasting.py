@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import chain
 from math import ceil
 
-from shared.dataverse import DEFAULT_PARALLEL, FIRST_ROWS, Dataverse
+from shared.dataverse import DEFAULT_PARALLEL, FIRST_ROWS, READ_BY_ID, Dataverse
 from shared.dataverse.read.holders import KEYS_A_BATCH
 from shared.definitions import SyncDefinition
 from shared.definitions.models.post_sync import RunOn
 from shared.errors import SyncError
-from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.job import BatchJob, Tools, keeps_journal
 from shared.jobs.batch.plans.about import environment_of
 from shared.reconcile.forecast.cost import BY_LIMITS, Forecast, Rates, Sizes, Workload, forecast
 from shared.reconcile.forecast.learnt import MOST_RUNS, learnt_rates
@@ -58,7 +58,7 @@ def forecast_of(job: BatchJob, tools: Tools, workspace: Workspace, *, created: i
     prepared = tools.clock.monotonic() - begun
     steps = _steps(job.definition, has_errors=_has_errors(workspace))
     return forecast(
-        _workload(tools.dataverse, workspace, created, steps),
+        _workload(tools.dataverse, workspace, created, steps, journal=keeps_journal(job.definition, tools)),
         _sizes(tools.dataverse),
         _rates(job, tools),
         prepared=prepared,
@@ -81,7 +81,7 @@ def _steps(definition: SyncDefinition, *, has_errors: bool) -> Steps:
     return Steps(requests=updates + sum(step.action is not None for step in steps), updates=updates)
 
 
-def _workload(dataverse: Dataverse, workspace: Workspace, created: int, steps: Steps) -> Workload:
+def _workload(dataverse: Dataverse, workspace: Workspace, created: int, steps: Steps, *, journal: bool) -> Workload:
     found = workspace.query(workload_query())
     groups = {kind: [rows] for kind, rows, *_ in found}
     deletes, fewest = sum(groups.get("delete", ())), dataverse.service.connection.bulk_delete_from
@@ -95,8 +95,10 @@ def _workload(dataverse: Dataverse, workspace: Workspace, created: int, steps: S
         groups["delete"] = _waves(workspace, Table.DROP_ORDER, DELETES)
     if jobs:
         groups["delete"] = []
+    # A run reads the records that it deletes for its journal.
+    kept = ceil(deletes / READ_BY_ID) if journal else 0
     return Workload(
-        reads=reads,
+        reads=reads + kept,
         groups=tuple(chain.from_iterable(groups.values())),
         second=sum(second for _, _, second, _, _ in found),
         closing=sum(closing for *_, closing, _ in found),
