@@ -1,8 +1,9 @@
 """What a sync remembers of each record, as SQL: the table `ledger`, and the rows that a run adds to it.
 
 A row has the record's id, its origin (`created`, `matched` or `marked`), whether this sync has marked it, and as JSON
-objects the last written values of columns with `write: unless_edited`: those that were `written`, and those that were
-`pending` when a run was interrupted. A row without an origin says that the record is forgotten.
+objects the last written values of columns with `write: unless_edited`: those that were `written`, and those that are
+`pending`, because a run was interrupted or events are writing: a value, or a list of them. A row without an origin says
+that the record is forgotten.
 """
 
 from __future__ import annotations
@@ -31,13 +32,10 @@ def ledger_table_step(layout: Sequence[TargetColumn]) -> Step:
         "_id UUID", "_origin VARCHAR", "_own BOOLEAN", "_marked BOOLEAN", "_written VARCHAR", "_pending VARCHAR",
     ]  # fmt: skip
     for column in _guarded(layout):
-        for knows, value in _KINDS:
-            columns += [f"{_name(knows, column)} BOOLEAN", f"{_name(value, column)} {column.sql_type}"]
+        columns += [f"{_name('knows', column)} BOOLEAN", f"{_name('was', column)} {column.sql_type}"]
+        columns += [f"{_name('pends', column)} BOOLEAN", f"{_name('next', column)} {column.sql_type}[]"]
     listed = ",\n  ".join(columns)
     return Step.creating("Make room for the ledger", NewTable(name=Table.LEDGER, columns=f"(\n  {listed})"))
-
-
-_KINDS: Final = (("knows", "was"), ("pends", "next"))
 
 
 def fill_ledger(layout: Sequence[TargetColumn], rows: str) -> str:
@@ -50,12 +48,23 @@ def fill_ledger(layout: Sequence[TargetColumn], rows: str) -> str:
     items = ["id", "origin", "origin IN ('created', 'matched')", "marked", "written", "pending"]
     for column in _guarded(layout):
         path = literal(f'$."{column.name}"')
-        for stored in ("written", "pending"):
-            text = f"json_extract_string({stored}, {path})"
-            value = f"TRY_CAST({text} AS {column.sql_type})"
-            known = f"json_exists({stored}, {path}) AND ({text} IS NULL OR {value} IS NOT NULL)"
-            items += [f"coalesce({known}, false)", value]
+        text = f"json_extract_string(written, {path})"
+        value = f"TRY_CAST({text} AS {column.sql_type})"
+        known = f"json_exists(written, {path}) AND ({text} IS NULL OR {value} IS NOT NULL)"
+        items += [f"coalesce({known}, false)", value]
+        texts = _pending_texts(path)
+        items += [f"coalesce(list_count({texts}) < len({texts}), false)", f"TRY_CAST({texts} AS {column.sql_type}[])"]
     return f"INSERT INTO ledger\nSELECT {', '.join(items)}\nFROM ({rows})\nWHERE origin IS NOT NULL"
+
+
+def _pending_texts(path: str) -> str:
+    """SQL for the list of a column's pending values as texts; where only one is stored, it is no list."""
+    several = f"from_json(json_extract(pending, {path}), '[\"VARCHAR\"]')"
+    one = f"[json_extract_string(pending, {path})]"
+    return (
+        f"CASE json_type(pending, {path}) WHEN 'ARRAY' THEN {several} ELSE "
+        f"CASE WHEN json_exists(pending, {path}) THEN {one} END END"
+    )
 
 
 def before_writing(layout: Sequence[TargetColumn], *, with_ids: bool) -> tuple[Step, ...]:
@@ -97,13 +106,22 @@ _IDS: Final = Step(
 )
 
 
-def after_writing(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """The steps that make `ledger_after`: the rows of `ledger` that the run has changed."""
+def after_writing(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone: bool = True
+) -> tuple[Step, ...]:
+    """The steps that make `ledger_after`: the rows of `ledger` that the run has changed.
+
+    Args:
+        definition: The sync.
+        layout: The target columns.
+        alone: Nobody else writes for this sync, so no value is pending afterwards. Else a value that was pending before
+            stays so, until a write that names the version of the record has been made: all others are refused then.
+    """
     parts = [
-        _matched(definition, layout),
+        _matched(definition, layout, alone=alone),
         _created(layout),
         _ADOPTED_RECORDS,
-        _marked(layout),
+        _marked(layout, alone=alone),
         _DELETED,
         _NOT_MADE,
         _NOT_TRIED,
@@ -117,7 +135,7 @@ def after_writing(definition: SyncDefinition, layout: Sequence[TargetColumn]) ->
     )
     query = f"""
 WITH fate AS (
-  SELECT changes._change, changes.action, changes._row, changes._id, changes.columns,
+  SELECT changes._change, changes.action, changes._row, changes._id, changes.columns, changes.version,
     coalesce(outcomes.result, 'skipped') AS result, outcomes.id
   FROM changes LEFT JOIN outcomes ON outcomes._change = changes._change),
 found AS (
@@ -140,10 +158,11 @@ WHERE EXISTS (SELECT 1 FROM ledger_before WHERE ledger_before.id = found.id)
     )
 
 
-def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone: bool) -> str:
     """Records that have a row."""
     columns = _guarded(layout)
     applied = f"fate.result = {_APPLIED}"
+    guarded = f"{applied} AND fate.version IS NOT NULL"
     written = [
         (
             f"CASE WHEN {applied} AND list_contains(string_split(fate.columns, ','), {literal(c.name)}) "
@@ -159,7 +178,7 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     CASE WHEN fate.action = 'reactivate' AND {applied} THEN false
       ELSE coalesce(ledger._marked AND ({marks_held(definition, layout)}), false) END AS marked,
     {_object(written)} AS written,
-    NULL::VARCHAR AS pending
+    {"NULL::VARCHAR" if alone else f"CASE WHEN NOT coalesce({guarded}, false) THEN ledger._pending END"} AS pending
   FROM decisions
   JOIN desired ON desired._row = decisions._row
   JOIN current AS target ON target._id = decisions._id
@@ -201,12 +220,12 @@ _GONE: Final = """
     AND NOT EXISTS (SELECT 1 FROM target_errors WHERE target_errors._id = ledger._id)"""
 
 
-def _marked(layout: Sequence[TargetColumn]) -> str:
+def _marked(layout: Sequence[TargetColumn], *, alone: bool) -> str:
     """Records that were marked, or whose mark was refused."""
     applied = f"fate.result = {_APPLIED}"
     return f"""
   SELECT fate._id, CASE WHEN {applied} THEN coalesce(ledger._origin, 'marked') ELSE ledger._origin END,
-    {applied} OR coalesce(ledger._marked, false), {_settled(layout)}, NULL
+    {applied} OR coalesce(ledger._marked, false), {_settled(layout)}, {"NULL" if alone else "ledger._pending"}
   FROM fate
   JOIN current AS target ON target._id = fate._id
   LEFT JOIN ledger ON ledger._id = fate._id

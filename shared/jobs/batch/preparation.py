@@ -78,7 +78,7 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
     steps = _steps(job.definition, entity, started, workspace)
     if problems := tuple(step_problems(job.definition, tools.dataverse)):
         raise DefinitionError(problems)
-    memory = Remembering.of(job.definition, entity, steps.columns, tools.state)
+    memory = Remembering.of(job.definition, entity, steps.columns, tools.state, now=started)
     watermark = Watermarking.of(job, tools)
     preparation = _Preparation(job, tools, workspace, steps=steps, memory=memory, watermark=watermark)
     for stage in Stage:
@@ -159,6 +159,8 @@ class _Preparation:
             case Stage.READ:
                 phase(Phase.READ)
             case Stage.MATCH:
+                if self.memory:
+                    self.memory.look()
                 self._read()
                 if self.memory:
                     self.memory.load(self.workspace)

@@ -34,7 +34,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -54,6 +54,12 @@ CREATE TABLE IF NOT EXISTS ledgers(
     swapped TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger_parts(
     sync TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (sync, name))
+"""
+_LEDGER_ENTRIES = """
+CREATE TABLE IF NOT EXISTS ledger_entries(
+    sync TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, version TEXT NOT NULL,
+    PRIMARY KEY (sync, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger_uses(sync TEXT PRIMARY KEY, used TEXT NOT NULL) WITHOUT ROWID
 """
 _ROWS_TO_MEND = "CREATE TABLE IF NOT EXISTS rows_to_mend(run_id TEXT PRIMARY KEY, data BLOB NOT NULL)"
 # Tables that are there since version 6.
@@ -93,6 +99,7 @@ INSERT INTO jobs SELECT id, id, 'Queued', requested, requested, NULL, json_objec
 DROP TABLE job_requests
 """,
     6: _ROWS_TO_MEND,
+    7: _LEDGER_ENTRIES,
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -118,6 +125,7 @@ CREATE INDEX seen_by_age ON seen(written);
 {_CLOCK};
 {_USED_PLANS};
 {_LEDGERS};
+{_LEDGER_ENTRIES};
 {ADDED_IN_5};
 {ADDED_IN_6};
 {_ROWS_TO_MEND}
