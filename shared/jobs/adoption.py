@@ -7,7 +7,7 @@ update.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.dataverse import Change, ChangeAction, Dataverse
@@ -29,6 +29,7 @@ class Adoption:
     Attributes:
         columns: The target columns.
         condition: The target's filter in OData: a record outside of it is not this sync's, and is not adopted.
+        recall: Adds to `ledger` what is known of the records in `holders`; where the whole ledger is there, nothing.
     """
 
     definition: SyncDefinition
@@ -36,6 +37,7 @@ class Adoption:
     entity: EntityMetadata
     columns: Sequence[TargetColumn]
     condition: str | None
+    recall: Callable[[], None] = lambda: None
 
     @classmethod
     def of(
@@ -72,6 +74,7 @@ class Adoption:
         """
         keys = taken_keys(workspace)
         self.dataverse.read_holders(workspace, self.entity, self.columns, keys, condition=self.condition)
+        self.recall()
         for step in adoption_steps(self.definition, self.columns):
             workspace.run(step)
         settle_taken(workspace)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shared.memory.entries import NOTHING, Known
+from shared.memory.event_ledger import EventLedger, Remembered
 from shared.memory.ledger import Ledger, LedgerConflictError
 
-__all__ = ["Ledger", "LedgerConflictError"]
+__all__ = ["NOTHING", "EventLedger", "Known", "Ledger", "LedgerConflictError", "Remembered"]

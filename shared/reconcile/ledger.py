@@ -8,17 +8,17 @@ that the record is forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
-from shared.reconcile.columns import sent, unedited
+from shared.reconcile.columns import edited, sent, unedited
 from shared.reconcile.marks import marks_held
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
-__all__ = ["after_writing", "before_writing", "fill_ledger", "ledger_table_step"]
+__all__ = ["after_writing", "before_writing", "doubtful_query", "fill_ledger", "ledger_table_step"]
 
 _MARKS: Final = (PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
 _MARKING: Final = f"({', '.join(map(literal, _MARKS))})"
@@ -75,7 +75,13 @@ def before_writing(layout: Sequence[TargetColumn], *, with_ids: bool) -> tuple[S
         with_ids: New records can be given their ids here.
     """
     guarded = _guarded(layout)
-    pending = _json((f"({sent(c)}) AND ({_has(c)} OR changes.action = 'insert')", c, "desired") for c in guarded)
+    pending = _object(
+        [
+            f"CASE WHEN changes.action = 'insert' THEN {_first(c)} "
+            f"WHEN {sent(c)} AND {_has(c)} THEN {_member(c, f'desired.{quoted(c.name)}')} END"
+            for c in guarded
+        ]
+    )
     wrote = f"changes.action IN ('update', 'reactivate') AND {pending} <> '{{}}'" if guarded else "false"
     query = f"""
 SELECT changes._id AS id,
@@ -114,8 +120,9 @@ def after_writing(
     Args:
         definition: The sync.
         layout: The target columns.
-        alone: Nobody else writes for this sync, so no value is pending afterwards. Else a value that was pending before
-            stays so, until a write that names the version of the record has been made: all others are refused then.
+        alone: Nobody else writes for this sync, so no value is pending afterwards, and what was not read is gone. Else
+            a value that was pending before stays so, until a write that names the version of the record has been made:
+            all others are refused then.
     """
     parts = [
         _matched(definition, layout, alone=alone),
@@ -127,7 +134,8 @@ def after_writing(
         _NOT_TRIED,
     ]
     parts.append(_opened(definition, layout))
-    if definition.destination.filter is None:
+    all_read = alone and definition.destination.filter is None
+    if all_read:
         parts.append(_GONE)
     union = "\n  UNION ALL\n".join(parts)
     same = " AND ".join(
@@ -153,9 +161,25 @@ WHERE EXISTS (SELECT 1 FROM ledger_before WHERE ledger_before.id = found.id)
         Step.creating(
             "Note in the ledger what has become of the records",
             NewTable(name=Table.LEDGER_AFTER, query=query),
-            needs=needs | ({Table.TARGET_ERRORS} if definition.destination.filter is None else set()),
+            needs=needs | ({Table.TARGET_ERRORS} if all_read else set()),
         ),
     )
+
+
+def doubtful_query(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """SQL for the ids of the records that do not hold what the ledger says: edited since, or read too early.
+
+    Of use where others write for this sync while the records are read.
+    """
+    held = [f"(desired._row IS NOT NULL AND {edited(column)})" for column in _guarded(layout)]
+    held.append(f"(ledger._marked AND NOT ({marks_held(definition, layout)}))")
+    return f"""
+SELECT CAST(target._id AS VARCHAR)
+FROM decisions
+JOIN current AS target ON target._id = decisions._id
+JOIN ledger ON ledger._id = target._id
+LEFT JOIN desired ON desired._row = decisions._row
+WHERE {" OR ".join(held)}""".strip()
 
 
 def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone: bool) -> str:
@@ -188,7 +212,7 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
 
 
 def _created(layout: Sequence[TargetColumn]) -> str:
-    written = _json((sent(column), column, "desired") for column in _guarded(layout))
+    written = _object([_first(column) for column in _guarded(layout)])
     return f"""
   SELECT coalesce(fate.id, fate._id), 'created', false, {written}, NULL
   FROM fate JOIN desired ON desired._row = fate._row
@@ -269,11 +293,12 @@ def _has(column: TargetColumn) -> str:
     return f"list_contains(string_split(changes.columns, ','), {literal(column.name)})"
 
 
-def _json(parts: Iterable[tuple[str, TargetColumn, str]]) -> str:
-    """SQL for a JSON object of values as text: of each column whose condition holds, from one side."""
-    return _object(
-        [f"CASE WHEN {condition} THEN {_member(c, f'{side}.{quoted(c.name)}')} END" for condition, c, side in parts]
-    )
+def _first(column: TargetColumn) -> str:
+    """SQL for what a new record holds: a column that is not sent stays empty, unless the service has a default."""
+    value = f"CASE WHEN {sent(column)} THEN desired.{quoted(column.name)} END"
+    if column.attribute.has_default:
+        return f"CASE WHEN {sent(column)} THEN {_member(column, value)} END"
+    return _member(column, value)
 
 
 def _object(members: Sequence[str]) -> str:

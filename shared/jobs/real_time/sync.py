@@ -12,6 +12,7 @@ from typing import Final
 
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SyncDefinition
+from shared.definitions.models import WritePolicy
 from shared.definitions.models.listener import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
@@ -133,7 +134,8 @@ class PreparedSync:
         if problems := check(definition, self.entity):
             raise DefinitionError(problems)
         self.reader = Reader(definition.source.columns)
-        self.rules = FoldRules.of(definition.sync_behaviour, self._key_change)
+        spares_edits = any(mapping.write is WritePolicy.UNLESS_EDITED for mapping in definition.destination.mappings)
+        self.rules = FoldRules.of(definition.sync_behaviour, self._key_change, spares_edits=spares_edits)
         self._groups: dict[tuple[frozenset[str], bool], Group | None] = {}
         self._lock = threading.Lock()
 
@@ -195,6 +197,11 @@ class PreparedSync:
         """Whether the order of the writes matters: changes may refer to records that others create."""
         created = any(lookup.policy == "create" for lookup in self.desire.early)
         return created or bool(self.late)
+
+    @cached_property
+    def maps_ids(self) -> bool:
+        """Whether events say which ids new records get."""
+        return any(column.name == self.definition.destination.id_column for column in self.layout)
 
     @cached_property
     def unique(self) -> bool:
