@@ -127,7 +127,7 @@ def after_writing(
     parts = [
         _matched(definition, layout, alone=alone),
         _created(layout),
-        _ADOPTED_RECORDS,
+        _adopted(layout),
         _marked(layout, alone=alone),
         _DELETED,
         _NOT_MADE,
@@ -219,11 +219,6 @@ def _created(layout: Sequence[TargetColumn]) -> str:
   WHERE fate.action = 'insert' AND fate.result = {_APPLIED}"""
 
 
-_ADOPTED_RECORDS: Final = f"""
-  SELECT fate.id, coalesce(nullif(ledger._origin, 'marked'), 'matched'), coalesce(ledger._marked, false),
-    coalesce(ledger._written, '{{}}'), NULL
-  FROM fate LEFT JOIN ledger ON ledger._id = fate.id
-  WHERE fate.action = 'insert' AND fate.result = {_ADOPTED}"""
 _DELETED: Final = f"""
   SELECT fate._id, NULL, false, NULL, NULL
   FROM fate WHERE fate.action = 'delete' AND fate.result = {_APPLIED}"""
@@ -242,6 +237,20 @@ _GONE: Final = """
   FROM ledger
   WHERE NOT EXISTS (SELECT 1 FROM current WHERE current._id = ledger._id)
     AND NOT EXISTS (SELECT 1 FROM target_errors WHERE target_errors._id = ledger._id)"""
+
+
+def _adopted(layout: Sequence[TargetColumn]) -> str:
+    """Records that have the key of a new one: whether they were given its values is not known here."""
+    values = [
+        f"CASE WHEN {sent(column)} THEN {_member(column, f'desired.{quoted(column.name)}')} END"
+        for column in _guarded(layout)
+    ]
+    return f"""
+  SELECT fate.id, coalesce(nullif(ledger._origin, 'marked'), 'matched'), coalesce(ledger._marked, false),
+    coalesce(ledger._written, '{{}}'), nullif({_object(values)}, '{{}}')
+  FROM fate JOIN desired ON desired._row = fate._row
+  LEFT JOIN ledger ON ledger._id = fate.id
+  WHERE fate.action = 'insert' AND fate.result = {_ADOPTED}"""
 
 
 def _marked(layout: Sequence[TargetColumn], *, alone: bool) -> str:

@@ -173,7 +173,7 @@ def test_a_change_without_a_guarded_column_is_not_noted_before(run: Run) -> None
     [
         ("applied", 1, {1: ("created", False, A_, None)}),
         ("failed", None, {1: (None, False, None, None)}),
-        ("adopted", 7, {1: (None, False, None, None), 7: ("matched", False, {}, None)}),
+        ("adopted", 7, {1: (None, False, None, None), 7: ("matched", False, {}, A_)}),
         ("skipped", None, {}),
     ],
 )
