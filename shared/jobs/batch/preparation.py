@@ -20,9 +20,9 @@ from shared.jobs.post_sync.listing import explained_steps
 from shared.jobs.progress import Phase
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
-from shared.jobs.scripting import run_scripts
+from shared.jobs.shaping import Shaping, run_all
 from shared.sources import completed
-from shared.transform import TargetColumn, check, desire_of, script_columns
+from shared.transform import TargetColumn, check, desire_of
 from shared.workspace import Step, Workspace
 
 __all__ = ["Prepared", "completed_job", "explained", "prepare", "read_records"]
@@ -83,8 +83,7 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
     preparation = _Preparation(job, tools, workspace, steps=steps, memory=memory, watermark=watermark)
     for stage in Stage:
         preparation.begin(stage)
-        for step in steps.of(stage):
-            workspace.run(step)
+        preparation.run(stage)
     make_outcomes(workspace)
     return Prepared(entity=entity, columns=steps.columns, memory=memory, watermark=watermark)
 
@@ -148,12 +147,10 @@ class _Preparation:
         """Do what comes before the steps of a stage: `source_raw` and `current` are filled without SQL of the run."""
         phase = self.tools.progress.phase
         match stage:
-            case Stage.SCRIPT:
+            case Stage.SHAPE:
                 phase(Phase.LOAD)
                 self._load()
                 phase(Phase.SHAPE)
-            case Stage.SHAPE:
-                run_scripts(self.workspace, script_columns(self.job.definition), self.tools.scripts)
             case Stage.RESOLVE:
                 self._resolve()
             case Stage.READ:
@@ -169,6 +166,14 @@ class _Preparation:
                 read_references(self.workspace, self.tools.dataverse, late, self.job.parameters, held=held)
             case Stage.RECONCILE:
                 phase(Phase.RECONCILE)
+
+    def run(self, stage: Stage) -> None:
+        """Run the steps of a stage."""
+        if stage is Stage.SHAPE:
+            shaping = Shaping.of(self.steps.desire, self.steps.entity, leave_out=self.steps.leave_out)
+            shaping.run(self.workspace, self.tools.scripts, run_all)
+        else:
+            run_all(self.steps.of(stage), self.workspace)
 
     def _load(self) -> None:
         self.workspace.bind(self.job.parameters)

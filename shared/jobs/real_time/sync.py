@@ -16,18 +16,16 @@ from shared.definitions.models import WritePolicy
 from shared.definitions.models.listener import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
-from shared.jobs.run_steps import resolving_steps, shaping_steps
+from shared.jobs.run_steps import resolving_steps
+from shared.jobs.shaping import Shaping
 from shared.transform import (
     Desire,
     LookupColumn,
     Omit,
-    ScriptColumn,
     TargetColumn,
     check,
     desire_of,
     key_columns,
-    script_columns,
-    script_steps,
 )
 from shared.workspace import Purpose, Step
 
@@ -90,9 +88,8 @@ class Group:
     Attributes:
         fields: The source columns to fill.
         labels: The columns of `source` that come of them.
-        scripts: The columns that scripts calculate, and the steps before they run.
-        steps: From `source_raw` to `desired`.
-        lookups: The lookups that are resolved between `steps` and `settling`, which needs requests.
+        shaping: From `source_raw` to `desired`.
+        lookups: The lookups that are resolved between `shaping` and `settling`, which needs requests.
         unless: SQL condition over `desired`: the event is not looked up.
         settling: What is rejected leaves `desired`.
         layout: The target columns that come of it.
@@ -100,9 +97,7 @@ class Group:
 
     fields: tuple[str, ...]
     labels: tuple[str, ...]
-    scripts: tuple[ScriptColumn, ...]
-    script_steps: tuple[Step, ...]
-    steps: tuple[Step, ...]
+    shaping: Shaping
     lookups: tuple[LookupColumn, ...]
     unless: str
     settling: tuple[Step, ...]
@@ -228,9 +223,7 @@ class PreparedSync:
         return Group(
             fields=tuple(column.name for column in definition.source.columns if column.read),
             labels=tuple(column.label for column in definition.source.columns),
-            scripts=script_columns(definition),
-            script_steps=tuple(script_steps(definition)),
-            steps=shaping_steps(desire, self.entity, leave_out=_LEFT_OUT),
+            shaping=Shaping.of(desire, self.entity, leave_out=_LEFT_OUT),
             lookups=desire.early,
             unless=desire.removed,
             settling=resolving_steps(desire, self.entity, leave_out=_LEFT_OUT),
