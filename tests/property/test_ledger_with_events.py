@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Literal
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import RetryLater
@@ -181,7 +181,7 @@ rounds = st.tuples(
     doers,
     st.lists(few, min_size=1, max_size=3),
     st.dictionaries(
-        st.integers(-7, 7) | st.just(Part.WRITE), st.tuples(doers, st.lists(few, min_size=1, max_size=2)), max_size=3
+        st.integers(-12, 12) | st.just(Part.WRITE), st.tuples(doers, st.lists(few, min_size=1, max_size=2)), max_size=3
     ),
     st.lists(few, max_size=2),  # changes of the source that no event tells
 )
@@ -240,9 +240,18 @@ class Crowd:
             self._work(*self._places.pop(place))
 
 
+MARKS = Rules(unless_edited=True, dropped="deactivate", returned="reactivate", own=False)
+# While a run reads the records, an event marks one that the run has read already.
+READ_TOO_EARLY = [("run", [], {2: ("0", [("1", None)])}, [])]
+# Between the note of an event and its mark, another event writes the record.
+NOT_MARKED_YET = [("0", [("1", None)], {-6: ("1", [("1", {"text": "B"})])}, [])]
+
+
 @pytest.mark.timeout(9000)
 @settings(max_examples=settings().max_examples // 5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(rule=st.sampled_from(RULES), history=st.lists(rounds, min_size=2, max_size=4), last=st.lists(few, min_size=2))
+@example(rule=MARKS, history=READ_TOO_EARLY, last=[("1", {"text": "A"})])
+@example(rule=MARKS, history=NOT_MARKED_YET, last=[])
 def test_runs_and_events_at_the_same_time_lose_nothing(
     tmp_path_factory: pytest.TempPathFactory, rule: Rules, history: Sequence[Any], last: Sequence[Change]
 ) -> None:
