@@ -242,9 +242,9 @@ class Crowd:
 
 MARKS = Rules(unless_edited=True, dropped="deactivate", returned="reactivate", own=False)
 # While a run reads the records, an event marks one that the run has read already.
-READ_TOO_EARLY = [("run", [], {2: ("0", [("1", None)])}, [])]
+READ_TOO_EARLY: list[Any] = [("run", [], {2: ("0", [("1", None)])}, [])]
 # Between the note of an event and its mark, another event writes the record.
-NOT_MARKED_YET = [("0", [("1", None)], {-6: ("1", [("1", {"text": "B"})])}, [])]
+NOT_MARKED_YET: list[Any] = [("0", [("1", None)], {-6: ("1", [("1", {"text": "B"})])}, [])]
 
 
 @pytest.mark.timeout(9000)
