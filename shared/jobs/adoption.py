@@ -30,6 +30,7 @@ class Adoption:
         columns: The target columns.
         condition: The target's filter in OData: a record outside of it is not this sync's, and is not adopted.
         recall: Adds to `ledger` what is known of the records in `holders`; where the whole ledger is there, nothing.
+        note: Called with the table `adoptions` filled, before the updates of adopted records are sent.
     """
 
     definition: SyncDefinition
@@ -38,6 +39,7 @@ class Adoption:
     columns: Sequence[TargetColumn]
     condition: str | None
     recall: Callable[[], None] = lambda: None
+    note: Callable[[Workspace], None] = lambda _: None
 
     @classmethod
     def of(
@@ -78,6 +80,7 @@ class Adoption:
         for step in adoption_steps(self.definition, self.columns):
             workspace.run(step)
         settle_taken(workspace)
+        self.note(workspace)
         return [
             Change(
                 number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, later=later, columns=columns

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-__all__ = ["NOTHING", "Entry", "Known", "Stored", "combined", "with_pending"]
+__all__ = ["NOTHING", "Entry", "Known", "Stored", "combined", "with_pending", "without_values"]
 
 _Values = Mapping[str, str | None]  # column -> value as text
 _RANKS: Final = {None: 0, "marked": 1, "matched": 2, "created": 3}
@@ -125,6 +125,14 @@ def combined(row: Stored | None, entry: Entry | None, parts: Sequence[str]) -> K
         written=base.written,
         pending=_joined(_lists(base.pending), also, _lists(added.pending)),
     )
+
+
+def without_values(text: str) -> str | None:
+    """The text of an entry without values of the record; None where it has none."""
+    entry = Entry.of_text(text)
+    if entry.known.written is None and entry.known.pending is None:
+        return None
+    return replace(entry, known=replace(entry.known, written=None, pending=None)).to_text()
 
 
 def with_pending(known: Known, pending: str | None) -> Known:
