@@ -5,7 +5,7 @@ The facts behind the fields are Microsoft's `EntityMetadata` and `AttributeMetad
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +21,7 @@ __all__ = [
     "Choice",
     "DateBehavior",
     "EntityMetadata",
+    "LedgerEntry",
     "LedgerHead",
     "LedgerStore",
     "LinkEnd",
@@ -288,20 +289,30 @@ class LedgerHead:
     fence: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """What events have added to a ledger about one record.
+
+    Attributes:
+        text: Any text.
+        version: Changes with every write; compared, and not read. Empty for an entry that is not there yet.
+    """
+
+    text: str
+    version: str = ""
+
+
 class LedgerStore(Protocol):
     """Keeps the ledgers of syncs; the state stores do."""
 
     def ledger(self, sync: str) -> LedgerHead | None:
         """What the ledger of a sync consists of; None where it has none."""
-        ...
 
     def ledger_part(self, sync: str, name: str) -> bytes | None:
         """One part of a ledger; None where it is missing."""
-        ...
 
     def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
         """Keep a part, which belongs to the ledger once `swap_ledger` names it. Names are used once."""
-        ...
 
     def swap_ledger(
         self, sync: str, parts: Sequence[str], *, expected: LedgerHead | None, fence: int
@@ -318,7 +329,22 @@ class LedgerStore(Protocol):
             The ledger as it is now; None, changing nothing, where it was swapped since it was read, or a holder with a
             higher number has swapped it.
         """
-        ...
+
+    def ledger_entries(self, sync: str, ids: Collection[str] | None = None) -> Mapping[str, LedgerEntry]:
+        """The entries of some records, by the record's id, or all of a sync; records without one are left out."""
+
+    def put_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> Mapping[str, LedgerEntry]:
+        """Write entries that are unchanged since they were read, or still missing.
+
+        Returns:
+            Those that were written, with their new versions. The others are as another process has left them.
+        """
+
+    def remove_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> None:
+        """Remove entries that are unchanged since they were read; the others stay."""
+
+    def use_ledger(self, sync: str) -> None:
+        """Note that the ledger is in use: retention leaves it alone, though no run swaps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

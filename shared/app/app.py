@@ -287,14 +287,11 @@ class App:
         from shared.jobs.real_time.events import EventTools, WarmWorkspace  # noqa: PLC0415 - batches do without real time
 
         # A batch is a few hundred rows: more threads would only wait for each other.
-        open_workspace = partial(
-            WarmWorkspace.open,
-            memory_limit=self.settings.workspace_memory,
-            temp_folder=self.settings.workspace_temp or None,
-            threads=1,
-        )
+        memory, folder = self.settings.workspace_memory, self.settings.workspace_temp or None
+        open_workspace = partial(WarmWorkspace.open, memory_limit=memory, temp_folder=folder, threads=1)
+        open_ledger = partial(Workspace.open, memory_limit=memory, temp_folder=folder, threads=1)
         connect = partial(self.wiring.connected, retry_policy=RetryPolicy(seconds=_EVENTS_SECONDS))
-        return EventTools.wired(self.state, connect, open_workspace, self.wiring.open_url)
+        return EventTools.wired(self.state, connect, open_workspace, self.wiring.open_url, open_ledger)
 
     # -- Wiring --------------------------------------------------------------------------------------------------
 

@@ -23,9 +23,11 @@ class FoldRules:
 
     Attributes:
         by_action: Insert, update and upsert differ (strategy `delta`); otherwise each says how the record is now.
-        writes_join: Only the last of several writes matters. Not where a changed record is left alone or its update
-            depends on a condition: then each write applies to the record that the one before it left.
-        delete_ends: A delete removes everything that was written before. Not if it is ignored or only marks the record.
+        writes_join: Only the last of several writes matters. Not where a changed record is left alone, its update
+            depends on a condition, or a value is written unless it was edited: then each write applies to the record
+            that the one before it left.
+        delete_ends: A delete removes everything that was written before. Not if it is ignored or only marks the record,
+            and not if it depends on whether the sync has written the record.
         key_change: What an event does that changes the sync key.
     """
 
@@ -35,13 +37,15 @@ class FoldRules:
     key_change: KeyChange = KeyChange.MOVE
 
     @classmethod
-    def of(cls, behaviour: SyncBehaviour, key_change: KeyChange = KeyChange.MOVE) -> FoldRules:
-        """The rules of a sync."""
+    def of(
+        cls, behaviour: SyncBehaviour, key_change: KeyChange = KeyChange.MOVE, *, spares_edits: bool = False
+    ) -> FoldRules:
+        """The rules of a sync; `spares_edits`: it has a column with `write: unless_edited`."""
         delta = behaviour.strategy is Strategy.DELTA
         return cls(
             by_action=delta,
-            writes_join=behaviour.strategy is not Strategy.FULL or behaviour.changed == "update",
-            delete_ends=delta or behaviour.dropped == "delete",
+            writes_join=behaviour.strategy is not Strategy.FULL or (behaviour.changed == "update" and not spares_edits),
+            delete_ends=delta or (behaviour.dropped == "delete" and behaviour.dropped_scope == "all"),
             key_change=key_change,
         )
 

@@ -29,6 +29,7 @@ class Adoption:
     Attributes:
         columns: The target columns.
         condition: The target's filter in OData: a record outside of it is not this sync's, and is not adopted.
+        recall: Adds to `ledger` what is known of the records in `holders`; where the whole ledger is there, nothing.
         note: Called with the table `adoptions` filled, before the updates of adopted records are sent.
     """
 
@@ -37,6 +38,7 @@ class Adoption:
     entity: EntityMetadata
     columns: Sequence[TargetColumn]
     condition: str | None
+    recall: Callable[[], None] = lambda: None
     note: Callable[[Workspace], None] = lambda _: None
 
     @classmethod
@@ -74,6 +76,7 @@ class Adoption:
         """
         keys = taken_keys(workspace)
         self.dataverse.read_holders(workspace, self.entity, self.columns, keys, condition=self.condition)
+        self.recall()
         for step in adoption_steps(self.definition, self.columns):
             workspace.run(step)
         settle_taken(workspace)

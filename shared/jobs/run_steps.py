@@ -28,7 +28,7 @@ from shared.transform import (
 )
 from shared.workspace import Purpose, Step
 
-__all__ = ["NOTHING", "RunSteps", "Stage", "resolving_steps", "shaping_steps"]
+__all__ = ["NOTHING", "RunSteps", "Stage", "resolving_steps", "seeing_steps", "shaping_steps"]
 
 NOTHING: Final = Purpose(0)
 
@@ -36,10 +36,9 @@ NOTHING: Final = Purpose(0)
 class Stage(StrEnum):
     """The stages of a run's SQL, in order."""
 
-    SCRIPT = "script"
-    """What the scripts of columns see of `source_raw`, which the source has filled, and where their results go."""
     SHAPE = "shape"
-    """From `source_raw` and the results of scripts to `desired`; and empty tables for what lookups search."""
+    """From `source_raw`, which the source has filled, to `desired`, with the scripts of columns in between; and empty
+    tables for what lookups search."""
     RESOLVE = "resolve"
     """Lookups in other tables; what is rejected or filtered out leaves `desired`."""
     READ = "read"
@@ -79,10 +78,9 @@ class RunSteps:
     def of(self, stage: Stage) -> tuple[Step, ...]:
         """The steps of one stage, in order."""
         match stage:
-            case Stage.SCRIPT:
-                return tuple(script_steps(self.definition))
             case Stage.SHAPE:
-                return shaping_steps(self.desire, self.entity, leave_out=self.leave_out)
+                shaping = shaping_steps(self.desire, self.entity, leave_out=self.leave_out)
+                return (*seeing_steps(self.desire), *shaping)
             case Stage.RESOLVE:
                 return resolving_steps(self.desire, self.entity, leave_out=self.leave_out)
             case Stage.READ:
@@ -134,8 +132,13 @@ class RunSteps:
         )
 
 
+def seeing_steps(desire: Desire) -> tuple[Step, ...]:
+    """The steps of the stage `SHAPE` before the scripts: what they see, and where their results go."""
+    return tuple(script_steps(desire.definition))
+
+
 def shaping_steps(desire: Desire, entity: EntityMetadata, *, leave_out: Purpose = NOTHING) -> tuple[Step, ...]:
-    """The steps of the stage `SHAPE`, which depend on the definition and the metadata alone."""
+    """The steps of the stage `SHAPE` after the scripts, which depend on the definition and the metadata alone."""
     steps = (*shape_steps(desire.definition), *desire_steps(desire.definition, entity, desire))
     return _without(leave_out, (*steps, *reference_steps(references(desire.early))))
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from shared.memory.entries import NOTHING, Known
+from shared.memory.event_ledger import EventLedger, Remembered
 from shared.memory.ledger import Ledger, LedgerConflictError
 from shared.memory.mirror import Manifest, Mirror, MirrorLostError
 from shared.memory.mirror_tables import MirrorTables
 from shared.memory.mirrorable import mirror_obstacle
 
 __all__ = [
+    "NOTHING",
+    "EventLedger",
+    "Known",
     "Ledger",
     "LedgerConflictError",
     "Manifest",
     "Mirror",
     "MirrorLostError",
     "MirrorTables",
+    "Remembered",
     "mirror_obstacle",
 ]

@@ -7,31 +7,31 @@ there are many files, they are written anew as few.
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
-from shared.entities import LedgerHead, LedgerStore
+from shared.entities import LedgerEntry, LedgerHead, LedgerStore
 from shared.errors import UserError
-from shared.workspace import Workspace, literal
+from shared.memory.entries import Entry, combined
+from shared.memory.parts import MEMBERS, NAMES, LostPartError, fetched, latest, rows_of
+from shared.workspace import Workspace, json_rows, literal
 
 __all__ = ["Ledger", "LedgerConflictError"]
 
 _MOST_PARTS: Final = 8  # of a ledger that is not written anew yet
 ROWS_IN_A_PART: Final = 250_000  # about 15 MB with a value of common length: a part is held in memory once
-_FORM: Final = "id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR"
-_NAMES: Final = "id, origin, marked, written, pending"
+_ENTRIES: Final = "ledger_entries"
+_ADDED: Final = f"SELECT {NAMES}, settled FROM {json_rows({**MEMBERS, 'settled': 'BOOLEAN'}, flat=True)}"
 
 
 class LedgerConflictError(UserError):
     """Another run has swapped the ledger since this one read it."""
-
-
-class _LostError(Exception):
-    """A part is missing or cannot be read."""
 
 
 class Ledger:
@@ -40,22 +40,38 @@ class Ledger:
     Args:
         store: Keeps it.
         sync: Name of the sync.
+        now: The time, by which entries of events are settled or not.
         rows_in_a_part: Most rows of a file.
     """
 
-    def __init__(self, store: LedgerStore, sync: str, *, rows_in_a_part: int = ROWS_IN_A_PART) -> None:
+    def __init__(self, store: LedgerStore, sync: str, *, now: datetime, rows_in_a_part: int = ROWS_IN_A_PART) -> None:
         self._rows_in_a_part = rows_in_a_part
         self._store = store
         self._sync = sync
+        self._now = now
         self._head: LedgerHead | None = None
         self._parts: list[str] = []
         self._files: dict[str, Path] = {}
+        self._earlier: Mapping[str, LedgerEntry] = {}
+        self._settled: dict[str, LedgerEntry] = {}
         self.missing = ""
 
-    def load(self, workspace: Workspace, fill: Callable[[str], str]) -> None:
-        """Fill the workspace's table `ledger`, which exists; it stays empty where the ledger is missing.
+    def look(self) -> None:
+        """Note which entries of events there are; to be called before the records are read.
 
-        `missing` then says why. A ledger whose files cannot be read counts as missing, and is begun anew.
+        What an event writes while they are read may be in its entry and not yet in the record that was read. So only
+        entries that are the same before and after are taken into the parts.
+
+        Raises:
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        self._earlier = self._store.ledger_entries(self._sync)
+
+    def load(self, workspace: Workspace, fill: Callable[[str], str]) -> None:
+        """Fill the workspace's table `ledger`, which exists, once the records were read.
+
+        It stays empty where the ledger is missing, but for what events have added. `missing` then says why. A ledger
+        whose files cannot be read counts as missing, and is begun anew.
 
         Args:
             workspace: The run's database.
@@ -64,18 +80,63 @@ class Ledger:
         Raises:
             RetryLater, AbortRun: The state store is away, or refuses us.
         """
+        entries = self._store.ledger_entries(self._sync)
         self._head = self._store.ledger(self._sync)
         if self._head is None:
             self.missing = "there is none yet, or it was lost"
-            return
-        try:
-            self._fetch(workspace, self._head.parts)
-            workspace.execute(fill(_latest(self._paths(self._head.parts))))
-        except (_LostError, duckdb.Error):
-            workspace.execute("DELETE FROM ledger")
-            self.missing = "its files are missing or damaged"
-            return
-        self._parts = list(self._head.parts)
+        else:
+            try:
+                self._load(workspace, fill, self._head.parts, entries)
+            except (LostPartError, duckdb.Error):
+                workspace.execute("DELETE FROM ledger")
+                self.missing = "its files are missing or damaged"
+        if self.missing:
+            self._load(workspace, fill, (), entries)
+
+    def _load(
+        self,
+        workspace: Workspace,
+        fill: Callable[[str], str],
+        parts: Sequence[str],
+        entries: Mapping[str, LedgerEntry],
+    ) -> None:
+        """Fill `ledger`, and keep what counts because of entries in the table `ledger_entries`."""
+        for name in parts:
+            self._files[name] = fetched(self._store, self._sync, name, workspace.folder)
+        files = self._paths(parts)
+        found = {record: Entry.of_text(entry.text) for record, entry in entries.items()}
+        rows = rows_of(workspace, files, list(found)) if found else {}
+        self._settled = {
+            record: entries[record]
+            for record, entry in found.items()
+            if entry.is_settled(self._now) and self._earlier.get(record) == entries[record]
+        }
+        added = [
+            {"settled": record in self._settled, **combined(rows.get(record), entry, parts).to_row(record)}
+            for record, entry in found.items()
+        ]
+        workspace.execute(f"CREATE OR REPLACE TEMP TABLE {_ENTRIES} AS {_ADDED}", [json.dumps(added)])
+        workspace.execute(
+            fill(
+                f"SELECT {NAMES} FROM ({latest(files)}) WHERE id NOT IN (SELECT id FROM {_ENTRIES}) "
+                f"UNION ALL SELECT {NAMES} FROM {_ENTRIES}"
+            )
+        )
+        self._parts = list(parts)
+
+    def begin(self, workspace: Workspace, table: str, *, fence: int) -> None:
+        """Add the rows of a table, and what settled entries tell of other records; then remove these entries.
+
+        An entry that an event has changed in the meantime stays.
+
+        Raises:
+            LedgerConflictError: Another run has swapped it; nothing was changed.
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        settled = f"SELECT {NAMES} FROM {_ENTRIES} WHERE settled AND id NOT IN (SELECT id FROM {table})"
+        self._append(workspace, f"SELECT {NAMES} FROM {table} UNION ALL {settled}", fence)
+        if self._settled:
+            self._store.remove_ledger_entries(self._sync, self._settled)
 
     def append(self, workspace: Workspace, table: str, *, fence: int) -> None:
         """Add the rows of a table, and swap.
@@ -86,8 +147,11 @@ class Ledger:
             LedgerConflictError: Another run has swapped it; nothing was changed.
             RetryLater, AbortRun: The state store is away, or refuses us.
         """
-        ((rows,),) = workspace.query(f"SELECT count(*) FROM {table}")
-        added = list(self._written(workspace, f"SELECT {_NAMES} FROM {table}", rows))
+        self._append(workspace, f"SELECT {NAMES} FROM {table}", fence)
+
+    def _append(self, workspace: Workspace, query: str, fence: int) -> None:
+        ((rows,),) = workspace.query(f"SELECT count(*) FROM ({query})")
+        added = list(self._written(workspace, query, rows))
         names = [*self._parts, *added]
         if len(names) > _MOST_PARTS:
             names = self._compacted(workspace, names)
@@ -103,7 +167,7 @@ class Ledger:
 
     def _compacted(self, workspace: Workspace, names: Sequence[str]) -> list[str]:
         """The latest row of each record that is not forgotten, as new files."""
-        query = f"SELECT {_NAMES} FROM ({_latest(self._paths(names))}) WHERE origin IS NOT NULL"
+        query = f"SELECT {NAMES} FROM ({latest(self._paths(names))}) WHERE origin IS NOT NULL"
         workspace.execute(f"CREATE OR REPLACE TEMP TABLE ledger_whole AS {query}")
         ((rows,),) = workspace.query("SELECT count(*) FROM ledger_whole")
         written = list(self._written(workspace, "FROM ledger_whole", rows))
@@ -119,30 +183,5 @@ class Ledger:
             workspace.execute(f"COPY ({part}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
             yield name
 
-    def _fetch(self, workspace: Workspace, names: Sequence[str]) -> None:
-        for name in names:
-            data = self._store.ledger_part(self._sync, name)
-            if data is None:
-                raise _LostError
-            file = self._files[name] = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-            file.write_bytes(data)
-
     def _paths(self, names: Sequence[str]) -> list[Path]:
         return [self._files[name] for name in names]
-
-
-def _latest(files: Sequence[Path]) -> str:
-    """SQL for the latest row of each record over some files, the oldest first."""
-    if not files:
-        return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in _columns())} LIMIT 0"
-    parts = " UNION ALL ".join(
-        f"SELECT {_NAMES}, {place} AS part FROM read_parquet({literal(str(file))})" for place, file in enumerate(files)
-    )
-    numbered = f"SELECT *, row_number() OVER (PARTITION BY id ORDER BY part DESC) AS place FROM ({parts})"
-    return f"SELECT {_NAMES} FROM ({numbered}) WHERE place = 1"
-
-
-def _columns() -> Iterator[tuple[str, str]]:
-    for column in _FORM.split(", "):
-        name, _, kind = column.partition(" ")
-        yield name, kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.reconcile.adoption import adoption_steps
 from shared.reconcile.columns import names_of, object_of
-from shared.reconcile.ledger import after_writing, before_writing, fill_ledger, ledger_table_step
+from shared.reconcile.ledger import after_writing, before_writing, doubtful_query, fill_ledger, ledger_table_step
 from shared.reconcile.links.steps import link_steps
 from shared.reconcile.marks import blind_mark
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
@@ -27,6 +27,7 @@ __all__ = [
     "checksum_query",
     "columns_query",
     "counts_query",
+    "doubtful_query",
     "enforces",
     "fill_ledger",
     "ledger_table_step",

@@ -117,10 +117,13 @@ def _unequal(column: TargetColumn) -> str:
 def unedited(column: TargetColumn) -> str:
     """SQL condition: the record holds what this sync wrote last, or was about to write when it was interrupted."""
     held = f"target.{quoted(column.name)}"
+    knows, was, pends, following = (
+        f"ledger.{quoted(f'_{kind}_{column.name}')}" for kind in ("knows", "was", "pends", "next")
+    )
     ways = (
-        f"(ledger.{quoted(f'_{knows}_{column.name}')} "
-        f"AND {held} IS NOT DISTINCT FROM ledger.{quoted(f'_{value}_{column.name}')})"
-        for knows, value in (("knows", "was"), ("pends", "next"))
+        f"({knows} AND {held} IS NOT DISTINCT FROM {was})",
+        f"({pends} AND {held} IS NULL)",
+        f"list_contains({following}, {held})",
     )
     return f"(({' OR '.join(ways)}) IS TRUE)"
 

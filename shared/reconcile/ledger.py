@@ -1,23 +1,24 @@
 """What a sync remembers of each record, as SQL: the table `ledger`, and the rows that a run adds to it.
 
 A row has the record's id, its origin (`created`, `matched` or `marked`), whether this sync has marked it, and as JSON
-objects the last written values of columns with `write: unless_edited`: those that were `written`, and those that were
-`pending` when a run was interrupted. A row without an origin says that the record is forgotten.
+objects the last written values of columns with `write: unless_edited`: those that were `written`, and those that are
+`pending`, because a run was interrupted or events are writing: a value, or a list of them. A row without an origin says
+that the record is forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
-from shared.reconcile.columns import sent, unedited
+from shared.reconcile.columns import edited, sent, unedited
 from shared.reconcile.marks import marks_held
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
-__all__ = ["NEW_IDS", "after_writing", "before_writing", "fill_ledger", "ledger_table_step"]
+__all__ = ["NEW_IDS", "after_writing", "before_writing", "doubtful_query", "fill_ledger", "ledger_table_step"]
 
 _MARKS: Final = (PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
 _MARKING: Final = f"({', '.join(map(literal, _MARKS))})"
@@ -31,13 +32,10 @@ def ledger_table_step(layout: Sequence[TargetColumn]) -> Step:
         "_id UUID", "_origin VARCHAR", "_own BOOLEAN", "_marked BOOLEAN", "_written VARCHAR", "_pending VARCHAR",
     ]  # fmt: skip
     for column in _guarded(layout):
-        for knows, value in _KINDS:
-            columns += [f"{_name(knows, column)} BOOLEAN", f"{_name(value, column)} {column.sql_type}"]
+        columns += [f"{_name('knows', column)} BOOLEAN", f"{_name('was', column)} {column.sql_type}"]
+        columns += [f"{_name('pends', column)} BOOLEAN", f"{_name('next', column)} {column.sql_type}[]"]
     listed = ",\n  ".join(columns)
     return Step.creating("Make room for the ledger", NewTable(name=Table.LEDGER, columns=f"(\n  {listed})"))
-
-
-_KINDS: Final = (("knows", "was"), ("pends", "next"))
 
 
 def fill_ledger(layout: Sequence[TargetColumn], rows: str) -> str:
@@ -50,12 +48,23 @@ def fill_ledger(layout: Sequence[TargetColumn], rows: str) -> str:
     items = ["id", "origin", "origin IN ('created', 'matched')", "marked", "written", "pending"]
     for column in _guarded(layout):
         path = literal(f'$."{column.name}"')
-        for stored in ("written", "pending"):
-            text = f"json_extract_string({stored}, {path})"
-            value = f"TRY_CAST({text} AS {column.sql_type})"
-            known = f"json_exists({stored}, {path}) AND ({text} IS NULL OR {value} IS NOT NULL)"
-            items += [f"coalesce({known}, false)", value]
+        text = f"json_extract_string(written, {path})"
+        value = f"TRY_CAST({text} AS {column.sql_type})"
+        known = f"json_exists(written, {path}) AND ({text} IS NULL OR {value} IS NOT NULL)"
+        items += [f"coalesce({known}, false)", value]
+        texts = _pending_texts(path)
+        items += [f"coalesce(list_count({texts}) < len({texts}), false)", f"TRY_CAST({texts} AS {column.sql_type}[])"]
     return f"INSERT INTO ledger\nSELECT {', '.join(items)}\nFROM ({rows})\nWHERE origin IS NOT NULL"
+
+
+def _pending_texts(path: str) -> str:
+    """SQL for the list of a column's pending values as texts; where only one is stored, it is no list."""
+    several = f"from_json(json_extract(pending, {path}), '[\"VARCHAR\"]')"
+    one = f"[json_extract_string(pending, {path})]"
+    return (
+        f"CASE json_type(pending, {path}) WHEN 'ARRAY' THEN {several} ELSE "
+        f"CASE WHEN json_exists(pending, {path}) THEN {one} END END"
+    )
 
 
 def before_writing(layout: Sequence[TargetColumn], *, with_ids: bool) -> tuple[Step, ...]:
@@ -66,7 +75,13 @@ def before_writing(layout: Sequence[TargetColumn], *, with_ids: bool) -> tuple[S
         with_ids: New records can be given their ids here.
     """
     guarded = _guarded(layout)
-    pending = _json((f"({sent(c)}) AND ({_has(c)} OR changes.action = 'insert')", c, "desired") for c in guarded)
+    pending = _object(
+        [
+            f"CASE WHEN changes.action = 'insert' THEN {_first(c)} "
+            f"WHEN {sent(c)} AND {_has(c)} THEN {_member(c, f'desired.{quoted(c.name)}')} END"
+            for c in guarded
+        ]
+    )
     wrote = f"changes.action IN ('update', 'reactivate') AND {pending} <> '{{}}'" if guarded else "false"
     query = f"""
 SELECT changes._id AS id,
@@ -97,19 +112,30 @@ NEW_IDS: Final = Step(
 )
 
 
-def after_writing(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """The steps that make `ledger_after`: the rows of `ledger` that the run has changed."""
+def after_writing(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone: bool = True
+) -> tuple[Step, ...]:
+    """The steps that make `ledger_after`: the rows of `ledger` that the run has changed.
+
+    Args:
+        definition: The sync.
+        layout: The target columns.
+        alone: Nobody else writes for this sync, so no value is pending afterwards, and what was not read is gone. Else
+            a value that was pending before stays so, until a write that names the version of the record has been made:
+            all others are refused then.
+    """
     parts = [
-        _matched(definition, layout),
+        _matched(definition, layout, alone=alone),
         _created(layout),
-        _ADOPTED_RECORDS,
-        _marked(layout),
+        _adopted(layout),
+        _marked(layout, alone=alone),
         _DELETED,
         _NOT_MADE,
         _NOT_TRIED,
     ]
     parts.append(_opened(definition, layout))
-    if definition.destination.filter is None:
+    all_read = alone and definition.destination.filter is None
+    if all_read:
         parts.append(_GONE)
     union = "\n  UNION ALL\n".join(parts)
     same = " AND ".join(
@@ -117,7 +143,7 @@ def after_writing(definition: SyncDefinition, layout: Sequence[TargetColumn]) ->
     )
     query = f"""
 WITH fate AS (
-  SELECT changes._change, changes.action, changes._row, changes._id, changes.columns,
+  SELECT changes._change, changes.action, changes._row, changes._id, changes.columns, changes.version,
     coalesce(outcomes.result, 'skipped') AS result, outcomes.id
   FROM changes LEFT JOIN outcomes ON outcomes._change = changes._change),
 found AS (
@@ -135,15 +161,32 @@ WHERE EXISTS (SELECT 1 FROM ledger_before WHERE ledger_before.id = found.id)
         Step.creating(
             "Note in the ledger what has become of the records",
             NewTable(name=Table.LEDGER_AFTER, query=query),
-            needs=needs | ({Table.TARGET_ERRORS} if definition.destination.filter is None else set()),
+            needs=needs | ({Table.TARGET_ERRORS} if all_read else set()),
         ),
     )
 
 
-def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+def doubtful_query(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """SQL for the ids of the records that do not hold what the ledger says: edited since, or read too early.
+
+    Of use where others write for this sync while the records are read.
+    """
+    held = [f"(desired._row IS NOT NULL AND {edited(column)})" for column in _guarded(layout)]
+    held.append(f"(ledger._marked AND NOT ({marks_held(definition, layout)}))")
+    return f"""
+SELECT CAST(target._id AS VARCHAR)
+FROM decisions
+JOIN current AS target ON target._id = decisions._id
+JOIN ledger ON ledger._id = target._id
+LEFT JOIN desired ON desired._row = decisions._row
+WHERE {" OR ".join(held)}""".strip()
+
+
+def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone: bool) -> str:
     """Records that have a row."""
     columns = _guarded(layout)
     applied = f"fate.result = {_APPLIED}"
+    guarded = f"{applied} AND fate.version IS NOT NULL"
     written = [
         (
             f"CASE WHEN {applied} AND list_contains(string_split(fate.columns, ','), {literal(c.name)}) "
@@ -159,7 +202,7 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     CASE WHEN fate.action = 'reactivate' AND {applied} THEN false
       ELSE coalesce(ledger._marked AND ({marks_held(definition, layout)}), false) END AS marked,
     {_object(written)} AS written,
-    NULL::VARCHAR AS pending
+    {"NULL::VARCHAR" if alone else f"CASE WHEN NOT coalesce({guarded}, false) THEN ledger._pending END"} AS pending
   FROM decisions
   JOIN desired ON desired._row = decisions._row
   JOIN current AS target ON target._id = decisions._id
@@ -169,18 +212,13 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
 
 
 def _created(layout: Sequence[TargetColumn]) -> str:
-    written = _json((sent(column), column, "desired") for column in _guarded(layout))
+    written = _object([_first(column) for column in _guarded(layout)])
     return f"""
   SELECT coalesce(fate.id, fate._id), 'created', false, {written}, NULL
   FROM fate JOIN desired ON desired._row = fate._row
   WHERE fate.action = 'insert' AND fate.result = {_APPLIED}"""
 
 
-_ADOPTED_RECORDS: Final = f"""
-  SELECT fate.id, coalesce(nullif(ledger._origin, 'marked'), 'matched'), coalesce(ledger._marked, false),
-    coalesce(ledger._written, '{{}}'), NULL
-  FROM fate LEFT JOIN ledger ON ledger._id = fate.id
-  WHERE fate.action = 'insert' AND fate.result = {_ADOPTED}"""
 _DELETED: Final = f"""
   SELECT fate._id, NULL, false, NULL, NULL
   FROM fate WHERE fate.action = 'delete' AND fate.result = {_APPLIED}"""
@@ -201,12 +239,26 @@ _GONE: Final = """
     AND NOT EXISTS (SELECT 1 FROM target_errors WHERE target_errors._id = ledger._id)"""
 
 
-def _marked(layout: Sequence[TargetColumn]) -> str:
+def _adopted(layout: Sequence[TargetColumn]) -> str:
+    """Records that have the key of a new one: whether they were given its values is not known here."""
+    values = [
+        f"CASE WHEN {sent(column)} THEN {_member(column, f'desired.{quoted(column.name)}')} END"
+        for column in _guarded(layout)
+    ]
+    return f"""
+  SELECT fate.id, coalesce(nullif(ledger._origin, 'marked'), 'matched'), coalesce(ledger._marked, false),
+    coalesce(ledger._written, '{{}}'), nullif({_object(values)}, '{{}}')
+  FROM fate JOIN desired ON desired._row = fate._row
+  LEFT JOIN ledger ON ledger._id = fate.id
+  WHERE fate.action = 'insert' AND fate.result = {_ADOPTED}"""
+
+
+def _marked(layout: Sequence[TargetColumn], *, alone: bool) -> str:
     """Records that were marked, or whose mark was refused."""
     applied = f"fate.result = {_APPLIED}"
     return f"""
   SELECT fate._id, CASE WHEN {applied} THEN coalesce(ledger._origin, 'marked') ELSE ledger._origin END,
-    {applied} OR coalesce(ledger._marked, false), {_settled(layout)}, NULL
+    {applied} OR coalesce(ledger._marked, false), {_settled(layout)}, {"NULL" if alone else "ledger._pending"}
   FROM fate
   JOIN current AS target ON target._id = fate._id
   LEFT JOIN ledger ON ledger._id = fate._id
@@ -250,11 +302,12 @@ def _has(column: TargetColumn) -> str:
     return f"list_contains(string_split(changes.columns, ','), {literal(column.name)})"
 
 
-def _json(parts: Iterable[tuple[str, TargetColumn, str]]) -> str:
-    """SQL for a JSON object of values as text: of each column whose condition holds, from one side."""
-    return _object(
-        [f"CASE WHEN {condition} THEN {_member(c, f'{side}.{quoted(c.name)}')} END" for condition, c, side in parts]
-    )
+def _first(column: TargetColumn) -> str:
+    """SQL for what a new record holds: a column that is not sent stays empty, unless the service has a default."""
+    value = f"CASE WHEN {sent(column)} THEN desired.{quoted(column.name)} END"
+    if column.attribute.has_default:
+        return f"CASE WHEN {sent(column)} THEN {_member(column, value)} END"
+    return _member(column, value)
 
 
 def _object(members: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from shared.entities import LedgerHead, MirrorHead
+from shared.entities import LedgerEntry, LedgerHead, MirrorHead
 from shared.state.mending import RowsToMend
 from shared.state.records import (
     AuditEntry,
@@ -220,6 +220,18 @@ class StateStore(Protocol):
     ) -> LedgerHead | None:
         """Let the ledger consist of other parts, at once; see `LedgerStore.swap_ledger`."""
 
+    def ledger_entries(self, sync: str, ids: Collection[str] | None = None) -> Mapping[str, LedgerEntry]:
+        """The entries of some records, or all of a sync; a call with hundreds of ids is fast."""
+
+    def put_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> Mapping[str, LedgerEntry]:
+        """Write entries that are unchanged since they were read; see `LedgerStore.put_ledger_entries`."""
+
+    def remove_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> None:
+        """Remove entries that are unchanged since they were read; the others stay."""
+
+    def use_ledger(self, sync: str) -> None:
+        """Note that the ledger is in use; see `LedgerStore.use_ledger`."""
+
     # -- Mirrors -------------------------------------------------------------------------------------------------
 
     def mirror(self, sync: str) -> MirrorHead | None:
@@ -242,11 +254,12 @@ class StateStore(Protocol):
         """Remove what is older than a moment, in a bounded amount of work.
 
         Removed are runs that started before it with their errors, files, journals and rows to mend, dead letters kept
-        before it, ledgers and mirrors that no run has swapped since then, jobs that ended (with their files) and runs
-        that were asked to stop before then, notes of progress and entries of the audit log from before then, and leases
-        of jobs that are free. The last run of each sync that is no retry stays at any age (the schedule needs it), and
-        so does the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied again
-        after some time would not be applied once, and a row is written only where a person saved a plan.
+        before it, mirrors that no run has swapped since then, ledgers that neither a run has swapped nor an event has
+        used, jobs that ended (with their files) and runs that were asked to stop before then, notes of progress and
+        entries of the audit log from before then, and leases of jobs that are free. The last run of each sync that is
+        no retry stays at any age (the schedule needs it), and so does the last row of its events and definitions. Uses
+        of saved plans stay: a plan that could be applied again after some time would not be applied once, and a row is
+        written only where a person saved a plan.
 
         Args:
             before: The moment.

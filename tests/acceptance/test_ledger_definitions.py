@@ -80,10 +80,13 @@ def test_a_definition_runs_twice_in_each_state(here: World, name: str) -> None:
     assert list(found) == ["1", "2"]
 
 
-@pytest.mark.parametrize(("name", "city"), [("always", "Rome"), ("if-empty", "Paris"), ("on-insert", "Paris")])
+@pytest.mark.parametrize(
+    ("name", "city"), [("always", "Rome"), ("if-empty", "Paris"), ("on-insert", "Paris"), ("unless-edited", "Rome")]
+)
 def test_write_policies_apply_to_events(here: World, name: str, city: str) -> None:
     """The same definitions accept events; redelivered events change nothing."""
     name = f"write-{name}"
+    forget(here, name)
     here.define((_DEFINITIONS / f"{name}.yaml").read_text("utf-8"), name)
     for first, last in (("One", "Paris"), ("Uno", "Rome")):
         event = {"op": "u", "number": "1", "name": first, "city": last}

@@ -40,6 +40,7 @@ def forget(here: World, name: str = "accounts") -> None:
     """Delete the ledger."""
     here.app.state._db.execute("DELETE FROM ledgers WHERE sync = ?", (name,))  # type: ignore[attr-defined]
     here.app.state._db.execute("DELETE FROM ledger_parts WHERE sync = ?", (name,))  # type: ignore[attr-defined]
+    here.app.state._db.execute("DELETE FROM ledger_entries WHERE sync = ?", (name,))  # type: ignore[attr-defined]
 
 
 def edit(here: World, number: str, **values: Any) -> None:
@@ -537,41 +538,37 @@ def test_a_lost_answer_to_a_guarded_write_is_no_permanent_edit(here: World) -> N
 
 
 def test_a_sync_with_a_ledger_works_together_with_a_listener(here: World) -> None:
-    """Two definitions: events write their column and drop nothing; the batch keeps edits, marks and reopens."""
-    listener = accounts(sync_behaviour={"new": "insert"})
-    listener["source"] = {"type": "events", "columns": [{"name": "number"}, {"name": "name"}]}
-    listener["destination"]["mappings"] = listener["destination"]["mappings"][:2]
-    listener["listener"] = {"name": "live", "topic": {"format": "json"}}
-    batch = accounts(
-        sync_behaviour={
-            "new": "ignore", "dropped": "deactivate", "returned": "reactivate", "dropped_scope": "own",
-            "safety": _LIMITLESS,
-        }
-    )  # fmt: skip
-    del batch["destination"]["mappings"][1]
-    batch["destination"]["mappings"][1]["write"] = "unless_edited"
-    here.define(listener, "live")
-    here.define(batch)
+    """One definition: events and runs keep edits, mark and reopen records, and leave those of others alone."""
+    define(here, **_EDITED, dropped="deactivate", returned="reactivate", dropped_scope="own")
+    file = here.folder / "syncs" / "accounts.yaml"
+    file.write_text(file.read_text("utf-8") + "listener: {name: live, topic: {action: $.op}}\n", "utf-8")
     here.create("accounts", {"accountnumber": "other", "name": "made by a person"})
 
-    def send(number: str, name: str) -> None:
+    def send(op: str, number: str, **fields: str) -> None:
         path = here.folder / "events.ndjson"
-        path.write_text(json.dumps({"number": number, "name": name}) + "\n", "utf-8")
-        assert feed(here.app, "live", str(path)).dead_letters == 0
+        path.write_text(json.dumps({"op": op, "number": number, **fields}) + "\n", "utf-8")
+        assert feed(here.app, "accounts", str(path)).dead_letters == 0
 
-    send("1", "one")
-    source(here, row("1", city="Bern"))
+    def states() -> dict[str, int]:
+        return {number: record["statecode"] for number, record in held(here).items()}
+
+    send("u", "1", name="one", city="Bern")
+    source(here, row("1", "one", "Bern"), row("2", "two", "Bern"))
     here.run()
     edit(here, "1", address1_city="Basel")
-    send("1", "uno")
-    source(here, row("1", city="Rome"))
-    assert here.run().edited == 0
-    assert (held(here)["1"]["name"], held(here)["1"]["address1_city"]) == ("uno", "Basel")
-    source(here)
-    assert here.run().deactivated.done == 1
-    assert {number: record["statecode"] for number, record in held(here).items()} == {"1": 1, "other": 0}
-    send("1", "un")
-    source(here, row("1", city="Basel"))
-    assert here.run().reactivated.done == 1
-    assert (held(here)["1"]["name"], held(here)["1"]["statecode"]) == ("un", 0)
+    send("u", "1", name="uno", city="Rome")
+    send("u", "2", city="Rome")
+    source(here, row("1", "uno", "Rome"), row("2", "two", "Rome"))
+    assert [error.error_type for error in here.run().errors] == ["Edited in target"]
+    assert [held(here)[number]["address1_city"] for number in ("1", "2")] == ["Basel", "Rome"]
+    send("d", "1")
+    send("d", "other")
+    source(here, row("1", "uno", "Rome"))
+    done = here.run()
+    assert (done.reactivated.done, done.deactivated.done) == (1, 1)
+    assert states() == {"1": 0, "2": 1, "other": 0}
+    send("u", "2", name="due")
+    assert states() == {"1": 0, "2": 0, "other": 0}
+    source(here, row("1", "uno", "Rome"), row("2", "due", "Rome"))
+    here.run()
     idle(here)

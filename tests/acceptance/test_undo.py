@@ -15,7 +15,9 @@ import pytest
 
 from shared.app.undoing import paused, undo
 from shared.cli.boundary import run as type_in
+from shared.entities import LedgerEntry
 from shared.jobs import NoProgress, Phase, RunOptions
+from shared.memory.entries import Entry, Known
 from shared.state import DeadLetter
 from tests.acceptance.world import World, accounts, world
 
@@ -216,6 +218,9 @@ def test_a_record_is_erased_from_everything_that_is_kept(here: World, typed: Typ
         state.add_dead_letters([letter])
     state.put_job_file("job", "plan.json", json.dumps({"sample": [{"key": {"accountnumber": "A1"}}]}).encode())
     state.put_job_file("job", "answer.json", json.dumps({"key": "A2"}).encode())
+    ids = {record["accountnumber"]: record["accountid"] for record in here.records("accounts?$select=accountnumber")}
+    noted = Entry(known=Known(origin="matched", written='{"name":"Secret"}'), basis="", noted=datetime.now(UTC))
+    state.put_ledger_entries("accounts", {ids[number]: LedgerEntry(text=noted.to_text()) for number in ("A1", "A2")})
     found = typed.value("erase", "A1")
     assert found["places"]["job_files"] == 1
     assert (found["erased"], found["places"]["journals"], found["places"]["dead_letters"]) == (False, 3, 1)
@@ -229,6 +234,8 @@ def test_a_record_is_erased_from_everything_that_is_kept(here: World, typed: Typ
     assert typed.value("history", "accounts", "A2") == others
     assert [letter.id for letter in state.dead_letters()] == ["A2"]
     assert state.job_files() == (("job", "answer.json"),)
+    entries = state.ledger_entries("accounts")
+    assert ["Secret" in entries[ids[number]].text for number in ("A1", "A2")] == [False, True]
     left = state.rows_to_mend(run)
     assert left is not None
     assert [row.values["number"] for row in left.rows] == ["A8"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
-from shared.entities import LedgerHead
+from shared.entities import LedgerEntry, LedgerHead
 from shared.state import StateStore
 
 SYNC = "customers"
@@ -82,3 +84,70 @@ def test_a_ledger_that_no_run_has_swapped_for_long_is_removed(store: StateStore)
     assert store.prune(now + timedelta(days=1), limit=10).ledgers == 1
     assert (store.ledger(SYNC), store.ledger_part(SYNC, "a")) == (None, None)
     swapped(store, "b")
+
+
+# -- Entries of events -----------------------------------------------------------------------------------------------
+
+
+def texts(*numbers: int, text: str = "{}") -> dict[str, LedgerEntry]:
+    """New entries of some records."""
+    return {str(UUID(int=number << 120 | number)): LedgerEntry(text=text) for number in numbers}
+
+
+def test_entries_are_found_by_the_ids_of_records(store: StateStore, open_store: Callable[[], StateStore]) -> None:
+    """Hundreds at once, with any text, by another process too; of other syncs there is nothing."""
+    long = {str(UUID(int=7)): LedgerEntry(text='é\\"' * 100_000)}
+    written = store.put_ledger_entries(SYNC, texts(*range(250)) | long)
+    assert len(written) == 251
+    other = open_store()
+    assert other.ledger_entries(SYNC) == written
+    some = dict(list(written.items())[::2])
+    assert other.ledger_entries(SYNC, [*some, str(UUID(int=99))]) == some
+    assert other.ledger_entries(SYNC, []) == other.ledger_entries("others", list(some)) == {}
+    assert other.ledger_entries("others") == {}
+
+
+def test_an_entry_that_was_changed_since_it_was_read_is_not_written(
+    store: StateStore, open_store: Callable[[], StateStore]
+) -> None:
+    """Nor one that is there already, or gone; those beside it are written."""
+    first = store.put_ledger_entries(SYNC, texts(1, 2, 3))
+    one, two, three = first
+    assert open_store().put_ledger_entries(SYNC, texts(1, 4)).keys() == texts(4).keys()
+    second = open_store().put_ledger_entries(SYNC, {one: replace(first[one], text="second")})
+    assert second[one].version != first[one].version
+    store.remove_ledger_entries(SYNC, {two: first[two]})
+    third = store.put_ledger_entries(SYNC, {record: replace(entry, text="third") for record, entry in first.items()})
+    assert third.keys() == {three}
+    texts_now = {record: entry.text for record, entry in store.ledger_entries(SYNC).items()}
+    assert texts_now == {one: "second", three: "third", **dict.fromkeys(texts(4), "{}")}
+
+
+def test_an_entry_that_was_changed_since_it_was_read_is_not_removed(store: StateStore) -> None:
+    """Nor one that was removed and written anew; those beside it are removed."""
+    first = store.put_ledger_entries(SYNC, texts(1, 2, 3))
+    one, two, three = first
+    changed = store.put_ledger_entries(SYNC, {one: replace(first[one], text="changed")})
+    store.remove_ledger_entries(SYNC, {two: first[two]})
+    again = store.put_ledger_entries(SYNC, texts(2))
+    store.remove_ledger_entries(SYNC, first)
+    assert store.ledger_entries(SYNC) == {**changed, **again}
+    assert three not in store.ledger_entries(SYNC)
+
+
+def test_a_ledger_that_events_use_stays(store: StateStore) -> None:
+    """With its parts and entries, though no run swaps it; and one that is swapped keeps its entries."""
+    now = datetime.now(UTC)
+    later = now + timedelta(days=1)
+    store.put_ledger_entries(SYNC, texts(1))
+    store.use_ledger(SYNC)
+    assert store.prune(now - timedelta(days=1), limit=10).ledgers == 0
+    assert len(store.ledger_entries(SYNC)) == 1
+    assert store.prune(later, limit=10).ledgers == 1
+    assert store.ledger_entries(SYNC) == {}
+    swapped(store, "a")
+    store.put_ledger_entries(SYNC, texts(1))
+    store.use_ledger(SYNC)
+    assert store.prune(later, limit=10).ledgers == 1
+    assert (store.ledger(SYNC), store.ledger_entries(SYNC)) == (None, {})
+    assert store.prune(later, limit=10).ledgers == 0

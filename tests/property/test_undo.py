@@ -28,7 +28,7 @@ from shared.state.sqlite import SqliteStateStore
 from shared.workspace import Workspace
 from tests.emulator_transport import SERVICE, EmulatorTransport, client
 from tests.mortal_transport import Killed
-from tests.property.test_ledger import Rows, Source
+from tests.property.ledger_world import Rows, Source
 
 KEY, TEXT, NOTE, MARK, AMOUNT = "new_number", "new_text", "new_note", "new_goneon", "new_amount"
 SHOWN = (KEY, TEXT, NOTE, MARK, AMOUNT, "statecode", "statuscode")

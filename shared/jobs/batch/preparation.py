@@ -22,10 +22,10 @@ from shared.jobs.post_sync.listing import explained_steps
 from shared.jobs.progress import Phase
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
-from shared.jobs.scripting import run_scripts
+from shared.jobs.shaping import Shaping, run_all
 from shared.jobs.summary import MirrorFigures
 from shared.sources import completed
-from shared.transform import TargetColumn, check, desire_of, script_columns
+from shared.transform import TargetColumn, check, desire_of
 from shared.workspace import Step, Workspace
 
 __all__ = ["Prepared", "completed_job", "explained", "prepare"]
@@ -88,13 +88,12 @@ def prepare(
     steps = _steps(job.definition, entity, started, workspace)
     if problems := tuple(step_problems(job.definition, tools.dataverse)):
         raise DefinitionError(problems)
-    memory = Remembering.of(job.definition, entity, steps.columns, tools.state)
+    memory = Remembering.of(job.definition, entity, steps.columns, tools.state, now=started)
     watermark = Watermarking.of(job, tools)
     preparation = _Preparation(job, tools, workspace, steps=steps, memory=memory, watermark=watermark, fence=fence)
     for stage in Stage:
         preparation.begin(stage)
-        for step in steps.of(stage):
-            workspace.run(step)
+        preparation.run(stage)
     make_outcomes(workspace)
     mirror = preparation.mirror
     return Prepared(entity=entity, columns=steps.columns, memory=memory, watermark=watermark, mirror=mirror)
@@ -161,17 +160,17 @@ class _Preparation:
         """Do what comes before the steps of a stage: `source_raw` and `current` are filled without SQL of the run."""
         phase = self.tools.progress.phase
         match stage:
-            case Stage.SCRIPT:
+            case Stage.SHAPE:
                 phase(Phase.LOAD)
                 self._load()
                 phase(Phase.SHAPE)
-            case Stage.SHAPE:
-                run_scripts(self.workspace, script_columns(self.job.definition), self.tools.scripts)
             case Stage.RESOLVE:
                 self._resolve()
             case Stage.READ:
                 phase(Phase.READ)
             case Stage.MATCH:
+                if self.memory:
+                    self.memory.look()
                 self._read()
                 if self.memory:
                     self.memory.load(self.workspace)
@@ -180,6 +179,14 @@ class _Preparation:
                 read_references(self.workspace, self.tools.dataverse, late, self.job.parameters, held=held)
             case Stage.RECONCILE:
                 phase(Phase.RECONCILE)
+
+    def run(self, stage: Stage) -> None:
+        """Run the steps of a stage."""
+        if stage is Stage.SHAPE:
+            shaping = Shaping.of(self.steps.desire, self.steps.entity, leave_out=self.steps.leave_out)
+            shaping.run(self.workspace, self.tools.scripts, run_all)
+        else:
+            run_all(self.steps.of(stage), self.workspace)
 
     def _load(self) -> None:
         self.workspace.bind(self.job.parameters)

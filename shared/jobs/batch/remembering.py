@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata, LedgerStore
@@ -30,12 +31,27 @@ class Remembering:
 
     @classmethod
     def of(
-        cls, definition: SyncDefinition, entity: EntityMetadata, columns: Sequence[TargetColumn], store: LedgerStore
+        cls,
+        definition: SyncDefinition,
+        entity: EntityMetadata,
+        columns: Sequence[TargetColumn],
+        store: LedgerStore,
+        *,
+        now: datetime,
     ) -> Remembering | None:
         """The ledger of a run; None where the definition needs none."""
         if not definition.keeps_ledger:
             return None
-        return cls(definition=definition, entity=entity, columns=columns, ledger=Ledger(store, definition.name))
+        ledger = Ledger(store, definition.name, now=now)
+        return cls(definition=definition, entity=entity, columns=columns, ledger=ledger)
+
+    def look(self) -> None:
+        """Note what events have added, before the records are read.
+
+        Raises:
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        self.ledger.look()
 
     def load(self, workspace: Workspace) -> None:
         """Fill the table `ledger`.
@@ -54,7 +70,7 @@ class Remembering:
         """
         for step in _before(self.entity, self.columns):
             workspace.run(step)
-        self.ledger.append(workspace, Table.LEDGER_BEFORE, fence=fence)
+        self.ledger.begin(workspace, Table.LEDGER_BEFORE, fence=fence)
 
     def note_after(self, workspace: Workspace, *, fence: int) -> None:
         """Add what has become of the records.

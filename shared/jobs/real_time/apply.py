@@ -13,14 +13,16 @@ from shared.definitions.models import Strategy
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from shared.events import Agenda, Event, NetChange, unfold
 from shared.jobs.real_time.boundary import Failure, bisect, failure_of
+from shared.jobs.real_time.ledger import BUSY
 from shared.jobs.real_time.letters import Lost
 from shared.jobs.real_time.session import Session
 from shared.jobs.real_time.waves import Wave, Written
 
 __all__ = ["AppliedBatch", "apply_batch"]
 
-# Another writer made the record (or one with its key), or deleted it, after it was looked for: compared once more.
-_RACED: Final = KEY_TAKEN | {"0x80060891", "0x80040217"}
+# Another writer made the record (or one with its key), changed or deleted it, after it was looked for: compared again.
+_RACED: Final = KEY_TAKEN | {"0x80060891", "0x80040217", BUSY.code}
+_MOST_RACES: Final = 4  # of a change that names the version of its record
 _Result = tuple[NetChange, Failure | None]  # a change, and why it was refused
 
 
@@ -66,6 +68,7 @@ class _Applying:
             workspace=session.workspace,
             parameters=session.parameters,
             started=session.started,
+            ledger=session.ledger,
         )
 
     def work(self, agenda: Agenda) -> None:
@@ -100,16 +103,19 @@ class _Applying:
                 self.settled[key].append(event)
 
     def _applied(self, changes: Sequence[NetChange]) -> Iterator[_Result]:
-        compared, followed, raced = list[NetChange](), list[NetChange](), list[NetChange]()
+        compared, followed = list[NetChange](), list[NetChange]()
         for change in changes:
             (compared if self._comparing(change) else followed).append(change)
-        for change, failure in self._isolated(compared, comparing=True):
-            if failure is not None and failure.code.lower() in _RACED:
-                raced.append(change)
-            else:
-                yield change, failure
-        self.counts["failed"] -= len(raced)
-        yield from self._isolated(raced, comparing=True)
+        for _ in range(_MOST_RACES if self._session.ledger else 1):
+            raced: list[NetChange] = []
+            for change, failure in self._isolated(compared, comparing=True):
+                if failure is not None and failure.code.lower() in _RACED:
+                    raced.append(change)
+                else:
+                    yield change, failure
+            self.counts["failed"] -= len(raced)
+            compared = raced
+        yield from self._isolated(compared, comparing=True)
         yield from self._isolated(followed, comparing=False)
 
     def _comparing(self, change: NetChange) -> bool:

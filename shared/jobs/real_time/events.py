@@ -21,6 +21,7 @@ from shared.jobs.real_time.apply import apply_batch
 from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_of
 from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
+from shared.jobs.real_time.ledger import EventLedgers, open_reader
 from shared.jobs.real_time.letters import Lost, item_of, keep, letter_of, message_of
 from shared.jobs.real_time.listeners import ListeningSince, Taken, claimed, read
 from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, record_batch
@@ -30,6 +31,7 @@ from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
 from shared.remote import OpenUrl, open_without_account
 from shared.scripts import ScriptEngine
 from shared.state import DeadLetter, StateStore
+from shared.workspace import Workspace
 from shared.workspace.warm import WarmWorkspace, Workspaces
 
 __all__ = [
@@ -62,6 +64,7 @@ class EventMemory:
     schemas: Schemas = field(default_factory=Schemas)
     settled: dict[str, int] = field(default_factory=dict)
     log: EventLog = field(default_factory=EventLog)
+    ledgers: EventLedgers = field(default_factory=EventLedgers)
     listening: ListeningSince = field(default_factory=ListeningSince)
     _syncs: dict[str, PreparedSync] = field(default_factory=dict)
 
@@ -96,9 +99,10 @@ class EventTools:
         connect: Connect,
         open_workspace: Callable[[], WarmWorkspace],
         open_url: OpenUrl = open_without_account,
+        open_ledger: Callable[[], Workspace] = open_reader,
     ) -> EventTools:
         """Tools with an empty memory."""
-        memory = EventMemory(Workspaces(open_workspace), schemas=Schemas(open_url))
+        memory = EventMemory(Workspaces(open_workspace), Schemas(open_url), ledgers=EventLedgers(open_ledger))
         return cls(state=state, connect=connect, memory=memory)
 
 
@@ -221,6 +225,7 @@ class Share:
                 delivery=delivery,
                 scripts=tools.scripts,
                 decode=tools.decode,
+                ledger=tools.memory.ledgers.in_wave(self.prepared, workspace, tools.state, tools.clock.now),
             )
 
 

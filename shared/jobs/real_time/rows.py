@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from shared.events import Event, EventAction, Fields, Undecodable
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
-from shared.jobs.scripting import run_scripts
 from shared.scripts import ScriptEngine
 from shared.transform import LookupColumn
 from shared.transform.event_rows import (
@@ -82,10 +81,7 @@ def shape(
             failures |= dict.fromkeys(rows, _without_key(sync))
             continue
         _load(group, rows, workspace)
-        if group.scripts:
-            _run(group.script_steps, workspace)
-            run_scripts(workspace, group.scripts, scripts)
-        rejected = _shape_group(group, sync, workspace, read)
+        rejected = _shape_group(group, sync, workspace, read, scripts)
         failures |= rejected
         filtered |= rows.keys() - rejected.keys()
     found: dict[int, str] = dict(workspace.query(records_query(sync.layout)))
@@ -143,9 +139,9 @@ def _without_key(sync: PreparedSync) -> Failure:
 
 
 def _shape_group(
-    group: Group, sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences
+    group: Group, sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences, scripts: ScriptEngine
 ) -> dict[int, Failure]:
-    unsound = _run(group.steps, workspace)
+    unsound = group.shaping.run(workspace, scripts, _run)
     if group.lookups:
         read(group.lookups, group.unless)
     unsound = _run(group.settling, workspace) or unsound or bool(group.lookups)

@@ -12,6 +12,7 @@ from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue
 from shared.definitions.models import Strategy
 from shared.events import Event, EventAction, EventPosition, Undecodable, decode
+from shared.jobs.real_time.ledger import WaveLedger
 from shared.jobs.real_time.sync import PreparedSync
 from shared.scripts import ScriptEngine
 from shared.state import Position, StateStore
@@ -85,6 +86,7 @@ class Session:
         parameters: Values that the target's filter names.
         started: When the batch came.
         decode: Makes events of a message.
+        ledger: What is known of the records; None where the sync keeps no ledger.
     """
 
     sync: PreparedSync
@@ -96,6 +98,7 @@ class Session:
     delivery: Delivery
     scripts: ScriptEngine
     decode: Decode = decode
+    ledger: WaveLedger | None = None
 
     @property
     def name(self) -> str:

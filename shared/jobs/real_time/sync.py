@@ -12,21 +12,20 @@ from typing import Final
 
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SyncDefinition
+from shared.definitions.models import WritePolicy
 from shared.definitions.models.listener import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
-from shared.jobs.run_steps import resolving_steps, shaping_steps
+from shared.jobs.run_steps import resolving_steps
+from shared.jobs.shaping import Shaping
 from shared.transform import (
     Desire,
     LookupColumn,
     Omit,
-    ScriptColumn,
     TargetColumn,
     check,
     desire_of,
     key_columns,
-    script_columns,
-    script_steps,
 )
 from shared.workspace import Purpose, Step
 
@@ -89,9 +88,8 @@ class Group:
     Attributes:
         fields: The source columns to fill.
         labels: The columns of `source` that come of them.
-        scripts: The columns that scripts calculate, and the steps before they run.
-        steps: From `source_raw` to `desired`.
-        lookups: The lookups that are resolved between `steps` and `settling`, which needs requests.
+        shaping: From `source_raw` to `desired`.
+        lookups: The lookups that are resolved between `shaping` and `settling`, which needs requests.
         unless: SQL condition over `desired`: the event is not looked up.
         settling: What is rejected leaves `desired`.
         layout: The target columns that come of it.
@@ -99,9 +97,7 @@ class Group:
 
     fields: tuple[str, ...]
     labels: tuple[str, ...]
-    scripts: tuple[ScriptColumn, ...]
-    script_steps: tuple[Step, ...]
-    steps: tuple[Step, ...]
+    shaping: Shaping
     lookups: tuple[LookupColumn, ...]
     unless: str
     settling: tuple[Step, ...]
@@ -133,7 +129,8 @@ class PreparedSync:
         if problems := check(definition, self.entity):
             raise DefinitionError(problems)
         self.reader = Reader(definition.source.columns)
-        self.rules = FoldRules.of(definition.sync_behaviour, self._key_change)
+        spares_edits = any(mapping.write is WritePolicy.UNLESS_EDITED for mapping in definition.destination.mappings)
+        self.rules = FoldRules.of(definition.sync_behaviour, self._key_change, spares_edits=spares_edits)
         self._groups: dict[tuple[frozenset[str], bool], Group | None] = {}
         self._lock = threading.Lock()
 
@@ -197,6 +194,11 @@ class PreparedSync:
         return created or bool(self.late)
 
     @cached_property
+    def maps_ids(self) -> bool:
+        """Whether events say which ids new records get."""
+        return any(column.name == self.definition.destination.id_column for column in self.layout)
+
+    @cached_property
     def unique(self) -> bool:
         """Whether an active alternate key keeps the sync key unique, so that no record can have a double."""
         key = self.entity.key_over(frozenset(self.definition.sync_behaviour.sync_key))
@@ -221,9 +223,7 @@ class PreparedSync:
         return Group(
             fields=tuple(column.name for column in definition.source.columns if column.read),
             labels=tuple(column.label for column in definition.source.columns),
-            scripts=script_columns(definition),
-            script_steps=tuple(script_steps(definition)),
-            steps=shaping_steps(desire, self.entity, leave_out=_LEFT_OUT),
+            shaping=Shaping.of(desire, self.entity, leave_out=_LEFT_OUT),
             lookups=desire.early,
             unless=desire.removed,
             settling=resolving_steps(desire, self.entity, leave_out=_LEFT_OUT),

@@ -12,9 +12,11 @@ from typing import Final
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
 from shared.definitions.models import Strategy
+from shared.errors import RetryLater
 from shared.events import EventAction, NetChange
 from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
+from shared.jobs.real_time.ledger import ChangedMeanwhileError, WaveLedger
 from shared.jobs.real_time.rows import KEPT, before_row, failures_of
 from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.writing import WaveWriting
@@ -49,6 +51,7 @@ __all__ = ["Wave", "Written"]
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
 # Records are found by keys that events have, so none is without; and one counts as dropped because an event said so.
 _LEFT_OUT: Final = Purpose.RECORDS_WITHOUT_KEY | Purpose.CREATE_ONLY_COLUMNS | Purpose.REJECTED_ROWS
+_TURNS: Final = 5  # that records which others change meanwhile are compared
 _COMPARED: Final = (Stage.READ, Stage.MATCH, Stage.LINK, Stage.RECONCILE)
 _FOLLOWED: Final = (Stage.RECONCILE,)
 _FOLLOWED_LINKED: Final = (Stage.READ, Stage.MATCH, Stage.LINK, Stage.RECONCILE)
@@ -61,7 +64,8 @@ class Written:
 
     Attributes:
         failures: Position of a net change -> why it was refused.
-        counts: Records by what was done to them: the names of the decisions, `adopted` and `failed`.
+        counts: Records by what was done to them: the names of the decisions, `adopted` and `failed`; and `edited`,
+            those of them that keep a value which others have edited.
     """
 
     failures: Mapping[int, Failure]
@@ -81,6 +85,7 @@ class Wave:
     Attributes:
         parameters: Values that the target's filter names.
         started: When the batch came; what an expired record's date column is set to.
+        ledger: What is known of the records; None where the sync keeps no ledger.
     """
 
     sync: PreparedSync
@@ -88,6 +93,7 @@ class Wave:
     workspace: WarmWorkspace
     parameters: Mapping[str, ParameterValue]
     started: datetime
+    ledger: WaveLedger | None = None
 
     def apply(self, changes: Sequence[NetChange], *, comparing: bool) -> Written:
         """Write net changes.
@@ -100,8 +106,16 @@ class Wave:
             UserError: A statement fails on one of the rows; which one, the message does not know.
             RequestRefused: The service refuses to look the records up.
             AbortRun: The service refuses everything.
-            RetryLater: The service is away.
+            RetryLater: The service is away, or others change the same records again and again.
         """
+        for turn in range(_TURNS):
+            try:
+                return self._apply(changes, comparing=comparing, checked=turn > 0)
+            except ChangedMeanwhileError:
+                continue
+        raise RetryLater("others change the records of these events at the same time", retry_after=1)
+
+    def _apply(self, changes: Sequence[NetChange], *, comparing: bool, checked: bool) -> Written:
         self.workspace.clear(keep=KEPT)
         self._stage(changes)
         single, moves = all(len(change.events) == 1 for change in changes), any(change.moves for change in changes)
@@ -115,12 +129,16 @@ class Wave:
         doubles = self._move() if moves else 0
         rejected = self._link(run_steps, comparing=comparing) if self.sync.late else {}
         counts = self._reconcile(run_steps[Stage.RECONCILE])
+        if self.ledger and not checked:
+            self.ledger.check()
         judged = failures_of(self.workspace.query(REJECTED_CHANGES)) if comparing and enforces(self.sync.layout) else {}
         refused = {change: failure for change, failure in judged.items() if change not in rejected}
         if not comparing:
             self._mark()
         counts["ignored"] += len(changes) + doubles - counts.total() - len(rejected)
         counts["failed"] += len(rejected)
+        if self.ledger:
+            counts["edited"] += self.ledger.edited()
         deletes = comparing and (moves or any(change.action is EventAction.DELETE for change in changes))
         adoption = self._adoption() if comparing else None
         written = self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
@@ -216,6 +234,8 @@ class Wave:
         )
         if definition.sync_behaviour.dropped != "ignore":
             self.workspace.execute(keep_asked_statement(self.sync.layout, moves=moves))
+        if self.ledger:
+            self.ledger.load()
         self._run(steps[Stage.MATCH])
 
     def _compared(self, *, moves: bool) -> SyncDefinition:
@@ -257,6 +277,7 @@ class Wave:
             entity=self.sync.entity,
             columns=self.sync.layout,
             condition=self._condition(),
+            recall=self.ledger.load_holders if self.ledger else lambda: None,
         )
 
     # -- Following -----------------------------------------------------------------------------------------------
@@ -282,14 +303,17 @@ class Wave:
 
     def _write(self, counts: Counter[str], *, by_key: bool, moves: bool, adoption: Adoption | None) -> Written:
         """Send the changes; whatever has none is settled as it is."""
+        if self.ledger:
+            self.ledger.note_before()
         owned = self._changes(by_key=by_key, moves=moves)
         writing = WaveWriting(
             dataverse=self.dataverse, entity=self.sync.entity, workspace=self.workspace, adoption=adoption
         )
         changes = [change for change, _ in owned]
-        if self.sync.in_order:
+        if self.sync.in_order or self.ledger:
             order = WriteOrder.of(adoption, self.sync.definition, self.sync.layout)
-            fates = writing.write_in_order(changes, order)
+            remember = self.ledger.note_after if self.ledger else None
+            fates = writing.write_in_order(changes, order, remember=remember)
         else:
             fates = writing.write(changes)
         failures: dict[int, Failure] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from shared.jobs.adoption import Adoption
 from shared.jobs.outcomes import keep_outcomes, make_outcomes
 from shared.jobs.progress import NoProgress
 from shared.jobs.real_time.boundary import Failure
+from shared.jobs.real_time.ledger import BUSY
 from shared.jobs.writing import WriteOrder, write_changes
 from shared.reconcile.links.dependencies import FORGET_CREATED
 from shared.reconcile.outcomes import Result, results_query
@@ -57,8 +58,15 @@ class WaveWriting:
             return self._adopting(self.adoption, outcomes, others)
         return _failures(outcomes | self._outcomes(others))
 
-    def write_in_order(self, changes: Sequence[Change], order: WriteOrder) -> Mapping[int, Fate]:
-        """Write changes of which some refer to records that others create; see `write`.
+    def write_in_order(
+        self, changes: Sequence[Change], order: WriteOrder, *, remember: Callable[[], None] | None = None
+    ) -> Mapping[int, Fate]:
+        """Write changes of which some refer to records that others create, or whose outcomes are noted; see `write`.
+
+        Args:
+            changes: As the workspace has them.
+            order: What their order depends on.
+            remember: Notes what has become of them, from `outcomes`.
 
         Raises:
             RetryLater: The service is away.
@@ -76,11 +84,15 @@ class WaveWriting:
         skipped = sum(result == Result.SKIPPED for result, _, _ in outcomes.values())
         if skipped and not aborted:
             raise RetryLater(f"{skipped} changes were not sent", retry_after=_PAUSE)
+        if remember:
+            remember()
         fates: dict[int, Fate] = {change.number: _SPARED for change in changes if change.number not in outcomes}
         for number, (result, code, message) in outcomes.items():
             match result:
                 case Result.ADOPTED:
                     fates[number] = Result.ADOPTED
+                case Result.EDITED:
+                    fates[number] = BUSY
                 case Result.FAILED | Result.SKIPPED:
                     said = aborted if result == Result.SKIPPED else message
                     fates[number] = Failure(error=_REFUSED, message=said or "", code=code or "")

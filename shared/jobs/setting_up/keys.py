@@ -23,9 +23,8 @@ from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.preparation import completed_job
 from shared.jobs.batch.reading import read_records
 from shared.jobs.progress import Phase
-from shared.jobs.run_steps import shaping_steps
-from shared.jobs.scripting import run_scripts
-from shared.transform import check, current_table_step, desire_of, script_columns, script_steps
+from shared.jobs.shaping import Shaping, run_all
+from shared.transform import check, current_table_step, desire_of
 from shared.transform.profile.keys import (
     KeyCounts,
     Side,
@@ -169,11 +168,7 @@ def _compared(job: BatchJob, tools: Tools, workspace: Workspace, entity: EntityM
     tools.progress.phase(Phase.LOAD)
     tools.source.load(workspace)
     tools.progress.phase(Phase.SHAPE)
-    for step in script_steps(job.definition):
-        workspace.run(step)
-    run_scripts(workspace, script_columns(job.definition), tools.scripts)
-    for step in shaping_steps(desire, entity):
-        workspace.run(step)
+    Shaping.of(desire, entity).run(workspace, tools.scripts, run_all)
     tools.progress.phase(Phase.READ)
     workspace.run(current_table_step(columns))
     read_records(job, tools, workspace, entity, columns)

@@ -6,7 +6,7 @@ The manifest is swapped with `If-Match`: of two writers who read the same one, t
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -16,7 +16,8 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 
 from shared.entities import LedgerHead
 from shared.state._reading import reading
-from shared.state.azure._storage import MEMORY, Storage, explained, key
+from shared.state.azure._ledger_entries import LedgerEntryTables
+from shared.state.azure._storage import MEMORY, explained, key
 
 __all__ = ["LedgerFiles"]
 
@@ -24,7 +25,7 @@ _FOLDER: Final = "ledgers/"
 _MANIFEST: Final = "manifest.json"
 
 
-class LedgerFiles(Storage):
+class LedgerFiles(LedgerEntryTables):
     """The part of the state store that keeps ledgers."""
 
     def ledger(self, sync: str) -> LedgerHead | None:
@@ -91,17 +92,35 @@ class LedgerFiles(Storage):
         self._delete_files((path for path in paths if path not in kept), MEMORY)
 
     def _remove_old_ledgers(self, before: datetime, limit: int) -> int:
-        """Remove ledgers that were last swapped before a moment; returns how many. The manifest goes last."""
+        """Remove ledgers that were last swapped, and used by events, before a moment; returns how many."""
+        syncs = [
+            *islice((sync for sync in self._not_swapped(before) if not self._is_used(sync, before)), limit),
+            *(sync for sync in self._unused(before, limit) if not self._has_manifest(sync)),
+        ][:limit]
+        for sync in syncs:
+            self._remove_entries(sync)
+            self._remove_files(sync)
+        return len(syncs)
+
+    def _not_swapped(self, before: datetime) -> Iterator[str]:
+        """The keys of the syncs whose ledger was last swapped before a moment."""
         with explained():
             blobs = self._files(MEMORY).list_blobs(name_starts_with=_FOLDER)
-            old = (blob.name for blob in blobs if blob.name.endswith(f"/{_MANIFEST}") and blob.last_modified < before)
-            manifests = list(islice(old, limit))
-            for manifest in manifests:
-                folder = manifest.removesuffix(_MANIFEST)
-                parts = list(self._files(MEMORY).list_blob_names(name_starts_with=folder))
-                self._delete_files((name for name in parts if name != manifest), MEMORY)
-        self._delete_files(manifests, MEMORY)
-        return len(manifests)
+            for blob in blobs:
+                if blob.name.endswith(f"/{_MANIFEST}") and blob.last_modified < before:
+                    yield blob.name.removeprefix(_FOLDER).removesuffix(f"/{_MANIFEST}")
+
+    def _has_manifest(self, sync_key: str) -> bool:
+        with explained():
+            return bool(self._files(MEMORY).get_blob_client(f"{_FOLDER}{sync_key}/{_MANIFEST}").exists())
+
+    def _remove_files(self, sync_key: str) -> None:
+        """Remove the parts of a ledger; the manifest goes last."""
+        folder = f"{_FOLDER}{sync_key}/"
+        with explained():
+            names = list(self._files(MEMORY).list_blob_names(name_starts_with=folder))
+        self._delete_files((name for name in names if name != f"{folder}{_MANIFEST}"), MEMORY)
+        self._delete_files((name for name in names if name == f"{folder}{_MANIFEST}"), MEMORY)
 
 
 def _path(sync: str, name: str) -> str:

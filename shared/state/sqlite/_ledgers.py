@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from shared.entities import LedgerHead
 from shared.state._reading import reading
 from shared.state.sqlite import _tables as tables
-from shared.state.sqlite._database import Database
+from shared.state.sqlite._ledger_entries import LedgerEntryRows
 
 __all__ = ["LedgerRows"]
 
+_OLD = """
+    SELECT sync FROM (SELECT sync, swapped AS used FROM ledgers UNION ALL SELECT sync, used FROM ledger_uses)
+    GROUP BY sync HAVING max(used) < ? LIMIT ?
+"""
 
-class LedgerRows(Database):
+
+class LedgerRows(LedgerEntryRows):
     """The part of the state store that keeps ledgers."""
 
     def ledger(self, sync: str) -> LedgerHead | None:
@@ -57,9 +62,9 @@ class LedgerRows(Database):
         return LedgerHead(parts=tuple(parts), version=str(following), fence=fence)
 
     def _remove_old_ledgers(self, moment: str, limit: int) -> int:
-        """Remove ledgers that were last swapped before a moment; returns how many."""
-        syncs = self._all("SELECT sync FROM ledgers WHERE swapped < ? LIMIT ?", (moment, limit))
+        """Remove ledgers that were last swapped, and used by events, before a moment; returns how many."""
+        syncs = self._all(_OLD, (moment, limit))
         with self._writing() as db:
-            for table in ("ledger_parts", "ledgers"):
+            for table in ("ledger_entries", "ledger_uses", "ledger_parts", "ledgers"):
                 db.executemany(f"DELETE FROM {table} WHERE sync = ?", syncs)
         return len(syncs)

@@ -35,7 +35,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -55,6 +55,12 @@ CREATE TABLE IF NOT EXISTS ledgers(
     swapped TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger_parts(
     sync TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (sync, name))
+"""
+_LEDGER_ENTRIES = """
+CREATE TABLE IF NOT EXISTS ledger_entries(
+    sync TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, version TEXT NOT NULL,
+    PRIMARY KEY (sync, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger_uses(sync TEXT PRIMARY KEY, used TEXT NOT NULL) WITHOUT ROWID
 """
 _ROWS_TO_MEND = "CREATE TABLE IF NOT EXISTS rows_to_mend(run_id TEXT PRIMARY KEY, data BLOB NOT NULL)"
 # Tables that are there since version 8.
@@ -111,6 +117,7 @@ DROP TABLE job_requests
     6: _ROWS_TO_MEND,
     7: ADDED_IN_8,
     8: _ADDED_IN_9,
+    9: _LEDGER_ENTRIES,
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -136,6 +143,7 @@ CREATE INDEX seen_by_age ON seen(written);
 {_CLOCK};
 {_USED_PLANS};
 {_LEDGERS};
+{_LEDGER_ENTRIES};
 {ADDED_IN_5};
 {ADDED_IN_6};
 {_ROWS_TO_MEND};

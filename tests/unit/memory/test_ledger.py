@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from shared.entities import LedgerHead
+from shared.entities import LedgerEntry, LedgerHead
 from shared.memory import Ledger, LedgerConflictError
+from shared.memory.entries import Entry, Known
 from shared.workspace import Workspace
 
 FORM = "id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR"
 FENCE = 7
+NOW = datetime(2026, 2, 3, tzinfo=UTC)
 Row = tuple[Any, ...]
 
 
@@ -23,6 +27,7 @@ class Store:
     def __init__(self) -> None:
         self.head: LedgerHead | None = None
         self.parts: dict[str, bytes] = {}
+        self.entries: dict[str, LedgerEntry] = {}
 
     def ledger(self, sync: str) -> LedgerHead | None:
         """The head."""
@@ -53,6 +58,24 @@ class Store:
         self.parts = {name: self.parts[name] for name in parts}
         return self.head
 
+    def ledger_entries(self, sync: str, ids: Collection[str] | None = None) -> dict[str, LedgerEntry]:
+        """All entries."""
+        assert (sync, ids) == ("customers", None)
+        return dict(self.entries)
+
+    def put_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> dict[str, LedgerEntry]:
+        """Events write them."""
+        raise NotImplementedError
+
+    def remove_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> None:
+        """Remove those that are unchanged."""
+        assert sync == "customers"
+        self.entries = {record: entry for record, entry in self.entries.items() if entries.get(record) != entry}
+
+    def use_ledger(self, sync: str) -> None:
+        """Events note it."""
+        raise NotImplementedError
+
 
 @pytest.fixture
 def store() -> Store:
@@ -71,16 +94,22 @@ def known(number: int) -> UUID:
 
 def opened(store: Store, workspace: Workspace, **options: int) -> Ledger:
     """A ledger as a run opens it."""
-    ledger = Ledger(store, "customers", **options)
+    ledger = Ledger(store, "customers", now=NOW, **options)
+    ledger.look()
     workspace.execute(f"CREATE OR REPLACE TABLE ledger ({FORM})")
     ledger.load(workspace, lambda rows: f"INSERT INTO ledger {rows}")
     return ledger
 
 
-def append(ledger: Ledger, workspace: Workspace, *rows: Row) -> None:
+def add(workspace: Workspace, *rows: Row) -> None:
+    """Make the table `added`."""
     workspace.execute(f"CREATE OR REPLACE TABLE added ({FORM})")
     for row in rows:
         workspace.execute("INSERT INTO added VALUES (?, ?, ?, ?, ?)", row)
+
+
+def append(ledger: Ledger, workspace: Workspace, *rows: Row) -> None:
+    add(workspace, *rows)
     ledger.append(workspace, "added", fence=FENCE)
 
 
@@ -156,3 +185,59 @@ def test_a_ledger_that_another_run_has_changed_is_not_overwritten(store: Store, 
     with pytest.raises(LedgerConflictError, match="another run of customers"):
         append(late, workspace, (known(2), "created", False, None, None))
     assert [row[0] for row in rows_of(store)] == [known(1)]
+
+
+def entry(version: str, basis: str, *, busy: timedelta = timedelta(), **known_: Any) -> LedgerEntry:
+    """An entry of an event, written a day ago."""
+    at = NOW - timedelta(days=1)
+    made = Entry(known=Known(**{"origin": "created", **known_}), basis=basis, noted=at, busy=at + busy)
+    return LedgerEntry(text=made.to_text(), version=version)
+
+
+def test_settled_entries_of_events_become_rows(store: Store, workspace: Workspace) -> None:
+    """They count from the start; they go into the parts with the first rows of the run, which replace them."""
+    append(opened(store, workspace), workspace, (known(1), "matched", False, '{"a":"1"}', None))
+    assert store.head
+    (part,) = store.head.parts
+    for number in (1, 2, 3):
+        store.entries[str(known(number))] = entry("x", part, written='{"a":"2"}')
+    ledger = opened(store, workspace)
+    assert [row[1:4] for row in rows_of(store)] == [("created", False, '{"a":"2"}')] * 3
+    add(workspace, (known(2), "created", True, '{"a":"3"}', None))
+    store.entries[str(known(3))] = entry("y", part, written='{"a":"4"}')
+    ledger.begin(workspace, "added", fence=FENCE)
+    assert set(store.entries) == {str(known(3))}
+    store.entries = {}
+    assert [row[2:4] for row in rows_of(store)] == [(False, '{"a":"2"}'), (True, '{"a":"3"}'), (False, '{"a":"2"}')]
+
+
+def test_entries_that_events_are_writing_stay(store: Store, workspace: Workspace) -> None:
+    """One whose writer may be at work, and one that came or changed while the records were read."""
+    store.entries = {str(known(1)): entry("x", "", busy=timedelta(days=2)), str(known(2)): entry("x", "")}
+    ledger = Ledger(store, "customers", now=NOW)
+    ledger.look()
+    store.entries |= {str(known(2)): entry("y", ""), str(known(3)): entry("x", "")}
+    workspace.execute(f"CREATE TABLE ledger ({FORM})")
+    ledger.load(workspace, lambda rows: f"INSERT INTO ledger {rows}")
+    assert workspace.query("SELECT count(*) FROM ledger") == [(3,)]
+    add(workspace)
+    ledger.begin(workspace, "added", fence=FENCE)
+    assert len(store.entries) == 3
+
+
+def test_rows_that_an_entry_does_not_know_count_beside_it(store: Store, workspace: Workspace) -> None:
+    """Neither a batch nor an event loses what the other has noted."""
+    ledger = opened(store, workspace)
+    append(ledger, workspace, (known(1), "matched", False, '{"a":"1"}', None))
+    assert store.head
+    store.entries[str(known(1))] = entry(
+        "x", store.head.parts[0], written='{"a":"2"}', marked=True, pending='{"a":"3"}'
+    )
+    append(ledger, workspace, (known(1), "matched", False, '{"a":"4"}', '{"a":"5"}'))
+    ((_, origin, marked, written, pending),) = rows_of(store)
+    assert (origin, marked, written) == ("created", True, '{"a":"4"}')
+    assert json.loads(pending) == {"a": ["5", "2", "3"]}
+    for name in store.head.parts:
+        store.parts[name] = b"damaged"
+    assert opened(store, workspace).missing
+    assert workspace.query("SELECT origin, written FROM ledger") == [("created", '{"a":"2"}')]

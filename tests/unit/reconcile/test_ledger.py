@@ -12,6 +12,7 @@ import pytest
 from shared.definitions import SyncDefinition, WritePolicy
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.reconcile import after_writing, before_writing, fill_ledger, ledger_table_step
+from shared.reconcile.columns import unedited
 from shared.transform import TargetColumn
 from shared.workspace import Workspace
 
@@ -71,7 +72,7 @@ class Run:
             "desired": "_row BIGINT, number VARCHAR, city VARCHAR",
             "current": "_id UUID, number VARCHAR, city VARCHAR, statecode INTEGER",
             "decisions": "_row BIGINT, _id UUID, action VARCHAR",
-            "changes": "_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, columns VARCHAR",
+            "changes": "_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, columns VARCHAR, version VARCHAR",
             "outcomes": "_change BIGINT, result VARCHAR, id UUID",
             "target_errors": "_id UUID",
         }.items():
@@ -97,6 +98,7 @@ class Run:
         row: bool = True,
         new: bool = False,
         columns: str = "",
+        version: str | None = None,
     ) -> None:
         """A decision, with its change if there is one; a change has the number of its record."""
         values = [number if row else None, None if new else known(number), action]
@@ -104,8 +106,8 @@ class Run:
         if row:
             self.workspace.execute("INSERT INTO desired VALUES (?, ?, ?)", [number, str(number), city])
         if action not in {"unchanged", "ignored"}:
-            change = [number, action, values[0], known(number), columns]
-            self.workspace.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", change)
+            change = [number, action, values[0], known(number), columns, version]
+            self.workspace.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)", change)
 
     def end(self, number: int, result: str, record: int | None = None) -> None:
         values = [number, result, None if record is None else known(record)]
@@ -116,8 +118,8 @@ class Run:
             self.workspace.run(step)
         return self._rows("ledger_before")
 
-    def after(self, filter_: str | None = None) -> dict[int, Known]:
-        for step in after_writing(definition(filter_), LAYOUT):
+    def after(self, filter_: str | None = None, *, alone: bool = True) -> dict[int, Known]:
+        for step in after_writing(definition(filter_), LAYOUT, alone=alone):
             self.workspace.run(step)
         return self._rows("ledger_after")
 
@@ -171,7 +173,7 @@ def test_a_change_without_a_guarded_column_is_not_noted_before(run: Run) -> None
     [
         ("applied", 1, {1: ("created", False, A_, None)}),
         ("failed", None, {1: (None, False, None, None)}),
-        ("adopted", 7, {1: (None, False, None, None), 7: ("matched", False, {}, None)}),
+        ("adopted", 7, {1: (None, False, None, None), 7: ("matched", False, {}, A_)}),
         ("skipped", None, {}),
     ],
 )
@@ -281,4 +283,22 @@ def test_a_stored_value_that_no_longer_fits_its_column_is_not_known(run: Run) ->
     rows = f"SELECT '{known(1)}'::UUID AS id, 'created' AS origin, false AS marked, '{A}' AS written, '{{\"city\":\"5\"}}' AS pending"
     run.workspace.execute(fill_ledger((KEY, number), rows))
     found = run.workspace.query("SELECT _knows_city, _was_city, _pends_city, _next_city FROM ledger")
-    assert found == [(False, None, True, 5)]
+    assert found == [(False, None, False, [5])]
+
+
+@pytest.mark.parametrize("held", ["A", "B", None])
+@pytest.mark.parametrize(("result", "version"), [("applied", "7"), ("applied", None), ("failed", "7")])
+def test_what_others_may_be_writing_stays_pending(run: Run, held: str | None, result: str, version: str | None) -> None:
+    """Each of these values counts as the sync's own; a change that was made and named the version ends them."""
+    pending = '{"city":["B",null]}'
+    run.remember(1, "created", written=A, pending=pending)
+    run.record(1, held)
+    assert run.workspace.query(
+        f"SELECT {unedited(CITY)} FROM current AS target JOIN ledger ON target._id = ledger._id"
+    ) == [(True,)]
+    run.decide(1, "update", city="C", columns="city", version=version)
+    assert run.before()[1] == ("created", False, {"city": held}, {"city": "C"})
+    run.end(1, result)
+    made = result == "applied"
+    expected = ("created", False, {"city": "C" if made else held}, None if made and version else json.loads(pending))
+    assert run.after(alone=False) == {1: expected}

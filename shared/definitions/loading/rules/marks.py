@@ -17,7 +17,6 @@ _BLIND: Final = ("upsert", "delta")  # strategies that do not read the target
 _COMPARED: Final = ("if_empty", "unless_edited")
 _DROPPED: Final[Path] = ("sync_behaviour", "dropped")
 _RETURNED: Final[Path] = ("sync_behaviour", "returned")
-_LEDGER: Final = "needs the ledger, which events do not keep: remove the listener or this key"
 
 
 def written(document: _Raw) -> Iterator[PathProblem]:
@@ -37,8 +36,6 @@ def written(document: _Raw) -> Iterator[PathProblem]:
             )
         elif mapping.get("target") in _list(keys):
             yield PathProblem(path=path, message="a column of the sync key is written always, or on_insert")
-        elif policy == "unless_edited" and document.get("listener") is not None:
-            yield PathProblem(path=path, message=f"unless_edited {_LEDGER}")
 
 
 def scopes(document: _Raw) -> Iterator[PathProblem]:
@@ -51,8 +48,6 @@ def scopes(document: _Raw) -> Iterator[PathProblem]:
         path = ("sync_behaviour", key)
         if strategy in _BLIND:
             yield PathProblem(path=path, message=f"strategy {strategy} does not read the target, so this has no effect")
-        elif document.get("listener") is not None:
-            yield PathProblem(path=path, message=f"this {_LEDGER}")
         elif dropped == "ignore":
             yield PathProblem(path=path, message="dropped is ignore, so there are no dropped records")
     returned = behaviour.get("returned", "ignore")

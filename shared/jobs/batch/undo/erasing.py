@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from shared.errors import RetryLater
 from shared.jobs.batch.lease_keeping import holding
 from shared.jobs.batch.undo.history import record_ids
+from shared.memory.entries import without_values
 from shared.memory.journal import Journal
 from shared.reconcile.undo.erase import ids_query, in_ledger_query, ledger_without, matching_query, without_query
 from shared.reconcile.undo.journal import PLANNED
@@ -102,7 +104,7 @@ class Eraser:
             found.errors += self._in_errors(run.run_id, apply=apply)
             found.rows_to_mend += self._in_rows_to_mend(run.run_id, apply=apply)
         for sync in syncs:
-            found.ledgers += self._in_ledger(sync, apply=apply)
+            found.ledgers += self._in_ledger(sync, apply=apply) + self._in_entries(sync, apply=apply)
         self._in_letters(only, found, apply=apply)
         found.job_files = sum(self._in_job_file(*each, apply=apply) for each in self.state.job_files())
         return found
@@ -150,6 +152,18 @@ class Eraser:
             if found and apply:
                 self.state.swap_ledger(sync, parts, expected=head, fence=lease.fence)
             return found
+
+    def _in_entries(self, sync: str, *, apply: bool) -> int:
+        """What events have noted."""
+        entries = self.state.ledger_entries(sync, sorted(self.ids)) if self.ids else {}
+        emptied = {
+            record: replace(entry, text=text)
+            for record, entry in entries.items()
+            if (text := without_values(entry.text)) is not None
+        }
+        if apply and emptied and len(self.state.put_ledger_entries(sync, emptied)) < len(emptied):
+            raise RetryLater(f"events of {sync} are writing the record: try again", retry_after=1)
+        return len(emptied)
 
     # -- Errors of runs ------------------------------------------------------------------------------------------
 

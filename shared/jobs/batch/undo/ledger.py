@@ -32,11 +32,9 @@ def note_in_ledger(
         RetryLater, AbortRun: The state store is away, or refuses us.
     """
     guarded = {each.target for each in definition.destination.mappings if each.write is WritePolicy.UNLESS_EDITED}
-    ledger = Ledger(tools.state, definition.name)
+    ledger = Ledger(tools.state, definition.name, now=tools.clock.now())
     workspace.create(LEDGER_ROWS)
     ledger.load(workspace, fill_rows)
-    if ledger.missing:
-        return
     workspace.create(undone_rows([column for column in layout if column.name in guarded]))
     ((rows,),) = workspace.query(f"SELECT count(*) FROM {Table.LEDGER_AFTER}")
     if rows:

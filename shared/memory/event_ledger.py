@@ -1,0 +1,229 @@
+"""The ledger of one sync as its events see it: entries of single records, over the parts that batches have written.
+
+A batch of events reads the entries of its records and the list of the parts: two calls. The parts themselves are read
+when they are new, and stay in files of this process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from shared.entities import LedgerEntry, LedgerHead, LedgerStore
+from shared.errors import RetryLater
+from shared.memory.entries import NOTHING, Entry, Known, Stored, combined, with_pending
+from shared.memory.parts import LostPartError, fetched, rows_of
+from shared.workspace import Workspace
+
+__all__ = ["EventLedger", "Remembered"]
+
+# No request to Dataverse is under way for so long: its function was ended before.
+_BUSY: Final = timedelta(hours=1)
+# How far the clocks of instances may differ.
+_SKEW: Final = timedelta(minutes=5)
+_USE_NOTED_EVERY: Final = timedelta(days=1)
+_TURNS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What is known of a record.
+
+    Attributes:
+        entry: Its entry as it is stored; None where it has none.
+        others: Until when other writers may be at work on it; None where there are none.
+        in_parts: A part has a row of it.
+        basis: The newest part that was read.
+        fresh: It may have become known only after the record was read.
+    """
+
+    known: Known = NOTHING
+    entry: LedgerEntry | None = None
+    others: datetime | None = None
+    in_parts: bool = False
+    basis: str = ""
+    fresh: bool = False
+
+
+class EventLedger:
+    """The ledger of one sync for the events that one process handles; safe to be used by several threads.
+
+    Args:
+        store: Keeps it.
+        sync: Name of the sync.
+        open_workspace: Opens a database that reads the parts; it is opened when there are any.
+    """
+
+    def __init__(self, store: LedgerStore, sync: str, open_workspace: Callable[[], Workspace]) -> None:
+        self._store = store
+        self._sync = sync
+        self._open = open_workspace
+        self._workspace: Workspace | None = None
+        self._files: dict[str, Path] = {}
+        self._lock = threading.Lock()
+        self._version: str | None = None
+        self._used: datetime | None = None
+
+    def of(self, ids: Collection[str], now: datetime) -> dict[str, Remembered]:
+        """What is known of some records; to be called after they were read.
+
+        The entries are read before the list of parts: what a batch takes from an entry into a part is found in one of
+        them.
+
+        Raises:
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        if not ids:
+            return {}
+        self._use(now)
+        entries = self._store.ledger_entries(self._sync, ids)
+        parts, rows, is_new = self._rows(ids)
+        found: dict[str, Remembered] = {}
+        for record in ids:
+            stored, row = entries.get(record), rows.get(record)
+            entry = Entry.of_text(stored.text) if stored else None
+            found[record] = Remembered(
+                known=combined(row, entry, parts),
+                entry=stored,
+                others=entry.busy if entry and not entry.is_settled(now) else None,
+                in_parts=row is not None,
+                basis=parts[-1] if parts else "",
+                fresh=is_new or (entry is not None and entry.noted > now - _SKEW),
+            )
+        return found
+
+    def note_before(
+        self, rows: Mapping[str, Known], remembered: Mapping[str, Remembered], now: datetime
+    ) -> dict[str, Remembered] | None:
+        """Note what is about to be written; None where another writer has changed one of the entries: nothing is noted.
+
+        Args:
+            rows: Record -> what is known of it once it is written, with the values of this write as pending.
+            remembered: What was known before.
+            now: The time.
+
+        Returns:
+            What is known now of these records.
+        """
+        entries = {}
+        for record, known in rows.items():
+            before = remembered[record]
+            pending = with_pending(before.known, known.pending).pending
+            entries[record] = self._entry(replace(known, pending=pending), before, now, busy=now + _BUSY)
+        written = self._store.put_ledger_entries(self._sync, entries)
+        if len(written) < len(entries):
+            self._take_back(written, remembered)
+            return None
+        return {record: replace(remembered[record], entry=entry) for record, entry in written.items()}
+
+    def _take_back(self, written: Mapping[str, LedgerEntry], remembered: Mapping[str, Remembered]) -> None:
+        """Restore entries to what they were before this process wrote them; those that others have changed stay."""
+        restored, added = {}, {}
+        for record, entry in written.items():
+            before = remembered[record].entry
+            if before is None:
+                added[record] = entry
+            else:
+                restored[record] = replace(entry, text=before.text)
+        if restored:
+            self._store.put_ledger_entries(self._sync, restored)
+        if added:
+            self._store.remove_ledger_entries(self._sync, added)
+
+    def note_after(
+        self,
+        rows: Mapping[str, Known],
+        remembered: Mapping[str, Remembered],
+        noted: Mapping[str, Remembered],
+        now: datetime,
+    ) -> None:
+        """Note what has become of records.
+
+        An entry that another writer has changed since stays as it is: that writer has read what was noted before.
+
+        Args:
+            rows: Record -> what is known of it.
+            remembered: What was known before.
+            noted: What was noted before the write.
+            now: The time.
+        """
+        entries: dict[str, LedgerEntry] = {}
+        gone: dict[str, LedgerEntry] = {}
+        for record, known in rows.items():
+            before, current = remembered[record], noted.get(record) or remembered[record]
+            if known.origin is None and not before.in_parts and before.others is None:
+                if current.entry:
+                    gone[record] = current.entry
+                continue
+            marked = known.marked or (before.others is not None and before.known.marked)
+            entry = self._entry(replace(known, marked=marked), before, now, busy=before.others)
+            entries[record] = replace(entry, version=current.entry.version if current.entry else "")
+        if entries:
+            self._store.put_ledger_entries(self._sync, entries)
+        if gone:
+            self._store.remove_ledger_entries(self._sync, gone)
+
+    def take_back(
+        self, records: Collection[str], remembered: Mapping[str, Remembered], noted: Mapping[str, Remembered]
+    ) -> None:
+        """Note that nothing was written into records for which something was noted."""
+        self._take_back({record: entry for record in records if (entry := noted[record].entry)}, remembered)
+
+    def close(self) -> None:
+        """Close the database that reads the parts."""
+        with self._lock:
+            if self._workspace:
+                self._workspace.close()
+            self._workspace = None
+            self._files.clear()
+
+    @staticmethod
+    def _entry(known: Known, before: Remembered, now: datetime, *, busy: datetime | None) -> LedgerEntry:
+        entry = Entry(known=known, basis=before.basis, noted=now)
+        entry = replace(entry, busy=busy) if busy else entry
+        return LedgerEntry(text=entry.to_text(), version=before.entry.version if before.entry else "")
+
+    def _use(self, now: datetime) -> None:
+        if self._used is None or now - self._used >= _USE_NOTED_EVERY:
+            self._store.use_ledger(self._sync)
+            self._used = now
+
+    # -- Parts ---------------------------------------------------------------------------------------------------
+
+    def _rows(self, ids: Collection[str]) -> tuple[tuple[str, ...], dict[str, Stored], bool]:
+        """The names of the parts, their rows of some records, and whether the parts have changed since the last time.
+
+        A ledger whose files are missing or damaged counts as none, as it does for a batch.
+        """
+        head = self._store.ledger(self._sync)
+        for _ in range(_TURNS):
+            try:
+                rows = self._read(head, ids)
+            except (LostPartError, duckdb.Error):
+                latest = self._store.ledger(self._sync)
+                if latest == head:
+                    return (), {}, True
+                head = latest
+            else:
+                version = head.version if head else ""
+                is_new, self._version = version != self._version, version
+                return head.parts if head else (), rows, is_new
+        raise RetryLater(f"the ledger of {self._sync} is being changed by batches", retry_after=1)
+
+    def _read(self, head: LedgerHead | None, ids: Collection[str]) -> dict[str, Stored]:
+        if head is None or not head.parts:
+            return {}
+        with self._lock:
+            workspace = self._workspace = self._workspace or self._open()
+            for name in self._files.keys() - set(head.parts):
+                self._files.pop(name).unlink(missing_ok=True)
+            for name in head.parts:
+                if name not in self._files:
+                    self._files[name] = fetched(self._store, self._sync, name, workspace.folder)
+            return rows_of(workspace, [self._files[name] for name in head.parts], list(ids))

@@ -1,0 +1,72 @@
+"""The parts of a ledger as files that a workspace reads: SQL over them, and where they come from."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from shared.entities import LedgerStore
+from shared.memory.entries import Known, Stored
+from shared.workspace import Row, Workspace, literal
+
+__all__ = ["MEMBERS", "NAMES", "LostPartError", "fetched", "latest", "rows_of"]
+
+MEMBERS: Final = {
+    "id": "UUID",
+    "origin": "VARCHAR",
+    "marked": "BOOLEAN",
+    "written": "VARCHAR",
+    "pending": "VARCHAR",
+}
+"""The columns of a part with their types."""
+NAMES: Final = ", ".join(MEMBERS)
+
+
+class LostPartError(Exception):
+    """A part is missing."""
+
+
+def fetched(store: LedgerStore, sync: str, name: str, folder: Path) -> Path:
+    """A part as a file in a folder.
+
+    Raises:
+        LostPartError: The store does not have it.
+        RetryLater, AbortRun: The state store is away, or refuses us.
+    """
+    data = store.ledger_part(sync, name)
+    if data is None:
+        raise LostPartError
+    file = folder / f"{uuid.uuid4().hex}.parquet"
+    file.write_bytes(data)
+    return file
+
+
+def latest(files: Sequence[Path], condition: str = "true") -> str:
+    """SQL for the latest row of each record over some files, the oldest first, and the place of its file.
+
+    Args:
+        files: The parts.
+        condition: Which records, over `id`.
+    """
+    if not files:
+        return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in MEMBERS.items())}, 0 AS place LIMIT 0"
+    parts = " UNION ALL ".join(
+        f"SELECT {NAMES}, {place} AS place FROM read_parquet({literal(str(file))}) WHERE {condition}"
+        for place, file in enumerate(files)
+    )
+    numbered = f"SELECT *, row_number() OVER (PARTITION BY id ORDER BY place DESC) AS turn FROM ({parts})"
+    return f"SELECT {NAMES}, place FROM ({numbered}) WHERE turn = 1"
+
+
+def rows_of(workspace: Workspace, files: Sequence[Path], ids: Sequence[str]) -> dict[str, Stored]:
+    """The latest rows of some records, by id."""
+    workspace.execute("CREATE OR REPLACE TEMP TABLE asked AS SELECT unnest(?::VARCHAR[])::UUID AS id", [list(ids)])
+    found = workspace.query(latest(files, "id IN (SELECT id FROM asked)"))
+    return {str(row[0]): _stored(row) for row in found}
+
+
+def _stored(row: Row) -> Stored:
+    _, origin, marked, written, pending, place = row
+    return Stored(known=Known(origin=origin, marked=bool(marked), written=written, pending=pending), place=place)

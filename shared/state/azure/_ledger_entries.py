@@ -1,0 +1,170 @@
+"""Entries of ledgers: a row of a table for each record that events have changed; its text is compressed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
+
+from shared.entities import LedgerEntry
+from shared.errors import AbortRun
+from shared.state._reading import reading
+from shared.state.azure._storage import Storage, explained, groups, key, parts
+
+__all__ = ["LedgerEntryTables"]
+
+ENTRIES, USES = "ledgerentries", "ledgeruses"
+# Entries of one sync spread over this many partitions, as positions do: the first digit of a record's id says which.
+_BUCKETS: Final = "0123"
+# A filter holds at most 15 comparisons; one names the partition.
+_ROWS_A_FILTER: Final = 14
+# A binary property holds 64 KiB, and a row 1 MiB.
+_CHUNK: Final = 60_000
+_MOST_IN_A_ROW: Final = 900_000  # bytes
+_SYNCS: Final = "syncs"
+
+
+class LedgerEntryTables(Storage):
+    """The part of the state store that keeps entries of ledgers."""
+
+    def ledger_entries(self, sync: str, ids: Collection[str] | None = None) -> Mapping[str, LedgerEntry]:
+        """See `LedgerStore.ledger_entries`."""
+        found = self._each(lambda condition: self._query(ENTRIES, condition), _conditions(sync, ids))
+        return {row["RowKey"]: _entry(row) for part in found for row in part}
+
+    def put_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> Mapping[str, LedgerEntry]:
+        """See `LedgerStore.put_ledger_entries`."""
+        rows = [_row(sync, record, entry) for record, entry in entries.items()]
+        written = self._each(lambda group: self._put_group(group, entries), groups(rows))
+        return {record: entry for part in written for record, entry in part.items()}
+
+    def _put_group(
+        self, rows: Sequence[Mapping[str, Any]], entries: Mapping[str, LedgerEntry]
+    ) -> dict[str, LedgerEntry]:
+        """Write rows of one partition: together, or one by one where one of them was changed."""
+        try:
+            tags = self._put_together([(row, entries[row["RowKey"]].version) for row in rows])
+        except TableTransactionError:
+            tags = [self._put_row(row, entries[row["RowKey"]].version) for row in rows]
+        return {
+            row["RowKey"]: LedgerEntry(text=entries[row["RowKey"]].text, version=tag)
+            for row, tag in zip(rows, tags, strict=True)
+            if tag
+        }
+
+    def _put_together(self, rows: Sequence[tuple[Mapping[str, Any], str]]) -> list[str]:
+        operations: list[tuple[Any, ...]] = [
+            ("update", row, {"mode": UpdateMode.REPLACE, **_unchanged(version)}) if version else ("create", row)
+            for row, version in rows
+        ]
+        with explained():
+            return [str(each["etag"]) for each in self._table(ENTRIES).submit_transaction(operations)]
+
+    def _put_row(self, row: Mapping[str, Any], version: str) -> str:
+        """Write one row; returns its new tag, empty where it was changed."""
+        table = self._table(ENTRIES)
+        with explained():
+            try:
+                if not version:
+                    return str(table.create_entity(dict(row))["etag"])
+                return str(table.update_entity(dict(row), mode=UpdateMode.REPLACE, **_unchanged(version))["etag"])
+            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+                return ""
+
+    def remove_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> None:
+        """See `LedgerStore.remove_ledger_entries`."""
+        rows = [
+            {"PartitionKey": _partition(sync, record), "RowKey": record, "tag": entry.version}
+            for record, entry in entries.items()
+        ]
+        self._each(self._remove_unchanged, groups(rows))
+
+    def _remove_unchanged(self, rows: Sequence[Mapping[str, str]]) -> None:
+        table = self._table(ENTRIES)
+        with explained():
+            try:
+                table.submit_transaction([("delete", _place(row), _unchanged(row["tag"])) for row in rows])
+            except TableTransactionError:  # one of them was changed, or is gone
+                for row in rows:
+                    try:
+                        table.delete_entity(row["PartitionKey"], row["RowKey"], **_unchanged(row["tag"]))
+                    except (ResourceModifiedError, ResourceNotFoundError):
+                        continue
+
+    def use_ledger(self, sync: str) -> None:
+        """See `LedgerStore.use_ledger`."""
+        self._put(USES, {"PartitionKey": _SYNCS, "RowKey": key(sync), "sync": sync, "used": self._now()})
+
+    def _is_used(self, sync_key: str, since: datetime) -> bool:
+        """Whether events have used a ledger since a moment."""
+        found = self._get(USES, _SYNCS, sync_key)
+        return found is not None and bool(found["used"] >= since)
+
+    def _unused(self, before: datetime, limit: int) -> Iterator[str]:
+        """The keys of the syncs whose events used a ledger for the last time before a moment."""
+        condition = f"PartitionKey eq '{_SYNCS}' and used lt datetime'{before.isoformat().replace('+00:00', 'Z')}'"
+        yield from (str(row["RowKey"]) for row in self._query(USES, condition, limit=limit))
+
+    def _remove_entries(self, sync_key: str) -> None:
+        """Remove all entries of a sync, and then the note that they are used."""
+        for bucket in _BUCKETS:
+            condition = f"PartitionKey eq '{sync_key}.{bucket}'"
+            self._delete(ENTRIES, self._query(ENTRIES, condition, select=["PartitionKey", "RowKey"]))
+        self._delete(USES, [{"PartitionKey": _SYNCS, "RowKey": sync_key}])
+
+
+def _partition(sync: str, record: str) -> str:
+    return f"{key(sync)}.{int(record[0], 16) % len(_BUCKETS)}"
+
+
+def _conditions(sync: str, ids: Collection[str] | None) -> list[str]:
+    """OData conditions that together find the entries of some records, or all of a sync."""
+    if ids is None:
+        return [f"PartitionKey eq '{key(sync)}.{bucket}'" for bucket in _BUCKETS]
+    by_partition: dict[str, list[str]] = {}
+    for record in ids:
+        by_partition.setdefault(_partition(sync, record), []).append(record)
+    return [
+        f"PartitionKey eq '{partition}' and ({' or '.join(map(_is_row, part))})"
+        for partition, records in by_partition.items()
+        for part in parts(records, _ROWS_A_FILTER)
+    ]
+
+
+def _is_row(record: str) -> str:
+    return f"RowKey eq '{record}'"
+
+
+def _row(sync: str, record: str, entry: LedgerEntry) -> dict[str, Any]:
+    """The row of an entry.
+
+    Raises:
+        AbortRun: Its text is too large.
+    """
+    data = zlib.compress(entry.text.encode())
+    if len(data) > _MOST_IN_A_ROW:
+        raise AbortRun(
+            f"the ledger cannot remember this record: what the sync has written into columns with `write: "
+            f"unless_edited` takes {len(data):,} bytes, compressed, and a row of a table holds {_MOST_IN_A_ROW:,}"
+        )
+    chunks = {f"data{at // _CHUNK:02}": data[at : at + _CHUNK] for at in range(0, len(data), _CHUNK)}
+    return {"PartitionKey": _partition(sync, record), "RowKey": record, **chunks}
+
+
+def _entry(row: TableEntity) -> LedgerEntry:
+    with reading(ENTRIES, f"{row['PartitionKey']}/{row['RowKey']}"):
+        data = b"".join(row[name] for name in sorted(row) if name.startswith("data"))
+        return LedgerEntry(text=zlib.decompress(data).decode(), version=str(row.metadata["etag"]))
+
+
+def _place(row: Mapping[str, str]) -> dict[str, str]:
+    return {name: row[name] for name in ("PartitionKey", "RowKey")}
+
+
+def _unchanged(version: str) -> dict[str, Any]:
+    return {"etag": version, "match_condition": MatchConditions.IfNotModified}
