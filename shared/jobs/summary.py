@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +11,17 @@ from typing import Any
 from shared.state import RunState
 from shared.visible import with_value
 
-__all__ = ["ChangeCounts", "Done", "ErrorRow", "RowCounts", "RunState", "RunSummary", "StepOutcome", "StepState"]
+__all__ = [
+    "ChangeCounts",
+    "Done",
+    "ErrorRow",
+    "RowCounts",
+    "RunState",
+    "RunSummary",
+    "StepOutcome",
+    "StepState",
+    "peak_memory_mb",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,3 +270,8 @@ class RunSummary:
             "errors": [error.to_json() for error in self.errors],
             "post_sync": [step.to_json() for step in self.post_sync],
         }
+
+
+def peak_memory_mb() -> float:
+    """Highest resident memory of this process; `ru_maxrss` is in kilobytes on Linux."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

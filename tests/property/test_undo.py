@@ -24,6 +24,7 @@ from shared.jobs.batch.run import run_batch
 from shared.jobs.batch.undo.planning import plan_undo
 from shared.jobs.batch.undo.preparation import UndoJob
 from shared.jobs.batch.undo.run import run_undo
+from shared.state import StateStore
 from shared.state.sqlite import SqliteStateStore
 from shared.workspace import Workspace
 from tests.emulator_transport import SERVICE, EmulatorTransport, client
@@ -106,7 +107,7 @@ class Sync:
     """The real thing, against the emulator."""
 
     definition: SyncDefinition
-    state: SqliteStateStore
+    state: StateStore
     somebody: str = ""
 
     def begin(self, *, recycle_bin: bool = False) -> None:
