@@ -46,13 +46,14 @@ def _is_unfinished(app: App, now: datetime, at_once: int) -> bool:
         log.warning("The daily cleanup is tried again at the next tick: %s", error.message)
         return True
     log.info(
-        "The cleanup removed %d runs, %d jobs, %d dead letters, %d leases, %d ledgers, %d journals and %d "
+        "The cleanup removed %d runs, %d jobs, %d dead letters, %d leases, %d ledgers, %d mirrors, %d journals and %d "
         "positions of events",
         removed.runs,
         removed.jobs,
         removed.dead_letters,
         removed.leases,
         removed.ledgers,
+        removed.mirrors,
         journals,
         forgotten,
     )

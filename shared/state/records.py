@@ -364,5 +364,6 @@ class Pruned:
     dead_letters: int = 0
     leases: int = 0
     ledgers: int = 0
+    mirrors: int = 0
     jobs: int = 0
     more: bool = False

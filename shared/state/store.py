@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
-from shared.entities import LedgerHead
+from shared.entities import LedgerHead, MirrorHead
 from shared.state.mending import RowsToMend
 from shared.state.records import (
     AuditEntry,
@@ -218,17 +219,33 @@ class StateStore(Protocol):
     ) -> LedgerHead | None:
         """Let the ledger consist of other parts, at once; see `LedgerStore.swap_ledger`."""
 
+    # -- Mirrors -------------------------------------------------------------------------------------------------
+
+    def mirror(self, sync: str) -> MirrorHead | None:
+        """What the mirror of a sync consists of; None where it has none, or one that cannot be read."""
+
+    def mirror_part(self, sync: str, name: str, into: Path) -> bool:
+        """Put one part of a mirror into a file that does not exist; False where the part is missing."""
+
+    def put_mirror_part(self, sync: str, name: str, file: Path) -> None:
+        """Keep a file as a part, which belongs to the mirror once `swap_mirror` names it. Names are used once."""
+
+    def swap_mirror(
+        self, sync: str, manifest: str, parts: Sequence[str], *, expected: MirrorHead | None, fence: int
+    ) -> MirrorHead | None:
+        """Let the mirror consist of other parts, at once; see `MirrorStore.swap_mirror`."""
+
     # -- Retention -----------------------------------------------------------------------------------------------
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
         """Remove what is older than a moment, in a bounded amount of work.
 
         Removed are runs that started before it with their errors, files, journals and rows to mend, dead letters kept
-        before it, ledgers that no run has swapped since then, jobs that ended (with their files) and runs that were
-        asked to stop before then, notes of progress and entries of the audit log from before then, and leases of jobs
-        that are free. The last run of each sync stays at any age (the schedule needs it), and so does the last row of
-        its events and definitions. Uses of saved plans stay: a plan that could be applied again after some time would
-        not be applied once, and a row is written only where a person saved a plan.
+        before it, ledgers and mirrors that no run has swapped since then, jobs that ended (with their files) and runs
+        that were asked to stop before then, notes of progress and entries of the audit log from before then, and leases
+        of jobs that are free. The last run of each sync stays at any age (the schedule needs it), and so does the last
+        row of its events and definitions. Uses of saved plans stay: a plan that could be applied again after some time
+        would not be applied once, and a row is written only where a person saved a plan.
 
         Args:
             before: The moment.

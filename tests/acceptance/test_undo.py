@@ -310,3 +310,20 @@ def test_a_run_that_was_refused_or_has_not_ended_is_not_undone(here: World, type
     assert "has not ended" in typed("undo", run.run_id, code=1)
     assert lease is not None
     here.app.state.release_lease(lease)
+
+
+def test_a_mirror_that_has_a_record_is_thrown_away_when_it_is_erased(here: World, typed: Typed) -> None:
+    """One that does not have it stays; the next run makes a new one, and an undo is seen by the run after it."""
+    here.define(accounts(destination={**accounts()["destination"], "mirror": True}))
+    here.run()
+    state = here.app.state
+    assert typed.value("erase", "A9", "--yes")["places"]["mirrors"] == 0
+    assert state.mirror("accounts") is not None
+    assert typed.value("erase", "a1")["places"]["mirrors"] == 1
+    assert typed.value("erase", "a1", "--yes")["places"]["mirrors"] == 1
+    assert typed.value("erase", "a1")["places"]["mirrors"] == 0
+    run = change(here)
+    typed.value("undo", run, "--yes")
+    typed.value("resume", "accounts")
+    here.csv(ROWS)
+    assert here.run().updated.planned == 0

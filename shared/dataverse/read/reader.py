@@ -34,6 +34,7 @@ __all__ = [
     "Records",
     "insert_statement",
     "keyed_queries",
+    "laid_out",
     "members",
     "preference",
     "read_keyed",
@@ -275,7 +276,7 @@ def _insert(workspace: Workspace, records: Records, found: Iterable[Page]) -> Re
             if len(rows) <= FEW_BYTES:
                 workspace.execute(insert_statement(records, from_file=False), [before, rows.decode()])
                 continue
-            with _laid_out(workspace, rows) as path:
+            with laid_out(workspace, rows) as path:
                 workspace.execute(insert_statement(records), [before, path])
     ((rows_read, named),) = workspace.query(f"SELECT count(*), count(_id) FROM {records.into}")
     if named < rows_read:
@@ -296,7 +297,7 @@ def _values_fit(entity: EntityMetadata) -> Iterator[None]:
 
 
 @contextmanager
-def _laid_out(workspace: Workspace, rows: bytes) -> Iterator[str]:
+def laid_out(workspace: Workspace, rows: bytes) -> Iterator[str]:
     """A page's rows as a file in the workspace's folder, for as long as they are read."""
     # A different name for each page: DuckDB may keep what it has read of a file.
     file = workspace.folder / f"page-{uuid4().hex}.json"

@@ -52,6 +52,7 @@ class RunOptions:
         waiting: Inserts that wait at once until the record with their key is known.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
         retry: The mended rows that the run has as its source; None for a run of the source.
+        fresh: Whether the whole table is read although there is a mirror, which is then begun anew.
     """
 
     trigger: str = "command"
@@ -65,6 +66,7 @@ class RunOptions:
     waiting: int = TAKEN_AT_ONCE
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
     retry: Retry | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +77,13 @@ class PlanOptions:
         sample: Changes of each action.
         values: Whether the values of fields in error are shown.
         files: Whether the error files are made.
+        fresh: Whether the whole table is read although there is a mirror.
     """
 
     sample: int = 20
     values: bool = False
     files: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,7 @@ class Tools:
 
     Attributes:
         steps: What steps after the sync need outside.
+        environment: Digest of the address of the environment and its application users.
         daily_requests: Requests that Dataverse allows in 24 hours, for the forecast.
         journal: Whether runs keep what they change, so that they can be undone.
     """
@@ -110,6 +115,7 @@ class Tools:
     progress: Progress = field(default_factory=NoProgress)
     scripts: ScriptEngine = field(default_factory=ScriptEngine)
     steps: SourceContext = field(default_factory=SourceContext)
+    environment: str = ""
     daily_requests: int = DAILY_REQUESTS
     journal: bool = False
 

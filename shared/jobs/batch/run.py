@@ -31,7 +31,7 @@ from shared.jobs.post_sync.steps import StepTools, run_steps
 from shared.jobs.post_sync.turns import ended, turn_of
 from shared.jobs.progress import Phase
 from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
-from shared.jobs.summary import ChangeCounts, Done, RunState, RunSummary, peak_memory_mb
+from shared.jobs.summary import ChangeCounts, Done, MirrorFigures, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, counts_query
 from shared.reconcile.reports import violations_query
@@ -103,6 +103,7 @@ class _Run:
         self._begun = tools.clock.monotonic()
         self._write_seconds = 0.0
         self._columns: Sequence[TargetColumn] = ()
+        self._mirror: MirrorFigures | None = None
         self._reporting = Reporting()
         self._written: RunSummary | None = None  # what the writing came to, however it ended
         self._prepared_notes: tuple[str, ...] = ()
@@ -120,8 +121,8 @@ class _Run:
         try:
             with workspace.until(self._left if self.job.options.deadline is not None else None):
                 self.job = completed_job(self.job, self.tools, workspace)
-                prepared = prepare(self.job, self.tools, workspace, self.log.started)
-                self._columns = prepared.columns
+                prepared = prepare(self.job, self.tools, workspace, self.log.started, fence=self.log.fence)
+                self._columns, self._mirror = prepared.columns, prepared.mirror
                 self._reporting = self._reporting_of(prepared.entity, workspace)
                 plan = plan_of(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
@@ -380,4 +381,5 @@ class _Run:
             write_seconds=self._write_seconds,
             peak_memory_mb=peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
+            mirror=self._mirror,
         )

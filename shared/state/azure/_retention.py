@@ -15,6 +15,7 @@ from shared.state.azure._jobs import JobTables
 from shared.state.azure._journals import JournalFiles
 from shared.state.azure._leases import LEASES, LeaseTables
 from shared.state.azure._ledgers import LedgerFiles
+from shared.state.azure._mirrors import MirrorFiles
 from shared.state.azure._people import PeopleTables
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
 from shared.state.azure._storage import MEMORY, key, read_record
@@ -27,7 +28,7 @@ KEYS: Final = ["PartitionKey", "RowKey"]
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 
-class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, PeopleTables, EventTables):
+class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, PeopleTables, EventTables):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -44,11 +45,12 @@ class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, PeopleTables,
             dead_letters=len(letters),
             leases=len(leases),
             ledgers=self._remove_old_ledgers(before, limit),
+            mirrors=self._remove_old_mirrors(before, limit),
             jobs=self._remove_old_jobs(before, limit),
         )
         notes = self._remove_old_notes(before, limit)
-        most = max(notes, removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.jobs)
-        return replace(removed, more=most >= limit)
+        counts = (removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.mirrors, removed.jobs)
+        return replace(removed, more=max(*counts, notes) >= limit)
 
     def _old_runs(self, before: datetime) -> Iterator[dict[str, str]]:
         """The keys of the rows of runs that may go, among those of all syncs, with their sync."""
