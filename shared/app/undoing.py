@@ -122,7 +122,7 @@ def _refuse(app: App, run: RunRecord) -> None:
 
 def _without_journal(app: App, run: RunRecord, counts: Mapping[str, object]) -> str:
     short, days = run.run_id[:SHORT_ID], app.settings.journal_days
-    if counts.get("completed") and not counts.get("writes"):
+    if run.state == RunState.REFUSED or counts.get("writes") == 0:
         return f"run {short} changed nothing: there is nothing to undo"
     kept = f"journals are kept for {days} days (JOURNAL_DAYS)" if days else "JOURNAL_DAYS is 0, so none are kept"
     return f"run {short} has no journal, so it cannot be undone: {kept}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -22,6 +23,7 @@ __all__ = [
     "RunSummary",
     "StepOutcome",
     "StepState",
+    "peak_memory_mb",
 ]
 
 
@@ -319,3 +321,8 @@ class RunSummary:
             "post_sync": [step.to_json() for step in self.post_sync],
             "mirror": self.mirror.to_json() if self.mirror else None,
         }
+
+
+def peak_memory_mb() -> float:
+    """Highest resident memory of this process; `ru_maxrss` is in kilobytes on Linux."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -16,9 +16,10 @@ import pytest
 from shared.app.undoing import paused, undo
 from shared.cli.boundary import run as type_in
 from shared.entities import LedgerEntry
+from shared.errors import UnsafePlanError
 from shared.jobs import NoProgress, Phase, RunOptions
 from shared.memory.entries import Entry, Known
-from shared.state import DeadLetter
+from shared.state import DeadLetter, RunRecord
 from tests.acceptance.world import World, accounts, world
 
 ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Ulm", "revenue": "1.5"} for n in range(1, 5)]
@@ -288,3 +289,48 @@ def test_a_record_that_is_changed_while_it_is_undone_is_left_alone(here: World, 
     assert (now["A1"]["name"], now["A5"]["telephone1"]) == ("Changed", "now")
     assert (done.edited, done.updated.done, done.deleted.done, done.created.done) == (2, 0, 0, 1)
     assert {error.error_type for error in done.errors} == {"Edited since"}
+
+
+def test_the_forecast_has_the_requests_that_read_deleted_records(here: World) -> None:
+    """One for a few records; an update needs none."""
+    reads = []
+    for rows in ([{**ROWS[0], "name": "Changed"}, *ROWS[1:]], ROWS[1:]):
+        here.csv(rows)
+        forecast = here.plan().plan.forecast
+        assert forecast is not None
+        reads.append(forecast.reads)
+    assert reads[1] == reads[0] + 1
+
+
+def test_a_run_that_was_refused_or_has_not_ended_is_not_undone(here: World, typed: Typed) -> None:
+    """The first changed nothing, and the second one may still change something."""
+    here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": 0}}))
+    here.csv(ROWS[1:])
+    with pytest.raises(UnsafePlanError):
+        here.run()
+    assert "changed nothing" in typed("undo", "last", code=1)
+    run = RunRecord(
+        run_id="f" * 32, sync="accounts", version="1", trigger="timer", state="Running", started=datetime.now(UTC)
+    )
+    here.app.state.begin_run(run)
+    lease = here.app.state.acquire_lease("sync/accounts", holder=run.run_id, seconds=60)
+    assert "has not ended" in typed("undo", run.run_id, code=1)
+    assert lease is not None
+    here.app.state.release_lease(lease)
+
+
+def test_a_mirror_that_has_a_record_is_thrown_away_when_it_is_erased(here: World, typed: Typed) -> None:
+    """One that does not have it stays; the next run makes a new one, and an undo is seen by the run after it."""
+    here.define(accounts(destination={**accounts()["destination"], "mirror": True}))
+    here.run()
+    state = here.app.state
+    assert typed.value("erase", "A9", "--yes")["places"]["mirrors"] == 0
+    assert state.mirror("accounts") is not None
+    assert typed.value("erase", "a1")["places"]["mirrors"] == 1
+    assert typed.value("erase", "a1", "--yes")["places"]["mirrors"] == 1
+    assert typed.value("erase", "a1")["places"]["mirrors"] == 0
+    run = change(here)
+    typed.value("undo", run, "--yes")
+    typed.value("resume", "accounts")
+    here.csv(ROWS)
+    assert here.run().updated.planned == 0

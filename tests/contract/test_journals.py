@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
+from shared.jobs.batch.undo.history import history_of
 from shared.state import Pause, RunRecord, RunState, StateStore
+from shared.workspace import Workspace
+from tests.property.test_undo import Sync, definition, records
 
 NOW = datetime(2026, 11, 26, 7, 30, 15, 250000, tzinfo=UTC)
 
@@ -65,3 +69,20 @@ def test_a_sync_is_paused_until_it_is_resumed(store: StateStore, open_store: Cal
     assert store.resume("a b/ü")
     assert not store.resume("a b/ü")
     assert open_store().pauses() == {"a": other}
+
+
+def test_a_run_is_undone_from_what_the_store_has(store: StateStore, open_store: Callable[[], StateStore]) -> None:
+    """Its journal is read by another process, which finds the history of a record there, too."""
+    sync = Sync(definition("delete"), store)
+    sync.begin()
+    sync.run({"1": ("A", "n"), "2": ("B", "n")})
+    before = records()
+    run = sync.run({"1": ("B", "n"), "3": ("B", "n")})
+    sync.state = open_store()
+    done = sync.undo(run)
+    assert done is not None
+    assert records() == before
+    opened = partial(Workspace.open, threads=1)
+    found = history_of(store, "items", ["1"], opened, datetime.now(UTC) - timedelta(days=1))
+    assert [entry.run.trigger for entry in found.entries] == ["undo", "command", "command"]
+    assert set(store.pauses()) == {"items"}

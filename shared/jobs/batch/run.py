@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -32,7 +31,7 @@ from shared.jobs.post_sync.steps import StepTools, run_steps
 from shared.jobs.post_sync.turns import ended, turn_of
 from shared.jobs.progress import Phase
 from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
-from shared.jobs.summary import ChangeCounts, Done, MirrorFigures, RunState, RunSummary
+from shared.jobs.summary import ChangeCounts, Done, MirrorFigures, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, counts_query
 from shared.reconcile.reports import violations_query
@@ -385,12 +384,7 @@ class _Run:
             course=tuple(
                 replace(point, seconds=point.seconds - self._begun) for point in self.tools.dataverse.course.points
             ),
-            peak_memory_mb=_peak_memory_mb(),
+            peak_memory_mb=peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
             mirror=self._mirror,
         )
-
-
-def _peak_memory_mb() -> float:
-    """Highest resident memory of this process; `ru_maxrss` is in kilobytes on Linux."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

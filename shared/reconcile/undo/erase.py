@@ -8,7 +8,7 @@ from typing import Final
 from shared.reconcile.undo.journal import RECORD
 from shared.workspace import literal
 
-__all__ = ["ids_query", "in_ledger_query", "ledger_without", "matching_query", "without_query"]
+__all__ = ["ids_query", "in_ledger_query", "in_mirror_query", "ledger_without", "matching_query", "without_query"]
 
 _BY_ID: Final = "id IN (SELECT unnest(?::UUID[]))"
 
@@ -36,6 +36,17 @@ def without_query(file: Path, *, keyed: bool) -> str:
 def in_ledger_query(file: Path) -> str:
     """SQL of how many records of a part of a ledger have values and one of some ids, the parameter."""
     return f"SELECT count(*) FROM {_rows(file)} WHERE coalesce(written, pending) IS NOT NULL AND {_BY_ID}"
+
+
+def in_mirror_query(file: Path) -> str:
+    """SQL of how many records of a part of a mirror have all values of a key, or an id; both parameters are lists.
+
+    The columns of a mirror are those of its sync, so every value is looked at, upper and lower case aside.
+    """
+    values = "list_transform(json_extract_string(to_json(record), '$.*'), lambda value: lower(value))"
+    return f"""
+SELECT count(*) FROM (SELECT {values} AS found FROM {_rows(file)} AS record)
+WHERE list_has_all(found, ?::VARCHAR[]) OR list_has_any(found, ?::VARCHAR[])""".strip()
 
 
 def ledger_without(file: Path) -> str:

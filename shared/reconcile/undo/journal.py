@@ -28,6 +28,7 @@ __all__ = [
     "NEW_IDS",
     "PLANNED",
     "RECORD",
+    "SOME_KEY",
     "columns_query",
     "deleted_query",
     "deleted_table",
@@ -151,9 +152,14 @@ RECORD: Final = (
 """SQL condition: the record has a key, upper and lower case aside, or one of some ids: the two parameters."""
 
 
+SOME_KEY: Final = "SELECT max(key) FROM journal"
+"""SQL of the key of one record, whose members name the columns of the sync key; NULL for an empty journal."""
+
+
 def columns_query() -> str:
-    """SQL of the names of the columns that the run wrote, or that its deleted records held."""
+    """SQL of the names of the columns that the run wrote, or that its deleted records held, sorted."""
     return f"""
 SELECT DISTINCT unnest(string_split(columns, ',')) AS name FROM journal WHERE columns <> ''
 UNION
-SELECT DISTINCT unnest(json_keys(before)) FROM journal WHERE action = {_DELETE}""".strip()
+SELECT DISTINCT unnest(json_keys(before)) FROM journal WHERE action = {_DELETE}
+ORDER BY name""".strip()

@@ -9,9 +9,11 @@ from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn, from_service
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
-__all__ = ["UNDO_RECORDS", "has", "journal_tables_query", "records_step", "was", "wrote"]
+__all__ = ["RECORD_IDS", "UNDO_RECORDS", "has", "journal_tables_query", "records_step", "was", "wrote"]
 
 UNDO_RECORDS = "undo_records"
+RECORD_IDS = f"SELECT CAST(id AS VARCHAR) FROM {UNDO_RECORDS} WHERE id IS NOT NULL"
+"""SQL of the ids of the records that are undone."""
 _EXACT = frozenset({AttributeType.DECIMAL, AttributeType.MONEY})
 _DELETE = literal(PlanAction.DELETE)
 # A payload refers to a record as `/accounts(<id>)`.

@@ -83,3 +83,19 @@ def test_the_app_continues_what_it_started() -> None:
 def test_a_parameter_without_a_value_is_empty() -> None:
     """`-p NAME=` gives empty text."""
     assert command_line("run", "customers", {"day": None}) == "dynamics-sync run customers -p day="
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("Succeeded", "When the cause is mended: dynamics-sync resume"),
+        ("Interrupted", "dynamics-sync undo fedcba9876"),
+        ("Cancelled", "dynamics-sync undo fedcba9876"),
+        ("Failed", "dynamics-sync undo fedcba9876"),
+        ("Running", "dynamics-sync runs"),
+    ],
+)
+def test_an_undo_is_repeated_by_the_run_that_it_takes_back(state: str, said: str) -> None:
+    """Not by its own id, which would undo it; afterwards the sync waits for a person."""
+    (step,) = next_steps(replace(RUN, state=state, counts={"undo_of": "fedcba9876543210"}), has_errors=False)
+    assert step.startswith(said)

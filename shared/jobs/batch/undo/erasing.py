@@ -7,7 +7,7 @@ import io
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,14 @@ from shared.jobs.batch.lease_keeping import holding
 from shared.jobs.batch.undo.history import record_ids
 from shared.memory.entries import without_values
 from shared.memory.journal import Journal
-from shared.reconcile.undo.erase import ids_query, in_ledger_query, ledger_without, matching_query, without_query
+from shared.reconcile.undo.erase import (
+    ids_query,
+    in_ledger_query,
+    in_mirror_query,
+    ledger_without,
+    matching_query,
+    without_query,
+)
 from shared.reconcile.undo.journal import PLANNED
 from shared.state import ErrorRecord, RunRecord, StateStore
 from shared.workspace import Workspace, literal
@@ -39,6 +46,7 @@ class Erased:
         errors: Examples of errors.
         rows_to_mend: Rows in error.
         dead_letters: Events.
+        mirrors: Mirrors that have the record: they are thrown away whole, and the next run reads its target whole.
         job_files: Files of jobs: plans, answers and mended rows.
         unread: Events whose body could not be read, so that it is not known whether they are about the record.
     """
@@ -49,6 +57,7 @@ class Erased:
     errors: int = 0
     rows_to_mend: int = 0
     dead_letters: int = 0
+    mirrors: int = 0
     job_files: int = 0
     unread: int = 0
 
@@ -59,8 +68,7 @@ class Erased:
 
     def to_json(self) -> dict[str, int]:
         """All counts by name."""
-        names = ("journals", "ledgers", "files", "errors", "rows_to_mend", "dead_letters", "job_files", "unread")
-        return {name: getattr(self, name) for name in names}
+        return asdict(self)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,6 +113,7 @@ class Eraser:
             found.rows_to_mend += self._in_rows_to_mend(run.run_id, apply=apply)
         for sync in syncs:
             found.ledgers += self._in_ledger(sync, apply=apply) + self._in_entries(sync, apply=apply)
+            found.mirrors += self._in_mirror(sync, apply=apply)
         self._in_letters(only, found, apply=apply)
         found.job_files = sum(self._in_job_file(*each, apply=apply) for each in self.state.job_files())
         return found
@@ -164,6 +173,20 @@ class Eraser:
         if apply and emptied and len(self.state.put_ledger_entries(sync, emptied)) < len(emptied):
             raise RetryLater(f"events of {sync} are writing the record: try again", retry_after=1)
         return len(emptied)
+
+    def _in_mirror(self, sync: str, *, apply: bool) -> int:
+        if self.state.mirror(sync) is None:
+            return 0
+        wanted = [[part.lower() for part in self.key], sorted(self.ids)]
+        with holding(self.state, sync, uuid.uuid4().hex) as lease, self.open_workspace() as workspace:
+            head, found = self.state.mirror(sync), 0
+            for part in head.parts if head else ():
+                file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+                if self.state.mirror_part(sync, part, file):
+                    found += workspace.query(in_mirror_query(file), wanted)[0][0]
+            if found and apply:
+                self.state.swap_mirror(sync, "", (), expected=head, fence=lease.fence)
+            return int(found > 0)
 
     # -- Errors of runs ------------------------------------------------------------------------------------------
 

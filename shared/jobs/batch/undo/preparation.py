@@ -22,8 +22,8 @@ from shared.memory.journal import Journal
 from shared.reconcile.changes import link_reversing_steps, reversing_steps
 from shared.reconcile.undo.bin import IN_BIN
 from shared.reconcile.undo.decide import FATES, Reversal, link_fates
-from shared.reconcile.undo.journal import columns_query, journal_table
-from shared.reconcile.undo.records import journal_tables_query, records_step
+from shared.reconcile.undo.journal import SOME_KEY, columns_query, journal_table
+from shared.reconcile.undo.records import RECORD_IDS, journal_tables_query, records_step
 from shared.run_ids import SHORT_ID
 from shared.state import RunRecord
 from shared.transform import TargetColumn, current_table_step
@@ -108,7 +108,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     if entity.intersect:
         return _links(job, entity, workspace)
     entity = _related(entity, workspace, tools.dataverse)
-    names = [name for (name,) in workspace.query(f"SELECT name FROM ({columns_query()}) ORDER BY name")]
+    names = [name for (name,) in workspace.query(columns_query())]
     layout = identified(entity, metadata_layout(entity, names))
     own = tuple(column for column in layout if column.name != entity.primary_id)
     workspace.run(records_step(own, *_condition(job, entity, own, workspace)))
@@ -184,7 +184,7 @@ def _condition(
     job: UndoJob, entity: EntityMetadata, layout: Sequence[TargetColumn], workspace: Workspace
 ) -> tuple[Sequence[TargetColumn], str]:
     """The columns of the sync key, and the SQL of the condition that a person wrote."""
-    ((key,),) = workspace.query("SELECT max(key) FROM journal") or ((None,),)
+    ((key,),) = workspace.query(SOME_KEY)
     names: Any = json.loads(key) if key else {}
     keys = tuple(column for column in metadata_layout(entity, names) if column.name in names)
     if not job.where:
@@ -199,7 +199,7 @@ def _condition(
 def _read(entity: EntityMetadata, columns: Sequence[TargetColumn], workspace: Workspace, dataverse: Dataverse) -> None:
     """Fill `current` with the records of the journal that there still are."""
     workspace.run(current_table_step(columns))
-    ids = (str(record) for (record,) in workspace.rows("SELECT id FROM undo_records WHERE id IS NOT NULL"))
+    ids = (record for (record,) in workspace.rows(RECORD_IDS))
     while keys := list(_keys(entity, islice(ids, _READ_AT_ONCE))):
         dataverse.read(workspace, entity, columns, keys=keys)
 

@@ -23,7 +23,7 @@ from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_un
 from shared.jobs.batch.undo.restoring import restore
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
-from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RunState, RunSummary
+from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, write_changes
 from shared.reconcile.undo.reports import UNDO_ERRORS, UNDO_FILE, UNDO_FILE_HEADER
 from shared.run_ids import SHORT_ID
@@ -158,6 +158,8 @@ class _Undo:
             throttled=usage.throttled,
             retries=usage.retries,
             elapsed_seconds=self._tools.clock.monotonic() - self._begun,
+            peak_memory_mb=peak_memory_mb(),
+            peak_disk_mb=self._tools.disk.peak_mb,
         )
 
     def _verdict(self, done: Done, edited: int, skipped: str) -> tuple[RunState, str]:
