@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from shared.app import App
+from shared.app.requested import run_requested
 from shared.errors import RetryLater, SyncError, UserError
 from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
 from shared.jobs.batch.attempts import attempt_number
 from shared.jobs.batch.run_log import end_of
-from shared.state import JobRequest, RunRecord, RunState
+from shared.jobs.noted_progress import NotedProgress
+from shared.state import RETRY, JobKind, JobRequest, RunRecord, RunState
 from shared.telemetry import PhaseSpans, record_batch, span
 
 __all__ = ["Start", "StartResult"]
@@ -112,7 +114,8 @@ class Start:
     def _run_now(self) -> RunSummary:
         request = self.request
         with span("dynamics_sync.run", sync=request.sync, trigger=request.trigger), PhaseSpans() as phases:
-            return self.app.run(request.sync, request.parameters, self._options, progress=phases)
+            noted = NotedProgress(self.app.state, self.run_id, phases)
+            return run_requested(self.app, request, self._options, noted)
 
     @property
     def _options(self) -> RunOptions:
@@ -157,7 +160,7 @@ class Start:
             run_id=self.run_id,
             sync=self.request.sync,
             version=known[self.request.sync].version if self.request.sync in known else "",
-            trigger=self.request.trigger,
+            trigger=RETRY if self.request.kind is JobKind.RETRY else self.request.trigger,
             state=state.value,
             started=now,
             ended=now,

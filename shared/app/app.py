@@ -388,6 +388,7 @@ class App:
                 steps=self.wiring.step_context(values),
                 environment=self.wiring.lane(definition.destination, values),
                 daily_requests=self.settings.daily_requests,
+                journal=self.settings.journal_days > 0,
             )
 
     @contextmanager

@@ -15,11 +15,13 @@ from shared.dataverse.changes import (
     WriteLimits,
 )
 from shared.dataverse.client import DEFAULT_PARALLEL, Dataverse
+from shared.dataverse.course import CoursePoint
 from shared.dataverse.http.connection import Connection, write_headers
 from shared.dataverse.http.proofs import ClientAssertion, ClientCertificate, ClientSecret
 from shared.dataverse.http.service import Usage
 from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, TokenProvider
 from shared.dataverse.metadata.tables import MetadataCache
+from shared.dataverse.read.reader import READ_BY_ID
 from shared.dataverse.read.tracking import Tracking
 from shared.dataverse.write.controller import FIRST_ROWS
 from shared.http.retry import RetryPolicy
@@ -31,6 +33,7 @@ __all__ = [
     "KEY_TAKEN",
     "NO_CODE",
     "NO_LIMITS",
+    "READ_BY_ID",
     "Applied",
     "Change",
     "ChangeAction",
@@ -40,6 +43,7 @@ __all__ = [
     "ClientSecret",
     "Clock",
     "Connection",
+    "CoursePoint",
     "CredentialTokens",
     "Dataverse",
     "Failed",

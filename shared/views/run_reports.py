@@ -20,7 +20,9 @@ _TRIGGERS: Final[Mapping[str, str]] = {
     "timer": "by the schedule",
     "command": "from the command line",
     "job": "by a request",
+    "retry": "from a corrected file",
     "events": "by events",
+    "undo": "to undo another run",
     "definition": "not at all: the definition has mistakes",
 }
 _ROWS: Final = ("processed", "verified", "rejected", "filtered")
@@ -63,11 +65,13 @@ class RunReport:
 
     @property
     def mending(self) -> tuple[tuple[str, str], ...]:
-        """What is to be said of rows that are mended, as (name, text)."""
+        """What is to be said of rows that are mended, and of a run that is undone, as (name, text)."""
         said = to_mend_said(self.to_mend) if self.to_mend else self.to_mend_problem
         of = str(self.run.counts.get("retry_of") or "")[:SHORT_ID]
+        undone = str(self.run.counts.get("undo_of") or "")[:SHORT_ID]
         return (
             *((("Retry of", f"run {of}"),) if of else ()),
+            *((("Undo of", f"run {undone}"),) if undone else ()),
             *((("Rows to mend", said),) if said else ()),
         )
 

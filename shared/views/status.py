@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
-from shared.state import RunRecord, RunState, StateStore
+from shared.state import RETRY, Pause, RunRecord, RunState, StateStore
 from shared.views.next_runs import local_time, next_run
 from shared.views.next_steps import command_line
 from shared.views.runs import LOST, as_seen, changes_made
@@ -32,7 +32,7 @@ class SyncStatus:
 
     Attributes:
         last: Its latest run, as people see it; None where it never ran.
-        last_success: When the latest run that reached its end ended, of the latest 50.
+        last_success: When the latest run that reached its end and is no retry ended, of the latest 50.
         next_run: When its schedule starts it next, in the time zone of the schedule; in the past where it is due. None
             without a schedule.
         rows: Rows of the source in its latest run; for real time, events.
@@ -40,6 +40,7 @@ class SyncStatus:
         open_errors: Rows of that run with an error.
         dead_letters: Its events that could not be applied.
         needs: What a person has to do; empty if nothing.
+        paused: Why it does not run; None where it is not paused.
     """
 
     name: str
@@ -51,6 +52,7 @@ class SyncStatus:
     open_errors: int
     dead_letters: int
     needs: tuple[str, ...]
+    paused: Pause | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -66,6 +68,7 @@ class SyncStatus:
             "open_errors": self.open_errors,
             "dead_letters": self.dead_letters,
             "needs": list(self.needs),
+            "paused": self.paused.since.isoformat() if self.paused else None,
         }
 
 
@@ -104,21 +107,25 @@ def status_of(definitions: Sequence[Loaded], state: StateStore, now: datetime) -
     Raises:
         RetryLater: The state store is unavailable.
     """
-    syncs = tuple(_sync(loaded, state, now) for loaded in sorted(definitions, key=lambda each: each.name))
+    pauses = state.pauses()
+    syncs = tuple(
+        _sync(loaded, state, now, pauses.get(loaded.name)) for loaded in sorted(definitions, key=lambda each: each.name)
+    )
     return Status(syncs=syncs, unclaimed=state.count_dead_letters(""))
 
 
-def _sync(loaded: Loaded, state: StateStore, now: datetime) -> SyncStatus:
+def _sync(loaded: Loaded, state: StateStore, now: datetime, paused: Pause | None) -> SyncStatus:
     runs = [run for run in state.runs(loaded.name, SEARCHED) if run.trigger != "definition"]
     last = as_seen(runs[0], state) if runs else None
-    ended = (run for run in runs if as_seen(run, state).state in _SUCCESS)
+    ended = (run for run in runs if run.trigger != RETRY and as_seen(run, state).state in _SUCCESS)
     success = next(ended, None)
     counts = last.counts if last else {}
     source = counts.get("source", {})
     letters = state.count_dead_letters(loaded.name)
-    following = _next_run(loaded, runs, now)
+    following = None if paused else _next_run(loaded, runs, now)
     needs = (
         *_of_definition(loaded),
+        *([f"it is paused since {local_time(paused.since)}: {command_line('resume', loaded.name)}"] if paused else []),
         *_of_run(last),
         *_of_schedule(following, last, now),
         *_of_letters(loaded, letters),
@@ -133,11 +140,12 @@ def _sync(loaded: Loaded, state: StateStore, now: datetime) -> SyncStatus:
         open_errors=sum(error.count for error in state.errors(last.run_id)) if last else 0,
         dead_letters=letters,
         needs=needs,
+        paused=paused,
     )
 
 
 def _next_run(loaded: Loaded, runs: Sequence[RunRecord], now: datetime) -> datetime | None:
-    started = next((run.started for run in runs if run.trigger != "events"), None)
+    started = next((run.started for run in runs if run.trigger not in {"events", RETRY}), None)
     return next_run(loaded.definition.timetable, started, now) if loaded.definition else None
 
 

@@ -9,7 +9,7 @@ __all__ = ["NewTable", "Purpose", "Step", "Table"]
 
 
 class Table(StrEnum):
-    """The tables and views of a run, in the order in which they are made; the last three are those of real time."""
+    """The tables and views of a run, in the order in which they are made; then those of real time and undo."""
 
     SOURCE_RAW = "source_raw"
     SOURCE_ERRORS = "source_errors"
@@ -49,6 +49,7 @@ class Table(StrEnum):
     WANTED = "wanted"
     WANTED_SOURCE = "wanted_source"
     STEP_ROWS = "step_rows"
+    JOURNAL = "journal"
 
 
 class Purpose(Flag):

@@ -29,6 +29,7 @@ from shared.transform.targets import TargetColumn, key_columns, needs_version
 from shared.workspace import Table, Workspace, json_rows, literal, quoted
 
 __all__ = [
+    "READ_BY_ID",
     "ReadReport",
     "Records",
     "insert_statement",
@@ -51,6 +52,8 @@ LONGEST_URL = 32_768  # characters of a GET
 # a file anew each time.
 FEW_BYTES = 200_000
 
+READ_BY_ID = 500
+"""Records that a query by their ids asks for, about: with all columns selected, the length of a URL is used up."""
 MOST_SEQUENTIAL = 2  # below this many at once, dividing the table gains nothing
 
 
@@ -249,13 +252,16 @@ def read_keyed(
     keys: Iterable[Mapping[str, Any]],
     condition: str | None,
 ) -> ReadReport:
-    """Insert the records of some keys.
+    """Insert the records of some keys: where that takes many queries, several of them side by side.
 
     Raises:
         RequestRefused, AbortRun, RetryLater: As `read_queries`.
     """
     queries = list(keyed_queries(records.entity, records.layout, keys, condition))
-    return read_queries(workspace, service, records, queries)
+    at_once = 1
+    if len(queries) > MOST_SEQUENTIAL:
+        at_once = max(1, min(service.meter.parallelism, MOST_RANGES) * len(service.users))
+    return read_queries(workspace, service, records, queries, at_once=at_once)
 
 
 def _insert(workspace: Workspace, records: Records, found: Iterable[Page]) -> ReadReport:

@@ -33,6 +33,7 @@ from shared.definitions.models.listener import Listener
 from shared.definitions.models.lookup import Lookup
 from shared.definitions.models.marks import DROPPED, RETURNED, Expire, SetColumns
 from shared.definitions.models.notation import TimeZone
+from shared.definitions.models.permissions import Permissions
 from shared.definitions.models.post_sync import PostSyncStep
 from shared.definitions.models.schedules import QuietHours, Timetable, checked_schedule
 from shared.definitions.models.sources import Source
@@ -323,6 +324,12 @@ class SyncDefinition(Model):
         default=(),
         max_length=20,
         description="Steps after the writes of a batch run, in this order. Events run no steps.",
+    )
+    permissions: Permissions = Field(
+        default_factory=Permissions,
+        description="Who may do what in the console and its API: app roles and object ids of Entra groups. The app "
+        "role `Sync.Admin` may do everything; without an entry the sync does not exist for a person. The command line "
+        "has the rights of whoever holds the settings.",
     )
 
     @property

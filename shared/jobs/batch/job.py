@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.dataverse import Clock, Dataverse, SystemClock
-from shared.definitions import ParameterValue, SyncDefinition
+from shared.definitions import ParameterValue, Strategy, SyncDefinition
 from shared.jobs.batch.mending.retrying import Retry
 from shared.jobs.progress import NoProgress, Progress
 from shared.jobs.writing import TAKEN_AT_ONCE
@@ -17,7 +17,7 @@ from shared.sources import Source, SourceContext
 from shared.state import RunRecord, StateStore
 from shared.workspace import DiskUse, Workspace
 
-__all__ = ["ApprovedPlan", "BatchJob", "PlanOptions", "RunOptions", "Tools"]
+__all__ = ["ApprovedPlan", "BatchJob", "PlanOptions", "RunOptions", "Tools", "keeps_journal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +103,7 @@ class Tools:
         steps: What steps after the sync need outside.
         environment: Digest of the address of the environment and its application users.
         daily_requests: Requests that Dataverse allows in 24 hours, for the forecast.
+        journal: Whether runs keep what they change, so that they can be undone.
     """
 
     dataverse: Dataverse
@@ -116,3 +117,9 @@ class Tools:
     steps: SourceContext = field(default_factory=SourceContext)
     environment: str = ""
     daily_requests: int = DAILY_REQUESTS
+    journal: bool = False
+
+
+def keeps_journal(definition: SyncDefinition, tools: Tools) -> bool:
+    """Whether the runs of a sync keep what they change; other strategies than `full` do not know what was before."""
+    return tools.journal and definition.sync_behaviour.strategy is Strategy.FULL

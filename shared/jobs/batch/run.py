@@ -13,9 +13,10 @@ from shared.dataverse import WriteLimits
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, PlanRefusedError, StalePlanError, SyncError, UserError
 from shared.jobs.adoption import Adoption
-from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
+from shared.jobs.batch.attempts import attempts, attempts_of_retry, runs_before
 from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.journaling import Journaling
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.mending.keeping import rows_in_error, settled
 from shared.jobs.batch.plans.about import environment_of
@@ -24,7 +25,7 @@ from shared.jobs.batch.plans.planning import plan_of, source_counts, target_coun
 from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.batch.preparation import Prepared, completed_job, prepare
 from shared.jobs.batch.reports import Reporting, reporting_of
-from shared.jobs.batch.run_log import RunLog, end_of
+from shared.jobs.batch.run_log import RunLog, end_of, patiently
 from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.post_sync.steps import StepTools, run_steps
@@ -59,18 +60,21 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
         UnsafePlanError: The plan breaks a limit; nothing was written.
         StalePlanError: The plan is not the approved one; nothing was written.
         UsedPlanError: The saved plan was applied already; nothing was written.
-        NotDueError: The run is not due any more; nothing was begun.
+        NotDueError: The run is not due any more, or its schedule is paused; nothing was begun.
         DefinitionError: The definition does not fit the table; nothing was written.
-        UserError: The source cannot be read, or another run holds the lease; nothing was written.
+        UserError: The source cannot be read, the sync is paused, or another run holds the lease; nothing was written.
         AbortRun: Dataverse refuses us; what was written before stays written and is in the log.
         RetryLater: Dataverse is away for too long; likewise.
     """
     name = job.definition.name
     with log_context(run_id=job.options.run_id, sync=name), holding(tools.state, name, job.options.run_id) as lease:
         now = tools.clock.now()
-        last = close_dead_run(tools.state, last_run(tools.state, name, now), now)
+        latest, last = runs_before(tools.state, name, now)
         if not job.options.still_due(last):
             raise NotDueError(f"{name} is not due any more: it has been started meanwhile")
+        if (pause := tools.state.pauses().get(name)) is not None:
+            raise NotDueError(str(pause)) if job.options.trigger == "timer" else UserError(str(pause))
+        retry_of = job.options.retry.run_id if job.options.retry else ""
         run_log = RunLog(
             state=tools.state,
             clock=tools.clock,
@@ -80,9 +84,9 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             given=job.options.given or {},
             trigger=job.options.trigger,
             started=now,
-            attempt=attempts(last) + 1,
+            attempt=1 + (attempts_of_retry(latest, retry_of) if retry_of else attempts(last)),
             fence=lease.fence,
-            retry_of=job.options.retry.run_id if job.options.retry else "",
+            retry_of=retry_of,
         )
         return _Run(job, tools, lease, run_log, last).execute()
 
@@ -151,7 +155,7 @@ class _Run:
     def _write_and_keep(self, prepared: Prepared, workspace: Workspace, limits: WriteLimits) -> RunSummary:
         try:
             with self._using_plan(), self._remembering(prepared, workspace):
-                self._write(prepared.entity, workspace, limits)
+                self._write_in_journal(prepared.entity, workspace, limits)
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._keep(workspace)
@@ -178,6 +182,7 @@ class _Run:
             throttled=so_far.throttled,
             retries=so_far.retries,
             elapsed_seconds=so_far.elapsed_seconds,
+            course=so_far.course,
         )
         return self._written
 
@@ -227,8 +232,24 @@ class _Run:
         options = self.job.options
         return reporting_of(self.job.definition, entity, self.tools.source, workspace, values=options.values)
 
-    def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
+    def _write_in_journal(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
+        """Write, and keep in the journal what is about to be written and what has become of it, however it ended."""
+        journal = Journaling.of(self.job, self.tools, entity)
+        if journal is None:
+            self._write(entity, workspace, limits)
+            return
+        journal.note_before(workspace)
+        try:
+            self._write(entity, workspace, limits, journal)
+        finally:
+            patiently(self.tools.clock, lambda: journal.note_after(workspace))
+
+    def _write(
+        self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits, journal: Journaling | None = None
+    ) -> None:
         adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self._columns, self.job.parameters)
+        if adoption is not None and journal is not None:
+            adoption = replace(adoption, note=journal.note_adopted)
         order = WriteOrder.of(adoption, self.job.definition, self._columns, waiting=self.job.options.waiting)
         start = self.tools.clock.monotonic()
         try:
@@ -361,6 +382,9 @@ class _Run:
             environment=environment_of(self.job),
             elapsed_seconds=self.tools.clock.monotonic() - self._begun,
             write_seconds=self._write_seconds,
+            course=tuple(
+                replace(point, seconds=point.seconds - self._begun) for point in self.tools.dataverse.course.points
+            ),
             peak_memory_mb=_peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
             mirror=self._mirror,

@@ -12,21 +12,23 @@ from azure.data.tables import TableEntity
 
 from shared.state.azure._events import LETTERS, EventTables
 from shared.state.azure._jobs import JobTables
+from shared.state.azure._journals import JournalFiles
 from shared.state.azure._leases import LEASES, LeaseTables
 from shared.state.azure._ledgers import LedgerFiles
 from shared.state.azure._mirrors import MirrorFiles
+from shared.state.azure._people import PeopleTables
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
 from shared.state.azure._storage import MEMORY, key, read_record
-from shared.state.records import Pruned, RunRecord
+from shared.state.records import RETRY, Pruned, RunRecord
 
 __all__ = ["Retention"]
 
 KEYS: Final = ["PartitionKey", "RowKey"]
-# Rows that no schedule is decided by; see `StateStore.last_run`.
+# Rows that are not of runs; the last of them stays.
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 
-class Retention(JobTables, LeaseTables, LedgerFiles, MirrorFiles, EventTables):
+class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, PeopleTables, EventTables):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -46,8 +48,9 @@ class Retention(JobTables, LeaseTables, LedgerFiles, MirrorFiles, EventTables):
             mirrors=self._remove_old_mirrors(before, limit),
             jobs=self._remove_old_jobs(before, limit),
         )
+        notes = self._remove_old_notes(before, limit)
         counts = (removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.mirrors, removed.jobs)
-        return replace(removed, more=max(counts) >= limit)
+        return replace(removed, more=max(*counts, notes) >= limit)
 
     def _old_runs(self, before: datetime) -> Iterator[dict[str, str]]:
         """The keys of the rows of runs that may go, among those of all syncs, with their sync."""
@@ -55,13 +58,14 @@ class Retention(JobTables, LeaseTables, LedgerFiles, MirrorFiles, EventTables):
         followed: set[tuple[str, bool]] = set()
         for row in self._each_of(RUNS, condition, select=[*KEYS, "sync", "trigger"]):
             kind = (row["sync"], row["trigger"] in {"events", "definition"})
-            # They come newest first, so what follows the first of a kind has a later one.
-            if kind in followed or self._has_later(row, apart=kind[1]):
+            # They come newest first, so what follows the first of a kind has a later one. Nobody needs the last retry.
+            if row["trigger"] == RETRY or kind in followed or self._has_later(row, apart=kind[1]):
                 yield {name: row[name] for name in (*KEYS, "sync")}
-            followed.add(kind)
+            if row["trigger"] != RETRY:
+                followed.add(kind)
 
     def _has_later(self, row: Mapping[str, Any], *, apart: bool) -> bool:
-        kind = APART if apart else f"not {APART}"
+        kind = APART if apart else f"not {APART} and trigger ne '{RETRY}'"
         condition = f"PartitionKey eq '{key(row['sync'])}' and RowKey lt '{row['RowKey']}' and {kind}"
         return bool(self._query(RUNS, condition, select=KEYS, limit=1))
 
@@ -73,6 +77,7 @@ class Retention(JobTables, LeaseTables, LedgerFiles, MirrorFiles, EventTables):
         files = self._each(self._files_of, rows)
         self._delete_files(path for found in files for path in found)
         self._delete_files(map(place_to_mend, runs), MEMORY)
+        self._remove_journals(runs)
         self._delete(RUN_PLACES, [{"PartitionKey": run, "RowKey": "run"} for run in runs])
         self._delete(RUNS, [{"PartitionKey": key(row["sync"]), "RowKey": row["RowKey"]} for row in rows])
         self._delete(RUNS, [{name: row[name] for name in KEYS} for row in rows])
