@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from shared.reconcile.undo.journal import RECORD
-from shared.workspace import literal
+from shared.workspace import literal, quoted
 
-__all__ = ["ids_query", "in_ledger_query", "ledger_without", "matching_query", "without_query"]
+__all__ = [
+    "columns_query",
+    "ids_query",
+    "in_ledger_query",
+    "in_mirror_query",
+    "ledger_without",
+    "matching_query",
+    "without_query",
+]
 
 _BY_ID: Final = "id IN (SELECT unnest(?::UUID[]))"
 
@@ -44,6 +53,25 @@ def ledger_without(file: Path) -> str:
 SELECT id, origin, marked, CASE WHEN {_BY_ID} THEN NULL ELSE written END AS written,
   CASE WHEN {_BY_ID} THEN NULL ELSE pending END AS pending
 FROM {_rows(file)}""".strip()
+
+
+def columns_query(file: Path) -> str:
+    """SQL of the names of the columns of a part."""
+    return f"SELECT column_name FROM (DESCRIBE SELECT * FROM {_rows(file)})"
+
+
+def in_mirror_query(file: Path, columns: Iterable[str]) -> str:
+    """SQL of how many records of a part of a mirror have all values of a key, or one of some texts.
+
+    Its parameters are these two lists, in lower case.
+
+    Args:
+        file: The part.
+        columns: Names of its columns.
+    """
+    values = ", ".join(f"lower(CAST({quoted(name)} AS VARCHAR))" for name in columns)
+    held = f"SELECT [{values}] AS held FROM {_rows(file)}"
+    return f"SELECT count(*) FROM ({held}) WHERE list_has_all(held, ?::VARCHAR[]) OR list_has_any(held, ?::VARCHAR[])"
 
 
 def _rows(file: Path) -> str:

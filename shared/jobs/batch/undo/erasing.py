@@ -7,14 +7,24 @@ import io
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+
+import duckdb
 
 from shared.jobs.batch.lease_keeping import holding
 from shared.jobs.batch.undo.history import record_ids
 from shared.memory.journal import Journal
-from shared.reconcile.undo.erase import ids_query, in_ledger_query, ledger_without, matching_query, without_query
+from shared.reconcile.undo.erase import (
+    columns_query,
+    ids_query,
+    in_ledger_query,
+    in_mirror_query,
+    ledger_without,
+    matching_query,
+    without_query,
+)
 from shared.reconcile.undo.journal import PLANNED
 from shared.state import ErrorRecord, RunRecord, StateStore
 from shared.workspace import Workspace, literal
@@ -33,6 +43,7 @@ class Erased:
     Attributes:
         journals: Changes in journals.
         ledgers: Records in ledgers with values.
+        mirrors: Records in mirrors; a mirror that cannot be read counts as one.
         files: Lines of error files.
         errors: Examples of errors.
         rows_to_mend: Rows in error.
@@ -43,6 +54,7 @@ class Erased:
 
     journals: int = 0
     ledgers: int = 0
+    mirrors: int = 0
     files: int = 0
     errors: int = 0
     rows_to_mend: int = 0
@@ -57,8 +69,7 @@ class Erased:
 
     def to_json(self) -> dict[str, int]:
         """All counts by name."""
-        names = ("journals", "ledgers", "files", "errors", "rows_to_mend", "dead_letters", "job_files", "unread")
-        return {name: getattr(self, name) for name in names}
+        return asdict(self)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,12 +92,12 @@ class Eraser:
         """Look for the record, and remove its values.
 
         Args:
-            syncs: The syncs that may have a ledger.
+            syncs: The syncs that may have a ledger or a mirror.
             only: Only this sync; None for all.
             apply: Whether it is removed; otherwise it is only counted.
 
         Raises:
-            UserError: A sync with a ledger is running, or a journal is damaged.
+            UserError: A sync with a ledger or a mirror is running, or a journal is damaged.
             RetryLater, AbortRun: The state store is away, or refuses us; a second call does what is left.
         """
         found = Erased()
@@ -103,6 +114,7 @@ class Eraser:
             found.rows_to_mend += self._in_rows_to_mend(run.run_id, apply=apply)
         for sync in syncs:
             found.ledgers += self._in_ledger(sync, apply=apply)
+            found.mirrors += self._in_mirror(sync, apply=apply)
         self._in_letters(only, found, apply=apply)
         found.job_files = sum(self._in_job_file(*each, apply=apply) for each in self.state.job_files())
         return found
@@ -150,6 +162,30 @@ class Eraser:
             if found and apply:
                 self.state.swap_ledger(sync, parts, expected=head, fence=lease.fence)
             return found
+
+    def _in_mirror(self, sync: str, *, apply: bool) -> int:
+        """A mirror that has the record is thrown away: it is a cache, and the next run begins another one."""
+        if self.state.mirror(sync) is None:
+            return 0
+        with holding(self.state, sync, uuid.uuid4().hex) as lease, self.open_workspace() as workspace:
+            head = self.state.mirror(sync)
+            found = sum(self._in_mirror_part(workspace, sync, part) for part in head.parts) if head else 0
+            if found and apply:
+                self.state.swap_mirror(sync, "", (), expected=head, fence=lease.fence)
+            return found
+
+    def _in_mirror_part(self, workspace: Workspace, sync: str, part: str) -> int:
+        file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+        if not self.state.mirror_part(sync, part, file):
+            return 0
+        texts = [text.lower() for text in self.key]
+        try:
+            columns = [name for (name,) in workspace.query(columns_query(file))]
+            values = [texts, [", ".join(texts), *sorted(self.ids)]]
+            ((count,),) = workspace.query(in_mirror_query(file, columns), values)
+        except duckdb.Error:
+            return 1  # what cannot be read may have the record
+        return int(count)
 
     # -- Errors of runs ------------------------------------------------------------------------------------------
 

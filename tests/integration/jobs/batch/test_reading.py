@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from shared.errors import AbortRun, RetryLater
+from shared.jobs.batch.undo.erasing import Eraser
 from shared.jobs.summary import MirrorFigures
 from shared.state.sqlite import SqliteStateStore
+from shared.workspace import Workspace
 from tests.mirror_world import (
     KEY,
     NOTE,
@@ -248,6 +250,21 @@ def test_a_user_to_whom_no_changes_are_listed(sync: Sync) -> None:
     assert (done.mirror.read, done.mirror.kept, done.created.done) == ("whole", False, len(ROWS))
     assert "none can be begun" in done.mirror.reason
     assert sync.run(ROWS).mirror == MirrorFigures(read="whole", reason="there is no mirror yet", kept=True)
+
+
+def test_a_mirror_with_a_record_that_is_erased_is_thrown_away(sync: Sync, tmp_path: Path) -> None:
+    """Also where the record has left it: its base still has the values. Without `apply` it is only counted."""
+    begun(sync)
+    (record,) = [item["new_itemid"] for item in items() if item[KEY] == "1"]
+    edit("1", None)
+    sync.run({key: text for key, text in ROWS.items() if key != "1"})
+    for key, found in (("TEXT 1", True), (record.upper(), True), ("text 9", False)):
+        eraser = Eraser(state=sync.state, key=[key], open_workspace=Workspace.open)
+        assert bool(eraser.erase(["items"], only=None, apply=False).mirrors) == found
+    eraser = Eraser(state=sync.state, key=["1"], open_workspace=Workspace.open)
+    assert eraser.erase(["items"], only=None, apply=True).mirrors
+    assert [file.name for file in (tmp_path / "state.db-mirrors" / "items").iterdir()] == ["manifest.json"]
+    assert sync.equal_run(ROWS).mirror == MirrorFigures(read="whole", reason="there is no mirror yet", kept=True)
 
 
 def test_many_runs_with_changes_leave_few_files(sync: Sync, tmp_path: Path) -> None:
