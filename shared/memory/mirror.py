@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +18,9 @@ from typing import Final, Self
 import duckdb
 
 from shared.entities import MirrorHead, MirrorStore
+from shared.errors import UserError
 from shared.memory.mirror_tables import MirrorTables
-from shared.workspace import Table, Workspace
+from shared.workspace import OutOfTimeError, Table, Workspace
 
 __all__ = ["Manifest", "Mirror", "MirrorLostError"]
 
@@ -29,7 +31,22 @@ _SHARE: Final = 0.1  # of changed records, from which on the base is written ane
 
 
 class MirrorLostError(Exception):
-    """A part is missing or cannot be read; the message says which."""
+    """A part is missing, or cannot be read or written; the message says what."""
+
+
+@contextmanager
+def _usable(trouble: str) -> Iterator[None]:
+    """Errors of statements over the files, such as a full disk: the run goes on without them, unless its time is over.
+
+    Raises:
+        MirrorLostError: With this text.
+    """
+    try:
+        yield
+    except OutOfTimeError:
+        raise
+    except (duckdb.Error, UserError) as error:
+        raise MirrorLostError(trouble) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +135,16 @@ class Mirror:
         """
         self._fetch(manifest)
         try:
+            self._fill(manifest)
+        except MirrorLostError:
+            self._workspace.execute(f"DELETE FROM {Table.CURRENT}")
+            raise
+
+    def _fill(self, manifest: Manifest) -> None:
+        with _usable("a part is damaged"):
             self._workspace.execute(self._tables.fill(*self._paths(manifest)))
-            ((rows,),) = self._workspace.query(f"SELECT count(*) FROM {Table.CURRENT}")
-        except duckdb.Error as error:
-            self._workspace.execute(f"DELETE FROM {Table.CURRENT}")
-            raise MirrorLostError("a part is damaged") from error
+        ((rows,),) = self._workspace.query(f"SELECT count(*) FROM {Table.CURRENT}")
         if rows != manifest.rows:
-            self._workspace.execute(f"DELETE FROM {Table.CURRENT}")
             raise MirrorLostError("it does not have the records that its manifest names")
 
     def difference(self, manifest: Manifest) -> int:
@@ -135,10 +155,8 @@ class Mirror:
             RetryLater, AbortRun: The state store is away, or refuses us.
         """
         self._fetch(manifest)
-        try:
+        with _usable("a part is damaged"):
             ((found,),) = self._workspace.query(self._tables.difference(*self._paths(manifest)))
-        except duckdb.Error as error:
-            raise MirrorLostError("a part is damaged") from error
         return int(found)
 
     def keep_whole(self, manifest: Manifest, *, fence: int) -> bool:
@@ -152,6 +170,7 @@ class Mirror:
             Whether it was kept: False where another run has swapped the mirror.
 
         Raises:
+            MirrorLostError: A part cannot be written.
             RetryLater, AbortRun: The state store is away, or refuses us.
         """
         base = self._written(self._tables.whole_file)
@@ -186,7 +205,8 @@ class Mirror:
     def _written(self, statement: Callable[[Path], str]) -> str:
         name = f"{uuid.uuid4().hex}.parquet"
         self._files[name] = file = self._workspace.folder / name
-        self._workspace.execute(statement(file))
+        with _usable("a part cannot be written"):
+            self._workspace.execute(statement(file))
         return name
 
     def _swap(self, manifest: Manifest, added: Sequence[str], fence: int) -> bool:

@@ -55,8 +55,9 @@ def current_finish_steps(
 ) -> tuple[Step, ...]:
     """Return the steps after the last page: what cannot be matched is reported and set aside.
 
-    Of records with one key the oldest stays. A record without a key matches no row, so it is not equal to a row and is
-    not dropped: it does not belong to the sync.
+    Of records with one key the oldest stays, in whatever order they were read; of those that were made in one second,
+    the one with the lowest id. A record without a key matches no row, so it is not equal to a row and is not dropped:
+    it does not belong to the sync.
 
     Args:
         layout: The target columns.
@@ -76,7 +77,7 @@ WHERE NOT ({present})""".strip()
 INSERT INTO target_errors
 SELECT _seq, {columns}, 'Duplicate Key', true, 'an older record has the same key; this one is not touched', _id
 FROM (
-  SELECT _seq, _id, row_number() OVER (PARTITION BY {names} ORDER BY _created NULLS LAST, _seq) AS copy
+  SELECT _seq, _id, row_number() OVER (PARTITION BY {names} ORDER BY _created NULLS LAST, _id) AS copy
   FROM current
   WHERE ({names}) IN (SELECT ({names}) FROM current WHERE {present} GROUP BY {names} HAVING count(*) > 1))
 WHERE copy > 1""".strip()

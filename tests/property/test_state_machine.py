@@ -157,7 +157,7 @@ class Target:
 def oldest(records: Mapping[str, Record]) -> dict[str, Record]:
     """For each key the record inside the filter that is matched; the others are duplicates."""
     firsts: dict[str, Record] = {}
-    for record in sorted(records.values(), key=lambda record: record.created):
+    for record in sorted(records.values(), key=lambda record: (record.created, record.id)):
         if record.ours:
             firsts.setdefault(record.key, record)
     return firsts

@@ -129,18 +129,24 @@ class MirroredReading:
         if self._tracking.is_whole_cheaper(changed, manifest.rows):
             return self._whole(f"{changed:,} records have changed", since)
         try:
+            self._read_changed()
+        except (RequestRefused, AbortRun) as error:
+            return self._whole(f"the changed records cannot be read again: {error.message}", since)
+        try:
             self._mirror.load(manifest)
         except (MirrorLostError, RetryLater, AbortRun) as error:
             return self._whole(f"the mirror cannot be read: {_said(error)}", since)
         return self._changed(since)
 
+    def _read_changed(self) -> None:
+        """Read what the service lists as changed again, by the ids of the records."""
+        self._workspace.create(self._tables.read())
+        ids = (str(each) for (each,) in self._workspace.rows(self._tables.changed_ids()))
+        self._tracking.read(self._workspace, self._columns, ids, self._condition, Table.MIRROR_READ)
+
     def _changed(self, manifest: Manifest) -> MirrorFigures:
-        """Bring the records of the mirror up to date with what the service lists."""
+        """Bring the records of the mirror up to date with those that were read again."""
         workspace = self._workspace
-        workspace.create(self._tables.read())
-        ids = (str(each) for (each,) in workspace.rows(self._tables.changed_ids()))
-        with _explained(self._condition):
-            self._tracking.read(workspace, self._columns, ids, self._condition, Table.MIRROR_READ)
         workspace.create(self._tables.changes(manifest.last))
         for statement in self._tables.apply():
             workspace.execute(statement)
@@ -203,8 +209,8 @@ class MirroredReading:
             return False
         try:
             return keep(self._fence)
-        except (RetryLater, AbortRun) as error:
-            log.warning("The mirror of %s was not kept: %s", self._job.definition.name, error.message)
+        except (MirrorLostError, RetryLater, AbortRun) as error:
+            log.warning("The mirror of %s was not kept: %s", self._job.definition.name, _said(error))
             return False
 
     @property

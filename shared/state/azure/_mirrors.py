@@ -16,6 +16,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 
 from shared.entities import MirrorHead
+from shared.errors import RetryLater
 from shared.state.azure._storage import MEMORY, Storage, explained, key
 
 __all__ = ["MirrorFiles"]
@@ -44,8 +45,11 @@ class MirrorFiles(Storage):
                 found = self._files(MEMORY).download_blob(_path(sync, name), max_concurrency=_SIDE_BY_SIDE)
             except ResourceNotFoundError:
                 return False
-            with into.open("wb") as file:
-                found.readinto(file)
+            try:
+                with into.open("wb") as file:
+                    found.readinto(file)
+            except OSError as error:
+                raise RetryLater(f"A part of a mirror cannot be written: {error.strerror}", retry_after=10) from error
         return True
 
     def put_mirror_part(self, sync: str, name: str, file: Path) -> None:
