@@ -5,26 +5,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableEntity
 
 from shared.errors import RetryLater
 from shared.state._bounds import fitting_error, fitting_run
-from shared.state.azure._storage import MEMORY, Storage, document, explained, key, read_record
+from shared.state._reading import moment, reading
+from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, explained, key, read_record
 from shared.state.mending import RowsToMend
-from shared.state.records import ErrorRecord, RunRecord
+from shared.state.records import ErrorRecord, LatestRows, RunRecord, RunState
 
 __all__ = ["ERRORS", "EVERY_SYNC", "RUNS", "RUN_PLACES", "RunTables", "folder", "left", "place_to_mend"]
 
 RUNS, RUN_PLACES, LAST_RUNS, ERRORS = "runs", "runplaces", "lastruns", "errors"
-EVERY_SYNC = "h.all"
+EVERY_SYNC, EVENTS = "h.all", "h.events"
 END_OF_TIME = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
 # Triggers of rows that no schedule is decided by; see `StateStore.last_run`.
 APART = frozenset({"events", "definition"})
+COMPLETED = (RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS)
 # How often a row that another process changes at the same time is tried again.
 TURNS = 10
+NOT_APART = "trigger ne 'events' and trigger ne 'definition'"
 # What a person sees of a long message in a table browser; the whole is in the document.
 SHOWN = 500
 
@@ -34,7 +38,7 @@ class RunTables(Storage):
 
     Tables sort by partition and row key alone, so a run is stored twice in `runs`, newest first: among all and among
     those of its sync. `runplaces` finds it by its id. `lastruns` has the last run of each sync, of those that decide a
-    schedule, in one partition: one query reads them all.
+    schedule, in one partition, and the last row of its events in another: one query each reads them all.
     """
 
     def begin_run(self, run: RunRecord) -> None:
@@ -55,19 +59,19 @@ class RunTables(Storage):
             "message": run.message[:SHOWN],
         }
         entity = {"RowKey": _newest_first(run), **shown, **document(asdict(run))}
-        for partition in (key(run.sync), EVERY_SYNC):
-            self._put(RUNS, {"PartitionKey": partition, **entity})
+        rows = [(RUNS, {"PartitionKey": partition, **entity}) for partition in (key(run.sync), EVERY_SYNC)]
+        if run.trigger == "events":  # each process writes its own row often: which of them is shown does not matter
+            rows.append((LAST_RUNS, _last_entity(EVENTS, run.sync, run)))
+        self._each(lambda row: self._put(*row), rows)
         if run.trigger not in APART:
             self._keep_last(run)
 
     def _keep_last(self, run: RunRecord) -> None:
-        """Make a run the last one of its sync, unless one that started later is there."""
-        entity = _last_entity(run.sync, run)
+        """Make a run the last one of its sync, unless one that started later is there, and note when it succeeded."""
         for _ in range(TURNS):
-            there = self._get(LAST_RUNS, EVERY_SYNC, entity["RowKey"])
-            if there and there["run"] and there["run"] < entity["run"]:
-                return
-            if self._put_after(LAST_RUNS, entity, there):
+            there = self._get(LAST_RUNS, EVERY_SYNC, key(run.sync))
+            entity = _following(there, run)
+            if entity is None or self._put_after(LAST_RUNS, entity, there):
                 return
         raise RetryLater(f"The last run of {run.sync!r} is being written by other processes", retry_after=1)
 
@@ -84,29 +88,61 @@ class RunTables(Storage):
 
     def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
         """See `StateStore.last_run`."""
-        condition = f"PartitionKey eq '{key(sync)}' and trigger ne 'events' and trigger ne 'definition'"
-        if until is not None:
-            condition += f" and RowKey ge '{left(until):020}'"
-        return next(map(_run, self._query(RUNS, condition, limit=1)), None)
+        return self._latest(sync, NOT_APART if until is None else f"{NOT_APART} and RowKey ge '{left(until):020}'")
+
+    def _latest(self, sync: str, condition: str) -> RunRecord | None:
+        """The latest row of a sync that meets an OData condition."""
+        rows = self._query(RUNS, f"PartitionKey eq '{key(sync)}' and {condition}", limit=1)
+        return next(map(_run, rows), None)
 
     def last_runs(self, syncs: Collection[str], *, until: datetime | None = None) -> Mapping[str, RunRecord]:
         """See `StateStore.last_runs`."""
-        rows = {row["sync"]: row for row in self._query(LAST_RUNS, f"PartitionKey eq '{EVERY_SYNC}'")}
-        wanted = [*dict.fromkeys(syncs)]
-        found = [read_record(RunRecord, LAST_RUNS, row) for sync in wanted if (row := rows.get(sync)) and row["run"]]
-        found += filter(None, self._each(self._moved, (sync for sync in wanted if sync not in rows)))
+        found = [run for row in self._last_rows([*syncs]).values() if (run := _last_run(row))]
         later = [run.sync for run in found if until is not None and run.started > until]
         earlier = self._each(lambda sync: self.last_run(sync, until=until), later)
         return {run.sync: run for run in [*(run for run in found if run.sync not in later), *filter(None, earlier)]}
 
-    def _moved(self, sync: str) -> RunRecord | None:
-        """The last run of a sync that has no row in `lastruns`: it never ran, or an older version wrote its runs.
+    def latest_rows(self, syncs: Collection[str]) -> Mapping[str, LatestRows]:
+        """See `StateStore.latest_rows`."""
+        names = [*dict.fromkeys(syncs)]
+        last, events = self._last_rows(names), self._last_rows_of_events(names)
+        return {
+            name: LatestRows(
+                run=_last_run(last[name]), events=_last_run(events[name]), succeeded=_time_of_success(last[name])
+            )
+            for name in names
+        }
 
-        It gets a row, without a run where there is none, so that this is asked once.
+    def _last_rows(self, syncs: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The rows of `lastruns` of some syncs, by sync, each with the moment of its last success."""
+        there = {row["sync"]: row for row in self._query(LAST_RUNS, f"PartitionKey eq '{EVERY_SYNC}'")}
+        found: dict[str, Mapping[str, Any]] = {
+            sync: there[sync] for sync in syncs if "succeeded" in there.get(sync, {})
+        }
+        rest = [sync for sync in dict.fromkeys(syncs) if sync not in found]
+        return found | dict(zip(rest, self._each(lambda sync: self._moved(sync, there.get(sync)), rest), strict=True))
+
+    def _moved(self, sync: str, there: TableEntity | None) -> dict[str, Any]:
+        """The row of a sync that has none, or an incomplete one: it never ran, or an older version wrote its runs.
+
+        It is kept, without a run where there is none, so that this is asked once.
         """
-        run = self.last_run(sync)
-        self._put_after(LAST_RUNS, _last_entity(sync, run), None)
-        return run
+        completed = " or ".join(f"state eq '{state.value}'" for state in COMPLETED)
+        good, run = self._latest(sync, f"{NOT_APART} and ({completed})"), self.last_run(sync)
+        row = _last_entity(EVERY_SYNC, sync, run) | _success(good.ended if good else None)
+        self._put_after(LAST_RUNS, row, there)
+        return row
+
+    def _last_rows_of_events(self, syncs: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The same of events."""
+        there = {row["sync"]: row for row in self._query(LAST_RUNS, f"PartitionKey eq '{EVENTS}'")}
+        rest = [sync for sync in syncs if sync not in there]
+        return there | dict(zip(rest, self._each(self._moved_events, rest), strict=True))
+
+    def _moved_events(self, sync: str) -> dict[str, Any]:
+        row = _last_entity(EVENTS, sync, self._latest(sync, "trigger eq 'events'"))
+        self._put_after(LAST_RUNS, row, None)
+        return row
 
     def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
         """See `StateStore.runs_starting`."""
@@ -168,9 +204,35 @@ def _newest_first(run: RunRecord) -> str:
     return f"{left(run.started):020}-{key(run.run_id)}"
 
 
-def _last_entity(sync: str, run: RunRecord | None) -> dict[str, Any]:
+def _last_entity(partition: str, sync: str, run: RunRecord | None) -> dict[str, Any]:
     kept = {"run": _newest_first(run), **document(asdict(run))} if run else {"run": ""}
-    return {"PartitionKey": EVERY_SYNC, "RowKey": key(sync), "sync": sync, **kept}
+    return {"PartitionKey": partition, "RowKey": key(sync), "sync": sync, **kept}
+
+
+def _last_run(row: Mapping[str, Any]) -> RunRecord | None:
+    return read_record(RunRecord, LAST_RUNS, row) if row["run"] else None
+
+
+def _following(there: TableEntity | None, run: RunRecord) -> Mapping[str, Any] | None:
+    """The row of `lastruns` after a run was written; None where it stays as it is.
+
+    A row without a moment of success is incomplete: what an older version wrote before is not known.
+    """
+    success = _success(run.ended) if run.state in COMPLETED and run.ended else {}
+    known = {"succeeded": there["succeeded"]} if there and "succeeded" in there else {}
+    if there and there["run"] and there["run"] < _newest_first(run):  # it started later
+        later = success and known and success["succeeded"] > known["succeeded"]
+        return {**there, **success} if later else None
+    return _last_entity(EVERY_SYNC, run.sync, run) | known | success
+
+
+def _success(ended: datetime | None) -> dict[str, str]:
+    return {"succeeded": ended.astimezone(UTC).isoformat(timespec="microseconds") if ended else ""}
+
+
+def _time_of_success(row: Mapping[str, Any]) -> datetime | None:
+    with reading(f"{PREFIX}{LAST_RUNS}", str(row["RowKey"])):
+        return moment(row["succeeded"]) if row["succeeded"] else None
 
 
 def folder(run_id: str) -> str:
