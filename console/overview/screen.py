@@ -21,12 +21,14 @@ class Line:
     Attributes:
         levels: What the person may do with it.
         waits: Whether a run was asked for and has not begun.
+        usable: Whether its definition has no mistakes.
         phase: Of a run that is under way; empty for others.
     """
 
     status: SyncStatus
     levels: frozenset[Level]
     waits: bool = False
+    usable: bool = True
     phase: str = ""
 
     @property
@@ -88,8 +90,12 @@ def screen_of(
         status = Status(syncs=status.syncs, unclaimed=0)
     levels = {loaded.name: found for loaded, found in visible}
     waiting = {job.request.sync for job in state.open_jobs() if job.waits and not job.request.kind.asks}
+    broken = {loaded.name for loaded, _ in visible if loaded.definition is None}
     lines = tuple(
-        _with_phase(Line(status=each, levels=levels[each.name], waits=each.name in waiting), state)
+        _with_phase(
+            Line(status=each, levels=levels[each.name], waits=each.name in waiting, usable=each.name not in broken),
+            state,
+        )
         for each in status.syncs
     )
     return Screen(

@@ -270,8 +270,10 @@ class StateStore(Protocol):
     def add_audit(self, entry: AuditEntry) -> None:
         """Keep what a person did. Texts that are too long are cut. Entries are never changed; they go with `prune`."""
 
-    def audit(self, sync: str | None = None, limit: int = 50) -> tuple[AuditEntry, ...]:
-        """The latest entries, newest first, of one sync or of all."""
+    def audit(
+        self, sync: str | None = None, limit: int = 50, *, before: datetime | None = None
+    ) -> tuple[AuditEntry, ...]:
+        """The latest entries, newest first, of one sync or of all; of those from before a moment, where it is given."""
 
     def close(self) -> None:
         """Close the connections. The store is not used afterwards."""

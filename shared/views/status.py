@@ -226,7 +226,11 @@ def _trouble(last: RunRecord) -> str:
         case RunState.COMPLETED_WITH_ERRORS if last.trigger != "events":
             bad = last.counts.get("source", {}).get("rejected", 0) + last.counts.get("failed", 0)
             of = last.counts.get("source", {}).get("processed", 0)
-            return f"{counted(bad, 'row')} of {of:,} have errors" if bad * 100 > BAD_SHARE * of else ""
+            return (
+                f"{counted(bad, 'row')} of {of:,} {'has' if bad == 1 else 'have'} errors"
+                if bad * 100 > BAD_SHARE * of
+                else ""
+            )
         case _:
             return ""
 

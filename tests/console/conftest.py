@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ destination:
     - {{source: name, target: name}}
 sync_behaviour: {{sync_key: [accountnumber], dropped: delete}}
 """
+
+LISTENER = "listener: {name: crm, topic: {format: json, action: $.op, records: $.row}}\n"
 
 
 @pytest.fixture(scope="session")
@@ -107,12 +110,12 @@ def world(emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyP
         "DATAVERSE_SECRET": emulator.client_secret,
         "PATH": os.environ["PATH"],
     }
-    app = App(Settings.load(variables), read_environment=lambda: variables, clock=_always_later())
+    app = App(Settings.load(variables), read_environment=lambda: variables, clock=always_later())
     yield World(folder=tmp_path, emulator=emulator, app=app, variables=variables)
     app.state.close()
 
 
-def _always_later() -> Callable[[], float]:
+def always_later() -> Callable[[], float]:
     """A clock by which the folder of definitions is looked at again each time."""
     moments = iter(range(0, 10**9, 100))
     return lambda: float(next(moments))
@@ -154,6 +157,9 @@ def _serving(console: Console) -> Iterator[Served]:
     yield Served(url=f"http://127.0.0.1:{listening.getsockname()[1]}", console=console)
     server.should_exit = True
     thread.join(timeout=10)
+
+
+serving = contextmanager(_serving)
 
 
 @pytest.fixture

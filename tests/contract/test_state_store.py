@@ -817,6 +817,9 @@ class TestPeople:
         assert store.audit(limit=1) == (entries[3],)
         assert store.audit("a") == (entries[2], entries[0])
         assert store.audit("b/ü") == (entries[1],)
+        assert store.audit(limit=2, before=entries[2].at) == (entries[1], entries[0])
+        assert store.audit("a", before=entries[2].at) == (entries[0],)
+        assert store.audit(before=entries[0].at) == ()
         store.add_audit(replace(entries[3], id="long", after="y" * 2_000_000, sync="l"))
         (long,) = store.audit("l")
         assert len(long.after) == 100_000

@@ -29,6 +29,8 @@ COMPLETED = (RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS)
 # How often a row that another process changes at the same time is tried again.
 TURNS = 10
 NOT_APART = "trigger ne 'events' and trigger ne 'definition'"
+# Rows of which each is read by its keys: reading all rows of a partition takes longer than that.
+FEW = 4
 # What a person sees of a long message in a table browser; the whole is in the document.
 SHOWN = 500
 
@@ -122,6 +124,14 @@ class RunTables(Storage):
         rest = [sync for sync in dict.fromkeys(syncs) if sync not in found]
         return found | dict(zip(rest, self._each(lambda sync: self._moved(sync, there.get(sync)), rest), strict=True))
 
+    def _kept_last(self, partition: str, syncs: Sequence[str]) -> dict[str, TableEntity]:
+        """The rows of one partition of `lastruns`, by sync: of a few syncs alone, or of all at once."""
+        if len(syncs) <= FEW:
+            rows = [row for row in self._each(lambda sync: self._get(LAST_RUNS, partition, key(sync)), syncs) if row]
+        else:
+            rows = self._query(LAST_RUNS, f"PartitionKey eq '{partition}'")
+        return {row["sync"]: row for row in rows}
+
     def _moved(self, sync: str, there: TableEntity | None) -> dict[str, Any]:
         """The row of a sync that has none, or an incomplete one: it never ran, or an older version wrote its runs.
 
@@ -135,7 +145,7 @@ class RunTables(Storage):
 
     def _last_rows_of_events(self, syncs: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The same of events."""
-        there = {row["sync"]: row for row in self._query(LAST_RUNS, f"PartitionKey eq '{EVENTS}'")}
+        there: dict[str, Mapping[str, Any]] = {**self._kept_last(EVENTS, syncs)}
         rest = [sync for sync in syncs if sync not in there]
         return there | dict(zip(rest, self._each(self._moved_events, rest), strict=True))
 

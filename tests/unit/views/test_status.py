@@ -131,7 +131,9 @@ def test_the_next_run_is_told_in_the_time_zone_of_the_schedule(state: StateStore
 def test_a_definition_with_mistakes_needs_a_person(state: StateStore) -> None:
     """Its sync does not run."""
     wrong = Loaded(name="odd", file="odd.yaml", definition=None, problems=(Problem(message="no key"),))
-    assert [str(need) for need in only(state, wrong).needs] == ["its definition has 1 mistake: dynamics-sync validate odd"]
+    assert [str(need) for need in only(state, wrong).needs] == [
+        "its definition has 1 mistake: dynamics-sync validate odd"
+    ]
 
 
 def test_dead_letters_need_a_person_and_unclaimed_ones_are_apart(state: StateStore) -> None:
