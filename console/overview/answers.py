@@ -11,7 +11,7 @@ from console.overview.needs import shown_need
 from console.overview.screen import Line, Screen
 from shared.views.status import Need, NeedKind
 
-__all__ = ["NeedAnswer", "StatusAnswer", "SyncAnswer", "need_answer", "status_answer", "sync_answer"]
+__all__ = ["NeedAnswer", "StatusAnswer", "SyncAnswer", "SyncsAnswer", "need_answer", "status_answer", "sync_answer"]
 
 
 class NeedAnswer(BaseModel):
@@ -42,6 +42,12 @@ class SyncAnswer(BaseModel):
     dead_letters: int = Field(description="Events that could not be applied.")
     rights: list[Level] = Field(description="What the caller may do.")
     needs: list[NeedAnswer]
+
+
+class SyncsAnswer(BaseModel):
+    """The syncs that the caller may see."""
+
+    syncs: list[SyncAnswer]
 
 
 class StatusAnswer(BaseModel):

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from console.access.person import ADMIN
-from console.overview.answers import StatusAnswer, status_answer
+from console.overview.answers import StatusAnswer, SyncsAnswer, status_answer, sync_answer
 from console.overview.needs import shown_need
 from console.overview.screen import Screen, screen_of
 from console.web.needs import Need
@@ -38,6 +38,12 @@ def _status(visit: Visit) -> Response:
     return visit.json(status_answer(_screen(visit)).model_dump())
 
 
+def _syncs(visit: Visit) -> Response:
+    """The list, narrowed as on the page."""
+    screen = _screen(visit).narrowed(visit.query("q")[:100], in_need=visit.query("show") == "needs")
+    return visit.json(SyncsAnswer(syncs=[sync_answer(line) for line in screen.lines]).model_dump())
+
+
 def _screen(visit: Visit) -> Screen:
     return screen_of([*visit.visible()], visit.app.state, datetime.now(UTC), whole=visit.person.has(ADMIN))
 
@@ -50,5 +56,12 @@ ROUTES: Final[Sequence[Path]] = (
         need=Need.SIGNED_IN,
         summary="The state of all syncs, and what needs a person.",
         gives=StatusAnswer,
+    ),
+    Path(
+        path="/api/syncs",
+        answer=_syncs,
+        need=Need.SIGNED_IN,
+        summary="The syncs: all, those whose name has a text (`q`), or those that need a person (`show=needs`).",
+        gives=SyncsAnswer,
     ),
 )

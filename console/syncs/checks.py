@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from shared.app import App
 from shared.definitions import Loaded
-from shared.errors import Problem
+from shared.errors import Problem, SyncError
 
 __all__ = ["SECONDS", "Check", "OfflineChecks", "checked_online"]
 
@@ -88,15 +88,18 @@ def _within(seconds: float, work: Callable[[], T]) -> T | None:
     """What some work gives; None where it takes longer.
 
     Raises:
-        Exception: What the work raises.
+        SyncError: The work raises it.
+        CancelledError: The work ended with an error that the program does not handle.
     """
     done = Future[T]()
 
     def run() -> None:
         try:
             done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - the caller gets it
+        except SyncError as error:
             done.set_exception(error)
+        finally:  # an error that the program does not handle: the thread reports it, and the caller does not wait
+            done.cancel()
 
     threading.Thread(target=run, name="check", daemon=True).start()
     try:

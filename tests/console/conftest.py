@@ -221,6 +221,21 @@ def pictures(page: Page, name: str, folder: Path) -> None:
     page.emulate_media(color_scheme="light")
 
 
+def unreachable(page: Page) -> list[str]:
+    """What can be used on a page and does not get the focus by the Tab key alone, as HTML."""
+    usable = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+    count = int(page.evaluate(f"() => document.querySelectorAll(`{usable}`).length"))
+    page.evaluate("() => { document.activeElement?.blur(); window.reached = new Set(); }")
+    for _ in range(count + 2):
+        page.keyboard.press("Tab")
+        page.evaluate("() => window.reached.add(document.activeElement)")
+    missed = "each => each.checkVisibility() && !window.reached.has(each)"
+    found: list[str] = page.evaluate(
+        f"() => [...document.querySelectorAll(`{usable}`)].filter({missed}).map(each => each.outerHTML)"
+    )
+    return found
+
+
 def violations(page: Page) -> list[str]:
     """What axe-core finds wrong with the page, one line each."""
     from axe_playwright_python.sync_playwright import Axe

@@ -14,7 +14,7 @@ from console.console import Console
 from shared.app import App
 from shared.state import JobRequest, RunRecord
 from shared.state.azure import AzureStateStore
-from tests.console.conftest import LISTENER, Served, World, always_later, pictures, serving, violations
+from tests.console.conftest import LISTENER, Served, World, always_later, pictures, serving, unreachable, violations
 from tests.state_requests import requests_to
 
 
@@ -37,6 +37,7 @@ def test_each_sync_has_a_line_and_what_needs_a_person_comes_first(page: Page, wo
     expect(page.get_by_role("row", name="customers")).to_contain_text("Succeeded")
     expect(page.get_by_role("heading", name="1 thing needs a person")).to_be_visible()
     assert violations(page) == []
+    assert unreachable(page) == []
     pictures(page, "overview", tmp_path)
     page.get_by_label("Name").fill("Cust")
     page.get_by_role("button", name="Search").click()
@@ -65,6 +66,8 @@ def test_a_run_that_is_under_way_shows_its_phase(served: Served, world: World) -
     assert "writing" in text
     assert "Queued" in text
     contacts, customers = requests.get(f"{served.url}/api/status", timeout=10).json()["syncs"]
+    listed = requests.get(f"{served.url}/api/syncs", params={"q": "cust"}, timeout=10).json()["syncs"]
+    assert [sync["sync"] for sync in listed] == ["customers"]
     assert (customers["state"], customers["phase"], contacts["waits"]) == ("Running", "writing", True)
 
 

@@ -16,7 +16,7 @@ from shared.errors import UserError
 from shared.events import Message
 from shared.jobs.real_time.events import run_events
 from shared.state import DeadLetter
-from tests.console.conftest import LISTENER, Served, World, pictures, violations
+from tests.console.conftest import LISTENER, Served, World, pictures, unreachable, violations
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 PERMISSIONS = "permissions: {execute: [Operators], read: [Readers]}\n"
@@ -43,14 +43,17 @@ def test_a_dead_letter_is_edited_and_sent_again(page: Page, world: World, tmp_pa
     page.goto("/real-time")
     expect(page.get_by_role("row", name="customers")).to_contain_text("crm (json)")
     assert violations(page) == []
+    assert unreachable(page) == []
     pictures(page, "real-time", tmp_path)
     page.get_by_role("link", name="customers").click()
     expect(page.get_by_role("heading", name="Dead letters")).to_be_visible()
     assert violations(page) == []
+    assert unreachable(page) == []
     pictures(page, "dead-letters", tmp_path)
     page.get_by_role("row").filter(has_text="sequence number 2").get_by_role("link").click()
     text = page.get_by_label("Text of the event")
     assert violations(page) == []
+    assert unreachable(page) == []
     pictures(page, "dead-letter", tmp_path)
     text.fill(text.input_value().replace("Too long " * 30, "Mended"))
     page.get_by_role("button", name="Send again").click()
@@ -67,6 +70,7 @@ def test_a_dead_letter_is_edited_and_sent_again(page: Page, world: World, tmp_pa
     page.goto("/audit")
     expect(page.get_by_role("row").filter(has_text="removed dead letters")).to_be_visible()
     assert violations(page) == []
+    assert unreachable(page) == []
     pictures(page, "audit", tmp_path)
 
 

@@ -10,7 +10,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from console.syncs.checks import checked_online
-from tests.console.conftest import Served, World, pictures, violations
+from tests.console.conftest import Served, World, pictures, unreachable, violations
 
 PERMISSIONS = "permissions: {execute: [Operators], read: [Readers]}\n"
 
@@ -38,6 +38,7 @@ def test_the_page_has_facts_history_and_a_check(page: Page, world: World, tmp_pa
     expect(page.get_by_role("img", name="Rows by outcome")).to_be_visible()
     expect(page.locator("#runs tbody tr")).to_have_count(2)
     assert violations(page) == []
+    assert unreachable(page) == []
     pictures(page, "sync", tmp_path)
     page.get_by_role("button", name="Check against the environment").click()
     expect(page.get_by_text("The definition fits its source and its environment.")).to_be_visible()

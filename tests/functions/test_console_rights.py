@@ -46,6 +46,7 @@ EVERYTHING: Final = {"all"}
 TABLE: Final = {
     "GET /": ANYBODY,
     "GET /api/status": ANYBODY,
+    "GET /api/syncs": ANYBODY,
     "GET /api/openapi.json": ANYBODY,
     "GET /static/{name}": ANYBODY,
     "GET /syncs/{sync}": SOME,
