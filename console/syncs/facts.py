@@ -22,7 +22,7 @@ from shared.views.status import SyncStatus, status_of
 
 __all__ = ["Facts", "RunLine", "SyncPage", "facts_of", "page_of"]
 
-_CHARTED: Final = 60  # latest runs
+_CHARTED: Final = 50  # latest runs
 _LISTED: Final = 10
 _ENTRIES: Final = 5  # of the audit log
 

@@ -33,6 +33,7 @@ NOT_APART = "trigger ne 'events' and trigger ne 'definition'"
 FEW = 4
 # What a person sees of a long message in a table browser; the whole is in the document.
 SHOWN = 500
+_Row = Mapping[str, Any]
 
 
 class RunTables(Storage):
@@ -99,7 +100,9 @@ class RunTables(Storage):
 
     def last_runs(self, syncs: Collection[str], *, until: datetime | None = None) -> Mapping[str, RunRecord]:
         """See `StateStore.last_runs`."""
-        found = [run for row in self._last_rows([*syncs]).values() if (run := _last_run(row))]
+        names = [*dict.fromkeys(syncs)]
+        rows = self._last_rows(names, self._kept_last(names, EVERY_SYNC))
+        found = [run for name in names if (run := _last_run(rows[name]))]
         later = [run.sync for run in found if until is not None and run.started > until]
         earlier = self._each(lambda sync: self.last_run(sync, until=until), later)
         return {run.sync: run for run in [*(run for run in found if run.sync not in later), *filter(None, earlier)]}
@@ -107,7 +110,8 @@ class RunTables(Storage):
     def latest_rows(self, syncs: Collection[str]) -> Mapping[str, LatestRows]:
         """See `StateStore.latest_rows`."""
         names = [*dict.fromkeys(syncs)]
-        last, events = self._last_rows(names), self._last_rows_of_events(names)
+        there = self._kept_last(names, EVERY_SYNC, EVENTS)
+        last, events = self._last_rows(names, there), self._last_rows_of_events(names, there)
         return {
             name: LatestRows(
                 run=_last_run(last[name]), events=_last_run(events[name]), succeeded=_time_of_success(last[name])
@@ -115,22 +119,22 @@ class RunTables(Storage):
             for name in names
         }
 
-    def _last_rows(self, syncs: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """The rows of `lastruns` of some syncs, by sync, each with the moment of its last success."""
-        there = {row["sync"]: row for row in self._query(LAST_RUNS, f"PartitionKey eq '{EVERY_SYNC}'")}
-        found: dict[str, Mapping[str, Any]] = {
-            sync: there[sync] for sync in syncs if "succeeded" in there.get(sync, {})
-        }
-        rest = [sync for sync in dict.fromkeys(syncs) if sync not in found]
-        return found | dict(zip(rest, self._each(lambda sync: self._moved(sync, there.get(sync)), rest), strict=True))
-
-    def _kept_last(self, partition: str, syncs: Sequence[str]) -> dict[str, TableEntity]:
-        """The rows of one partition of `lastruns`, by sync: of a few syncs alone, or of all at once."""
+    def _kept_last(self, syncs: Sequence[str], *partitions: str) -> dict[tuple[str, str], TableEntity]:
+        """Rows of `lastruns` by partition and sync: each of a few syncs alone, or all of a partition at once."""
         if len(syncs) <= FEW:
-            rows = [row for row in self._each(lambda sync: self._get(LAST_RUNS, partition, key(sync)), syncs) if row]
+            places = [(partition, key(sync)) for partition in partitions for sync in syncs]
+            rows = [row for row in self._each(lambda place: self._get(LAST_RUNS, *place), places) if row]
         else:
-            rows = self._query(LAST_RUNS, f"PartitionKey eq '{partition}'")
-        return {row["sync"]: row for row in rows}
+            conditions = (f"PartitionKey eq '{partition}'" for partition in partitions)
+            rows = [row for part in self._each(lambda each: self._query(LAST_RUNS, each), conditions) for row in part]
+        return {(row["PartitionKey"], row["sync"]): row for row in rows}
+
+    def _last_rows(self, syncs: Sequence[str], there: Mapping[tuple[str, str], TableEntity]) -> dict[str, _Row]:
+        """The rows of the last runs of some syncs, by sync, each with the moment of its last success."""
+        found: dict[str, _Row] = {sync: row for sync in syncs if (row := there.get((EVERY_SYNC, sync)))}
+        rest = [sync for sync in syncs if "succeeded" not in found.get(sync, {})]
+        moved = self._each(lambda sync: self._moved(sync, there.get((EVERY_SYNC, sync))), rest)
+        return found | dict(zip(rest, moved, strict=True))
 
     def _moved(self, sync: str, there: TableEntity | None) -> dict[str, Any]:
         """The row of a sync that has none, or an incomplete one: it never ran, or an older version wrote its runs.
@@ -143,11 +147,13 @@ class RunTables(Storage):
         self._put_after(LAST_RUNS, row, there)
         return row
 
-    def _last_rows_of_events(self, syncs: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    def _last_rows_of_events(
+        self, syncs: Sequence[str], there: Mapping[tuple[str, str], TableEntity]
+    ) -> dict[str, _Row]:
         """The same of events."""
-        there: dict[str, Mapping[str, Any]] = {**self._kept_last(EVENTS, syncs)}
-        rest = [sync for sync in syncs if sync not in there]
-        return there | dict(zip(rest, self._each(self._moved_events, rest), strict=True))
+        found: dict[str, _Row] = {sync: row for sync in syncs if (row := there.get((EVENTS, sync)))}
+        rest = [sync for sync in syncs if sync not in found]
+        return found | dict(zip(rest, self._each(self._moved_events, rest), strict=True))
 
     def _moved_events(self, sync: str) -> dict[str, Any]:
         row = _last_entity(EVENTS, sync, self._latest(sync, "trigger eq 'events'"))
