@@ -11,6 +11,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from console.api import events
 from console.api.routes import document_of
 from console.audit import routes as audit
 from console.console import Console
@@ -31,6 +32,7 @@ ROUTES: Final[Sequence[Path]] = (
     *syncs.ROUTES,
     *real_time.ROUTES,
     *audit.ROUTES,
+    *events.ROUTES,
     document_of(lambda: ROUTES),
 )
 """Every route of the console."""

@@ -31,6 +31,7 @@ class SyncAnswer(BaseModel):
     state: str | None = Field(description="State of the last run; null where there is none.")
     run_id: str | None = Field(description="Id of the last run.")
     phase: str = Field(description="Of a run that is under way: its phase.")
+    paused: bool = Field(description="Whether it does not start until a person resumes it.")
     waits: bool = Field(description="Whether a run was asked for and has not begun.")
     last_start: datetime | None
     last_end: datetime | None
@@ -73,6 +74,7 @@ def sync_answer(line: Line) -> SyncAnswer:
         state=last.state if last else None,
         run_id=last.run_id if last else None,
         phase=line.phase,
+        paused=sync.paused is not None,
         waits=line.waits,
         last_start=last.started if last else None,
         last_end=last.ended if last else None,

@@ -45,5 +45,5 @@ def _place(need: Need) -> tuple[str, str]:
             return UNCLAIMED, "See the events"
         case NeedKind.DEFINITION:
             return f"/syncs/{need.sync}", "See the mistakes"
-        case NeedKind.SCHEDULE:
+        case NeedKind.SCHEDULE | NeedKind.PAUSE:
             return f"/syncs/{need.sync}", "See the sync"

@@ -12,7 +12,15 @@ from console.syncs.checks import Check
 from console.syncs.facts import Facts
 from shared.errors import Problem
 
-__all__ = ["CheckAnswer", "FactsAnswer", "ProblemAnswer", "SyncPageAnswer", "check_answer", "facts_answer"]
+__all__ = [
+    "CheckAnswer",
+    "FactsAnswer",
+    "ProblemAnswer",
+    "ResumeAnswer",
+    "SyncPageAnswer",
+    "check_answer",
+    "facts_answer",
+]
 
 
 class ProblemAnswer(BaseModel):
@@ -31,6 +39,12 @@ class CheckAnswer(BaseModel):
     warnings: list[str] = Field(description="What may be a mistake, also where the table has changed.")
     online: bool = Field(description="Whether the environment was asked.")
     late: bool = Field(description="Whether the environment did not answer in time.")
+
+
+class ResumeAnswer(BaseModel):
+    """Whether a sync starts again."""
+
+    resumed: bool = Field(description="False where it was not paused.")
 
 
 class FactsAnswer(BaseModel):

@@ -13,13 +13,14 @@ from console.access.rights import Level
 from console.overview.answers import sync_answer
 from console.overview.needs import shown_need
 from console.overview.screen import Line
-from console.syncs.answers import CheckAnswer, SyncPageAnswer, check_answer, facts_answer
+from console.syncs.answers import CheckAnswer, ResumeAnswer, SyncPageAnswer, check_answer, facts_answer
 from console.syncs.checks import Check, OfflineChecks, checked_online
 from console.syncs.facts import SyncPage, page_of
 from console.web.needs import Need
 from console.web.refusals import not_found
 from console.web.routing import Path
 from console.web.visit import Visit
+from shared.app.undoing import resume
 from shared.definitions import Loaded
 from shared.state import RunState
 
@@ -38,6 +39,23 @@ def _check(visit: Visit) -> Response:
     """The page, with what a check against the environment finds."""
     loaded = _loaded(visit)
     return _page(visit, loaded, checked_online(loaded, visit.app))
+
+
+def _resume(visit: Visit) -> Response:
+    """Let a paused sync start again."""
+    _resumed(visit)
+    return visit.to(f"/syncs/{visit.sync}")
+
+
+def _resume_json(visit: Visit) -> Response:
+    return visit.json(ResumeAnswer(resumed=_resumed(visit)).model_dump())
+
+
+def _resumed(visit: Visit) -> bool:
+    was_paused = resume(visit.app, visit.sync)
+    if was_paused:
+        visit.note("resumed the sync", before="paused", after="it starts again")
+    return was_paused
 
 
 def _page(visit: Visit, loaded: Loaded, check: Check) -> Response:
@@ -87,6 +105,7 @@ def _loaded(visit: Visit) -> Loaded:
 
 ROUTES: Final[Sequence[Path]] = (
     Path(path="/syncs/{sync}", answer=_sync, need=Need.SOME),
+    Path(path="/syncs/{sync}/resume", answer=_resume, need=Need.EXECUTE, method="POST"),
     Path(path="/syncs/{sync}/check", answer=_check, need=Need.SOME, method="POST"),
     Path(
         path="/api/syncs/{sync}",
@@ -94,6 +113,14 @@ ROUTES: Final[Sequence[Path]] = (
         need=Need.SOME,
         summary="One sync: its state, its facts, and the mistakes of its definition.",
         gives=SyncPageAnswer,
+    ),
+    Path(
+        path="/api/syncs/{sync}/resume",
+        answer=_resume_json,
+        need=Need.EXECUTE,
+        method="POST",
+        summary="Let a sync start again that an undo has paused.",
+        gives=ResumeAnswer,
     ),
     Path(
         path="/api/syncs/{sync}/check",

@@ -6,7 +6,7 @@ earlier version wrote, are asked for apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
-from shared.state import LatestRows, RunRecord, RunState, StateStore
+from shared.state import LatestRows, Pause, RunRecord, RunState, StateStore
 from shared.views.next_runs import local_time, next_run
 from shared.views.next_steps import command_line
 from shared.views.runs import LOST, as_seen, changes_made
@@ -35,6 +35,7 @@ class NeedKind(StrEnum):
 
     Attributes:
         DEFINITION: The definition has mistakes.
+        PAUSE: The sync is paused, and does not start until a person resumes it.
         RUN: The last run failed, was refused, died, was interrupted again and again, or had many rows with errors.
         SCHEDULE: The sync has been due for a while.
         DEAD_LETTERS: Events of the sync could not be applied.
@@ -42,6 +43,7 @@ class NeedKind(StrEnum):
     """
 
     DEFINITION = "definition"
+    PAUSE = "pause"
     RUN = "run"
     SCHEDULE = "schedule"
     DEAD_LETTERS = "dead_letters"
@@ -69,6 +71,8 @@ class Need:
         match self.kind:
             case NeedKind.DEFINITION:
                 return command_line("validate", self.sync)
+            case NeedKind.PAUSE:
+                return command_line("resume", self.sync)
             case NeedKind.RUN:
                 return command_line("errors", self.run_id[:SHORT_ID])
             case NeedKind.DEAD_LETTERS:
@@ -97,6 +101,7 @@ class SyncStatus:
         open_errors: Rows of that run with an error.
         dead_letters: Its events that could not be applied.
         needs: What a person has to do; empty if nothing.
+        paused: Why it does not run; None where it is not paused.
     """
 
     name: str
@@ -108,6 +113,7 @@ class SyncStatus:
     open_errors: int
     dead_letters: int
     needs: tuple[Need, ...]
+    paused: Pause | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -123,6 +129,7 @@ class SyncStatus:
             "open_errors": self.open_errors,
             "dead_letters": self.dead_letters,
             "needs": [str(need) for need in self.needs],
+            "paused": self.paused.since.isoformat() if self.paused else None,
         }
 
 
@@ -163,20 +170,32 @@ def status_of(definitions: Sequence[Loaded], state: StateStore, now: datetime) -
     """
     ordered = sorted(definitions, key=lambda each: each.name)
     latest, letters = state.latest_rows([each.name for each in ordered]), state.dead_letter_counts()
-    syncs = tuple(_sync(each, latest[each.name], letters.get(each.name, 0), state, now) for each in ordered)
+    found, pauses = _Found(state=state, now=now, letters=letters), state.pauses()
+    syncs = tuple(_sync(each, latest[each.name], found, pauses.get(each.name)) for each in ordered)
     return Status(syncs=syncs, unclaimed=letters.get("", 0))
 
 
-def _sync(loaded: Loaded, rows: LatestRows, letters: int, state: StateStore, now: datetime) -> SyncStatus:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was read of all syncs at once."""
+
+    state: StateStore
+    now: datetime
+    letters: Mapping[str, int]
+
+
+def _sync(loaded: Loaded, rows: LatestRows, found: _Found, paused: Pause | None) -> SyncStatus:
+    state, now, letters = found.state, found.now, found.letters.get(loaded.name, 0)
     run = as_seen(rows.run, state) if rows.run else None
     events = as_seen(rows.events, state) if rows.events else None
     last = max(filter(None, (run, events)), key=lambda each: each.started, default=None)
     ended = [each.ended for each in (run, events) if each and each.ended and each.state in _SUCCESS]
     counts = last.counts if last else {}
     source = counts.get("source", {})
-    following = next_run(loaded.definition.timetable, run.started if run else None, now) if loaded.definition else None
+    following = None if paused else _next_run(loaded, run, now)
     needs = (
         *_of_definition(loaded),
+        *_of_pause(loaded, paused),
         *_of_run(last),
         *_of_schedule(loaded, following, last, now),
         *_of_letters(loaded, letters),
@@ -191,6 +210,7 @@ def _sync(loaded: Loaded, rows: LatestRows, letters: int, state: StateStore, now
         open_errors=_errors(last, state) if last else 0,
         dead_letters=letters,
         needs=needs,
+        paused=paused,
     )
 
 
@@ -207,6 +227,15 @@ def _of_definition(loaded: Loaded) -> Iterator[Need]:
     if loaded.definition is None:
         mistakes = counted(len(loaded.problems), "mistake")
         yield Need(kind=NeedKind.DEFINITION, text=f"its definition has {mistakes}", sync=loaded.name)
+
+
+def _next_run(loaded: Loaded, run: RunRecord | None, now: datetime) -> datetime | None:
+    return next_run(loaded.definition.timetable, run.started if run else None, now) if loaded.definition else None
+
+
+def _of_pause(loaded: Loaded, paused: Pause | None) -> Iterator[Need]:
+    if paused is not None:
+        yield Need(kind=NeedKind.PAUSE, text=f"it is paused since {local_time(paused.since)}", sync=loaded.name)
 
 
 def _of_run(last: RunRecord | None) -> Iterator[Need]:

@@ -10,6 +10,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from console.syncs.checks import checked_online
+from shared.state import Pause
 from tests.console.conftest import Served, World, pictures, unreachable, violations
 
 PERMISSIONS = "permissions: {execute: [Operators], read: [Readers]}\n"
@@ -82,6 +83,18 @@ def test_each_person_sees_buttons_and_values_by_their_rights(served_to_many: Ser
     assert ("Miller" in text("Readers"), "Miller" in text("Operators")) == (True, False)
     refused = served_to_many.as_person("Others").get(f"{served_to_many.url}/syncs/customers", timeout=10)
     assert refused.status_code == 404
+
+
+def test_a_paused_sync_is_resumed(page: Page, world: World) -> None:
+    """The first page says that it is paused; whoever may start it lets it start again."""
+    world.define("customers", more='schedule: "0 3 * * *"\n')
+    world.app.state.pause(Pause(sync="customers", run_id="r", since=datetime.now(UTC)))
+    page.goto("/")
+    expect(page.get_by_role("row", name="customers")).to_contain_text("Paused")
+    page.get_by_role("link", name="See the sync").click()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("resumed the sync")).to_be_visible()
+    assert world.app.state.pauses() == {}
 
 
 def test_the_api_gives_the_same(served: Served, world: World) -> None:

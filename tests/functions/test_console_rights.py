@@ -51,6 +51,8 @@ TABLE: Final = {
     "GET /static/{name}": ANYBODY,
     "GET /syncs/{sync}": SOME,
     "POST /syncs/{sync}/check": SOME,
+    "POST /syncs/{sync}/resume": EXECUTE,
+    "POST /api/syncs/{sync}/resume": EXECUTE,
     "GET /api/syncs/{sync}": SOME,
     "POST /api/syncs/{sync}/check": SOME,
     "GET /real-time": ANYBODY,
@@ -71,6 +73,7 @@ TABLE: Final = {
     "POST /api/syncs/{sync}/dead-letters/discard": EXECUTE,
     "GET /audit": ANYBODY,
     "GET /api/audit": ANYBODY,
+    "POST /api/events/{listener}": EVENTS,
 }
 
 
