@@ -13,7 +13,7 @@ from console.access.person import ADMIN
 from console.audit.answers import AuditAnswer, audit_answer
 from console.audit.entries import Page, page_of
 from console.web.needs import Need
-from console.web.refusals import not_found
+from console.web.refusals import Refusal, not_found
 from console.web.routing import Path
 from console.web.visit import Visit
 
@@ -47,12 +47,18 @@ def _found(visit: Visit, names: Sequence[str], sync: str) -> Page:
 
 
 def _moment(text: str) -> datetime | None:
-    """A moment of a query; None where it is none."""
-    try:
-        found = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
+    """A moment of a query; None where none is given.
+
+    Raises:
+        Refusal: It is none.
+    """
+    if not text:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        found = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign that was not encoded comes as a space
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Refusal(400, "Not a moment", "`before` must be a moment such as 2026-11-26T12:00:00Z.") from None
 
 
 ROUTES: Final[Sequence[Path]] = (

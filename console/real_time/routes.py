@@ -31,6 +31,7 @@ from console.web.routing import Path
 from console.web.sent import sent
 from console.web.visit import Visit
 from shared.counted import counted
+from shared.errors import SyncError
 from shared.jobs.real_time.events import Replayed
 from shared.state import DeadLetter
 from shared.views.dead_letters import short_id
@@ -117,7 +118,11 @@ def _replayed(visit: Visit, which: Chosen, body: str | None) -> Replayed:
     action = "sent dead letters again"
     if body is not None:
         letters, action = (_edited(visit, letters, body),), "edited a dead letter and sent it again"
-    done = replayed(letters, visit.app)
+    try:
+        done = replayed(letters, visit.app)
+    except SyncError as error:  # some of them may have taken effect
+        visit.note(action, sync=which.sync, before=_named(letters), after=f"not finished: {error.message}")
+        raise
     after = f"{done.settled:,} applied, {done.kept:,} refused again"
     visit.note(action, sync=which.sync, before=_named(letters), after=after)
     return done

@@ -51,11 +51,16 @@ class ScheduleWords:
 def source_words(definition: SyncDefinition) -> str:
     """The kind of source, and where it is."""
     source = definition.source
-    where = next((str(value) for name in _PLACES if (value := getattr(source, name, None))), "")
+    where = next((_without_query(str(value)) for name in _PLACES if (value := getattr(source, name, None))), "")
     part = next((value for name in _PARTS if isinstance(value := getattr(source, name, None), str)), "")
     said = ", ".join(filter(None, (where, part)))
     kind = _KINDS.get(source.type, source.type)
     return cleaned(f"{kind}: {said}" if said else kind)
+
+
+def _without_query(text: str) -> str:
+    """An address without what may be a key in it; patterns of paths keep their question marks."""
+    return text.partition("?")[0] if "://" in text else text
 
 
 def schedule_words(definition: SyncDefinition, now: datetime) -> ScheduleWords:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from console.web.refusals import Refusal
 from console.web.visit import Visit
+from shared.visible import for_terminal
 
 __all__ = ["sent"]
 
@@ -27,4 +28,4 @@ def sent(visit: Visit, model: type[M]) -> M:
             f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}"
             for each in error.errors(include_input=False)[:10]
         )
-        raise Refusal(422, "The body does not fit", said[:2000]) from None
+        raise Refusal(422, "The body does not fit", for_terminal(said[:2000])) from None

@@ -233,6 +233,7 @@ def unreachable(page: Page) -> list[str]:
     found: list[str] = page.evaluate(
         f"() => [...document.querySelectorAll(`{usable}`)].filter({missed}).map(each => each.outerHTML)"
     )
+    page.evaluate("() => document.activeElement?.blur()")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import requests
 
 from console.audit.differences import differences
@@ -52,6 +53,13 @@ def test_pages_have_every_entry_once(served: Served, world: World) -> None:
     assert (found, answer["older"]) == ([f"customers{number}" for number in range(60)], None)
     page = requests.get(f"{served.url}/audit", timeout=10).text
     assert "Older entries" in page
+
+
+@pytest.mark.parametrize("before", ["soon", "9999-12-31T23:59:59-10:00", "0001-01-01T00:00:00+10:00"])
+def test_a_page_that_begins_at_no_moment_is_refused(served: Served, before: str) -> None:
+    """The answer says what a moment looks like."""
+    answer = requests.get(f"{served.url}/api/audit", params={"before": before}, timeout=10)
+    assert (answer.status_code, "2026-11-26T12:00:00Z" in answer.json()["detail"]) == (400, True)
 
 
 def test_what_was_changed_is_shown_escaped_and_as_a_difference(served: Served, world: World) -> None:

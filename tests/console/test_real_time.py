@@ -99,7 +99,6 @@ def test_rights_decide_who_sees_values_and_who_sends_again(served_to_many: Serve
         False,
         False,
     )
-    assert "only with" not in text or "right read" in text
     status, text = seen("Readers")
     assert (status, "Secret Ltd" in text, "customers-2" in text, "<b>crm" in text.partition('"properties"')[0]) == (
         {200}, True, True, False,
@@ -134,7 +133,10 @@ def test_events_that_no_listener_takes_are_for_the_administrator(served: Served,
     assert gone.status_code == 422
 
 
-@pytest.mark.parametrize("request_body", [{}, {"ids": []}, {"ids": [1]}, {"all": "perhaps"}, [], {"other": 1}])
+@pytest.mark.parametrize(
+    "request_body",
+    [{}, {"ids": []}, {"ids": [1]}, {"all": "perhaps"}, [], {"other": 1}, {"ids": ["\ud800"]}, {"\ud800": 1}],
+)
 def test_a_replay_of_nothing_is_refused(served: Served, world: World, request_body: object) -> None:
     """With what is wrong with it."""
     world.define("customers", more=LATEST)
