@@ -93,7 +93,7 @@ class SyncStatus:
 
     Attributes:
         last: Its latest run, as people see it; None where it never ran.
-        last_success: When the latest run that reached its end ended.
+        last_success: When the latest run that reached its end and is no retry ended.
         next_run: When its schedule starts it next, in the time zone of the schedule; in the past where it is due. None
             without a schedule.
         rows: Rows of the source in its latest run; for real time, events.
@@ -188,7 +188,8 @@ def _sync(loaded: Loaded, rows: LatestRows, found: _Found, paused: Pause | None)
     state, now, letters = found.state, found.now, found.letters.get(loaded.name, 0)
     run = as_seen(rows.run, state) if rows.run else None
     events = as_seen(rows.events, state) if rows.events else None
-    last = max(filter(None, (run, events)), key=lambda each: each.started, default=None)
+    retry = as_seen(rows.retry, state) if rows.retry else None
+    last = max(filter(None, (run, events, retry)), key=lambda each: each.started, default=None)
     ended = [each.ended for each in (run, events) if each and each.ended and each.state in _SUCCESS]
     counts = last.counts if last else {}
     source = counts.get("source", {})

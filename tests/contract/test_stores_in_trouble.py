@@ -351,6 +351,7 @@ class TestAzure:
             ) == [
                 ("h.all", "a", "2026-11-22T12:01:00.000000+00:00"),
                 ("h.events", "a", None),
+                ("h.retries", "a", None),
             ]
             service.delete_table("dynamicssyncruns")
         assert store.latest_rows(["a", "n"]) == expected

@@ -22,6 +22,7 @@ from shared.errors import UserError
 from shared.jobs.setting_up.keys import KeyReport
 from shared.sources import SourceContext, open_source
 from shared.sources.first_look import FirstLook
+from shared.sources.rest.paging import NextPageError
 from shared.transform import check
 from shared.transform.choices.options import LABELLED, options_of
 from shared.transform.profile.values import profile_of, profile_query, profiled_table, unlike_query
@@ -77,7 +78,13 @@ def drafted(
     source = open_source(model, context)
     with open_workspace(source.readable) as workspace:
         columns = source.columns(workspace) if isinstance(model, SelfDescribing) else model.columns
-        source.load(workspace)
+        try:
+            source.load(workspace)
+        except NextPageError as error:
+            return drafted(_with_keys(look, pagination=error.pagination), place, context, open_workspace)
+        if records := _list_of_records(look, workspace):
+            remark = f"the records are taken from {records}; check it"
+            return drafted(_with_keys(look, remark, records=records), place, context, open_workspace)
         named = _named(look, columns, workspace)
         if not named:
             raise UserError("the source has no column with simple values: write the definition by hand")
@@ -96,6 +103,21 @@ def drafted(
         remarks=look.remarks,
     )
     return _sound(replace(draft, key=first_key(draft)))
+
+
+def _with_keys(look: FirstLook, *remarks: str, **keys: Any) -> FirstLook:
+    return replace(look, source={**look.source, **keys}, remarks=(*look.remarks, *remarks))
+
+
+def _list_of_records(look: FirstLook, workspace: Workspace) -> str:
+    """Where the records of a single document are: its longest list of objects; empty where that is known or absent."""
+    if look.source["type"] not in _RECORDS_WITHOUT_COLUMNS or "records" in look.source:
+        return ""
+    found = workspace.query(_LISTS_OF_RECORDS)
+    if not found:
+        return ""
+    path = _json_path(_parts(found[0][0]))
+    return path + "[*]" if path and look.source["type"] == "json" else path
 
 
 def _model(look: FirstLook, context: SourceContext) -> SourceModel:
@@ -207,19 +229,34 @@ def _of_records(workspace: Workspace) -> list[_Named]:
     taken: set[str] = set()
     found: list[_Named] = []
     for (path,) in rows[:_MOST_COLUMNS]:
-        parts = [part.strip('"') for part in re.findall(r'"[^"]*"|[^.]+', path.removeprefix("$."))]
+        parts = _parts(path)
         simple = len(parts) == 1 and not parts[0].startswith("$")
         inside = "_".join(_NOT_IN_LABELS.sub("_", part).strip("_") for part in parts) or "value"
         label = parts[0] if simple else inside
-        if label.lower() in taken | {ROW} or any('"' in part or "'" in part for part in parts):
+        if label.lower() in taken | {ROW} or not (path_of := _json_path(parts)):
             continue
         taken.add(label.lower())
-        name = label if simple else "$" + "".join(f"['{part}']" for part in parts)
+        name = label if simple else path_of
         sql = f"json_extract_string({quoted(_WHOLE)}, {literal(path)})"
         found.append((name, label, sql, None))
     return found
 
 
+def _parts(path: str) -> list[str]:
+    """The names in a path of DuckDB, such as `$.a."b c"`."""
+    return [part.strip('"') for part in re.findall(r'"[^"]*"|[^.]+', path.removeprefix("$."))]
+
+
+def _json_path(parts: Sequence[str]) -> str:
+    """The JSONPath of these names; empty where one of them cannot be part of it."""
+    return "" if any('"' in part or "'" in part for part in parts) else "$" + "".join(f"['{part}']" for part in parts)
+
+
+_LISTS_OF_RECORDS: Final = f"""
+SELECT tree.fullkey FROM source_raw, json_tree({quoted(_WHOLE)}) AS tree
+WHERE tree.type = 'ARRAY' AND NOT contains(tree.fullkey, '[') AND json_type(tree.value, '$[0]') = 'OBJECT'
+  AND (SELECT count(*) FROM source_raw) = 1
+ORDER BY json_array_length(tree.value) DESC, tree.id LIMIT 1""".strip()
 _PATHS_OF_RECORDS: Final = f"""
 SELECT found FROM (
   SELECT tree.fullkey AS found, min(tree.id) AS place,

@@ -16,19 +16,22 @@ from shared.state._bounds import fitting_error, fitting_run
 from shared.state._reading import moment, reading
 from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, explained, key, read_record
 from shared.state.mending import RowsToMend
-from shared.state.records import ErrorRecord, LatestRows, RunRecord, RunState
+from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 
 __all__ = ["ERRORS", "EVERY_SYNC", "RUNS", "RUN_PLACES", "RunTables", "folder", "left", "place_to_mend"]
 
 RUNS, RUN_PLACES, LAST_RUNS, ERRORS = "runs", "runplaces", "lastruns", "errors"
-EVERY_SYNC, EVENTS = "h.all", "h.events"
+EVERY_SYNC = "h.all"
+# Trigger -> where the last row of each sync that it set off is kept, of those that no schedule is decided by.
+LAST_APART = {"events": "h.events", RETRY: "h.retries"}
 END_OF_TIME = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
 # Triggers of rows that no schedule is decided by; see `StateStore.last_run`.
-APART = frozenset({"events", "definition"})
+APART = frozenset({"events", "definition", RETRY})
 COMPLETED = (RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS)
 # How often a row that another process changes at the same time is tried again.
 TURNS = 10
-NOT_APART = "trigger ne 'events' and trigger ne 'definition'"
+NO_START = "trigger ne 'events' and trigger ne 'definition'"
+NOT_APART = f"{NO_START} and trigger ne '{RETRY}'"
 # Rows of which each is read by its keys: reading all rows of a partition takes longer than that.
 FEW = 4
 # What a person sees of a long message in a table browser; the whole is in the document.
@@ -41,7 +44,8 @@ class RunTables(Storage):
 
     Tables sort by partition and row key alone, so a run is stored twice in `runs`, newest first: among all and among
     those of its sync. `runplaces` finds it by its id. `lastruns` has the last run of each sync, of those that decide a
-    schedule, in one partition, and the last row of its events in another: one query each reads them all.
+    schedule, in one partition, and the last rows of its events and retries in two others: one query each
+    reads them all.
     """
 
     def begin_run(self, run: RunRecord) -> None:
@@ -63,8 +67,10 @@ class RunTables(Storage):
         }
         entity = {"RowKey": _newest_first(run), **shown, **document(asdict(run))}
         rows = [(RUNS, {"PartitionKey": partition, **entity}) for partition in (key(run.sync), EVERY_SYNC)]
-        if run.trigger == "events":  # each process writes its own row often: which of them is shown does not matter
-            rows.append((LAST_RUNS, _last_entity(EVENTS, run.sync, run)))
+        if apart := LAST_APART.get(
+            run.trigger
+        ):  # of events, each process has a row: which one is shown does not matter
+            rows.append((LAST_RUNS, _last_entity(apart, run.sync, run)))
         self._each(lambda row: self._put(*row), rows)
         if run.trigger not in APART:
             self._keep_last(run)
@@ -89,9 +95,10 @@ class RunTables(Storage):
         partition = EVERY_SYNC if sync is None else key(sync)
         return tuple(map(_run, self._query(RUNS, f"PartitionKey eq '{partition}'", limit=limit)))
 
-    def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
+    def last_run(self, sync: str, *, until: datetime | None = None, retries: bool = False) -> RunRecord | None:
         """See `StateStore.last_run`."""
-        return self._latest(sync, NOT_APART if until is None else f"{NOT_APART} and RowKey ge '{left(until):020}'")
+        condition = NO_START if retries else NOT_APART
+        return self._latest(sync, condition if until is None else f"{condition} and RowKey ge '{left(until):020}'")
 
     def _latest(self, sync: str, condition: str) -> RunRecord | None:
         """The latest row of a sync that meets an OData condition."""
@@ -110,11 +117,15 @@ class RunTables(Storage):
     def latest_rows(self, syncs: Collection[str]) -> Mapping[str, LatestRows]:
         """See `StateStore.latest_rows`."""
         names = [*dict.fromkeys(syncs)]
-        there = self._kept_last(names, EVERY_SYNC, EVENTS)
-        last, events = self._last_rows(names, there), self._last_rows_of_events(names, there)
+        there = self._kept_last(names, EVERY_SYNC, *LAST_APART.values())
+        last = self._last_rows(names, there)
+        events, retries = (self._last_rows_apart(names, there, trigger) for trigger in LAST_APART)
         return {
             name: LatestRows(
-                run=_last_run(last[name]), events=_last_run(events[name]), succeeded=_time_of_success(last[name])
+                run=_last_run(last[name]),
+                events=_last_run(events[name]),
+                retry=_last_run(retries[name]),
+                succeeded=_time_of_success(last[name]),
             )
             for name in names
         }
@@ -147,16 +158,18 @@ class RunTables(Storage):
         self._put_after(LAST_RUNS, row, there)
         return row
 
-    def _last_rows_of_events(
-        self, syncs: Sequence[str], there: Mapping[tuple[str, str], TableEntity]
+    def _last_rows_apart(
+        self, syncs: Sequence[str], there: Mapping[tuple[str, str], TableEntity], trigger: str
     ) -> dict[str, _Row]:
-        """The same of events."""
-        found: dict[str, _Row] = {sync: row for sync in syncs if (row := there.get((EVENTS, sync)))}
+        """The same of rows that no schedule is decided by."""
+        partition = LAST_APART[trigger]
+        found: dict[str, _Row] = {sync: row for sync in syncs if (row := there.get((partition, sync)))}
         rest = [sync for sync in syncs if sync not in found]
-        return found | dict(zip(rest, self._each(self._moved_events, rest), strict=True))
+        moved = self._each(lambda sync: self._moved_apart(sync, trigger), rest)
+        return found | dict(zip(rest, moved, strict=True))
 
-    def _moved_events(self, sync: str) -> dict[str, Any]:
-        row = _last_entity(EVENTS, sync, self._latest(sync, "trigger eq 'events'"))
+    def _moved_apart(self, sync: str, trigger: str) -> dict[str, Any]:
+        row = _last_entity(LAST_APART[trigger], sync, self._latest(sync, f"trigger eq '{trigger}'"))
         self._put_after(LAST_RUNS, row, None)
         return row
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from shared.state._bounds import fitting_error, fitting_run
 from shared.state.mending import RowsToMend
-from shared.state.records import ErrorRecord, LatestRows, RunRecord, RunState
+from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, Database, of_sync
 
@@ -17,13 +17,16 @@ __all__ = ["RunRows"]
 # Each part of it reads the index of one sync from its end. The names come as a JSON list.
 _LATEST = """
     SELECT names.value, 'run', (
-        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ('events', 'definition')
+        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ('events', 'definition', 'retry')
         ORDER BY started DESC LIMIT 1) AS found FROM json_each(?1) AS names
     UNION ALL SELECT names.value, 'events', (
         SELECT run_id FROM runs WHERE sync = names.value AND "trigger" = 'events'
         ORDER BY started DESC LIMIT 1) FROM json_each(?1) AS names
+    UNION ALL SELECT names.value, 'retry', (
+        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" = 'retry'
+        ORDER BY started DESC LIMIT 1) FROM json_each(?1) AS names
     UNION ALL SELECT names.value, 'succeeded', (
-        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ('events', 'definition')
+        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ('events', 'definition', 'retry')
         AND state IN (?2, ?3) ORDER BY started DESC LIMIT 1) FROM json_each(?1) AS names
 """
 
@@ -54,9 +57,10 @@ class RunRows(Database):
         )
         return tuple(tables.run(row) for row in rows)
 
-    def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
+    def last_run(self, sync: str, *, until: datetime | None = None, retries: bool = False) -> RunRecord | None:
         """See `StateStore.last_run`."""
-        where = "WHERE sync = ? AND started <= ? AND \"trigger\" NOT IN ('events', 'definition')"
+        apart = "'events', 'definition'" if retries else f"'events', 'definition', '{RETRY}'"
+        where = f'WHERE sync = ? AND started <= ? AND "trigger" NOT IN ({apart})'
         values = (sync, tables.text(until or datetime.max.replace(tzinfo=UTC)))
         order = "ORDER BY started DESC LIMIT 1"
         found = self._one(f"{tables.select('runs', tables.RUN_FIELDS)} {where} {order}", values)
@@ -83,6 +87,7 @@ class RunRows(Database):
             sync: LatestRows(
                 run=of(sync, "run"),
                 events=of(sync, "events"),
+                retry=of(sync, "retry"),
                 succeeded=ended.ended if (ended := of(sync, "succeeded")) else None,
             )
             for sync in names
