@@ -13,9 +13,12 @@ from starlette.responses import Response
 
 from console.api import events
 from console.api.routes import document_of
+from console.audit import routes as audit
 from console.console import Console
 from console.overview import routes as overview
+from console.real_time import routes as real_time
 from console.static_files import ROUTES as STATIC_FILES
+from console.syncs import routes as syncs
 from console.web.failures import answer_to
 from console.web.refusals import Refusal, not_found
 from console.web.routing import Path, starlette_routes
@@ -26,6 +29,9 @@ __all__ = ["ROUTES", "application"]
 ROUTES: Final[Sequence[Path]] = (
     *STATIC_FILES,
     *overview.ROUTES,
+    *syncs.ROUTES,
+    *real_time.ROUTES,
+    *audit.ROUTES,
     *events.ROUTES,
     document_of(lambda: ROUTES),
 )

@@ -8,27 +8,60 @@ from typing import Final
 
 from starlette.responses import Response
 
+from console.access.person import ADMIN
+from console.overview.answers import StatusAnswer, SyncsAnswer, status_answer, sync_answer
+from console.overview.needs import shown_need
+from console.overview.screen import Screen, screen_of
 from console.web.needs import Need
 from console.web.routing import Path
 from console.web.visit import Visit
-from shared.views.status import status_of
 
 __all__ = ["ROUTES"]
+
+_MOST_NEEDS: Final = 12  # lines above the list: the list itself has them all
 
 
 def _overview(visit: Visit) -> Response:
     """All syncs that the person may see, with what needs a person."""
-    syncs = [loaded for loaded, _ in visit.visible()]
-    status = status_of(syncs, visit.app.state, datetime.now(UTC))
-    return visit.page("overview.html", status=status)
+    text, in_need = visit.query("q")[:100], visit.query("show") == "needs"
+    screen = _screen(visit)
+    return visit.page(
+        "overview.html",
+        screen=screen.narrowed(text, in_need=in_need),
+        needs=[shown_need(need) for need in screen.needs[:_MOST_NEEDS]],
+        q=text,
+        in_need=in_need,
+    )
 
 
 def _status(visit: Visit) -> Response:
-    syncs = [loaded for loaded, _ in visit.visible()]
-    return visit.json(status_of(syncs, visit.app.state, datetime.now(UTC)).to_json())
+    return visit.json(status_answer(_screen(visit)).model_dump())
+
+
+def _syncs(visit: Visit) -> Response:
+    """The list, narrowed as on the page."""
+    screen = _screen(visit).narrowed(visit.query("q")[:100], in_need=visit.query("show") == "needs")
+    return visit.json(SyncsAnswer(syncs=[sync_answer(line) for line in screen.lines]).model_dump())
+
+
+def _screen(visit: Visit) -> Screen:
+    return screen_of([*visit.visible()], visit.app.state, datetime.now(UTC), whole=visit.person.has(ADMIN))
 
 
 ROUTES: Final[Sequence[Path]] = (
     Path(path="/", answer=_overview, need=Need.SIGNED_IN),
-    Path(path="/api/status", answer=_status, need=Need.SIGNED_IN, summary="The state of all syncs."),
+    Path(
+        path="/api/status",
+        answer=_status,
+        need=Need.SIGNED_IN,
+        summary="The state of all syncs, and what needs a person.",
+        gives=StatusAnswer,
+    ),
+    Path(
+        path="/api/syncs",
+        answer=_syncs,
+        need=Need.SIGNED_IN,
+        summary="The syncs: all, those whose name has a text (`q`), or those that need a person (`show=needs`).",
+        gives=SyncsAnswer,
+    ),
 )

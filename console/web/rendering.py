@@ -52,6 +52,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"number": _number, "ago": _ago, "moment": _moment, "short": _short, "seconds": _seconds}
+    made.filters["capitalize_first"] = _capitalized
     made.globals |= {"static": _static, "now": lambda: datetime.now(UTC)}
     return made
 
@@ -89,6 +90,11 @@ def _seconds(value: float) -> str:
         return f"{value / _HOUR:.0f} h"
     days = round(value / _DAY)
     return "1 day" if days == 1 else f"{days:,} days"
+
+
+def _capitalized(text: str) -> str:
+    """A text that begins a sentence; all other letters stay as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def _short(run_id: str) -> str:

@@ -16,7 +16,7 @@ from shared.jobs.validation import mirror_doubts, online_problems
 from shared.transform import check_expressions
 from shared.transform.profile.doubts import doubts
 
-__all__ = ["Validation"]
+__all__ = ["Validation", "without_value"]
 
 _Values = Mapping[str, ParameterValue]
 
@@ -73,7 +73,7 @@ class Validation:
             definition = loaded.definition
             if definition is None or (names and loaded.name not in names):
                 continue
-            said = self._source_check(offline=True).warnings(definition, _without_value(definition))
+            said = self._source_check(offline=True).warnings(definition, without_value(definition))
             found += (f"{loaded.name}: {warning}" for warning in said)
             if not offline:
                 found += map(str, repository.placed(loaded.name, self._doubts(definition)))
@@ -81,7 +81,7 @@ class Validation:
 
     def _doubts(self, definition: SyncDefinition) -> Sequence[Problem]:
         try:
-            values = self.parameters(definition, _without_value(definition))
+            values = self.parameters(definition, without_value(definition))
             joined = self.wiring.repository.joined(definition, values)
             with closing(self.dataverse(joined, values)) as dataverse:
                 entity = dataverse.entity(joined.destination.entity)
@@ -92,7 +92,7 @@ class Validation:
     def _of(self, definition: SyncDefinition, *, offline: bool) -> Sequence[Problem]:
         from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
 
-        found = [*self._source_check(offline=offline).problems(definition, _without_value(definition))]
+        found = [*self._source_check(offline=offline).problems(definition, without_value(definition))]
         found += self.wiring.repository.default_problems(definition) or (
             _of_expressions(definition) if offline else (*self._of_metadata(definition), *self._of_schema(definition))
         )
@@ -109,7 +109,7 @@ class Validation:
     def _of_metadata(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         # Values that a run must give are unknown here; only the service's address matters, which rarely depends on
         # them.
-        absent = _without_value(definition)
+        absent = without_value(definition)
         place = "destination"
         try:
             values = self.parameters(definition, absent)
@@ -138,7 +138,7 @@ class Validation:
         from shared.other_systems.reachable import unreachable_steps  # noqa: PLC0415 - runs do without it
         from shared.sources.rest.reachable import unreachable  # noqa: PLC0415 - runs do without it
 
-        absent = _without_value(definition)
+        absent = without_value(definition)
         try:
             values = {name: each for name, each in self.parameters(definition, absent).items() if name not in absent}
             steps = self.wiring.step_context(values)
@@ -155,6 +155,6 @@ def _of_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
     return check_expressions(definition) if definition.source.settled else ()
 
 
-def _without_value(definition: SyncDefinition) -> dict[str, ParameterValue]:
+def without_value(definition: SyncDefinition) -> dict[str, ParameterValue]:
     """The parameters whose value only a run has, each with an empty text."""
     return {name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None}

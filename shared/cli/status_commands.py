@@ -12,7 +12,7 @@ from rich.text import Text
 from shared.cli import frame
 from shared.cli.frame import EXIT_FAILED, AsJson, output_of, program
 from shared.cli.screen.tables import STYLES
-from shared.views.status import Status, SyncStatus, status_of
+from shared.views.status import Need, Status, SyncStatus, status_of
 
 __all__: list[str] = []  # importing the module adds its commands to the program
 
@@ -25,9 +25,13 @@ def status(context: typer.Context, as_json: AsJson = False) -> int:
     """Show all syncs; exit with code 1 when one needs a person."""
     output, app, now = output_of(context, as_json), frame.opened(context), datetime.now(UTC)
     found = status_of(app.definitions(), app.state, now)
-    needs = [Text(f"Needs a person: {need}", style="yellow") for need in found.needs]
+    needs = [Text(f"Needs a person: {_about(need)}", style="yellow") for need in found.needs]
     output.result(found.to_json(), status_table(found, now), *(needs or [Text("Nothing needs a person.")]))
     return EXIT_FAILED if needs else 0
+
+
+def _about(need: Need) -> str:
+    return f"{need.sync}: {need}" if need.sync else str(need)
 
 
 def status_table(found: Status, now: datetime) -> Table:

@@ -20,6 +20,7 @@ __all__ = [
     "Job",
     "JobKind",
     "JobRequest",
+    "LatestRows",
     "Lease",
     "Pause",
     "PlanUse",
@@ -116,6 +117,23 @@ class RunRecord:
     fence: int = 0
     given: Mapping[str, Any] = field(default_factory=dict)
     host: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestRows:
+    """The ends of one sync's execution log.
+
+    Attributes:
+        run: The latest run that a timer, command or job set off; None where there is none.
+        events: The latest row of events; None where there is none.
+        retry: The latest run of a person's corrected rows; None where there is none.
+        succeeded: When the latest run of a timer, command or job that reached its end ended; None where none did.
+    """
+
+    run: RunRecord | None = None
+    events: RunRecord | None = None
+    retry: RunRecord | None = None
+    succeeded: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from shared.state.records import (
     ErrorRecord,
     Job,
     JobRequest,
+    LatestRows,
     Lease,
     Pause,
     PlanUse,
@@ -59,6 +60,13 @@ class StateStore(Protocol):
         """The same for many syncs at once, by sync; without those that have no such run.
 
         In a store that an older version of the program writes too, a run may be the one before the latest.
+        """
+
+    def latest_rows(self, syncs: Collection[str]) -> Mapping[str, LatestRows]:
+        """What people are shown of many syncs at once, by sync: an entry for each.
+
+        The number of requests to the store does not grow with the syncs. In a store that an older version of the
+        program writes too, a run may be the one before the latest.
         """
 
     def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
@@ -168,6 +176,9 @@ class StateStore(Protocol):
 
     def count_dead_letters(self, sync: str | None = None) -> int:
         """How many events are kept, of one sync or of all."""
+
+    def dead_letter_counts(self) -> Mapping[str, int]:
+        """How many events are kept, by sync; under the empty name those that no listener took."""
 
     def remove_dead_letters(self, ids: Collection[str]) -> int:
         """Remove events that were applied; returns how many there were."""
@@ -322,8 +333,10 @@ class StateStore(Protocol):
     def add_audit(self, entry: AuditEntry) -> None:
         """Keep what a person did. Texts that are too long are cut. Entries are never changed; they go with `prune`."""
 
-    def audit(self, sync: str | None = None, limit: int = 50) -> tuple[AuditEntry, ...]:
-        """The latest entries, newest first, of one sync or of all."""
+    def audit(
+        self, sync: str | None = None, limit: int = 50, *, before: datetime | None = None
+    ) -> tuple[AuditEntry, ...]:
+        """The latest entries, newest first, of one sync or of all; of those from before a moment, where it is given."""
 
     def close(self) -> None:
         """Close the connections. The store is not used afterwards."""

@@ -75,10 +75,9 @@ def letter_counts(state: StateStore, syncs: Iterable[str]) -> dict[str, int]:
 
     Letters of syncs that have no definition any more are under `without a definition`: the counts add up to all.
     """
-    counts = {name: state.count_dead_letters(name) for name in sorted(set(syncs))} | {
-        UNCLAIMED: state.count_dead_letters("")
-    }
-    counts["without a definition"] = max(0, state.count_dead_letters() - sum(counts.values()))
+    kept, known = state.dead_letter_counts(), set(syncs)
+    counts = {name: count for name, count in sorted(kept.items()) if name in known} | {UNCLAIMED: kept.get("", 0)}
+    counts["without a definition"] = sum(kept.values()) - sum(counts.values())
     return {name: count for name, count in counts.items() if count}
 
 

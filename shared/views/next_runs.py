@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the definitions to load
@@ -25,10 +26,16 @@ def next_run(timetable: Timetable | None, started: datetime | None, now: datetim
     """
     if timetable is None:
         return None
-    found = timetable.next(started) if started else now
+    found = _following(timetable, started) if started else now
     if found is not None and found <= now:  # it is due, and starts once the quiet hours are over
         found = timetable.held_until(now) or found
     return timetable.local(found) if found else None
+
+
+@lru_cache(maxsize=2000)
+def _following(timetable: Timetable, started: datetime) -> datetime | None:
+    """The first start after another; the same for as long as no other run has started, and a millisecond of work."""
+    return timetable.next(started)
 
 
 def local_time(moment: datetime) -> str:

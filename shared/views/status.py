@@ -1,15 +1,20 @@
-"""The status of all syncs: the last success and the next run of each, open errors, and what needs a person."""
+"""The status of all syncs: the last success and the next run of each, open errors, and what needs a person.
+
+The number of requests to the state store does not grow with the syncs: only a run that is under way, and one that an
+earlier version wrote, are asked for apart.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
-from shared.state import RETRY, Pause, RunRecord, RunState, StateStore
+from shared.state import LatestRows, Pause, RunRecord, RunState, StateStore
 from shared.views.next_runs import local_time, next_run
 from shared.views.next_steps import command_line
 from shared.views.runs import LOST, as_seen, changes_made
@@ -17,13 +22,69 @@ from shared.views.runs import LOST, as_seen, changes_made
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the definitions to load
     from shared.definitions import Loaded
 
-__all__ = ["Status", "SyncStatus", "status_of"]
+__all__ = ["Need", "NeedKind", "Status", "SyncStatus", "status_of"]
 
-SEARCHED: Final = 50  # latest runs of a sync among which its last success is looked for
 OVERDUE: Final = timedelta(hours=1)  # as the alert `late-syncs` has it
 BAD_SHARE: Final = 5  # per cent of rows with errors that need a person, as the alert `many-bad-rows` has it
 MOST_INTERRUPTIONS: Final = 3  # attempts in a row, as the alert `interrupted-runs` has it
 _SUCCESS: Final = frozenset({RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS})
+
+
+class NeedKind(StrEnum):
+    """Why a person is needed.
+
+    Attributes:
+        DEFINITION: The definition has mistakes.
+        PAUSE: The sync is paused, and does not start until a person resumes it.
+        RUN: The last run failed, was refused, died, was interrupted again and again, or had many rows with errors.
+        SCHEDULE: The sync has been due for a while.
+        DEAD_LETTERS: Events of the sync could not be applied.
+        UNCLAIMED: No listener takes some events.
+    """
+
+    DEFINITION = "definition"
+    PAUSE = "pause"
+    RUN = "run"
+    SCHEDULE = "schedule"
+    DEAD_LETTERS = "dead_letters"
+    UNCLAIMED = "unclaimed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One thing that a person has to do.
+
+    Attributes:
+        text: What it is, without the name of the sync.
+        sync: The sync; empty for events that no listener takes.
+        run_id: The run that it is about; empty where it is about none.
+    """
+
+    kind: NeedKind
+    text: str
+    sync: str = ""
+    run_id: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command that shows more of it; empty where there is none."""
+        match self.kind:
+            case NeedKind.DEFINITION:
+                return command_line("validate", self.sync)
+            case NeedKind.PAUSE:
+                return command_line("resume", self.sync)
+            case NeedKind.RUN:
+                return command_line("errors", self.run_id[:SHORT_ID])
+            case NeedKind.DEAD_LETTERS:
+                return command_line("dead-letters", self.sync)
+            case NeedKind.UNCLAIMED:
+                return command_line("dead-letters", "--unclaimed")
+            case NeedKind.SCHEDULE:
+                return ""
+
+    def __str__(self) -> str:
+        """What it is, and the command."""
+        return f"{self.text}: {self.command}" if self.command else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +93,7 @@ class SyncStatus:
 
     Attributes:
         last: Its latest run, as people see it; None where it never ran.
-        last_success: When the latest run that reached its end and is no retry ended, of the latest 50.
+        last_success: When the latest run that reached its end and is no retry ended.
         next_run: When its schedule starts it next, in the time zone of the schedule; in the past where it is due. None
             without a schedule.
         rows: Rows of the source in its latest run; for real time, events.
@@ -51,7 +112,7 @@ class SyncStatus:
     changes: int
     open_errors: int
     dead_letters: int
-    needs: tuple[str, ...]
+    needs: tuple[Need, ...]
     paused: Pause | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -67,7 +128,7 @@ class SyncStatus:
             "changes": self.changes,
             "open_errors": self.open_errors,
             "dead_letters": self.dead_letters,
-            "needs": list(self.needs),
+            "needs": [str(need) for need in self.needs],
             "paused": self.paused.since.isoformat() if self.paused else None,
         }
 
@@ -84,12 +145,12 @@ class Status:
     unclaimed: int
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """What a person has to do, one sentence each, with the name of the sync."""
-        found = [f"{sync.name}: {need}" for sync in self.syncs for need in sync.needs]
+    def needs(self) -> tuple[Need, ...]:
+        """What a person has to do."""
+        found = [need for sync in self.syncs for need in sync.needs]
         if self.unclaimed:
             events = counted(self.unclaimed, "event that no listener takes", "events that no listener takes")
-            found.append(f"{events}: {command_line('dead-letters', '--unclaimed')}")
+            found.append(Need(kind=NeedKind.UNCLAIMED, text=events))
         return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
@@ -107,80 +168,112 @@ def status_of(definitions: Sequence[Loaded], state: StateStore, now: datetime) -
     Raises:
         RetryLater: The state store is unavailable.
     """
-    pauses = state.pauses()
-    syncs = tuple(
-        _sync(loaded, state, now, pauses.get(loaded.name)) for loaded in sorted(definitions, key=lambda each: each.name)
-    )
-    return Status(syncs=syncs, unclaimed=state.count_dead_letters(""))
+    ordered = sorted(definitions, key=lambda each: each.name)
+    latest, letters = state.latest_rows([each.name for each in ordered]), state.dead_letter_counts()
+    found, pauses = _Found(state=state, now=now, letters=letters), state.pauses()
+    syncs = tuple(_sync(each, latest[each.name], found, pauses.get(each.name)) for each in ordered)
+    return Status(syncs=syncs, unclaimed=letters.get("", 0))
 
 
-def _sync(loaded: Loaded, state: StateStore, now: datetime, paused: Pause | None) -> SyncStatus:
-    runs = [run for run in state.runs(loaded.name, SEARCHED) if run.trigger != "definition"]
-    last = as_seen(runs[0], state) if runs else None
-    ended = (run for run in runs if run.trigger != RETRY and as_seen(run, state).state in _SUCCESS)
-    success = next(ended, None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was read of all syncs at once."""
+
+    state: StateStore
+    now: datetime
+    letters: Mapping[str, int]
+
+
+def _sync(loaded: Loaded, rows: LatestRows, found: _Found, paused: Pause | None) -> SyncStatus:
+    state, now, letters = found.state, found.now, found.letters.get(loaded.name, 0)
+    run = as_seen(rows.run, state) if rows.run else None
+    events = as_seen(rows.events, state) if rows.events else None
+    retry = as_seen(rows.retry, state) if rows.retry else None
+    last = max(filter(None, (run, events, retry)), key=lambda each: each.started, default=None)
+    ended = [each.ended for each in (run, events) if each and each.ended and each.state in _SUCCESS]
     counts = last.counts if last else {}
     source = counts.get("source", {})
-    letters = state.count_dead_letters(loaded.name)
-    following = None if paused else _next_run(loaded, runs, now)
+    following = None if paused else _next_run(loaded, run, now)
     needs = (
         *_of_definition(loaded),
-        *([f"it is paused since {local_time(paused.since)}: {command_line('resume', loaded.name)}"] if paused else []),
+        *_of_pause(loaded, paused),
         *_of_run(last),
-        *_of_schedule(following, last, now),
+        *_of_schedule(loaded, following, last, now),
         *_of_letters(loaded, letters),
     )
     return SyncStatus(
         name=loaded.name,
         last=last,
-        last_success=success.ended if success else None,
+        last_success=max(filter(None, (*ended, rows.succeeded)), default=None),
         next_run=following,
         rows=source.get("processed", 0) if source else counts.get("events", 0),
         changes=sum(changes_made(counts).values()) - counts.get("failed", 0) if "strategy" in counts else 0,
-        open_errors=sum(error.count for error in state.errors(last.run_id)) if last else 0,
+        open_errors=_errors(last, state) if last else 0,
         dead_letters=letters,
         needs=needs,
         paused=paused,
     )
 
 
-def _next_run(loaded: Loaded, runs: Sequence[RunRecord], now: datetime) -> datetime | None:
-    started = next((run.started for run in runs if run.trigger not in {"events", RETRY}), None)
-    return next_run(loaded.definition.timetable, started, now) if loaded.definition else None
+def _errors(run: RunRecord, state: StateStore) -> int:
+    """Rows of a run with an error; earlier versions did not write the number into its row."""
+    if "error_count" in run.counts:
+        return int(run.counts["error_count"])
+    if run.trigger == "events" or run.state in {RunState.RUNNING, RunState.SUCCEEDED}:
+        return 0
+    return sum(error.count for error in state.errors(run.run_id))
 
 
-def _of_definition(loaded: Loaded) -> Iterator[str]:
+def _of_definition(loaded: Loaded) -> Iterator[Need]:
     if loaded.definition is None:
         mistakes = counted(len(loaded.problems), "mistake")
-        yield f"its definition has {mistakes}: {command_line('validate', loaded.name)}"
+        yield Need(kind=NeedKind.DEFINITION, text=f"its definition has {mistakes}", sync=loaded.name)
 
 
-def _of_run(last: RunRecord | None) -> Iterator[str]:
-    if last is None:
-        return
-    see = command_line("errors", last.run_id[:SHORT_ID])
+def _next_run(loaded: Loaded, run: RunRecord | None, now: datetime) -> datetime | None:
+    return next_run(loaded.definition.timetable, run.started if run else None, now) if loaded.definition else None
+
+
+def _of_pause(loaded: Loaded, paused: Pause | None) -> Iterator[Need]:
+    if paused is not None:
+        yield Need(kind=NeedKind.PAUSE, text=f"it is paused since {local_time(paused.since)}", sync=loaded.name)
+
+
+def _of_run(last: RunRecord | None) -> Iterator[Need]:
+    if last is not None and (text := _trouble(last)):
+        yield Need(kind=NeedKind.RUN, text=text, sync=last.sync, run_id=last.run_id)
+
+
+def _trouble(last: RunRecord) -> str:
+    """Why a run needs a person; empty where it does not."""
     match last.state:
         case RunState.FAILED | RunState.REFUSED:
-            yield f"the last run is {last.state}: {see}"
+            return f"the last run is {last.state}"
         case RunState.INTERRUPTED if last.counts.get("attempt", 0) >= MOST_INTERRUPTIONS:
-            yield f"{last.counts['attempt']} runs in a row were interrupted: {see}"
+            return f"{last.counts['attempt']} runs in a row were interrupted"
         case state if state == LOST:
-            yield f"the process of the last run has died: {see}"
+            return "the process of the last run has died"
         case RunState.COMPLETED_WITH_ERRORS if last.trigger != "events":
             bad = last.counts.get("source", {}).get("rejected", 0) + last.counts.get("failed", 0)
             of = last.counts.get("source", {}).get("processed", 0)
-            if bad * 100 > BAD_SHARE * of:
-                yield f"{counted(bad, 'row')} of {of:,} have errors: {see}"
+            return (
+                f"{counted(bad, 'row')} of {of:,} {'has' if bad == 1 else 'have'} errors"
+                if bad * 100 > BAD_SHARE * of
+                else ""
+            )
+        case _:
+            return ""
 
 
-def _of_schedule(due: datetime | None, last: RunRecord | None, now: datetime) -> Iterator[str]:
+def _of_schedule(loaded: Loaded, due: datetime | None, last: RunRecord | None, now: datetime) -> Iterator[Need]:
     if due is not None and last is not None and last.state != RunState.RUNNING and now - due > OVERDUE:
-        yield f"it has been due since {local_time(due)}: does the app run?"
+        text = f"it has been due since {local_time(due)}: does the app run?"
+        yield Need(kind=NeedKind.SCHEDULE, text=text, sync=loaded.name)
 
 
-def _of_letters(loaded: Loaded, letters: int) -> Iterator[str]:
+def _of_letters(loaded: Loaded, letters: int) -> Iterator[Need]:
     if letters:
-        yield f"{counted(letters, 'dead letter')}: {command_line('dead-letters', loaded.name)}"
+        yield Need(kind=NeedKind.DEAD_LETTERS, text=counted(letters, "dead letter"), sync=loaded.name)
 
 
 def _iso(moment: datetime | None) -> str | None:

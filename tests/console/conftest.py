@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ destination:
     - {{source: name, target: name}}
 sync_behaviour: {{sync_key: [accountnumber], dropped: delete}}
 """
+
+LISTENER = "listener: {name: crm, topic: {format: json, action: $.op, records: $.row}}\n"
 
 
 @pytest.fixture(scope="session")
@@ -107,12 +110,12 @@ def world(emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyP
         "DATAVERSE_SECRET": emulator.client_secret,
         "PATH": os.environ["PATH"],
     }
-    app = App(Settings.load(variables), read_environment=lambda: variables, clock=_always_later())
+    app = App(Settings.load(variables), read_environment=lambda: variables, clock=always_later())
     yield World(folder=tmp_path, emulator=emulator, app=app, variables=variables)
     app.state.close()
 
 
-def _always_later() -> Callable[[], float]:
+def always_later() -> Callable[[], float]:
     """A clock by which the folder of definitions is looked at again each time."""
     moments = iter(range(0, 10**9, 100))
     return lambda: float(next(moments))
@@ -154,6 +157,9 @@ def _serving(console: Console) -> Iterator[Served]:
     yield Served(url=f"http://127.0.0.1:{listening.getsockname()[1]}", console=console)
     server.should_exit = True
     thread.join(timeout=10)
+
+
+serving = contextmanager(_serving)
 
 
 @pytest.fixture
@@ -213,6 +219,22 @@ def pictures(page: Page, name: str, folder: Path) -> None:
         assert wider <= 0, f"{name} is wider than a window of {width} px"
     page.set_viewport_size({"width": 1200, "height": 900})
     page.emulate_media(color_scheme="light")
+
+
+def unreachable(page: Page) -> list[str]:
+    """What can be used on a page and does not get the focus by the Tab key alone, as HTML."""
+    usable = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+    count = int(page.evaluate(f"() => document.querySelectorAll(`{usable}`).length"))
+    page.evaluate("() => { document.activeElement?.blur(); window.reached = new Set(); }")
+    for _ in range(count + 2):
+        page.keyboard.press("Tab")
+        page.evaluate("() => window.reached.add(document.activeElement)")
+    missed = "each => each.checkVisibility() && !window.reached.has(each)"
+    found: list[str] = page.evaluate(
+        f"() => [...document.querySelectorAll(`{usable}`)].filter({missed}).map(each => each.outerHTML)"
+    )
+    page.evaluate("() => document.activeElement?.blur()")
+    return found
 
 
 def violations(page: Page) -> list[str]:

@@ -20,6 +20,7 @@ from shared.state import (
     Job,
     JobKind,
     JobRequest,
+    LatestRows,
     PlanUse,
     Position,
     Pruned,
@@ -213,6 +214,33 @@ class TestExecutionLog:
         until = NOON + timedelta(seconds=61)
         assert store.last_runs(["customers"], until=until) == {"customers": store.run("r1")}
         assert store.last_runs(["customers"], until=NOON) == {}
+
+    def test_the_latest_rows_of_many_syncs_are_read_at_once(self, store: StateStore) -> None:
+        """The last run, the last row of events, and the last success, which a later failure does not hide."""
+        good = replace(a_run("good", minutes=1), state="Completed with errors", ended=NOON + timedelta(minutes=2))
+        bad = replace(a_run("bad", minutes=3), state="Failed", ended=NOON + timedelta(minutes=4))
+        of_events = a_run("events", minutes=5, trigger="events")
+        for run in (a_run("good", minutes=1), good, bad, of_events, a_run("mistakes", minutes=6, trigger="definition")):
+            store.begin_run(run)
+        store.begin_run(a_run("e", sync="events only", trigger="events"))
+        assert store.latest_rows(["customers", "none", "events only", "customers"]) == {
+            "customers": LatestRows(run=bad, events=of_events, succeeded=good.ended),
+            "none": LatestRows(),
+            "events only": LatestRows(events=a_run("e", sync="events only", trigger="events")),
+        }
+        better = replace(a_run("better", minutes=7), state="Succeeded", ended=NOON + timedelta(minutes=8))
+        again = replace(of_events, counts={"events": 2})
+        store.begin_run(better)
+        store.finish_run(again)
+        found = store.latest_rows(["customers"])
+        assert found == {"customers": LatestRows(run=better, events=again, succeeded=better.ended)}
+        store.finish_run(replace(bad, message="written late"))
+        assert store.latest_rows(["customers"]) == found
+        retry = replace(
+            a_run("retry", minutes=9, trigger="retry"), state="Succeeded", ended=NOON + timedelta(minutes=10)
+        )
+        store.begin_run(retry)
+        assert store.latest_rows(["customers"]) == {"customers": replace(found["customers"], retry=retry)}
 
     def test_runs_are_found_by_the_beginning_of_their_id(self, store: StateStore) -> None:
         """Whatever their number and age; no other character means anything."""
@@ -488,6 +516,8 @@ class TestDeadLetters:
         assert [letter.sequence for letter in store.dead_letters(ids=["customers/hub/0/20", "nobody"])] == [20]
         assert [letter.sequence for letter in store.dead_letters("orders", ids=["customers/hub/0/20"])] == []
         assert (store.count_dead_letters("customers"), store.count_dead_letters()) == (3, 4)
+        store.add_dead_letters([a_letter(6, sync="")])
+        assert store.dead_letter_counts() == {"customers": 3, "orders": 1, "": 1}
 
     def test_removing_forgets_them(self, store: StateStore) -> None:
         """What settled is gone; what was not there is not counted."""
@@ -842,6 +872,9 @@ class TestPeople:
         assert store.audit(limit=1) == (entries[3],)
         assert store.audit("a") == (entries[2], entries[0])
         assert store.audit("b/ü") == (entries[1],)
+        assert store.audit(limit=2, before=entries[2].at) == (entries[1], entries[0])
+        assert store.audit("a", before=entries[2].at) == (entries[0],)
+        assert store.audit(before=entries[0].at) == ()
         store.add_audit(replace(entries[3], id="long", after="y" * 2_000_000, sync="l"))
         (long,) = store.audit("l")
         assert len(long.after) == 100_000

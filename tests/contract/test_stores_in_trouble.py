@@ -17,7 +17,7 @@ from azure.storage.blob import ContainerClient
 
 from shared.errors import AbortRun, RetryLater, UserError
 from shared.settings import Settings
-from shared.state import DeadLetter, ErrorRecord, Job, JobRequest, PlanUse, Position, RunRecord, StateStore
+from shared.state import DeadLetter, ErrorRecord, Job, JobRequest, LatestRows, PlanUse, Position, RunRecord, StateStore
 from shared.state.azure import AzureStateStore, open_azure
 from shared.state.azure._storage import document
 from shared.state.machine import Machine
@@ -199,6 +199,7 @@ class TestSqlite:
             old.execute("DROP TABLE clock")
             old.execute("DROP TABLE used_plans")
             old.executescript("DROP TABLE jobs; DROP TABLE cancelled_runs;" + JOB_REQUESTS)
+            old.executescript("DROP TABLE progress; DROP TABLE job_files; DROP TABLE audit")
             for table, column in (("runs", "given"), ("runs", "host"), ("errors", "examples")):
                 old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
             old.execute(f"PRAGMA user_version = {version}")
@@ -321,6 +322,39 @@ class TestAzure:
         store.begin_run(second)
         assert store.last_runs(["a", "b"]) == {"a": first, "b": second}
         store.close()
+
+    @pytest.mark.azurite
+    def test_the_latest_rows_of_an_older_version_are_found(self, storage_account: str) -> None:
+        """It kept no moments of success and no rows of events among the last runs; both are looked up once."""
+        first = AzureStateStore.by_connection_string(storage_account)
+        good = RunRecord(
+            run_id="g", sync="a", version="1", trigger="timer", state="Succeeded", started=NOON,
+            ended=NOON + timedelta(minutes=1),
+        )  # fmt: skip
+        bad = replace(good, run_id="b", state="Failed", started=NOON + timedelta(hours=1), ended=None)
+        events = replace(good, run_id="e", trigger="events")
+        for run in (good, bad, events):
+            first.begin_run(run)
+        with TableServiceClient.from_connection_string(storage_account) as service:
+            table = service.get_table_client("dynamicssynclastruns")
+            for row in list(table.list_entities()):
+                table.delete_entity(row["PartitionKey"], row["RowKey"])
+                if row["PartitionKey"] == "h.all":
+                    table.create_entity({name: value for name, value in row.items() if name != "succeeded"})
+        store = AzureStateStore.by_connection_string(storage_account)
+        expected = {"a": LatestRows(run=bad, events=events, succeeded=good.ended), "n": LatestRows()}
+        assert store.latest_rows(["a", "n"]) == expected
+        with TableServiceClient.from_connection_string(storage_account) as service:
+            rows = [*service.get_table_client("dynamicssynclastruns").list_entities()]
+            assert sorted(
+                (row["PartitionKey"], row["sync"], row.get("succeeded")) for row in rows if row["sync"] == "a"
+            ) == [
+                ("h.all", "a", "2026-11-22T12:01:00.000000+00:00"),
+                ("h.events", "a", None),
+                ("h.retries", "a", None),
+            ]
+            service.delete_table("dynamicssyncruns")
+        assert store.latest_rows(["a", "n"]) == expected
 
     @pytest.mark.azurite
     def test_what_does_not_fit_into_a_row_is_refused_with_its_size(self, storage_account: str) -> None:

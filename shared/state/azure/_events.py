@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -125,6 +126,10 @@ class EventTables(RunTables):
     def count_dead_letters(self, sync: str | None = None) -> int:
         """See `StateStore.count_dead_letters`."""
         return len(self._query(LETTERS, _of(sync), select=["RowKey"]))
+
+    def dead_letter_counts(self) -> Mapping[str, int]:
+        """See `StateStore.dead_letter_counts`."""
+        return Counter(str(row["sync"]) for row in self._each_of(LETTERS, _of(None), select=["sync"]))
 
     def remove_dead_letters(self, ids: Collection[str]) -> int:
         """See `StateStore.remove_dead_letters`."""

@@ -45,11 +45,14 @@ class PeopleTables(Storage):
         for partition in dict.fromkeys((_partition(entry.sync), EVERY_SYNC)):
             self._put(AUDIT, {"PartitionKey": partition, **row})
 
-    def audit(self, sync: str | None = None, limit: int = 50) -> tuple[AuditEntry, ...]:
+    def audit(
+        self, sync: str | None = None, limit: int = 50, *, before: datetime | None = None
+    ) -> tuple[AuditEntry, ...]:
         """See `StateStore.audit`."""
-        partition = EVERY_SYNC if sync is None else _partition(sync)
-        rows = self._query(AUDIT, f"PartitionKey eq '{partition}'", limit=limit)
-        return tuple(read_record(AuditEntry, AUDIT, row) for row in rows)
+        condition = f"PartitionKey eq '{EVERY_SYNC if sync is None else _partition(sync)}'"
+        if before is not None:
+            condition += f" and RowKey ge '{left(before) + 1:020}'"
+        return tuple(read_record(AuditEntry, AUDIT, row) for row in self._query(AUDIT, condition, limit=limit))
 
     def _remove_old_notes(self, before: datetime, limit: int) -> int:
         """Remove notes of progress and entries from before a moment; returns how many rows."""

@@ -5,28 +5,38 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableEntity
 
 from shared.errors import RetryLater
 from shared.state._bounds import fitting_error, fitting_run
-from shared.state.azure._storage import MEMORY, Storage, document, explained, key, read_record
+from shared.state._reading import moment, reading
+from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, explained, key, read_record
 from shared.state.mending import RowsToMend
-from shared.state.records import RETRY, ErrorRecord, RunRecord
+from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 
 __all__ = ["ERRORS", "EVERY_SYNC", "RUNS", "RUN_PLACES", "RunTables", "folder", "left", "place_to_mend"]
 
 RUNS, RUN_PLACES, LAST_RUNS, ERRORS = "runs", "runplaces", "lastruns", "errors"
 EVERY_SYNC = "h.all"
+# Trigger -> where the last row of each sync that it set off is kept, of those that no schedule is decided by.
+LAST_APART = {"events": "h.events", RETRY: "h.retries"}
 END_OF_TIME = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
 # Triggers of rows that no schedule is decided by; see `StateStore.last_run`.
 APART = frozenset({"events", "definition", RETRY})
+COMPLETED = (RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS)
 # How often a row that another process changes at the same time is tried again.
 TURNS = 10
+NO_START = "trigger ne 'events' and trigger ne 'definition'"
+NOT_APART = f"{NO_START} and trigger ne '{RETRY}'"
+# Rows of which each is read by its keys: reading all rows of a partition takes longer than that.
+FEW = 4
 # What a person sees of a long message in a table browser; the whole is in the document.
 SHOWN = 500
+_Row = Mapping[str, Any]
 
 
 class RunTables(Storage):
@@ -34,7 +44,8 @@ class RunTables(Storage):
 
     Tables sort by partition and row key alone, so a run is stored twice in `runs`, newest first: among all and among
     those of its sync. `runplaces` finds it by its id. `lastruns` has the last run of each sync, of those that decide a
-    schedule, in one partition: one query reads them all.
+    schedule, in one partition, and the last rows of its events and retries in two others: one query each
+    reads them all.
     """
 
     def begin_run(self, run: RunRecord) -> None:
@@ -55,19 +66,21 @@ class RunTables(Storage):
             "message": run.message[:SHOWN],
         }
         entity = {"RowKey": _newest_first(run), **shown, **document(asdict(run))}
-        for partition in (key(run.sync), EVERY_SYNC):
-            self._put(RUNS, {"PartitionKey": partition, **entity})
+        rows = [(RUNS, {"PartitionKey": partition, **entity}) for partition in (key(run.sync), EVERY_SYNC)]
+        if apart := LAST_APART.get(
+            run.trigger
+        ):  # of events, each process has a row: which one is shown does not matter
+            rows.append((LAST_RUNS, _last_entity(apart, run.sync, run)))
+        self._each(lambda row: self._put(*row), rows)
         if run.trigger not in APART:
             self._keep_last(run)
 
     def _keep_last(self, run: RunRecord) -> None:
-        """Make a run the last one of its sync, unless one that started later is there."""
-        entity = _last_entity(run.sync, run)
+        """Make a run the last one of its sync, unless one that started later is there, and note when it succeeded."""
         for _ in range(TURNS):
-            there = self._get(LAST_RUNS, EVERY_SYNC, entity["RowKey"])
-            if there and there["run"] and there["run"] < entity["run"]:
-                return
-            if self._put_after(LAST_RUNS, entity, there):
+            there = self._get(LAST_RUNS, EVERY_SYNC, key(run.sync))
+            entity = _following(there, run)
+            if entity is None or self._put_after(LAST_RUNS, entity, there):
                 return
         raise RetryLater(f"The last run of {run.sync!r} is being written by other processes", retry_after=1)
 
@@ -84,31 +97,81 @@ class RunTables(Storage):
 
     def last_run(self, sync: str, *, until: datetime | None = None, retries: bool = False) -> RunRecord | None:
         """See `StateStore.last_run`."""
-        condition = f"PartitionKey eq '{key(sync)}' and trigger ne 'events' and trigger ne 'definition'"
-        if not retries:
-            condition += f" and trigger ne '{RETRY}'"
-        if until is not None:
-            condition += f" and RowKey ge '{left(until):020}'"
-        return next(map(_run, self._query(RUNS, condition, limit=1)), None)
+        condition = NO_START if retries else NOT_APART
+        return self._latest(sync, condition if until is None else f"{condition} and RowKey ge '{left(until):020}'")
+
+    def _latest(self, sync: str, condition: str) -> RunRecord | None:
+        """The latest row of a sync that meets an OData condition."""
+        rows = self._query(RUNS, f"PartitionKey eq '{key(sync)}' and {condition}", limit=1)
+        return next(map(_run, rows), None)
 
     def last_runs(self, syncs: Collection[str], *, until: datetime | None = None) -> Mapping[str, RunRecord]:
         """See `StateStore.last_runs`."""
-        rows = {row["sync"]: row for row in self._query(LAST_RUNS, f"PartitionKey eq '{EVERY_SYNC}'")}
-        wanted = [*dict.fromkeys(syncs)]
-        found = [read_record(RunRecord, LAST_RUNS, row) for sync in wanted if (row := rows.get(sync)) and row["run"]]
-        found += filter(None, self._each(self._moved, (sync for sync in wanted if sync not in rows)))
+        names = [*dict.fromkeys(syncs)]
+        rows = self._last_rows(names, self._kept_last(names, EVERY_SYNC))
+        found = [run for name in names if (run := _last_run(rows[name]))]
         later = [run.sync for run in found if until is not None and run.started > until]
         earlier = self._each(lambda sync: self.last_run(sync, until=until), later)
         return {run.sync: run for run in [*(run for run in found if run.sync not in later), *filter(None, earlier)]}
 
-    def _moved(self, sync: str) -> RunRecord | None:
-        """The last run of a sync that has no row in `lastruns`: it never ran, or an older version wrote its runs.
+    def latest_rows(self, syncs: Collection[str]) -> Mapping[str, LatestRows]:
+        """See `StateStore.latest_rows`."""
+        names = [*dict.fromkeys(syncs)]
+        there = self._kept_last(names, EVERY_SYNC, *LAST_APART.values())
+        last = self._last_rows(names, there)
+        events, retries = (self._last_rows_apart(names, there, trigger) for trigger in LAST_APART)
+        return {
+            name: LatestRows(
+                run=_last_run(last[name]),
+                events=_last_run(events[name]),
+                retry=_last_run(retries[name]),
+                succeeded=_time_of_success(last[name]),
+            )
+            for name in names
+        }
 
-        It gets a row, without a run where there is none, so that this is asked once.
+    def _kept_last(self, syncs: Sequence[str], *partitions: str) -> dict[tuple[str, str], TableEntity]:
+        """Rows of `lastruns` by partition and sync: each of a few syncs alone, or all of a partition at once."""
+        if len(syncs) <= FEW:
+            places = [(partition, key(sync)) for partition in partitions for sync in syncs]
+            rows = [row for row in self._each(lambda place: self._get(LAST_RUNS, *place), places) if row]
+        else:
+            conditions = (f"PartitionKey eq '{partition}'" for partition in partitions)
+            rows = [row for part in self._each(lambda each: self._query(LAST_RUNS, each), conditions) for row in part]
+        return {(row["PartitionKey"], row["sync"]): row for row in rows}
+
+    def _last_rows(self, syncs: Sequence[str], there: Mapping[tuple[str, str], TableEntity]) -> dict[str, _Row]:
+        """The rows of the last runs of some syncs, by sync, each with the moment of its last success."""
+        found: dict[str, _Row] = {sync: row for sync in syncs if (row := there.get((EVERY_SYNC, sync)))}
+        rest = [sync for sync in syncs if "succeeded" not in found.get(sync, {})]
+        moved = self._each(lambda sync: self._moved(sync, there.get((EVERY_SYNC, sync))), rest)
+        return found | dict(zip(rest, moved, strict=True))
+
+    def _moved(self, sync: str, there: TableEntity | None) -> dict[str, Any]:
+        """The row of a sync that has none, or an incomplete one: it never ran, or an older version wrote its runs.
+
+        It is kept, without a run where there is none, so that this is asked once.
         """
-        run = self.last_run(sync)
-        self._put_after(LAST_RUNS, _last_entity(sync, run), None)
-        return run
+        completed = " or ".join(f"state eq '{state.value}'" for state in COMPLETED)
+        good, run = self._latest(sync, f"{NOT_APART} and ({completed})"), self.last_run(sync)
+        row = _last_entity(EVERY_SYNC, sync, run) | _success(good.ended if good else None)
+        self._put_after(LAST_RUNS, row, there)
+        return row
+
+    def _last_rows_apart(
+        self, syncs: Sequence[str], there: Mapping[tuple[str, str], TableEntity], trigger: str
+    ) -> dict[str, _Row]:
+        """The same of rows that no schedule is decided by."""
+        partition = LAST_APART[trigger]
+        found: dict[str, _Row] = {sync: row for sync in syncs if (row := there.get((partition, sync)))}
+        rest = [sync for sync in syncs if sync not in found]
+        moved = self._each(lambda sync: self._moved_apart(sync, trigger), rest)
+        return found | dict(zip(rest, moved, strict=True))
+
+    def _moved_apart(self, sync: str, trigger: str) -> dict[str, Any]:
+        row = _last_entity(LAST_APART[trigger], sync, self._latest(sync, f"trigger eq '{trigger}'"))
+        self._put_after(LAST_RUNS, row, None)
+        return row
 
     def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
         """See `StateStore.runs_starting`."""
@@ -170,9 +233,35 @@ def _newest_first(run: RunRecord) -> str:
     return f"{left(run.started):020}-{key(run.run_id)}"
 
 
-def _last_entity(sync: str, run: RunRecord | None) -> dict[str, Any]:
+def _last_entity(partition: str, sync: str, run: RunRecord | None) -> dict[str, Any]:
     kept = {"run": _newest_first(run), **document(asdict(run))} if run else {"run": ""}
-    return {"PartitionKey": EVERY_SYNC, "RowKey": key(sync), "sync": sync, **kept}
+    return {"PartitionKey": partition, "RowKey": key(sync), "sync": sync, **kept}
+
+
+def _last_run(row: Mapping[str, Any]) -> RunRecord | None:
+    return read_record(RunRecord, LAST_RUNS, row) if row["run"] else None
+
+
+def _following(there: TableEntity | None, run: RunRecord) -> Mapping[str, Any] | None:
+    """The row of `lastruns` after a run was written; None where it stays as it is.
+
+    A row without a moment of success is incomplete: what an older version wrote before is not known.
+    """
+    success = _success(run.ended) if run.state in COMPLETED and run.ended else {}
+    known = {"succeeded": there["succeeded"]} if there and "succeeded" in there else {}
+    if there and there["run"] and there["run"] < _newest_first(run):  # it started later
+        later = success and known and success["succeeded"] > known["succeeded"]
+        return {**there, **success} if later else None
+    return _last_entity(EVERY_SYNC, run.sync, run) | known | success
+
+
+def _success(ended: datetime | None) -> dict[str, str]:
+    return {"succeeded": ended.astimezone(UTC).isoformat(timespec="microseconds") if ended else ""}
+
+
+def _time_of_success(row: Mapping[str, Any]) -> datetime | None:
+    with reading(f"{PREFIX}{LAST_RUNS}", str(row["RowKey"])):
+        return moment(row["succeeded"]) if row["succeeded"] else None
 
 
 def folder(run_id: str) -> str:

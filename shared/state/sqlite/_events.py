@@ -50,6 +50,10 @@ class EventRows(Database):
         where, values = of_sync(sync)
         return int(self._all(f"SELECT count(*) FROM dead_letters{where}", values)[0][0])
 
+    def dead_letter_counts(self) -> Mapping[str, int]:
+        """See `StateStore.dead_letter_counts`."""
+        return dict(self._all("SELECT sync, count(*) FROM dead_letters GROUP BY sync"))
+
     def remove_dead_letters(self, ids: Collection[str]) -> int:
         """See `StateStore.remove_dead_letters`."""
         with self._writing() as db:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from shared.state._bounds import fitting_entry, json_text
@@ -39,10 +40,14 @@ class PeopleRows(Database):
         with self._writing() as db:
             db.execute(tables.replace("audit", ("id", "at", "sync", "document")), row)
 
-    def audit(self, sync: str | None = None, limit: int = 50) -> tuple[AuditEntry, ...]:
+    def audit(
+        self, sync: str | None = None, limit: int = 50, *, before: datetime | None = None
+    ) -> tuple[AuditEntry, ...]:
         """See `StateStore.audit`."""
         where, values = of_sync(sync)
-        sql = f"SELECT id, document FROM audit {where} ORDER BY at DESC, id LIMIT ?"
+        if before is not None:
+            where, values = f"{where} {'AND' if where else 'WHERE'} at < ?", (*values, tables.text(before))
+        sql = f"SELECT id, document FROM audit{where} ORDER BY at DESC, id LIMIT ?"
         return tuple(_entry(*row) for row in self._all(sql, (*values, limit)))
 
     def _remove_old_notes(self, moment: str, limit: int) -> int:

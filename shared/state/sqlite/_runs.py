@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.state._bounds import fitting_error, fitting_run
 from shared.state.mending import RowsToMend
-from shared.state.records import RETRY, ErrorRecord, RunRecord
+from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, Database, of_sync
 
 __all__ = ["RunRows"]
+
+# Each part of it reads the index of one sync from its end. The names come as a JSON list.
+_LATEST = """
+    SELECT names.value, 'run', (
+        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ('events', 'definition', 'retry')
+        ORDER BY started DESC LIMIT 1) AS found FROM json_each(?1) AS names
+    UNION ALL SELECT names.value, 'events', (
+        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" = 'events'
+        ORDER BY started DESC LIMIT 1) FROM json_each(?1) AS names
+    UNION ALL SELECT names.value, 'retry', (
+        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" = 'retry'
+        ORDER BY started DESC LIMIT 1) FROM json_each(?1) AS names
+    UNION ALL SELECT names.value, 'succeeded', (
+        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ('events', 'definition', 'retry')
+        AND state IN (?2, ?3) ORDER BY started DESC LIMIT 1) FROM json_each(?1) AS names
+"""
 
 
 class RunRows(Database):
@@ -53,6 +70,28 @@ class RunRows(Database):
         """See `StateStore.last_runs`."""
         found = ((sync, self.last_run(sync, until=until)) for sync in syncs)
         return {sync: run for sync, run in found if run}
+
+    def latest_rows(self, syncs: Collection[str]) -> Mapping[str, LatestRows]:
+        """See `StateStore.latest_rows`."""
+        names = [*dict.fromkeys(syncs)]
+        values = (json.dumps(names), RunState.SUCCEEDED.value, RunState.COMPLETED_WITH_ERRORS.value)
+        found = {(sync, what): run_id for sync, what, run_id in self._all(_LATEST, values) if run_id}
+        sql = f"{tables.select('runs', tables.RUN_FIELDS)} WHERE run_id IN (SELECT value FROM json_each(?))"
+        rows = self._all(sql, (json.dumps([*dict.fromkeys(found.values())]),))
+        runs = {run.run_id: run for run in map(tables.run, rows)}
+
+        def of(sync: str, what: str) -> RunRecord | None:
+            return runs.get(found.get((sync, what), ""))
+
+        return {
+            sync: LatestRows(
+                run=of(sync, "run"),
+                events=of(sync, "events"),
+                retry=of(sync, "retry"),
+                succeeded=ended.ended if (ended := of(sync, "succeeded")) else None,
+            )
+            for sync in names
+        }
 
     def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
         """See `StateStore.runs_starting`."""

@@ -16,7 +16,7 @@ from shared.views.pages.courses import course_chart
 from shared.views.pages.html import escaped, listed, section, whole
 from shared.views.runs import LOST
 
-__all__ = ["MOST_CHARTED", "MOST_COURSES", "MOST_WITH_ERRORS", "runs_page"]
+__all__ = ["MOST_CHARTED", "MOST_COURSES", "MOST_WITH_ERRORS", "history_charts", "runs_page"]
 
 MOST_CHARTED: Final = 500  # runs on a page
 MOST_WITH_ERRORS: Final = 100  # runs whose errors are counted: each is a question to the state store
@@ -84,12 +84,21 @@ def runs_page(
         f"<p class=quiet>{escaped(_span(shown))} Made {_moment(made)} UTC.</p>",
         f"<p class=warn>{left:,} older runs are left out: a page has {MOST_CHARTED}.</p>" if left else "",
         *section("States", _totals(shown) if shown else ""),
-        *section("Over time", _charts([each for each in reversed(shown) if each.run.state != RunState.QUEUED])),
+        *section("Over time", history_charts(runs[:MOST_CHARTED])),
         *section("Within the latest runs", _courses(shown)),
         *section("Errors", _errors([*errors])),
         *section("All runs", _table(shown) if shown else ""),
     )
     return whole(title, parts)
+
+
+def history_charts(runs: Sequence[RunRecord]) -> str:
+    """Charts over runs: rows by outcome, duration, and speed; empty where there is nothing to show.
+
+    Args:
+        runs: As people see them, newest first.
+    """
+    return _charts([_Shown.of(run) for run in reversed(runs) if run.state != RunState.QUEUED])
 
 
 def _count(value: Any) -> int:

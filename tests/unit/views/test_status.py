@@ -100,7 +100,7 @@ def test_what_needs_a_person_is_named(state: StateStore, record: RunRecord, need
     state.begin_run(record)
     needs = only(state).needs
     assert len(needs) == (1 if need else 0)
-    assert need is None or needs[0].startswith(need)
+    assert need is None or needs[0].text.startswith(need)
 
 
 def test_a_retry_is_the_last_run_and_neither_a_success_of_the_sync_nor_a_start_of_its_schedule(
@@ -139,13 +139,15 @@ def test_the_next_run_is_told_in_the_time_zone_of_the_schedule(state: StateStore
     assert late.to_json()["next_run"] == "2026-03-01T14:00:00+01:00"
     assert late.needs == ()
     (sync,) = status_of([in_berlin("0 10 * * *")], state, NOW + timedelta(hours=3)).syncs
-    assert sync.needs == ("it has been due since 2026-03-01 10:00 CET: does the app run?",)
+    assert [str(need) for need in sync.needs] == ["it has been due since 2026-03-01 10:00 CET: does the app run?"]
 
 
 def test_a_definition_with_mistakes_needs_a_person(state: StateStore) -> None:
     """Its sync does not run."""
     wrong = Loaded(name="odd", file="odd.yaml", definition=None, problems=(Problem(message="no key"),))
-    assert only(state, wrong).needs == ("its definition has 1 mistake: dynamics-sync validate odd",)
+    assert [str(need) for need in only(state, wrong).needs] == [
+        "its definition has 1 mistake: dynamics-sync validate odd"
+    ]
 
 
 def test_dead_letters_need_a_person_and_unclaimed_ones_are_apart(state: StateStore) -> None:
@@ -157,8 +159,8 @@ def test_dead_letters_need_a_person_and_unclaimed_ones_are_apart(state: StateSto
     state.add_dead_letters([letter, *others])
     found = status_of([loaded(None)], state, NOW)
     assert (found.syncs[0].dead_letters, found.unclaimed) == (2, 1)
-    assert [need.partition(": dynamics-sync")[0] for need in found.needs] == [
-        f"{NAME}: 2 dead letters",
-        "1 event that no listener takes",
+    assert [(need.sync, str(need)) for need in found.needs] == [
+        (NAME, f"2 dead letters: dynamics-sync dead-letters {NAME}"),
+        ("", "1 event that no listener takes: dynamics-sync dead-letters --unclaimed"),
     ]
     assert found.to_json()["needs_a_person"] is True

@@ -1,0 +1,1 @@
+"""Real time: listeners, their events, and dead letters that are sent again."""

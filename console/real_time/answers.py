@@ -1,0 +1,135 @@
+"""What the API takes and gives about real time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from console.real_time.letters import ShownLetter
+from console.real_time.listeners import ListenerLine
+from console.real_time.replaying import MOST
+
+__all__ = [
+    "DeadLettersAnswer",
+    "DiscardAnswer",
+    "DiscardRequest",
+    "ListenersAnswer",
+    "ReplayAnswer",
+    "ReplayRequest",
+    "letters_answer",
+    "listeners_answer",
+]
+
+_Ids = Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=MOST)]
+
+
+class EventCountsAnswer(BaseModel):
+    """What became of events."""
+
+    seen: int = Field(description="Events that the listener took.")
+    applied: int = Field(description="Records that they changed.")
+    unchanged: int = Field(description="Records that had the values already.")
+    passed: int = Field(description="Events that were overtaken, filtered out or ignored.")
+    dead: int = Field(description="Events that became dead letters.")
+
+
+class ListenerAnswer(BaseModel):
+    """One listener."""
+
+    sync: str
+    listener: str
+    enabled: bool
+    format: str
+    counts: EventCountsAnswer = Field(description="Of the latest hour with events, as one process counted them.")
+    since: datetime | None
+    last: datetime | None = Field(description="When the latest event was handled.")
+    dead_letters: int
+
+
+class ListenersAnswer(BaseModel):
+    """The listeners that the caller may see."""
+
+    listeners: list[ListenerAnswer]
+    unclaimed: int | None = Field(description="Events that no listener takes; null without the role `Sync.Admin`.")
+
+
+class BodyAnswer(BaseModel):
+    """The body of an event."""
+
+    text: str = Field(description="Text, or hexadecimal numbers where it is none.")
+    size: int = Field(description="Bytes.")
+    is_text: bool
+    is_cut: bool = Field(description="Whether there is more than is shown.")
+    editable: bool
+
+
+class DeadLetterAnswer(BaseModel):
+    """One event that could not be applied."""
+
+    id: str
+    short: str
+    sync: str
+    error: str
+    message: str
+    place: str
+    tries: int
+    kept: datetime
+    enqueued: datetime | None
+    key: str | None = Field(description="Null without the right `read`.")
+    properties: dict[str, str] | None = Field(description="Null without the right `read`.")
+    body: BodyAnswer | None = Field(description="Null without the right `read`.")
+
+
+class DeadLettersAnswer(BaseModel):
+    """Events that could not be applied, in the order of their partitions."""
+
+    count: int = Field(description="How many there are.")
+    dead_letters: list[DeadLetterAnswer]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ReplayRequest(_Strict):
+    """Which dead letters are sent again."""
+
+    ids: _Ids = Field(default=[], description="Their ids.")
+    all: bool = Field(default=False, description=f"All of them, at most {MOST} in one request.")
+    body: str | None = Field(default=None, description="Another body for a single event; needs the right `read`.")
+
+
+class ReplayAnswer(BaseModel):
+    """What became of dead letters that were sent again."""
+
+    settled: int = Field(description="They took effect or were overtaken, and are gone.")
+    kept: int = Field(description="They were refused again.")
+
+
+class DiscardRequest(_Strict):
+    """Which dead letters are removed."""
+
+    ids: _Ids = Field(default=[], description="Their ids.")
+    all: bool = Field(default=False, description="All of them.")
+
+
+class DiscardAnswer(BaseModel):
+    """How many dead letters were removed."""
+
+    removed: int
+
+
+def listeners_answer(lines: Sequence[ListenerLine], unclaimed: int | None) -> dict[str, Any]:
+    """The listeners for programs."""
+    listeners = [ListenerAnswer.model_validate(asdict(line)) for line in lines]
+    return ListenersAnswer(listeners=listeners, unclaimed=unclaimed).model_dump()
+
+
+def letters_answer(letters: Sequence[ShownLetter], count: int) -> dict[str, Any]:
+    """Dead letters for programs."""
+    found = [DeadLetterAnswer.model_validate(asdict(letter)) for letter in letters]
+    return DeadLettersAnswer(count=count, dead_letters=found).model_dump()

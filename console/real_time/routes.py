@@ -1,0 +1,257 @@
+"""The routes of real time: listeners, and dead letters of one sync or of none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from console.access.person import ADMIN
+from console.access.rights import Level
+from console.overview.needs import UNCLAIMED
+from console.real_time.answers import (
+    DeadLettersAnswer,
+    DiscardAnswer,
+    DiscardRequest,
+    ListenersAnswer,
+    ReplayAnswer,
+    ReplayRequest,
+    letters_answer,
+    listeners_answer,
+)
+from console.real_time.letters import ShownLetter, shown_letter
+from console.real_time.listeners import ListenerLine, counts_of_a_day, listener_lines
+from console.real_time.replaying import MOST, Chosen, chosen, discarded, edited, replayed
+from console.web.needs import Need
+from console.web.refusals import Refusal, not_found
+from console.web.routing import Path
+from console.web.sent import sent
+from console.web.visit import Visit
+from shared.counted import counted
+from shared.errors import SyncError
+from shared.jobs.real_time.events import Replayed
+from shared.state import DeadLetter
+from shared.views.dead_letters import short_id
+
+__all__ = ["ROUTES"]
+
+_SHOWN: Final = 20
+_MOST_SHOWN: Final = 200
+
+
+def _listeners(visit: Visit) -> Response:
+    """All listeners that the person may see."""
+    lines, unclaimed = _found_listeners(visit)
+    return visit.page("real_time.html", lines=lines, unclaimed=unclaimed, unclaimed_page=UNCLAIMED)
+
+
+def _listeners_json(visit: Visit) -> Response:
+    return visit.json(listeners_answer(*_found_listeners(visit)))
+
+
+def _found_listeners(visit: Visit) -> tuple[tuple[ListenerLine, ...], int | None]:
+    letters = visit.app.state.dead_letter_counts()
+    lines = listener_lines([loaded for loaded, _ in visit.visible()], visit.app.state, letters)
+    return lines, letters.get("", 0) if visit.person.has(ADMIN) else None
+
+
+def _letters(visit: Visit) -> Response:
+    """The dead letters of one sync, or of none."""
+    sync, state, limit = _sync(visit), visit.app.state, _limit(visit)
+    loaded = visit.known_subject.loaded if visit.known_subject else None
+    definition = loaded.definition if loaded else None
+    return visit.page(
+        "dead_letters.html",
+        sync=sync,
+        listener=definition.listener if definition else None,
+        counts=counts_of_a_day(sync, state, datetime.now(UTC)) if sync else None,
+        letters=_shown(visit, state.dead_letters(sync, limit=limit)),
+        count=state.count_dead_letters(sync),
+        more=min(limit * 4, _MOST_SHOWN),
+        most=MOST,
+        base=_base(visit),
+        may_act=_may_act(visit),
+        may_read=_may_read(visit),
+        done={name: _number(visit.query(name)) for name in ("settled", "kept", "removed")},
+    )
+
+
+def _letters_json(visit: Visit) -> Response:
+    sync, state = _sync(visit), visit.app.state
+    letters = state.dead_letters(sync, limit=_limit(visit))
+    return visit.json(letters_answer(_shown(visit, letters), state.count_dead_letters(sync)))
+
+
+def _letter(visit: Visit) -> Response:
+    """One dead letter, whole."""
+    found = visit.app.state.dead_letters(_sync(visit), ids=[visit.query("id")], limit=1)
+    if not found:
+        raise not_found()
+    return visit.page(
+        "dead_letter.html",
+        letter=shown_letter(found[0], values=_may_read(visit)),
+        sync=_sync(visit),
+        base=_base(visit),
+        may_act=_may_act(visit),
+    )
+
+
+def _replay(visit: Visit) -> Response:
+    """Send letters again, from a form."""
+    body = visit.body.text("body") if "body" in visit.body.fields else None
+    done = _replayed(visit, _chosen_of_form(visit), body)
+    return visit.to(f"{_base(visit)}?{urlencode({'settled': done.settled, 'kept': done.kept})}")
+
+
+def _replay_json(visit: Visit) -> Response:
+    request = sent(visit, ReplayRequest)
+    which = Chosen(sync=_sync(visit), ids=tuple(request.ids), everything=request.all)
+    done = _replayed(visit, which, request.body)
+    return visit.json(ReplayAnswer(settled=done.settled, kept=done.kept).model_dump())
+
+
+def _replayed(visit: Visit, which: Chosen, body: str | None) -> Replayed:
+    letters = chosen(which, visit.app)
+    action = "sent dead letters again"
+    if body is not None:
+        letters, action = (_edited(visit, letters, body),), "edited a dead letter and sent it again"
+    try:
+        done = replayed(letters, visit.app)
+    except SyncError as error:  # some of them may have taken effect
+        visit.note(action, sync=which.sync, before=_named(letters), after=f"not finished: {error.message}")
+        raise
+    after = f"{done.settled:,} applied, {done.kept:,} refused again"
+    visit.note(action, sync=which.sync, before=_named(letters), after=after)
+    return done
+
+
+def _edited(visit: Visit, letters: Sequence[DeadLetter], body: str) -> DeadLetter:
+    if not _may_read(visit):
+        raise Refusal(403, "Not allowed", "To edit a body, the right `read` is needed too.")
+    if len(letters) != 1:
+        raise Refusal(422, "That is not possible", "Choose one dead letter to edit its body.")
+    return edited(letters[0], body)
+
+
+def _discard(visit: Visit) -> Response:
+    """Remove letters, from a form."""
+    which = _chosen_of_form(visit)
+    if not visit.body.text("sure"):
+        raise Refusal(422, "Not removed", "Say that you are sure: what is removed cannot be brought back.")
+    return visit.to(f"{_base(visit)}?{urlencode({'removed': _discarded(visit, which)})}")
+
+
+def _discard_json(visit: Visit) -> Response:
+    request = sent(visit, DiscardRequest)
+    which = Chosen(sync=_sync(visit), ids=tuple(request.ids), everything=request.all)
+    return visit.json(DiscardAnswer(removed=_discarded(visit, which)).model_dump())
+
+
+def _discarded(visit: Visit, which: Chosen) -> int:
+    before = "all of them" if which.everything else _named(chosen(which, visit.app))
+    removed = discarded(which, visit.app)
+    visit.note("removed dead letters", sync=which.sync, before=before, after=f"{removed:,} removed")
+    return removed
+
+
+def _chosen_of_form(visit: Visit) -> Chosen:
+    ids = visit.body.fields.get("id", ())
+    return Chosen(sync=_sync(visit), ids=ids, everything=bool(visit.body.text("all")))
+
+
+def _named(letters: Sequence[DeadLetter]) -> str:
+    """Letters for the audit log: their values stay out of it."""
+    first = ", ".join(short_id(letter.id) for letter in letters[:20])
+    return f"{counted(len(letters), 'dead letter')}: {first}{', …' if len(letters) > 20 else ''}"  # noqa: PLR2004
+
+
+def _shown(visit: Visit, letters: Sequence[DeadLetter]) -> list[ShownLetter]:
+    return [shown_letter(letter, values=_may_read(visit)) for letter in letters]
+
+
+def _sync(visit: Visit) -> str:
+    """The sync of the path; empty on the pages of events that no listener takes."""
+    return visit.known_subject.name if visit.known_subject else ""
+
+
+def _base(visit: Visit) -> str:
+    return f"/real-time/{visit.sync}" if visit.known_subject else UNCLAIMED
+
+
+def _may_act(visit: Visit) -> bool:
+    # The pages of events that no listener takes are for `Sync.Admin`, who may do everything.
+    return visit.known_subject is None or visit.may(Level.EXECUTE)
+
+
+def _may_read(visit: Visit) -> bool:
+    return visit.known_subject is None or visit.may(Level.READ)
+
+
+def _limit(visit: Visit) -> int:
+    return min(max(_number(visit.query("limit")) or _SHOWN, 1), _MOST_SHOWN)
+
+
+def _number(text: str) -> int | None:
+    """A number of a query; None where it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None  # noqa: PLR2004
+
+
+_API: Final = "/api/syncs/{sync}/dead-letters"
+_API_UNCLAIMED: Final = "/api/dead-letters/unclaimed"
+
+ROUTES: Final[Sequence[Path]] = (
+    Path(path="/real-time", answer=_listeners, need=Need.SIGNED_IN),
+    # No sync has a name that begins so: these come before the paths of syncs.
+    Path(path=UNCLAIMED, answer=_letters, need=Need.EVERYTHING),
+    Path(path=f"{UNCLAIMED}/letter", answer=_letter, need=Need.EVERYTHING),
+    Path(path=f"{UNCLAIMED}/replay", answer=_replay, need=Need.EVERYTHING, method="POST"),
+    Path(path=f"{UNCLAIMED}/discard", answer=_discard, need=Need.EVERYTHING, method="POST"),
+    Path(path="/real-time/{sync}", answer=_letters, need=Need.SOME),
+    Path(path="/real-time/{sync}/letter", answer=_letter, need=Need.SOME),
+    Path(path="/real-time/{sync}/replay", answer=_replay, need=Need.EXECUTE, method="POST"),
+    Path(path="/real-time/{sync}/discard", answer=_discard, need=Need.EXECUTE, method="POST"),
+    Path(
+        path="/api/listeners",
+        answer=_listeners_json,
+        need=Need.SIGNED_IN,
+        summary="Listeners, and what became of their latest events.",
+        gives=ListenersAnswer,
+    ),
+    *(
+        path
+        for base, reading, acting in (
+            (_API_UNCLAIMED, Need.EVERYTHING, Need.EVERYTHING),
+            (_API, Need.SOME, Need.EXECUTE),
+        )
+        for path in (
+            Path(
+                path=base,
+                answer=_letters_json,
+                need=reading,
+                summary="Events that could not be applied.",
+                gives=DeadLettersAnswer,
+            ),
+            Path(
+                path=f"{base}/replay",
+                answer=_replay_json,
+                need=acting,
+                method="POST",
+                summary="Send dead letters again, as they came or with another body.",
+                takes=ReplayRequest,
+                gives=ReplayAnswer,
+            ),
+            Path(
+                path=f"{base}/discard",
+                answer=_discard_json,
+                need=acting,
+                method="POST",
+                summary="Remove dead letters without applying them.",
+                takes=DiscardRequest,
+                gives=DiscardAnswer,
+            ),
+        )
+    ),
+)

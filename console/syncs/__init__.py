@@ -1,0 +1,1 @@
+"""The page of one sync: its facts, its problems, its history."""

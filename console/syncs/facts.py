@@ -1,0 +1,145 @@
+"""The facts of one sync, from its definition and the state store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from console.access.rights import Level
+from console.syncs.words import ScheduleWords, behaviour_words, schedule_words, source_words
+from shared.app import App
+from shared.app.validation import without_value
+from shared.definitions import Loaded, SyncDefinition
+from shared.errors import SyncError
+from shared.redaction import cleaned
+from shared.state import AuditEntry, RunRecord
+from shared.views.pages.runs import history_charts
+from shared.views.runs import as_seen, changes_made
+from shared.views.status import SyncStatus, status_of
+
+__all__ = ["Facts", "RunLine", "SyncPage", "facts_of", "page_of"]
+
+_CHARTED: Final = 50  # latest runs
+_LISTED: Final = 10
+_ENTRIES: Final = 5  # of the audit log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a definition says.
+
+    Attributes:
+        environment: Host of the environment; how the definition names it where only a run knows the host.
+        permissions: Right -> its entries.
+    """
+
+    description: str
+    version: str
+    source: str
+    environment: str
+    table: str
+    key: tuple[str, ...]
+    columns: int
+    schedule: ScheduleWords
+    behaviour: tuple[str, ...]
+    listener: str
+    permissions: Mapping[Level, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLine:
+    """One of the latest runs.
+
+    Attributes:
+        rows: Rows of the source; of events, their number.
+        rejected: Rows with an error, and changes that Dataverse refused.
+    """
+
+    run: RunRecord
+    rows: int
+    changes: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncPage:
+    """One sync.
+
+    Attributes:
+        status: Its state, as on the first page.
+        facts: None where its definition has mistakes.
+        watermark: How far the source has been read; None for nothing.
+        lines: Its latest runs.
+        charts: HTML of its history; empty where there is none.
+        entries: The latest entries of the audit log.
+    """
+
+    status: SyncStatus
+    facts: Facts | None
+    watermark: str | None
+    lines: tuple[RunLine, ...]
+    charts: str
+    entries: tuple[AuditEntry, ...]
+
+
+def page_of(loaded: Loaded, app: App, now: datetime) -> SyncPage:
+    """All that is known of a sync.
+
+    Raises:
+        RetryLater: The state store is away.
+    """
+    state, name = app.state, loaded.name
+    runs = [as_seen(run, state) for run in state.runs(name, _CHARTED) if run.trigger != "definition"]
+    # Rows of events are of one hour each: beside runs of the whole source they would say nothing.
+    charted = [run for run in runs if run.trigger != "events"] or runs
+    return SyncPage(
+        status=status_of([loaded], state, now).syncs[0],
+        facts=facts_of(loaded.definition, app, now) if loaded.definition else None,
+        watermark=app.watermark(name) if loaded.definition else None,
+        lines=tuple(map(_line, runs[:_LISTED])),
+        charts=history_charts(charted),
+        entries=state.audit(name, _ENTRIES),
+    )
+
+
+def facts_of(definition: SyncDefinition, app: App, now: datetime) -> Facts:
+    """What a definition says."""
+    destination, listener = definition.destination, definition.listener
+    return Facts(
+        description=definition.description,
+        version=definition.version,
+        source=source_words(definition),
+        environment=_environment(definition, app),
+        table=destination.entity,
+        key=definition.sync_behaviour.sync_key,
+        columns=len(destination.mappings),
+        schedule=schedule_words(definition, now),
+        behaviour=behaviour_words(definition),
+        listener=listener.status.value if listener else "",
+        permissions={level: getattr(definition.permissions, level.value) for level in Level},
+    )
+
+
+def _environment(definition: SyncDefinition, app: App) -> str:
+    try:
+        joined, _ = app.joined(definition.name, without_value(definition))
+    except SyncError:  # the check says what is wrong
+        return definition.destination.connection or ""
+    address = cleaned(str(joined.destination.service_url or ""))
+    return urlsplit(address).hostname or address
+
+
+def _line(run: RunRecord) -> RunLine:
+    counts = run.counts
+    source = counts.get("source", {})
+    failed = counts.get("failed", 0)
+    made = changes_made(counts) if "strategy" in counts else {}
+    return RunLine(
+        run=run,
+        rows=source.get("processed", 0) if source else counts.get("events", 0),
+        changes=sum(made.values()) - made.get("failed", 0),
+        rejected=source.get("rejected", 0) + failed if source else counts.get("lost", 0),
+    )

@@ -1,0 +1,189 @@
+"""Listeners, and dead letters that are sent again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from console.real_time.letters import EDITABLE, body_of
+from console.real_time.replaying import edited
+from shared.errors import UserError
+from shared.events import Message
+from shared.jobs.real_time.events import run_events
+from shared.state import DeadLetter
+from tests.console.conftest import LISTENER, Served, World, pictures, unreachable, violations
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+PERMISSIONS = "permissions: {execute: [Operators], read: [Readers]}\n"
+LATEST = LISTENER.replace("name: crm", "name: crm, auto_offset_reset: earliest")
+
+
+def event(number: str, name: str, sequence: int) -> Message:
+    """An event of an account."""
+    body = json.dumps({"op": "insert", "row": {"number": number, "name": name}}).encode()
+    return Message(
+        body=body, partition="0", sequence=sequence, key=number, properties={"origin": "<b>crm</b>"}, hub="accounts"
+    )
+
+
+def feed(world: World, *messages: Message) -> None:
+    """Put messages through the listeners, as the Event Hub trigger does."""
+    run_events(messages, world.app.listeners(), world.app.event_tools)
+
+
+def test_a_dead_letter_is_edited_and_sent_again(page: Page, world: World, tmp_path: Path) -> None:
+    """The edited event takes effect, the letter is gone, and the audit log says who did it."""
+    world.define("customers", rows=0, more=LATEST)
+    feed(world, event("customers-1", "Good", 1), event("customers-2", "Too long " * 30, 2), event("", "No key", 3))
+    page.goto("/real-time")
+    expect(page.get_by_role("row", name="customers")).to_contain_text("crm (json)")
+    assert violations(page) == []
+    assert unreachable(page) == []
+    pictures(page, "real-time", tmp_path)
+    page.get_by_role("link", name="customers").click()
+    expect(page.get_by_role("heading", name="Dead letters")).to_be_visible()
+    assert violations(page) == []
+    assert unreachable(page) == []
+    pictures(page, "dead-letters", tmp_path)
+    page.get_by_role("row").filter(has_text="sequence number 2").get_by_role("link").click()
+    text = page.get_by_label("Text of the event")
+    assert violations(page) == []
+    assert unreachable(page) == []
+    pictures(page, "dead-letter", tmp_path)
+    text.fill(text.input_value().replace("Too long " * 30, "Mended"))
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_role("status")).to_have_text("1 applied or overtaken, 0 refused again.")
+    assert world.accounts() == {"customers-1": "Good", "customers-2": "Mended"}
+    (entry,) = world.app.state.audit("customers")
+    assert (entry.action, entry.after) == ("edited a dead letter and sent it again", "1 applied, 0 refused again")
+    assert "Mended" not in entry.before + entry.after
+    page.get_by_role("button", name="Send 1 again").click()
+    expect(page.get_by_role("status")).to_have_text("0 applied or overtaken, 1 refused again.")
+    page.get_by_label("I am sure").check()
+    page.get_by_role("button", name="Remove 1").click()
+    expect(page.get_by_text("No dead letters")).to_be_visible()
+    page.goto("/audit")
+    expect(page.get_by_role("row").filter(has_text="removed dead letters")).to_be_visible()
+    assert violations(page) == []
+    assert unreachable(page) == []
+    pictures(page, "audit", tmp_path)
+
+
+def test_rights_decide_who_sees_values_and_who_sends_again(served_to_many: Served, world: World) -> None:
+    """Without a right the sync does not exist; with `execute` alone values are masked; with `read` nothing is sent."""
+    world.define("customers", rows=0, more=LATEST + PERMISSIONS)
+    feed(world, event("customers-2", "Secret Ltd " * 30, 2))
+    (letter,) = world.app.state.dead_letters("customers")
+    url = served_to_many.url
+    pages = ("/real-time/customers", f"/real-time/customers/letter?id={letter.id}", "/api/syncs/customers/dead-letters")
+
+    def seen(*roles: str) -> tuple[set[int], str]:
+        answers = [served_to_many.as_person(*roles).get(f"{url}{path}", timeout=10) for path in pages]
+        return {answer.status_code for answer in answers}, "".join(answer.text for answer in answers)
+
+    def sent(*roles: str, **body: object) -> int:
+        request = {"ids": [letter.id], **body}
+        path = f"{url}/api/syncs/customers/dead-letters/replay"
+        return served_to_many.as_person(*roles).post(path, json=request, timeout=30).status_code
+
+    assert seen("Others")[0] == {404}
+    status, text = seen("Operators")
+    assert (status, "Secret Ltd" in text, "customers-2" in text, "crm&lt;/b&gt;" in text) == (
+        {200},
+        False,
+        False,
+        False,
+    )
+    status, text = seen("Readers")
+    assert (status, "Secret Ltd" in text, "customers-2" in text, "<b>crm" in text.partition('"properties"')[0]) == (
+        {200}, True, True, False,
+    )  # fmt: skip
+    assert [sent("Others"), sent("Readers"), sent("Operators", body="{}"), sent("Operators")] == [404, 403, 403, 200]
+    assert served_to_many.as_person("Operators").get(f"{url}/real-time/_unclaimed", timeout=10).status_code == 403
+
+
+def test_events_that_no_listener_takes_are_for_the_administrator(served: Served, world: World) -> None:
+    """They are sent to all listeners again, or removed once the person is sure."""
+    world.define("customers", rows=0, more=LATEST)
+    letter = DeadLetter(
+        id="unclaimed/hub/0/7",
+        sync="",
+        body=b"\xff\x00<script>",
+        partition="0",
+        sequence=7,
+        error="Unclaimed",
+        message="no listener takes this event",
+        kept=NOW,
+    )
+    world.app.state.add_dead_letters([letter])
+    base = f"{served.url}/real-time/_unclaimed"
+    assert "See the events" in requests.get(served.url, timeout=10).text
+    assert "ff 00 3c" in requests.get(f"{base}/letter", params={"id": letter.id}, timeout=10).text
+    headers = {"origin": served.url}
+    unsure = requests.post(f"{base}/discard", data={"all": "1"}, headers=headers, timeout=10)
+    assert (unsure.status_code, world.app.state.count_dead_letters("")) == (422, 1)
+    requests.post(f"{base}/discard", data={"all": "1", "sure": "1"}, headers=headers, timeout=10)
+    assert world.app.state.count_dead_letters("") == 0
+    gone = requests.post(f"{served.url}/api/dead-letters/unclaimed/discard", json={"ids": [letter.id]}, timeout=10)
+    assert gone.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [{}, {"ids": []}, {"ids": [1]}, {"all": "perhaps"}, [], {"other": 1}, {"ids": ["\ud800"]}, {"\ud800": 1}],
+)
+def test_a_replay_of_nothing_is_refused(served: Served, world: World, request_body: object) -> None:
+    """With what is wrong with it."""
+    world.define("customers", more=LATEST)
+    url = f"{served.url}/api/syncs/customers/dead-letters/replay"
+    answer = requests.post(url, json=request_body, timeout=10)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
+def letter_of(body: bytes, **system: object) -> DeadLetter:
+    """A letter with a body."""
+    return DeadLetter(
+        id="a", sync="s", body=body, partition="0", sequence=1, error="E", message="m", system=system,
+        kept=NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"a":[1,"\xc3\xa9"]}', '{\n  "a": [\n    1,\n    "é"\n  ]\n}'),
+        (b'{"a":1.10}', '{"a":1.10}'),
+        (b'{"a":1,"a":2}', '{"a":1,"a":2}'),
+        (b"a,b\r\n1,2", "a,b\r\n1,2"),
+        (b"", ""),
+    ],
+)
+def test_text_is_shown_so_that_it_can_be_sent_unchanged(body: bytes, text: str) -> None:
+    """JSON stands in lines where that changes nothing of it; a text that was not edited is sent as it came."""
+    shown = body_of(letter_of(body))
+    assert (shown.text, shown.editable) == (text, True)
+    assert edited(letter_of(body), text.replace("\n", "\r\n").replace("\r\r", "\r")).body == body
+    assert edited(letter_of(body), f"{text} ").body == f"{text} ".replace("\r\n", "\n").encode()
+
+
+@pytest.mark.parametrize(
+    "letter", [letter_of(b"\xff\xfe"), letter_of(b"a\x1b[2J"), letter_of(b"{}", content_encoding="gzip")]
+)
+def test_what_is_no_text_is_shown_as_numbers_and_not_edited(letter: DeadLetter) -> None:
+    """Whatever a terminal would obey, and what is compressed."""
+    assert body_of(letter).text == letter.body.hex(" ")
+    with pytest.raises(UserError, match="cannot be edited"):
+        edited(letter, "{}")
+
+
+def test_a_large_body_is_cut() -> None:
+    """A page stays small, whatever an event holds."""
+    for body, is_text in ((b"x" * (EDITABLE + 1), True), (b"\xff" * 1_000_000, False)):
+        shown = body_of(letter_of(body))
+        assert (shown.is_text, shown.is_cut, shown.editable, shown.size) == (is_text, True, False, len(body))
+        assert len(shown.text) <= 100_000
