@@ -20,7 +20,7 @@ DELTA = {"strategy": "delta", "sync_key": ["accountnumber"]}
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("forecast"), in_thread=True) as made:
+    with world(tmp_path_factory.mktemp("forecast")) as made:
         yield made
 
 

@@ -157,9 +157,9 @@ def accounts(**changes: Any) -> dict[str, Any]:
 
 @contextmanager
 def world(folder: Path, **options: Any) -> Iterator[World]:
-    """A fresh emulator and an app that knows it."""
+    """A fresh emulator and an app that knows it; a process of its own for `in_thread=False`."""
     (folder / "syncs").mkdir(parents=True, exist_ok=True)
-    with running(**options) as emulator:
+    with running(**{"in_thread": True, **options}) as emulator:
         environment = {
             "DYNAMICS_URL": emulator.service_url,
             "DYNAMICS_CLIENT_ID": emulator.client_id,
