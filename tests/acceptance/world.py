@@ -15,6 +15,7 @@ import yaml
 
 from emulator.testing import RunningEmulator, running
 from shared.app import App
+from shared.dataverse import MetadataCache
 from shared.jobs import PlanOptions, PlanReport, RunOptions, RunSummary
 from shared.jobs.progress import Progress
 from shared.settings import Settings
@@ -41,12 +42,15 @@ class World:
 
     Attributes:
         parts: Further arguments of the app, such as its clock.
+        metadata: The tables that apps of this world have read: as in a process that lives long, a further run only asks
+            for the version.
     """
 
     folder: Path
     emulator: RunningEmulator
     environment: dict[str, str]
     parts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: MetadataCache = field(default_factory=MetadataCache)
     app: App = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +78,7 @@ class World:
             {"SYNC_DEFINITIONS": str(self.folder / "syncs"), "STATE_STORE": f"sqlite:///{self.folder / 'state.db'}"}
         )
         self.app = App(settings, read_environment=lambda: self.environment, **self.parts)
+        self.app.wiring._metadata = self.metadata
 
     def run(
         self,
