@@ -78,7 +78,8 @@ demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few even
 test: setup ## all tests
 	@$(PYTEST)
 
-setup-deployed: ## the environment of test-deployed; skipped where that Python version is not installed
+# Both install this folder as a package, so it is done after `setup`, never beside it.
+setup-deployed: setup ## the environment of test-deployed; skipped where that Python version is not installed
 	@if $(PYTHON) scripts/deployed_python.py >/dev/null; then $(MAKE) --no-print-directory $(DEPLOYED_VENV)/.set-up; \
 	else echo "Skipped: the tests on Python $(DEPLOYED_PYTHON)."; fi
 
