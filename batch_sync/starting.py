@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from shared.app import App
+from shared.app.requested import run_requested
 from shared.errors import RetryLater, SyncError, UserError
 from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
 from shared.jobs.batch.attempts import attempt_number
 from shared.jobs.batch.run_log import end_of
+from shared.jobs.noted_progress import NotedProgress
 from shared.state import JobRequest, RunRecord, RunState
 from shared.telemetry import PhaseSpans, record_batch, span
 
@@ -112,7 +114,8 @@ class Start:
     def _run_now(self) -> RunSummary:
         request = self.request
         with span("dynamics_sync.run", sync=request.sync, trigger=request.trigger), PhaseSpans() as phases:
-            return self.app.run(request.sync, request.parameters, self._options, progress=phases)
+            noted = NotedProgress(self.app.state, self.run_id, phases)
+            return run_requested(self.app, request, self._options, noted)
 
     @property
     def _options(self) -> RunOptions:

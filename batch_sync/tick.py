@@ -20,11 +20,11 @@ from batch_sync.worker import Worker, settle, wait_of
 from shared.app import App, current
 from shared.definitions import Timetable
 from shared.errors import RetryLater, SyncError
-from shared.jobs.batch.attempts import attempts, last_runs_settled, sends_again
+from shared.jobs.batch.attempts import attempts, ended_job, last_runs_settled, sends_again
 from shared.jobs.batch.lease_keeping import keeping
 from shared.jobs.batch.schedule import Scheduled, due, overdue_seconds
 from shared.settings import environment, function_time_limit
-from shared.state import Job, JobQueue, JobRequest, RunRecord
+from shared.state import Job, JobQueue, JobRequest, RunRecord, RunState
 from shared.telemetry import record_tick
 
 __all__ = ["Tick", "run_job", "run_tick"]
@@ -156,7 +156,8 @@ class Tick:
         now, definitions = self.now(), self._app.runnable()
         last = last_runs_settled(self._state, [each.name for each in definitions], now)
         self._tried = {name: attempts(run) for name, run in last.items()}
-        clocks = {each.name: each.timetable for each in definitions if each.timetable}
+        paused = self._state.pauses()
+        clocks = {each.name: each.timetable for each in definitions if each.timetable and each.name not in paused}
         owned = {run for job in known for run in job.runs[-1:]}
         scheduled = [self._scheduled(name, schedule, last.get(name), owned) for name, schedule in clocks.items()]
         if not self._recorded:
@@ -195,6 +196,10 @@ class Tick:
                         self._take_up(queue, left)
 
     def _take_up(self, queue: JobQueue, job: Job) -> None:
+        if job.request.kind.asks:  # whoever asked may ask again
+            said = "its process ended: ask again"
+            self._state.put_job(ended_job(job, RunState.FAILED, self.now(), said))
+            return
         after = settle(self._app, job, self.now())
         if after is None:
             return

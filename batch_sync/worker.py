@@ -15,9 +15,11 @@ from typing import Final
 from batch_sync.slots import Slots
 from batch_sync.starting import Start, StartResult
 from shared.app import App
+from shared.app.requested import answered, keep_answer
 from shared.clock import SystemClock
 from shared.definitions import Timetable
 from shared.errors import SyncError
+from shared.jobs import NoProgress
 from shared.jobs.batch.attempts import (
     MOST_RUNS,
     after_away,
@@ -32,6 +34,8 @@ from shared.jobs.batch.attempts import (
 from shared.jobs.batch.lease_keeping import HeldLease, keeping
 from shared.jobs.batch.run_log import patiently
 from shared.jobs.batch.schedule import Scheduled, due
+from shared.jobs.noted_progress import NotedProgress
+from shared.redaction import cleaned
 from shared.state import Job, JobQueue, RunRecord, RunState
 from shared.state.job_queue import NOW
 from shared.telemetry import log_context
@@ -88,9 +92,33 @@ class Worker:
             self._leases[job_id] = lease
             try:
                 with log_context(sync=job.request.sync):
-                    self._work(job)
+                    if job.request.kind.asks:
+                        self._answer(job)
+                    else:
+                        self._work(job)
             finally:
                 del self._leases[job_id]
+
+    def _answer(self, job: Job) -> None:
+        """Answer a question; it is asked once, and whoever asked it may ask again."""
+        if not job.waits:
+            self._keep(ended_job(job, RunState.FAILED, self._now(), "its process ended: ask again"))
+            return
+        self._keep(replace(job, state=RunState.RUNNING.value))
+        progress = NotedProgress(self._state, job.id, NoProgress())
+        with ExitStack() as stack:
+            stack.push(partial(self._keep_unanswered, job))
+            keep_answer(self._app, job.id, answered(self._app, job.request, progress))
+            self._keep(ended_job(job, RunState.SUCCEEDED, self._now(), ""))
+
+    def _keep_unanswered(self, job: Job, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """End the job of a question that could not be answered; other errors than known ones are raised again."""
+        if error is None:
+            return False
+        known = isinstance(error, SyncError)
+        said = cleaned(error.message) if isinstance(error, SyncError) else f"unforeseen: {type(error).__name__}"
+        self._keep(ended_job(job, RunState.FAILED, self._now(), said))
+        return known
 
     def _work(self, job: Job) -> None:
         if not job.waits:  # the process that ran it has ended

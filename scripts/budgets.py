@@ -20,7 +20,7 @@ PARAMETERS = 6  # without `self`; the parameters of a command are its options, a
 MEDIAN_LINES = 10
 BROAD_EXCEPTS = 5
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
-CODE = ("shared", "emulator", "batch_sync", "event_sync", "demo", "function_app.py")
+CODE = ("shared", "emulator", "batch_sync", "event_sync", "console", "demo", "function_app.py")
 
 type_of_function = (ast.FunctionDef, ast.AsyncFunctionDef)
 

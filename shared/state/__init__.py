@@ -5,11 +5,14 @@ from __future__ import annotations
 from shared.state.job_queue import JobQueue, Poisoned
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
+    AuditEntry,
     DeadLetter,
     ErrorRecord,
     Job,
+    JobKind,
     JobRequest,
     Lease,
+    Pause,
     PlanUse,
     Position,
     Pruned,
@@ -19,12 +22,15 @@ from shared.state.records import (
 from shared.state.store import StateStore
 
 __all__ = [
+    "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
     "Job",
+    "JobKind",
     "JobQueue",
     "JobRequest",
     "Lease",
+    "Pause",
     "PlanUse",
     "Poisoned",
     "Position",

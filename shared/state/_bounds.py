@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from shared.state.records import DeadLetter, ErrorRecord, RunRecord
+from shared.state.records import AuditEntry, DeadLetter, ErrorRecord, RunRecord
 
-__all__ = ["fitting_error", "fitting_letter", "fitting_run", "json_text"]
+__all__ = ["fitting_entry", "fitting_error", "fitting_letter", "fitting_run", "json_text"]
 
 # Two rows a run in Azure Tables, and `runs` reads many at once: a fifth of what a row may hold.
 MOST_OF_A_RUN: Final = 100_000  # characters of JSON
@@ -21,6 +21,8 @@ MOST_OF_A_RUN: Final = 100_000  # characters of JSON
 MOST_OF_A_MESSAGE: Final = 16_384  # characters
 MOST_OF_A_NAME: Final = 1_024  # characters
 MOST_OF_EXAMPLES: Final = 16_384  # characters of JSON
+# Before and after of one entry of the audit log: definitions of people have a few thousand characters.
+MOST_OF_A_CHANGE: Final = 100_000  # characters
 # An event hub takes events of 1 MB, the dedicated tier of 20 MB, properties included.
 MOST_OF_A_BODY: Final = 32 * 1024 * 1024  # bytes
 MOST_OF_PROPERTIES: Final = 32 * 1024 * 1024  # characters of JSON
@@ -88,6 +90,18 @@ def fitting_letter(letter: DeadLetter) -> DeadLetter:
         code=_cut(_encodable(letter.code), MOST_OF_A_NAME),
         offset=_cut(_encodable(letter.offset), MOST_OF_A_NAME),
         partition=_cut(_encodable(letter.partition), MOST_OF_A_NAME),
+    )
+
+
+def fitting_entry(entry: AuditEntry) -> AuditEntry:
+    """An entry of the audit log within the limits."""
+    return replace(
+        entry,
+        by=_cut(_encodable(entry.by), MOST_OF_A_NAME),
+        name=_cut(_encodable(entry.name), MOST_OF_A_NAME),
+        action=_cut(_encodable(entry.action), MOST_OF_A_NAME),
+        before=_cut(_encodable(entry.before), MOST_OF_A_CHANGE),
+        after=_cut(_encodable(entry.after), MOST_OF_A_CHANGE),
     )
 
 

@@ -10,18 +10,48 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.run_ids import SHORT_ID
+
 __all__ = [
+    "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
     "Job",
+    "JobKind",
     "JobRequest",
     "Lease",
+    "Pause",
     "PlanUse",
     "Position",
     "Pruned",
     "RunRecord",
     "RunState",
 ]
+
+
+class JobKind(StrEnum):
+    """What a job does.
+
+    Attributes:
+        RUN: A run of the source.
+        APPLY: A run that applies exactly the plan of an earlier job, `JobRequest.of`.
+        RETRY: A run of the mended rows of an earlier run, `JobRequest.of`.
+        PLAN: A question: what a run would do.
+        PREVIEW: A question: what a run of the first rows would do, with a definition that need not be saved.
+        TEST: A question: whether everything is there that a definition needs.
+    """
+
+    RUN = "run"
+    APPLY = "apply"
+    RETRY = "retry"
+    PLAN = "plan"
+    PREVIEW = "preview"
+    TEST = "test"
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question: it writes nothing, so it takes no lease of its sync and has no run."""
+        return self in {JobKind.PLAN, JobKind.PREVIEW, JobKind.TEST}
 
 
 class RunState(StrEnum):
@@ -55,8 +85,8 @@ class RunRecord:
 
     Attributes:
         version: The definition's version.
-        trigger: What started the run: `timer`, `command`, `job` or `events`; `definition` where nothing was started
-            because the definition has mistakes.
+        trigger: What started the run: `timer`, `command`, `job` or `events`; `undo` where it takes another run back;
+            `definition` where nothing was started because the definition has mistakes.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
         given: Those of them that whoever started the run gave, as JSON-ready values.
         host: The machine that ran it; empty in rows of earlier versions.
@@ -183,7 +213,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """What a job is to do: one run of a sync.
+    """What a job is to do: one run of a sync, or a question that is answered without a write.
 
     Attributes:
         id: Unique; also the id of the job.
@@ -192,6 +222,8 @@ class JobRequest:
         force: Whether the safety limits are overridden.
         requested_by: Who asked, for the log.
         trigger: `job` for a request, `timer` for a sync that is due; the execution log has the same word.
+        kind: What the job does.
+        of: What it is about, such as the id of the plan that is applied; empty where nothing is to be said.
     """
 
     id: str
@@ -201,11 +233,15 @@ class JobRequest:
     force: bool = False
     requested_by: str = ""
     trigger: str = "job"
+    kind: JobKind = JobKind.RUN
+    of: str = ""
 
     @property
     def sameness(self) -> str:
         """A digest that requests for the same thing share: of two that wait, one is enough."""
-        what = [self.trigger, self.sync, sorted(self.parameters.items()), self.force]
+        what: list[object] = [self.trigger, self.sync, sorted(self.parameters.items()), self.force]
+        if self.kind is not JobKind.RUN or self.of:  # requests of earlier versions keep their digests
+            what += [self.kind.value, self.of]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
@@ -253,6 +289,28 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """That a sync does not run until a person lets it run again: its runs would apply again what was undone.
+
+    Attributes:
+        run_id: The run that paused it, which undid another one.
+        by: Who started that run.
+    """
+
+    sync: str
+    run_id: str
+    since: datetime
+    by: str = ""
+
+    def __str__(self) -> str:
+        """Why the sync does not run, and what to do."""
+        return (
+            f"{self.sync} is paused since {self.since:%Y-%m-%d %H:%M} UTC, because run {self.run_id[:SHORT_ID]} undid "
+            f"another run. When the cause is mended: dynamics-sync resume {self.sync}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanUse:
     """That a saved plan was applied, and by which run: it is applied once.
 
@@ -270,6 +328,31 @@ class PlanUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """What a person changed or started.
+
+    Attributes:
+        id: Unique; the same id again is the same entry.
+        at: When.
+        by: Who: the object id of the person or application.
+        name: The name of who it was, for people.
+        action: What was done, such as `saved the definition`.
+        sync: The sync that it was done to; empty where it was none.
+        before: What was changed, as it was; empty where nothing was.
+        after: What became of it.
+    """
+
+    id: str
+    at: datetime
+    by: str
+    name: str
+    action: str
+    sync: str = ""
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
     """What one call of `StateStore.prune` removed.
 
@@ -281,5 +364,6 @@ class Pruned:
     dead_letters: int = 0
     leases: int = 0
     ledgers: int = 0
+    mirrors: int = 0
     jobs: int = 0
     more: bool = False

@@ -78,17 +78,33 @@ class PlanFile(_File):
             UserError: The file cannot be read, is not a plan, or is a plan of another sync.
         """
         try:
-            saved = cls.model_validate_json(path.read_bytes())
+            text = path.read_bytes()
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        return cls.of_text(text, sync=sync, name=f"{path}: ")
+
+    @classmethod
+    def of_text(cls, text: bytes, *, sync: str, name: str = "") -> Self:
+        """Read the text of a saved plan.
+
+        Args:
+            text: The JSON.
+            sync: The sync that it must be of.
+            name: What messages begin with.
+
+        Raises:
+            UserError: It is not a plan, or a plan of another sync.
+        """
+        try:
+            saved = cls.model_validate_json(text)
         except ValidationError as error:
             if any(problem["loc"] == ("format",) for problem in error.errors()):
                 raise UserError(
-                    f"{path}: the plan was written by another version of this program: make a new plan"
+                    f"{name}the plan was written by another version of this program: make a new plan"
                 ) from error
-            raise UserError(f"{path}: is not a plan that `dynamics-sync plan --out` wrote") from error
+            raise UserError(f"{name}is not a plan that `dynamics-sync plan --out` wrote") from error
         if saved.sync != sync:
-            raise UserError(f"{path}: is a plan of {saved.sync}, not of {sync}")
+            raise UserError(f"{name}is a plan of {saved.sync}, not of {sync}")
         return saved
 
     def values(self) -> dict[str, Value]:

@@ -12,7 +12,17 @@ from shared.errors import UserError
 from shared.state import JobRequest, RunRecord, RunState, StateStore
 from shared.views.to_mend import file_to_mend, kept_to_mend, name_of_file
 
-__all__ = ["LOST", "as_seen", "changes_made", "error_files", "latest_runs", "run_json", "run_named", "runs_named"]
+__all__ = [
+    "LOST",
+    "as_seen",
+    "changes_made",
+    "error_files",
+    "latest_runs",
+    "run_json",
+    "run_named",
+    "runs_named",
+    "waiting_runs",
+]
 
 SEARCHED: Final = 50  # runs that are read where several ids begin with the same text
 _MOST_TOLD_APART: Final = 5
@@ -22,9 +32,14 @@ LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick ma
 
 def latest_runs(state: StateStore, sync: str | None, limit: int) -> tuple[RunRecord, ...]:
     """The latest runs as people see them, newest first: with the jobs that wait, and the runs that are lost."""
-    requested = [_queued(request) for request in state.job_requests() if sync in (None, request.sync)]
+    requested = [_queued(request) for request in waiting_runs(state) if sync in (None, request.sync)]
     logged = [as_seen(run, state) for run in state.runs(sync, limit)]
     return tuple(sorted([*requested, *logged], key=lambda run: run.started, reverse=True)[:limit])
+
+
+def waiting_runs(state: StateStore) -> Iterator[JobRequest]:
+    """The requests for runs that wait, oldest first; questions are no runs."""
+    yield from (request for request in state.job_requests() if not request.kind.asks)
 
 
 def _queued(request: JobRequest, state: str = RunState.QUEUED.value) -> RunRecord:
@@ -85,7 +100,7 @@ def runs_named(text: str, state: StateStore) -> list[RunRecord]:
     if job := state.job(text):
         run = state.run(job.runs[-1]) if job.runs and not job.waits else None
         return [run or _queued(job.request, job.state)]
-    requested = [_queued(request) for request in state.job_requests() if request.id.startswith(text)]
+    requested = [_queued(request) for request in waiting_runs(state) if request.id.startswith(text)]
     return [*requested, *sorted(state.runs_starting(text, limit=SEARCHED), key=lambda run: run.started, reverse=True)]
 
 

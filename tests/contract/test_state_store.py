@@ -14,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.state import (
+    AuditEntry,
     DeadLetter,
     ErrorRecord,
     Job,
+    JobKind,
     JobRequest,
     PlanUse,
     Position,
@@ -734,6 +736,89 @@ class TestJobs:
         assert store.prune(wall() - timedelta(seconds=50), limit=10).jobs
         assert (store.job("j2"), store.cancelled_by("r1")) == (None, None)
         assert [each.id for each in store.open_jobs()] == ["j1"]
+
+    def test_another_kind_of_job_is_another_thing(self, store: StateStore) -> None:
+        """And what it is about decides too."""
+        first = store.request_job(self.late)
+        others = [replace(self.late, id="j3", kind=JobKind.PLAN), replace(self.late, id="j4", of="p1")]
+        assert [store.request_job(each) for each in others] == [Job.of(each) for each in others]
+        assert store.request_job(replace(others[0], id="j5")).id == "j3"
+        assert store.job("j1") == first
+
+    def test_files_of_a_job_go_with_it(self, store: StateStore, wall: Wall) -> None:
+        """When it is removed, and when it has ended long ago; those of others stay."""
+        jobs = [store.request_job(replace(self.late, id=f"j{number}", of=str(number))) for number in range(3)]
+        for job in jobs:
+            store.put_job_file(job.id, "draft.yaml", b"old")
+            store.put_job_file(job.id, "draft.yaml", job.id.encode())
+        assert [store.job_file(job.id, "draft.yaml") for job in jobs] == [b"j0", b"j1", b"j2"]
+        assert store.job_file("j0", "plan.json") is None
+        store.put_job_file("j2", "plan.json", b"x")
+        assert set(store.job_files()) == {
+            ("j0", "draft.yaml"),
+            ("j1", "draft.yaml"),
+            ("j2", "draft.yaml"),
+            ("j2", "plan.json"),
+        }
+        for _ in range(2):
+            store.remove_job_file("j2", "plan.json")
+        assert store.job_file("j2", "plan.json") is None
+        store.remove_job("j0")
+        store.put_job(replace(jobs[1], state="Succeeded", ended=wall()))
+        store.prune(wall() + timedelta(seconds=1), limit=10)
+        assert [store.job_file(job.id, "draft.yaml") for job in jobs] == [None, None, b"j2"]
+
+
+class TestPeople:
+    def test_the_latest_note_of_progress_is_known(self, store: StateStore) -> None:
+        """Of each run; a run without a note has none."""
+        store.note_progress("r1", {"phase": "load", "rows": 1})
+        store.note_progress("r1", {"phase": "write", "rows": 2})
+        store.note_progress("r/2", {})
+        assert (store.progress("r1"), store.progress("r/2"), store.progress("r3")) == (
+            {"phase": "write", "rows": 2},
+            {},
+            {},
+        )
+
+    def test_the_audit_log_has_the_newest_entry_first(self, store: StateStore) -> None:
+        """Of all syncs, or of one; the same entry twice is one; what is too long is cut."""
+        entries = [
+            AuditEntry(
+                id=f"a{number}",
+                at=NOON + timedelta(seconds=number),
+                by="ann",
+                name="Ann",
+                action="saved",
+                sync=sync,
+                before="é",
+                after="x",
+            )
+            for number, sync in enumerate(["a", "b/ü", "a", ""])
+        ]
+        for entry in [*entries, entries[0]]:
+            store.add_audit(entry)
+        assert store.audit() == tuple(reversed(entries))
+        assert store.audit(limit=1) == (entries[3],)
+        assert store.audit("a") == (entries[2], entries[0])
+        assert store.audit("b/ü") == (entries[1],)
+        store.add_audit(replace(entries[3], id="long", after="y" * 2_000_000, sync="l"))
+        (long,) = store.audit("l")
+        assert len(long.after) == 100_000
+        assert long.after.endswith("(cut)")
+
+    def test_old_notes_and_entries_go(self, store: StateStore, wall: Wall) -> None:
+        """Those of before the moment."""
+        old = AuditEntry(id="a", at=NOON, by="ann", name="Ann", action="saved")
+        young = replace(old, id="b", at=NOON + timedelta(seconds=100))
+        store.note_progress("r1", {"rows": 1})
+        wall.pass_(100)
+        store.note_progress("r2", {"rows": 2})
+        for entry in (old, young):
+            store.add_audit(entry)
+        store.prune(NOON + timedelta(seconds=50), limit=10)
+        assert store.audit() == (young,)
+        assert (store.progress("r1"), store.progress("r2")) == ({}, {"rows": 2})
 
 
 KEYS = st.text(min_size=1, max_size=30)

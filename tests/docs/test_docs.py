@@ -208,9 +208,11 @@ def test_every_error_type_in_the_code_is_documented() -> None:
 
 
 def test_every_folder_of_the_code_has_a_line_in_the_table_of_rooms() -> None:
-    """Each top folder with Python modules and each such folder in `shared` and `emulator`, once, and no other."""
+    """Each top folder with Python modules and each such folder in `shared`, `console` and `emulator`, once, and no other."""
     top = [folder for folder in Path().iterdir() if folder.is_dir() and not folder.name.startswith(".")]
-    below = [folder for room in ("shared", "emulator") for folder in Path(room).rglob("*") if folder.is_dir()]
+    below = [
+        folder for room in ("shared", "console", "emulator") for folder in Path(room).rglob("*") if folder.is_dir()
+    ]
     rooms = {folder.as_posix() for folder in [*top, *below] if any(folder.glob("*.py"))}
     table = ARCHITECTURE.read_text("utf-8").partition("## Rooms")[2].partition("\n## ")[0]
     lines = re.findall(r"^\| `([a-z_/]+)` \| .+\. \|$", table, re.MULTILINE)
@@ -234,7 +236,7 @@ def test_every_name_in_the_path_of_an_event_exists() -> None:
 def defined() -> set[str]:
     """Functions, classes and methods of the code: `function`, `Class`, `Class.method`."""
     found: set[str] = set()
-    for folder in ("shared", "batch_sync", "event_sync"):
+    for folder in ("shared", "batch_sync", "event_sync", "console"):
         for source in Path(folder).rglob("*.py"):
             for node in ast.parse(source.read_text("utf-8")).body:
                 if isinstance(node, ast.FunctionDef | ast.ClassDef):

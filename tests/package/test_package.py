@@ -112,7 +112,7 @@ def test_all_functions_run_from_the_package(
     program = [str(deployed.python), str(ROOT / "tests" / "package" / "program.py"), str(deployed.folder), str(ROOT)]
     said = run(program, environment=environment, cwd=tmp_path)
     sys.stdout.write(said)  # how long it took to load: `pytest -rP tests/package` shows it
-    assert "['batch_job', 'batch_sync', 'event_sync']" in said
+    assert "['batch_job', 'batch_sync', 'console', 'event_sync']" in said
     app = App(Settings.load(environment))
     runs = {(run.sync, run.trigger, run.state) for run in app.state.runs()}
     assert runs >= {(name, "timer", "Succeeded") for name in BATCHES}

@@ -20,7 +20,7 @@ __all__ = ["MetadataCache", "read_entity"]
 
 _ENTITY_COLUMNS = (
     "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName,DisplayCollectionName,TableType,"
-    "IsIntersect"
+    "IsIntersect,ChangeTrackingEnabled,MetadataId"
 )
 _ENDS = tuple(
     f"Entity{number}{name}"
@@ -106,6 +106,8 @@ class _Found:
     labels: tuple[str, ...]
     elastic: bool
     intersect: bool
+    change_tracking: bool
+    metadata_id: str
 
 
 def _get(service: Service, path: str, *, table: str) -> Answer:
@@ -123,6 +125,8 @@ def _found(table: Answer) -> _Found:
         labels=(*_labels(table.member("DisplayName")), *_labels(table.member("DisplayCollectionName"))),
         elastic=table.member("TableType").text("") == "Elastic",
         intersect=intersect,
+        change_tracking=table.member("ChangeTrackingEnabled").flag(default=False),
+        metadata_id=table.member("MetadataId").text(""),
     )
 
 
@@ -190,6 +194,8 @@ def _read(service: Service, found: _Found) -> EntityMetadata:
         elastic=found.elastic,
         intersect=found.intersect,
         ends=ends,
+        change_tracking=found.change_tracking,
+        metadata_id=found.metadata_id,
     )
 
 

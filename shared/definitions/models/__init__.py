@@ -11,6 +11,7 @@ from shared.definitions.models.connections import (
 )
 from shared.definitions.models.dynamics_environment import ApplicationUser, DynamicsEnvironment, WriteOptions
 from shared.definitions.models.listener import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
+from shared.definitions.models.permissions import Permissions
 from shared.definitions.models.post_sync import BoundTo, HttpStep, PostSyncStep, RunOn, SqlStep, StepMethod, UpdateStep
 from shared.definitions.models.schedules import Timetable
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretReference
@@ -86,6 +87,7 @@ __all__ = [
     "Parameter",
     "ParameterValue",
     "ParquetSource",
+    "Permissions",
     "PostSyncStep",
     "Replacement",
     "RestColumn",

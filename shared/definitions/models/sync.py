@@ -19,6 +19,7 @@ from shared.definitions.models.base import (
     SYNC_NAME,
     Model,
     ODataFilter,
+    Seconds,
     Sql,
 )
 from shared.definitions.models.dynamics_environment import (
@@ -32,6 +33,7 @@ from shared.definitions.models.listener import Listener
 from shared.definitions.models.lookup import Lookup
 from shared.definitions.models.marks import DROPPED, RETURNED, Expire, SetColumns
 from shared.definitions.models.notation import TimeZone
+from shared.definitions.models.permissions import Permissions
 from shared.definitions.models.post_sync import PostSyncStep
 from shared.definitions.models.schedules import QuietHours, Timetable, checked_schedule
 from shared.definitions.models.sources import Source
@@ -162,6 +164,16 @@ class DynamicsDestination(DynamicsEnvironment):
     filter: ODataFilter | None = Field(
         default=None,
         description="OData filter without `$filter=`; only these records of the table are compared and changed.",
+    )
+    mirror: bool = Field(
+        default=False,
+        description="Whether the app keeps a copy of the records that it reads, and reads only what has changed since "
+        "the run before. The table must track changes; `validate` says why there is no mirror.",
+    )
+    mirror_verify_every: Seconds = Field(
+        default=604_800,
+        description="After this time a run reads the whole table again and compares it with the mirror: seconds, or "
+        "`24h`. Default 7 days.",
     )
     options: Options = WriteOptions()
 
@@ -312,6 +324,12 @@ class SyncDefinition(Model):
         default=(),
         max_length=20,
         description="Steps after the writes of a batch run, in this order. Events run no steps.",
+    )
+    permissions: Permissions = Field(
+        default_factory=Permissions,
+        description="Who may do what in the console and its API: app roles and object ids of Entra groups. The app "
+        "role `Sync.Admin` may do everything; without an entry the sync does not exist for a person. The command line "
+        "has the rights of whoever holds the settings.",
     )
 
     @property

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableEntity, TableTransactionError
 
 from shared.errors import RetryLater
 from shared.state._reading import job_record, reading
-from shared.state.azure._storage import PREFIX, Storage, document, key, read_document
+from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, explained, key, read_document
 from shared.state.records import Job, JobRequest
 
 __all__ = ["JobTables"]
@@ -22,6 +23,7 @@ JOBS: Final = "jobs"
 OPEN, ENDED, CANCELLED = "job", "ended", "cancelled"
 # Each repetition means that another process wrote in between.
 TURNS: Final = 20
+_FOLDER: Final = "jobs/"
 
 
 class JobTables(Storage):
@@ -63,6 +65,7 @@ class JobTables(Storage):
         if job is not None:
             self._remove_mark(job)
             self._delete(JOBS, [{"PartitionKey": OPEN, "RowKey": key(job_id)}])
+            self._remove_job_files([key(job_id)])
 
     def job(self, job_id: str) -> Job | None:
         """See `StateStore.job`."""
@@ -79,6 +82,30 @@ class JobTables(Storage):
         """See `StateStore.job_requests`."""
         waiting = (job.request for job in self._each_open_job() if job.waits)
         return tuple(sorted(waiting, key=lambda request: (request.requested, request.id)))
+
+    def put_job_file(self, job_id: str, name: str, data: bytes) -> None:
+        """See `StateStore.put_job_file`."""
+        with explained():
+            self._files(MEMORY).upload_blob(f"{_folder(key(job_id))}{name}", data, overwrite=True)
+
+    def job_file(self, job_id: str, name: str) -> bytes | None:
+        """See `StateStore.job_file`."""
+        with explained():
+            try:
+                return self._files(MEMORY).download_blob(f"{_folder(key(job_id))}{name}").readall()
+            except ResourceNotFoundError:
+                return None
+
+    def job_files(self) -> tuple[tuple[str, str], ...]:
+        """See `StateStore.job_files`; ids of jobs are their own keys."""
+        with explained():
+            names = [str(name) for name in self._files(MEMORY).list_blob_names(name_starts_with=_FOLDER)]
+        parts = (name.removeprefix(_FOLDER).partition("/") for name in names)
+        return tuple((job, name) for job, _, name in parts)
+
+    def remove_job_file(self, job_id: str, name: str) -> None:
+        """See `StateStore.remove_job_file`."""
+        self._delete_files([f"{_folder(key(job_id))}{name}"], MEMORY)
 
     def cancel_run(self, run_id: str, by: str) -> None:
         """See `StateStore.cancel_run`."""
@@ -117,8 +144,22 @@ class JobTables(Storage):
                 JOBS, f"PartitionKey eq '{partition}' and {old}", select=["PartitionKey", "RowKey"], limit=limit
             )
         ]
+        self._remove_job_files([row["RowKey"] for row in rows if row["PartitionKey"] != CANCELLED])
         self._delete(JOBS, rows)
         return len(rows)
+
+    def _remove_job_files(self, job_keys: Iterable[str]) -> None:
+        names = self._each(self._names_of_job, job_keys)
+        self._delete_files((name for found in names for name in found), MEMORY)
+
+    def _names_of_job(self, job_key: str) -> list[str]:
+        with explained():
+            return list(self._files(MEMORY).list_blob_names(name_starts_with=_folder(job_key)))
+
+
+def _folder(job_key: str) -> str:
+    """Where the files of a job are, in the container for what holds values of rows."""
+    return f"{_FOLDER}{job_key}/"
 
 
 def _mark_key(request: JobRequest) -> str:

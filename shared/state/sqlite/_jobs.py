@@ -38,6 +38,7 @@ class JobRows(Database):
     def remove_job(self, job_id: str) -> None:
         """See `StateStore.remove_job`."""
         with self._writing() as db:
+            db.execute("DELETE FROM job_files WHERE job_id = ?", (job_id,))
             db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
 
     def job(self, job_id: str) -> Job | None:
@@ -54,6 +55,25 @@ class JobRows(Database):
         waiting = f"{SELECT} WHERE ended IS NULL AND state = ? ORDER BY requested, id"
         return tuple(_job(*row).request for row in self._all(waiting, (RunState.QUEUED.value,)))
 
+    def put_job_file(self, job_id: str, name: str, data: bytes) -> None:
+        """See `StateStore.put_job_file`."""
+        with self._writing() as db:
+            db.execute(tables.replace("job_files", ("job_id", "name", "data")), (job_id, name, data))
+
+    def job_files(self) -> tuple[tuple[str, str], ...]:
+        """See `StateStore.job_files`."""
+        return tuple((str(job), str(name)) for job, name in self._all("SELECT job_id, name FROM job_files"))
+
+    def remove_job_file(self, job_id: str, name: str) -> None:
+        """See `StateStore.remove_job_file`."""
+        with self._writing() as db:
+            db.execute("DELETE FROM job_files WHERE job_id = ? AND name = ?", (job_id, name))
+
+    def job_file(self, job_id: str, name: str) -> bytes | None:
+        """See `StateStore.job_file`."""
+        found = self._one("SELECT data FROM job_files WHERE job_id = ? AND name = ?", (job_id, name))
+        return bytes(found[0]) if found else None
+
     def cancel_run(self, run_id: str, by: str) -> None:
         """See `StateStore.cancel_run`."""
         with self._writing() as db:
@@ -66,10 +86,14 @@ class JobRows(Database):
         return str(found[0]) if found else None
 
     def _remove_old_jobs(self, moment: str, limit: int) -> int:
-        """Remove jobs that ended before a moment, and marks of runs that are older; returns how many jobs."""
+        """Remove jobs that ended before a moment with their files, and older marks of runs; returns how many jobs."""
         with self._writing() as db:
-            sql = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE ended < ? LIMIT ?)"
-            jobs = db.execute(sql, (moment, min(limit, MOST_ROWS))).rowcount
+            old, most = (
+                "SELECT id FROM jobs WHERE ended < ? ORDER BY ended, id LIMIT ?",
+                (moment, min(limit, MOST_ROWS)),
+            )
+            db.execute(f"DELETE FROM job_files WHERE job_id IN ({old})", most)
+            jobs = db.execute(f"DELETE FROM jobs WHERE id IN ({old})", most).rowcount
             db.execute("DELETE FROM cancelled_runs WHERE requested < ?", (moment,))
         return jobs
 

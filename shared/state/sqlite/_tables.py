@@ -14,6 +14,7 @@ from shared.state.records import DeadLetter, ErrorRecord, PlanUse, RunRecord
 __all__ = [
     "ADDED_IN_5",
     "ADDED_IN_6",
+    "ADDED_IN_8",
     "ERROR_FIELDS",
     "LETTER_FIELDS",
     "PLAN_FIELDS",
@@ -34,7 +35,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 9
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -56,6 +57,21 @@ CREATE TABLE IF NOT EXISTS ledger_parts(
     sync TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (sync, name))
 """
 _ROWS_TO_MEND = "CREATE TABLE IF NOT EXISTS rows_to_mend(run_id TEXT PRIMARY KEY, data BLOB NOT NULL)"
+# Tables that are there since version 8.
+ADDED_IN_8 = """
+CREATE TABLE progress(run_id TEXT PRIMARY KEY, written TEXT NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE job_files(job_id TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (job_id, name));
+CREATE TABLE audit(id TEXT PRIMARY KEY, at TEXT NOT NULL, sync TEXT NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX audit_by_sync ON audit(sync, at);
+CREATE INDEX audit_by_moment ON audit(at)
+"""
+# Tables that are there since version 9.
+_ADDED_IN_9 = """
+CREATE TABLE IF NOT EXISTS journals(
+    run_id TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, kept TEXT NOT NULL, PRIMARY KEY (run_id, name));
+CREATE TABLE IF NOT EXISTS pauses(
+    sync TEXT PRIMARY KEY, run_id TEXT NOT NULL, since TEXT NOT NULL, "by" TEXT NOT NULL) WITHOUT ROWID
+"""
 # Tables that are there since version 6.
 ADDED_IN_6 = """
 CREATE TABLE jobs(
@@ -93,6 +109,8 @@ INSERT INTO jobs SELECT id, id, 'Queued', requested, requested, NULL, json_objec
 DROP TABLE job_requests
 """,
     6: _ROWS_TO_MEND,
+    7: ADDED_IN_8,
+    8: _ADDED_IN_9,
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -120,7 +138,9 @@ CREATE INDEX seen_by_age ON seen(written);
 {_LEDGERS};
 {ADDED_IN_5};
 {ADDED_IN_6};
-{_ROWS_TO_MEND}
+{_ROWS_TO_MEND};
+{ADDED_IN_8};
+{_ADDED_IN_9}
 """
 RUN_FIELDS = (
     "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",

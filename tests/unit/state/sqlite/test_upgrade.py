@@ -8,9 +8,9 @@ from pathlib import Path
 
 from shared.state import ErrorRecord
 from shared.state.sqlite import SqliteStateStore
-from shared.state.sqlite._tables import ADDED_IN_5, ADDED_IN_6, SCHEMA, SCHEMA_VERSION
+from shared.state.sqlite._tables import ADDED_IN_5, ADDED_IN_6, ADDED_IN_8, SCHEMA, SCHEMA_VERSION
 
-BEFORE_6 = SCHEMA.replace(
+BEFORE_6 = SCHEMA.replace(ADDED_IN_8, "").replace(
     ADDED_IN_6,
     "CREATE TABLE job_requests(id TEXT PRIMARY KEY, sync TEXT NOT NULL, requested TEXT NOT NULL, "
     "parameters TEXT NOT NULL, force INTEGER NOT NULL, requested_by TEXT NOT NULL) WITHOUT ROWID",

@@ -1,0 +1,1 @@
+"""The first page: whether everything is in step."""

@@ -1,0 +1,24 @@
+// What HTML cannot do. Every page works without this file.
+
+/** Replaces the parts of the page that are marked `data-live` by those of a new answer, while the page says so. */
+async function follow(seconds) {
+  await new Promise(done => setTimeout(done, seconds * 1000));
+  const answer = await fetch(location.href, {headers: {accept: 'text/html'}}).catch(() => null);
+  if (answer?.ok) {
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    for (const part of document.querySelectorAll('[data-live]')) {
+      const next = page.getElementById(part.id);
+      if (next && next.innerHTML !== part.innerHTML) part.replaceWith(document.adoptNode(next));
+    }
+    const left = page.querySelector('[data-follow]');
+    if (!left) return document.querySelector('[data-follow]')?.removeAttribute('data-follow');
+  }
+  return follow(seconds);
+}
+
+const followed = document.querySelector('[data-follow]');
+if (followed) follow(Number(followed.dataset.follow));
+
+/** Asks before a form is sent that cannot be taken back. */
+for (const form of document.querySelectorAll('form[data-ask]'))
+  form.addEventListener('submit', event => { if (!confirm(form.dataset.ask)) event.preventDefault(); });

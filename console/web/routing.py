@@ -1,0 +1,83 @@
+"""Routes with their rules: nothing is answered that has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from console.console import Console
+from console.web.bodies import MOST_BYTES, Body, read_body
+from console.web.needs import Need, check
+from console.web.safety import check_host, check_origin
+from console.web.subjects import subject_of
+from console.web.visit import Visit
+
+__all__ = ["Answering", "Path", "starlette_routes"]
+
+Answering = Callable[[Visit], Response]
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """One route: a path with a method, what it needs, and who answers.
+
+    Attributes:
+        path: As Starlette writes it; `{sync}`, `{run}` and `{job}` name what the rights are asked for.
+        answer: Gets the visit; runs in a thread.
+        need: What a person needs.
+        method: The HTTP method; GET also answers HEAD.
+        most_bytes: Bytes of the body.
+        summary: One line for the API document; only paths below `/api` need it.
+        takes: The model of the JSON body, for the API document and the check of what was sent.
+        gives: The model of the JSON answer, for the API document.
+    """
+
+    path: str
+    answer: Answering
+    need: Need
+    method: str = "GET"
+    most_bytes: int = MOST_BYTES
+    summary: str = ""
+    takes: type[BaseModel] | None = None
+    gives: type[BaseModel] | None = None
+
+
+def starlette_routes(paths: Sequence[Path], console: Console) -> list[Route]:
+    """The routes for Starlette."""
+    return [Route(each.path, _endpoint(each, console), methods=[each.method]) for each in paths]
+
+
+def _endpoint(path: Path, console: Console) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        return await _answered(path, console, request)
+
+    return endpoint
+
+
+async def _answered(path: Path, console: Console, request: Request) -> Response:
+    check_host(request.headers, console.hosts)
+    check_origin(request.method, request.headers, _origin(request))
+    if path.need is Need.NOTHING:
+        return await run_in_threadpool(path.answer, Visit(console=console, request=request))
+    person = console.sign_in.person(request.headers)
+    if path.need.is_about_a_sync:
+        subject = await run_in_threadpool(subject_of, request.path_params, person, console)
+        check(path.need, person, subject.levels if subject else frozenset())
+    else:
+        subject = None
+        check(path.need, person, frozenset())
+    body = await read_body(request, path.most_bytes) if request.method in _WRITES else Body()
+    visit = Visit(console=console, request=request, known_person=person, known_subject=subject, body=body)
+    return await run_in_threadpool(path.answer, visit)
+
+
+def _origin(request: Request) -> str:
+    return f"{request.url.scheme}://{request.headers.get('host', '')}"
