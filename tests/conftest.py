@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # One Azurite and one PostgreSQL for a whole session: fixtures that a module imports would be made for it alone.
@@ -27,3 +32,11 @@ def pytest_collection_finish() -> None:
     """Collect garbage from now on, but not among what was there before the first test."""
     gc.enable()
     gc.freeze()
+
+
+@pytest.fixture
+def demo_port() -> Iterator[None]:
+    """The port 5080, which the demo has: one test at a time starts it, also among the workers."""
+    with (Path(tempfile.gettempdir()) / "dynamics-sync-demo-port.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

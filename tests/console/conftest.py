@@ -167,9 +167,9 @@ def served_to_many(world: World) -> Iterator[Served]:
     yield from _serving(Console(app=world.app, sign_in=sign_in, wake=local.wake, hosts=None))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, driven by Playwright."""
+    """Debian's Chromium, driven by Playwright, whose event loop would be in the way of the Functions runtime's."""
     if not CHROMIUM:
         pytest.skip("Chromium is not installed: nothing can show the pages")
     with sync_playwright() as playwright:
