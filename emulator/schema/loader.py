@@ -6,6 +6,7 @@ description of a known table extends it: columns and keys are added, other setti
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -48,12 +49,15 @@ _ACTIVITY_STATES: Final[Mapping[int, Any]] = {
     3: {"label": "Scheduled", "statuses": {4: "Scheduled"}},
 }
 
+# libyaml reads the built-in tables seven times as fast; for a user's file, its errors do not show the line.
+_FAST_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 Description = dict[str, Any]
 
 
-def _yaml(text: str, name: str) -> Description:
+def _yaml(text: str, name: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Description:
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, loader)  # noqa: S506 - both loaders are safe
     except yaml.YAMLError as error:
         raise SchemaFileError(f"{name} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
@@ -65,15 +69,16 @@ def _builtin_descriptions() -> Iterator[tuple[str, Description]]:
     folder = files("emulator.schema") / "tables"
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml") and not file.name.startswith("_"):
-            yield from _yaml(file.read_text(encoding="utf-8"), file.name).items()
+            yield from _yaml(file.read_text(encoding="utf-8"), file.name, _FAST_LOADER).items()
 
 
 def _shared(name: str) -> Description:
-    return _yaml((files("emulator.schema") / "tables" / name).read_text(encoding="utf-8"), name)
+    return _yaml((files("emulator.schema") / "tables" / name).read_text(encoding="utf-8"), name, _FAST_LOADER)
 
 
+@cache
 def builtin_schema() -> Schema:
-    """Returns the built-in tables: the usual ones of a Dataverse environment."""
+    """Returns the built-in tables: the usual ones of a Dataverse environment. Read once in a process."""
     pairs = _shared("_many_to_many.yaml")
     return with_pairs(schema_from(_builtin_descriptions()), pairs.items(), known_only=True)
 

@@ -28,7 +28,7 @@ def hasty(connection: Connection, **options: Any) -> Dataverse:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path, in_thread=True) as made:
+    with world(tmp_path) as made:
         made.parts = {"open_dataverse": hasty}
         made.csv(ROWS)
         made.define(accounts(sync_behaviour={"dropped": "delete"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import signal
@@ -10,15 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import duckdb
 import pytest
 
+from shared.cli.boundary import run
 from shared.errors import UserError
 from shared.jobs import RunState
 from shared.state.machine import Machine, since_boot
@@ -357,18 +360,13 @@ _PROGRAM: Final = [sys.executable, "-c", "from shared.cli import main; main()"]
 
 
 def command(here: World, *words: str | Path) -> tuple[int, dict[str, Any]]:
-    """Run a command to its end: its exit code and its JSON."""
-    done = subprocess.run(
-        [*_PROGRAM, *map(str, words), "--json"],
-        env=environment(here),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    value: dict[str, Any] = json.loads(done.stdout)
-    return done.returncode, value
+    """Run a command to its end, in this process: its exit code and its JSON."""
+    out, err = io.StringIO(), io.StringIO()
+    with patch.dict(os.environ, environment(here)), redirect_stdout(out), redirect_stderr(err):
+        code = run([*map(str, words), "--json"])
+    assert "Traceback" not in err.getvalue()
+    value: dict[str, Any] = json.loads(out.getvalue())
+    return code, value
 
 
 @contextmanager

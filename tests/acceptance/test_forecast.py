@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.dataverse import MetadataCache
 from shared.errors import RetryLater, UnsafePlanError
 from shared.jobs import PlanReport, RunSummary
 from tests.acceptance.test_behaviours import command
@@ -20,7 +21,7 @@ DELTA = {"strategy": "delta", "sync_key": ["accountnumber"]}
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("forecast"), in_thread=True) as made:
+    with world(tmp_path_factory.mktemp("forecast")) as made:
         yield made
 
 
@@ -37,8 +38,10 @@ def row(number: int, name: str = "") -> dict[str, object]:
 
 def both(here: World) -> tuple[PlanReport, RunSummary]:
     """The plan and then its run, each as a command of its own would make them."""
+    here.metadata = MetadataCache()
     here.reopen()
     plan = here.plan()
+    here.metadata = MetadataCache()
     here.reopen()
     return plan, here.run()
 

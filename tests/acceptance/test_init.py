@@ -127,6 +127,7 @@ os.execv(sys.executable, [sys.executable, "-m", "demo", "--keep"])
 
 
 @pytest.mark.timeout(600)  # it sets a whole demo up, beside other tests
+@pytest.mark.usefixtures("demo_port")
 def test_a_demo_that_keeps_running_prints_the_next_commands(tmp_path: Path) -> None:
     """They work while it runs, and Ctrl-C ends it and its Dataverse."""
     if not _port_is_free():

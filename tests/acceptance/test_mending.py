@@ -38,7 +38,7 @@ MENDED = {"A2": {"revenue": "100"}, "A1": {"number": "A3"}, "A4": {"name": "Four
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("mending"), in_thread=True) as made:
+    with world(tmp_path_factory.mktemp("mending")) as made:
         yield made
 
 

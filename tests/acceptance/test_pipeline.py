@@ -15,12 +15,9 @@ import yaml
 from azure.storage.blob import BlobServiceClient
 
 from tests.acceptance.world import World, accounts, world
-from tests.azurite.fixtures import azurite, storage_account
 from tests.token_issuer import Issuer, issuing
 from tests.unit.infra.test_smoke import APP_ID, Manager
 from tests.workflows import ROOT, Runner, workflows
-
-__all__ = ["azurite", "storage_account"]  # fixtures
 
 ROWS = [{"number": f"N-{number}", "name": f"Name {number}", "city": "Ulm", "revenue": "1"} for number in range(1, 4)]
 GH = """#!/bin/sh

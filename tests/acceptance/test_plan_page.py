@@ -17,7 +17,7 @@ from tests.acceptance.world import World, accounts, world
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A plan with changes of every common kind, of 40 records, and a row with an error."""
-    with world(tmp_path_factory.mktemp("world"), in_thread=True) as here:
+    with world(tmp_path_factory.mktemp("world")) as here:
         yield _planned(here)
 
 

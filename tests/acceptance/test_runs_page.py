@@ -20,7 +20,7 @@ LONG = "a-sync-with-a-rather-long-name-for-a-phone"
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Seven runs of two syncs: new, changed, dropped and rejected rows; one of them is throttled for two seconds."""
-    with world(tmp_path_factory.mktemp("world"), in_thread=True) as made:
+    with world(tmp_path_factory.mktemp("world")) as made:
         rules = {"sync_key": ["accountnumber"], "dropped": "delete"}
         made.define(accounts(sync_behaviour=rules))
         made.define(accounts(sync_behaviour={"sync_key": ["accountnumber"]}), LONG)

@@ -23,7 +23,7 @@ Type = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("setting-up"), in_thread=True) as made:
+    with world(tmp_path_factory.mktemp("setting-up")) as made:
         yield made
 
 
@@ -229,7 +229,7 @@ def test_privileges_that_are_missing_are_found_before_a_run(
 ) -> None:
     """`test-connection` and `validate` name the privilege and the key of the definition that needs it."""
     lacking = ["prvDeleteAccount", "prvAppendToContact", "prvBypassCustomBusinessLogic"]
-    with world(tmp_path, in_thread=True, without_privilege=lacking) as here:
+    with world(tmp_path, without_privilege=lacking) as here:
         _environment(here, monkeypatch)
         here.csv(_rows(("A", "One", "x")))
         definition = accounts(sync_behaviour={"sync_key": ["accountnumber"], "dropped": "delete"})
@@ -264,7 +264,7 @@ def test_validate_warns_of_texts_that_are_too_long_and_of_a_key_that_is_not_acti
     """Both are no mistakes: the exit code is 0."""
     schema = tmp_path / "schema.yaml"
     schema.write_text("Account:\n  keys:\n    city_key: {columns: [address1_city], status: Pending}\n", "utf-8")
-    with world(tmp_path, in_thread=True, schema=[schema]) as here:
+    with world(tmp_path, schema=[schema]) as here:
         _environment(here, monkeypatch)
         definition = accounts(sync_behaviour={"sync_key": ["address1_city"]})
         definition["source"]["columns"][0]["max_length"] = 500
@@ -497,7 +497,7 @@ def test_a_lost_answer_to_the_making_of_a_key_is_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The key was made although the connection broke: the second request is refused, and the key is found."""
-    with world(tmp_path, in_thread=True) as here:
+    with world(tmp_path) as here:
         _environment(here, monkeypatch)
         here.csv(_rows(("A", "One", "x")))
         here.define(accounts(sync_behaviour={"sync_key": ["name"]}))

@@ -15,10 +15,8 @@ from shared.definitions import EnvironmentSecret
 from shared.errors import DefinitionError, UserError
 from tests.acceptance.world import World, accounts, world
 from tests.contract.source_kinds import FILES, KINDS, Kind, Row, ready, rows
-from tests.postgresql.fixtures import Database, database, postgresql
+from tests.postgresql.fixtures import Database
 from tests.workbooks.xlsx import write_xlsx
-
-__all__ = ["database", "postgresql"]
 
 COUNT = 60
 MAPPINGS = [

@@ -13,14 +13,14 @@ from tests.acceptance.world import World, accounts, world
 
 WRONG = {
     "revenue": ("a hundred", "'a hundred' is not a number"),
-    "numberofemployees": ("1.5", "'1.5' is not a whole number between 0 and 1,000,000,000"),
-    "since": ("1996", "'1996' is not a date in dd-MM-yy, as in 31-01-24"),
+    "numberofemployees": ("12345.75", "'12345.75' is not a whole number between 0 and 1,000,000,000"),
+    "since": ("the nineties", "'the nineties' is not a date in dd-MM-yy, as in 31-01-24"),
     "donotphone": ("perhaps", "'perhaps' is not one of true"),
     "industry": ("Consultin", "'Consultin' is no option of industrycode: did you mean 7 Consulting?"),
     "parent": ("Z-9", "no account has this accountnumber; the value is 'Z-9'"),
     "name": ("N" * 170, f"'{'N' * 39}…' is longer than 160 characters"),
 }
-"""Column -> a value that does not fit, and the beginning of what is said about it."""
+"""Column -> a value that does not fit and is no part of a time or a port, and the beginning of what is said about it."""
 # The message about a choice has the text in any case: without it nobody can find the option that was meant.
 ALWAYS_TOLD = {"industry"}
 
@@ -28,7 +28,7 @@ ALWAYS_TOLD = {"industry"}
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """One row for each mistake."""
-    with world(tmp_path, in_thread=True) as made:
+    with world(tmp_path) as made:
         definition = accounts()
         columns = {
             "number": {},

@@ -33,9 +33,7 @@ from tests.acceptance.watermarked import (
     sqlite_source,
 )
 from tests.acceptance.world import World, world
-from tests.postgresql.fixtures import Database, database, postgresql
-
-__all__ = ["database", "postgresql"]
+from tests.postgresql.fixtures import Database
 
 DATABASES = ["sqlite", "postgresql"]
 KINDS = [*DATABASES, "dynamics", "rest"]

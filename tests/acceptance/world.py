@@ -15,6 +15,7 @@ import yaml
 
 from emulator.testing import RunningEmulator, running
 from shared.app import App
+from shared.dataverse import MetadataCache
 from shared.jobs import PlanOptions, PlanReport, RunOptions, RunSummary
 from shared.jobs.progress import Progress
 from shared.settings import Settings
@@ -41,12 +42,15 @@ class World:
 
     Attributes:
         parts: Further arguments of the app, such as its clock.
+        metadata: The tables that apps of this world have read: as in a process that lives long, a further run only asks
+            for the version.
     """
 
     folder: Path
     emulator: RunningEmulator
     environment: dict[str, str]
     parts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: MetadataCache = field(default_factory=MetadataCache)
     app: App = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +78,7 @@ class World:
             {"SYNC_DEFINITIONS": str(self.folder / "syncs"), "STATE_STORE": f"sqlite:///{self.folder / 'state.db'}"}
         )
         self.app = App(settings, read_environment=lambda: self.environment, **self.parts)
+        self.app.wiring._metadata = self.metadata
 
     def run(
         self,
@@ -158,9 +163,9 @@ def accounts(**changes: Any) -> dict[str, Any]:
 
 @contextmanager
 def world(folder: Path, **options: Any) -> Iterator[World]:
-    """A fresh emulator and an app that knows it."""
+    """A fresh emulator and an app that knows it; a process of its own for `in_thread=False`."""
     (folder / "syncs").mkdir(parents=True, exist_ok=True)
-    with running(**options) as emulator:
+    with running(**{"in_thread": True, **options}) as emulator:
         environment = {
             "DYNAMICS_URL": emulator.service_url,
             "DYNAMICS_CLIENT_ID": emulator.client_id,

@@ -1,17 +1,23 @@
-"""A storage account for every test, in one Azurite for all."""
+"""A storage account for every test, in one Azurite for all.
+
+Every session of pytest imports this module: what takes long to import waits for a test that needs it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
-from azure.core.credentials import TokenCredential
-from azure.identity import DefaultAzureCredential
 
-from shared.settings import Settings
 from tests.azurite.server import ACCOUNTS, Azurite, AzuriteMissingError
-from tests.unit.secrets.fake_cloud import FakeCloud
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+    from shared.settings import Settings
+    from tests.unit.secrets.fake_cloud import FakeCloud
 
 unused = iter(ACCOUNTS)
 
@@ -36,6 +42,8 @@ def storage_account(azurite: Azurite) -> str:
 @pytest.fixture(scope="session")
 def identity_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeCloud]:
     """The endpoint that gives an app in Azure its identity's tokens."""
+    from tests.unit.secrets.fake_cloud import FakeCloud
+
     cloud = FakeCloud(tmp_path_factory.mktemp("cloud"))
     yield cloud
     cloud.stop()
@@ -65,6 +73,10 @@ def identity_account(
     azurite_by_identity: Azurite, identity_cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[IdentityAccount]:
     """An empty account as an app in Azure finds its own: by URLs and the identity of its environment."""
+    from azure.identity import DefaultAzureCredential
+
+    from shared.settings import Settings
+
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(identity_cloud.ca_file))
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{identity_cloud.url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "header-of-this-app")

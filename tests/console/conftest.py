@@ -25,9 +25,6 @@ from console.local import bound, local_console
 from emulator.testing import RunningEmulator, running
 from shared.app import App
 from shared.settings import Settings
-from tests.azurite.fixtures import azurite, storage_account
-
-__all__ = ["azurite", "storage_account"]
 
 CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), "")
 DEFINITION = """
@@ -176,9 +173,9 @@ def served_to_many(world: World) -> Iterator[Served]:
     yield from _serving(Console(app=world.app, sign_in=sign_in, wake=local.wake, hosts=None))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, driven by Playwright."""
+    """Debian's Chromium, driven by Playwright, whose event loop would be in the way of the Functions runtime's."""
     if not CHROMIUM:
         pytest.skip("Chromium is not installed: nothing can show the pages")
     with sync_playwright() as playwright:

@@ -29,7 +29,7 @@ def _is_free(port: int) -> bool:
 
 
 @pytest.mark.timeout(600)  # it sets a whole demo up, beside other tests
-@pytest.mark.xdist_group("port 5080")
+@pytest.mark.usefixtures("demo_port")
 def test_the_console_of_the_demo_shows_its_runs(tmp_path: Path) -> None:
     """Until Ctrl-C, which ends all of it."""
     if not (_is_free(5080) and _is_free(8420)):

@@ -1,4 +1,4 @@
-"""Azurite, PostgreSQL and the state stores for the contract tests."""
+"""The state stores for the contract tests."""
 
 from __future__ import annotations
 
@@ -10,19 +10,6 @@ import pytest
 from shared.state import StateStore
 from shared.state.azure import AzureStateStore
 from shared.state.sqlite import SqliteStateStore
-from tests.azurite.fixtures import azurite, azurite_by_identity, identity_account, identity_cloud, storage_account
-from tests.postgresql.fixtures import database, postgresql
-
-__all__ = [
-    "azurite",
-    "azurite_by_identity",
-    "database",
-    "identity_account",
-    "identity_cloud",
-    "open_store",
-    "postgresql",
-    "storage_account",
-]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])

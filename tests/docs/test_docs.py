@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ COMMANDS = Path("docs/commands.md").read_text("utf-8")
 ERRORS = Path("docs/errors.md").read_text("utf-8")
 
 
+@cache
 def commands() -> dict[str, set[str]]:
     """Each command with its options, as the program has them."""
     group = typer.main.get_command(program)

@@ -13,10 +13,7 @@ import requests
 
 from emulator.testing import RunningEmulator, running
 from shared.app import App, current
-from tests.azurite.fixtures import azurite, storage_account
 from tests.functions.host import FunctionsHost
-
-__all__ = ["azurite", "storage_account"]
 
 ROOT = Path(__file__).parents[2]
 # Columns and destination of every sync here; a definition goes on behind it, in the destination.

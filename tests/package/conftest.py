@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from scripts.deployed_python import VERSION, find
-from tests.azurite.fixtures import azurite, storage_account
 from tests.functions.conftest import emulator
 
-__all__ = ["azurite", "emulator", "storage_account"]
+__all__ = ["emulator"]
 
 ROOT = Path(__file__).parents[2]
 

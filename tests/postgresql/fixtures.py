@@ -1,16 +1,19 @@
-"""A database for every test, in one PostgreSQL for all."""
+"""A database for every test, in one PostgreSQL for all.
+
+Every session of pytest imports this module: what takes long to import waits for a test that needs it.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import sqlalchemy as sa
 
-from tests.postgresql.server import Postgresql, PostgresqlMissingError
+if TYPE_CHECKING:
+    from tests.postgresql.server import Postgresql
 
 __all__ = ["Database", "database", "postgresql"]
 
@@ -30,6 +33,8 @@ class Database:
 
     def run(self, *statements: str) -> list[tuple[Any, ...]]:
         """Run statements, and give the rows of the last one."""
+        import sqlalchemy as sa
+
         engine = sa.create_engine(self.url.replace("postgresql:", "postgresql+pg8000:"), poolclass=sa.NullPool)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             for statement in statements:
@@ -42,6 +47,8 @@ class Database:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Postgresql]:
     """PostgreSQL for the session; tests are skipped, and say so, where it is not installed."""
+    from tests.postgresql.server import Postgresql, PostgresqlMissingError
+
     try:
         server = Postgresql()
     except PostgresqlMissingError as error:

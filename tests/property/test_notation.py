@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
@@ -139,17 +140,15 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(file, key=name)
 
 
-def changes_of(zone: ZoneInfo) -> list[datetime]:
-    """The local times around which the clocks change, from 1970 to 2060, to the day."""
+@cache
+def changes_of(name: str) -> list[datetime]:
+    """The local times around which the clocks of a zone change, from 1970 to 2060, to the day."""
+    zone = zone_of(name)
     days = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(90 * 365)]
+    offsets = [day.astimezone(zone).utcoffset() for day in days]
     return [
-        day.replace(tzinfo=None)
-        for day, after in pairwise(days)
-        if day.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset()
+        day.replace(tzinfo=None) for day, (one, other) in zip(days, pairwise(offsets), strict=False) if one != other
     ]
-
-
-CHANGES = {name: changes_of(zone_of(name)) for name in ZONES}
 
 
 def moments_of(local: datetime, zone: ZoneInfo) -> list[datetime]:
@@ -169,7 +168,7 @@ clock_times = st.datetimes(datetime(1901, 1, 1), datetime(2099, 12, 31))  # noqa
 @st.composite
 def local_times(draw: st.DrawFn, name: str) -> datetime:
     """Any time, but most often one within a day and a half of a change."""
-    near = st.sampled_from(CHANGES[name] or [datetime(2000, 1, 1)])  # noqa: DTZ001 - a clock's time
+    near = st.sampled_from(changes_of(name) or [datetime(2000, 1, 1)])  # noqa: DTZ001 - a clock's time
     minutes = st.integers(-36 * 60, 60 * 60).map(lambda count: timedelta(minutes=count))
     halves = st.integers(-72, 120).map(lambda count: timedelta(minutes=30 * count))
     anywhere = st.datetimes(datetime(1970, 1, 2), datetime(2059, 1, 1))  # noqa: DTZ001 - likewise

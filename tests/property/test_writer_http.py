@@ -22,6 +22,7 @@ from shared.dataverse import (
     HttpTransport,
 )
 from tests.integration.dataverse.tables import read_accounts
+from tests.quick_clock import QuickClock
 
 FAULTS = st.fixed_dictionaries(
     {"action": st.just("status"), "retry_after": st.just(0.05), "times": st.integers(1, 2)}
@@ -48,7 +49,9 @@ def client(emulator: RunningEmulator) -> Iterator[Dataverse]:
         ClientCredentials(emulator.client_id, ClientSecret(lambda: emulator.client_secret), transport=transport)
         for _ in range(2)
     ]
-    made = Dataverse(Connection(service_url=emulator.service_url), tokens=tokens, transport=transport)
+    made = Dataverse(
+        Connection(service_url=emulator.service_url), tokens=tokens, transport=transport, clock=QuickClock()
+    )
     yield made
     made.close()
 

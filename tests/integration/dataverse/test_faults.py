@@ -15,6 +15,7 @@ from shared.errors import AbortRun
 from shared.workspace import Workspace
 from tests.integration.dataverse.conftest import Connect
 from tests.integration.dataverse.tables import ACCOUNT_LAYOUT, read_accounts
+from tests.quick_clock import QuickClock
 
 ROWS = 230
 FAULTS: dict[str, dict[str, Any]] = {
@@ -65,7 +66,7 @@ def ids_of(outcomes: dict[int, Outcome]) -> dict[int, str]:
 
 @pytest.fixture
 def client(emulator: RunningEmulator, connect: Connect) -> Dataverse:
-    return connect(emulator)
+    return connect(emulator, clock=QuickClock())  # that it waits long enough is tested elsewhere
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())

@@ -13,7 +13,7 @@ from cronsim import CronSim
 
 from shared.definitions.models.schedules import Timetable
 
-MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 DAY = 24 * 60  # minutes
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
 BERLIN, NEW_YORK, LORD_HOWE, KOLKATA = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"
@@ -23,10 +23,8 @@ class Clock:
     """The clock of a zone at every minute of the two years."""
 
     def __init__(self, zone: str) -> None:
-        place, epoch = ZoneInfo(zone), datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows has no zone
-        moments = (START + MINUTE * number for number in range((END - START) // MINUTE))
         self.zone = zone
-        self.shown = [(moment.astimezone(place).replace(tzinfo=None) - epoch) // MINUTE for moment in moments]
+        self.shown = [shown for hour in range((END - START) // HOUR) for shown in _in_hour(START + HOUR * hour, zone)]
         self.changes = [n for n, (one, other) in enumerate(pairwise(self.shown)) if other - one != 1]
 
     def starts(self, hours: Sequence[int], minutes: Sequence[int], *, once: bool) -> Iterator[datetime]:
@@ -34,10 +32,26 @@ class Clock:
         times = {hour * 60 + minute for hour in hours for minute in minutes}
         latest = self.shown[0] - 1
         for number, shown in enumerate(self.shown):
-            new = range(latest + 1, shown + 1) if once else (shown,)
+            if not once or shown == latest + 1:
+                starts = shown % DAY in times
+            else:  # the clock was changed
+                starts = any(each % DAY in times for each in range(latest + 1, shown + 1))
             latest = max(latest, shown)
-            if any(each % DAY in times for each in new):
+            if starts:
                 yield START + MINUTE * number
+
+
+def _in_hour(begin: datetime, zone: str) -> Sequence[int]:
+    """What the clock shows at every minute of an hour, in minutes; within an hour, a zone changes it once at most."""
+    first, last = _shown(begin, zone), _shown(begin + HOUR, zone)
+    if last - first == HOUR // MINUTE:
+        return range(first, last)
+    return [_shown(begin + MINUTE * number, zone) for number in range(HOUR // MINUTE)]
+
+
+def _shown(moment: datetime, zone: str) -> int:
+    epoch = datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows has no zone
+    return (moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) - epoch) // MINUTE
 
 
 def by_cronsim(zone: str, schedule: str) -> Iterator[datetime]:
