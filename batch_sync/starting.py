@@ -114,7 +114,8 @@ class Start:
     def _run_now(self) -> RunSummary:
         request = self.request
         with span("dynamics_sync.run", sync=request.sync, trigger=request.trigger), PhaseSpans() as phases:
-            noted = NotedProgress(self.app.state, self.run_id, phases)
+            about = {"job": request.id, "by": request.requested_by}
+            noted = NotedProgress(self.app.state, self.run_id, phases, about)
             return run_requested(self.app, request, self._options, noted)
 
     @property
