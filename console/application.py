@@ -11,6 +11,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from console.api.routes import document_of
 from console.console import Console
 from console.overview import routes as overview
 from console.static_files import ROUTES as STATIC_FILES
@@ -24,6 +25,7 @@ __all__ = ["ROUTES", "application"]
 ROUTES: Final[Sequence[Path]] = (
     *STATIC_FILES,
     *overview.ROUTES,
+    document_of(lambda: ROUTES),
 )
 """Every route of the console."""
 
