@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from console.api.routes import document_of
 from console.console import Console
+from console.jobs import routes as jobs
 from console.overview import routes as overview
 from console.static_files import ROUTES as STATIC_FILES
 from console.web.failures import answer_to
@@ -25,6 +26,7 @@ __all__ = ["ROUTES", "application"]
 ROUTES: Final[Sequence[Path]] = (
     *STATIC_FILES,
     *overview.ROUTES,
+    *jobs.ROUTES,
     document_of(lambda: ROUTES),
 )
 """Every route of the console."""

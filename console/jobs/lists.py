@@ -1,0 +1,92 @@
+"""The lists of jobs and runs: what is active, what succeeded, what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from console.access.person import ADMIN
+from console.access.rights import Level
+from console.jobs.activity import Active, active
+from console.web.refusals import Refusal
+from console.web.visit import Visit
+from shared.state import RunRecord, RunState
+from shared.views.runs import LOST, as_seen
+
+__all__ = ["SEARCHED", "SHOWN", "Listed", "listed"]
+
+SEARCHED: Final = 500
+"""The latest runs, among which those of a state are looked for."""
+SHOWN: Final = 50
+"""Runs on a page."""
+_NOT_DONE: Final = (RunState.FAILED, RunState.REFUSED, RunState.INTERRUPTED, RunState.CANCELLED)
+_STATES: Final = {
+    "successful": (RunState.SUCCEEDED.value, RunState.COMPLETED_WITH_ERRORS.value),
+    "failed": (
+        RunState.FAILED.value,
+        RunState.REFUSED.value,
+        RunState.INTERRUPTED.value,
+        RunState.CANCELLED.value,
+        LOST,
+    ),
+}
+ACTIVE: Final = "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What a person sees of the jobs and runs.
+
+    Attributes:
+        show: `active`, `successful` or `failed`.
+        sync: The only sync; empty for all.
+        syncs: Names of the syncs that the person may see.
+        may_stop: Those whose runs the person may cancel.
+        active: What has not ended, newest first.
+        runs: The runs of the page that ended, newest first; none where `show` is `active`.
+        page: From 1.
+        pages: How many there are.
+    """
+
+    show: str
+    sync: str
+    syncs: Sequence[str]
+    may_stop: Collection[str]
+    active: Sequence[Active]
+    runs: Sequence[RunRecord] = ()
+    page: int = 1
+    pages: int = 1
+
+
+def listed(visit: Visit) -> Listed:
+    """Read what a query asks for: `state`, `sync` and `page`; a page that is not there is the nearest one.
+
+    Raises:
+        Refusal: The query names another state, or a sync that the person does not see.
+    """
+    show, sync = visit.query("state", ACTIVE), visit.query("sync")
+    if show not in {ACTIVE, *_STATES}:
+        raise Refusal(400, "No such state", f"The state is one of: {ACTIVE}, {', '.join(_STATES)}.")
+    levels = {loaded.name: found for loaded, found in visit.visible()}
+    if sync and sync not in levels and not visit.person.has(ADMIN):
+        raise Refusal(404, "Not found", "There is no such sync, or you have no rights to it.")
+    # Runs of syncs whose definition was removed are for those who may see everything.
+    names = {sync} if sync else None if visit.person.has(ADMIN) else set(levels)
+    recent = [run for run in visit.app.state.runs(sync or None, SEARCHED) if names is None or run.sync in names]
+    found = Listed(
+        show=show,
+        sync=sync,
+        syncs=list(levels),
+        may_stop={name for name, each in levels.items() if Level.EXECUTE in each},
+        active=active(visit.app.state, names, recent),
+    )
+    return found if show == ACTIVE else _with_runs(found, visit, recent)
+
+
+def _with_runs(found: Listed, visit: Visit, recent: Sequence[RunRecord]) -> Listed:
+    runs = [run for each in recent if (run := as_seen(each, visit.app.state)).state in _STATES[found.show]]
+    pages = max(1, -(-len(runs) // SHOWN))
+    text = visit.query("page", "1")
+    page = min(max(int(text[:9]), 1), pages) if text.isascii() and text.isdecimal() else 1
+    return replace(found, runs=runs[(page - 1) * SHOWN : page * SHOWN], page=page, pages=pages)
