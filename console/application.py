@@ -11,6 +11,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from console.api import events
 from console.api.routes import document_of
 from console.console import Console
 from console.jobs import routes as jobs
@@ -27,6 +28,7 @@ ROUTES: Final[Sequence[Path]] = (
     *STATIC_FILES,
     *overview.ROUTES,
     *jobs.ROUTES,
+    *events.ROUTES,
     document_of(lambda: ROUTES),
 )
 """Every route of the console."""

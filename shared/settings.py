@@ -172,6 +172,19 @@ class Settings(BaseModel):
         "account's name.",
     )
 
+    event_hub_connection: str = Field(
+        default="",
+        alias="EventHubConnection",
+        repr=False,
+        description="Connection string of the Event Hubs namespace. Leave it out if the app uses its identity.",
+    )
+    event_hub_namespace: str = Field(
+        default="",
+        alias="EventHubConnection__fullyQualifiedNamespace",
+        description="The Event Hubs namespace, such as `my-namespace.servicebus.windows.net`, if the app uses its "
+        "identity.",
+    )
+
     @field_validator("allowed_hosts", "source_hosts", "post_sync_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

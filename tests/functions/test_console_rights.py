@@ -72,6 +72,7 @@ TABLE: Final = {
     "POST /api/runs/{run}/cancel": EXECUTE,
     "GET /api/plans/{job}": SOME,
     "POST /api/plans/{job}/apply": EXECUTE,
+    "POST /api/events/{listener}": EVENTS,
 }
 
 

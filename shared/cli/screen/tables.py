@@ -21,7 +21,7 @@ from shared.visible import with_value
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to load
     from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary, StepOutcome
-    from shared.jobs.real_time.events import EventsSummary
+    from shared.jobs.real_time.record import EventsSummary
     from shared.state import ErrorRecord, RunRecord
 
 __all__ = ["error_table", "events_text", "planned", "run_table", "sample_table", "shown", "summary"]
