@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 from console.access.person import ADMIN
 from console.access.rights import Level
@@ -14,7 +14,7 @@ from console.web.visit import Visit
 from shared.state import RunRecord, RunState
 from shared.views.runs import LOST, as_seen
 
-__all__ = ["SEARCHED", "SHOWN", "Listed", "listed"]
+__all__ = ["SEARCHED", "SHOWN", "Listed", "RunLine", "listed"]
 
 SEARCHED: Final = 500
 """The latest runs, among which those of a state are looked for."""
@@ -35,6 +35,26 @@ ACTIVE: Final = "active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunLine:
+    """One run that ended, with its figures; None where the log has none: it did not come so far, or is of events."""
+
+    run: RunRecord
+    rows: int | None
+    created: int | None
+    updated: int | None
+    deleted: int | None
+    errors: int | None
+
+    @classmethod
+    def of(cls, run: RunRecord) -> Self:
+        """The line of a run."""
+        counts, source = run.counts, run.counts.get("source") or {}
+        done = {name: (counts.get(name) or {}).get("done") for name in ("created", "updated", "deleted")}
+        errors = source["rejected"] + counts.get("failed", 0) if "rejected" in source else None
+        return cls(run=run, rows=source.get("processed"), errors=errors, **done)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """What a person sees of the jobs and runs.
 
@@ -43,7 +63,7 @@ class Listed:
         sync: The only sync; empty for all.
         syncs: Names of the syncs that the person may see.
         may_stop: Those whose runs the person may cancel.
-        active: What has not ended, newest first.
+        active: What has not ended, newest first; none where `show` is another state.
         runs: The runs of the page that ended, newest first; none where `show` is `active`.
         page: From 1.
         pages: How many there are.
@@ -53,8 +73,8 @@ class Listed:
     sync: str
     syncs: Sequence[str]
     may_stop: Collection[str]
-    active: Sequence[Active]
-    runs: Sequence[RunRecord] = ()
+    active: Sequence[Active] = ()
+    runs: Sequence[RunLine] = ()
     page: int = 1
     pages: int = 1
 
@@ -79,9 +99,10 @@ def listed(visit: Visit) -> Listed:
         sync=sync,
         syncs=list(levels),
         may_stop={name for name, each in levels.items() if Level.EXECUTE in each},
-        active=active(visit.app.state, names, recent),
     )
-    return found if show == ACTIVE else _with_runs(found, visit, recent)
+    if show == ACTIVE:
+        return replace(found, active=active(visit.app.state, names, recent))
+    return _with_runs(found, visit, recent)
 
 
 def _with_runs(found: Listed, visit: Visit, recent: Sequence[RunRecord]) -> Listed:
@@ -89,4 +110,5 @@ def _with_runs(found: Listed, visit: Visit, recent: Sequence[RunRecord]) -> List
     pages = max(1, -(-len(runs) // SHOWN))
     text = visit.query("page", "1")
     page = min(max(int(text[:9]), 1), pages) if text.isascii() and text.isdecimal() else 1
-    return replace(found, runs=runs[(page - 1) * SHOWN : page * SHOWN], page=page, pages=pages)
+    lines = [RunLine.of(run) for run in runs[(page - 1) * SHOWN : page * SHOWN]]
+    return replace(found, runs=lines, page=page, pages=pages)
