@@ -18,6 +18,7 @@ __all__ = ["SEARCHED", "SHOWN", "Listed", "RunLine", "listed"]
 
 SEARCHED: Final = 500
 """The latest runs, among which those of a state are looked for."""
+_SEARCHED_ACTIVE: Final = 100  # the latest runs, among which those that go on without a job are looked for
 SHOWN: Final = 50
 """Runs on a page."""
 _NOT_DONE: Final = (RunState.FAILED, RunState.REFUSED, RunState.INTERRUPTED, RunState.CANCELLED)
@@ -93,7 +94,8 @@ def listed(visit: Visit) -> Listed:
         raise Refusal(404, "Not found", "There is no such sync, or you have no rights to it.")
     # Runs of syncs whose definition was removed are for those who may see everything.
     names = {sync} if sync else None if visit.person.has(ADMIN) else set(levels)
-    recent = [run for run in visit.app.state.runs(sync or None, SEARCHED) if names is None or run.sync in names]
+    searched = SEARCHED if show != ACTIVE else _SEARCHED_ACTIVE
+    recent = [run for run in visit.app.state.runs(sync or None, searched) if names is None or run.sync in names]
     found = Listed(
         show=show,
         sync=sync,

@@ -234,6 +234,8 @@ class TestRetry:
         mended = file_to_mend(kept).replace(b'"","No number"', b'"customers-2","Two"')
         jobs = [ask(app, JobKind.RETRY, run.run_id, mended_csv=data) for data in (mended, b"nothing")]
         assert [done(app, job).state for job in jobs] == ["Succeeded", "Failed"]
+        retried = app.state.runs("customers")[:2]
+        assert {each.counts["retry_of"] for each in retried} == {run.run_id}
         assert world.accounts() == {"customers-1": "One", "customers-2": "Two"}
         left = app.state.rows_to_mend(run.run_id)
         assert left is not None
