@@ -65,7 +65,9 @@ def start(visit: Visit) -> Response:
 def jobs(visit: Visit) -> Response:
     """A page of jobs and runs."""
     found = listed(visit)
-    shown_jobs = [*(_of_active(visit, each) for each in found.active), *(_of_run(line.run) for line in found.runs)]
+    shown_jobs = [_of_active(visit, each) for each in found.active]
+    shown_jobs += [_of_job(visit, each) for each in found.plans]
+    shown_jobs += [_of_run(line.run) for line in found.runs]
     return _given(visit, JobsGiven(jobs=shown_jobs, page=found.page, pages=found.pages))
 
 

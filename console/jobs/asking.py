@@ -16,16 +16,26 @@ from shared.state import Job, JobKind, JobRequest, RunRecord, RunState
 from shared.views.plan_files import PlanFile
 from shared.views.runs import run_named
 
-__all__ = ["MOST_MENDED", "ask_for_apply", "ask_for_job", "ask_for_retry", "planned_job", "stop_job", "stop_run"]
+__all__ = [
+    "MOST_MENDED",
+    "WORDS",
+    "ask_for_apply",
+    "ask_for_job",
+    "ask_for_retry",
+    "planned_job",
+    "stop_job",
+    "stop_run",
+]
 
 MOST_MENDED: Final = 50_000_000
 """Bytes of a mended file that can be sent: more than twice as much as the rows that are kept with a run."""
-_WORDS: Final = {
+WORDS: Final = {
     JobKind.RUN: "asked for a run",
     JobKind.PLAN: "asked for a plan",
     JobKind.APPLY: "asked to apply a plan",
     JobKind.RETRY: "sent mended rows",
 }
+"""What the audit log says of each kind of job."""
 
 
 def ask_for_job(visit: Visit, kind: JobKind, parameters: Mapping[str, str], *, force: bool) -> tuple[Job, bool]:
@@ -120,5 +130,5 @@ def _asked(visit: Visit, request: JobRequest, **files: bytes) -> tuple[Job, bool
     joined = job.id != request.id
     if not joined:
         about = {"job": job.id, "of": request.of, "parameters": request.parameters, "force": request.force}
-        visit.note(_WORDS[request.kind], after=json.dumps({name: value for name, value in about.items() if value}))
+        visit.note(WORDS[request.kind], after=json.dumps({name: value for name, value in about.items() if value}))
     return job, joined

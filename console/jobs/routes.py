@@ -51,8 +51,8 @@ _API: Final = (
         path="/api/jobs",
         answer=api.jobs,
         need=Need.SIGNED_IN,
-        summary="Jobs and runs, newest first; `state` is active (default), successful or failed, `sync` is a name, "
-        "`page` begins at 1.",
+        summary="Jobs and runs, newest first; `state` is active (default), successful, failed or plans, `sync` is a "
+        "name, `page` begins at 1.",
         gives=JobsGiven,
     ),
     Path(path="/api/jobs/{job}", answer=api.job, need=Need.SOME, summary="One job.", gives=JobGiven),

@@ -145,7 +145,8 @@ def principal(*roles: str, claims: Mapping[str, str] | None = None) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
-def _serving(console: Console) -> Iterator[Served]:
+def serving(console: Console) -> Iterator[Served]:
+    """Serve a console for as long as the generator is not closed."""
     listening = bound(0)
     config = uvicorn.Config(application(console), log_level="warning", lifespan="off", access_log=False)
     server = uvicorn.Server(config)
@@ -159,7 +160,7 @@ def _serving(console: Console) -> Iterator[Served]:
 @pytest.fixture
 def served(world: World) -> Iterator[Served]:
     """The console of whoever sits at the machine."""
-    yield from _serving(local_console(world.app))
+    yield from serving(local_console(world.app))
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def served_to_many(world: World) -> Iterator[Served]:
     """The console with the sign-in of the platform: every request needs the header."""
     local = local_console(world.app)
     sign_in = SignIn({"WEBSITE_AUTH_ENABLED": "True"})
-    yield from _serving(Console(app=world.app, sign_in=sign_in, wake=local.wake, hosts=None))
+    yield from serving(Console(app=world.app, sign_in=sign_in, wake=local.wake, hosts=None))
 
 
 @pytest.fixture(scope="session")

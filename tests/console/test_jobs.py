@@ -95,7 +95,10 @@ def test_a_plan_is_looked_at_and_applied_once(page: Page, world: World, tmp_path
     page.get_by_role("button", name="Apply exactly this plan").click()
     expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible()
     assert world.accounts() == {"customers-0": "New name", "customers-1": "Account 1", "customers-9": "Nine"}
-    page.goto(plan)
+    page.goto("/jobs?state=plans")
+    looked_at(page, "jobs-plans", tmp_path)
+    page.get_by_role("row", name="customers").get_by_role("link").click()
+    expect(page).to_have_url(plan)
     expect(page.get_by_text("This plan was applied")).to_be_visible()
     expect(page.get_by_role("button", name="Apply exactly this plan")).to_have_count(0)
 
@@ -168,6 +171,7 @@ def test_where_nothing_runs_the_page_says_what_to_do(page: Page, world: World, t
     for state, said in (
         ("successful", "No run succeeded yet"),
         ("failed", "No run failed"),
+        ("plans", "No plan yet"),
         ("active", "Nothing is running"),
     ):
         page.goto(f"/jobs?state={state}")

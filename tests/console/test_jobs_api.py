@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,8 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from shared.state import RunRecord
-from tests.console.conftest import Served, World
+from console.local import local_console
+from shared.state import AuditEntry, RunRecord
+from tests.console.conftest import Served, World, serving
 
 RIGHTS = "permissions: {read: [Readers, Both], execute: [Operators, Both]}\n"
 
@@ -83,16 +85,21 @@ def test_a_run_is_started_followed_and_read(served: Served, world: World) -> Non
     assert (listed["id"], listed["state"]) == (run["run"]["run_id"], "Succeeded")
 
 
-def test_a_job_that_waits_is_joined_and_taken_back(served: Served, world: World) -> None:
-    """It waits while its sync runs elsewhere; who joins it is told so, and nothing new is in the audit log."""
+@pytest.fixture
+def idle(world: World) -> Iterator[Served]:
+    """A console whose jobs are begun by nobody."""
+    yield from serving(replace(local_console(world.app), wake=lambda _: None))
+
+
+def test_a_job_that_waits_is_joined_and_taken_back(idle: Served, world: World) -> None:
+    """Who joins it is told so, and nothing new is in the audit log."""
     world.define("customers")
-    assert world.app.state.acquire_lease("sync/customers", holder="elsewhere", seconds=60)
-    client = Client(served)
+    client = Client(idle)
     jobs = [client.post("/syncs/customers/jobs") for _ in range(2)]
     assert jobs[0]["id"] == jobs[1]["id"]
     assert [job["joined"] for job in jobs] == [False, True]
     assert len(world.app.state.audit()) == 1
-    page = requests.get(f"{served.url}/jobs/{jobs[0]['id']}?joined=yes", timeout=10).text
+    page = requests.get(f"{idle.url}/jobs/{jobs[0]['id']}?joined=yes", timeout=10).text
     assert "no second one was made" in page
     assert client.post(f"/jobs/{jobs[0]['id']}/cancel")["state"] == "Cancelled"
     assert client.get("/jobs")["jobs"] == []
@@ -110,6 +117,7 @@ def test_a_plan_is_applied_once_and_refused_when_the_target_moved(served: Served
     states = [client.ended(client.post(f"/plans/{plan}/apply")["id"])["state"] for plan in (first, second)]
     assert states == ["Refused", "Refused"]
     assert len(client.get("/jobs?state=failed")["jobs"]) == 2
+    assert [job["id"] for job in client.get("/jobs?state=plans")["jobs"]] == [second, first]
 
 
 def test_a_plan_that_breaks_a_limit_is_applied_with_force_alone(served: Served, world: World) -> None:
@@ -152,7 +160,11 @@ def test_who_may_not_execute_sees_no_button_and_starts_nothing(served_to_many: S
     assert "<button" not in page
     reader.post("/syncs/customers/jobs", 403)
     stranger.get(f"/runs/{run.run_id}", 404)
-    assert stranger.get("/jobs?state=successful")["jobs"] == []
+    world.app.state.add_audit(
+        AuditEntry(id="e", at=datetime.now(UTC), by="x", name="X", action="asked for a plan", sync="customers")
+    )
+    for state in ("active", "successful", "failed", "plans"):
+        assert stranger.get(f"/jobs?state={state}")["jobs"] == []
     stranger.get("/jobs?sync=customers", 404)
     assert world.app.state.open_jobs() == ()
 

@@ -23,7 +23,9 @@ from console.console import Console
 from shared.app import App, current, requested
 from shared.app.requested import ANSWER, MENDED, PLAN
 from shared.errors import UserError
+from shared.jobs import NoProgress, writing
 from shared.jobs.batch import cancelling
+from shared.jobs.progress import Phase
 from shared.jobs.requests import new_request, stop
 from shared.state import Job, JobKind, JobRequest, Poisoned, RunState
 from shared.views.runs import latest_runs, run_named
@@ -300,6 +302,36 @@ class TestOnOneMachine:
         assert (now(app, run).waits, now(app, asked).state) == (True, "Succeeded")
         app.state.release_lease(lease)
         until_true(lambda: now(app, run).state == "Succeeded")
+
+
+class Told(NoProgress):
+    """Keeps what was told of the rows of the writing."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self._writes = False
+
+    def phase(self, phase: Phase, total: int | None = None) -> None:
+        """See `Progress.phase`."""
+        self._writes = phase is Phase.WRITE
+
+    def advance(self, rows: int) -> None:
+        """See `Progress.advance`."""
+        if self._writes:
+            self.rows.append(rows)
+
+
+@pytest.mark.parametrize("rows", [1, 100, 400, 450])
+def test_progress_of_the_writing_is_told_by_the_rows_of_a_request(
+    world: World, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Each row once, whether or not the outcomes fill what is kept at once."""
+    monkeypatch.setattr(writing, "KEPT_AT_ONCE", 200)
+    world.define("customers", rows=rows, schedule=NEVER)
+    told = Told()
+    world.app.run("customers", progress=told)
+    assert sum(told.rows) == rows == len(world.accounts())
+    assert max(told.rows) <= 100
 
 
 def test_requests_with_files_are_never_the_same() -> None:
