@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
+from batch_sync.left_behind import take_up
 from batch_sync.pool import LocalQueue, Pool, Work
 from batch_sync.worker import Worker
 from shared.app import App
 from shared.errors import SyncError
+from shared.state import Job
 
 __all__ = ["LocalRunner"]
 
 log = logging.getLogger(__name__)
 
+# While jobs wait (their sync runs elsewhere, or a service is away), they are looked at so often.
+LOOK_SECONDS: Final = 5.0
+
 
 class LocalRunner:
     """A thread that runs jobs as soon as it is woken up, and ends with the process.
 
-    Jobs of the schedule are left to the timer.
+    It begins with the jobs that wait from an earlier process. Jobs of the schedule are left to the timer.
 
     Args:
         app: Definitions, state and runs; its state is a file of this machine.
@@ -27,9 +34,11 @@ class LocalRunner:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._state = app.state
         self._woken = threading.Event()
         self._queue = LocalQueue()
         self._worker = Worker(app, self._queue)
+        self._woken.set()
         threading.Thread(target=self._run, name="jobs", daemon=True).start()
 
     def wake(self, _job_id: str) -> None:
@@ -38,16 +47,24 @@ class LocalRunner:
 
     def _run(self) -> None:
         while True:
-            self._woken.wait()
+            self._woken.wait(LOOK_SECONDS if self._jobs() else None)
             self._woken.clear()
-            pool = Pool(self._queue, self._worker.work, self._find, now=lambda: datetime.now(UTC), deadline=None)
-            for error in pool.run():
-                log.error("A job ended with an error: %s", type(error).__name__, exc_info=error)
+            try:
+                take_up(self._app, self._queue, self._jobs(), _now)
+            except SyncError as error:
+                log.warning("Jobs of an earlier process cannot be taken up: %s", error.message)
+            pool = Pool(self._queue, self._worker.work, lambda: Work(jobs=self._jobs()), now=_now, deadline=None)
+            for unforeseen in pool.run():
+                log.error("A job ended with an error: %s", type(unforeseen).__name__, exc_info=unforeseen)
 
-    def _find(self) -> Work:
+    def _jobs(self) -> Sequence[Job]:
+        """The open jobs that people asked for."""
         try:
-            jobs = self._app.state.open_jobs()
+            return [job for job in self._state.open_jobs() if job.request.trigger == "job"]
         except SyncError as error:
             log.warning("Jobs cannot be looked for: %s", error.message)
-            return Work(jobs=())
-        return Work(jobs=[job for job in jobs if job.request.trigger == "job"])
+            return ()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -38,9 +38,10 @@ def _end(app: App, job_id: str, now: datetime) -> bool:
             return False
         job = app.state.job(job_id)
         if job is not None and job.ended is None:
-            last_run_settled(app.state, job.request.sync, now)
-            start = Start(app=app, request=job.request, deadline=None, still_due=lambda _: True)
-            start.give_up(max(job.attempts, MOST_ATTEMPTS), WHY)
+            if not job.request.kind.asks:  # a question is no run of its sync
+                last_run_settled(app.state, job.request.sync, now)
+                start = Start(app=app, request=job.request, deadline=None, still_due=lambda _: True)
+                start.give_up(max(job.attempts, MOST_ATTEMPTS), WHY)
             app.state.put_job(ended_job(job, RunState.FAILED, now, WHY))
             record_poisoned(job.request.sync)
         return True

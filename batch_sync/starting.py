@@ -14,7 +14,7 @@ from shared.app import App
 from shared.app.requested import run_requested
 from shared.errors import RetryLater, SyncError, UserError
 from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
-from shared.jobs.batch.attempts import attempt_number
+from shared.jobs.batch.attempts import RETRY_OF, attempt_number
 from shared.jobs.batch.run_log import end_of
 from shared.jobs.noted_progress import NotedProgress
 from shared.state import RETRY, JobKind, JobRequest, RunRecord, RunState
@@ -99,7 +99,7 @@ class Start:
         row = self._row(RunState.FAILED, f"stopped: {why}")
         log.error("%s: %s", self.request.sync, row.message)
         # The attempts stay counted: the schedule, if there is one, continues to postpone the sync.
-        self.app.state.begin_run(replace(row, counts=attempt_number(count)))
+        self.app.state.begin_run(replace(row, counts={**row.counts, **attempt_number(count)}))
         record_batch(row.sync, row.trigger, {"state": row.state}, error="GivenUp")
 
     def _run(self) -> RunSummary:
@@ -114,7 +114,8 @@ class Start:
     def _run_now(self) -> RunSummary:
         request = self.request
         with span("dynamics_sync.run", sync=request.sync, trigger=request.trigger), PhaseSpans() as phases:
-            noted = NotedProgress(self.app.state, self.run_id, phases)
+            about = {"job": request.id, "by": request.requested_by}
+            noted = NotedProgress(self.app.state, self.run_id, phases, about)
             return run_requested(self.app, request, self._options, noted)
 
     @property
@@ -166,4 +167,5 @@ class Start:
             ended=now,
             message=message,
             given=self.request.parameters,
+            counts={RETRY_OF: self.request.of} if self.request.kind is JobKind.RETRY else {},
         )

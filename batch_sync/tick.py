@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import Final
 
 from batch_sync.cleanup import clean_up
+from batch_sync.left_behind import take_up
 from batch_sync.poison import remove_poisoned
 from batch_sync.pool import LocalQueue, Pool, Work
 from batch_sync.problems import report_problems
 from batch_sync.slots import Slots
-from batch_sync.worker import Worker, settle, wait_of
+from batch_sync.worker import Worker
 from shared.app import App, current
 from shared.definitions import Timetable
 from shared.errors import RetryLater, SyncError
-from shared.jobs.batch.attempts import attempts, ended_job, last_runs_settled, sends_again
+from shared.jobs.batch.attempts import attempts, last_runs_settled, sends_again
 from shared.jobs.batch.lease_keeping import keeping
 from shared.jobs.batch.schedule import Scheduled, due, overdue_seconds
 from shared.settings import environment, function_time_limit
-from shared.state import Job, JobQueue, JobRequest, RunRecord, RunState
+from shared.state import Job, JobQueue, JobRequest, RunRecord
 from shared.telemetry import record_tick
 
 __all__ = ["Tick", "run_job", "run_tick"]
@@ -119,7 +120,7 @@ class Tick:
         """Take up what was left behind, make jobs for what is due, and send the messages."""
         remove_poisoned(self._app, queue, self.now())
         known = self._state.open_jobs()
-        self._settle(queue, known)
+        take_up(self._app, queue, known, self.now)
         new = self._open_due(known)
         with ThreadPoolExecutor(AT_ONCE) as threads:
             list(threads.map(lambda job: queue.send(job.id), new))
@@ -131,7 +132,7 @@ class Tick:
     def _run_here(self) -> None:
         queue = LocalQueue()
         worker = Worker(self._app, queue, deadline=self._deadline, now=self.now)
-        self._settle(queue, self._state.open_jobs())
+        take_up(self._app, queue, self._state.open_jobs(), self.now)
         pool = Pool(queue, worker.work, self._find, now=self.now, deadline=self._deadline)
         _raise_unforeseen(pool.run())
 
@@ -185,28 +186,6 @@ class Tick:
         return self._state.request_job(request)
 
     # -- What was left behind ------------------------------------------------------------------------------------
-
-    def _settle(self, queue: JobQueue, jobs: tuple[Job, ...]) -> None:
-        """Take up the jobs whose process has ended: their lease has lapsed, and their row says Running."""
-        for job in jobs:
-            if not job.waits:
-                with keeping(self._state, f"job/{job.id}", uuid.uuid4().hex) as lease:
-                    left = self._state.job(job.id) if lease else None
-                    if left is not None and not left.waits and left.ended is None:
-                        self._take_up(queue, left)
-
-    def _take_up(self, queue: JobQueue, job: Job) -> None:
-        if job.request.kind.asks:  # whoever asked may ask again
-            said = "its process ended: ask again"
-            self._state.put_job(ended_job(job, RunState.FAILED, self.now(), said))
-            return
-        after = settle(self._app, job, self.now())
-        if after is None:
-            return
-        self._state.put_job(after)
-        log.warning("The process of a run of %s has ended; its job is %s", job.request.sync, after.state)
-        if after.waits:
-            queue.send(after.id, wait_of(after, self.now()))
 
     def _send_again(self, queue: JobQueue, job: Job) -> None:
         """Send the message of a job that no instance has begun; its row notes it, so that not each tick sends it."""

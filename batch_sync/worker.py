@@ -40,12 +40,14 @@ from shared.state import Job, JobQueue, RunRecord, RunState
 from shared.state.job_queue import NOW
 from shared.telemetry import log_context
 
-__all__ = ["Worker", "settle", "wait_of"]
+__all__ = ["ASK_AGAIN", "Worker", "settle", "wait_of"]
 
 log = logging.getLogger(__name__)
 
 # After so long a sync that runs elsewhere, or a disk that is full, is tried again.
 NOT_NOW: Final = timedelta(seconds=30)
+# What becomes of a question whose process ended: whoever asked it may still wait for the answer, or not.
+ASK_AGAIN: Final = "its process ended: ask again"
 
 
 class Worker:
@@ -102,7 +104,7 @@ class Worker:
     def _answer(self, job: Job) -> None:
         """Answer a question; it is asked once, and whoever asked it may ask again."""
         if not job.waits:
-            self._keep(ended_job(job, RunState.FAILED, self._now(), "its process ended: ask again"))
+            self._keep(ended_job(job, RunState.FAILED, self._now(), ASK_AGAIN))
             return
         self._keep(replace(job, state=RunState.RUNNING.value))
         progress = NotedProgress(self._state, job.id, NoProgress())

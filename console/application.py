@@ -15,6 +15,7 @@ from console.api import events
 from console.api.routes import document_of
 from console.audit import routes as audit
 from console.console import Console
+from console.jobs import routes as jobs
 from console.overview import routes as overview
 from console.real_time import routes as real_time
 from console.static_files import ROUTES as STATIC_FILES
@@ -32,6 +33,7 @@ ROUTES: Final[Sequence[Path]] = (
     *syncs.ROUTES,
     *real_time.ROUTES,
     *audit.ROUTES,
+    *jobs.ROUTES,
     *events.ROUTES,
     document_of(lambda: ROUTES),
 )

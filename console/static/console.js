@@ -4,16 +4,25 @@
 async function follow(seconds) {
   await new Promise(done => setTimeout(done, seconds * 1000));
   const answer = await fetch(location.href, {headers: {accept: 'text/html'}}).catch(() => null);
+  if (answer?.redirected) return location.replace(answer.url);
   if (answer?.ok) {
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const left = page.querySelector('[data-follow]'); // it may be within a part, which leaves its page below
     for (const part of document.querySelectorAll('[data-live]')) {
       const next = page.getElementById(part.id);
-      if (next && next.innerHTML !== part.innerHTML) part.replaceWith(document.adoptNode(next));
+      if (next && next.innerHTML !== part.innerHTML) renew(part, next);
     }
-    const left = page.querySelector('[data-follow]');
     if (!left) return document.querySelector('[data-follow]')?.removeAttribute('data-follow');
   }
   return follow(seconds);
+}
+
+/** Replaces a part of the page, and keeps the keyboard's place in it. */
+function renew(part, next) {
+  const places = 'a, button, input, select, textarea';
+  const at = [...part.querySelectorAll(places)].indexOf(document.activeElement);
+  part.replaceWith(document.adoptNode(next));
+  if (at >= 0) next.querySelectorAll(places)[at]?.focus({preventScroll: true});
 }
 
 const followed = document.querySelector('[data-follow]');

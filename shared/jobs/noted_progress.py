@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shared.errors import SyncError
@@ -20,25 +20,34 @@ SECONDS: Final = 2.0  # between two notes of one phase
 
 
 class NotedProgress:
-    """Passes progress on, and notes it every two seconds: `phase`, `rows`, `total` and `seconds` since it began.
+    """Passes progress on, and notes it: `phase`, `rows`, `total` and `seconds` since the phase began.
 
-    A note that cannot be written is left out: progress never changes what a run does.
+    A note is written when a phase begins, and at most every two seconds within one. Threads may call it at the same
+    time: the last note that is written is the latest one. A note that cannot be written is left out: progress never
+    changes what a run does.
 
     Args:
         state: Takes the notes.
         run_id: The run or job that they are of.
         next_one: Gets the same progress.
+        about: What each note says besides, such as who asked for the run.
         clock: Monotonic seconds.
     """
 
     def __init__(
-        self, state: StateStore, run_id: str, next_one: Progress, clock: Callable[[], float] = time.monotonic
+        self,
+        state: StateStore,
+        run_id: str,
+        next_one: Progress,
+        about: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state = state
         self._run_id = run_id
         self._next = next_one
+        self._about = about or {}
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock, self._writing = threading.Lock(), threading.Lock()
         self._noted = float("-inf")
         self._phase, self._rows, self._begun = "", 0, clock()
         self._total: int | None = None
@@ -47,7 +56,8 @@ class NotedProgress:
         """See `Progress.phase`."""
         self._next.phase(phase, total)
         with self._lock:
-            self._phase, self._rows, self._total, self._begun = phase.value, 0, total, self._clock()
+            self._noted = self._begun = self._clock()
+            self._phase, self._rows, self._total = phase.value, 0, total
         self._note()
 
     def advance(self, rows: int) -> None:
@@ -55,16 +65,22 @@ class NotedProgress:
         self._next.advance(rows)
         with self._lock:
             self._rows += rows
-            is_due = self._clock() - self._noted >= SECONDS
-        if is_due:
-            self._note()
+            now = self._clock()
+            if now - self._noted < SECONDS:
+                return
+            self._noted = now  # so that another thread does not note it too
+        self._note()
 
     def _note(self) -> None:
+        with self._writing:
+            note = self._now()
+            try:
+                self._state.note_progress(self._run_id, note)
+            except SyncError as error:
+                log.info("The progress of a run could not be noted: %s", error.message)
+
+    def _now(self) -> dict[str, Any]:
         with self._lock:
-            self._noted = now = self._clock()
-            note: dict[str, Any] = {"phase": self._phase, "rows": self._rows, "total": self._total}
-            note["seconds"] = round(now - self._begun, 1)
-        try:
-            self._state.note_progress(self._run_id, note)
-        except SyncError as error:
-            log.info("The progress of a run could not be noted: %s", error.message)
+            seconds = round(self._clock() - self._begun, 1)
+            shown = {"phase": self._phase, "rows": self._rows, "total": self._total, "seconds": seconds}
+        return {**self._about, **shown}

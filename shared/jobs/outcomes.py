@@ -42,8 +42,8 @@ def make_outcomes(workspace: Workspace) -> None:
 
 def keep_outcomes(
     workspace: Workspace, outcomes: Sequence[Outcome], *, adopting: bool = False, applied: Result = Result.APPLIED
-) -> int:
-    """Write outcomes of different changes into the table; returns how many of them are final.
+) -> None:
+    """Write outcomes of different changes into the table.
 
     Args:
         workspace: Has the table.
@@ -54,7 +54,6 @@ def keep_outcomes(
     rows = [_row(outcome, adopting=adopting, applied=applied) for outcome in outcomes]
     if rows:
         workspace.execute(KEEP_OUTCOMES, [json.dumps(rows)])
-    return sum(row["result"] != Result.TAKEN for row in rows)
 
 
 def is_taken(outcome: Failed) -> bool:

@@ -11,9 +11,9 @@ from typing import Final
 
 from shared.definitions import SyncDefinition
 from shared.errors import RetryLater, UserError
-from shared.state import Job, JobRequest, RunRecord, RunState, StateStore
+from shared.state import Job, JobKind, JobRequest, RunRecord, RunState, StateStore
 
-__all__ = ["request_run", "stop", "take_back"]
+__all__ = ["new_request", "refuse_paused", "request_run", "stop", "take_back"]
 
 # Writing a row takes milliseconds.
 LEASE_SECONDS: Final = 30.0
@@ -41,20 +41,47 @@ def request_run(
         UserError: The sync has no such parameter, or is paused.
         RetryLater: The state store is not available.
     """
+    request = new_request(definition, parameters, force=force, requested_by=requested_by)
+    refuse_paused(state, definition.name)
+    return state.request_job(request).request
+
+
+def refuse_paused(state: StateStore, sync: str) -> None:
+    """Refuse a run of a sync that an undo has paused.
+
+    Raises:
+        UserError: It is paused.
+        RetryLater: The state store is not available.
+    """
+    if (pause := state.pauses().get(sync)) is not None:
+        raise UserError(str(pause))
+
+
+def new_request(
+    definition: SyncDefinition,
+    parameters: Mapping[str, str],
+    *,
+    kind: JobKind = JobKind.RUN,
+    force: bool,
+    requested_by: str,
+) -> JobRequest:
+    """A request for a run or a plan of a sync, which is not kept yet; see `request_run`.
+
+    Raises:
+        UserError: The sync has no such parameter.
+    """
     if unknown := sorted(parameters.keys() - definition.parameters.keys()):
         known = ", ".join(sorted(definition.parameters)) or "none"
         raise UserError(f"{definition.name} has no parameter {unknown[0]}; it has: {known}")
-    if (pause := state.pauses().get(definition.name)) is not None:
-        raise UserError(str(pause))
-    request = JobRequest(
+    return JobRequest(
         id=uuid.uuid4().hex,
         sync=definition.name,
         requested=datetime.now(UTC),
         parameters=dict(parameters),
         force=force,
         requested_by=requested_by,
+        kind=kind,
     )
-    return state.request_job(request).request
 
 
 def stop(state: StateStore, run: RunRecord, by: str) -> RunState:
@@ -90,6 +117,8 @@ def _stop_job(state: StateStore, job: Job, by: str) -> RunState:
         found = state.job(job.id)
         if found is None or found.ended is not None:
             raise UserError(f"the job {job.id} has ended: there is nothing to stop")
+        if not found.waits and found.request.kind.asks:
+            raise UserError(f"the job {job.id} has begun: it writes nothing, and ends by itself")
         if not found.waits and found.runs:
             state.cancel_run(found.runs[-1], by)
             return RunState.RUNNING

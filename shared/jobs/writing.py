@@ -37,6 +37,7 @@ from shared.workspace import Table, Workspace
 __all__ = ["TAKEN_AT_ONCE", "WriteOrder", "creating_columns", "write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
+TOLD_AT_ONCE = 100  # of which progress is told: the rows of one request; a divisor of the former
 TAKEN_AT_ONCE = 1000  # as many as may fail by default
 
 
@@ -248,6 +249,8 @@ class _Writing:
                 self._note(outcome, adopting=adopting)
                 if len(buffer) >= KEPT_AT_ONCE:
                     keep()
+                elif len(buffer) % TOLD_AT_ONCE == 0:
+                    self._tell(buffer[-TOLD_AT_ONCE:], adopting=adopting)
         finally:
             keep()
 
@@ -303,9 +306,16 @@ class _Writing:
                 self.stopped = outcome.reason
 
     def _keep(self, buffer: list[Outcome], *, adopting: bool, applied: Result) -> None:
-        rows = keep_outcomes(self._workspace, buffer, adopting=adopting, applied=applied)
-        self._progress.advance(rows)
+        keep_outcomes(self._workspace, buffer, adopting=adopting, applied=applied)
+        # A full buffer is a multiple of what is told at once: its last part has not been told.
+        untold = len(buffer) % TOLD_AT_ONCE or (TOLD_AT_ONCE if len(buffer) == KEPT_AT_ONCE else 0)
+        self._tell(buffer[len(buffer) - untold :], adopting=adopting)
         buffer.clear()
+
+    def _tell(self, outcomes: Sequence[Outcome], *, adopting: bool) -> None:
+        """Tell of outcomes that are final: an insert whose key is taken is told of when its record is adopted."""
+        taken = sum(isinstance(each, Failed) and is_taken(each) for each in outcomes) if adopting else 0
+        self._progress.advance(len(outcomes) - taken)
 
     def skip_rest(self) -> None:
         """Give the changes that were not sent their outcome, where the run has stopped."""

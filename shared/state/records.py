@@ -58,6 +58,11 @@ class JobKind(StrEnum):
         """Whether it is a question: it writes nothing, so it takes no lease of its sync and has no run."""
         return self in {JobKind.PLAN, JobKind.PREVIEW, JobKind.TEST}
 
+    @property
+    def has_files(self) -> bool:
+        """Whether it works on what a person sent: then no two jobs of it are for the same thing."""
+        return self in {JobKind.RETRY, JobKind.PREVIEW, JobKind.TEST}
+
 
 class RunState(StrEnum):
     """The states of a run, the same everywhere: execution log, JSON, terminal and metrics.
@@ -264,6 +269,8 @@ class JobRequest:
         what: list[object] = [self.trigger, self.sync, sorted(self.parameters.items()), self.force]
         if self.kind is not JobKind.RUN or self.of:  # requests of earlier versions keep their digests
             what += [self.kind.value, self.of]
+        if self.kind.has_files:
+            what.append(self.id)
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 

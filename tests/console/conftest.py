@@ -145,7 +145,9 @@ def principal(*roles: str, claims: Mapping[str, str] | None = None) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
-def _serving(console: Console) -> Iterator[Served]:
+@contextmanager
+def serving(console: Console) -> Iterator[Served]:
+    """Serve a console for the length of a `with` block."""
     listening = bound(0)
     config = uvicorn.Config(application(console), log_level="warning", lifespan="off", access_log=False)
     server = uvicorn.Server(config)
@@ -156,13 +158,11 @@ def _serving(console: Console) -> Iterator[Served]:
     thread.join(timeout=10)
 
 
-serving = contextmanager(_serving)
-
-
 @pytest.fixture
 def served(world: World) -> Iterator[Served]:
     """The console of whoever sits at the machine."""
-    yield from _serving(local_console(world.app))
+    with serving(local_console(world.app)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -170,7 +170,8 @@ def served_to_many(world: World) -> Iterator[Served]:
     """The console with the sign-in of the platform: every request needs the header."""
     local = local_console(world.app)
     sign_in = SignIn({"WEBSITE_AUTH_ENABLED": "True"})
-    yield from _serving(Console(app=world.app, sign_in=sign_in, wake=local.wake, hosts=None))
+    with serving(Console(app=world.app, sign_in=sign_in, wake=local.wake, hosts=None)) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import requests
 
 from console.local import local_console
 from shared.jobs.real_time.intake import Sent
-from tests.console.conftest import Served, World, _serving
+from tests.console.conftest import Served, World, serving
 
 LISTENS = """listener:
   name: live customers
@@ -93,7 +93,8 @@ def hub() -> Hub:
 @pytest.fixture
 def served_with_hub(listening: World, hub: Hub) -> Iterator[Served]:
     """The console of an app that has an event hub."""
-    yield from _serving(replace(local_console(listening.app), hub=hub))
+    with serving(replace(local_console(listening.app), hub=hub)) as made:
+        yield made
 
 
 def test_a_hub_gets_them_as_they_were_sent_with_the_message_key(

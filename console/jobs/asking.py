@@ -1,0 +1,136 @@
+"""What people ask for: jobs that are made, and runs that are stopped. Each of it is in the audit log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from console.web.refusals import Refusal
+from console.web.visit import Visit
+from shared.app.requested import PLAN
+from shared.errors import UserError
+from shared.jobs.requests import new_request, refuse_paused, stop
+from shared.state import Job, JobKind, JobRequest, RunRecord, RunState
+from shared.views.plan_files import PlanFile
+from shared.views.runs import run_named
+
+__all__ = [
+    "MOST_MENDED",
+    "WORDS",
+    "ask_for_apply",
+    "ask_for_job",
+    "ask_for_retry",
+    "planned_job",
+    "stop_job",
+    "stop_run",
+]
+
+MOST_MENDED: Final = 50_000_000
+"""Bytes of a mended file that can be sent: more than twice as much as the rows that are kept with a run."""
+WORDS: Final = {
+    JobKind.RUN: "asked for a run",
+    JobKind.PLAN: "asked for a plan",
+    JobKind.APPLY: "asked to apply a plan",
+    JobKind.RETRY: "sent mended rows",
+}
+"""What the audit log says of each kind of job."""
+
+
+def ask_for_job(visit: Visit, kind: JobKind, parameters: Mapping[str, str], *, force: bool) -> tuple[Job, bool]:
+    """Make a job for the sync of the path, unless one for the same thing waits.
+
+    Args:
+        visit: Whoever asks may run the sync.
+        kind: A run or a plan.
+        parameters: What overrides the definition's parameters, as text.
+        force: Override the safety limits.
+
+    Returns:
+        The job, and whether it is an earlier one.
+
+    Raises:
+        UserError: A value cannot be used, or the definition has mistakes.
+    """
+    definition = visit.app.definition(visit.sync)
+    request = new_request(definition, parameters, kind=kind, force=force, requested_by=visit.person.name)
+    visit.app.parameters(definition, parameters)  # so that a mistake is said here, and not by the run
+    return _asked(visit, request)
+
+
+def ask_for_apply(visit: Visit, *, force: bool) -> tuple[Job, bool]:
+    """Make a job that applies exactly the plan of the job of the path; see `ask_for_job`.
+
+    Raises:
+        UserError: The job has no plan, or its plan breaks a limit and the limits are not overridden.
+    """
+    job = planned_job(visit)
+    kept = visit.app.state.job_file(job.id, PLAN)
+    if kept is None:
+        raise UserError("the plan is not there any more: make a new one")
+    saved = PlanFile.of_text(kept, sync=visit.sync)
+    if saved.plan.get("violations") and not force:
+        raise UserError("the plan breaks a safety limit: it can only be applied with `force`")
+    definition = visit.app.definition(visit.sync)
+    request = new_request(
+        definition, job.request.parameters, kind=JobKind.APPLY, force=force, requested_by=visit.person.name
+    )
+    return _asked(visit, replace(request, of=job.id))
+
+
+def ask_for_retry(visit: Visit, run: RunRecord, data: bytes) -> tuple[Job, bool]:
+    """Make a job that runs the mended rows of a run; see `ask_for_job`.
+
+    Args:
+        visit: Whoever asks may run the sync.
+        run: The run whose rows were mended.
+        data: The file.
+
+    Raises:
+        UserError: The file is empty, or the run has no rows to mend.
+    """
+    if not data.strip():
+        raise UserError("the file is empty: send the file to mend with its rows corrected")
+    if visit.app.state.rows_to_mend(run.run_id) is None:
+        raise UserError("this run has no rows to mend")
+    definition, name = visit.app.definition(run.sync), visit.person.name
+    request = new_request(definition, {}, kind=JobKind.RETRY, force=False, requested_by=name)
+    return _asked(visit, replace(request, of=run.run_id), mended_csv=data)
+
+
+def stop_run(visit: Visit, run: RunRecord) -> RunState:
+    """Stop a run at its next chunk boundary; see `shared.jobs.requests.stop`."""
+    state = stop(visit.app.state, run, visit.person.name)
+    visit.note("cancelled a run" if state == RunState.RUNNING else "took a job back", after=run.run_id)
+    return state
+
+
+def stop_job(visit: Visit, job: Job) -> RunState:
+    """Take a job back that waits, or stop its run."""
+    return stop_run(visit, run_named(job.id, visit.app.state))
+
+
+def planned_job(visit: Visit) -> Job:
+    """The job of the path, which has planned.
+
+    Raises:
+        Refusal: It has no plan.
+    """
+    job = visit.app.state.job(str(visit.request.path_params["job"]))
+    if job is None or job.request.kind is not JobKind.PLAN:
+        raise Refusal(404, "Not found", "This job has no plan.")
+    if job.state != RunState.SUCCEEDED:
+        raise Refusal(409, "No plan yet", f"The job is {job.state}. {job.message}".strip())
+    return job
+
+
+def _asked(visit: Visit, request: JobRequest, **files: bytes) -> tuple[Job, bool]:
+    if not request.kind.asks:
+        refuse_paused(visit.app.state, request.sync)
+    job = visit.console.ask(request, **files)
+    joined = job.id != request.id
+    if not joined:
+        about = {"job": job.id, "of": request.of, "parameters": request.parameters, "force": request.force}
+        visit.note(WORDS[request.kind], after=json.dumps({name: value for name, value in about.items() if value}))
+    return job, joined

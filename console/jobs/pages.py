@@ -1,0 +1,171 @@
+"""The pages of jobs, runs and plans, and the forms on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from console.access.rights import Level
+from console.jobs.activity import KINDS, Doing, waiting_for
+from console.jobs.asking import ask_for_apply, ask_for_job, ask_for_retry, stop_job, stop_run
+from console.jobs.lists import SEARCHED, listed
+from console.jobs.parameters import PREFIX, fields_of, given
+from console.jobs.plan_values import shown_plan
+from console.jobs.run_values import download, run_of, shown_run
+from console.web.refusals import Refusal, not_found
+from console.web.visit import Visit
+from shared.errors import UserError
+from shared.state import Job, JobKind, RunState
+from shared.views.pages.courses import course_chart
+from shared.views.pages.plan_parts import error_lines
+
+__all__ = [
+    "apply_plan",
+    "cancel_job",
+    "cancel_run",
+    "confirm_page",
+    "file_of_run",
+    "job_page",
+    "jobs_page",
+    "plan_page",
+    "retry_run",
+    "run_page",
+    "start_job",
+    "start_page",
+]
+
+_UNPROCESSABLE = 422
+_STARTED = (JobKind.RUN, JobKind.PLAN)
+
+
+def start_page(visit: Visit) -> Response:
+    """The form that starts a job; the query may name values of parameters."""
+    return _start_page(visit, _typed(visit.request.query_params))
+
+
+def _start_page(visit: Visit, typed: Mapping[str, str], *, wrong: str = "", force: bool = False) -> Response:
+    definition = visit.app.definition(visit.sync)
+    return visit.page(
+        "job_start.html",
+        http_status=_UNPROCESSABLE if wrong else 200,
+        fields=fields_of(definition, typed),
+        safety=definition.sync_behaviour.safety,
+        wrong=wrong.splitlines(),
+        force=force,
+    )
+
+
+def _typed(values: Mapping[str, str]) -> dict[str, str]:
+    return {name.removeprefix(PREFIX): value for name, value in values.items() if name.startswith(PREFIX)}
+
+
+def start_job(visit: Visit) -> Response:
+    """Make the job that the form asks for."""
+    typed = _typed({name: visit.body.text(name) for name in visit.body.fields})
+    force, kind = visit.body.text("force") == "yes", visit.body.text("kind", JobKind.RUN)
+    if kind not in _STARTED:
+        raise Refusal(400, "No such job", "A job that is started here is a run or a plan.")
+    values = given(visit.app.definition(visit.sync), typed)
+    try:
+        job, joined = ask_for_job(visit, JobKind(kind), values, force=force and kind == JobKind.RUN)
+    except UserError as error:
+        return _start_page(visit, typed, wrong=error.message, force=force)
+    return _to_job(visit, job, joined=joined)
+
+
+def _to_job(visit: Visit, job: Job, *, joined: bool) -> Response:
+    return visit.to(f"/jobs/{job.id}{'?joined=yes' if joined else ''}")
+
+
+def jobs_page(visit: Visit) -> Response:
+    """The lists of jobs and runs."""
+    return visit.page("jobs.html", listed=listed(visit), searched=SEARCHED)
+
+
+def job_page(visit: Visit) -> Response:
+    """A job that waits, or a question; otherwise its run or its plan."""
+    state = visit.app.state
+    job = state.job(str(visit.request.path_params["job"]))
+    if job is None:
+        raise not_found()
+    if job.request.kind is JobKind.PLAN and job.state == RunState.SUCCEEDED:
+        return visit.to(f"/plans/{job.id}")
+    run = job.runs[-1] if job.runs and not job.waits else ""
+    if run and state.run(run):
+        return visit.to(f"/runs/{run}{'?joined=yes' if visit.query('joined') else ''}")
+    return visit.page(
+        "job.html",
+        job=job,
+        kind=KINDS[job.request.kind],
+        doing_now=None if job.waits else Doing.of(state.progress(job.id)),
+        waits_for=waiting_for(job),
+        joined=bool(visit.query("joined")),
+        may_execute=visit.may(Level.EXECUTE),
+    )
+
+
+def cancel_job(visit: Visit) -> Response:
+    """Take a job back, or stop its run."""
+    job = visit.app.state.job(str(visit.request.path_params["job"]))
+    if job is None:
+        raise not_found()
+    stop_job(visit, job)
+    return visit.to(f"/jobs/{job.id}")
+
+
+def run_page(visit: Visit) -> Response:
+    """One run whole."""
+    shown = shown_run(visit)
+    return visit.page(
+        "run.html",
+        shown=shown,
+        run=shown.run,
+        course=course_chart("How the writing went", shown.run.counts.get("course")),
+        error_lines=error_lines(shown.errors),
+        stopping=bool(shown.goes_on and visit.app.state.cancelled_by(shown.run.run_id)),
+        joined=bool(visit.query("joined")),
+        may_execute=visit.may(Level.EXECUTE),
+        may_read=visit.may(Level.READ),
+        prefix=PREFIX,
+    )
+
+
+def cancel_run(visit: Visit) -> Response:
+    """Stop a run at its next chunk boundary."""
+    run = run_of(visit)
+    stop_run(visit, run)
+    return visit.to(f"/runs/{run.run_id}")
+
+
+def retry_run(visit: Visit) -> Response:
+    """Run the mended rows of a file that was sent."""
+    file = visit.body.files.get("file")
+    if file is None:
+        raise UserError("no file was chosen: choose the file to mend with its rows corrected")
+    job, joined = ask_for_retry(visit, run_of(visit), file.data)
+    return _to_job(visit, job, joined=joined)
+
+
+def file_of_run(visit: Visit) -> Response:
+    """One file of a run, for the disk of whoever asks."""
+    data, headers = download(visit, run_of(visit), str(visit.request.path_params["name"]))
+    return Response(data, headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def plan_page(visit: Visit) -> Response:
+    """One plan whole."""
+    return visit.page(
+        "plan.html", shown=shown_plan(visit), may_execute=visit.may(Level.EXECUTE), may_read=visit.may(Level.READ)
+    )
+
+
+def confirm_page(visit: Visit) -> Response:
+    """What it means to apply a plan that breaks a limit, and the button that does it."""
+    return visit.page("plan_confirm.html", shown=shown_plan(visit))
+
+
+def apply_plan(visit: Visit) -> Response:
+    """Make the job that applies a plan; `force` comes from the confirm page alone."""
+    job, joined = ask_for_apply(visit, force=visit.body.text("force") == "yes")
+    return _to_job(visit, job, joined=joined)

@@ -1,0 +1,102 @@
+"""The parameters of a definition as fields of a form."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from shared.definitions import SyncDefinition
+from shared.definitions.models import Parameter
+from shared.definitions.parameters.formulas import parse_formula, secret_of
+from shared.definitions.parameters.values import shown
+
+__all__ = ["PREFIX", "ParameterField", "fields_of", "given"]
+
+PREFIX: Final = "p."
+"""What the name of a field begins with; the name of its parameter follows."""
+_FORMULAS: Final = {
+    "FILENAME": "a part of the name of a file",
+    "FILEPATH": "a part of the path of a file",
+    "GUID": "a new id for each run",
+    "ENV": "a setting of the app",
+    "NOW": "the moment at which the run starts",
+}
+_INPUTS: Final[tuple[tuple[type, str, str], ...]] = (
+    (bool, "choice", "true or false"),
+    (int, "number", "a whole number"),
+    (float, "text", "a number"),
+    (dt.datetime, "text", "a time such as 2026-01-31T12:00:00Z"),
+    (dt.date, "date", "a date"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterField:
+    """One field.
+
+    Attributes:
+        name: The parameter.
+        description: What the definition says of it.
+        kind: `text`, `number`, `date`, `choice` (true or false), or `secret`, which has no field.
+        help: Of which kind its values are, or how the value is calculated where none is given.
+        default: Its value where none is given, as text; empty where it is calculated.
+        value: What stands in the field.
+        is_required: Whether a run must give the value.
+    """
+
+    name: str
+    description: str
+    kind: str
+    help: str
+    default: str
+    value: str
+    is_required: bool
+
+
+def fields_of(definition: SyncDefinition, typed: Mapping[str, str]) -> list[ParameterField]:
+    """The fields of a form.
+
+    Args:
+        definition: Has the parameters.
+        typed: What a person has typed, by parameter.
+    """
+    return [_field(name, each, typed.get(name)) for name, each in definition.parameters.items()]
+
+
+def _field(name: str, parameter: Parameter, typed: str | None) -> ParameterField:
+    default = shown(parameter.default)
+    kind, said = _kind(parameter)
+    is_required = parameter.formula is None and "default" not in parameter.model_fields_set
+    return ParameterField(
+        name=name,
+        description=parameter.description,
+        kind=kind,
+        help=said,
+        default=default,
+        value=default if typed is None else typed,
+        is_required=is_required,
+    )
+
+
+def _kind(parameter: Parameter) -> tuple[str, str]:
+    if parameter.formula is not None:
+        formula = parse_formula(parameter.formula)
+        if secret_of(formula) is not None:
+            return "secret", "a secret of the vault, which a run cannot give"
+        meaning = _FORMULAS.get(formula.function, "calculated")
+        return "text", f"If it is empty: {meaning}, {parameter.formula}"
+    found = ((kind, said) for each, kind, said in _INPUTS if type(parameter.default) is each)
+    return next(found, ("text", ""))
+
+
+def given(definition: SyncDefinition, typed: Mapping[str, str]) -> dict[str, str]:
+    """The values that differ from what a run would have anyway, as text.
+
+    Args:
+        definition: Has the parameters.
+        typed: What a person has typed, by parameter; unknown names stay, so that they are refused.
+    """
+    usual = {name: shown(each.default) for name, each in definition.parameters.items()}
+    return {name: value for name, value in typed.items() if value != usual.get(name)}

@@ -1,0 +1,44 @@
+"""Plans and errors without the values of rows: for people who may see what a sync does, but not its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+__all__ = ["MASK", "masked_error", "masked_plan"]
+
+MASK: Final = "••••"
+"""What stands in the place of a value."""
+_PLACES: Final = ("row", "line", "file")  # what of an example says where it is, and not what it holds
+
+
+def masked_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan in which no value of a row is left; that a value is empty can still be seen.
+
+    Args:
+        plan: What `plan --json` prints.
+    """
+    sample = [_masked_change(each) for each in plan["sample"]]
+    return {**plan, "sample": sample, "errors": [masked_error(each) for each in plan["errors"]]}
+
+
+def masked_error(error: Mapping[str, Any]) -> dict[str, Any]:
+    """An error with the places of its example rows, and without their keys and values.
+
+    Args:
+        error: As `errors` in the object of `plan --json` or `run --json`, made without values.
+    """
+    examples = [{name: each[name] for name in _PLACES if name in each} for each in error.get("examples", ())]
+    return {**error, "examples": examples}
+
+
+def _masked_change(change: Mapping[str, Any]) -> dict[str, Any]:
+    columns = [
+        {
+            name: MASK if name in {"before", "after"} and value not in (None, "") else value
+            for name, value in column.items()
+            if name not in {"before_name", "after_name"}
+        }
+        for column in change["columns"]
+    ]
+    return {**change, "key": dict.fromkeys(change["key"], MASK), "columns": columns}

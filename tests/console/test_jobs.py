@@ -1,0 +1,181 @@
+"""Jobs, runs and plans in a browser: start and follow, cancel, plan and apply, mend and retry."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from shared.jobs.batch import cancelling
+from tests.console.conftest import Served, World, pictures, violations
+
+PARAMETERS = """
+parameters:
+  region: {default: North, description: Rows of this region are read}
+  day: {formula: NOW(), description: The day that is read}
+  most: {default: 100}
+  all: {default: true}
+  key: {formula: SECRET('partner-key')}
+"""
+
+
+def looked_at(page: Page, name: str, folder: Path) -> None:
+    """Pictures of a page, in which axe-core finds nothing."""
+    assert violations(page) == []
+    pictures(page, name, folder)
+
+
+def test_a_job_is_started_and_followed_to_its_end(page: Page, world: World, tmp_path: Path) -> None:
+    """The form has the parameters with their defaults; the page of the job becomes that of its run."""
+    world.define("customers", more=PARAMETERS)
+    page.goto("/syncs/customers/start")
+    expect(page.get_by_label("region")).to_have_value("North")
+    expect(page.get_by_text("the moment at which the run starts")).to_be_visible()
+    looked_at(page, "job-start", tmp_path)
+    page.get_by_label("most").fill("5")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible()
+    expect(page).to_have_url(re.compile("/runs/"))
+    expect(page.get_by_text("by Developer on this machine")).to_be_visible()
+    assert len(world.accounts()) == 3
+    (run,) = world.app.state.runs("customers")
+    assert (run.given, run.trigger) == ({"most": "5"}, "job")
+    looked_at(page, "run-succeeded", tmp_path)
+    page.goto("/jobs?state=successful")
+    expect(page.get_by_role("row", name="customers")).to_contain_text("Succeeded")
+    looked_at(page, "jobs-successful", tmp_path)
+
+
+def test_a_value_that_cannot_be_used_is_said_on_the_form(served: Served, world: World) -> None:
+    """What was typed stays, and nothing is started."""
+    world.define("customers", more="parameters: {size: {default: 1.5}}\n")
+    form, origin = {"p.size": "many", "kind": "plan"}, {"origin": served.url}
+    answer = requests.post(f"{served.url}/syncs/customers/jobs", data=form, headers=origin, timeout=10)
+    assert answer.status_code == 422
+    assert "parameter size: its default is a number, but the given text is not" in answer.text
+    assert 'value="many"' in answer.text
+    assert world.app.state.open_jobs() == ()
+
+
+def test_a_running_job_shows_its_progress_and_is_cancelled(
+    page: Page, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops between two requests: what was written stays, and the page says by whom."""
+    monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0.1)
+    world.define("customers", rows=8000)
+    world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 2, "times": 1000})
+    page.goto("/syncs/customers/start")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text(re.compile(r"Writing: [\d,]+ of 8,000 rows"))).to_be_visible(timeout=30_000)
+    looked_at(page, "run-running", tmp_path)
+    page.goto("/jobs")
+    expect(page.get_by_role("row", name="customers")).to_contain_text("Writing")
+    looked_at(page, "jobs-active", tmp_path)
+    page.get_by_role("button", name="Cancel customers").click()
+    expect(page.get_by_role("heading", name="Run of customers Cancelled")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("cancelled by Developer on this machine")).to_be_visible()
+    assert 0 < len(world.accounts()) < 8000
+
+
+def test_a_plan_is_looked_at_and_applied_once(page: Page, world: World, tmp_path: Path) -> None:
+    """Exactly what it shows is written, and its page says which run did it."""
+    world.define("customers")
+    world.app.run("customers")
+    world.write("customers", [("customers-0", "New name"), ("customers-1", "Account 1"), ("customers-9", "Nine")])
+    page.goto("/syncs/customers/start")
+    page.get_by_role("button", name="Plan").click()
+    expect(page.get_by_role("heading", name="Plan of customers")).to_be_visible()
+    expect(page).to_have_url(re.compile("/plans/"))
+    expect(page.get_by_role("row", name="customers-0")).to_contain_text("New name")
+    looked_at(page, "plan", tmp_path)
+    plan = page.url
+    page.get_by_role("button", name="Apply exactly this plan").click()
+    expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible()
+    assert world.accounts() == {"customers-0": "New name", "customers-1": "Account 1", "customers-9": "Nine"}
+    page.goto("/jobs?state=plans")
+    looked_at(page, "jobs-plans", tmp_path)
+    page.get_by_role("row", name="customers").get_by_role("link").click()
+    expect(page).to_have_url(plan)
+    expect(page.get_by_text("This plan was applied")).to_be_visible()
+    expect(page.get_by_role("button", name="Apply exactly this plan")).to_have_count(0)
+
+
+def test_a_plan_is_refused_when_the_target_moved(page: Page, world: World, tmp_path: Path) -> None:
+    """The page of the run says so, and leads to a new plan."""
+    world.define("customers")
+    page.goto("/syncs/customers/start")
+    page.get_by_role("button", name="Plan").click()
+    expect(page.get_by_role("button", name="Apply exactly this plan")).to_be_visible()
+    world.app.run("customers")
+    before = world.accounts()
+    page.get_by_role("button", name="Apply exactly this plan").click()
+    expect(page.get_by_role("heading", name="Run of customers Refused")).to_be_visible()
+    expect(page.get_by_text("source or target moved since the plan was made")).to_be_visible()
+    looked_at(page, "run-refused", tmp_path)
+    assert world.accounts() == before
+    page.get_by_role("button", name="Make a new plan").click()
+    expect(page.get_by_text("There is nothing to write.")).to_be_visible()
+
+
+def test_a_plan_that_breaks_a_limit_is_applied_after_a_second_look(page: Page, world: World, tmp_path: Path) -> None:
+    """The button is off and says why; another page asks first."""
+    world.define("customers")
+    world.app.run("customers")
+    world.write("customers", [])
+    page.goto("/syncs/customers/start")
+    page.get_by_role("button", name="Plan").click()
+    expect(page.get_by_role("heading", name="A run would refuse this plan as unsafe")).to_be_visible()
+    expect(page.get_by_role("button", name="Apply exactly this plan")).to_be_disabled()
+    looked_at(page, "plan-unsafe", tmp_path)
+    page.get_by_role("link", name="Apply anyway").click()
+    looked_at(page, "plan-confirm", tmp_path)
+    page.get_by_role("button", name="Apply it and override the limits").click()
+    expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible()
+    assert world.accounts() == {}
+
+
+def test_a_rejected_row_is_mended_and_retried(page: Page, world: World, tmp_path: Path) -> None:
+    """Download the file, correct it, send it: the row is written and leaves the list."""
+    world.define("customers")
+    world.write("customers", [("customers-1", "One"), ("", "=No number")])
+    world.app.run("customers")
+    (run,) = world.app.state.runs("customers")
+    page.goto(f"/runs/{run.run_id}")
+    expect(page.get_by_text("1 row is left to mend")).to_be_visible()
+    looked_at(page, "run-errors", tmp_path)
+    page.get_by_label("Send the mended file").set_input_files(
+        {"name": "x.csv", "mimeType": "text/csv", "buffer": b"a,b"}
+    )
+    page.get_by_role("button", name="Retry these rows").click()
+    expect(page.get_by_role("heading", name="Run of customers Failed")).to_be_visible()
+    page.get_by_role("link", name=f"run {run.run_id[:8]}").last.click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the file to mend").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert '"=No number"' in file.read_text()  # as the source has it: the file is read again
+    file.write_text(file.read_text().replace('"","=No number"', '"customers-2","Two"'))
+    page.get_by_label("Send the mended file").set_input_files(file)
+    page.get_by_role("button", name="Retry these rows").click()
+    expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible()
+    assert world.accounts() == {"customers-1": "One", "customers-2": "Two"}
+    page.get_by_role("link", name=f"run {run.run_id[:8]}").first.click()
+    expect(page.get_by_text("No row is left to mend")).to_be_visible()
+
+
+def test_where_nothing_runs_the_page_says_what_to_do(page: Page, world: World, tmp_path: Path) -> None:
+    """Each of the three lists."""
+    for state, said in (
+        ("successful", "No run succeeded yet"),
+        ("failed", "No run failed"),
+        ("plans", "No plan yet"),
+        ("active", "Nothing is running"),
+    ):
+        page.goto(f"/jobs?state={state}")
+        expect(page.get_by_text(said)).to_be_visible()
+        assert violations(page) == []
+    expect(page.get_by_role("link", name="Choose a sync to start")).to_be_visible()
+    pictures(page, "jobs-empty", tmp_path)

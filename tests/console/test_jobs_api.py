@@ -1,0 +1,278 @@
+"""Jobs, runs and plans over HTTP: what programs and people with few rights get."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from console.local import local_console
+from shared.state import AuditEntry, RunRecord
+from tests.console.conftest import Served, World, serving
+
+RIGHTS = "permissions: {read: [Readers, Both], execute: [Operators, Both]}\n"
+
+
+class Client:
+    """Calls the API as a person with some app roles; None for whoever sits at the machine."""
+
+    def __init__(self, served: Served, *roles: str) -> None:
+        self._url = f"{served.url}/api"
+        self._session = served.as_person(*roles) if roles else requests.Session()
+
+    def get(self, path: str, status: int = 200) -> Any:
+        """The JSON of an answer."""
+        return self._checked(self._session.get(f"{self._url}{path}", timeout=10), status)
+
+    def post(self, path: str, status: int = 202, **body: Any) -> Any:
+        """The JSON of an answer to a post; without a body it is an empty object."""
+        body = body or {"json": {}}
+        return self._checked(self._session.post(f"{self._url}{path}", timeout=10, **body), status)
+
+    def raw(self, path: str) -> requests.Response:
+        """An answer as it is."""
+        return self._session.get(f"{self._url}{path}", timeout=10)
+
+    def ended(self, job: str) -> Any:
+        """A job, when it has ended."""
+        return until(lambda: found if (found := self.get(f"/jobs/{job}"))["ended"] else None)
+
+    def planned(self, sync: str) -> str:
+        """The id of a job that has planned."""
+        return str(self.ended(self.post(f"/syncs/{sync}/jobs", json={"kind": "plan"})["id"])["id"])
+
+    @staticmethod
+    def _checked(answer: requests.Response, status: int) -> Any:
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+def until(found: Callable[[], Any], seconds: float = 30) -> Any:
+    """What a function gives, when it gives something."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, "it did not become so"
+        time.sleep(0.05)
+    return value
+
+
+def test_a_run_is_started_followed_and_read(served: Served, world: World) -> None:
+    """The answer says where the job is, and the job where its run is; the audit log says who asked."""
+    world.define("customers", more="parameters: {size: {default: 1}}\n")
+    asked = requests.post(f"{served.url}/api/syncs/customers/jobs", json={"parameters": {"size": 5}}, timeout=10)
+    assert asked.status_code == 202
+    client, job = Client(served), asked.json()
+    assert asked.headers["location"] == f"/api/jobs/{job['id']}"
+    ended = client.ended(job["id"])
+    assert (ended["state"], ended["parameters"], ended["requested_by"]) == (
+        "Succeeded",
+        {"size": "5"},
+        "Developer on this machine",
+    )
+    run = client.get(ended["run"].removeprefix("/api"))
+    assert (run["run"]["given"], run["run"]["counts"]["created"]["done"]) == ({"size": "5"}, 3)
+    assert run["by"] == "by Developer on this machine"
+    (entry,) = world.app.state.audit("customers")
+    assert (entry.action, entry.by, job["id"] in entry.after) == ("asked for a run", "developer", True)
+    (listed,) = client.get("/jobs?state=successful&sync=customers")["jobs"]
+    assert (listed["id"], listed["state"]) == (run["run"]["run_id"], "Succeeded")
+
+
+@pytest.fixture
+def idle(world: World) -> Iterator[Served]:
+    """A console whose jobs are begun by nobody."""
+    with serving(replace(local_console(world.app), wake=lambda _: None)) as made:
+        yield made
+
+
+def test_a_job_that_waits_is_joined_and_taken_back(idle: Served, world: World) -> None:
+    """Who joins it is told so, and nothing new is in the audit log."""
+    world.define("customers")
+    client = Client(idle)
+    jobs = [client.post("/syncs/customers/jobs") for _ in range(2)]
+    assert jobs[0]["id"] == jobs[1]["id"]
+    assert [job["joined"] for job in jobs] == [False, True]
+    assert len(world.app.state.audit()) == 1
+    page = requests.get(f"{idle.url}/jobs/{jobs[0]['id']}?joined=yes", timeout=10).text
+    assert "no second one was made" in page
+    assert client.post(f"/jobs/{jobs[0]['id']}/cancel")["state"] == "Cancelled"
+    assert client.get("/jobs")["jobs"] == []
+    client.post(f"/jobs/{jobs[0]['id']}/cancel", 422)
+
+
+def test_a_plan_is_applied_once_and_refused_when_the_target_moved(served: Served, world: World) -> None:
+    """Applied by its job; a second time, and another plan that is old, are refused runs."""
+    world.define("customers")
+    client = Client(served)
+    first, second = client.planned("customers"), client.planned("customers")
+    done = client.ended(client.post(f"/plans/{first}/apply")["id"])
+    assert (done["state"], done["kind"], done["of"]) == ("Succeeded", "apply", first)
+    assert client.get(f"/plans/{first}")["applied_by"] == done["runs"][-1]
+    states = [client.ended(client.post(f"/plans/{plan}/apply")["id"])["state"] for plan in (first, second)]
+    assert states == ["Refused", "Refused"]
+    assert len(client.get("/jobs?state=failed")["jobs"]) == 2
+    assert [job["id"] for job in client.get("/jobs?state=plans")["jobs"]] == [second, first]
+
+
+def test_a_plan_that_breaks_a_limit_is_applied_with_force_alone(served: Served, world: World) -> None:
+    """The refusal says so at once; nobody waits for a run that is refused."""
+    world.define("customers")
+    world.app.run("customers")
+    world.write("customers", [])
+    client = Client(served)
+    plan = client.planned("customers")
+    assert "force" in client.post(f"/plans/{plan}/apply", 422)["detail"]
+    assert client.ended(client.post(f"/plans/{plan}/apply", json={"force": True})["id"])["state"] == "Succeeded"
+    assert world.accounts() == {}
+
+
+def test_values_are_masked_unless_a_person_may_read_them(served_to_many: Served, world: World) -> None:
+    """Plan and errors, as page and as JSON; files need the right."""
+    world.define("customers", more=RIGHTS)
+    world.write("customers", [("customers-1", "Zebra GmbH"), ("customers-2", ""), ("customers-2", "Twice")])
+    both, operator = Client(served_to_many, "Both"), Client(served_to_many, "Operators")
+    plan = both.planned("customers")
+    run = both.ended(both.post("/syncs/customers/jobs")["id"])["runs"][-1]
+    for client, sees in ((both, True), (operator, False)):
+        texts = [str(client.get(path)) for path in (f"/plans/{plan}", f"/runs/{run}/errors")]
+        assert ["Zebra GmbH" in texts[0], "customers-2" in texts[1]] == [sees, sees]
+        page = client.raw(f"/../plans/{plan}").text
+        assert ("Zebra GmbH" in page, "customers-1" in page, "••••" in page) == (sees, sees, not sees)
+        assert ("customers-2" in client.raw(f"/../runs/{run}").text) == sees
+    (name,) = [name for name in both.get(f"/runs/{run}/files")["files"] if name.endswith("_to_mend.csv")]
+    assert b"Twice" in both.raw(f"/runs/{run}/files/{name}").content
+    assert operator.raw(f"/runs/{run}/files/{name}").status_code == 403
+
+
+def test_who_may_not_execute_sees_no_button_and_starts_nothing(served_to_many: Served, world: World) -> None:
+    """A sync of others does not exist, also not in the lists."""
+    world.define("customers", more=RIGHTS)
+    run = world.app.run("customers")
+    reader, stranger = Client(served_to_many, "Readers"), Client(served_to_many, "Others")
+    page = reader.raw(f"/../runs/{run.run_id}").text
+    assert "Run of customers" in page
+    assert "<button" not in page
+    reader.post("/syncs/customers/jobs", 403)
+    stranger.get(f"/runs/{run.run_id}", 404)
+    world.app.state.add_audit(
+        AuditEntry(id="e", at=datetime.now(UTC), by="x", name="X", action="asked for a plan", sync="customers")
+    )
+    for state in ("active", "successful", "failed", "plans"):
+        assert stranger.get(f"/jobs?state={state}")["jobs"] == []
+    stranger.get("/jobs?sync=customers", 404)
+    assert world.app.state.open_jobs() == ()
+
+
+def test_mended_rows_are_sent_as_csv(served: Served, world: World) -> None:
+    """The file to mend has values as they are, those for looking at have no formulas; both are only downloaded."""
+    world.define("customers")
+    world.write("customers", [("customers-1", "One"), ("", "=cmd()")])
+    run, client = world.app.run("customers").run_id, Client(served)
+    names = client.get(f"/runs/{run}/files")["files"]
+    answers = {name.rpartition("_")[2]: client.raw(f"/runs/{run}/files/{name}") for name in names}
+    mend = answers["mend.csv"]
+    assert mend.headers["content-type"] == "text/csv; charset=utf-8"
+    assert mend.headers["content-disposition"] == f'attachment; filename="{run}_to_mend.csv"'
+    assert '"=cmd()"' in mend.text
+    assert "\n=" not in answers["SourceErrors.csv"].text
+    data = mend.content.replace(b'"","=cmd()"', b'"customers-2","Two"')
+    job = client.post(f"/runs/{run}/retry", data=data, headers={"content-type": "text/csv"})
+    assert client.ended(job["id"])["state"] == "Succeeded"
+    assert world.accounts() == {"customers-1": "One", "customers-2": "Two"}
+    client.post(f"/runs/{run}/retry", 422, data=b" ", headers={"content-type": "text/csv"})
+    for name in ("none.csv", "..%2f..%2fstate.db", "%00"):
+        assert client.raw(f"/runs/{run}/files/{name}").status_code == 404
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(served: Served, world: World) -> None:
+    """By what its header says."""
+    world.define("customers")
+    run = world.app.run("customers").run_id
+    connection = http.client.HTTPConnection(urlsplit(served.url).netloc, timeout=10)
+    connection.putrequest("POST", f"/api/runs/{run}/retry")
+    connection.putheader("content-type", "text/csv")
+    connection.putheader("content-length", "50000001")
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_hostile_values_are_text_on_the_pages(served: Served, world: World) -> None:
+    """Of rows, of parameters, and of the query."""
+    world.define("customers", more="parameters: {size: {default: x}}\n")
+    hostile = "<script>alert(1)</script>"
+    world.write("customers", [("customers-1", hostile)])
+    client = Client(served)
+    plan = client.planned("customers")
+    run = client.ended(client.post("/syncs/customers/jobs", json={"parameters": {"size": hostile}})["id"])["runs"][-1]
+    for path in (
+        f"/plans/{plan}",
+        f"/runs/{run}",
+        f"/syncs/customers/start?p.size={hostile}",
+        f"/jobs?state={hostile}",
+    ):
+        page = requests.get(f"{served.url}{path}", timeout=10).text
+        assert hostile not in page
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b'{"kind": "apply"}', b'{"parameters": {"none": 1}}', b'{"kind": "plan", "force": true}', b'{"x": 1}'],
+)
+def test_what_cannot_be_asked_for_is_refused(served: Served, world: World, body: bytes) -> None:
+    """With problem details, and nothing is started."""
+    world.define("customers")
+    answer = requests.post(
+        f"{served.url}/api/syncs/customers/jobs", data=body, headers={"content-type": "application/json"}, timeout=10
+    )
+    assert answer.status_code in {400, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert world.app.state.open_jobs() == ()
+
+
+def test_what_is_not_there_is_not_found(served: Served, world: World) -> None:
+    """Jobs, runs and plans; a job that has not planned has no plan."""
+    world.define("customers")
+    client = Client(served)
+    for path in ("/jobs/none", "/runs/none", "/runs/none/errors", "/plans/none"):
+        client.get(path, 404)
+    job = client.post("/syncs/customers/jobs")["id"]
+    client.get(f"/plans/{job}", 404)
+    client.ended(job)
+    assert client.get(f"/runs/{job}")["run"]["state"] == "Succeeded"  # by the id of its job
+
+
+def test_the_lists_have_pages(served: Served, world: World) -> None:
+    """Fifty runs each, newest first; a page that is not there is the nearest one."""
+    world.define("customers")
+    begin = datetime.now(UTC) - timedelta(days=1)
+    for number in range(120):
+        started = begin + timedelta(seconds=number)
+        state = "Failed" if number % 2 else "Succeeded"
+        world.app.state.begin_run(
+            RunRecord(
+                run_id=f"run{number}",
+                sync="customers",
+                version="1",
+                trigger="command",
+                state=state,
+                started=started,
+                ended=started,
+            )
+        )
+    client = Client(served)
+    first, last = client.get("/jobs?state=failed"), client.get("/jobs?state=failed&page=9")
+    assert (len(first["jobs"]), first["pages"], len(last["jobs"]), last["page"]) == (50, 2, 10, 2)
+    assert [first["jobs"][0]["id"], last["jobs"][-1]["id"]] == ["run119", "run1"]
+    assert client.get("/jobs?state=failed&page=x")["page"] == 1
+    client.get("/jobs?state=other", 400)
+    page = requests.get(f"{served.url}/jobs?state=failed", timeout=10).text
+    assert "Page 1 of 2" in page
+    assert "Older" in page

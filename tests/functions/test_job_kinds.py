@@ -1,0 +1,344 @@
+"""Jobs that answer a question, apply a plan or retry mended rows, in both state stores: what becomes of each."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from batch_sync.local_runner import LocalRunner
+from batch_sync.poison import remove_poisoned
+from batch_sync.pool import LocalQueue
+from batch_sync.tick import Tick
+from batch_sync.worker import Worker
+from console.access.person import DEVELOPER, SignIn
+from console.console import Console
+from shared.app import App, current, requested
+from shared.app.requested import ANSWER, MENDED, PLAN
+from shared.errors import UserError
+from shared.jobs import NoProgress, writing
+from shared.jobs.batch import cancelling
+from shared.jobs.progress import Phase
+from shared.jobs.requests import new_request, stop
+from shared.state import Job, JobKind, JobRequest, Poisoned, RunState
+from shared.views.runs import latest_runs, run_named
+from shared.views.to_mend import file_to_mend
+from tests.functions.conftest import World
+
+NEVER = "0 0 3 29 2 *"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])
+def app(world: World, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[App]:
+    """The app with one of the state stores."""
+    if request.param == "azure":
+        monkeypatch.setenv("STATE_STORE", "azure")
+        monkeypatch.setenv("AzureWebJobsStorage", request.getfixturevalue("storage_account"))
+        current.cache_clear()
+    yield world.app
+    if "queue" in vars(world.app) and world.app.queue is not None:
+        world.app.queue.close()  # type: ignore[attr-defined]
+
+
+def ask(app: App, kind: JobKind, of: str = "", *, force: bool = False, **files: bytes) -> Job:
+    """Make a job as the console does; nothing begins it."""
+    console = Console(app=app, sign_in=SignIn({}, DEVELOPER), wake=lambda _: None)
+    request = new_request(app.definition("customers"), {}, kind=kind, force=force, requested_by="Ann")
+    return console.ask(replace(request, of=of), **files)
+
+
+def done(app: App, job: Job) -> Job:
+    """Have a worker run a job."""
+    Worker(app, LocalQueue()).work(job.id)
+    return now(app, job)
+
+
+def now(app: App, job: Job) -> Job:
+    found = app.state.job(job.id)
+    assert found is not None
+    return found
+
+
+def runs(app: App) -> list[tuple[str, str]]:
+    return [(run.state, run.message) for run in app.state.runs("customers")]
+
+
+def planned(app: App) -> Job:
+    """A job that has planned, and found changes."""
+    job = done(app, ask(app, JobKind.PLAN))
+    assert (job.state, job.message) == ("Succeeded", "")
+    return job
+
+
+class TestPlan:
+    def test_the_answer_is_the_plan_and_nothing_is_written(self, world: World, app: App) -> None:
+        """It has counts, samples and checksum, no run, and never has the lease of its sync: a run goes on beside it."""
+        world.define("customers", schedule=NEVER)
+        lease = app.state.acquire_lease("sync/customers", holder="another run", seconds=60)
+        job = planned(app)
+        answer = json.loads(app.state.job_file(job.id, ANSWER) or b"")
+        saved = json.loads(app.state.job_file(job.id, PLAN) or b"")
+        assert (answer["planned"]["created"], len(answer["sample"])) == (3, 3)
+        assert saved["checksum"] == answer["checksum"]
+        assert app.state.progress(job.id)["phase"] == "reconcile"
+        assert (latest_runs(app.state, None, 10), world.accounts()) == ((), {})
+        assert lease is not None
+        assert app.state.lease("sync/customers") == replace(lease, expires=app.state.lease("sync/customers").expires)  # type: ignore[union-attr]
+
+    def test_the_same_question_that_waits_is_asked_once_and_is_no_run(self, world: World, app: App) -> None:
+        """A run for the same thing is another job."""
+        world.define("customers", schedule=NEVER)
+        first, second = ask(app, JobKind.PLAN), ask(app, JobKind.PLAN)
+        assert first.id == second.id
+        assert ask(app, JobKind.RUN).id != first.id
+        assert [run.state for run in latest_runs(app.state, None, 10)] == ["Queued"]
+
+    def test_it_says_why_it_cannot_be_answered_and_tells_no_secret(self, world: World, app: App) -> None:
+        """Dataverse refuses the application, and its answer repeats the secret."""
+        world.define("customers", schedule=NEVER)
+        secret = world.emulator.client_secret
+        world.emulator.faults(
+            {"action": "status", "match": {"path": "EntityDefinitions"}, "status": 400, "message": f"no: {secret}"}
+        )
+        job = done(app, ask(app, JobKind.PLAN))
+        assert (job.state, app.state.job_file(job.id, ANSWER)) == ("Failed", None)
+        assert "[hidden]" in job.message
+        assert secret not in job.message
+
+    def test_an_unforeseen_error_ends_it_and_is_raised(
+        self, world: World, app: App, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The message names the kind of the error, and no value."""
+        world.define("customers", schedule=NEVER)
+
+        def failing(*_: Any) -> Any:
+            raise ZeroDivisionError("Zebra GmbH")
+
+        monkeypatch.setattr(requested, "_planned", failing)
+        job = ask(app, JobKind.PLAN)
+        with pytest.raises(ZeroDivisionError):
+            done(app, job)
+        assert (now(app, job).state, now(app, job).message) == ("Failed", "unforeseen: ZeroDivisionError")
+
+    @pytest.mark.parametrize("finder", ["message", "tick", "poison"])
+    def test_one_whose_process_ended_is_not_asked_again(self, world: World, app: App, finder: str) -> None:
+        """Whoever finds it first ends it; it leaves no run."""
+        world.define("customers", schedule=NEVER)
+        app.run("customers")
+        job = ask(app, JobKind.PLAN)
+        app.state.put_job(replace(job, state=RunState.RUNNING.value))
+        match finder:
+            case "message":
+                done(app, job)
+            case "tick":
+                Tick(app=app, now=datetime.now(UTC), seconds=600).run()
+            case _:
+                remove_poisoned(app, Poison(job.id), datetime.now(UTC))
+        assert (now(app, job).state, runs(app)) == ("Failed", [("Succeeded", "")])
+        assert ("ask again" in now(app, job).message) == (finder != "poison")
+
+    def test_one_that_waits_is_taken_back_and_one_that_runs_ends_by_itself(self, world: World, app: App) -> None:
+        """Neither leaves a run; the error says so at once."""
+        world.define("customers", schedule=NEVER)
+        job = ask(app, JobKind.PLAN)
+        assert stop(app.state, run_named(job.id, app.state), "Ann") == RunState.CANCELLED
+        assert done(app, job).message == "taken back by Ann"
+        second = ask(app, JobKind.PLAN)
+        app.state.put_job(replace(second, state=RunState.RUNNING.value))
+        with pytest.raises(UserError, match="it writes nothing, and ends by itself"):
+            stop(app.state, run_named(second.id, app.state), "Ann")
+        assert runs(app) == []
+
+    def test_plans_go_when_they_are_old(self, world: World, app: App) -> None:
+        """With their files, which hold values of rows, and their notes."""
+        world.define("customers", schedule=NEVER)
+        job = planned(app)
+        assert app.state.prune(datetime.now(UTC) + timedelta(days=1), limit=100).jobs == 1
+        assert (app.state.job(job.id), app.state.job_file(job.id, PLAN)) == (None, None)
+        assert app.state.progress(job.id) == {}
+
+
+class Poison(LocalQueue):
+    """A queue whose poison queue has one message."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__()
+        self._job_id = job_id
+
+    def poisoned(self) -> tuple[Poisoned, ...]:
+        return (Poisoned(job_id=self._job_id, receipt="r"),)
+
+
+class TestApply:
+    def test_exactly_the_plan_is_applied_and_only_once(self, world: World, app: App) -> None:
+        """The second job for it is refused, although nothing has moved back."""
+        world.define("customers", schedule=NEVER)
+        plan = planned(app)
+        first = done(app, ask(app, JobKind.APPLY, plan.id))
+        assert (first.state, len(world.accounts())) == ("Succeeded", 3)
+        assert app.state.progress(first.runs[-1]).items() >= {"job": first.id, "by": "Ann"}.items()
+        again = done(app, ask(app, JobKind.APPLY, plan.id))
+        assert again.state == "Refused"
+        assert "applied already" in again.message
+        assert [state for state, _ in runs(app)] == ["Refused", "Succeeded"]
+
+    @pytest.mark.parametrize("moved", ["source", "target"])
+    def test_it_is_refused_when_source_or_target_moved(self, world: World, app: App, moved: str) -> None:
+        """Nothing is written; the message says what to do."""
+        world.define("customers", schedule=NEVER)
+        plan = planned(app)
+        if moved == "source":
+            world.write("customers", [("customers-0", "Changed")])
+        else:
+            world.put("customers-7")
+        before = world.accounts()
+        job = done(app, ask(app, JobKind.APPLY, plan.id))
+        assert job.state == "Refused"
+        assert "source or target moved" in job.message
+        assert "make a new plan" in job.message
+        assert world.accounts() == before
+
+    def test_a_plan_that_breaks_a_limit_needs_force(self, world: World, app: App) -> None:
+        """Without it the run is refused; with it exactly this plan is applied."""
+        world.define("customers", schedule=NEVER)
+        app.run("customers")
+        world.write("customers", [])
+        plan = planned(app)
+        assert json.loads(app.state.job_file(plan.id, ANSWER) or b"")["violations"]
+        assert done(app, ask(app, JobKind.APPLY, plan.id)).state == "Refused"
+        assert len(world.accounts()) == 3
+        assert done(app, ask(app, JobKind.APPLY, plan.id, force=True)).state == "Succeeded"
+        assert world.accounts() == {}
+
+    def test_without_its_plan_it_fails_and_says_so(self, world: World, app: App) -> None:
+        """The plan was removed meanwhile; the run is in the log."""
+        world.define("customers", schedule=NEVER)
+        job = done(app, ask(app, JobKind.APPLY, "gone"))
+        assert (job.state, job.message) == ("Failed", "the plan is not there any more: make a new one")
+
+
+class TestRetry:
+    def test_mended_rows_are_run_and_leave_the_list(self, world: World, app: App) -> None:
+        """Two files that a person sends for one run are two jobs."""
+        world.define("customers", schedule=NEVER)
+        world.write("customers", [("customers-1", "One"), ("", "No number")])
+        app.run("customers")
+        (run,) = app.state.runs("customers")
+        kept = app.state.rows_to_mend(run.run_id)
+        assert kept is not None
+        mended = file_to_mend(kept).replace(b'"","No number"', b'"customers-2","Two"')
+        jobs = [ask(app, JobKind.RETRY, run.run_id, mended_csv=data) for data in (mended, b"nothing")]
+        assert [done(app, job).state for job in jobs] == ["Succeeded", "Failed"]
+        retried = app.state.runs("customers")[:2]
+        assert {each.counts["retry_of"] for each in retried} == {run.run_id}
+        assert world.accounts() == {"customers-1": "One", "customers-2": "Two"}
+        left = app.state.rows_to_mend(run.run_id)
+        assert left is not None
+        assert left.rows == ()
+        assert app.state.job_file(jobs[0].id, MENDED) == mended
+
+
+class TestCancel:
+    def test_a_run_stops_between_two_requests(self, world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was written stays; while it ran, its progress and who asked for it could be seen."""
+        monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0.1)
+        world.define("customers", rows=3000, schedule=NEVER)
+        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 1.5, "times": 1000})
+        job = ask(app, JobKind.RUN)
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(done, app, job)
+            until_true(lambda: bool(world.accounts()))
+            (run,) = app.state.runs("customers")
+            assert app.state.progress(run.run_id).items() >= {"phase": "write", "total": 3000, "by": "Ann"}.items()
+            assert stop(app.state, run, "Bea") == RunState.RUNNING
+            assert running.result(timeout=60).state == "Cancelled"
+        ((state, message),) = runs(app)
+        assert (state, "cancelled by Bea" in message) == ("Cancelled", True)
+        assert 0 < len(world.accounts()) < 3000
+
+
+def until_true(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not become so"
+        time.sleep(0.05)
+
+
+class TestOnOneMachine:
+    """The console of a laptop runs jobs in its own process."""
+
+    def test_it_takes_up_what_an_earlier_process_left(self, world: World) -> None:
+        """A question that was begun, and a run that waits: nobody wakes it up."""
+        world.define("customers", schedule=NEVER)
+        app = world.app
+        asked, waits = ask(app, JobKind.PLAN), ask(app, JobKind.RUN)
+        app.state.put_job(replace(asked, state=RunState.RUNNING.value))
+        LocalRunner(app)
+        until_true(lambda: not app.state.open_jobs())
+        assert (now(app, asked).state, now(app, waits).state) == ("Failed", "Succeeded")
+
+    def test_a_job_whose_sync_runs_elsewhere_comes_again(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It waits for the lease of its sync, and a question beside it does not."""
+        from batch_sync import local_runner, worker
+
+        monkeypatch.setattr(local_runner, "LOOK_SECONDS", 0.1)
+        monkeypatch.setattr(worker, "NOT_NOW", timedelta(seconds=0.2))
+        world.define("customers", schedule=NEVER)
+        app = world.app
+        lease = app.state.acquire_lease("sync/customers", holder="another run", seconds=60)
+        assert lease is not None
+        runner = LocalRunner(app)
+        run, asked = ask(app, JobKind.RUN), ask(app, JobKind.PLAN)
+        runner.wake(run.id)
+        until_true(lambda: now(app, asked).ended is not None)
+        assert (now(app, run).waits, now(app, asked).state) == (True, "Succeeded")
+        app.state.release_lease(lease)
+        until_true(lambda: now(app, run).state == "Succeeded")
+
+
+class Told(NoProgress):
+    """Keeps what was told of the rows of the writing."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self._writes = False
+
+    def phase(self, phase: Phase, total: int | None = None) -> None:
+        """See `Progress.phase`."""
+        self._writes = phase is Phase.WRITE
+
+    def advance(self, rows: int) -> None:
+        """See `Progress.advance`."""
+        if self._writes:
+            self.rows.append(rows)
+
+
+@pytest.mark.parametrize("rows", [1, 100, 400, 450])
+def test_progress_of_the_writing_is_told_by_the_rows_of_a_request(
+    world: World, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Each row once, whether or not the outcomes fill what is kept at once."""
+    monkeypatch.setattr(writing, "KEPT_AT_ONCE", 200)
+    world.define("customers", rows=rows, schedule=NEVER)
+    told = Told()
+    world.app.run("customers", progress=told)
+    assert sum(told.rows) == rows == len(world.accounts())
+    assert max(told.rows) <= 100
+
+
+def test_requests_with_files_are_never_the_same() -> None:
+    """Two questions about one thing are; two files are not."""
+
+    def sameness(kind: JobKind) -> str:
+        return JobRequest(id=uuid.uuid4().hex, sync="a", requested=datetime.now(UTC), kind=kind, of="x").sameness
+
+    assert sameness(JobKind.PLAN) == sameness(JobKind.PLAN)
+    assert sameness(JobKind.RETRY) != sameness(JobKind.RETRY)
