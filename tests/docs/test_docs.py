@@ -208,7 +208,9 @@ def test_every_error_type_in_the_code_is_documented() -> None:
 def test_every_folder_of_the_code_has_a_line_in_the_table_of_rooms() -> None:
     """Each top folder with Python modules and each such folder in `shared`, `console` and `emulator`, once, and no other."""
     top = [folder for folder in Path().iterdir() if folder.is_dir() and not folder.name.startswith(".")]
-    below = [folder for room in ("shared", "console", "emulator") for folder in Path(room).rglob("*") if folder.is_dir()]
+    below = [
+        folder for room in ("shared", "console", "emulator") for folder in Path(room).rglob("*") if folder.is_dir()
+    ]
     rooms = {folder.as_posix() for folder in [*top, *below] if any(folder.glob("*.py"))}
     table = ARCHITECTURE.read_text("utf-8").partition("## Rooms")[2].partition("\n## ")[0]
     lines = re.findall(r"^\| `([a-z_/]+)` \| .+\. \|$", table, re.MULTILINE)
