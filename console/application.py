@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from console.console import Console
+from console.editor import routes as editor
 from console.overview import routes as overview
 from console.static_files import ROUTES as STATIC_FILES
 from console.web.failures import answer_to
@@ -24,6 +25,7 @@ __all__ = ["ROUTES", "application"]
 ROUTES: Final[Sequence[Path]] = (
     *STATIC_FILES,
     *overview.ROUTES,
+    *editor.ROUTES,
 )
 """Every route of the console."""
 

@@ -14,20 +14,20 @@ from shared.definitions import SelfDescribing, SyncDefinition
 from shared.definitions.loading.definition import load_definition
 from shared.definitions.models import Column, ColumnType, DynamicsEnvironment, DynamicsSource, TypedColumn
 from shared.definitions.models import Source as SourceModel
-from shared.drafts.first_definition import Draft, SourceColumn, document, first_key
+from shared.drafts.first_definition import Draft, SourceColumn, column_keys, document, first_key
 from shared.drafts.matching import Match, matched
 from shared.drafts.yaml_text import yaml_text
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 from shared.jobs.setting_up.keys import KeyReport
-from shared.sources import SourceContext, open_source
+from shared.sources import Source, SourceContext, open_source
 from shared.sources.first_look import FirstLook
 from shared.transform import check
 from shared.transform.choices.options import LABELLED, options_of
 from shared.transform.profile.values import profile_of, profile_query, profiled_table, unlike_query
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["DraftTarget", "drafted", "text_of", "with_key"]
+__all__ = ["DraftTarget", "columns_of", "drafted", "text_of", "with_key"]
 
 ROW: Final = "_row"
 _WHOLE: Final = "$"
@@ -76,12 +76,7 @@ def drafted(
     model = _model(look, context)
     source = open_source(model, context)
     with open_workspace(source.readable) as workspace:
-        columns = source.columns(workspace) if isinstance(model, SelfDescribing) else model.columns
-        source.load(workspace)
-        named = _named(look, columns, workspace)
-        if not named:
-            raise UserError("the source has no column with simple values: write the definition by hand")
-        workspace.create(profiled_table([(label, sql) for _, label, sql, _ in named]))
+        named = _read_columns(look, model, source, workspace)
         matches = _matches([label for _, label, _, _ in named], place.entity)
         found = tuple(_column(each, matches, workspace) for each in named)
     entity = replace(place.entity, related=dict(_related(matches, place)))
@@ -96,6 +91,39 @@ def drafted(
         remarks=look.remarks,
     )
     return _sound(replace(draft, key=first_key(draft)))
+
+
+def columns_of(
+    look: FirstLook, context: SourceContext, open_workspace: Callable[[Sequence[str]], Workspace]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The keys of the columns of a source, typed from their values, and what is not certain.
+
+    Args:
+        look: What is known of the source.
+        context: What sources may need.
+        open_workspace: Opens a workspace that may read some local files.
+
+    Raises:
+        UserError: The source cannot be read, or has no column with simple values.
+    """
+    model = _model(look, context)
+    source = open_source(model, context)
+    with open_workspace(source.readable) as workspace:
+        found = _read_columns(look, model, source, workspace)
+        columns = [_column(each, {}, workspace) for each in found]
+    made = [(column, *column_keys(column, None)) for column in columns]
+    return [keys for _, keys, _ in made], [f"{column.name}: {note}" for column, _, notes in made for note in notes]
+
+
+def _read_columns(look: FirstLook, model: SourceModel, source: Source, workspace: Workspace) -> list[_Named]:
+    """Read a source, and make the table of the values of its columns."""
+    columns = source.columns(workspace) if isinstance(model, SelfDescribing) else model.columns
+    source.load(workspace)
+    named = _named(look, columns, workspace)
+    if not named:
+        raise UserError("the source has no column with simple values: write the definition by hand")
+    workspace.create(profiled_table([(label, sql) for _, label, sql, _ in named]))
+    return named
 
 
 def _model(look: FirstLook, context: SourceContext) -> SourceModel:
