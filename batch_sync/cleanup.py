@@ -40,17 +40,21 @@ def _is_unfinished(app: App, now: datetime, at_once: int) -> bool:
     """Remove what a tick can; whether there is more to do."""
     try:
         removed = app.state.prune(now - timedelta(days=app.settings.retention_days), limit=at_once)
+        journals = app.state.prune_journals(now - timedelta(days=app.settings.journal_days), limit=at_once)
         forgotten = 0 if removed.more else app.state.remove_positions(now - LONGEST_REPLAY)
     except RetryLater as error:
         log.warning("The daily cleanup is tried again at the next tick: %s", error.message)
         return True
     log.info(
-        "The cleanup removed %d runs, %d jobs, %d dead letters, %d leases, %d ledgers and %d positions of events",
+        "The cleanup removed %d runs, %d jobs, %d dead letters, %d leases, %d ledgers, %d mirrors, %d journals and %d "
+        "positions of events",
         removed.runs,
         removed.jobs,
         removed.dead_letters,
         removed.leases,
         removed.ledgers,
+        removed.mirrors,
+        journals,
         forgotten,
     )
-    return removed.more
+    return removed.more or journals >= at_once

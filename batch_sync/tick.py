@@ -156,7 +156,8 @@ class Tick:
         now, definitions = self.now(), self._app.runnable()
         last = last_runs_settled(self._state, [each.name for each in definitions], now)
         self._tried = {name: attempts(run) for name, run in last.items()}
-        clocks = {each.name: each.timetable for each in definitions if each.timetable}
+        paused = self._state.pauses()
+        clocks = {each.name: each.timetable for each in definitions if each.timetable and each.name not in paused}
         owned = {run for job in known for run in job.runs[-1:]}
         scheduled = [self._scheduled(name, schedule, last.get(name), owned) for name, schedule in clocks.items()]
         if not self._recorded:

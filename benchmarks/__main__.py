@@ -17,12 +17,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import databases, lookups, sources
+from benchmarks import databases, lookups, mirror, sources
 from benchmarks.cases import CASES as SYNCS
 from benchmarks.cases import Bench, Result
 from benchmarks.report import overview, publish, save, section
 
-CASES = {**SYNCS, "lookups": lookups.case, "sources": sources.case, "databases": databases.case}
+CASES = {
+    **SYNCS,
+    "unchanged": mirror.case,
+    "lookups": lookups.case,
+    "sources": sources.case,
+    "databases": databases.case,
+}
 
 
 def machine() -> dict[str, Any]:

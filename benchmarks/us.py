@@ -1,6 +1,6 @@
 """The program under test: one run of a sync from a CSV file, as the command line does it.
 
-python -m benchmarks.us FOLDER FILE [--strategy full] [--dropped delete] [--searched] [--lookups]
+python -m benchmarks.us FOLDER FILE [--strategy full] [--dropped delete] [--searched] [--lookups] [--mirror]
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--dropped", default="delete")
     parser.add_argument("--searched", action="store_true", help="the file has the columns of benchmarks/lookups.py")
     parser.add_argument("--lookups", action="store_true", help="map them")
+    parser.add_argument("--mirror", action="store_true", help="read what has changed since the run before")
     arguments = parser.parse_args()
     syncs = arguments.folder / "syncs"
     syncs.mkdir(parents=True, exist_ok=True)
@@ -96,6 +97,7 @@ def main() -> None:
         content["source"]["columns"] += [{"name": name} for name in SEARCHED]
     if arguments.lookups:
         content["destination"]["mappings"] += LOOKUPS
+    content["destination"]["mirror"] = arguments.mirror
     (syncs / "accounts.yaml").write_text(yaml.safe_dump(content), "utf-8")
     state = f"sqlite:///{arguments.folder / 'state.db'}"
     memory = {"WORKSPACE_MEMORY": os.environ.get("WORKSPACE_MEMORY", "")}

@@ -11,6 +11,8 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from console.api import events
+from console.api.routes import document_of
 from console.console import Console
 from console.editor import routes as editor
 from console.overview import routes as overview
@@ -26,6 +28,8 @@ ROUTES: Final[Sequence[Path]] = (
     *STATIC_FILES,
     *overview.ROUTES,
     *editor.ROUTES,
+    *events.ROUTES,
+    document_of(lambda: ROUTES),
 )
 """Every route of the console."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from console.access.person import SignIn
 from shared.app import App
+from shared.app.event_hub import SendsEvents
 from shared.state import Job, JobRequest
 
 __all__ = ["Console"]
@@ -21,12 +22,14 @@ class Console:
         sign_in: Says who sends a request.
         wake: Tells whoever does the jobs that one waits, by its id.
         hosts: Names that the console answers to; None where the platform checks them.
+        hub: Takes events; None where this process applies them itself.
     """
 
     app: App
     sign_in: SignIn
     wake: Callable[[str], None]
     hosts: Collection[str] | None = None
+    hub: SendsEvents | None = None
 
     def ask(self, request: JobRequest, **files: bytes) -> Job:
         """Make a job, with its files, and have it begun at once.

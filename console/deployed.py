@@ -18,7 +18,12 @@ __all__ = ["middleware"]
 def middleware() -> func.AsgiMiddleware:
     """The ASGI app for the host: one for all invocations of the process."""
     app = current()
-    console = Console(app=app, sign_in=SignIn(app.variables()), wake=lambda job_id: _wake(app, job_id))
+    console = Console(
+        app=app,
+        sign_in=SignIn(app.variables()),
+        wake=lambda job_id: _wake(app, job_id),
+        hub=app.wiring.open_event_hub(),
+    )
     return func.AsgiMiddleware(application(console))  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
 
 

@@ -16,7 +16,11 @@ from demo.customers import write_customers, write_events
 
 FOLDER = Path(".demo")
 FILE = FOLDER / "customers.csv"
+DEFINITIONS = FOLDER / "syncs"
+EXAMPLE = Path("syncs/customers.yaml")
 KEPT_PORT = 5080
+# What a command in another terminal needs.
+SHOWN = ("DYNAMICS_URL", "DYNAMICS_CLIENT_ID", "DYNAMICS_CLIENT_SECRET", "STATE_STORE")
 COMPLETED = (0, 2)  # 2: completed, and some rows were rejected, which is what this file is for
 
 
@@ -53,8 +57,15 @@ def settings(local: Mapping[str, str]) -> dict[str, str]:
         "DYNAMICS_CLIENT_ID": local["client_id"],
         "DYNAMICS_CLIENT_SECRET": local["client_secret"],
         "STATE_STORE": f"sqlite:///{FOLDER / 'state.db'}",
-        "SYNC_DEFINITIONS": "syncs",
+        "SYNC_DEFINITIONS": str(DEFINITIONS),
     }
+
+
+def write_definition() -> None:
+    """Copy the example of this repository, with the file of the demo as its source: people may change the copy."""
+    DEFINITIONS.mkdir()
+    text = EXAMPLE.read_text("utf-8").replace("syncs/data/customers.csv", FILE.as_posix())
+    (DEFINITIONS / EXAMPLE.name).write_text(text, "utf-8")
 
 
 def command(environment: Mapping[str, str], *words: str, quiet: bool = False) -> str:
@@ -73,16 +84,17 @@ def command(environment: Mapping[str, str], *words: str, quiet: bool = False) ->
 def next_steps(environment: Mapping[str, str], *, keep: bool) -> None:
     """How to go on: with the data of the demo as long as its Dataverse runs, and with one's own."""
     title("Next steps")
-    say(f"  The definition of this demo: {Path(environment['SYNC_DEFINITIONS']) / 'customers.yaml'}")
+    say(f"  The definition of this demo: {DEFINITIONS / EXAMPLE.name}")
     if keep:
         say("  Look at the data of this demo, in another terminal, from this folder:")
-        for name in ("DYNAMICS_URL", "DYNAMICS_CLIENT_ID", "DYNAMICS_CLIENT_SECRET", "STATE_STORE"):
+        for name in SHOWN:
             say(f"    export {name}={environment[name]}")
         say("    .venv/bin/dynamics-sync runs")
         say("    .venv/bin/dynamics-sync errors last")
         say(f"    .venv/bin/dynamics-sync plan customers -p file_path={FILE}")
     else:
-        say("  Leave everything running, to look at it: make demo KEEP=1")
+        say("  Look at it in a browser: make console")
+        say("  Leave the local Dataverse running, to try other commands: make demo KEEP=1")
     say("  Use your own data: this command makes a folder with a first definition, and prints what to do next:")
     say("    .venv/bin/dynamics-sync init my-syncs")
     if keep:
@@ -98,23 +110,33 @@ def wait_for_ctrl_c() -> None:
             time.sleep(60)
 
 
+def serve_console(environment: Mapping[str, str]) -> None:
+    """Serve the console over what the demo has done, until a person ends it."""
+    title("The console")
+    program = Path(sys.executable).with_name("dynamics-sync")
+    with suppress(KeyboardInterrupt):
+        subprocess.run([str(program), "console"], env=dict(environment), check=False)  # noqa: S603 - our own program
+
+
 def main(arguments: Sequence[str]) -> int:
     """Show the main job; 1 when it does not keep its promises."""
-    keep = "--keep" in arguments
+    console = "--console" in arguments
+    keep = "--keep" in arguments or console
     begun = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     write_customers(FILE)
+    write_definition()
     # A Dataverse that stays has the port that the settings of `dynamics-sync init` name.
     with emulator(port=KEPT_PORT if keep else 0) as local:
         environment = settings(local)
         title(f"A local Dataverse answers at {local['service_url']}")
         say(f"The source is {FILE}: 5,000 customers, some of them with typical mistakes.")
         title("The plan: nothing is written yet")
-        command(environment, "plan", "customers", "-p", f"file_path={FILE}", "--limit", "2")
+        command(environment, "plan", "customers", "--limit", "2")
         title("Do it")
-        command(environment, "run", "customers", "-p", f"file_path={FILE}")
+        command(environment, "run", "customers")
         title("Run it again: no changes")
-        again = json.loads(command(environment, "run", "customers", "-p", f"file_path={FILE}", "--json", quiet=True))
+        again = json.loads(command(environment, "run", "customers", "--json", quiet=True))
         done = {name: again[name]["done"] for name in ("created", "updated", "deleted")}
         say(", ".join(f"{name} {count}" for name, count in done.items()) + f", unchanged {again['unchanged']:,}")
         say(f"{again['requests']} requests, {again['writes']} of them writes")
@@ -124,7 +146,9 @@ def main(arguments: Sequence[str]) -> int:
         command(environment, "dead-letters")
         say(f"\nThe demo took {time.monotonic() - begun:.0f} s.")
         next_steps(environment, keep=keep)
-        if keep:
+        if console:
+            serve_console(environment)
+        elif keep:
             wait_for_ctrl_c()
     return 1 if any(done.values()) or again["writes"] else 0
 

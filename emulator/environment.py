@@ -12,6 +12,7 @@ from emulator.schema import Schema, Table
 from emulator.schema.pairs import without_pairs
 from emulator.store import Database, Rows
 from emulator.store.collation import Collation
+from emulator.store.recycle_bin import RecycleBin
 from emulator.store.system_rows import SYSTEM_USER, add_system_rows, business_unit_id, organization_id
 from emulator.store.values import service_time
 
@@ -34,11 +35,16 @@ class Environment:
         collation: Collation | None = None,
         path: Path | None = None,
         clock: Callable[[], datetime] = _wall_clock,
+        keeps_deleted: bool = False,
     ) -> None:
-        """Opens the database and adds the organisation's own rows where they are missing."""
+        """Opens the database and adds the organisation's own rows where they are missing.
+
+        With `keeps_deleted` deleted rows go into a recycle bin.
+        """
         self.collation = collation or Collation()
         self._initial = schema
         self.database = Database(schema, self.collation, path)
+        self.recycle_bin = RecycleBin(self.database.connection) if keeps_deleted else None
         self.clock = clock
         self.metadata_version = _FIRST_METADATA_VERSION
         seed = uuid4()
@@ -126,4 +132,6 @@ class Environment:
         changed = [one for name, one in self._initial.tables.items() if self.schema.tables.get(name) is not one]
         self.change(self._initial, *changed)
         self.database.clear()
+        if self.recycle_bin is not None:
+            self.recycle_bin.clear()
         add_system_rows(self.database, self.now())

@@ -24,6 +24,7 @@ from emulator.operations.reading import TableQuery
 from emulator.operations.records import Records
 from emulator.operations.references import existing_id
 from emulator.operations.relations.members import Members
+from emulator.operations.relations.restoring import Restoring
 from emulator.operations.tracking import changes_since, changes_total, tracked_rows
 from emulator.policies.privileges import Privileges
 from emulator.schema import BULK_MESSAGES, Table
@@ -56,9 +57,10 @@ class Service:
         self.navigation = Navigation(environment, self.changes, self.records)
         self.actions = Actions(environment, Closing(environment, self.changes))
         self.members = Members(environment, self.changes)
+        self.restoring = Restoring(environment, self.changes)
         self.bulk_deletes = BulkDeletes(environment, self.changes)
 
-    def plan(self, request: Request) -> Planned:  # noqa: C901 - one branch a function of the service
+    def plan(self, request: Request) -> Planned:  # noqa: C901, PLR0912 - one branch a function of the service
         """Checks a request and plans its operation.
 
         Raises:
@@ -99,6 +101,8 @@ class Service:
                 raise no_resource(request.url)
             case "BulkDelete":
                 return self.bulk_deletes.plan(request)
+            case "Restore":
+                return self.restoring.plan(request)
             case "ReactivateEntityKey":
                 return self.metadata.reactivate_key(request)
         return self.actions.unbound(request, first)

@@ -12,7 +12,8 @@ from functools import cache
 from event_sync.receiving import HostEvent, received
 from shared.app import current
 from shared.events import Message
-from shared.jobs.real_time.events import EventsSummary, run_events
+from shared.jobs.real_time.events import run_events
+from shared.jobs.real_time.record import EventsSummary
 from shared.telemetry import log_context, record_dead_letters, record_events, span
 
 __all__ = ["handle"]

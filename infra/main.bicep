@@ -51,6 +51,9 @@ param syncDefinitions string = 'syncs'
 @maxValue(3650)
 param retentionDays int = 90
 
+@description('Application id of the registration that people sign in to the console with; empty for no console.')
+param consoleClientId string = ''
+
 @description('Further app settings as NAME=value, separated by semicolons. They win over the settings above.')
 param appSettings string = ''
 
@@ -177,6 +180,7 @@ module app 'modules/app.bicep' = {
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     mostInstances: mostInstances
     instanceMemory: instanceMemory
+    consoleClientId: consoleClientId
     options: {
       BATCH_SYNC_SCHEDULE: batchSyncSchedule
       SYNC_DEFINITIONS: syncDefinitions

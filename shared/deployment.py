@@ -20,9 +20,10 @@ from shared.errors import AbortRun
 
 __all__ = ["NEEDED", "check_when_deployed", "import_all", "is_deployed"]
 
-# What both functions use when they are called. Each one loads its dependencies.
+# What the functions use when they are called. Each one loads its dependencies.
 NEEDED: Final = (
     "batch_sync.tick",
+    "console.deployed",
     "event_sync.handling",
     "shared.jobs.real_time.events",
     "shared.secrets.key_vault",

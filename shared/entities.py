@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, Protocol
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "LedgerHead",
     "LedgerStore",
     "LinkEnd",
+    "MirrorHead",
+    "MirrorStore",
 ]
 
 CHANGE_COUNTS: Final = (
@@ -147,6 +150,8 @@ class AttributeMetadata:
         navigation: Target table -> the navigation property that writes the lookup (case kept).
         required: `ApplicationRequired`, `SystemRequired`, `Recommended` or `None`.
         computed: How the service computes the column: `calculated`, `rollup` or `formula`; empty where it does not.
+        secured: Whether column security decides who may read it.
+        metadata_id: Identifies the column: one that is deleted and made again has another.
     """
 
     name: str
@@ -167,6 +172,8 @@ class AttributeMetadata:
     updatable: bool = True
     readable: bool = True
     computed: str = ""
+    secured: bool = False
+    metadata_id: str = ""
 
     @property
     def refers(self) -> bool:
@@ -231,6 +238,8 @@ class EntityMetadata:
         intersect: Whether its records are links, the pairs of a many-to-many relationship.
         ends: The two sides of that relationship; empty for other tables.
         related: Logical name -> the tables that the mapped lookups of a sync refer to; the table itself is not in it.
+        change_tracking: Whether the service can tell which records have changed since a moment.
+        metadata_id: Identifies the table: one that is deleted and made again has another.
     """
 
     logical_name: str
@@ -244,6 +253,8 @@ class EntityMetadata:
     intersect: bool = False
     ends: tuple[LinkEnd, ...] = ()
     related: Mapping[str, EntityMetadata] = field(default_factory=dict)
+    change_tracking: bool = False
+    metadata_id: str = ""
 
     def table(self, name: str) -> EntityMetadata | None:
         """A table that this one refers to, or the table itself; None if its metadata was not read."""
@@ -305,6 +316,57 @@ class LedgerStore(Protocol):
 
         Returns:
             The ledger as it is now; None, changing nothing, where it was swapped since it was read, or a holder with a
+            higher number has swapped it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorHead:
+    """What a mirror consists of at a moment.
+
+    Attributes:
+        manifest: What the parts are and what they belong to: a text that the store does not read.
+        parts: Names of its parts.
+        version: Changes with every swap; compared, and not read.
+        fence: Fencing number of the lease under which it was swapped.
+    """
+
+    manifest: str
+    parts: tuple[str, ...]
+    version: str
+    fence: int
+
+
+class MirrorStore(Protocol):
+    """Keeps the mirrors of syncs, one each; the state stores do. A mirror is a cache: it may be missing at any time."""
+
+    def mirror(self, sync: str) -> MirrorHead | None:
+        """What the mirror of a sync consists of; None where it has none, or one that cannot be read."""
+        ...
+
+    def mirror_part(self, sync: str, name: str, into: Path) -> bool:
+        """Put one part of a mirror into a file that does not exist; False where the part is missing."""
+        ...
+
+    def put_mirror_part(self, sync: str, name: str, file: Path) -> None:
+        """Keep a file as a part, which belongs to the mirror once `swap_mirror` names it. Names are used once."""
+        ...
+
+    def swap_mirror(
+        self, sync: str, manifest: str, parts: Sequence[str], *, expected: MirrorHead | None, fence: int
+    ) -> MirrorHead | None:
+        """Let the mirror consist of other parts, at once; parts that are not named are removed.
+
+        Args:
+            sync: Name of the sync.
+            manifest: What the parts are and what they belong to.
+            parts: Names of the parts.
+            expected: What the mirror consisted of when it was read.
+            fence: Fencing number of the lease of the sync.
+
+        Returns:
+            The mirror as it is now; None, changing nothing, where it was swapped since it was read, or a holder with a
             higher number has swapped it.
         """
         ...

@@ -104,7 +104,15 @@ class Settings(BaseModel):
         ge=1,
         le=36_500,
         description="How many days the app keeps dead letters, runs with their errors and files, and "
-        "[ledgers](ledger.md#the-ledger) that no run uses. The last run of each sync is always kept.",
+        "[ledgers](ledger.md#the-ledger) and [mirrors](mirror.md) that no run uses. The last run of each sync is "
+        "always kept.",
+    )
+    journal_days: int = Field(
+        default=30,
+        ge=0,
+        le=36_500,
+        description="How many days the app keeps the journals of runs, which [`undo`](undo.md) and `history` need. "
+        "With 0 no journals are written.",
     )
     allowed_hosts: tuple[str, ...] = Field(
         default=DYNAMICS_CLOUDS,
@@ -170,6 +178,19 @@ class Settings(BaseModel):
         alias="AzureWebJobsStorage__queueServiceUri",
         description="URL of the queue service, if the app uses its identity and the URL cannot be built from the "
         "account's name.",
+    )
+
+    event_hub_connection: str = Field(
+        default="",
+        alias="EventHubConnection",
+        repr=False,
+        description="Connection string of the Event Hubs namespace. Leave it out if the app uses its identity.",
+    )
+    event_hub_namespace: str = Field(
+        default="",
+        alias="EventHubConnection__fullyQualifiedNamespace",
+        description="The Event Hubs namespace, such as `my-namespace.servicebus.windows.net`, if the app uses its "
+        "identity.",
     )
 
     @field_validator("allowed_hosts", "source_hosts", "post_sync_hosts", mode="before")

@@ -64,10 +64,11 @@ class EmulatorTransport:
 
     Args:
         schema: A file with further tables.
+        further: Further options of the emulator.
     """
 
-    def __init__(self, schema: Path) -> None:
-        options = ["--accept-any-token", "--limits", "none", "--schema", str(schema)]
+    def __init__(self, schema: Path, *further: str) -> None:
+        options = ["--accept-any-token", "--limits", "none", "--schema", str(schema), *further]
         self._application = build_application(Options.parse(options))
         self._lock = threading.Lock()
 
@@ -105,13 +106,13 @@ class EmulatorTransport:
         if faults:
             self._application.policies.faults.add(faults)
 
-    def create(self, table: str, record: Mapping[str, Any]) -> None:
-        """Create a record."""
-        self._json("POST", table, record)
+    def create(self, table: str, record: Mapping[str, Any], *, as_user: str = "") -> None:
+        """Create a record; as another user, by its id in `systemuser`."""
+        self._json("POST", table, record, as_user)
 
-    def update(self, path: str, record: Mapping[str, Any]) -> None:
-        """Update a record by its path."""
-        self._json("PATCH", path, record)
+    def update(self, path: str, record: Mapping[str, Any], *, as_user: str = "") -> None:
+        """Update a record by its path; likewise."""
+        self._json("PATCH", path, record, as_user)
 
     def delete(self, path: str) -> None:
         """Delete a record by its path."""
@@ -122,9 +123,10 @@ class EmulatorTransport:
         found: list[dict[str, Any]] = self._json("GET", query)["value"]
         return found
 
-    def _json(self, method: str, path: str, content: object = None) -> Any:
+    def _json(self, method: str, path: str, content: object = None, as_user: str = "") -> Any:
         body = None if content is None else json.dumps(content).encode()
         headers = {"Authorization": "Bearer token", "Content-Type": "application/json"}
+        headers |= {"MSCRMCallerID": as_user} if as_user else {}
         request = Request(method=method, url=SERVICE + quote(path, safe="/?&=$,()'"), headers=headers, body=body)
         answer = self.send(request)
         assert answer.status in {200, 201, 204}, answer.text

@@ -37,6 +37,7 @@ class Options:
     certificates: tuple[Path, ...] = ()
     federated: tuple[Path, ...] = ()
     lacking: tuple[str, ...] = ()
+    recycle_bin: bool = False
 
     @property
     def client_id(self) -> str:
@@ -67,6 +68,7 @@ class Options:
                 certificates=tuple(given.certificate),
                 federated=tuple(given.federated_credential),
                 lacking=tuple(given.without_privilege),
+                recycle_bin=given.recycle_bin,
             )
         except ValueError as error:
             parser.error(str(error))
@@ -104,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--federated-credential", type=Path, action="append", default=[], metavar="FILE", help=federated_help)
     lacking_help = "a privilege that the applications lack, such as prvDeleteAccount; can be repeated"
     add("--without-privilege", action="append", default=[], metavar="NAME", help=lacking_help)
+    add("--recycle-bin", action="store_true", help="keep deleted rows, so that Restore brings them back")
     return parser
 
 

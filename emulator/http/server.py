@@ -63,7 +63,9 @@ def build_application(options: Options) -> Application:
     Raises:
         SchemaFileError: A schema file is not valid.
     """
-    environment = Environment(_schema(options.schema), collation=options.collation, path=options.db)
+    environment = Environment(
+        _schema(options.schema), collation=options.collation, path=options.db, keeps_deleted=options.recycle_bin
+    )
     service = Service(environment, Privileges(options.lacking))
     policies = Policies(
         authority=Authority(

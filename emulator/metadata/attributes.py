@@ -8,7 +8,15 @@ from emulator.schema import OPTION_TYPES, Column, ColumnType, DateBehavior, Opti
 from emulator.schema.columns import DEFAULT_LANGUAGE
 from emulator.store.system_rows import NAMESPACE
 
-__all__ = ["BASE_PROPERTIES", "attribute_class", "attribute_json", "label_json", "managed", "option_set_json"]
+__all__ = [
+    "BASE_PROPERTIES",
+    "attribute_class",
+    "attribute_json",
+    "column_id",
+    "label_json",
+    "managed",
+    "option_set_json",
+]
 
 Json = dict[str, Any]
 _CLASSES: Final = {
@@ -49,6 +57,12 @@ def attribute_class(column: Column) -> str:
     return _CLASSES.get(column.type, f"{column.type}AttributeMetadata")
 
 
+def column_id(table: Table, column: Column) -> str:
+    """Returns the identifier of a column, the same in every emulator for columns of its schema."""
+    name = f"column {table.logical_name}.{column.logical_name}"
+    return str(uuid5(NAMESPACE, f"{name} {column.made}" if column.made else name))
+
+
 def attribute_json(table: Table, column: Column) -> Json:
     """Returns the column with the properties of its derived type; option sets are added by `$expand`."""
     return {
@@ -60,7 +74,7 @@ def attribute_json(table: Table, column: Column) -> Json:
 
 def _base(table: Table, column: Column) -> Json:
     return {
-        "MetadataId": str(uuid5(NAMESPACE, f"column {table.logical_name}.{column.logical_name}")),
+        "MetadataId": column_id(table, column),
         "LogicalName": column.logical_name,
         "SchemaName": column.schema_name,
         "EntityLogicalName": table.logical_name,

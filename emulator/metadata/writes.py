@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from emulator.environment import Environment
 from emulator.errors import ServiceError, invalid_argument, not_implemented
+from emulator.metadata.attributes import column_id
 from emulator.metadata.definitions import metadata_id
 from emulator.metadata.key_indexes import KeyIndexes
 from emulator.metadata.relationships import relationships
@@ -89,8 +90,10 @@ class MetadataWrites:
                 "0x80044363",
                 f"An attribute with the specified name {logical} already exists for entity {table.logical_name}.",
             )
-        self._adopt(self._with_column(table, schema_name, column_description(attribute)))
-        return metadata_id("column", f"{table.logical_name}.{logical}")
+        extended_table = self._with_column(table, schema_name, column_description(attribute))
+        made = replace(extended_table.columns[logical], made=self._environment.metadata_version)
+        self._adopt(replace(extended_table, columns={**extended_table.columns, logical: made}))
+        return column_id(table, made)
 
     def _with_column(self, table: Table, schema_name: str, settings: dict[str, Any]) -> Table:
         return extended(table, {"columns": {schema_name: settings}}, self._environment.schema.tables)
@@ -106,6 +109,7 @@ class MetadataWrites:
             navigation=old.navigation,
             relationships=old.relationships,
             default=old.default,
+            made=old.made,
         )
         self._adopt(replace(table, columns={**table.columns, logical_name: kept}))
 

@@ -62,12 +62,13 @@ def _currency(table: Table, selected: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableQuery:
-    """A query on one table, with its request and environment."""
+    """A query on one table, with its request and environment; `deleted` reads the rows in the recycle bin."""
 
     environment: Environment
     request: Request
     table: Table
     query: Query
+    deleted: bool = False
 
     def checked(self) -> Self:
         """Returns the query after a check of its names, except those of the filter.
@@ -93,6 +94,10 @@ class TableQuery:
 
     def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Returns the rows of an SQL statement."""
+        if self.deleted:
+            bin_ = self.environment.recycle_bin
+            rows = bin_.rows(self.table) if bin_ else f"SELECT * FROM main.{self.sql_table} WHERE 0"
+            statement = f"WITH {self.sql_table} AS ({rows}) {statement}"
         return self.environment.database.connection.execute(statement, parameters).fetchall()
 
     def context(self, ending: str = "") -> str:

@@ -98,7 +98,8 @@ class Column:
 
     `navigation` maps each target table to the single-valued navigation property for it,
     `relationships` maps it to the relationship's schema name, and `cascades` to what happens to the row when the
-    target's row is deleted or assigned. `hierarchical` lookups may not form a loop.
+    target's row is deleted or assigned. `hierarchical` lookups may not form a loop. `made` is the version of the
+    metadata in which a request added the column: one that is deleted and added again is another column.
     """
 
     logical_name: str
@@ -131,6 +132,7 @@ class Column:
     secured: bool = False
     default: str | int | float | bool | None = None
     computed: bool = False
+    made: int = 0
 
     @property
     def is_lookup(self) -> bool:

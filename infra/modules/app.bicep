@@ -16,11 +16,16 @@ param subnetId string
 param mostInstances int
 param instanceMemory int
 
+@description('Application id of the registration that people sign in to the console with; empty for no console.')
+param consoleClientId string
+
 @description('Settings that main.bicep names one by one.')
 param options object
 
 @description('Further settings; they win over all others.')
 param moreSettings object
+
+var consoleSettings = empty(consoleClientId) ? {} : { OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId }
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: 'plan-${token}'
@@ -80,7 +85,36 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       WORKSPACE_DISK: '750MB'
       EVENT_HUB_NAME: hubName
       EVENT_HUB_CONSUMER_GROUP: consumerGroup
-    }, options, moreSettings)
+    }, consoleSettings, options, moreSettings)
+  }
+
+  // People and applications sign in with Entra ID before a request reaches the console. The registration trusts the app's
+  // identity, so that no secret is kept. The host's own paths have keys of their own.
+  resource signIn 'config' = if (!empty(consoleClientId)) {
+    name: 'authsettingsV2'
+    dependsOn: [settings]
+    properties: {
+      platform: { enabled: true }
+      globalValidation: {
+        requireAuthentication: true
+        unauthenticatedClientAction: 'RedirectToLoginPage'
+        redirectToProvider: 'azureactivedirectory'
+        excludedPaths: ['/admin/*', '/runtime/*']
+      }
+      identityProviders: {
+        azureActiveDirectory: {
+          enabled: true
+          registration: {
+            clientId: consoleClientId
+            clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
+            openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+          }
+          validation: { allowedAudiences: [consoleClientId, 'api://${consoleClientId}'] }
+        }
+      }
+      login: { tokenStore: { enabled: false } }
+      httpSettings: { requireHttps: true }
+    }
   }
 }
 

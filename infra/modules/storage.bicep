@@ -95,7 +95,7 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
       properties: { publicAccess: 'None' }
     }
 
-    // Ledgers: what syncs remember of their records. They hold values of rows, so they lie apart.
+    // Ledgers and mirrors: what syncs remember of their records. They hold values of rows, so they lie apart.
     resource memoryFiles 'containers' = {
       name: memory
       properties: { publicAccess: 'None' }

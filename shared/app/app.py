@@ -164,9 +164,10 @@ class App:
     ) -> PlanReport:
         """Do everything but the writing; see `shared.jobs.plan_batch` for what it raises."""
         definition, values = self.joined(name, parameters)
-        job = BatchJob(definition=definition, parameters=values)
+        options = options or PlanOptions()
+        job = BatchJob(definition=definition, parameters=values, options=RunOptions(fresh=options.fresh))
         with self.located(definition), self.tools(definition, values, keep, progress) as tools:
-            return plan_batch(job, tools, options or PlanOptions())
+            return plan_batch(job, tools, options)
 
     def run(
         self,
@@ -385,7 +386,9 @@ class App:
                 progress=progress or NoProgress(),
                 scripts=scripts,
                 steps=self.wiring.step_context(values),
+                environment=self.wiring.lane(definition.destination, values),
                 daily_requests=self.settings.daily_requests,
+                journal=self.settings.journal_days > 0,
             )
 
     @contextmanager

@@ -12,7 +12,7 @@ from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SelfDescribing, SyncDefinition, names_in, names_used
 from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserError
 from shared.jobs.scripting import script_problems
-from shared.jobs.validation import online_problems
+from shared.jobs.validation import mirror_doubts, online_problems
 from shared.transform import check_expressions
 from shared.transform.profile.doubts import doubts
 
@@ -84,7 +84,8 @@ class Validation:
             values = self.parameters(definition, _without_value(definition))
             joined = self.wiring.repository.joined(definition, values)
             with closing(self.dataverse(joined, values)) as dataverse:
-                return tuple(doubts(joined, dataverse.entity(joined.destination.entity)))
+                entity = dataverse.entity(joined.destination.entity)
+            return (*doubts(joined, entity), *mirror_doubts(joined, entity))
         except SyncError:  # `problems` tells of it
             return ()
 

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
     from shared.app.definition_files import DefinitionFiles
+    from shared.app.event_hub import SendsEvents
 
 __all__ = ["Wiring"]
 
@@ -113,6 +114,12 @@ class Wiring:
         from shared.state.sqlite import SqliteStateStore  # noqa: PLC0415 - loaded where it is used
 
         return SqliteStateStore(Path(self._settings.state_store.removeprefix("sqlite:///")))
+
+    def open_event_hub(self) -> SendsEvents | None:
+        """Open the event hub that the settings name; None where they name none."""
+        from shared.app.event_hub import open_event_hub  # noqa: PLC0415 - only the console sends events
+
+        return open_event_hub(self._settings, self._azure_credential)
 
     def open_blobs(self, endpoint: str) -> BlobServiceClient:
         """Open a storage account.

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
 
-from shared.cli import commands, console_command, event_commands, job_commands, pipeline_commands, status_commands
+from shared.cli import (
+    commands,
+    console_command,
+    event_commands,
+    job_commands,
+    pipeline_commands,
+    status_commands,
+    undo_commands,
+)
 from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, HelpfulCommand, Terminal, program
 from shared.cli.screen.output import Output
 from shared.cli.setting_up import init_command, setting_up_commands
@@ -38,6 +46,7 @@ COMMANDS = (
     job_commands,
     pipeline_commands,
     status_commands,
+    undo_commands,
 )
 for _command in program.registered_commands:
     _command.cls = HelpfulCommand

@@ -65,6 +65,7 @@ OneSync = Annotated[str | None, typer.Argument(metavar="NAME", help="Name of a s
 Every = Annotated[
     bool, typer.Option("--all", metavar=FLAG, help="Every enabled sync, in the order in which lookups refer to them.")
 ]
+Fresh = Annotated[bool, typer.Option("--fresh", metavar=FLAG, help="Read the whole table, and begin its mirror anew.")]
 Values = Annotated[bool, typer.Option("--values", metavar=FLAG, help="Show the values of fields in error.")]
 
 
@@ -124,6 +125,7 @@ def plan(
     ] = False,
     keep_workspace: Keep = None,
     csv: CsvFolder = None,
+    fresh: Fresh = False,
     values: Values = False,
     as_json: AsJson = False,
 ) -> int:
@@ -133,7 +135,7 @@ def plan(
     one = one_or_all(name, every, out=out, html=html, keep_workspace=keep_workspace, csv=csv)
     output, app = output_of(context, as_json), frame.opened(context)
     overrides = given(parameters)
-    shown = PlanOptions(sample=limit, values=values, files=csv is not None)
+    shown = PlanOptions(sample=limit, values=values, files=csv is not None, fresh=fresh)
     if one is None:
         return plan_all(app, output, overrides, shown, detailed=detailed_exit_code)
     parameter_values = app.parameters(app.definition(one), overrides)
@@ -173,6 +175,7 @@ def run(
         typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan; otherwise write nothing."),
     ] = None,
     keep_workspace: Keep = None,
+    fresh: Fresh = False,
     values: Values = False,
     as_json: AsJson = False,
 ) -> int:
@@ -182,11 +185,11 @@ def run(
     one = one_or_all(name, every, plan=plan_file, keep_workspace=keep_workspace)
     output, typed = output_of(context, as_json), given(parameters)
     if one is None:
-        return run_all(frame.opened(context), output, typed, RunOptions(force=force, values=values))
+        return run_all(frame.opened(context), output, typed, RunOptions(force=force, fresh=fresh, values=values))
     saved = PlanFile.read(plan_file, sync=one) if plan_file else None
     approved = ApprovedPlan(checksum=saved.checksum, id=saved.id, watermark=saved.watermark) if saved else None
     repeated = {**(saved.given_values() if saved else {}), **typed}
-    options = RunOptions(force=force, approved=approved, given=repeated, values=values)
+    options = RunOptions(force=force, approved=approved, given=repeated, fresh=fresh, values=values)
     overrides = {**(saved.values() if saved else {}), **typed}
     app = frame.opened(context)
     with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):

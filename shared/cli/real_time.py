@@ -11,13 +11,13 @@ from uuid import uuid4
 from shared.app import App
 from shared.errors import UserError
 from shared.jobs.real_time.events import (
-    EventsSummary,
     Listeners,
     Replayed,
     replay,
     run_events,
 )
 from shared.jobs.real_time.files import Place, Stream, messages_of
+from shared.jobs.real_time.record import EventsSummary
 from shared.state import DeadLetter
 
 __all__ = ["feed", "try_again"]

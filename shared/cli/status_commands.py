@@ -54,7 +54,7 @@ def _cells(sync: SyncStatus, now: datetime) -> tuple[Text, ...]:
         Text(sync.name),
         last,
         Text(ago(now, sync.last_success) if sync.last_success else "never"),
-        _due(now, sync.next_run),
+        Text("paused", style="yellow") if sync.paused else _due(now, sync.next_run),
         *(Text(f"{number:,}") for number in numbers),
     )
 

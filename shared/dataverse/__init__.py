@@ -20,6 +20,8 @@ from shared.dataverse.http.proofs import ClientAssertion, ClientCertificate, Cli
 from shared.dataverse.http.service import Usage
 from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, TokenProvider
 from shared.dataverse.metadata.tables import MetadataCache
+from shared.dataverse.read.reader import READ_BY_ID
+from shared.dataverse.read.tracking import Tracking
 from shared.dataverse.write.controller import FIRST_ROWS
 from shared.http.retry import RetryPolicy
 from shared.http.transport import HttpTransport, Request, Response, Transport
@@ -30,6 +32,7 @@ __all__ = [
     "KEY_TAKEN",
     "NO_CODE",
     "NO_LIMITS",
+    "READ_BY_ID",
     "Applied",
     "Change",
     "ChangeAction",
@@ -52,6 +55,7 @@ __all__ = [
     "Skipped",
     "SystemClock",
     "TokenProvider",
+    "Tracking",
     "Transport",
     "Usage",
     "WriteLimits",

@@ -32,7 +32,7 @@ _PRECONDITION_FAILED: Final = 412
 
 
 class ChangeAction(StrEnum):
-    """What is to be done to a record, under the names of the `changes` table; the last two are made for links."""
+    """What is to be done to a record, under the names of the `changes` table; the last three are made for others."""
 
     INSERT = "insert"
     UPDATE = "update"
@@ -43,6 +43,7 @@ class ChangeAction(StrEnum):
     UPSERT = "upsert"
     DELETE = "delete"
     ASSOCIATE = "associate"  # of a link: it exists afterwards, whether it did before or not
+    RESTORE = "restore"  # of a deleted record that the recycle bin has: it is there again with its values
     DISASSOCIATE = "disassociate"  # of a link: it does not exist afterwards
 
 
@@ -60,7 +61,7 @@ class Change:
             create. A JSON object like `payload`; empty for nothing. The change has one outcome, after both.
         on_create: What an upsert adds to the payload if the record is new. A JSON object; empty for nothing. With it
             the record is looked up first.
-        version: The ETag that the record of an update must still have; empty for any.
+        version: The ETag that the record of an update or delete must still have; empty for any.
     """
 
     number: int

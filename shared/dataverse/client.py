@@ -32,6 +32,7 @@ from shared.dataverse.read.reader import (
     table_query,
 )
 from shared.dataverse.read.references import read_reference
+from shared.dataverse.read.tracking import Tracking
 from shared.dataverse.read.views import view_query
 from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
@@ -137,10 +138,7 @@ class Dataverse:
             condition: An OData filter, as `read` takes it.
 
         Raises:
-            UserError: The filter is too long for a URL.
-            RequestRefused: The service refuses the filter.
-            AbortRun: No privilege, no such table.
-            RetryLater: The service is away.
+            UserError, RequestRefused, AbortRun, RetryLater: As `read`.
         """
         path = f"{table_query(entity, (), condition)}&$top=1"
         self.service.fetch(Call(path=path, table=entity.logical_name))
@@ -176,6 +174,10 @@ class Dataverse:
             return read_table(workspace, self.service, Records(entity=entity, layout=layout, into=into), condition)
         records = Records(entity=entity, layout=layout, into=into, stored_keys=True)
         return read_keyed(workspace, self.service, records, map(key_values, keys), condition)
+
+    def tracking(self, entity: EntityMetadata) -> Tracking:
+        """What has changed in a table since a moment."""
+        return Tracking(self.service, entity)
 
     def read_reference(
         self, workspace: Workspace, reference: Reference, values: Sequence[str], *, condition: str | None = None

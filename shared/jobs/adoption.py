@@ -7,7 +7,7 @@ update.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.dataverse import Change, ChangeAction, Dataverse
@@ -29,6 +29,7 @@ class Adoption:
     Attributes:
         columns: The target columns.
         condition: The target's filter in OData: a record outside of it is not this sync's, and is not adopted.
+        note: Called with the table `adoptions` filled, before the updates of adopted records are sent.
     """
 
     definition: SyncDefinition
@@ -36,6 +37,7 @@ class Adoption:
     entity: EntityMetadata
     columns: Sequence[TargetColumn]
     condition: str | None
+    note: Callable[[Workspace], None] = lambda _: None
 
     @classmethod
     def of(
@@ -75,6 +77,7 @@ class Adoption:
         for step in adoption_steps(self.definition, self.columns):
             workspace.run(step)
         settle_taken(workspace)
+        self.note(workspace)
         return [
             Change(
                 number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, later=later, columns=columns

@@ -38,12 +38,14 @@ def request_run(
         The request; an earlier one, with its id, if one for the same thing waits.
 
     Raises:
-        UserError: The sync has no such parameter.
+        UserError: The sync has no such parameter, or is paused.
         RetryLater: The state store is not available.
     """
     if unknown := sorted(parameters.keys() - definition.parameters.keys()):
         known = ", ".join(sorted(definition.parameters)) or "none"
         raise UserError(f"{definition.name} has no parameter {unknown[0]}; it has: {known}")
+    if (pause := state.pauses().get(definition.name)) is not None:
+        raise UserError(str(pause))
     request = JobRequest(
         id=uuid.uuid4().hex,
         sync=definition.name,

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
+from shared.counted import counted
 from shared.state import RunState
 from shared.visible import with_value
 
-__all__ = ["ChangeCounts", "Done", "ErrorRow", "RowCounts", "RunState", "RunSummary", "StepOutcome", "StepState"]
+__all__ = [
+    "ChangeCounts",
+    "Done",
+    "ErrorRow",
+    "MirrorFigures",
+    "RowCounts",
+    "RunState",
+    "RunSummary",
+    "StepOutcome",
+    "StepState",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +161,43 @@ class StepOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorFigures:
+    """What a mirror has saved, or why it has not.
+
+    Attributes:
+        read: `changes`, or `whole` where the whole table was read.
+        reason: Why the whole table was read; empty for `changes`.
+        kept: Whether the mirror is as new as this run.
+        changed: Records that were read again, because the service listed them as changed.
+        removed: Records that have left the mirror: deleted, or outside the filter now.
+        difference: Records that differed between the mirror and the table, when they were compared; must be 0. None
+            where they were not compared.
+    """
+
+    read: Literal["changes", "whole"]
+    reason: str = ""
+    kept: bool = False
+    changed: int = 0
+    removed: int = 0
+    difference: int | None = None
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the mirror."""
+        if not self.difference:
+            return ()
+        note = (
+            f"mirror difference: {counted(self.difference, 'record')} had other values than the mirror, although the "
+            "service did not list them as changed; this run has compared with the table itself. If the environment was "
+            "not restored from a backup, set destination.mirror to false"
+        )
+        return (note,)
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     """One run from start to end.
 
@@ -165,6 +213,7 @@ class RunSummary:
         write_seconds: Of it, from the first write to the last outcome.
         peak_memory_mb: Highest resident memory of the process.
         post_sync: The steps after the sync, in order; none where the run ended before its writes did.
+        mirror: What the mirror has saved; None for a sync without one, and where the run ended before the reading.
         peak_disk_mb: The most that the run's temporary folder held, in millions of bytes.
     """
 
@@ -204,6 +253,7 @@ class RunSummary:
     peak_disk_mb: float = 0.0
     errors: tuple[ErrorRow, ...] = ()
     post_sync: tuple[StepOutcome, ...] = ()
+    mirror: MirrorFigures | None = None
 
     @property
     def clean(self) -> bool:
@@ -258,4 +308,5 @@ class RunSummary:
             "peak_disk_mb": round(self.peak_disk_mb, 1),
             "errors": [error.to_json() for error in self.errors],
             "post_sync": [step.to_json() for step in self.post_sync],
+            "mirror": self.mirror.to_json() if self.mirror else None,
         }

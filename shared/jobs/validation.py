@@ -12,9 +12,11 @@ from shared.entities import EntityMetadata
 from shared.errors import AbortRun, Problem, RequestRefused, UserError
 from shared.jobs.post_sync.checks import step_problems
 from shared.jobs.privileges import access_of
+from shared.memory import mirror_obstacle
 from shared.transform import check
+from shared.transform.targets import layout
 
-__all__ = ["online_problems"]
+__all__ = ["mirror_doubts", "online_problems"]
 
 _FILTER = "destination.filter"
 
@@ -44,6 +46,14 @@ def online_problems(
         *step_problems(definition, dataverse),
         *_update_filters(definition, dataverse, values, absent),
     )
+
+
+def mirror_doubts(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    """Why a mirror that is wanted will not be kept."""
+    if not definition.destination.mirror or not definition.source.settled or check(definition, entity):
+        return
+    if obstacle := mirror_obstacle(definition, entity, layout(definition, entity)):
+        yield Problem(message=f"there will be no mirror: {obstacle}", path="destination.mirror")
 
 
 def _privilege_problems(definition: SyncDefinition, dataverse: Dataverse, entity: EntityMetadata) -> Iterator[Problem]:

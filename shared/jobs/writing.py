@@ -50,6 +50,7 @@ class WriteOrder:
         dropped: The table that orders deletes, children first: made of what was read to compare, or when they are sent.
         creating: The columns whose lookups create what is missing.
         waiting: Inserts that wait at once until the record with their key is known.
+        some_settled: Some changes have their outcomes before the first write.
     """
 
     adoption: Adoption | None = None
@@ -57,6 +58,7 @@ class WriteOrder:
     dropped: Table = Table.DROP_ORDER
     creating: Sequence[TargetColumn] = ()
     waiting: int = TAKEN_AT_ONCE
+    some_settled: bool = False
 
     @classmethod
     def of(
@@ -79,7 +81,7 @@ class WriteOrder:
 
     def left(self, condition: str) -> str:
         """A condition on changes, without those that have their outcome already."""
-        return f"{condition} AND {NOT_SETTLED}" if self.creating else condition
+        return f"{condition} AND {NOT_SETTLED}" if self.creating or self.some_settled else condition
 
 
 def creating_columns(definition: SyncDefinition, columns: Sequence[TargetColumn]) -> list[TargetColumn]:

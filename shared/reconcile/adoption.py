@@ -27,7 +27,8 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
 
     They need `desired`, `decisions`, `changes` and `outcomes`, a condition `source` too. `holders` has the records that
     the service named; their `_seq` is the number of the insert whose key they have. `adoptions` has one row for each
-    insert that is adopted: `_change`, `_id`, `action` (update, unchanged or ignored), `payload`, `later`, `columns`.
+    insert that is adopted: `_change`, `_id`, `action` (update, unchanged or ignored), `payload`, `later`, `columns`,
+    `before`.
     """
     held = "SELECT _id FROM holders"
     # A plan that dropped the record and made a new one has been wrong twice: the record is one that stays.
@@ -72,7 +73,8 @@ SELECT changes._change, target._id,
   END AS {ACTION_TYPE}) AS action,
   {update.payload} AS payload,
   coalesce({update.later}, '') AS later,
-  {update.names} AS columns
+  {update.names} AS columns,
+  {update.before} AS before
 FROM (
   SELECT *, count(*) OVER (PARTITION BY _seq) AS several, row_number() OVER (PARTITION BY _id ORDER BY _seq) AS claim
   FROM holders) AS target

@@ -35,7 +35,7 @@ from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn, needs_version
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
-__all__ = ["change_steps"]
+__all__ = ["change_steps", "link_reversing_steps", "reversing_steps"]
 
 _TABLE = Step.creating(
     "Make room for the changes",
@@ -137,6 +137,53 @@ def change_steps(
         changes = [replace(change, before=_NOTHING) for change in changes]
     order = drop_order_step(layout) if definition.sync_behaviour.strategy is Strategy.FULL else ()
     return (_TABLE, *order, *(change.step() for change in changes))
+
+
+def reversing_steps(layout: Sequence[TargetColumn], id_column: str) -> tuple[Step, ...]:
+    """Turn `decisions` into `changes` that undo a run: each only while the record has the version that was compared.
+
+    Args:
+        layout: The target columns, with the id of the record as one that a create gives it.
+        id_column: Its name.
+    """
+    update, guard = update_of(layout, id_column), "target._version"
+    set_back = _Change(
+        action=PlanAction.UPDATE,
+        sides=(Table.DESIRED, Table.CURRENT),
+        id="numbered._id",
+        key=_NOTHING,
+        payload=update.payload,
+        later=update.later,
+        columns=update.names,
+        before=update.before,
+        version=guard,
+    )
+    changes = (
+        _insert(layout, id_column),
+        set_back,
+        replace(_delete([c for c in layout if c.name != id_column]), version=guard),
+    )
+    return (_TABLE, *drop_order_step(layout), *(change.step() for change in changes), _KEYS)
+
+
+_KEYS = Step(
+    "Note the keys of the records",
+    "UPDATE changes SET key = journal.key FROM journal WHERE journal.change = changes._row",
+    needs=frozenset({Table.CHANGES, Table.JOURNAL}),
+)
+
+
+def link_reversing_steps(fates: str) -> tuple[Step, ...]:
+    """Turn the links of `journal` into `changes` that undo a run.
+
+    Args:
+        fates: The table that says for each change which action undoes it.
+    """
+    note = f"""
+INSERT INTO changes
+SELECT row_number() OVER (ORDER BY change), fate, change, NULL, key, '{{}}', '', '', '', '', '{{}}', ''
+FROM {fates} JOIN journal USING (change)""".strip()
+    return (_TABLE, Step("Write down which links change", note, needs=frozenset({Table.CHANGES, Table.JOURNAL})))
 
 
 def _compared(definition: SyncDefinition, layout: Sequence[TargetColumn], started: datetime) -> list[_Change]:

@@ -17,7 +17,7 @@ from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
-__all__ = ["after_writing", "before_writing", "fill_ledger", "ledger_table_step"]
+__all__ = ["NEW_IDS", "after_writing", "before_writing", "fill_ledger", "ledger_table_step"]
 
 _MARKS: Final = (PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
 _MARKING: Final = f"({', '.join(map(literal, _MARKS))})"
@@ -85,11 +85,11 @@ WHERE changes._id IS NOT NULL AND (changes.action = 'insert' OR changes.action I
         NewTable(name=Table.LEDGER_BEFORE, query=query),
         needs=frozenset({Table.CHANGES, Table.LEDGER, Table.DESIRED, Table.CURRENT}),
     )
-    return (*([_IDS] if with_ids else []), note)
+    return (*([NEW_IDS] if with_ids else []), note)
 
 
 # Like the ids that the writer makes: random, with the time in the last six bytes, by which SQL Server orders ids.
-_IDS: Final = Step(
+NEW_IDS: Final = Step(
     "Give new records their ids",
     "UPDATE changes SET _id = CAST(left(CAST(uuid() AS VARCHAR), 24) || "
     "printf('%012x', epoch_ms(current_timestamp)) AS UUID) WHERE action = 'insert' AND _id IS NULL",

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.run_ids import SHORT_ID
+
 __all__ = [
     "AuditEntry",
     "DeadLetter",
@@ -18,6 +20,7 @@ __all__ = [
     "JobKind",
     "JobRequest",
     "Lease",
+    "Pause",
     "PlanUse",
     "Position",
     "Pruned",
@@ -82,8 +85,8 @@ class RunRecord:
 
     Attributes:
         version: The definition's version.
-        trigger: What started the run: `timer`, `command`, `job` or `events`; `definition` where nothing was started
-            because the definition has mistakes.
+        trigger: What started the run: `timer`, `command`, `job` or `events`; `undo` where it takes another run back;
+            `definition` where nothing was started because the definition has mistakes.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
         given: Those of them that whoever started the run gave, as JSON-ready values.
         host: The machine that ran it; empty in rows of earlier versions.
@@ -286,6 +289,28 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """That a sync does not run until a person lets it run again: its runs would apply again what was undone.
+
+    Attributes:
+        run_id: The run that paused it, which undid another one.
+        by: Who started that run.
+    """
+
+    sync: str
+    run_id: str
+    since: datetime
+    by: str = ""
+
+    def __str__(self) -> str:
+        """Why the sync does not run, and what to do."""
+        return (
+            f"{self.sync} is paused since {self.since:%Y-%m-%d %H:%M} UTC, because run {self.run_id[:SHORT_ID]} undid "
+            f"another run. When the cause is mended: dynamics-sync resume {self.sync}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanUse:
     """That a saved plan was applied, and by which run: it is applied once.
 
@@ -339,5 +364,6 @@ class Pruned:
     dead_letters: int = 0
     leases: int = 0
     ledgers: int = 0
+    mirrors: int = 0
     jobs: int = 0
     more: bool = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
-from shared.entities import LedgerHead
+from shared.entities import LedgerHead, MirrorHead
 from shared.state.mending import RowsToMend
 from shared.state.records import (
     AuditEntry,
@@ -15,6 +16,7 @@ from shared.state.records import (
     Job,
     JobRequest,
     Lease,
+    Pause,
     PlanUse,
     Position,
     Pruned,
@@ -83,6 +85,31 @@ class StateStore(Protocol):
 
     def rows_to_mend(self, run_id: str) -> RowsToMend | None:
         """The rows in error of a run; None where none were kept."""
+
+    # -- Journals ------------------------------------------------------------------------------------------------
+
+    def put_journal_part(self, run_id: str, name: str, data: bytes) -> None:
+        """Keep a part of the journal of a run, which holds values of records. The same name again replaces it."""
+
+    def journal_part(self, run_id: str, name: str) -> bytes | None:
+        """One part of a journal; None where it is missing."""
+
+    def journal_parts(self, run_id: str) -> tuple[str, ...]:
+        """The names of the parts of a run's journal, sorted; none where the run has no journal."""
+
+    def prune_journals(self, before: datetime, *, limit: int) -> int:
+        """Remove journals that were written before a moment, `limit` of them at most; returns how many."""
+
+    # -- Paused syncs --------------------------------------------------------------------------------------------
+
+    def pause(self, pause: Pause) -> None:
+        """Let a sync run no more until `resume`. A pause that is there is replaced."""
+
+    def pauses(self) -> Mapping[str, Pause]:
+        """The syncs that are paused, by name."""
+
+    def resume(self, sync: str) -> bool:
+        """Let a sync run again; False if it was not paused."""
 
     # -- Leases --------------------------------------------------------------------------------------------------
 
@@ -192,17 +219,33 @@ class StateStore(Protocol):
     ) -> LedgerHead | None:
         """Let the ledger consist of other parts, at once; see `LedgerStore.swap_ledger`."""
 
+    # -- Mirrors -------------------------------------------------------------------------------------------------
+
+    def mirror(self, sync: str) -> MirrorHead | None:
+        """What the mirror of a sync consists of; None where it has none, or one that cannot be read."""
+
+    def mirror_part(self, sync: str, name: str, into: Path) -> bool:
+        """Put one part of a mirror into a file that does not exist; False where the part is missing."""
+
+    def put_mirror_part(self, sync: str, name: str, file: Path) -> None:
+        """Keep a file as a part, which belongs to the mirror once `swap_mirror` names it. Names are used once."""
+
+    def swap_mirror(
+        self, sync: str, manifest: str, parts: Sequence[str], *, expected: MirrorHead | None, fence: int
+    ) -> MirrorHead | None:
+        """Let the mirror consist of other parts, at once; see `MirrorStore.swap_mirror`."""
+
     # -- Retention -----------------------------------------------------------------------------------------------
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
         """Remove what is older than a moment, in a bounded amount of work.
 
-        Removed are runs that started before it with their errors, files and rows to mend, dead letters kept before it,
-        ledgers that no run has swapped since then, jobs that ended (with their files) and runs that were asked to stop
-        before then, notes of progress and entries of the audit log from before then, and leases of jobs that are free.
-        The last run of each sync stays at any age (the schedule needs it), and so does
-        the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied again after
-        some time would not be applied once, and a row is written only where a person saved a plan.
+        Removed are runs that started before it with their errors, files, journals and rows to mend, dead letters kept
+        before it, ledgers and mirrors that no run has swapped since then, jobs that ended (with their files) and runs
+        that were asked to stop before then, notes of progress and entries of the audit log from before then, and leases
+        of jobs that are free. The last run of each sync stays at any age (the schedule needs it), and so does the last
+        row of its events and definitions. Uses of saved plans stay: a plan that could be applied again after some time
+        would not be applied once, and a row is written only where a person saved a plan.
 
         Args:
             before: The moment.
@@ -241,6 +284,12 @@ class StateStore(Protocol):
 
     def job_file(self, job_id: str, name: str) -> bytes | None:
         """A file of a job; None where there is none."""
+
+    def job_files(self) -> tuple[tuple[str, str], ...]:
+        """All files of jobs: the id of the job and the name of the file, in any order."""
+
+    def remove_job_file(self, job_id: str, name: str) -> None:
+        """Remove a file of a job; it need not be there."""
 
     def cancel_run(self, run_id: str, by: str) -> None:
         """Mark a run as one that is to stop; its writer looks at the mark between two requests."""

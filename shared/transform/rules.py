@@ -31,6 +31,7 @@ class ErrorType(StrEnum):
     INVALID_STATUS = "Invalid Status"
     TRANSITION = "Transition Not Allowed"
     EDITED = "Edited in target"
+    EDITED_SINCE = "Edited since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

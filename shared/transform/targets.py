@@ -37,6 +37,7 @@ __all__ = [
     "Bind",
     "Omit",
     "TargetColumn",
+    "binds_of",
     "dropped_names",
     "filtered_lookups",
     "key_columns",
@@ -229,13 +230,14 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
         resolved=bool(mapping.lookups),
         late=entity.logical_name in tables and key is None,
         by_age=entity.logical_name in tables and any(lookup.on_ambiguous != "reject" for lookup in mapping.lookups),
-        binds=_binds(entity, attribute),
+        binds=binds_of(entity, attribute),
         write=mapping.write,
         collection=f"{entity.logical_name}_activity_parties" if attribute.is_list else "",
     )
 
 
-def _binds(entity: EntityMetadata, attribute: AttributeMetadata) -> tuple[Bind, ...]:
+def binds_of(entity: EntityMetadata, attribute: AttributeMetadata) -> tuple[Bind, ...]:
+    """The tables that a lookup can refer to; empty for other columns."""
     if not attribute.refers:
         return ()
     found = ((table, entity.table(table)) for table in attribute.targets)

@@ -37,7 +37,8 @@ def next_steps(run: RunRecord, *, has_errors: bool, listed: bool = False) -> tup
         has_errors: Whether rows of it have errors.
         listed: Whether these errors have just been shown or written.
     """
-    steps = list(_steps_of_retry(run) if _retried(run) else _steps(run))
+    undone = str(run.counts.get("undo_of") or "")
+    steps = list(_steps_of_undo(run, undone) if undone else _steps_of_retry(run) if _retried(run) else _steps(run))
     if has_errors and not listed:
         steps.insert(0, command_line("errors", run.run_id[:SHORT_ID], options=("--csv", "DIR")))
     return tuple(steps)
@@ -71,6 +72,16 @@ def _steps_of_retry(run: RunRecord) -> Iterator[str]:
         yield command_line("runs", run.run_id[:SHORT_ID])
     elif run.state not in {RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS}:
         yield command_line("retry", _retried(run)[:SHORT_ID], options=("--file", "FILE"))
+
+
+def _steps_of_undo(run: RunRecord, undone: str) -> Iterator[str]:
+    """The same of a run that took another one back, which pauses the sync."""
+    if run.state == RunState.RUNNING:
+        yield command_line("runs", run.run_id[:SHORT_ID])
+    elif run.state == RunState.SUCCEEDED:
+        yield f"When the cause is mended: {command_line('resume', run.sync)}"
+    elif run.state != RunState.COMPLETED_WITH_ERRORS:
+        yield command_line("undo", undone[:SHORT_ID])
 
 
 def _retried(run: RunRecord) -> str:

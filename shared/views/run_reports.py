@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from shared.counted import counted
 from shared.run_ids import SHORT_ID
 from shared.state import ErrorRecord, RowsToMend, RunRecord, StateStore
 from shared.views.errors import error_json
@@ -13,13 +14,14 @@ from shared.views.next_steps import command_line, next_steps
 from shared.views.runs import run_json
 from shared.views.to_mend import kept_to_mend, name_of_file, to_mend_json, to_mend_said
 
-__all__ = ["RunReport", "count_lines", "started_by", "step_result"]
+__all__ = ["RunReport", "count_lines", "mirror_result", "started_by", "step_result"]
 
 _TRIGGERS: Final[Mapping[str, str]] = {
     "timer": "by the schedule",
     "command": "from the command line",
     "job": "by a request",
     "events": "by events",
+    "undo": "to undo another run",
     "definition": "not at all: the definition has mistakes",
 }
 _ROWS: Final = ("processed", "verified", "rejected", "filtered")
@@ -62,11 +64,13 @@ class RunReport:
 
     @property
     def mending(self) -> tuple[tuple[str, str], ...]:
-        """What is to be said of rows that are mended, as (name, text)."""
+        """What is to be said of rows that are mended, and of a run that is undone, as (name, text)."""
         said = to_mend_said(self.to_mend) if self.to_mend else self.to_mend_problem
         of = str(self.run.counts.get("retry_of") or "")[:SHORT_ID]
+        undone = str(self.run.counts.get("undo_of") or "")[:SHORT_ID]
         return (
             *((("Retry of", f"run {of}"),) if of else ()),
+            *((("Undo of", f"run {undone}"),) if undone else ()),
             *((("Rows to mend", said),) if said else ()),
         )
 
@@ -104,9 +108,24 @@ def count_lines(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
             lines.append((name.replace("_", " ").capitalize(), f"{value['done']:,} of {value['planned']:,}"))
     others = ((name, counts.get(name)) for name in (_OTHERS if "strategy" in counts else sorted(counts)))
     lines += [(name.capitalize(), f"{count:,}") for name, count in others if isinstance(count, int) and count]
+    mirror = counts.get("mirror")
+    lines += [("Mirror", mirror_result(mirror))] if isinstance(mirror, Mapping) else []
     steps = counts.get("post_sync")
     lines += [(f"Step {step['name']}", step_result(step)) for step in (steps if isinstance(steps, list) else ())]
     return lines
+
+
+def mirror_result(mirror: Mapping[str, Any]) -> str:
+    """What a mirror has saved, or why it has not, in one line.
+
+    Args:
+        mirror: As in the object of `run --json`.
+    """
+    if mirror["read"] == "whole":
+        difference = mirror["difference"]
+        compared = "" if difference is None else f"; mirror difference {difference:,}"
+        return f"the whole table was read ({mirror['reason']}){compared}"
+    return f"{counted(mirror['changed'], 'record')} read again, {mirror['removed']:,} removed"
 
 
 def step_result(step: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
-from shared.state import RunRecord, RunState, StateStore
+from shared.state import Pause, RunRecord, RunState, StateStore
 from shared.views.next_runs import local_time, next_run
 from shared.views.next_steps import command_line
 from shared.views.runs import LOST, as_seen, changes_made
@@ -40,6 +40,7 @@ class SyncStatus:
         open_errors: Rows of that run with an error.
         dead_letters: Its events that could not be applied.
         needs: What a person has to do; empty if nothing.
+        paused: Why it does not run; None where it is not paused.
     """
 
     name: str
@@ -51,6 +52,7 @@ class SyncStatus:
     open_errors: int
     dead_letters: int
     needs: tuple[str, ...]
+    paused: Pause | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -66,6 +68,7 @@ class SyncStatus:
             "open_errors": self.open_errors,
             "dead_letters": self.dead_letters,
             "needs": list(self.needs),
+            "paused": self.paused.since.isoformat() if self.paused else None,
         }
 
 
@@ -104,11 +107,14 @@ def status_of(definitions: Sequence[Loaded], state: StateStore, now: datetime) -
     Raises:
         RetryLater: The state store is unavailable.
     """
-    syncs = tuple(_sync(loaded, state, now) for loaded in sorted(definitions, key=lambda each: each.name))
+    pauses = state.pauses()
+    syncs = tuple(
+        _sync(loaded, state, now, pauses.get(loaded.name)) for loaded in sorted(definitions, key=lambda each: each.name)
+    )
     return Status(syncs=syncs, unclaimed=state.count_dead_letters(""))
 
 
-def _sync(loaded: Loaded, state: StateStore, now: datetime) -> SyncStatus:
+def _sync(loaded: Loaded, state: StateStore, now: datetime, paused: Pause | None) -> SyncStatus:
     runs = [run for run in state.runs(loaded.name, SEARCHED) if run.trigger != "definition"]
     last = as_seen(runs[0], state) if runs else None
     ended = (run for run in runs if as_seen(run, state).state in _SUCCESS)
@@ -116,9 +122,10 @@ def _sync(loaded: Loaded, state: StateStore, now: datetime) -> SyncStatus:
     counts = last.counts if last else {}
     source = counts.get("source", {})
     letters = state.count_dead_letters(loaded.name)
-    following = _next_run(loaded, runs, now)
+    following = None if paused else _next_run(loaded, runs, now)
     needs = (
         *_of_definition(loaded),
+        *([f"it is paused since {local_time(paused.since)}: {command_line('resume', loaded.name)}"] if paused else []),
         *_of_run(last),
         *_of_schedule(following, last, now),
         *_of_letters(loaded, letters),
@@ -133,6 +140,7 @@ def _sync(loaded: Loaded, state: StateStore, now: datetime) -> SyncStatus:
         open_errors=sum(error.count for error in state.errors(last.run_id)) if last else 0,
         dead_letters=letters,
         needs=needs,
+        paused=paused,
     )
 
 

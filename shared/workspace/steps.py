@@ -9,7 +9,7 @@ __all__ = ["NewTable", "Purpose", "Step", "Table"]
 
 
 class Table(StrEnum):
-    """The tables and views of a run, in the order in which they are made; the last three are those of real time."""
+    """The tables and views of a run, in the order in which they are made; then those of real time and undo."""
 
     SOURCE_RAW = "source_raw"
     SOURCE_ERRORS = "source_errors"
@@ -23,6 +23,9 @@ class Table(StrEnum):
     PROTECTED = "protected"
     SOURCE_COUNTS = "source_counts"
     CURRENT = "current"
+    MIRROR_LISTED = "mirror_listed"
+    MIRROR_READ = "mirror_read"
+    MIRROR_CHANGES = "mirror_changes"
     TARGET_ERRORS = "target_errors"
     SET_ASIDE = "set_aside"
     RECORDS = "records"
@@ -46,6 +49,7 @@ class Table(StrEnum):
     WANTED = "wanted"
     WANTED_SOURCE = "wanted_source"
     STEP_ROWS = "step_rows"
+    JOURNAL = "journal"
 
 
 class Purpose(Flag):

@@ -110,12 +110,13 @@ class World:
         answer = self._write("POST", table, record)
         return str(answer.headers["OData-EntityId"]).rpartition("(")[2].rstrip(")")
 
-    def update(self, path: str, record: Mapping[str, object]) -> None:
-        """Update a record by its path, such as ``accounts(…)``."""
-        self._write("PATCH", path, record)
+    def update(self, path: str, record: Mapping[str, object], *, as_user: str = "") -> None:
+        """Update a record by its path, such as ``accounts(…)``; as another user, by its id in `systemuser`."""
+        self._write("PATCH", path, record, as_user)
 
-    def _write(self, method: str, path: str, record: Mapping[str, object]) -> Any:
+    def _write(self, method: str, path: str, record: Mapping[str, object], as_user: str = "") -> Any:
         headers = {"Authorization": f"Bearer {self.emulator.token()}", "Content-Type": "application/json"}
+        headers |= {"MSCRMCallerID": as_user} if as_user else {}
         url, body = self.emulator.service_url + path, json.dumps(record).encode()
         return urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=30)
 

@@ -753,6 +753,16 @@ class TestJobs:
             store.put_job_file(job.id, "draft.yaml", job.id.encode())
         assert [store.job_file(job.id, "draft.yaml") for job in jobs] == [b"j0", b"j1", b"j2"]
         assert store.job_file("j0", "plan.json") is None
+        store.put_job_file("j2", "plan.json", b"x")
+        assert set(store.job_files()) == {
+            ("j0", "draft.yaml"),
+            ("j1", "draft.yaml"),
+            ("j2", "draft.yaml"),
+            ("j2", "plan.json"),
+        }
+        for _ in range(2):
+            store.remove_job_file("j2", "plan.json")
+        assert store.job_file("j2", "plan.json") is None
         store.remove_job("j0")
         store.put_job(replace(jobs[1], state="Succeeded", ended=wall()))
         store.prune(wall() + timedelta(seconds=1), limit=10)

@@ -84,12 +84,12 @@ class Mirror:
     def sync(self) -> None:
         path: str | None = self.link or "accounts?$select=name,accountnumber"
         while path is not None:
-            page = self.client.send("GET", path, Prefer="odata.track-changes,odata.maxpagesize=2").json()
+            page = self.client.send("GET", path, Prefer="odata.track-changes,odata.maxpagesize=3").json()
             for row in page["value"]:
                 if row.get("reason") == "deleted":
                     self.rows.pop(row["id"], None)
                 else:
-                    self.rows[row["accountid"]] = (_folded(row["accountnumber"]), row["name"])
+                    self.rows[row["accountid"]] = (_folded(row["accountnumber"]), row.get("name"))
             self.link = _path(page.get("@odata.deltaLink")) or self.link
             path = _path(page.get("@odata.nextLink"))
 

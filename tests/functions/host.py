@@ -23,10 +23,11 @@ from tests.functions.payloads import Payload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """How an invocation ended: `error` is empty when the function returned."""
+    """How an invocation ended: `error` is empty when the function returned; `answer` is that of an HTTP trigger."""
 
     error: str = ""
     trace: str = ""
+    answer: Any = None
 
     @property
     def succeeded(self) -> bool:
@@ -94,9 +95,10 @@ class FunctionsHost:
             input_data=[protos.ParameterBinding(name=trigger["name"], data=payload.data)],
             retry_context=rpc.RetryContext(retry_count=retry, max_retry_count=-1),
         )
-        result = self._ask("invocation_request", invocation_request=request).result
+        reply = self._ask("invocation_request", invocation_request=request)
+        result = reply.result
         if result.status == protos.StatusResult.Success:
-            return Invocation()
+            return Invocation(answer=reply.return_value.http if reply.HasField("return_value") else None)
         return Invocation(error=result.exception.message or "?", trace=result.exception.stack_trace)
 
     def _ask(self, kind: str, **fields: Mapping[str, Any]) -> Any:

@@ -34,6 +34,22 @@ def timer(*, late: bool = False, now: datetime | None = None) -> Payload:
     return Payload(data=_json(value), metadata={"TimerTrigger": protos.TypedData(string=moment)})
 
 
+def http_request(
+    path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b""
+) -> Payload:
+    """A request to the app; the host gives the names of headers in lower case."""
+    known = {"host": "app.azurewebsites.net", **{name.lower(): value for name, value in (headers or {}).items()}}
+    query = dict(pair.partition("=")[::2] for pair in path.partition("?")[2].split("&") if pair)
+    http = rpc.RpcHttp(
+        method=method,
+        url=f"https://app.azurewebsites.net{path}",
+        headers=known,
+        query=query,
+        body=protos.TypedData(bytes=body) if body else None,
+    )
+    return Payload(data=protos.TypedData(http=http))
+
+
 def queue_message(text: str, *, delivered: int = 1) -> Payload:
     """A message of a storage queue; the host has decoded its base64."""
     moment = (datetime.now(UTC)).isoformat()

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
-from emulator.errors import ServiceError
+from emulator.errors import ServiceError, not_implemented
 from emulator.messages import Response, answer
 from emulator.odata import Sql
 from emulator.odata.paging import PageMark
@@ -34,8 +34,12 @@ def fetched(asked: TableQuery, text: str) -> Response:
     """
     root, entity = read_document(text, asked.table)
     if is_true(root.get("aggregate")):
+        if root.get("datasource") == "bin":
+            raise not_implemented("Aggregates of deleted rows are not emulated.")
         return _aggregated(asked, root, entity)
     fetch = parse_fetch(root, entity, asked.table, asked.environment.schema)
+    if root.get("datasource") == "bin":
+        asked = replace(asked, deleted=True)
     query = replace(asked.query, select=fetch.attributes, filter=fetch.condition, order=fetch.order)
     asked = replace(asked, query=replace(query, expand=expansions(fetch.links)))
     page = RowsPage(asked, _window(fetch))

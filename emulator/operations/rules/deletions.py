@@ -30,6 +30,8 @@ class Deletion:
         self._order: list[tuple[Table, list[int]]] = []
         self._checks: list[tuple[Table, Column, Table, list[str]]] = []
         self._links: list[tuple[Table, Column, Table, list[str]]] = []
+        self._bin = environment.recycle_bin
+        self._number = self._bin.next_deletion() if self._bin else 0
 
     def run(self, table: Table, rows: Sequence[tuple[int, str]], caller: Caller) -> tuple[Effect, ...]:
         """Deletes rows, given by number and identifier, and what cascades from them, and returns the effects.
@@ -117,6 +119,8 @@ class Deletion:
             if column.is_polymorphic:
                 cleared[f"{column.logical_name}__type"] = None
             found = self._referring(child, column, parent, ids)
+            if self._bin is not None:
+                self._keep_links(child, column, parent, [number for number, _ in found if number not in gone])
             changed = {"ispartydeleted": 1} if child.logical_name == PARTIES else stamps
             self._environment.rows(child).update(
                 {**cleared, **changed, "versionnumber": next_version(), "row_": number}
@@ -124,8 +128,20 @@ class Deletion:
                 if number not in gone
             )
 
+    def _keep_links(self, child: Table, column: Column, parent: Table, numbers: Sequence[int]) -> None:
+        """Notes the lookups that are set to null, for a restore; those of parties keep their values."""
+        if self._bin is None or child.logical_name == PARTIES:
+            return
+        rows = self._environment.rows(child)
+        for number, (record_id, value) in rows.fetch_many(numbers, (child.primary_id, column.logical_name)).items():
+            if number not in self._gone.get(child.logical_name, {}):
+                reference = (parent.logical_name, value)
+                self._bin.keep_link(child, record_id, column.logical_name, reference, self._number)
+
     def _delete(self, table: Table, numbers: Sequence[int]) -> Effect:
         rows = self._environment.rows(table)
+        if self._bin is not None and not table.intersect and not table.elastic:
+            self._bin.keep(table, numbers, self._number)
         for number in numbers:
             rows.delete(number)
         gone = self._gone[table.logical_name]

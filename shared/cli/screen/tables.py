@@ -15,13 +15,13 @@ from shared.run_ids import SHORT_ID
 from shared.views.changes import ChangeLine, change_lines, shown_counts
 from shared.views.errors import first_rows
 from shared.views.forecast import forecast_lines
-from shared.views.run_reports import step_result
+from shared.views.run_reports import mirror_result, step_result
 from shared.views.runs import LOST, changes_made
 from shared.visible import with_value
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to load
     from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary, StepOutcome
-    from shared.jobs.real_time.events import EventsSummary
+    from shared.jobs.real_time.record import EventsSummary
     from shared.state import ErrorRecord, RunRecord
 
 __all__ = ["error_table", "events_text", "planned", "run_table", "sample_table", "shown", "summary"]
@@ -111,6 +111,7 @@ def summary(run: RunSummary) -> Text:
         ),
         *_left_out(run.left_out),
         *_steps(run.post_sync),
+        *([f"Mirror: {mirror_result(run.mirror.to_json())}"] if run.mirror else []),
         *([_noted(run.message)] if run.clean and run.message else []),
         "-" * 47,
         f" Total elapsed time         : {_clock(run.elapsed_seconds)}",

@@ -69,6 +69,8 @@ def attribute_of(
         updatable=kind is not AttributeType.PARTY_LIST and column.member("IsValidForUpdate").flag(default=True),
         readable=column.member("IsValidForRead").flag(default=True),
         computed=_COMPUTED.get(column.member("SourceType").whole_or_none(low=0, high=255) or 0, ""),
+        secured=column.member("IsSecured").flag(default=False),
+        metadata_id=column.member("MetadataId").text(""),
     )
 
 

@@ -20,7 +20,7 @@ __all__ = ["MetadataCache", "TableName", "list_tables", "read_entity"]
 
 _ENTITY_COLUMNS = (
     "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName,DisplayCollectionName,TableType,"
-    "IsIntersect"
+    "IsIntersect,ChangeTrackingEnabled,MetadataId"
 )
 _ENDS = tuple(
     f"Entity{number}{name}"
@@ -127,6 +127,8 @@ class _Found:
     labels: tuple[str, ...]
     elastic: bool
     intersect: bool
+    change_tracking: bool
+    metadata_id: str
 
 
 def _get(service: Service, path: str, *, table: str) -> Answer:
@@ -144,6 +146,8 @@ def _found(table: Answer) -> _Found:
         labels=(*_labels(table.member("DisplayName")), *_labels(table.member("DisplayCollectionName"))),
         elastic=table.member("TableType").text("") == "Elastic",
         intersect=intersect,
+        change_tracking=table.member("ChangeTrackingEnabled").flag(default=False),
+        metadata_id=table.member("MetadataId").text(""),
     )
 
 
@@ -211,6 +215,8 @@ def _read(service: Service, found: _Found) -> EntityMetadata:
         elastic=found.elastic,
         intersect=found.intersect,
         ends=ends,
+        change_tracking=found.change_tracking,
+        metadata_id=found.metadata_id,
     )
 
 

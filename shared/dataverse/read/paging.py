@@ -13,7 +13,7 @@ from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.service import Call, Service, asked_for
 from shared.dataverse.read.page_rows import split_page
 
-__all__ = ["Page", "PageBounds", "continued_pages", "first_page", "following_pages", "pages"]
+__all__ = ["Page", "PageBounds", "continued_pages", "first_page", "following_pages", "link_in", "pages"]
 
 
 _ENDS = 10_000  # bytes at each end of a page that tell it from the others
@@ -54,7 +54,7 @@ class _Trail:
     user: int = 0
     bounds: PageBounds = _BOUNDS
     prefer: str = ""
-    following: Callable[[Answer], str | None] = lambda envelope: _following(envelope.member(_NEXT))
+    following: Callable[[Answer], str | None] = lambda envelope: link_in(envelope, _NEXT)
     sized: bool = True
     links: set[bytes] = field(default_factory=set)
     contents: set[bytes] = field(default_factory=set)
@@ -127,7 +127,13 @@ def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
     return Page(rows=rows, following=trail.following(envelope), trail=trail)
 
 
-def _following(link: Answer) -> str | None:
+def link_in(envelope: Answer, name: str) -> str | None:
+    """A link around the records of a page, such as `@odata.nextLink`; None where there is none.
+
+    Raises:
+        UnexpectedAnswer: It is not a URL.
+    """
+    link = envelope.member(name)
     if link.value is None:
         return None
     url = link.text()

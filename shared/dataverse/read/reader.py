@@ -29,10 +29,12 @@ from shared.transform.targets import TargetColumn, key_columns, needs_version
 from shared.workspace import Table, Workspace, json_rows, literal, quoted
 
 __all__ = [
+    "READ_BY_ID",
     "ReadReport",
     "Records",
     "insert_statement",
     "keyed_queries",
+    "laid_out",
     "members",
     "preference",
     "read_keyed",
@@ -50,6 +52,8 @@ LONGEST_URL = 32_768  # characters of a GET
 # a file anew each time.
 FEW_BYTES = 200_000
 
+READ_BY_ID = 500
+"""Records that a query by their ids asks for, about: with all columns selected, the length of a URL is used up."""
 MOST_SEQUENTIAL = 2  # below this many at once, dividing the table gains nothing
 
 
@@ -248,13 +252,16 @@ def read_keyed(
     keys: Iterable[Mapping[str, Any]],
     condition: str | None,
 ) -> ReadReport:
-    """Insert the records of some keys.
+    """Insert the records of some keys: where that takes many queries, several of them side by side.
 
     Raises:
         RequestRefused, AbortRun, RetryLater: As `read_queries`.
     """
     queries = list(keyed_queries(records.entity, records.layout, keys, condition))
-    return read_queries(workspace, service, records, queries)
+    at_once = 1
+    if len(queries) > MOST_SEQUENTIAL:
+        at_once = max(1, min(service.meter.parallelism, MOST_RANGES) * len(service.users))
+    return read_queries(workspace, service, records, queries, at_once=at_once)
 
 
 def _insert(workspace: Workspace, records: Records, found: Iterable[Page]) -> ReadReport:
@@ -269,7 +276,7 @@ def _insert(workspace: Workspace, records: Records, found: Iterable[Page]) -> Re
             if len(rows) <= FEW_BYTES:
                 workspace.execute(insert_statement(records, from_file=False), [before, rows.decode()])
                 continue
-            with _laid_out(workspace, rows) as path:
+            with laid_out(workspace, rows) as path:
                 workspace.execute(insert_statement(records), [before, path])
     ((rows_read, named),) = workspace.query(f"SELECT count(*), count(_id) FROM {records.into}")
     if named < rows_read:
@@ -290,7 +297,7 @@ def _values_fit(entity: EntityMetadata) -> Iterator[None]:
 
 
 @contextmanager
-def _laid_out(workspace: Workspace, rows: bytes) -> Iterator[str]:
+def laid_out(workspace: Workspace, rows: bytes) -> Iterator[str]:
     """A page's rows as a file in the workspace's folder, for as long as they are read."""
     # A different name for each page: DuckDB may keep what it has read of a file.
     file = workspace.folder / f"page-{uuid4().hex}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -148,6 +149,8 @@ def kind_of(change: Change) -> RequestKind:
             return RequestKind.ASSOCIATE
         case ChangeAction.DISASSOCIATE:
             return RequestKind.DISASSOCIATE
+        case ChangeAction.RESTORE:
+            return RequestKind.RESTORE
         case _ as never:
             assert_never(never)
 
@@ -212,8 +215,8 @@ def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
             return upsert_body(entity, chunk.changes)
         case RequestKind.DELETE:
             return delete_body(entity, chunk.changes)
-        case RequestKind.ASSOCIATE | RequestKind.DISASSOCIATE:
-            raise AssertionError("links have no bulk message")
+        case RequestKind.ASSOCIATE | RequestKind.DISASSOCIATE | RequestKind.RESTORE:
+            raise AssertionError("they have no bulk message")
         case _ as never:
             assert_never(never)
 
@@ -265,10 +268,16 @@ def _part(target: Target, kind: RequestKind, change: Change) -> BatchPart:
         case RequestKind.UPSERT:
             return _upsert_part(target, change, headers)
         case RequestKind.DELETE:
+            if change.version:
+                headers["If-Match"] = change.version
             return BatchPart(method="DELETE", path=_path(target, f"{entity.entity_set}({change.id})"), headers=headers)
         case RequestKind.ASSOCIATE:
             path, body = association(entity, change, target.connection.base)
             return BatchPart(method="POST", path=_path(target, path), headers=headers, body=body)
+        case RequestKind.RESTORE:
+            address = f"{target.connection.base}{entity.entity_set}({change.id})"
+            body = json.dumps({"Target": {"@odata.id": address}}).encode()
+            return BatchPart(method="POST", path=_path(target, "Restore"), headers=headers, body=body)
         case RequestKind.DISASSOCIATE:
             return BatchPart(method="DELETE", path=_path(target, disassociation(entity, change)), headers=headers)
         case _ as never:

@@ -41,6 +41,7 @@ class RequestKind(StrEnum):
     DELETE = "delete"
     ASSOCIATE = "associate"
     DISASSOCIATE = "disassociate"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -339,7 +339,7 @@ def _applied(kind: RequestKind, change: Change, answer: Response, target: Target
         created = answer.status == 201  # noqa: PLR2004 - Created
         record = parsed(answer.body, "an upsert").member(target.entity.primary_id).guid()
         return Applied(number=change.number, id=record, created=created)
-    new = None if kind is RequestKind.UPSERT else kind is RequestKind.ASSOCIATE
+    new = None if kind is RequestKind.UPSERT else kind in {RequestKind.ASSOCIATE, RequestKind.RESTORE}
     return Applied(number=change.number, id=change.id, created=new)
 
 

@@ -19,6 +19,7 @@ from shared.definitions.models.base import (
     SYNC_NAME,
     Model,
     ODataFilter,
+    Seconds,
     Sql,
 )
 from shared.definitions.models.dynamics_environment import (
@@ -163,6 +164,16 @@ class DynamicsDestination(DynamicsEnvironment):
     filter: ODataFilter | None = Field(
         default=None,
         description="OData filter without `$filter=`; only these records of the table are compared and changed.",
+    )
+    mirror: bool = Field(
+        default=False,
+        description="Whether the app keeps a copy of the records that it reads, and reads only what has changed since "
+        "the run before. The table must track changes; `validate` says why there is no mirror.",
+    )
+    mirror_verify_every: Seconds = Field(
+        default=604_800,
+        description="After this time a run reads the whole table again and compares it with the mirror: seconds, or "
+        "`24h`. Default 7 days.",
     )
     options: Options = WriteOptions()
 

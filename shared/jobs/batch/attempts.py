@@ -20,6 +20,7 @@ __all__ = [
     "CLOCK_DIFFERENCE",
     "MOST_ATTEMPTS",
     "RETRY_OF",
+    "UNDO_OF",
     "after_away",
     "after_run",
     "attempt_number",
@@ -51,6 +52,8 @@ CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
 _ATTEMPT: Final = "attempt"
 RETRY_OF: Final = "retry_of"
 """The run whose rows a run tried again, in the counts of its row; missing in those of a run of the source."""
+UNDO_OF: Final = "undo_of"
+"""The run that a run took back, in the counts of its row; missing in those of other runs."""
 
 
 def attempt_number(number: int) -> Mapping[str, Any]:
@@ -165,7 +168,10 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
         last,
         state=RunState.INTERRUPTED.value,
         ended=now,
-        counts={**attempt_number(count), **{name: last.counts[name] for name in (RETRY_OF,) if name in last.counts}},
+        counts={
+            **attempt_number(count),
+            **{name: last.counts[name] for name in (RETRY_OF, UNDO_OF) if name in last.counts},
+        },
         message=f"its process ended before the run did; attempt {count}",
     )
     if held := not_before(dead, now):

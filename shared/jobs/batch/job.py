@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.dataverse import Clock, Dataverse, SystemClock
-from shared.definitions import ParameterValue, SyncDefinition
+from shared.definitions import ParameterValue, Strategy, SyncDefinition
 from shared.jobs.batch.mending.retrying import Retry
 from shared.jobs.progress import NoProgress, Progress
 from shared.jobs.writing import TAKEN_AT_ONCE
@@ -17,7 +17,7 @@ from shared.sources import Source, SourceContext
 from shared.state import RunRecord, StateStore
 from shared.workspace import DiskUse, Workspace
 
-__all__ = ["ApprovedPlan", "BatchJob", "PlanOptions", "RunOptions", "Tools"]
+__all__ = ["ApprovedPlan", "BatchJob", "PlanOptions", "RunOptions", "Tools", "keeps_journal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,7 @@ class RunOptions:
         waiting: Inserts that wait at once until the record with their key is known.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
         retry: The mended rows that the run has as its source; None for a run of the source.
+        fresh: Whether the whole table is read although there is a mirror, which is then begun anew.
     """
 
     trigger: str = "command"
@@ -65,6 +66,7 @@ class RunOptions:
     waiting: int = TAKEN_AT_ONCE
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
     retry: Retry | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +77,13 @@ class PlanOptions:
         sample: Changes of each action.
         values: Whether the values of fields in error are shown.
         files: Whether the error files are made.
+        fresh: Whether the whole table is read although there is a mirror.
     """
 
     sample: int = 20
     values: bool = False
     files: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,9 @@ class Tools:
 
     Attributes:
         steps: What steps after the sync need outside.
+        environment: Digest of the address of the environment and its application users.
         daily_requests: Requests that Dataverse allows in 24 hours, for the forecast.
+        journal: Whether runs keep what they change, so that they can be undone.
     """
 
     dataverse: Dataverse
@@ -109,4 +115,11 @@ class Tools:
     progress: Progress = field(default_factory=NoProgress)
     scripts: ScriptEngine = field(default_factory=ScriptEngine)
     steps: SourceContext = field(default_factory=SourceContext)
+    environment: str = ""
     daily_requests: int = DAILY_REQUESTS
+    journal: bool = False
+
+
+def keeps_journal(definition: SyncDefinition, tools: Tools) -> bool:
+    """Whether the runs of a sync keep what they change; other strategies than `full` do not know what was before."""
+    return tools.journal and definition.sync_behaviour.strategy is Strategy.FULL

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from http import HTTPStatus
 from itertools import chain
 
-from shared.definitions import Strategy, SyncDefinition, in_odata
+from shared.definitions import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
-from shared.errors import DefinitionError, RequestRefused, UserError
+from shared.errors import DefinitionError
 from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.reading import MirroredReading, read_records
 from shared.jobs.batch.remembering import Remembering, remembering_steps
 from shared.jobs.batch.watermarking import Watermarking
 from shared.jobs.outcomes import make_outcomes
@@ -21,11 +23,14 @@ from shared.jobs.progress import Phase
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.scripting import run_scripts
+from shared.jobs.summary import MirrorFigures
 from shared.sources import completed
 from shared.transform import TargetColumn, check, desire_of, script_columns
 from shared.workspace import Step, Workspace
 
-__all__ = ["Prepared", "completed_job", "explained", "prepare", "read_records"]
+__all__ = ["Prepared", "completed_job", "explained", "prepare"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +42,18 @@ class Prepared:
         columns: The target columns.
         memory: The ledger; None where the sync keeps none.
         watermark: How far the source has been read; None where the sync has no watermark.
+        mirror: What the mirror has saved; None for a sync without one.
     """
 
     entity: EntityMetadata
     columns: Sequence[TargetColumn]
     memory: Remembering | None
     watermark: Watermarking | None
+    mirror: MirrorFigures | None = None
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know about the run."""
-        return tuple(chain.from_iterable(each.notes() for each in (self.memory, self.watermark) if each))
+        return tuple(chain.from_iterable(each.notes() for each in (self.memory, self.watermark, self.mirror) if each))
 
 
 def completed_job(job: BatchJob, tools: Tools, workspace: Workspace) -> BatchJob:
@@ -59,7 +66,9 @@ def completed_job(job: BatchJob, tools: Tools, workspace: Workspace) -> BatchJob
     return replace(job, definition=completed(job.definition, tools.source, workspace))
 
 
-def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime) -> Prepared:
+def prepare(
+    job: BatchJob, tools: Tools, workspace: Workspace, started: datetime, *, fence: int | None = None
+) -> Prepared:
     """Fill the workspace up to `decisions` and `changes`; nothing is written to Dataverse.
 
     Args:
@@ -67,6 +76,7 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
         tools: What it works with.
         workspace: Empty.
         started: The start of the run; what an expired record's date column is set to.
+        fence: Fencing number of the lease of the sync; None for a plan, which has none.
 
     Raises:
         DefinitionError: The definition does not fit the table; all problems at once, before a row is read.
@@ -80,13 +90,14 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
         raise DefinitionError(problems)
     memory = Remembering.of(job.definition, entity, steps.columns, tools.state)
     watermark = Watermarking.of(job, tools)
-    preparation = _Preparation(job, tools, workspace, steps=steps, memory=memory, watermark=watermark)
+    preparation = _Preparation(job, tools, workspace, steps=steps, memory=memory, watermark=watermark, fence=fence)
     for stage in Stage:
         preparation.begin(stage)
         for step in steps.of(stage):
             workspace.run(step)
     make_outcomes(workspace)
-    return Prepared(entity=entity, columns=steps.columns, memory=memory, watermark=watermark)
+    mirror = preparation.mirror
+    return Prepared(entity=entity, columns=steps.columns, memory=memory, watermark=watermark, mirror=mirror)
 
 
 def explained(
@@ -133,7 +144,7 @@ def _records(workspace: Workspace) -> int:
     return int(workspace.query("SELECT coalesce(max(_seq), 0) FROM current")[0][0])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Preparation:
     """What a run does between the stages of its SQL."""
 
@@ -143,6 +154,8 @@ class _Preparation:
     steps: RunSteps
     memory: Remembering | None
     watermark: Watermarking | None
+    fence: int | None
+    mirror: MirrorFigures | None = None
 
     def begin(self, stage: Stage) -> None:
         """Do what comes before the steps of a stage: `source_raw` and `current` are filled without SQL of the run."""
@@ -184,23 +197,9 @@ class _Preparation:
         definition, entity = self.job.definition, self.steps.entity
         if definition.sync_behaviour.strategy is not Strategy.FULL:
             return
-        read_records(self.job, self.tools, self.workspace, entity, self.steps.columns)
-
-
-def read_records(
-    job: BatchJob, tools: Tools, workspace: Workspace, entity: EntityMetadata, columns: Sequence[TargetColumn]
-) -> None:
-    """Fill `current` with the records that the target's filter lets through.
-
-    Raises:
-        UserError: The service refuses the filter.
-        AbortRun: Dataverse refuses the credentials or the table.
-    """
-    asked = job.definition.destination.filter
-    condition = in_odata(asked, job.parameters, entity) if asked else None
-    try:
-        tools.dataverse.read(workspace, entity, columns, condition=condition)
-    except RequestRefused as error:
-        if not condition or error.status != HTTPStatus.BAD_REQUEST:
-            raise
-        raise UserError(f"destination.filter: {error.message}") from error  # the rest of the question is ours
+        if not definition.destination.mirror:
+            read_records(self.job, self.tools, self.workspace, entity, self.steps.columns)
+            return
+        columns, fence = self.steps.columns, self.fence
+        self.mirror = MirroredReading(self.job, self.tools, self.workspace, entity, columns, fence=fence).read()
+        log.info("Mirror of %s: %s", definition.name, json.dumps(self.mirror.to_json()))

@@ -25,7 +25,7 @@ from shared.transform.choices.options import all_options
 from shared.visible import for_spreadsheet
 from shared.workspace import Workspace
 
-__all__ = ["Reporting", "reporting_of"]
+__all__ = ["Reporting", "cell", "reporting_of"]
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Reporting:
             writer.writerow(header)
             written = 0
             for row in workspace.rows(query):
-                writer.writerow([_cell(value) for value in row])
+                writer.writerow([cell(value) for value in row])
                 written += 1
             if written:
                 yield f"{run_id}_{kind}.csv", text.getvalue().encode("utf-8")
@@ -159,7 +159,7 @@ def _stop(message: str) -> str:
     return "" if message.endswith("?") else "."
 
 
-def _cell(value: str | int | UUID | None) -> str | int:
+def cell(value: str | int | UUID | None) -> str | int:
     """What stands in a cell: these files are opened in spreadsheets."""
     match value:
         case None:

@@ -16,6 +16,7 @@ from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.journaling import Journaling
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.mending.keeping import rows_in_error, settled
 from shared.jobs.batch.plans.about import environment_of
@@ -24,14 +25,14 @@ from shared.jobs.batch.plans.planning import plan_of, source_counts, target_coun
 from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.batch.preparation import Prepared, completed_job, prepare
 from shared.jobs.batch.reports import Reporting, reporting_of
-from shared.jobs.batch.run_log import RunLog, end_of
+from shared.jobs.batch.run_log import RunLog, end_of, patiently
 from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.post_sync.steps import StepTools, run_steps
 from shared.jobs.post_sync.turns import ended, turn_of
 from shared.jobs.progress import Phase
 from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
-from shared.jobs.summary import ChangeCounts, Done, RunState, RunSummary
+from shared.jobs.summary import ChangeCounts, Done, MirrorFigures, RunState, RunSummary
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, counts_query
 from shared.reconcile.reports import violations_query
@@ -59,9 +60,9 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
         UnsafePlanError: The plan breaks a limit; nothing was written.
         StalePlanError: The plan is not the approved one; nothing was written.
         UsedPlanError: The saved plan was applied already; nothing was written.
-        NotDueError: The run is not due any more; nothing was begun.
+        NotDueError: The run is not due any more, or its schedule is paused; nothing was begun.
         DefinitionError: The definition does not fit the table; nothing was written.
-        UserError: The source cannot be read, or another run holds the lease; nothing was written.
+        UserError: The source cannot be read, the sync is paused, or another run holds the lease; nothing was written.
         AbortRun: Dataverse refuses us; what was written before stays written and is in the log.
         RetryLater: Dataverse is away for too long; likewise.
     """
@@ -71,6 +72,8 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
         last = close_dead_run(tools.state, last_run(tools.state, name, now), now)
         if not job.options.still_due(last):
             raise NotDueError(f"{name} is not due any more: it has been started meanwhile")
+        if (pause := tools.state.pauses().get(name)) is not None:
+            raise NotDueError(str(pause)) if job.options.trigger == "timer" else UserError(str(pause))
         run_log = RunLog(
             state=tools.state,
             clock=tools.clock,
@@ -101,6 +104,7 @@ class _Run:
         self._begun = tools.clock.monotonic()
         self._write_seconds = 0.0
         self._columns: Sequence[TargetColumn] = ()
+        self._mirror: MirrorFigures | None = None
         self._reporting = Reporting()
         self._written: RunSummary | None = None  # what the writing came to, however it ended
         self._prepared_notes: tuple[str, ...] = ()
@@ -118,8 +122,8 @@ class _Run:
         try:
             with workspace.until(self._left if self.job.options.deadline is not None else None):
                 self.job = completed_job(self.job, self.tools, workspace)
-                prepared = prepare(self.job, self.tools, workspace, self.log.started)
-                self._columns = prepared.columns
+                prepared = prepare(self.job, self.tools, workspace, self.log.started, fence=self.log.fence)
+                self._columns, self._mirror = prepared.columns, prepared.mirror
                 self._reporting = self._reporting_of(prepared.entity, workspace)
                 plan = plan_of(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
@@ -150,7 +154,7 @@ class _Run:
     def _write_and_keep(self, prepared: Prepared, workspace: Workspace, limits: WriteLimits) -> RunSummary:
         try:
             with self._using_plan(), self._remembering(prepared, workspace):
-                self._write(prepared.entity, workspace, limits)
+                self._write_in_journal(prepared.entity, workspace, limits)
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._keep(workspace)
@@ -226,8 +230,24 @@ class _Run:
         options = self.job.options
         return reporting_of(self.job.definition, entity, self.tools.source, workspace, values=options.values)
 
-    def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
+    def _write_in_journal(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
+        """Write, and keep in the journal what is about to be written and what has become of it, however it ended."""
+        journal = Journaling.of(self.job, self.tools, entity)
+        if journal is None:
+            self._write(entity, workspace, limits)
+            return
+        journal.note_before(workspace)
+        try:
+            self._write(entity, workspace, limits, journal)
+        finally:
+            patiently(self.tools.clock, lambda: journal.note_after(workspace))
+
+    def _write(
+        self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits, journal: Journaling | None = None
+    ) -> None:
         adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self._columns, self.job.parameters)
+        if adoption is not None and journal is not None:
+            adoption = replace(adoption, note=journal.note_adopted)
         order = WriteOrder.of(adoption, self.job.definition, self._columns, waiting=self.job.options.waiting)
         start = self.tools.clock.monotonic()
         try:
@@ -362,6 +382,7 @@ class _Run:
             write_seconds=self._write_seconds,
             peak_memory_mb=_peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
+            mirror=self._mirror,
         )
 
 

@@ -14,7 +14,7 @@ from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
 from shared.errors import PlanRefusedError, RetryLater, SyncError
-from shared.jobs.batch.attempts import RETRY_OF, attempt_number
+from shared.jobs.batch.attempts import RETRY_OF, UNDO_OF, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
 from shared.state import ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
@@ -39,6 +39,7 @@ class RunLog:
         attempt: This run's number among those in a row that got nowhere; 1 for the first.
         fence: Fencing number of the run's lease.
         retry_of: The run whose rows are tried again; empty for a run of the source.
+        undo_of: The run that is taken back; empty for other runs.
     """
 
     state: StateStore
@@ -52,6 +53,7 @@ class RunLog:
     attempt: int = 1
     fence: int = 0
     retry_of: str = ""
+    undo_of: str = ""
 
     def begin(self) -> None:
         """Write the row of a run that starts.
@@ -96,7 +98,8 @@ class RunLog:
         patiently(self.clock, lambda: self.state.put_file(self.run_id, name, data))
 
     def _link(self) -> dict[str, Any]:
-        return {RETRY_OF: self.retry_of} if self.retry_of else {}
+        links = {RETRY_OF: self.retry_of, UNDO_OF: self.undo_of}
+        return {name: run for name, run in links.items() if run}
 
     def given_values(self) -> dict[str, Any]:
         """The parameters that were given, as the log has them."""
@@ -159,7 +162,7 @@ def end_of(error: BaseException, *, trigger: str) -> tuple[RunState, str]:
             return RunState.REFUSED, error.message
         case SyncError():
             return RunState.FAILED, error.message
-        case KeyboardInterrupt() if trigger == "command":
+        case KeyboardInterrupt() if trigger in {"command", "undo"}:
             return RunState.CANCELLED, "stopped by a person: from the keyboard, or by SIGTERM"
         case Exception():
             # Its message may quote what it stumbled over.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from shared.definitions.models.schedules import Timetable
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, RETRY_OF, attempts, not_before
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, RETRY_OF, UNDO_OF, attempts, not_before
 from shared.state import RunRecord, RunState
 
 __all__ = ["Scheduled", "due", "latest_tick", "overdue_seconds"]
@@ -91,8 +91,9 @@ def latest_tick(schedule: Timetable, now: datetime) -> datetime:
 
 
 def _is_continued(last: RunRecord) -> bool:
-    """Whether the next tick goes on with a run. Nobody but a person has the file of a retry."""
-    return last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS and not last.counts.get(RETRY_OF)
+    """Whether the next tick goes on with a run. Nobody but a person has the file of a retry, or asks for an undo."""
+    by_person = any(last.counts.get(name) for name in (RETRY_OF, UNDO_OF))
+    return last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS and not by_person
 
 
 def _is_due(sync: Scheduled, now: datetime) -> bool:

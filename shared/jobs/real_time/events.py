@@ -8,10 +8,10 @@ away is, and then the host's retry policy holds the partition where it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from shared.dataverse import Clock, Dataverse, SystemClock, Usage
 from shared.definitions import ParameterValue, SyncDefinition
@@ -23,7 +23,7 @@ from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.letters import Lost, item_of, keep, letter_of, message_of
 from shared.jobs.real_time.listeners import ListeningSince, Taken, claimed, read
-from shared.jobs.real_time.record import BatchOutcome, EventLog, record_batch
+from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, record_batch
 from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.session import Decode, Delivery, Positions, Session
 from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
@@ -36,10 +36,11 @@ __all__ = [
     "EventMemory",
     "EventSync",
     "EventTools",
-    "EventsSummary",
     "Listeners",
     "Replayed",
+    "Share",
     "WarmWorkspace",
+    "prepared_share",
     "replay",
     "run_events",
 ]
@@ -99,60 +100,6 @@ class EventTools:
         """Tools with an empty memory."""
         memory = EventMemory(Workspaces(open_workspace), schemas=Schemas(open_url))
         return cls(state=state, connect=connect, memory=memory)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventsSummary:
-    """What became of a batch.
-
-    Attributes:
-        received: Messages.
-        unclaimed: Messages that no listener takes and that are not kept, because the hub carries others' too.
-        syncs: Sync -> its counts: events, stale, filtered, lost, and records by what was done to them.
-        lost: Sync -> error -> how many events went to the dead letters; no sync's name is empty.
-        traffic: Sync -> requests to Dataverse, and those of them that were throttled or sent again.
-    """
-
-    received: int
-    unclaimed: int
-    syncs: Mapping[str, Mapping[str, int]]
-    lost: Mapping[str, Mapping[str, int]]
-    traffic: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-
-    @property
-    def dead_letters(self) -> int:
-        """How many events went to the dead letters."""
-        return sum(count for by_error in self.lost.values() for count in by_error.values())
-
-    @classmethod
-    def sum(cls, parts: Sequence[EventsSummary]) -> EventsSummary:
-        """What became of several batches."""
-        return cls(
-            received=sum(part.received for part in parts),
-            unclaimed=sum(part.unclaimed for part in parts),
-            syncs=_sums(part.syncs for part in parts),
-            lost=_sums(part.lost for part in parts),
-            traffic=_sums(part.traffic for part in parts),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `events --json` prints."""
-        return {
-            "received": self.received,
-            "unclaimed": self.unclaimed,
-            "dead_letters": self.dead_letters,
-            "syncs": {name: dict(counts) for name, counts in self.syncs.items()},
-            "errors": {name: dict(by_error) for name, by_error in self.lost.items()},
-        }
-
-
-def _sums(tables: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
-    """Add up counts of counts."""
-    sums: dict[str, Counter[str]] = {}
-    for table in tables:
-        for name, counts in table.items():
-            sums.setdefault(name, Counter()).update(counts)
-    return {name: dict(counts) for name, counts in sums.items()}
 
 
 def run_events(
@@ -249,7 +196,7 @@ def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, delivery: D
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
+class Share:
     """What all parts of one sync's share of a batch have in common."""
 
     sync: EventSync
@@ -258,13 +205,31 @@ class _Share:
     positions: Positions
     tools: EventTools
 
+    @contextmanager
+    def session(self, rows: int, delivery: Delivery) -> Iterator[Session]:
+        """What some messages are worked on with, for the length of a `with` block: an empty workspace and a client."""
+        tools = self.tools
+        with tools.memory.workspaces.lend(rows) as workspace, self.prepared.connected() as dataverse:
+            workspace.bind(self.values)
+            yield Session(
+                sync=self.prepared,
+                dataverse=dataverse,
+                workspace=workspace,
+                parameters=self.values,
+                started=tools.clock.now(),
+                positions=self.positions,
+                delivery=delivery,
+                scripts=tools.scripts,
+                decode=tools.decode,
+            )
+
 
 def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, delivery: Delivery) -> BatchOutcome:
     """Apply messages; those that fail together are halved until the one to blame is alone.
 
     A definition that cannot work loses them all, with the reason.
     """
-    share = attempted(partial(_prepared, sync, tools), sync.name)
+    share = attempted(partial(prepared_share, sync, tools), sync.name)
     if isinstance(share, Failure):
         return BatchOutcome.all_lost(taken, share)
 
@@ -280,7 +245,12 @@ def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, deliver
     return parts[0] if len(parts) == 1 else BatchOutcome.sum(parts)
 
 
-def _prepared(sync: EventSync, tools: EventTools) -> _Share | Failure:
+def prepared_share(sync: EventSync, tools: EventTools) -> Share | Failure:
+    """What the parts of one sync's share have in common, or why its definition cannot work.
+
+    Raises:
+        RetryLater: Dataverse or a vault is away.
+    """
     try:
         values = sync.resolve()
         definition = sync.join(sync.definition, values)
@@ -290,26 +260,13 @@ def _prepared(sync: EventSync, tools: EventTools) -> _Share | Failure:
     except SyncError as error:
         return Failure(error="Definition", message=error.message)
     positions = Positions(sync=sync.name, state=tools.state)
-    return _Share(sync=sync, values=values, prepared=prepared, positions=positions, tools=tools)
+    return Share(sync=sync, values=values, prepared=prepared, positions=positions, tools=tools)
 
 
-def _attempt(share: _Share, taken: Sequence[Taken], delivery: Delivery) -> BatchOutcome:
+def _attempt(share: Share, taken: Sequence[Taken], delivery: Delivery) -> BatchOutcome:
     """Take messages through the stages: decode, fold, apply."""
-    tools = share.tools
-    with tools.memory.workspaces.lend(len(taken)) as workspace, share.prepared.connected() as dataverse:
-        session = Session(
-            sync=share.prepared,
-            dataverse=dataverse,
-            workspace=workspace,
-            parameters=share.values,
-            started=tools.clock.now(),
-            positions=share.positions,
-            delivery=delivery,
-            scripts=tools.scripts,
-            decode=tools.decode,
-        )
-        workspace.bind(share.values)
-        before = dataverse.usage()
+    with share.session(len(taken), delivery) as session:
+        before = session.dataverse.usage()
         try:
             decoded = decode_batch(taken, session)
             folded = fold_batch(decoded.events, session)
@@ -317,7 +274,7 @@ def _attempt(share: _Share, taken: Sequence[Taken], delivery: Delivery) -> Batch
             outcome = BatchOutcome.of(decoded, folded, applied)
         except AbortRun as error:  # every part of the batch would fail in the same way
             outcome = BatchOutcome.all_lost(taken, failure_of(error))
-        return replace(outcome, traffic=_traffic(before, dataverse.usage()))
+        return replace(outcome, traffic=_traffic(before, session.dataverse.usage()))
 
 
 def _traffic(before: Usage, after: Usage) -> Counter[str]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from shared.counted import counted
 from shared.dataverse import Clock
@@ -23,7 +24,7 @@ from shared.jobs.real_time.sync import EventSync
 from shared.jobs.summary import RunState
 from shared.state import RunRecord, StateStore
 
-__all__ = ["BatchOutcome", "EventLog", "record_batch"]
+__all__ = ["BatchOutcome", "EventLog", "EventsSummary", "record_batch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,3 +158,57 @@ def _row(definition: SyncDefinition, started: datetime) -> RunRecord:
 
 def _hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsSummary:
+    """What became of a batch.
+
+    Attributes:
+        received: Messages.
+        unclaimed: Messages that no listener takes and that are not kept, because the hub carries others' too.
+        syncs: Sync -> its counts: events, stale, filtered, lost, and records by what was done to them.
+        lost: Sync -> error -> how many events went to the dead letters; no sync's name is empty.
+        traffic: Sync -> requests to Dataverse, and those of them that were throttled or sent again.
+    """
+
+    received: int
+    unclaimed: int
+    syncs: Mapping[str, Mapping[str, int]]
+    lost: Mapping[str, Mapping[str, int]]
+    traffic: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def dead_letters(self) -> int:
+        """How many events went to the dead letters."""
+        return sum(count for by_error in self.lost.values() for count in by_error.values())
+
+    @classmethod
+    def sum(cls, parts: Sequence[EventsSummary]) -> EventsSummary:
+        """What became of several batches."""
+        return cls(
+            received=sum(part.received for part in parts),
+            unclaimed=sum(part.unclaimed for part in parts),
+            syncs=_sums(part.syncs for part in parts),
+            lost=_sums(part.lost for part in parts),
+            traffic=_sums(part.traffic for part in parts),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `events --json` prints."""
+        return {
+            "received": self.received,
+            "unclaimed": self.unclaimed,
+            "dead_letters": self.dead_letters,
+            "syncs": {name: dict(counts) for name, counts in self.syncs.items()},
+            "errors": {name: dict(by_error) for name, by_error in self.lost.items()},
+        }
+
+
+def _sums(tables: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Add up counts of counts."""
+    sums: dict[str, Counter[str]] = {}
+    for table in tables:
+        for name, counts in table.items():
+            sums.setdefault(name, Counter()).update(counts)
+    return {name: dict(counts) for name, counts in sums.items()}

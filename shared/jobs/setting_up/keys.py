@@ -20,7 +20,8 @@ from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, UserError
 from shared.jobs.batch.job import BatchJob, Tools
-from shared.jobs.batch.preparation import completed_job, read_records
+from shared.jobs.batch.preparation import completed_job
+from shared.jobs.batch.reading import read_records
 from shared.jobs.progress import Phase
 from shared.jobs.run_steps import shaping_steps
 from shared.jobs.scripting import run_scripts

@@ -23,6 +23,7 @@ JOBS: Final = "jobs"
 OPEN, ENDED, CANCELLED = "job", "ended", "cancelled"
 # Each repetition means that another process wrote in between.
 TURNS: Final = 20
+_FOLDER: Final = "jobs/"
 
 
 class JobTables(Storage):
@@ -95,6 +96,17 @@ class JobTables(Storage):
             except ResourceNotFoundError:
                 return None
 
+    def job_files(self) -> tuple[tuple[str, str], ...]:
+        """See `StateStore.job_files`; ids of jobs are their own keys."""
+        with explained():
+            names = [str(name) for name in self._files(MEMORY).list_blob_names(name_starts_with=_FOLDER)]
+        parts = (name.removeprefix(_FOLDER).partition("/") for name in names)
+        return tuple((job, name) for job, _, name in parts)
+
+    def remove_job_file(self, job_id: str, name: str) -> None:
+        """See `StateStore.remove_job_file`."""
+        self._delete_files([f"{_folder(key(job_id))}{name}"], MEMORY)
+
     def cancel_run(self, run_id: str, by: str) -> None:
         """See `StateStore.cancel_run`."""
         keys = {"PartitionKey": CANCELLED, "RowKey": key(run_id)}
@@ -147,7 +159,7 @@ class JobTables(Storage):
 
 def _folder(job_key: str) -> str:
     """Where the files of a job are, in the container for what holds values of rows."""
-    return f"jobs/{job_key}/"
+    return f"{_FOLDER}{job_key}/"
 
 
 def _mark_key(request: JobRequest) -> str:

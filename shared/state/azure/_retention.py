@@ -12,8 +12,10 @@ from azure.data.tables import TableEntity
 
 from shared.state.azure._events import LETTERS, EventTables
 from shared.state.azure._jobs import JobTables
+from shared.state.azure._journals import JournalFiles
 from shared.state.azure._leases import LEASES, LeaseTables
 from shared.state.azure._ledgers import LedgerFiles
+from shared.state.azure._mirrors import MirrorFiles
 from shared.state.azure._people import PeopleTables
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
 from shared.state.azure._storage import MEMORY, key, read_record
@@ -26,7 +28,7 @@ KEYS: Final = ["PartitionKey", "RowKey"]
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 
-class Retention(JobTables, LeaseTables, LedgerFiles, PeopleTables, EventTables):
+class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, PeopleTables, EventTables):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -43,11 +45,12 @@ class Retention(JobTables, LeaseTables, LedgerFiles, PeopleTables, EventTables):
             dead_letters=len(letters),
             leases=len(leases),
             ledgers=self._remove_old_ledgers(before, limit),
+            mirrors=self._remove_old_mirrors(before, limit),
             jobs=self._remove_old_jobs(before, limit),
         )
         notes = self._remove_old_notes(before, limit)
-        most = max(notes, removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.jobs)
-        return replace(removed, more=most >= limit)
+        counts = (removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.mirrors, removed.jobs)
+        return replace(removed, more=max(*counts, notes) >= limit)
 
     def _old_runs(self, before: datetime) -> Iterator[dict[str, str]]:
         """The keys of the rows of runs that may go, among those of all syncs, with their sync."""
@@ -73,6 +76,7 @@ class Retention(JobTables, LeaseTables, LedgerFiles, PeopleTables, EventTables):
         files = self._each(self._files_of, rows)
         self._delete_files(path for found in files for path in found)
         self._delete_files(map(place_to_mend, runs), MEMORY)
+        self._remove_journals(runs)
         self._delete(RUN_PLACES, [{"PartitionKey": run, "RowKey": "run"} for run in runs])
         self._delete(RUNS, [{"PartitionKey": key(row["sync"]), "RowKey": row["RowKey"]} for row in rows])
         self._delete(RUNS, [{name: row[name] for name in KEYS} for row in rows])

@@ -60,6 +60,15 @@ class JobRows(Database):
         with self._writing() as db:
             db.execute(tables.replace("job_files", ("job_id", "name", "data")), (job_id, name, data))
 
+    def job_files(self) -> tuple[tuple[str, str], ...]:
+        """See `StateStore.job_files`."""
+        return tuple((str(job), str(name)) for job, name in self._all("SELECT job_id, name FROM job_files"))
+
+    def remove_job_file(self, job_id: str, name: str) -> None:
+        """See `StateStore.remove_job_file`."""
+        with self._writing() as db:
+            db.execute("DELETE FROM job_files WHERE job_id = ? AND name = ?", (job_id, name))
+
     def job_file(self, job_id: str, name: str) -> bytes | None:
         """See `StateStore.job_file`."""
         found = self._one("SELECT data FROM job_files WHERE job_id = ? AND name = ?", (job_id, name))

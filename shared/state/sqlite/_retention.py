@@ -9,8 +9,10 @@ from shared.state.records import Pruned
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, marks
 from shared.state.sqlite._jobs import JobRows
+from shared.state.sqlite._journals import JournalRows
 from shared.state.sqlite._leases import LeaseRows
 from shared.state.sqlite._ledgers import LedgerRows
+from shared.state.sqlite._mirrors import MirrorFiles
 from shared.state.sqlite._people import PeopleRows
 from shared.state.sqlite._runs import RunRows
 
@@ -27,7 +29,7 @@ OLD_RUNS = """
 OLD_LEASES = "SELECT name FROM leases WHERE name >= 'job/' AND name < 'job0' AND expires < ? LIMIT ?"
 
 
-class Retention(JobRows, LeaseRows, LedgerRows, PeopleRows, RunRows):
+class Retention(JobRows, JournalRows, LeaseRows, LedgerRows, MirrorFiles, PeopleRows, RunRows):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -38,16 +40,24 @@ class Retention(JobRows, LeaseRows, LedgerRows, PeopleRows, RunRows):
             self._remove_runs(runs[at : at + TOGETHER])
         leases = [name for (name,) in self._all(OLD_LEASES, (moment, most)) if self.lease(name) is None]
         ledgers = self._remove_old_ledgers(moment, most)
+        mirrors = self._remove_old_mirrors(before, most)
         jobs = self._remove_old_jobs(moment, most)
         notes = self._remove_old_notes(moment, most)
         with self._writing() as db:
             sql = "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE kept < ? LIMIT ?)"
             letters = db.execute(sql, (moment, most)).rowcount
             db.executemany("DELETE FROM leases WHERE name = ?", [(name,) for name in leases])
-        more = max(len(runs), letters, len(leases), ledgers, jobs, notes) >= limit
-        return Pruned(runs=len(runs), dead_letters=letters, leases=len(leases), ledgers=ledgers, jobs=jobs, more=more)
+        return Pruned(
+            runs=len(runs),
+            dead_letters=letters,
+            leases=len(leases),
+            ledgers=ledgers,
+            mirrors=mirrors,
+            jobs=jobs,
+            more=max(len(runs), letters, len(leases), ledgers, mirrors, jobs, notes) >= limit,
+        )
 
     def _remove_runs(self, run_ids: Sequence[str]) -> None:
         with self._writing() as db:
-            for table in ("errors", "files", "rows_to_mend", "runs"):
+            for table in ("errors", "files", "journals", "rows_to_mend", "runs"):
                 db.execute(f"DELETE FROM {table} WHERE run_id IN ({marks(run_ids)})", run_ids)

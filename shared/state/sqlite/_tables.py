@@ -35,7 +35,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -64,6 +64,13 @@ CREATE TABLE job_files(job_id TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT N
 CREATE TABLE audit(id TEXT PRIMARY KEY, at TEXT NOT NULL, sync TEXT NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX audit_by_sync ON audit(sync, at);
 CREATE INDEX audit_by_moment ON audit(at)
+"""
+# Tables that are there since version 9.
+_ADDED_IN_9 = """
+CREATE TABLE IF NOT EXISTS journals(
+    run_id TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, kept TEXT NOT NULL, PRIMARY KEY (run_id, name));
+CREATE TABLE IF NOT EXISTS pauses(
+    sync TEXT PRIMARY KEY, run_id TEXT NOT NULL, since TEXT NOT NULL, "by" TEXT NOT NULL) WITHOUT ROWID
 """
 # Tables that are there since version 6.
 ADDED_IN_6 = """
@@ -103,6 +110,7 @@ DROP TABLE job_requests
 """,
     6: _ROWS_TO_MEND,
     7: ADDED_IN_8,
+    8: _ADDED_IN_9,
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -131,7 +139,8 @@ CREATE INDEX seen_by_age ON seen(written);
 {ADDED_IN_5};
 {ADDED_IN_6};
 {_ROWS_TO_MEND};
-{ADDED_IN_8}
+{ADDED_IN_8};
+{_ADDED_IN_9}
 """
 RUN_FIELDS = (
     "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",

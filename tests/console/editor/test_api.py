@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -122,7 +123,7 @@ def test_tables_and_columns_of_the_environment(served_to_many: Served, customers
     assert call(served_to_many, "Sync.Create", "GET", "environments/none/tables").status_code == 422
 
 
-def _answer(world: World, job_id: str) -> dict[str, object]:
+def _answer(world: World, job_id: str) -> dict[str, Any]:
     import json
 
     end = time.monotonic() + 60

@@ -218,7 +218,7 @@ def test_an_uploaded_file_is_kept_beside_the_definitions(served: Served, world: 
             ("a b.csv", b"number,name\n1,x\n"),
         ]
     ):
-        files = [
+        files: list[tuple[str, tuple[str | None, str | bytes]]] = [
             ("name", (None, f"sync-{number}")), ("entity", (None, "account")), ("do", (None, "empty")),
             ("upload", (name, content)),
         ]  # fmt: skip

@@ -53,13 +53,24 @@ def test_azd_finds_its_files_and_parameters() -> None:
 
 def test_the_app_gets_settings_that_it_knows() -> None:
     """Every app setting is read by this program or listed among those of the host, and those of the triggers are set."""
-    section = text("modules/app.bicep").partition("name: 'appsettings'")[2].partition("output")[0]
+    section = text("modules/app.bicep").partition("name: 'appsettings'")[2].partition("resource signIn")[0]
     options = text("main.bicep").partition("options: {")[2].partition("}")[0]
-    settings = set(re.findall(r"^      (\w+): ", section + options, re.MULTILINE))
+    console = set(re.findall(r"consoleSettings = .*\{ (\w+):", text("modules/app.bicep")))
+    settings = set(re.findall(r"^      (\w+): ", section + options, re.MULTILINE)) | console
     documented = set(re.findall(r"`([A-Za-z_]+)`", (ROOT / "docs" / "settings.md").read_text("utf-8")))
     assert settings <= documented | set(Settings.names())
     triggers = {"BATCH_SYNC_SCHEDULE", "EVENT_HUB_NAME", "EVENT_HUB_CONSUMER_GROUP"}
     assert settings >= triggers | {"STATE_STORE", "SYNC_DEFINITIONS", "RETENTION_DAYS", "WORKSPACE_DISK"}
+
+
+def test_people_sign_in_before_the_console_and_without_a_secret() -> None:
+    """The platform asks for a sign-in, keeps no tokens, and has the setting that names the app's identity."""
+    section = text("modules/app.bicep").partition("resource signIn")[2]
+    assert "if (!empty(consoleClientId))" in section
+    assert "requireAuthentication: true" in section
+    assert "clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'" in section
+    assert "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId" in text("modules/app.bicep")
+    assert "tokenStore: { enabled: false }" in section
 
 
 def test_what_is_kept_for_days_is_told_to_the_app_and_to_the_storage_account() -> None:
@@ -89,7 +100,7 @@ def test_settings_of_azd_reach_the_app_and_win() -> None:
     """APP_SETTINGS is merged last, so that provisioning again keeps every setting."""
     assert json.loads(text("main.parameters.json"))["parameters"]["appSettings"] == {"value": "${APP_SETTINGS=}"}
     assert "moreSettings: values.outputs.settings" in text("main.bicep")
-    assert "}, options, moreSettings)" in text("modules/app.bicep")
+    assert "}, consoleSettings, options, moreSettings)" in text("modules/app.bicep")
 
 
 def test_the_hook_after_a_deployment_can_be_run() -> None:

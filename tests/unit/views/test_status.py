@@ -73,6 +73,7 @@ def test_a_sync_has_its_last_run_its_last_success_and_its_next_run(state: StateS
         "open_errors": 4,
         "dead_letters": 0,
         "needs": ["the last run is Failed: dynamics-sync errors bad"],
+        "paused": None,
     }
 
 

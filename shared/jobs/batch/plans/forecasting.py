@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from itertools import chain
+from math import ceil
 
-from shared.dataverse import DEFAULT_PARALLEL, FIRST_ROWS, Dataverse
+from shared.dataverse import DEFAULT_PARALLEL, FIRST_ROWS, READ_BY_ID, Dataverse
 from shared.definitions import SyncDefinition
 from shared.errors import SyncError
-from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.job import BatchJob, Tools, keeps_journal
 from shared.jobs.batch.plans.about import environment_of
 from shared.reconcile.forecast.cost import BY_LIMITS, Forecast, Rates, Sizes, Workload, forecast
 from shared.reconcile.forecast.learnt import MOST_RUNS, learnt_rates
@@ -39,7 +40,7 @@ def forecast_of(job: BatchJob, tools: Tools, workspace: Workspace, *, created: i
     """
     prepared = tools.clock.monotonic() - begun
     return forecast(
-        _workload(tools.dataverse, workspace, created),
+        _workload(tools.dataverse, workspace, created, journal=keeps_journal(job.definition, tools)),
         _sizes(tools.dataverse),
         _rates(job, tools),
         prepared=prepared,
@@ -47,7 +48,7 @@ def forecast_of(job: BatchJob, tools: Tools, workspace: Workspace, *, created: i
     )
 
 
-def _workload(dataverse: Dataverse, workspace: Workspace, created: int) -> Workload:
+def _workload(dataverse: Dataverse, workspace: Workspace, created: int, *, journal: bool) -> Workload:
     found = workspace.query(workload_query())
     groups = {kind: [rows] for kind, rows, *_ in found}
     deletes, fewest = sum(groups.get("delete", ())), dataverse.service.connection.bulk_delete_from
@@ -58,8 +59,10 @@ def _workload(dataverse: Dataverse, workspace: Workspace, created: int) -> Workl
         groups["delete"] = _waves(workspace, Table.DROP_ORDER, DELETES)
     if jobs:
         groups["delete"] = []
+    # A run reads the records that it deletes for its journal.
+    kept = ceil(deletes / READ_BY_ID) if journal else 0
     return Workload(
-        reads=dataverse.usage().requests,
+        reads=dataverse.usage().requests + kept,
         groups=tuple(chain.from_iterable(groups.values())),
         second=sum(second for _, _, second, _, _ in found),
         closing=sum(closing for *_, closing, _ in found),

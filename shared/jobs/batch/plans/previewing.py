@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared.definitions import Column, SyncDefinition
+from shared.reconcile.queries import first_rows_steps
 from shared.sources import Source
-from shared.transform.first_rows import first_rows_steps
 from shared.workspace import Workspace
 
 __all__ = ["FirstRows", "previewed_definition"]

@@ -26,7 +26,8 @@ from shared.dataverse import (
 )
 from shared.definitions import SyncDefinition
 from shared.events import Message
-from shared.jobs.real_time.events import EventsSummary, EventSync, EventTools, Listeners, WarmWorkspace, run_events
+from shared.jobs.real_time.events import EventSync, EventTools, Listeners, WarmWorkspace, run_events
+from shared.jobs.real_time.record import EventsSummary
 from shared.state import DeadLetter, StateStore
 from shared.state.sqlite import SqliteStateStore
 

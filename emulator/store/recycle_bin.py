@@ -1,0 +1,137 @@
+"""The recycle bin: deleted rows, and the lookups that their deletion has set to null (restore-deleted-records).
+
+Each table with deleted rows has a second one of its columns, and the number of the deletion. A query on deleted rows
+reads that table under the name of the first.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from emulator.schema import Table
+from emulator.store.ddl import sql_name
+
+__all__ = ["RecycleBin"]
+
+_LINKS: Final = '"_bin_links"'
+_PREFIX: Final = "_bin:"
+
+
+class RecycleBin:
+    """Deleted rows of one environment."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Makes the table of lookups where it is missing."""
+        self._connection = connection
+        connection.execute(
+            f'CREATE TABLE IF NOT EXISTS {_LINKS} ("deletion" INTEGER, "entity" TEXT, "id" TEXT, "column" TEXT, '
+            '"value" TEXT, "kind" TEXT)'
+        )
+
+    def next_deletion(self) -> int:
+        """Returns the number of a new deletion."""
+        highest = 0
+        for name in self._names():
+            (found,) = self._connection.execute(f'SELECT max("deletion_") FROM {sql_name(name)}').fetchone()
+            highest = max(highest, found or 0)
+        return highest + 1
+
+    def keep(self, table: Table, rows: Sequence[int], deletion: int) -> None:
+        """Keeps rows that are about to be deleted; an earlier copy of a row is replaced."""
+        name, original = self._prepared(table), sql_name(table.logical_name)
+        columns = self._columns(original)
+        for row in rows:
+            known = f'SELECT {sql_name(table.primary_id)} FROM {original} WHERE "row_" = ?'
+            self._connection.execute(f"DELETE FROM {name} WHERE {sql_name(table.primary_id)} = ({known})", (row,))
+            self._connection.execute(
+                f'INSERT INTO {name} ({columns}, "deletion_") SELECT {columns}, ? FROM {original} WHERE "row_" = ?',
+                (deletion, row),
+            )
+
+    def keep_link(self, table: Table, record_id: str, column: str, reference: tuple[str, str], deletion: int) -> None:
+        """Keeps a lookup that is set to null because the row that it refers to goes.
+
+        Args:
+            table: The table of the row that stays.
+            record_id: That row.
+            column: The lookup.
+            reference: Table and identifier of the row that goes.
+            deletion: The number of the deletion.
+        """
+        kind, value = reference
+        values = (deletion, table.logical_name, record_id, column, value, kind)
+        self._connection.execute(f"INSERT INTO {_LINKS} VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def deletion_of(self, table: Table, record_id: str) -> int | None:
+        """Returns the number of the deletion of a row; None if the bin does not have it."""
+        if not self._columns(self._name(table)):
+            return None
+        found = self._connection.execute(
+            f'SELECT "deletion_" FROM {self._name(table)} WHERE {sql_name(table.primary_id)} = ?', (record_id,)
+        ).fetchone()
+        return int(found[0]) if found else None
+
+    def put_back(self, table: Table, deletion: int) -> list[str]:
+        """Moves the rows of a deletion back, and returns their identifiers.
+
+        Raises:
+            sqlite3.IntegrityError: A row with the identifier or the alternate key of one of them exists.
+        """
+        name, original = self._name(table), sql_name(table.logical_name)
+        columns = self._columns(original, without="row_")
+        if not self._columns(name):
+            return []
+        identity = sql_name(table.primary_id)
+        ids = self._connection.execute(f'SELECT {identity} FROM {name} WHERE "deletion_" = ?', (deletion,)).fetchall()
+        self._connection.execute(
+            f'INSERT INTO {original} ({columns}) SELECT {columns} FROM {name} WHERE "deletion_" = ?', (deletion,)
+        )
+        self._connection.execute(f'DELETE FROM {name} WHERE "deletion_" = ?', (deletion,))
+        return [str(record_id) for (record_id,) in ids]
+
+    def links(self, deletion: int) -> list[tuple[str, str, str, str, str]]:
+        """Returns the lookups of a deletion: table, identifier of the row, column, value, and its table."""
+        return self._connection.execute(
+            f'SELECT "entity", "id", "column", "value", "kind" FROM {_LINKS} WHERE "deletion" = ?', (deletion,)
+        ).fetchall()
+
+    def forget_links(self, deletion: int) -> None:
+        """Removes the lookups of a deletion."""
+        self._connection.execute(f'DELETE FROM {_LINKS} WHERE "deletion" = ?', (deletion,))
+
+    def rows(self, table: Table) -> str:
+        """Returns the query for the deleted rows of a table, with its columns."""
+        columns = self._columns(self._name(table), without="row_")
+        if not columns:
+            return f"SELECT * FROM main.{sql_name(table.logical_name)} WHERE 0"
+        return f'SELECT {columns}, rowid AS "row_" FROM {self._name(table)}'
+
+    def clear(self) -> None:
+        """Empties the bin."""
+        for name in self._names():
+            self._connection.execute(f"DROP TABLE {sql_name(name)}")
+        self._connection.execute(f"DELETE FROM {_LINKS}")
+
+    def _names(self) -> list[str]:
+        rows = self._connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?", (len(_PREFIX), _PREFIX)
+        )
+        return [name for (name,) in rows.fetchall()]
+
+    def _name(self, table: Table) -> str:
+        return sql_name(f"{_PREFIX}{table.logical_name}")
+
+    def _prepared(self, table: Table) -> str:
+        """Makes the table of a table's deleted rows; one whose columns are others since is made anew."""
+        name, original = self._name(table), sql_name(table.logical_name)
+        if self._columns(name, without="deletion_") != self._columns(original):
+            self._connection.execute(f"DROP TABLE IF EXISTS {name}")
+            self._connection.execute(
+                f'CREATE TABLE {name} AS SELECT {self._columns(original)}, 0 AS "deletion_" FROM {original} WHERE 0'
+            )
+        return name
+
+    def _columns(self, name: str, *, without: str = "") -> str:
+        """Returns the stored columns of an SQL table, joined with commas; an empty text if there is no such table."""
+        found = self._connection.execute(f"PRAGMA table_info({name})").fetchall()
+        return ", ".join(sql_name(column) for _, column, *_ in found if column != without)

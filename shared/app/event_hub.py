@@ -1,0 +1,93 @@
+"""The app's event hub as a place to send events to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from shared.errors import RetryLater, UserError
+from shared.jobs.real_time.intake import ID_PROPERTY, Sent
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azure.core.credentials import TokenCredential
+    from azure.eventhub import EventHubProducerClient
+
+__all__ = ["EventHub", "SendsEvents", "open_event_hub"]
+
+
+class SendsEvents(Protocol):
+    """Takes events."""
+
+    def send(self, events: Sequence[Sent]) -> None:
+        """Put events into the hub: those of one key into one partition, in their order.
+
+        Raises:
+            UserError: An event is larger than the hub takes.
+            RetryLater: The hub is away; some of the events may be in it, and may be sent again.
+        """
+
+
+class EventHub:
+    """A hub, through Microsoft's client.
+
+    Args:
+        client: Opened at the first event; thread-safe for sends of one process.
+    """
+
+    def __init__(self, client: EventHubProducerClient) -> None:
+        self._client = client
+
+    def send(self, events: Sequence[Sent]) -> None:
+        """See `SendsEvents.send`."""
+        from azure.eventhub.exceptions import EventHubError  # noqa: PLC0415 - loaded with its client
+
+        by_key: dict[str, list[Sent]] = defaultdict(list)
+        for event in events:
+            by_key[event.key].append(event)
+        try:
+            for key, those in by_key.items():
+                self._send(key, those)
+        except EventHubError as error:
+            raise RetryLater(f"The event hub is not available: {type(error).__name__}", retry_after=10) from error
+
+    def _send(self, key: str, events: Sequence[Sent]) -> None:
+        from azure.eventhub import EventData  # noqa: PLC0415 - loaded with its client
+
+        batch = self._client.create_batch(partition_key=key or None)
+        for event in events:
+            made = EventData(event.body)
+            made.properties = {ID_PROPERTY: event.id}
+            try:
+                batch.add(made)
+            except ValueError:  # it is full
+                self._client.send_batch(batch)
+                batch = self._client.create_batch(partition_key=key or None)
+                try:
+                    batch.add(made)
+                except ValueError:
+                    raise UserError(f"an event of {len(event.body):,} bytes is larger than the hub takes") from None
+        self._client.send_batch(batch)
+
+
+def open_event_hub(settings: Settings, credential: Callable[[], TokenCredential]) -> SendsEvents | None:
+    """The hub that the settings name; None where they name none, as on a laptop.
+
+    Args:
+        settings: Name the hub and its namespace.
+        credential: Makes the identity's credential where it is needed.
+    """
+    if not (settings.event_hub_connection or settings.event_hub_namespace):
+        return None
+    from azure.eventhub import EventHubProducerClient  # noqa: PLC0415 - it loads slowly
+
+    if settings.event_hub_connection:
+        client = EventHubProducerClient.from_connection_string(
+            settings.event_hub_connection, eventhub_name=settings.event_hub_name
+        )
+    else:
+        client = EventHubProducerClient(settings.event_hub_namespace, settings.event_hub_name, credential())
+    return EventHub(client)

@@ -1,0 +1,130 @@
+"""The journal of a run while it runs: what it is about to write goes in before the first write, the outcomes after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from shared.dataverse import Dataverse
+from shared.entities import EntityMetadata
+from shared.jobs.batch.job import BatchJob, Tools, keeps_journal
+from shared.jobs.batch.plans.about import environment_of
+from shared.memory.journal import ROWS_IN_A_PART, Journal
+from shared.reconcile.outcomes import changes_count_query
+from shared.reconcile.undo.journal import (
+    ADOPTED,
+    ADOPTED_TABLE,
+    DELETED,
+    DELETED_IDS,
+    DELETED_TABLE,
+    DONE,
+    KEEP_ADOPTED,
+    NEW_IDS,
+    PLANNED,
+    deleted_query,
+    deleted_table,
+    done_query,
+    planned_query,
+)
+from shared.transform.metadata_columns import metadata_layout, writable_columns
+from shared.workspace import Workspace
+
+__all__ = ["Journaling"]
+
+# A few requests each; their records are held at once, with all columns.
+_DELETED_AT_ONCE: Final = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journaling:
+    """What a run adds to its journal.
+
+    Attributes:
+        about: What the journal is about, as JSON values.
+    """
+
+    journal: Journal
+    dataverse: Dataverse
+    entity: EntityMetadata
+    about: dict[str, Any]
+
+    @classmethod
+    def of(cls, job: BatchJob, tools: Tools, entity: EntityMetadata) -> Journaling | None:
+        """The journal of a run; None where none is kept: the settings ask for none, or its strategy compares nothing.
+
+        Args:
+            job: The run.
+            tools: What it works with.
+            entity: The table that it writes to.
+        """
+        if not keeps_journal(job.definition, tools):
+            return None
+        return cls(
+            journal=Journal(tools.state, job.options.run_id),
+            dataverse=tools.dataverse,
+            entity=entity,
+            about={
+                "sync": job.definition.name,
+                "environment": environment_of(job),
+                "entity": entity.logical_name,
+            },
+        )
+
+    def note_before(self, workspace: Workspace) -> None:
+        """Keep what is about to be written, and what the records hold that are about to be deleted.
+
+        New records get their ids here, so that they are known even if the process dies.
+
+        Raises:
+            RetryLater, AbortRun: The state store or Dataverse is away, or refuses us; nothing was written.
+        """
+        workspace.create(ADOPTED_TABLE)
+        ((_, changes),) = workspace.query(changes_count_query())
+        if not changes:
+            return
+        identity = self.entity.attributes.get(self.entity.primary_id)
+        if identity is not None and identity.creatable and not self.entity.intersect:
+            workspace.run(NEW_IDS)
+        self.journal.put_about(self.about)
+        self._put(workspace, PLANNED, planned_query, changes)
+        if not self.entity.intersect:
+            self._keep_deleted(workspace)
+
+    def note_adopted(self, workspace: Workspace) -> None:
+        """Note the updates of one round of adopted records, which are about to be sent."""
+        workspace.execute(KEEP_ADOPTED)
+
+    def note_after(self, workspace: Workspace) -> None:
+        """Keep what has become of the changes.
+
+        Raises:
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        ((last,),) = workspace.query("SELECT coalesce(max(_change), 0) FROM outcomes")
+        if not last:
+            return
+        ((adopted,),) = workspace.query(f"SELECT count(*) FROM {ADOPTED_TABLE.name}")
+        if adopted:
+            self.journal.put(workspace, ADOPTED, 0, f"FROM {ADOPTED_TABLE.name}")
+        self._put(workspace, DONE, done_query, last)
+
+    def _put(self, workspace: Workspace, kind: str, query: Callable[[int, int], str], last: int) -> None:
+        for number, first in enumerate(range(1, last + 1, ROWS_IN_A_PART)):
+            self.journal.put(workspace, kind, number, query(first, first + ROWS_IN_A_PART - 1))
+
+    def _keep_deleted(self, workspace: Workspace) -> None:
+        layout = metadata_layout(self.entity, writable_columns(self.entity))
+        table = deleted_table(layout)
+        part, ids = 0, (str(record) for (record,) in workspace.rows(DELETED_IDS))
+        while keys := list(self._keys(islice(ids, _DELETED_AT_ONCE))):
+            workspace.drop(DELETED_TABLE)
+            workspace.run(table)
+            self.dataverse.read(workspace, self.entity, layout, keys=keys, into=DELETED_TABLE)
+            self.journal.put(workspace, DELETED, part, deleted_query(layout))
+            part += 1
+
+    def _keys(self, ids: Iterator[str]) -> Iterator[str]:
+        return (json.dumps({self.entity.primary_id: record}) for record in ids)

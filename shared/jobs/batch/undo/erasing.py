@@ -1,0 +1,246 @@
+"""Erasing a record: its values are removed from everything that is kept of runs and events."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from shared.jobs.batch.lease_keeping import holding
+from shared.jobs.batch.undo.history import record_ids
+from shared.memory.journal import Journal
+from shared.reconcile.undo.erase import ids_query, in_ledger_query, ledger_without, matching_query, without_query
+from shared.reconcile.undo.journal import PLANNED
+from shared.state import ErrorRecord, RunRecord, StateStore
+from shared.workspace import Workspace, literal
+
+__all__ = ["MOST_LETTERS", "MOST_RUNS", "Erased", "Eraser"]
+
+MOST_RUNS: Final = 100_000
+MOST_LETTERS: Final = 100_000
+_DEEPEST: Final = 64  # levels of a body that are looked into
+
+
+@dataclass(slots=True)
+class Erased:
+    """Where a record was found, in numbers.
+
+    Attributes:
+        journals: Changes in journals.
+        ledgers: Records in ledgers with values.
+        files: Lines of error files.
+        errors: Examples of errors.
+        rows_to_mend: Rows in error.
+        dead_letters: Events.
+        job_files: Files of jobs: plans, answers and mended rows.
+        unread: Events whose body could not be read, so that it is not known whether they are about the record.
+    """
+
+    journals: int = 0
+    ledgers: int = 0
+    files: int = 0
+    errors: int = 0
+    rows_to_mend: int = 0
+    dead_letters: int = 0
+    job_files: int = 0
+    unread: int = 0
+
+    @property
+    def places(self) -> int:
+        """All places in which the record was found."""
+        return sum(count for name, count in self.to_json().items() if name != "unread")
+
+    def to_json(self) -> dict[str, int]:
+        """All counts by name."""
+        names = ("journals", "ledgers", "files", "errors", "rows_to_mend", "dead_letters", "job_files", "unread")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(slots=True, kw_only=True)
+class Eraser:
+    """Looks for a record in everything that is kept.
+
+    Attributes:
+        state: What is kept.
+        key: The values of the record's key in their order, or its id.
+        open_workspace: Opens a database, for each journal another one.
+        ids: The ids of the record, as far as they are known.
+    """
+
+    state: StateStore
+    key: Sequence[str]
+    open_workspace: Callable[[], Workspace]
+    ids: set[str] = field(default_factory=set)
+
+    def erase(self, syncs: Sequence[str], *, only: str | None, apply: bool) -> Erased:
+        """Look for the record, and remove its values.
+
+        Args:
+            syncs: The syncs that may have a ledger.
+            only: Only this sync; None for all.
+            apply: Whether it is removed; otherwise it is only counted.
+
+        Raises:
+            UserError: A sync with a ledger is running, or a journal is damaged.
+            RetryLater, AbortRun: The state store is away, or refuses us; a second call does what is left.
+        """
+        found = Erased()
+        runs = self.state.runs(only, MOST_RUNS)
+        self.ids = record_ids(self.key)
+        kept = [run for run in runs if self.state.journal_parts(run.run_id)]
+        for run in kept:  # the ids that journals know are those by which ledgers and other journals are searched
+            self._note_ids(run)
+        for run in kept:
+            found.journals += self._in_journal(run, apply=apply)
+        for run in runs:
+            found.files += sum(self._in_file(run.run_id, name, apply=apply) for name in self.state.files(run.run_id))
+            found.errors += self._in_errors(run.run_id, apply=apply)
+            found.rows_to_mend += self._in_rows_to_mend(run.run_id, apply=apply)
+        for sync in syncs:
+            found.ledgers += self._in_ledger(sync, apply=apply)
+        self._in_letters(only, found, apply=apply)
+        found.job_files = sum(self._in_job_file(*each, apply=apply) for each in self.state.job_files())
+        return found
+
+    # -- Journals and ledgers ------------------------------------------------------------------------------------
+
+    def _note_ids(self, run: RunRecord) -> None:
+        with self.open_workspace() as workspace:
+            for file in Journal(self.state, run.run_id).fetch(workspace).get(PLANNED, ()):
+                self.ids |= {record for (record,) in workspace.query(ids_query(file), self._wanted(keyed=True))}
+
+    def _in_journal(self, run: RunRecord, *, apply: bool) -> int:
+        journal, found = Journal(self.state, run.run_id), 0
+        with self.open_workspace() as workspace:
+            for name, file in journal.files(workspace):
+                keyed = name.startswith(PLANNED)
+                wanted = self._wanted(keyed=keyed)
+                ((count,),) = workspace.query(matching_query(file, keyed=keyed), wanted)
+                found += count if keyed else 0
+                if count and apply:
+                    journal.replace(name, _copied(workspace, without_query(file, keyed=keyed), wanted))
+        return found
+
+    def _wanted(self, *, keyed: bool) -> list[object]:
+        ids = sorted(self.ids)
+        return [list(self.key), ids] if keyed else [ids]
+
+    def _in_ledger(self, sync: str, *, apply: bool) -> int:
+        if not self.ids or self.state.ledger(sync) is None:
+            return 0
+        with holding(self.state, sync, uuid.uuid4().hex) as lease, self.open_workspace() as workspace:
+            head, found, parts = self.state.ledger(sync), 0, list[str]()
+            for part in head.parts if head else ():
+                data = self.state.ledger_part(sync, part)
+                file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+                file.write_bytes(data or b"")
+                ((count,),) = workspace.query(in_ledger_query(file), [sorted(self.ids)])
+                found += count
+                parts.append(part)
+                if count and apply:
+                    parts[-1] = f"{uuid.uuid4().hex}.parquet"
+                    ids = sorted(self.ids)
+                    new = _copied(workspace, ledger_without(file), [ids, ids])
+                    self.state.put_ledger_part(sync, parts[-1], new.read_bytes())
+            if found and apply:
+                self.state.swap_ledger(sync, parts, expected=head, fence=lease.fence)
+            return found
+
+    # -- Errors of runs ------------------------------------------------------------------------------------------
+
+    def _in_file(self, run_id: str, name: str, *, apply: bool) -> int:
+        data = self.state.file(run_id, name)
+        if data is None or not name.endswith(".csv"):
+            return 0
+        lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+        left = [line for place, line in enumerate(lines) if place == 0 or not self._is_in(line)]
+        if apply and len(left) < len(lines):
+            text = io.StringIO(newline="")
+            csv.writer(text).writerows(left)
+            self.state.put_file(run_id, name, text.getvalue().encode("utf-8"))
+        return len(lines) - len(left)
+
+    def _in_errors(self, run_id: str, *, apply: bool) -> int:
+        found, changed = 0, list[ErrorRecord]()
+        for error in self.state.errors(run_id):
+            left = tuple(each for each in error.examples if not self._is_in(list(map(str, each.values()))))
+            if len(left) < len(error.examples):
+                found += len(error.examples) - len(left)
+                changed.append(replace(error, examples=left))
+        if apply and changed:
+            self.state.add_errors(changed)
+        return found
+
+    def _in_rows_to_mend(self, run_id: str, *, apply: bool) -> int:
+        rows = self.state.rows_to_mend(run_id)
+        if rows is None:
+            return 0
+        left = tuple(row for row in rows.rows if not self._is_in(list(row.values.values())))
+        found = len(rows.rows) - len(left)
+        if apply and found:
+            self.state.put_rows_to_mend(run_id, replace(rows, rows=left, found=rows.found - found))
+        return found
+
+    def _is_in(self, values: Sequence[str]) -> bool:
+        """Whether some values are those of the record: they have its key, in one value or in several, or its id."""
+        known = {value.casefold() for value in values}
+        whole = ", ".join(self.key).casefold()
+        return whole in known or all(part.casefold() in known for part in self.key) or not known.isdisjoint(self.ids)
+
+    def _in_job_file(self, job_id: str, name: str, *, apply: bool) -> int:
+        data = self.state.job_file(job_id, name)
+        if data is None:
+            return 0
+        if name.endswith(".csv"):
+            lines = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
+            found = any(self._is_in(line) for line in lines)
+        else:
+            found = self._is_in(_values_of(data) or [])
+        if found and apply:
+            self.state.remove_job_file(job_id, name)
+        return int(found)
+
+    # -- Events --------------------------------------------------------------------------------------------------
+
+    def _in_letters(self, sync: str | None, found: Erased, *, apply: bool) -> None:
+        gone = []
+        for letter in self.state.dead_letters(sync, limit=MOST_LETTERS):
+            values = _values_of(letter.body)
+            if values is None:
+                found.unread += 1
+            elif self._is_in(values):
+                gone.append(letter.id)
+        found.dead_letters = len(gone)
+        if apply and gone:
+            self.state.remove_dead_letters(gone)
+
+
+def _copied(workspace: Workspace, query: str, values: Sequence[object]) -> Path:
+    file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+    workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)", values)
+    return file
+
+
+def _values_of(data: bytes) -> list[str] | None:
+    """The texts, numbers and ids in a JSON text; None for one that is no JSON."""
+    try:
+        return list(_scalars(json.loads(data), _DEEPEST))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _scalars(value: Any, depth: int) -> Iterator[str]:
+    match value:
+        case Mapping() if depth:
+            for each in value.values():
+                yield from _scalars(each, depth - 1)
+        case list() if depth:
+            for each in value:
+                yield from _scalars(each, depth - 1)
+        case str() | int() | float():
+            yield str(value)

@@ -1,0 +1,111 @@
+"""What happened to one record, run by run: read from the journals of a sync."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from shared.memory.journal import Journal
+from shared.reconcile import SampleChange
+from shared.reconcile import samples as read_samples
+from shared.reconcile.undo.journal import journal_table, record_query
+from shared.state import RunRecord, StateStore
+from shared.workspace import Table, Workspace
+
+__all__ = ["MOST_RUNS", "History", "HistoryEntry", "history_of", "record_ids"]
+
+MOST_RUNS: Final = 1000
+"""The latest runs of a sync whose journals are looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One change of the record.
+
+    Attributes:
+        result: `applied`, `failed` or `skipped` where only the first of two requests was made, or `unknown` where the
+            process of the run died.
+    """
+
+    run: RunRecord
+    change: SampleChange
+    result: str
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {
+            "run_id": self.run.run_id,
+            "started": self.run.started.isoformat(),
+            "trigger": self.run.trigger,
+            "result": self.result,
+            **self.change.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What happened to a record, the latest change first; `journals` is how many journals were looked at."""
+
+    sync: str
+    key: tuple[str, ...]
+    entries: tuple[HistoryEntry, ...]
+    journals: int
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        entries = [entry.to_json() for entry in self.entries]
+        return {"sync": self.sync, "key": list(self.key), "journals": self.journals, "history": entries}
+
+
+def history_of(
+    state: StateStore, sync: str, key: Sequence[str], open_workspace: Callable[[], Workspace], since: datetime
+) -> History:
+    """Look for a record in the journals of a sync.
+
+    A record whose key was changed is found by its id from there on.
+
+    Args:
+        state: Has the journals.
+        sync: Name of the sync.
+        key: The values of the record's key in their order, or its id alone.
+        open_workspace: Opens a database, for each journal another one.
+        since: Older journals are gone.
+
+    Raises:
+        UserError: A journal is damaged.
+        RetryLater, AbortRun: The state store is away, or refuses us.
+    """
+    entries: list[HistoryEntry] = []
+    ids, journals = record_ids(key), 0
+    for run in state.runs(sync, MOST_RUNS):
+        if run.started < since:
+            break
+        if not state.journal_parts(run.run_id):
+            continue
+        journals += 1
+        with open_workspace() as workspace:
+            found = list(_entries(run, Journal(state, run.run_id), workspace, key, ids))
+        entries += found
+        ids |= {entry.change.id for entry in found if entry.change.id}
+    return History(sync=sync, key=tuple(key), entries=tuple(entries), journals=journals)
+
+
+def record_ids(key: Sequence[str]) -> set[str]:
+    """The id that a key may be: a value that has the form of one."""
+    try:
+        return {str(uuid.UUID(key[0]))} if len(key) == 1 else set()
+    except ValueError:
+        return set()
+
+
+def _entries(
+    run: RunRecord, journal: Journal, workspace: Workspace, key: Sequence[str], ids: set[str]
+) -> Iterator[HistoryEntry]:
+    workspace.create(journal_table(journal.fetch(workspace)))
+    rows = workspace.query(record_query(), [list(key), sorted(ids)])
+    for change, row in zip(read_samples(each[:-1] for each in rows), rows, strict=True):
+        yield HistoryEntry(run=run, change=change, result=row[-1])
+    workspace.drop(Table.JOURNAL)

@@ -1,0 +1,223 @@
+"""One undo under the lease of its sync, from the first line of the execution log to the last."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from shared.dataverse import WriteLimits
+from shared.errors import SyncError
+from shared.jobs.batch.attempts import close_dead_run, last_run
+from shared.jobs.batch.cancelling import Cancelling
+from shared.jobs.batch.job import Tools
+from shared.jobs.batch.journaling import Journaling
+from shared.jobs.batch.lease_keeping import HeldLease, holding
+from shared.jobs.batch.plans.about import environment_of
+from shared.jobs.batch.reports import cell
+from shared.jobs.batch.run_log import RunLog, end_of, patiently
+from shared.jobs.batch.undo.ledger import note_in_ledger
+from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
+from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_undo
+from shared.jobs.batch.undo.restoring import restore
+from shared.jobs.outcomes import outcome_counts, skip_reason
+from shared.jobs.progress import Phase
+from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RunState, RunSummary
+from shared.jobs.writing import WriteOrder, write_changes
+from shared.reconcile.undo.reports import UNDO_ERRORS, UNDO_FILE, UNDO_FILE_HEADER
+from shared.run_ids import SHORT_ID
+from shared.state import Pause
+from shared.telemetry import log_context
+from shared.workspace import Workspace
+
+__all__ = ["run_undo"]
+
+
+def run_undo(job: UndoJob, tools: Tools) -> RunSummary:
+    """Undo a run under the lease of its sync, and pause the sync: its next run would apply everything again.
+
+    An undo that was interrupted is repeated: it goes on with what is left.
+
+    Returns:
+        The summary; `completed` is False for an undo that was interrupted or stopped.
+
+    Raises:
+        UserError: The run cannot be undone, or another run holds the lease; nothing was written.
+        AbortRun: Dataverse refuses us; what was written before stays written and is in the log.
+        RetryLater: Dataverse or the state store is away; likewise.
+    """
+    name, options = job.definition.name, job.batch.options
+    with log_context(run_id=options.run_id, sync=name), holding(tools.state, name, options.run_id) as lease:
+        now = tools.clock.now()
+        close_dead_run(tools.state, last_run(tools.state, name, now), now)
+        log = RunLog(
+            state=tools.state,
+            clock=tools.clock,
+            run_id=options.run_id,
+            definition=job.definition,
+            parameters=job.batch.parameters,
+            given=options.given or {},
+            trigger="undo",
+            started=now,
+            fence=lease.fence,
+            undo_of=job.run.run_id,
+        )
+        return _Undo(job, tools, lease, log).execute()
+
+
+class _Undo:
+    """One undo under its lease."""
+
+    def __init__(self, job: UndoJob, tools: Tools, lease: HeldLease, log: RunLog) -> None:
+        self._job = job
+        self._tools = tools
+        self._lease = lease
+        self._log = log
+        options = job.batch.options
+        self._cancelling = Cancelling(tools.state, options.run_id, options.cancelled, tools.clock)
+        self._begun = tools.clock.monotonic()
+
+    def execute(self) -> RunSummary:
+        self._log.begin()
+        with self._logging_failure(), self._tools.open_workspace() as workspace:
+            summary = self._work(workspace)
+        self._log.end(summary)
+        return summary
+
+    def _work(self, workspace: Workspace) -> RunSummary:
+        prepared = prepare_undo(self._job, self._tools, workspace)
+        planned = undo_counts(workspace)
+        self._pause()
+        try:
+            self._write(prepared, workspace)
+        except SyncError:
+            self._keep(self._summary(planned, workspace), workspace)
+            raise
+        summary = self._summary(planned, workspace)
+        self._keep(summary, workspace)
+        return summary
+
+    def _pause(self) -> None:
+        self._tools.state.pause(
+            Pause(
+                sync=self._job.definition.name,
+                run_id=self._job.batch.options.run_id,
+                since=self._tools.clock.now(),
+                by=self._job.by,
+            )
+        )
+
+    def _write(self, prepared: PreparedUndo, workspace: Workspace) -> None:
+        limits = WriteLimits(
+            deadline=self._job.batch.options.deadline,
+            max_errors=self._job.definition.sync_behaviour.safety.max_errors,
+            cancelled=lambda: self._lease.lost() or self._cancelling.asked(),
+        )
+        order = WriteOrder(late=[column for column in prepared.layout if column.late], some_settled=True)
+        journal = Journaling.of(self._job.batch, self._tools, prepared.entity)
+        if journal is not None:
+            journal.note_before(workspace)
+        try:
+            restore(workspace, self._tools.dataverse, prepared.entity, limits)
+            write_changes(workspace, self._tools.dataverse, prepared.entity, limits, self._tools.progress, order)
+        finally:
+            self._tools.progress.phase(Phase.FINISH)
+            if journal is not None:
+                patiently(self._tools.clock, lambda: journal.note_after(workspace))
+            if self._job.definition.keeps_ledger and not prepared.entity.intersect:
+                note_in_ledger(self._job.definition, prepared.layout, workspace, self._tools, fence=self._log.fence)
+
+    def _keep(self, summary: RunSummary, workspace: Workspace) -> None:
+        name = f"{self._job.batch.options.run_id}_Undo.csv"
+        self._log.keep(summary.errors, [(name, _file(workspace))])
+
+    def _summary(self, planned: UndoCounts, workspace: Workspace) -> RunSummary:
+        done = outcome_counts(workspace)
+        edited = planned.edited + done.edited
+        state, message = self._verdict(done, edited, skip_reason(workspace))
+        usage = self._tools.dataverse.usage()
+        return RunSummary(
+            run_id=self._job.batch.options.run_id,
+            sync=self._job.definition.name,
+            state=state,
+            strategy=self._job.definition.sync_behaviour.strategy.value,
+            message=message,
+            completed=not done.skipped,
+            created=ChangeCounts(done=done.insert, planned=planned.create),
+            updated=ChangeCounts(done=done.update, planned=planned.set_back),
+            deleted=ChangeCounts(done=done.delete, planned=planned.delete),
+            unchanged=planned.unchanged,
+            edited=edited,
+            failed=done.failed,
+            skipped=done.skipped,
+            errors=_errors(workspace),
+            environment=environment_of(self._job.batch),
+            requests=usage.requests,
+            writes=usage.writes,
+            throttled=usage.throttled,
+            retries=usage.retries,
+            elapsed_seconds=self._tools.clock.monotonic() - self._begun,
+        )
+
+    def _verdict(self, done: Done, edited: int, skipped: str) -> tuple[RunState, str]:
+        run = self._job.run.run_id[:SHORT_ID]
+        if done.skipped:
+            stopped = RunState.FAILED
+            if skipped in {"cancelled", "deadline"}:
+                stopped = RunState.CANCELLED if self._cancelling.asked() else RunState.INTERRUPTED
+            left = f"{done.skipped:,} changes are left: undo run {run} again to go on"
+            return stopped, f"stopped before the end ({skipped}); {left}"
+        said = [f"{done.failed:,} changes were refused"] if done.failed else []
+        said += [f"{edited:,} records were edited since run {run} and are left alone as far as that"] if edited else []
+        return (RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED), "; ".join(said)
+
+    @contextmanager
+    def _logging_failure(self) -> Iterator[None]:
+        """Whatever ends an undo early, foreseen or not, is in the execution log before the caller hears of it."""
+        with ExitStack() as stack:
+            stack.push(self._log_end)
+            yield
+
+    def _log_end(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            return
+        state, message = end_of(error, trigger="undo")
+        usage = self._tools.dataverse.usage()
+        self._log.end(
+            RunSummary(
+                run_id=self._job.batch.options.run_id,
+                sync=self._job.definition.name,
+                state=state,
+                strategy=self._job.definition.sync_behaviour.strategy.value,
+                message=message,
+                requests=usage.requests,
+                writes=usage.writes,
+                elapsed_seconds=self._tools.clock.monotonic() - self._begun,
+            )
+        )
+
+
+def _errors(workspace: Workspace) -> tuple[ErrorRow, ...]:
+    return tuple(
+        ErrorRow(
+            side=side,
+            error_class=error_class,
+            error_type=kind.strip(),
+            column=column,
+            rows=tuple(rows),
+            count=count,
+            message=message or "",
+        )
+        for side, error_class, kind, column, rows, count, message in workspace.query(UNDO_ERRORS)
+    )
+
+
+def _file(workspace: Workspace) -> bytes:
+    """What became of each record, as CSV in UTF-8."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(UNDO_FILE_HEADER)
+    for row in workspace.rows(UNDO_FILE):
+        writer.writerow([cell(value) for value in row])
+    return text.getvalue().encode("utf-8")

@@ -1,0 +1,130 @@
+"""Events that another system sends over HTTP: checked whole before any of them is taken."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from shared.events import Message
+from shared.jobs.real_time.boundary import Failure
+from shared.jobs.real_time.decode import Decoded, decode_batch
+from shared.jobs.real_time.events import EventTools, prepared_share
+from shared.jobs.real_time.letters import Lost
+from shared.jobs.real_time.listeners import claimed
+from shared.jobs.real_time.session import Delivery
+from shared.jobs.real_time.sync import EventSync, Listeners
+
+__all__ = ["ID_PROPERTY", "Intake", "Sent", "Wrong", "checked"]
+
+ID_PROPERTY = "event_id"
+"""The application property of a message that has the id that its sender was told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """An event that can be taken.
+
+    Attributes:
+        key: The message key of its record, by which events keep their order.
+    """
+
+    id: str
+    key: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong:
+    """An event that cannot be taken.
+
+    Attributes:
+        index: Which one of the request, from 0.
+        reason: Why.
+    """
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """The events of a request.
+
+    Attributes:
+        sent: All of them; empty where one is wrong.
+        wrong: Those that cannot be taken.
+        messages: Those of `sent` as a hub would hand them over, for a process that applies them itself.
+    """
+
+    sent: tuple[Sent, ...] = ()
+    wrong: tuple[Wrong, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+
+def checked(bodies: Sequence[bytes], sync: EventSync, tools: EventTools) -> Intake:
+    """Decode, type and map events as real time does, and find their message keys; nothing is written.
+
+    Args:
+        bodies: One event each, as the listener's format has it.
+        sync: Whose listener takes them.
+        tools: State, environments, memory.
+
+    Raises:
+        RetryLater: Dataverse is away.
+    """
+    messages = _messages(bodies)
+    found = claimed(messages, Listeners(syncs=(sync,)), tools.memory.schemas)
+    taken = found.taken[sync.name]
+    untaken = {message.sequence for message in messages} - {each.message.sequence for each in taken}
+    share = prepared_share(sync, tools)
+    if isinstance(share, Failure):
+        return _all_wrong(messages, share)
+    with share.session(len(taken), Delivery.NEXT) as session:
+        decoded = decode_batch(taken, session)
+    wrong = [*_unclaimed(found.lost, untaken), *_lost(decoded.lost)]
+    if wrong:
+        return Intake(wrong=tuple(sorted(wrong, key=lambda each: each.index)))
+    keys = _keys(decoded)
+    sent = tuple(
+        Sent(id=str(message.properties[ID_PROPERTY]), key=keys.get(message.sequence, ""), body=message.body)
+        for message in messages
+    )
+    return Intake(sent=sent, messages=tuple(messages))
+
+
+def _messages(bodies: Sequence[bytes]) -> list[Message]:
+    """One stream for each request: its events follow each other, and have no order among those of other requests."""
+    stream, now = f"http-{uuid.uuid4().hex}", datetime.now(UTC)
+    return [
+        Message(body=body, partition=stream, sequence=number, enqueued=now, properties={ID_PROPERTY: uuid.uuid4().hex})
+        for number, body in enumerate(bodies)
+    ]
+
+
+def _all_wrong(messages: Sequence[Message], failure: Failure) -> Intake:
+    return Intake(wrong=tuple(Wrong(index=message.sequence, reason=failure.message) for message in messages))
+
+
+def _unclaimed(lost: Sequence[Lost], untaken: set[int]) -> list[Wrong]:
+    reasons = {each.message.sequence: each.failure.message for each in lost}
+    plain = "the listener takes no such event: see `topic.match` of its definition"
+    return [Wrong(index=number, reason=reasons.get(number, plain)) for number in sorted(untaken)]
+
+
+def _lost(lost: Sequence[Lost]) -> list[Wrong]:
+    """One reason for each message, of which several events may be wrong."""
+    reasons: dict[int, list[str]] = defaultdict(list)
+    for each in lost:
+        reasons[each.message.sequence].append(each.failure.message)
+    return [Wrong(index=number, reason="; ".join(dict.fromkeys(said))) for number, said in reasons.items()]
+
+
+def _keys(decoded: Decoded) -> dict[int, str]:
+    """The message key of each message: of its first event, where it has several."""
+    keys: dict[int, str] = {}
+    for event in decoded.events:
+        keys.setdefault(event.message.sequence, event.key or event.record)
+    return keys

@@ -1,0 +1,121 @@
+"""The journal of one run: Parquet files that its workspace writes, and reads when the run is undone or looked at."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from shared.errors import UserError
+from shared.workspace import Workspace, literal
+
+__all__ = ["ROWS_IN_A_PART", "Journal", "JournalStore"]
+
+ROWS_IN_A_PART: Final = 100_000
+"""A part is held in memory once: about 10 MB with values of common length."""
+_ABOUT: Final = "about.json"
+
+
+class JournalStore(Protocol):
+    """Keeps journals; the state stores do."""
+
+    def put_journal_part(self, run_id: str, name: str, data: bytes) -> None:
+        """Keep a part. The same name again replaces it."""
+        ...
+
+    def journal_part(self, run_id: str, name: str) -> bytes | None:
+        """One part; None where it is missing."""
+        ...
+
+    def journal_parts(self, run_id: str) -> tuple[str, ...]:
+        """The names of the parts, sorted; none where the run has no journal."""
+        ...
+
+
+class Journal:
+    """Reads and writes the journal of a run.
+
+    Args:
+        store: Keeps it.
+        run_id: The run.
+    """
+
+    def __init__(self, store: JournalStore, run_id: str) -> None:
+        self._store = store
+        self._run_id = run_id
+
+    def put_about(self, about: Mapping[str, Any]) -> None:
+        """Keep what the journal is about, as JSON values."""
+        self._store.put_journal_part(self._run_id, _ABOUT, json.dumps(dict(about)).encode())
+
+    def about(self) -> Mapping[str, Any] | None:
+        """What the journal is about; None where the run has no journal.
+
+        Raises:
+            UserError: It is damaged.
+        """
+        data = self._store.journal_part(self._run_id, _ABOUT)
+        if data is None:
+            return None
+        try:
+            found = json.loads(data)
+        except ValueError as error:
+            raise self._damaged() from error
+        if not isinstance(found, dict):
+            raise self._damaged()
+        return found
+
+    def put(self, workspace: Workspace, kind: str, number: int, query: str) -> None:
+        """Keep the rows of a query as one part, in the place of one that is there; without rows it is a part too.
+
+        Args:
+            workspace: The run's database, which writes the file.
+            kind: What the rows are, in letters.
+            number: Of the part among those of its kind.
+            query: SQL; its rows have to fit into one part.
+
+        Raises:
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+        workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
+        self._store.put_journal_part(self._run_id, f"{kind}-{number:05}.parquet", file.read_bytes())
+        file.unlink()
+
+    def fetch(self, workspace: Workspace) -> Mapping[str, Sequence[Path]]:
+        """Put the parts into the folder of a workspace; the files of each kind, in their order.
+
+        Raises:
+            UserError: A part is missing.
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        found: dict[str, list[Path]] = {}
+        for name, file in self.files(workspace):
+            found.setdefault(name.partition("-")[0], []).append(file)
+        return found
+
+    def files(self, workspace: Workspace) -> Iterator[tuple[str, Path]]:
+        """Put one part after the other into the folder of a workspace; the name of each, and its file.
+
+        Raises:
+            UserError: A part is missing.
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        for name in self._store.journal_parts(self._run_id):
+            if name == _ABOUT:
+                continue
+            data = self._store.journal_part(self._run_id, name)
+            if data is None:
+                raise self._damaged()
+            file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+            file.write_bytes(data)
+            yield name, file
+
+    def replace(self, name: str, file: Path) -> None:
+        """Put other rows into the place of a part."""
+        self._store.put_journal_part(self._run_id, name, file.read_bytes())
+
+    def _damaged(self) -> UserError:
+        return UserError(f"the journal of run {self._run_id} is damaged: a part of it is missing or cannot be read")

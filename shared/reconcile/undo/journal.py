@@ -1,0 +1,159 @@
+"""What a run keeps of its changes, as SQL: before the first write what it is about to do, afterwards what became of it.
+
+A journal has four kinds of parts. `planned` has the changes as they are sent, `deleted` what deleted records held in
+all columns that can be written, `adopted` the updates that took the place of inserts, and `done` the outcomes. A run
+whose process died has no `done`: then any of its changes may have been made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from shared.reconcile.columns import before
+from shared.reconcile.ledger import NEW_IDS
+from shared.reconcile.plan import PlanAction
+from shared.transform import TargetColumn, current_table_step
+from shared.workspace import NewTable, Step, Table, literal, quoted
+
+__all__ = [
+    "ADOPTED",
+    "ADOPTED_TABLE",
+    "DELETED",
+    "DELETED_IDS",
+    "DELETED_TABLE",
+    "DONE",
+    "KEEP_ADOPTED",
+    "NEW_IDS",
+    "PLANNED",
+    "RECORD",
+    "columns_query",
+    "deleted_query",
+    "deleted_table",
+    "done_query",
+    "journal_table",
+    "planned_query",
+    "record_query",
+]
+
+PLANNED: Final = "planned"
+DELETED: Final = "deleted"
+ADOPTED: Final = "adopted"
+DONE: Final = "done"
+_FORMS: Final[Mapping[str, str]] = {
+    PLANNED: "change BIGINT, action VARCHAR, id UUID, key VARCHAR, before VARCHAR, payload VARCHAR, later VARCHAR, "
+    "links VARCHAR, columns VARCHAR, version VARCHAR",
+    DELETED: "id UUID, before VARCHAR",
+    ADOPTED: "change BIGINT, id UUID, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR",
+    DONE: "change BIGINT, result VARCHAR, id UUID, created BOOLEAN",
+}
+_DELETE: Final = literal(PlanAction.DELETE)
+_INSERT: Final = literal(PlanAction.INSERT)
+
+DELETED_TABLE: Final = "deleted_records"
+"""The name of the table for records which are about to be deleted."""
+ADOPTED_TABLE: Final = NewTable(name="journal_adopted", columns=f"({_FORMS[ADOPTED]})")
+"""The table for the updates of adopted records, without rows."""
+KEEP_ADOPTED: Final = f"""
+INSERT INTO {ADOPTED_TABLE.name}
+SELECT _change, _id, payload, later, columns, before
+FROM adoptions WHERE action = {literal(PlanAction.UPDATE)}""".strip()
+"""SQL that keeps the updates of one round of adopted records."""
+DELETED_IDS: Final = f"SELECT CAST(_id AS VARCHAR) FROM changes WHERE action = {_DELETE} AND _id IS NOT NULL"
+"""SQL of the ids of the records that are about to be deleted."""
+
+
+def planned_query(first: int, last: int) -> str:
+    """SQL of the part `planned` with the changes of some numbers."""
+    return f"""
+SELECT _change AS change, CAST(action AS VARCHAR) AS action, _id AS id, key, before, payload, later, links, columns,
+  version
+FROM changes WHERE _change BETWEEN {first} AND {last} ORDER BY _change""".strip()
+
+
+def done_query(first: int, last: int) -> str:
+    """SQL of the part `done` with the outcomes of changes of some numbers."""
+    return f"""
+SELECT _change AS change, result, id, created
+FROM outcomes WHERE _change BETWEEN {first} AND {last} ORDER BY _change""".strip()
+
+
+def deleted_table(layout: Sequence[TargetColumn]) -> Step:
+    """The step that makes the table for records which are about to be deleted."""
+    return current_table_step(layout, name=DELETED_TABLE, title="Make room for the records that are deleted")
+
+
+def deleted_query(layout: Sequence[TargetColumn]) -> str:
+    """SQL of the part `deleted`: the id of each record, and what it holds where it holds something."""
+    return f"SELECT _id AS id, {before(layout, _is_held)} AS before FROM {DELETED_TABLE} AS target"
+
+
+def _is_held(column: TargetColumn) -> str:
+    return f"target.{quoted(column.name)} IS NOT NULL"
+
+
+def journal_table(files: Mapping[str, Sequence[Path]]) -> NewTable:
+    """The table `journal`: the changes of a run that were made, or may have been.
+
+    Its columns are `change`, `action`, `id`, `key`, `before`, `payload`, `later`, `links`, `columns` and
+    `result`, which is `unknown` for a run whose process died.
+
+    Args:
+        files: The files of each kind of part.
+    """
+    took = f"""done.result = 'applied'
+  OR (done.result = 'adopted' AND adopted.change IS NOT NULL)
+  OR (done.result IN ('failed', 'skipped') AND done.id IS NOT NULL
+    AND (planned.action = {_INSERT} OR planned.later <> ''))"""
+    if not files.get(DONE):
+        took = f"planned.action <> {_INSERT} OR planned.id IS NOT NULL"
+    return NewTable(
+        name=Table.JOURNAL,
+        query=f"""
+SELECT planned.change,
+  CASE WHEN adopted.change IS NULL THEN planned.action ELSE {literal(PlanAction.UPDATE)} END AS action,
+  coalesce(adopted.id, done.id, planned.id) AS id, planned.key,
+  coalesce(deleted.before, adopted.before, planned.before) AS before,
+  coalesce(adopted.payload, planned.payload) AS payload, coalesce(adopted.later, planned.later) AS later,
+  CASE WHEN adopted.change IS NULL THEN planned.links ELSE '' END AS links,
+  coalesce(adopted.columns, planned.columns) AS columns,
+  CASE WHEN done.result = 'adopted' THEN 'applied' ELSE coalesce(done.result, 'unknown') END AS result
+FROM ({_read(PLANNED, files)}) AS planned
+LEFT JOIN ({_read(DONE, files)}) AS done ON done.change = planned.change
+LEFT JOIN ({_read(ADOPTED, files)}) AS adopted ON adopted.change = planned.change
+LEFT JOIN ({_read(DELETED, files)}) AS deleted ON deleted.id = planned.id AND planned.action = {_DELETE}
+WHERE {took}""".strip(),
+    )
+
+
+def _read(kind: str, files: Mapping[str, Sequence[Path]]) -> str:
+    if found := files.get(kind):
+        return f"SELECT * FROM read_parquet([{', '.join(literal(str(file)) for file in found)}])"
+    columns = [column.partition(" ") for column in _FORMS[kind].split(", ")]
+    return f"SELECT {', '.join(f'NULL::{sql_type} AS {name}' for name, _, sql_type in columns)} LIMIT 0"
+
+
+def record_query() -> str:
+    """SQL of what the run did to a record, as `samples` reads it, with the result after it.
+
+    Its parameters: the values of the key in their order, and the ids of the record that are known.
+    """
+    return f"""
+SELECT action, NULL, CAST(id AS VARCHAR), key, payload, '', later, links, columns, before, result
+FROM journal WHERE {RECORD} ORDER BY change""".strip()
+
+
+RECORD: Final = (
+    "(list_transform(json_extract_string(key, '$.*'), lambda value: lower(value)) = "
+    "list_transform(?::VARCHAR[], lambda value: lower(value)) OR id IN (SELECT unnest(?::UUID[])))"
+)
+"""SQL condition: the record has a key, upper and lower case aside, or one of some ids: the two parameters."""
+
+
+def columns_query() -> str:
+    """SQL of the names of the columns that the run wrote, or that its deleted records held."""
+    return f"""
+SELECT DISTINCT unnest(string_split(columns, ',')) AS name FROM journal WHERE columns <> ''
+UNION
+SELECT DISTINCT unnest(json_keys(before)) FROM journal WHERE action = {_DELETE}""".strip()

@@ -1,0 +1,63 @@
+"""What an undo changes in the ledger of its sync, as SQL: else a later run would take what was set back for an edit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.reconcile.plan import DROPS, PlanAction
+from shared.reconcile.undo.decide import FATES
+from shared.reconcile.undo.records import UNDO_RECORDS, has, was
+from shared.transform import TargetColumn
+from shared.workspace import NewTable, Table, literal
+
+__all__ = ["LEDGER_ROWS", "fill_rows", "undone_rows"]
+
+LEDGER_ROWS: Final = NewTable(
+    name=Table.LEDGER, columns="(id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR)"
+)
+"""The table for the rows of the ledger, as they are stored."""
+_MARKS: Final = f"({', '.join(literal(action) for action in DROPS if action is not PlanAction.DELETE)})"
+
+
+def fill_rows(rows: str) -> str:
+    """SQL that fills it with the rows of the records that are undone; `rows` is the query for all rows."""
+    return f"""
+INSERT INTO {Table.LEDGER}
+SELECT id, origin, marked, written, pending FROM ({rows})
+WHERE origin IS NOT NULL AND id IN (SELECT id FROM {FATES})""".strip()
+
+
+def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
+    """The table of the rows that are different now.
+
+    A record that was deleted is forgotten. Values that were set back count as written by the sync, and so do marks.
+
+    Args:
+        guarded: The columns of the journal with `write: unless_edited`.
+    """
+    members = [_member(column) for column in guarded]
+    written = f"'{{' || concat_ws(',', {', '.join(members)}) || '}}'" if members else "ledger.written"
+    return NewTable(
+        name=Table.LEDGER_AFTER,
+        query=f"""
+SELECT ledger.id, CASE WHEN fates.fate <> 'delete' THEN ledger.origin END AS origin,
+  CASE WHEN fates.action IN {_MARKS} THEN false WHEN fates.action = {literal(PlanAction.REACTIVATE)} THEN true
+    ELSE ledger.marked END AS marked,
+  CASE WHEN fates.fate <> 'delete' THEN {written} END AS written, NULL::VARCHAR AS pending
+FROM {Table.LEDGER} AS ledger JOIN {FATES} AS fates ON fates.id = ledger.id
+JOIN {UNDO_RECORDS} AS records ON records.change = fates.change
+JOIN changes ON changes._row = fates.change JOIN outcomes ON outcomes._change = changes._change
+WHERE outcomes.result = 'applied'""".strip(),
+    )
+
+
+def _member(column: TargetColumn) -> str:
+    name, path = literal(f'"{column.name}":'), literal(f'$."{column.name}"')
+    sent = f"list_contains(string_split(changes.columns, ','), {literal(column.name)})"
+    value = f"coalesce(CAST(to_json(CAST(records.{was(column)} AS VARCHAR)) AS VARCHAR), 'null')"
+    known = f"CAST(json_extract(ledger.written, {path}) AS VARCHAR)"
+    return (
+        f"CASE WHEN records.{has(column)} AND {sent} THEN {name} || {value} "
+        f"WHEN json_exists(ledger.written, {path}) THEN {name} || {known} END"
+    )

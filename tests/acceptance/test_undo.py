@@ -1,0 +1,283 @@
+"""Undo, resume and history as a person types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.app.undoing import paused, undo
+from shared.cli.boundary import run as type_in
+from shared.jobs import NoProgress, Phase, RunOptions
+from shared.state import DeadLetter
+from tests.acceptance.world import World, accounts, world
+
+ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Ulm", "revenue": "1.5"} for n in range(1, 5)]
+COLUMNS = ("accountnumber", "name", "address1_city", "revenue")
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("undo"), in_thread=True) as made:
+        yield made
+
+
+@pytest.fixture
+def here(shared_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Four accounts, one with a phone number that no sync writes, and a sync whose dropped records are deleted."""
+    shared_world.emulator.reset()
+    (shared_world.folder / "state.db").unlink(missing_ok=True)
+    for name, value in shared_world.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COLUMNS", "200")
+    everything = {"max_delete": "100%", "max_update": "100%"}
+    shared_world.define(accounts(sync_behaviour={"dropped": "delete", "safety": everything}))
+    shared_world.csv(ROWS)
+    shared_world.run()
+    shared_world.update("accounts(accountnumber='A4')", {"telephone1": "0731"})
+    return shared_world
+
+
+@dataclass(slots=True)
+class Typed:
+    """Commands as a person types them."""
+
+    here: World
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        self.capsys.readouterr()
+        done = type_in([*arguments], open_app=lambda: self.here.app)
+        shown = self.capsys.readouterr()
+        assert done == code, shown
+        return shown.out or shown.err
+
+    def value(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self(*arguments, "--json", code=code))
+        return value
+
+
+@pytest.fixture
+def typed(here: World, capsys: pytest.CaptureFixture[str]) -> Typed:
+    return Typed(here, capsys)
+
+
+def held(here: World) -> dict[str, dict[str, Any]]:
+    """The accounts by their numbers: their ids and all values, without those that the service counts itself."""
+    counted = {"versionnumber", "modifiedon", "createdon", "_modifiedby_value", "_createdby_value"}
+    return {
+        record["accountnumber"]: {
+            name: value for name, value in record.items() if name not in counted and "@" not in name
+        }
+        for record in here.records("accounts")
+    }
+
+
+def change(here: World) -> str:
+    """A run that creates A5, changes A1, and deletes A4."""
+    here.csv([{**ROWS[0], "name": "Changed", "city": ""}, *ROWS[1:3], {**ROWS[0], "number": "A5"}])
+    return here.run().run_id
+
+
+def test_an_undo_restores_every_value_and_pauses_the_sync(here: World, typed: Typed, tmp_path: Path) -> None:
+    """Asked for first it only shows the plan; the undo of the undo is the run again."""
+    before = held(here)
+    run = change(here)
+    after = held(here)
+    shown = typed("undo", run[:8])
+    assert "Set back to the values before the run:" in shown
+    assert "child records" in shown
+    plan = typed.value("undo", run)
+    assert plan["planned"] == {
+        "create_again": 1,
+        "restore": 0,
+        "set_back": 1,
+        "delete": 1,
+        "unchanged": 0,
+        "edited_since": 0,
+    }
+    assert (plan["applied"], held(here), paused(here.app, "accounts")) == (False, after, None)
+
+    done = typed.value("undo", run, "--yes")
+    assert held(here) == before
+    assert (done["state"], done["undo_of"], done["created"]["done"]) == ("Succeeded", run, 1)
+    assert "undid another run" in typed("run", "accounts", code=1)
+    assert "undid another run" in typed("start", "accounts", code=1)
+    assert typed.value("status", code=1)["syncs"][0]["paused"] is not None
+    whole = typed("runs", done["run_id"])
+    assert f"run {run[:8]}" in whole
+    assert "to undo another run" in whole
+
+    again = typed.value("undo", done["run_id"], "--yes")
+    assert held(here) == after
+    assert again["undo_of"] == done["run_id"]
+    assert typed.value("resume", "accounts")["resumed"]
+    assert not typed.value("resume", "accounts")["resumed"]
+    counts = here.plan().plan.counts
+    assert (counts.insert, counts.update, counts.delete) == (0, 0, 0)
+
+
+def test_what_others_have_changed_is_left_alone_and_reported(here: World, typed: Typed, tmp_path: Path) -> None:
+    """Record by record in a file; with --force it is set back as well."""
+    before = held(here)
+    run = change(here)
+    user = here.create(
+        "systemusers", {"firstname": "Other", "lastname": "Person", "businessunitid@odata.bind": unit(here)}
+    )
+    here.update("accounts(accountnumber='A1')", {"name": "Edited"}, as_user=user)
+    here.update("accounts(accountnumber='A5')", {"telephone1": "1"}, as_user=user)
+    done = typed.value("undo", run, "--yes", code=2)
+    now = held(here)
+    assert (now["A1"]["name"], now["A1"]["address1_city"]) == ("Edited", "Ulm")
+    assert (now["A5"]["telephone1"], now["A4"]) == ("1", before["A4"])
+    assert (done["edited"], done["updated"]["done"], done["deleted"]["done"]) == (2, 1, 0)
+    assert {(error["type"], error["column"]) for error in done["errors"]} == {
+        ("Edited since", ""),
+        ("Edited since", "name"),
+    }
+    typed("errors", done["run_id"], "--csv", str(tmp_path))
+    text = (tmp_path / f"{done['run_id']}_Undo.csv").read_text("utf-8")
+    fates = {row["Key"]: row["The undo"] for row in csv.DictReader(io.StringIO(text))}
+    assert fates == {"A1": "set back", "A4": "created again", "A5": "edited since"}
+    typed.value("undo", run, "--yes", "--force")
+    assert held(here) == before
+
+
+def unit(here: World) -> str:
+    return f"/businessunits({here.records('businessunits?$select=name')[0]['businessunitid']})"
+
+
+def test_a_condition_chooses_records_by_what_the_run_wrote(here: World, typed: Typed) -> None:
+    """Of deleted records by what they held; a mistake in it is named."""
+    before = held(here)
+    run = change(here)
+    typed.value("undo", run, "--yes", "--where", "name = 'Changed' OR action = 'delete' AND telephone1 = '0731'")
+    now = held(here)
+    assert {number: now[number] for number in before} == before
+    assert "A5" in now
+    typed.value("undo", run, "--yes", "--where", "accountnumber = 'A5'")
+    assert held(here) == before
+    assert "--where" in typed("undo", run, "--where", "nam = 'x'", code=1)
+
+
+def test_the_history_of_a_record_shows_each_run(here: World, typed: Typed) -> None:
+    """By its key or its id, with what the columns held before and after."""
+    run = change(here)
+    typed.value("undo", run, "--yes")
+    entries = typed.value("history", "accounts", "A1")["history"]
+    assert [(entry["action"], entry["trigger"]) for entry in entries] == [
+        ("update", "undo"), ("update", "command"), ("insert", "command"),
+    ]  # fmt: skip
+    assert {c["column"]: (c["before"], c["after"]) for c in entries[1]["columns"]} == {
+        "name": ("Name 1", "Changed"), "address1_city": ("Ulm", None),
+    }  # fmt: skip
+    assert typed.value("history", "accounts", entries[0]["id"])["history"] == entries
+    assert "Name 1 → Changed" in typed("history", "accounts", "A1")
+    assert "No run" in typed("history", "accounts", "A9")
+
+
+def test_runs_that_cannot_be_undone_are_refused(here: World, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that changed nothing, one without a journal, and one of a strategy that does not compare."""
+    nothing = here.run().run_id
+    assert "changed nothing" in typed("undo", nothing, code=1)
+    run = change(here)
+    here.app.state.prune_journals(datetime.now(UTC) + timedelta(days=1), limit=100)
+    assert "has no journal" in typed("undo", run, code=1)
+    here.define(accounts(sync_behaviour={"strategy": "delta"}))
+    here.csv([{**ROWS[0], "number": "A9"}])
+    assert "strategy delta" in typed("undo", here.run().run_id, code=1)
+    assert "There is no run" in typed("undo", "0000", code=1)
+
+
+def test_a_record_is_erased_from_everything_that_is_kept(here: World, typed: Typed) -> None:
+    """Journals, the ledger, error files and their examples, rows to mend and dead letters; others stay."""
+    definition = accounts(sync_behaviour={"dropped": "ignore"})
+    definition["destination"]["mappings"][1]["write"] = "unless_edited"
+    here.define(definition)
+    here.run()  # from now on the ledger knows the names
+    rows = [{**row, "name": f"Kept {row['number']}"} for row in ROWS]
+    here.csv([*rows, {**ROWS[0], "number": "A7", "revenue": "much"}, {**ROWS[0], "number": "A8", "revenue": "more"}])
+    run = here.run(values=True).run_id
+    here.csv([{**rows[0], "name": "Secret"}, *rows[1:]])
+    here.run()
+    state = here.app.state
+    for number in ("A1", "A2"):
+        letter = DeadLetter(
+            id=number, sync="accounts", body=json.dumps({"data": [{"no": number}]}).encode(), partition="0", sequence=1,
+            error="x", message="x", kept=datetime.now(UTC),
+        )  # fmt: skip
+        state.add_dead_letters([letter])
+    state.put_job_file("job", "plan.json", json.dumps({"sample": [{"key": {"accountnumber": "A1"}}]}).encode())
+    state.put_job_file("job", "answer.json", json.dumps({"key": "A2"}).encode())
+    found = typed.value("erase", "A1")
+    assert found["places"]["job_files"] == 1
+    assert (found["erased"], found["places"]["journals"], found["places"]["dead_letters"]) == (False, 3, 1)
+    assert "Secret" in typed("history", "accounts", "A1")
+    others = typed.value("history", "accounts", "A2")
+
+    assert typed.value("erase", "A1", "--yes")["places"] == found["places"] | {"ledgers": found["places"]["ledgers"]}
+    assert typed.value("erase", "a7", "--sync", "accounts", "--yes")["places"]["rows_to_mend"] == 1
+    assert typed.value("erase", "A1")["places"] == dict.fromkeys(found["places"], 0)
+    assert "No run" in typed("history", "accounts", "A1")
+    assert typed.value("history", "accounts", "A2") == others
+    assert [letter.id for letter in state.dead_letters()] == ["A2"]
+    assert state.job_files() == (("job", "answer.json"),)
+    left = state.rows_to_mend(run)
+    assert left is not None
+    assert [row.values["number"] for row in left.rows] == ["A8"]
+    kept = b"".join(state.file(each.run_id, name) or b"" for each in state.runs() for name in state.files(each.run_id))
+    assert b"A8" in kept
+    assert b"A7" not in kept
+    assert here.plan().plan.counts.changes == 0
+
+
+def test_what_was_set_back_is_no_edit_to_the_next_run(here: World, typed: Typed) -> None:
+    """A column with `write: unless_edited`: when the source is corrected, it is written again."""
+    definition = accounts(sync_behaviour={"dropped": "ignore"})
+    definition["destination"]["mappings"][1]["write"] = "unless_edited"
+    here.define(definition)
+    here.run()
+    here.csv([{**ROWS[0], "name": "Wrong", "city": "Wrong"}, *ROWS[1:]])
+    run = here.run().run_id
+    assert held(here)["A1"]["name"] == "Wrong"
+    typed.value("undo", run, "--yes")
+    assert held(here)["A1"]["name"] == "Name 1"
+    typed.value("resume", "accounts")
+    here.csv([{**ROWS[0], "name": "Right", "city": ""}, *ROWS[1:]])
+    here.run()
+    assert held(here)["A1"]["name"] == "Right"
+
+
+class _Meanwhile(NoProgress):
+    """Somebody changes records after they were read, and before they are written."""
+
+    def __init__(self, change: Callable[[], None]) -> None:
+        self._change = change
+
+    def phase(self, phase: Phase, total: int | None = None) -> None:
+        del total
+        if phase is Phase.WRITE:
+            self._change()
+
+
+def test_a_record_that_is_changed_while_it_is_undone_is_left_alone(here: World, typed: Typed) -> None:
+    """Its version is asked for: neither is a value set back nor a new record deleted."""
+    run = here.app.state.run(change(here))
+    assert run is not None
+
+    def edit() -> None:
+        for number in ("A1", "A5"):
+            here.update(f"accounts(accountnumber='{number}')", {"telephone1": "now"})
+
+    done = undo(here.app, run, RunOptions(trigger="undo"), _Meanwhile(edit))
+    now = held(here)
+    assert (now["A1"]["name"], now["A5"]["telephone1"]) == ("Changed", "now")
+    assert (done.edited, done.updated.done, done.deleted.done, done.created.done) == (2, 0, 0, 1)
+    assert {error.error_type for error in done.errors} == {"Edited since"}

@@ -1,0 +1,101 @@
+"""Undo of records that refer to each other, of links, and of adopted records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.app.undoing import undo
+from shared.jobs import NoProgress, RunOptions, RunSummary
+from tests.acceptance.test_links_between_records import linked, links
+from tests.acceptance.world import World, accounts, world
+
+FAMILY = {"G": "", "P": "G", "C": "P", "X": "Y", "Y": "X"}  # a grandchild, and two that refer to each other
+
+
+@pytest.fixture(params=[False, True], ids=["without bin", "with bin"])
+def here(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    with world(tmp_path, in_thread=True, recycle_bin=request.param) as made:
+        yield made
+
+
+def undone(here: World, run_id: str) -> RunSummary:
+    run = here.app.state.run(run_id)
+    assert run is not None
+    done = undo(here.app, run, RunOptions(trigger="undo"), NoProgress())
+    here.app.state.resume(run.sync)
+    return done
+
+
+def family(here: World, parents: dict[str, str]) -> str:
+    """A run of accounts that refer to their parents in the same table; returns its id."""
+    everything = {"max_delete": "100%", "max_update": "100%", "allow_empty_source": True}
+    definition = accounts(sync_behaviour={"dropped": "delete", "safety": everything})
+    definition["source"]["columns"] = [{"name": "number"}, {"name": "parent"}]
+    definition["destination"]["mappings"] = [
+        {"source": "number", "target": "accountnumber"},
+        {"source": "number", "target": "name"},
+        {"source": "parent", "target": "parentaccountid", "lookup": {"match": "accountnumber"}},
+    ]
+    here.define(definition)
+    here.csv(
+        [{"number": number, "parent": parent} for number, parent in parents.items()] or [{"number": "", "parent": ""}]
+    )
+    return here.run().run_id
+
+
+def parents(here: World) -> dict[str, str]:
+    records = here.records("accounts?$select=accountnumber,_parentaccountid_value")
+    names = {record["accountid"]: record["accountnumber"] for record in records}
+    return {record["accountnumber"]: names.get(record["_parentaccountid_value"], "") for record in records}
+
+
+def test_records_that_refer_to_each_other_go_and_come_back(here: World) -> None:
+    """Created ones are deleted, deleted ones are there again with their references; others keep theirs."""
+    chain = {number: parent for number, parent in FAMILY.items() if number in "GPC"}
+    created = family(here, chain)
+    before = parents(here)
+    assert before == chain
+    dropped = family(here, {})
+    assert parents(here) == {}
+    done = undone(here, dropped)
+    assert (done.state, done.created.done, parents(here)) == ("Succeeded", 3, chain)
+    assert undone(here, done.run_id).deleted.done == 3
+    assert parents(here) == {}
+    family(here, {"G": ""})
+    run = family(here, {"G": "P", "P": "", "C": "P"})
+    assert undone(here, run).deleted.done == 2
+    assert parents(here) == {"G": ""}
+    assert created != run
+
+
+def test_links_are_turned_around(here: World) -> None:
+    """A link that the run made goes, and one that it removed is made."""
+    for number in "12":
+        here.create("accounts", {"name": number, "accountnumber": number})
+        here.create("leads", {"subject": f"Lead {number}", "lastname": number})
+    links(here, [("1", "Lead 1"), ("2", "Lead 2")])
+    here.run("links")
+    before = linked(here)
+    links(here, [("1", "Lead 1"), ("1", "Lead 2")])
+    run = here.run("links").run_id
+    done = undone(here, run)
+    assert (done.created.done, done.deleted.done, linked(here)) == (1, 1, before)
+    undone(here, done.run_id)
+    assert linked(here) == {("1", "Lead 1"), ("1", "Lead 2")}
+
+
+def test_an_adopted_record_gets_its_values_back(here: World) -> None:
+    """It was updated in the place of a new record, so it is not deleted."""
+    here.create("accounts", {"name": "Theirs", "accountnumber": "IV"})
+    values: dict[str, Any] = {"number": "Ⅳ", "name": "Ours", "city": "", "revenue": ""}
+    here.define(accounts())
+    here.csv([values])
+    done = here.run()
+    assert (done.adopted, done.created.done) == (1, 0)
+    assert undone(here, done.run_id).updated.done == 1
+    (record,) = here.records("accounts?$select=name,accountnumber")
+    assert (record["name"], record["accountnumber"]) == ("Theirs", "IV")

@@ -1,0 +1,109 @@
+"""Events over HTTP: checked whole, and then taken whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import requests
+
+from console.local import local_console
+from shared.jobs.real_time.intake import Sent
+from tests.console.conftest import Served, World, _serving
+
+LISTENS = """listener:
+  name: live customers
+  auto_offset_reset: earliest
+  topic: {action: $.op}
+"""
+
+
+@pytest.fixture
+def listening(world: World) -> World:
+    """A sync of events."""
+    world.define("customers", more=LISTENS)
+    file = world.folder / "syncs" / "customers.yaml"
+    text = file.read_text()
+    start, end = text.index("  type: delimited"), text.index("  columns:")
+    file.write_text(text[:start] + "  type: events\n" + text[end:].replace(", dropped: delete", ""))
+    return world
+
+
+def send(served: Served, value: Any, listener: str = "live customers") -> requests.Response:
+    """Post JSON, or bytes as they are."""
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    headers = {"content-type": "application/json"}
+    return requests.post(f"{served.url}/api/events/{listener}", data=data, headers=headers, timeout=30)
+
+
+def test_events_are_applied_and_their_ids_told(listening: World, served: Served) -> None:
+    """One, or an array of them, which keep their order."""
+    answer = send(served, {"op": "c", "number": "customers-1", "name": "One"})
+    assert answer.status_code == 202
+    assert len(answer.json()["ids"]) == 1
+    several = [{"op": "u", "number": "customers-1", "name": name} for name in ("Two", "Three")]
+    answer = send(served, [*several, {"op": "c", "number": "customers-2", "name": "Other"}])
+    assert (answer.status_code, len(set(answer.json()["ids"]))) == (202, 3)
+    assert listening.accounts() == {"customers-1": "Three", "customers-2": "Other"}
+
+
+def test_where_one_is_wrong_none_is_taken(listening: World, served: Served) -> None:
+    """The answer says which ones, and why."""
+    good = {"op": "c", "number": "customers-1", "name": "One"}
+    answer = send(served, [good, {"op": "?", "number": "customers-2"}, good, {"op": "c", "name": "No key"}])
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert [each["index"] for each in answer.json()["problems"]] == [1, 3]
+    assert all(each["message"] for each in answer.json()["problems"])
+    assert listening.accounts() == {}
+    assert listening.app.state.count_dead_letters() == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[1, 2]", b"not json", b"[" + b'{"a": 1},' * 600 + b"{}]"])
+def test_what_is_no_event_is_refused(listening: World, served: Served, body: bytes) -> None:
+    """With a reason; nothing is kept."""
+    answer = send(served, body)
+    assert (answer.status_code, bool(answer.json()["detail"])) == (422, True)
+    assert listening.app.state.count_dead_letters() == 0
+
+
+def test_a_listener_that_there_is_not_takes_nothing(listening: World, served: Served) -> None:
+    """Its name is that of the listener, and not of the sync."""
+    assert send(served, {"op": "c"}, "customers").status_code == 404
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Takes events, and tells what it has got."""
+
+    got: list[Sent] = field(default_factory=list)
+
+    def send(self, events: Sequence[Sent]) -> None:
+        """See `SendsEvents.send`."""
+        self.got.extend(events)
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+@pytest.fixture
+def served_with_hub(listening: World, hub: Hub) -> Iterator[Served]:
+    """The console of an app that has an event hub."""
+    yield from _serving(replace(local_console(listening.app), hub=hub))
+
+
+def test_a_hub_gets_them_as_they_were_sent_with_the_message_key(
+    listening: World, served_with_hub: Served, hub: Hub
+) -> None:
+    """Events of one record have one key, whatever its case; numbers keep their digits."""
+    first = b'{"op": "c", "number": "customers-1", "name": "One", "price": 1.10000000000000000001}'
+    answer = send(served_with_hub, b"[" + first + b', {"op": "u", "number": "CUSTOMERS-1", "name": "x"}]')
+    assert answer.json()["ids"] == [each.id for each in hub.got]
+    assert hub.got[0].body == first
+    assert hub.got[0].key
+    assert hub.got[0].key == hub.got[1].key
+    assert listening.accounts() == {}

@@ -1,0 +1,79 @@
+"""Events into a hub through Microsoft's client: by key, in order, and in batches that the hub takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from azure.eventhub import EventDataBatch, EventHubProducerClient
+from azure.eventhub.exceptions import ConnectError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.app.event_hub import EventHub, open_event_hub
+from shared.errors import RetryLater, UserError
+from shared.jobs.real_time.intake import Sent
+from shared.settings import Settings
+
+MOST = 3_000  # bytes of a batch
+
+
+class Client:
+    """The client's two methods, with the SDK's own batches; what was sent is kept by partition key."""
+
+    def __init__(self, fails: Callable[[], None] = lambda: None) -> None:
+        self.sent: list[tuple[str | None, list[str]]] = []
+        self._fails = fails
+
+    def create_batch(self, *, partition_key: str | None) -> EventDataBatch:
+        self._fails()
+        return EventDataBatch(max_size_in_bytes=MOST, partition_key=partition_key)
+
+    def send_batch(self, batch: EventDataBatch) -> None:
+        events: list[Any] = list(batch._internal_events)
+        key: Any = batch._partition_key
+        self.sent.append((key, [event.properties["event_id"] for event in events]))
+
+
+def hub(client: Client) -> EventHub:
+    made: Any = client
+    return EventHub(made)
+
+
+@settings(max_examples=30)
+@given(events=st.lists(st.tuples(st.sampled_from(["", "a", "b"]), st.integers(0, 2_000)), max_size=20))
+def test_each_event_is_sent_once_and_those_of_a_key_keep_their_order(events: list[tuple[str, int]]) -> None:
+    """However many batches they take."""
+    sent = [Sent(id=str(number), key=key, body=b"x" * size) for number, (key, size) in enumerate(events)]
+    client = Client()
+    hub(client).send(sent)
+    for key in ("", "a", "b"):
+        got = [name for found, names in client.sent if found == (key or None) for name in names]
+        assert got == [each.id for each in sent if each.key == key]
+
+
+def test_an_event_that_no_batch_takes_is_refused() -> None:
+    """With its size."""
+    with pytest.raises(UserError, match="an event of 5,000 bytes is larger"):
+        hub(Client()).send([Sent(id="1", key="a", body=b"x" * 5_000)])
+
+
+def test_a_hub_that_is_away_is_tried_later() -> None:
+    """Without the SDK's own words, which may name the host."""
+
+    def fail() -> None:
+        raise ConnectError("no route to my-namespace")
+
+    with pytest.raises(RetryLater, match="not available: ConnectError"):
+        hub(Client(fail)).send([Sent(id="1", key="a", body=b"x")])
+
+
+def test_without_a_namespace_there_is_no_hub() -> None:
+    """A laptop applies events itself; with one, Microsoft's client is opened at the first event."""
+    refused = pytest.fail
+    assert open_event_hub(Settings.load({}), refused) is None
+    connection = "Endpoint=sb://n.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=eA=="
+    opened = open_event_hub(Settings.load({"EventHubConnection": connection}), refused)
+    assert isinstance(opened, EventHub)
+    assert isinstance(opened._client, EventHubProducerClient)
