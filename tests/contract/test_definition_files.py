@@ -13,16 +13,12 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from shared.app.definition_files import Author, DefinitionChangedError, DefinitionFiles
 from shared.app.definition_files.container import ContainerPlace
-from shared.app.definition_files.files import MOST_VERSIONS
 from shared.app.definition_files.local import LocalPlace
-from shared.app.definition_files.opening import opened, seed
+from shared.app.definition_files.opening import seed
 from shared.app.definition_files.places import Place
 from shared.app.publishing import DefinitionFolder, publish
-from shared.app.wiring import Wiring
 from shared.definitions import Repository
-from shared.errors import UserError
 from shared.remote import RemoteFiles
-from shared.settings import Settings
 from tests.contract.test_remote_files import DEFINITION
 
 ANN = Author(id="a", name="Ann Ørsted")
@@ -145,33 +141,6 @@ def test_every_version_is_kept_with_who_wrote_it(shelf: Shelf) -> None:
     assert [each.name for each in shelf.repository.loaded()] == ["customers"]
 
 
-def test_old_versions_leave(local: Shelf) -> None:
-    """There is a bound."""
-    version = None
-    for number in range(MOST_VERSIONS + 2):
-        version = local.files.write("a.yaml", str(number), expected=version, by=ANN).version
-    kept = local.files.versions("a.yaml", limit=2 * MOST_VERSIONS)
-    assert (len(kept), kept[-1].text) == (MOST_VERSIONS, "2")
-
-
-@pytest.mark.parametrize("name", ["../a.yaml", "a/b.yaml", ".a.yaml", "a.txt", "a\\b.yaml", ""])
-def test_a_name_stays_in_the_folder(local: Shelf, name: str) -> None:
-    """It is refused before anything is read."""
-    with pytest.raises(UserError, match="has a name such as"):
-        local.files.write(name, "x", expected=None, by=ANN)
-    with pytest.raises(UserError):
-        local.files.read(name)
-
-
-def test_what_is_too_large_or_no_text_is_refused(local: Shelf) -> None:
-    """The message says why."""
-    with pytest.raises(UserError, match="at most 1,000,000 bytes"):
-        local.files.write("a.yaml", "x" * 1_000_001, expected=None, by=ANN)
-    local.put("b.yaml", b"\xff\xfe")
-    with pytest.raises(UserError, match="not UTF-8"):
-        local.files.read("b.yaml")
-
-
 @pytest.mark.azurite
 def test_an_edit_counts_as_one_for_the_next_publication(container: Shelf, tmp_path: Path) -> None:
     """It is reported, and not overwritten."""
@@ -202,22 +171,3 @@ def test_an_empty_container_gets_the_definitions_of_the_package_once(container: 
     assert read is not None
     container.files.delete("customers.yaml", expected=read.version, by=ANN)
     assert (seed(place, tmp_path), [*container.repository.definitions()]) == (False, [])
-
-
-def test_where_nothing_can_be_written_the_files_say_why(tmp_path: Path) -> None:
-    """A package, a single file and another storage are read-only."""
-    (tmp_path / "customers.yaml").write_text(DEFINITION)
-
-    def files(location: str, **variables: str) -> DefinitionFiles:
-        settings = Settings.load({"SYNC_DEFINITIONS": location})
-        return opened(Wiring(settings, lambda: variables), settings, variables)
-
-    assert files(str(tmp_path)).read_only == ""
-    deployed = files(str(tmp_path), WEBSITE_SITE_NAME="app")
-    assert "container" in deployed.read_only
-    assert "folder of the file" in files(str(tmp_path / "customers.yaml")).read_only
-    assert "container" in files("s3://bucket/syncs").read_only
-    read = deployed.read("customers.yaml")
-    assert read is not None
-    with pytest.raises(UserError, match="deployed package"):
-        deployed.write("customers.yaml", "x", expected=read.version, by=ANN)
