@@ -93,5 +93,9 @@ def test_a_person_builds_a_sync_of_a_csv_to_accounts_with_a_lookup(page: Page, w
     expect(page).to_have_url("/syncs/accounts/edit/behaviour?saved=1")
     tab(page, "YAML")
     pictures(page, "editor-yaml", tmp_path)
+    page.get_by_role("link", name="Earlier versions").click()
+    expect(page.get_by_role("heading", name="Made by Developer on this machine")).to_be_visible()
+    assert violations(page) == []
+    pictures(page, "versions", tmp_path)
     world.app.run("accounts")
     assert len(world.accounts()) == 13
