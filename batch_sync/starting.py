@@ -17,7 +17,7 @@ from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
 from shared.jobs.batch.attempts import attempt_number
 from shared.jobs.batch.run_log import end_of
 from shared.jobs.noted_progress import NotedProgress
-from shared.state import JobRequest, RunRecord, RunState
+from shared.state import RETRY, JobKind, JobRequest, RunRecord, RunState
 from shared.telemetry import PhaseSpans, record_batch, span
 
 __all__ = ["Start", "StartResult"]
@@ -160,7 +160,7 @@ class Start:
             run_id=self.run_id,
             sync=self.request.sync,
             version=known[self.request.sync].version if self.request.sync in known else "",
-            trigger=self.request.trigger,
+            trigger=RETRY if self.request.kind is JobKind.RETRY else self.request.trigger,
             state=state.value,
             started=now,
             ended=now,

@@ -14,3 +14,5 @@ COPY batch_sync /home/site/wwwroot/batch_sync
 COPY event_sync /home/site/wwwroot/event_sync
 COPY shared /home/site/wwwroot/shared
 COPY syncs /home/site/wwwroot/syncs
+# A new instance loads the bytecode and does not compile hundreds of modules first.
+RUN python -m compileall -q /home/site/wwwroot

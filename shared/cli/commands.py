@@ -43,7 +43,6 @@ from shared.views.listeners import listener_warnings
 from shared.views.next_runs import local_time, next_run, quiet_warnings
 from shared.views.next_steps import command_line
 from shared.views.pages.runs import MOST_WITH_ERRORS, runs_page
-from shared.views.plan_files import PlanFile
 from shared.views.plan_markdown import plan_markdown
 from shared.views.plan_page import plan_page
 from shared.views.run_reports import RunReport
@@ -131,6 +130,7 @@ def plan(
 ) -> int:
     """Compare without writing: print counts, and examples of changes before → after."""
     from shared.jobs import PlanOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+    from shared.views.plan_files import PlanFile  # noqa: PLC0415 - likewise
 
     one = one_or_all(name, every, out=out, html=html, keep_workspace=keep_workspace, csv=csv)
     output, app = output_of(context, as_json), frame.opened(context)
@@ -181,6 +181,7 @@ def run(
 ) -> int:
     """Run one sync, or every enabled one."""
     from shared.jobs import ApprovedPlan, RunOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+    from shared.views.plan_files import PlanFile  # noqa: PLC0415 - likewise
 
     one = one_or_all(name, every, plan=plan_file, keep_workspace=keep_workspace)
     output, typed = output_of(context, as_json), given(parameters)
@@ -315,7 +316,9 @@ def retry(
 def watermark(
     context: typer.Context,
     name: Name,
-    reset: Annotated[bool, typer.Option("--reset", help="Forget it: the next run reads all rows.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", metavar=frame.FLAG, help="Forget it: the next run reads all rows.")
+    ] = False,
     value: Annotated[
         str | None, typer.Option("--set", metavar="VALUE", help="Let the next run begin at this value of the column.")
     ] = None,

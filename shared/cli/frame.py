@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from shared.cli.screen.output import Output
 from shared.errors import UserError
@@ -59,11 +59,35 @@ class _Group(TyperGroup):
 
 
 class HelpfulCommand(TyperCommand):
-    """A command."""
+    """A command whose help says in words what typer says in signs: no types of Python, and ranges as a sentence."""
+
+    def __init__(self, *arguments: Any, **keys: Any) -> None:
+        super().__init__(*arguments, **keys)
+        for parameter in self.params:
+            if isinstance(parameter, TyperArgument):
+                parameter.display_type_rich = _no_type  # type: ignore[method-assign]  # its name says what it is
+            if isinstance(parameter, TyperArgument | TyperOption) and parameter.min is not None:
+                parameter.help = _with_range(parameter)
+                # These two are for the help alone: the value is checked against what was declared.
+                parameter.min = parameter.max = None
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The names of the arguments, without the braces around those that are needed."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
     def get_help_option(self, ctx: Any) -> TyperOption | None:
         """The option, which is shown as a flag."""
         return _as_flag(super().get_help_option(ctx))
+
+
+def _no_type(ctx: Any) -> None:
+    """Show no type."""
+
+
+def _with_range(parameter: TyperArgument | TyperOption) -> str:
+    """The help of a number, which ends with its range."""
+    most = f" to {parameter.max:,}" if parameter.max is not None else " on"
+    return f"{(parameter.help or '').rstrip('.')}, from {parameter.min:,}{most}."
 
 
 def _as_flag(option: TyperOption | None) -> TyperOption | None:

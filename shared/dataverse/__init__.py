@@ -15,6 +15,7 @@ from shared.dataverse.changes import (
     WriteLimits,
 )
 from shared.dataverse.client import DEFAULT_PARALLEL, Dataverse
+from shared.dataverse.course import CoursePoint
 from shared.dataverse.http.connection import Connection, write_headers
 from shared.dataverse.http.proofs import ClientAssertion, ClientCertificate, ClientSecret
 from shared.dataverse.http.service import Usage
@@ -42,6 +43,7 @@ __all__ = [
     "ClientSecret",
     "Clock",
     "Connection",
+    "CoursePoint",
     "CredentialTokens",
     "Dataverse",
     "Failed",

@@ -12,6 +12,7 @@ from shared.clock import Clock, SystemClock
 from shared.dataverse.calls.operations import Operation, operation_names, read_operations
 from shared.dataverse.calls.sending import On, call
 from shared.dataverse.changes import NO_LIMITS, Change, Outcome, WriteLimits
+from shared.dataverse.course import Course
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.keys import key_values, lookups
 from shared.dataverse.http.service import Call, Service, Usage
@@ -95,6 +96,7 @@ class Dataverse:
         self._operations: dict[str, tuple[Operation, ...]] = {}
         self._targets: dict[str, Target] = {}
         self._lanes: dict[str, list[Lane]] = {}
+        self.course = Course()  # how everything that this client writes goes over time
 
     def entity(self, name: str) -> EntityMetadata:
         """A table by logical name, entity set name or display name; see `read_entity`."""
@@ -314,7 +316,8 @@ class Dataverse:
     def _written(self, entity: EntityMetadata, changes: Iterable[Change], limits: WriteLimits) -> Iterator[Outcome]:
         lanes = self._lanes_of(entity)
         senders: ThreadSenders[SendResult] = ThreadSenders(self.service.threads)
-        writing = Writing(self.service, target=self._target(entity), lanes=lanes, senders=senders, limits=limits)
+        target, course = self._target(entity), self.course
+        writing = Writing(self.service, target=target, lanes=lanes, senders=senders, limits=limits, course=course)
         try:
             yield from writing.outcomes(changes)
         finally:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from shared.counted import counted
+from shared.dataverse import CoursePoint
 from shared.state import RunState
 from shared.visible import with_value
 
@@ -211,6 +212,7 @@ class RunSummary:
         environment: Host of the environment that is written to.
         elapsed_seconds: Wall-clock time.
         write_seconds: Of it, from the first write to the last outcome.
+        course: How the writing went, in seconds since the start of the run; empty where nothing was to be written.
         peak_memory_mb: Highest resident memory of the process.
         post_sync: The steps after the sync, in order; none where the run ended before its writes did.
         mirror: What the mirror has saved; None for a sync without one, and where the run ended before the reading.
@@ -249,6 +251,7 @@ class RunSummary:
     retries: int = 0
     elapsed_seconds: float = 0.0
     write_seconds: float = 0.0
+    course: tuple[CoursePoint, ...] = ()
     peak_memory_mb: float = 0.0
     peak_disk_mb: float = 0.0
     errors: tuple[ErrorRow, ...] = ()
@@ -304,6 +307,12 @@ class RunSummary:
             "retries": self.retries,
             "elapsed_seconds": round(self.elapsed_seconds, 3),
             "write_seconds": round(self.write_seconds, 3),
+            "course": {
+                "seconds": [round(point.seconds, 2) for point in self.course],
+                "rows": [point.rows for point in self.course],
+                "parallel": [point.parallel for point in self.course],
+                "throttled": [point.throttled for point in self.course],
+            },
             "peak_memory_mb": round(self.peak_memory_mb, 1),
             "peak_disk_mb": round(self.peak_disk_mb, 1),
             "errors": [error.to_json() for error in self.errors],

@@ -202,8 +202,9 @@ class Plan:
         """The limits of cost that the forecast breaks."""
         cost, limits = self.forecast, self.limits
         if cost and limits.max_requests is not None and cost.requests > limits.max_requests:
+            about = "at least" if cost.open else "about"
             yield (
-                f"it would send about {cost.requests:,} requests to Dataverse; "
+                f"it would send {about} {cost.requests:,} requests to Dataverse; "
                 f"safety.max_requests is {limits.max_requests:,}"
             )
         if cost and limits.max_minutes is not None and cost.minutes > limits.max_minutes:

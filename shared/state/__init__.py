@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared.state.job_queue import JobQueue, Poisoned
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
+    RETRY,
     AuditEntry,
     DeadLetter,
     ErrorRecord,
@@ -22,6 +23,7 @@ from shared.state.records import (
 from shared.state.store import StateStore
 
 __all__ = [
+    "RETRY",
     "AuditEntry",
     "DeadLetter",
     "ErrorRecord",

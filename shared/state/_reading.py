@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.errors import AbortRun
 from shared.state.records import Job, JobRequest
+
+if TYPE_CHECKING:  # `--help` does not wait for it: no row is read
+    from pydantic import TypeAdapter
 
 __all__ = ["job_record", "json_object", "moment", "reading", "record"]
 
@@ -101,6 +102,8 @@ def json_object(text: object, name: str) -> dict[str, Any]:
 
 
 def _checker(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - as above
+
     if kind not in _checkers:
         _checkers[kind] = TypeAdapter(kind)
     return _checkers[kind]
@@ -114,6 +117,8 @@ def _with_zone(value: datetime, name: str) -> datetime:
 
 def _reason(error: Exception) -> str:
     """What is wrong, without the values of the row."""
+    from pydantic import ValidationError  # noqa: PLC0415 - as above
+
     if isinstance(error, ValidationError):
         problem = error.errors(include_input=False, include_url=False)[0]
         return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

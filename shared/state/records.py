@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from shared.run_ids import SHORT_ID
 
 __all__ = [
+    "RETRY",
     "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
@@ -27,6 +28,9 @@ __all__ = [
     "RunRecord",
     "RunState",
 ]
+
+RETRY: Final = "retry"
+"""The trigger of a run that tried the rows in error of another run again: no schedule is decided by it."""
 
 
 class JobKind(StrEnum):
@@ -85,8 +89,8 @@ class RunRecord:
 
     Attributes:
         version: The definition's version.
-        trigger: What started the run: `timer`, `command`, `job` or `events`; `undo` where it takes another run back;
-            `definition` where nothing was started because the definition has mistakes.
+        trigger: What started the run: `timer`, `command`, `job`, `retry` or `events`; `undo` where it takes another run
+            back; `definition` where nothing was started because the definition has mistakes.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
         given: Those of them that whoever started the run gave, as JSON-ready values.
         host: The machine that ran it; empty in rows of earlier versions.

@@ -48,10 +48,11 @@ class StateStore(Protocol):
     def runs(self, sync: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
         """The latest rows, newest first, of one sync or of all."""
 
-    def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
+    def last_run(self, sync: str, *, until: datetime | None = None, retries: bool = False) -> RunRecord | None:
         """The latest run of the sync that a timer, command or job set off, of those that started by a moment.
 
-        Rows of events, and of definitions with mistakes (which started nothing), do not count.
+        Rows of events, of definitions with mistakes (which started nothing) and of retries (which read no source) do
+        not count; with `retries`, those of retries do.
         """
 
     def last_runs(self, syncs: Collection[str], *, until: datetime | None = None) -> Mapping[str, RunRecord]:
@@ -243,9 +244,9 @@ class StateStore(Protocol):
         Removed are runs that started before it with their errors, files, journals and rows to mend, dead letters kept
         before it, ledgers and mirrors that no run has swapped since then, jobs that ended (with their files) and runs
         that were asked to stop before then, notes of progress and entries of the audit log from before then, and leases
-        of jobs that are free. The last run of each sync stays at any age (the schedule needs it), and so does the last
-        row of its events and definitions. Uses of saved plans stay: a plan that could be applied again after some time
-        would not be applied once, and a row is written only where a person saved a plan.
+        of jobs that are free. The last run of each sync that is no retry stays at any age (the schedule needs it), and
+        so does the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied again
+        after some time would not be applied once, and a row is written only where a person saved a plan.
 
         Args:
             before: The moment.

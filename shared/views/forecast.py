@@ -20,13 +20,14 @@ def forecast_lines(cost: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """
     if cost is None:
         return []
+    steps, fewest = cost.get("steps", 0), cost.get("at_least", False)
+    of_steps = f", {steps:,} by steps after the sync" if steps else ""
+    share = f"{_share(cost['daily_share'])} of {cost['daily_requests']:,} requests ({cost['counted']:,} count)"
+    among = f"({cost['reads']:,} to read, {cost['writes']:,} to write{of_steps})"
     return [
-        ("Requests", f"about {cost['requests']:,} ({cost['reads']:,} to read, {cost['writes']:,} to write)"),
+        ("Requests", f"{'at least' if fewest else 'about'} {cost['requests']:,} {among}"),
         ("Time", f"{_time(cost['minutes'])}, {_basis(cost['learnt_from_runs'])}"),
-        (
-            "Daily entitlement",
-            f"{_share(cost['daily_share'])} of {cost['daily_requests']:,} requests ({cost['counted']:,} count)",
-        ),
+        ("Daily entitlement", f"at least {share}" if fewest else share),
     ]
 
 

@@ -17,7 +17,7 @@ def next_run(timetable: Timetable | None, started: datetime | None, now: datetim
 
     Args:
         timetable: When the sync starts by itself; None where it does not.
-        started: When its latest run started, whatever set it off; None where it never ran.
+        started: When its latest run that is no retry started, whatever set it off; None where it never ran.
         now: The moment (aware) at which it is asked.
 
     Returns:

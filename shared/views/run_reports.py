@@ -20,6 +20,7 @@ _TRIGGERS: Final[Mapping[str, str]] = {
     "timer": "by the schedule",
     "command": "from the command line",
     "job": "by a request",
+    "retry": "from a corrected file",
     "events": "by events",
     "undo": "to undo another run",
     "definition": "not at all: the definition has mistakes",

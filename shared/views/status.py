@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
-from shared.state import Pause, RunRecord, RunState, StateStore
+from shared.state import RETRY, Pause, RunRecord, RunState, StateStore
 from shared.views.next_runs import local_time, next_run
 from shared.views.next_steps import command_line
 from shared.views.runs import LOST, as_seen, changes_made
@@ -32,7 +32,7 @@ class SyncStatus:
 
     Attributes:
         last: Its latest run, as people see it; None where it never ran.
-        last_success: When the latest run that reached its end ended, of the latest 50.
+        last_success: When the latest run that reached its end and is no retry ended, of the latest 50.
         next_run: When its schedule starts it next, in the time zone of the schedule; in the past where it is due. None
             without a schedule.
         rows: Rows of the source in its latest run; for real time, events.
@@ -117,7 +117,7 @@ def status_of(definitions: Sequence[Loaded], state: StateStore, now: datetime) -
 def _sync(loaded: Loaded, state: StateStore, now: datetime, paused: Pause | None) -> SyncStatus:
     runs = [run for run in state.runs(loaded.name, SEARCHED) if run.trigger != "definition"]
     last = as_seen(runs[0], state) if runs else None
-    ended = (run for run in runs if as_seen(run, state).state in _SUCCESS)
+    ended = (run for run in runs if run.trigger != RETRY and as_seen(run, state).state in _SUCCESS)
     success = next(ended, None)
     counts = last.counts if last else {}
     source = counts.get("source", {})
@@ -145,7 +145,7 @@ def _sync(loaded: Loaded, state: StateStore, now: datetime, paused: Pause | None
 
 
 def _next_run(loaded: Loaded, runs: Sequence[RunRecord], now: datetime) -> datetime | None:
-    started = next((run.started for run in runs if run.trigger != "events"), None)
+    started = next((run.started for run in runs if run.trigger not in {"events", RETRY}), None)
     return next_run(loaded.definition.timetable, started, now) if loaded.definition else None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from emulator.testing import running
 
@@ -37,6 +39,31 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if done.returncode:
             pytest.skip(f"npm could not install {PACKAGE}: {done.stderr.strip()[-300:]}")
     return folder
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "emulator.md"
+# What stands around the line of the page.
+AROUND = """
+import { DynamicsWebApi } from "dynamics-web-api";
+const token = async () => %s;
+%s
+console.log(JSON.stringify((await api.retrieveMultiple({ collection: "accounts", select: ["name"] })).value));
+"""
+
+
+def test_the_line_of_the_page_reads(package: Path) -> None:
+    """As docs/emulator.md has it, with the address and a token of this emulator."""
+    (line,) = re.findall(r"```js\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    with running() as emulator:
+        headers = {"Authorization": f"Bearer {emulator.token()}"}
+        requests.post(f"{emulator.service_url}accounts", json={"name": "Contoso"}, headers=headers, timeout=10)
+        script = AROUND % (json.dumps(emulator.token()), line.replace("http://127.0.0.1:5080", emulator.base_url))
+        (package / "page.mjs").write_text(script, "utf-8")
+        done = subprocess.run(
+            ["node", "page.mjs"], cwd=package, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    assert [each["name"] for each in json.loads(done.stdout)] == ["Contoso"]
 
 
 @pytest.fixture(scope="module")

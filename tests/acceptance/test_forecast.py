@@ -90,6 +90,25 @@ def test_levels_of_a_hierarchy_and_second_requests_are_in_it(here: World) -> Non
     assert cost.counted >= cost.reads + 120 + 120
 
 
+@pytest.mark.parametrize("action", ["UPDATE", "DELETE"])
+def test_records_that_are_looked_up_by_their_key_are_in_it(here: World, action: str) -> None:
+    """Without a comparison the run asks for the ids of the records first."""
+    here.define(accounts())
+    here.csv([row(number) for number in range(400)])
+    here.run()
+    definition = accounts(sync_behaviour={**DELTA, "action_column": "action"})
+    definition["source"]["columns"].append({"name": "action"})
+    here.define(definition)
+    here.csv([{**row(number, "Other"), "action": action} for number in range(400)])
+    (here.folder / "state.db").unlink()
+    plan, done = both(here)
+    assert (done.updated.done + done.deleted.done, done.failed) == (400, 0)
+    is_near(plan, done)
+    cost = plan.plan.forecast
+    assert cost is not None
+    assert cost.reads > plan.requests + 4  # of 400 records, 100 at most are asked for in a request
+
+
 def test_records_that_lookups_create_are_in_it(here: World) -> None:
     """They are written before the records that refer to them."""
     definition = accounts()

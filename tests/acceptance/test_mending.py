@@ -14,13 +14,17 @@ import duckdb
 import pytest
 
 from shared.cli.boundary import run as type_in
+from shared.definitions import EnvironmentSecret
 from shared.errors import AbortRun
 from shared.state.sqlite import SqliteStateStore
 from tests.acceptance.watermarked import COLUMNS as WATERMARKED
 from tests.acceptance.watermarked import FULL, define, sqlite_source
 from tests.acceptance.world import World, accounts, world
-from tests.contract.source_kinds import KINDS, Row
+from tests.contract.source_kinds import KINDS, Row, ready
+from tests.postgresql.fixtures import database, postgresql
 from tests.workbooks.xlsx import Raw, write_xlsx
+
+__all__ = ["database", "postgresql"]
 
 GOOD = {"number": "A1", "name": "One", "city": "Ulm", "revenue": "1.5"}
 ROWS = [
@@ -123,7 +127,7 @@ def test_rows_that_fit_leave_the_list_and_those_that_fail_stay(here: World, type
     report = typed.value("errors", run)
     assert (report["to_mend"]["left"], [each["rows"] for each in report["to_mend"]["mended"]]) == (0, [2, 1])
     log = here.app.state.runs("accounts", limit=3)
-    assert [(each.trigger, each.counts.get("retry_of")) for each in log] == [("command", run)] * 2 + [("command", None)]
+    assert [(each.trigger, each.counts.get("retry_of")) for each in log] == [("retry", run)] * 2 + [("command", None)]
     here.csv([{**row, **MENDED[row["number"]]} if n else row for n, row in enumerate(ROWS)])
     nothing_to_do(here)
     assert len(held(here)) == 4
@@ -170,16 +174,20 @@ TARGETS = {"number": "accountnumber", "name": "address1_postalcode", "amount": "
            "active": "donotemail"}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["delimited", "excel", "fixed_width", "json", "parquet", "rest", "sql of sqlite"])
-def test_rows_of_any_source_are_mended_as_text(here: World, typed: Typed, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_any_source_are_mended_as_text(
+    here: World, typed: Typed, tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
     """Numbers, dates and truth are read again as the source gave them; columns that the definition does not name too."""
-    of, path = KINDS[kind], here.folder / f"rows{KINDS[kind].ending}"
+    of = ready(kind, request)
+    path = here.folder / f"source{of.ending}"
     rows: list[Row] = [(1, SHORT, "1.5", "2024-02-29", "false"), (2, LONG, "2.5", "2024-01-31", "true")]
     of.write(path, rows)
     definition = accounts(sync_behaviour={"dropped": "delete"})
     definition["source"] = {**of.source, **of.place(path)}
+    here.environment |= of.environment()
     if reference := definition["source"].get("connection"):
-        here.environment[reference["env"]] = f"sqlite:///{path}"
+        here.environment[reference["env"]] = of.context(path).secret(EnvironmentSecret(**reference))
     definition["destination"]["mappings"] = [{"source": name, "target": target} for name, target in TARGETS.items()]
     here.define(definition)
     run = typed.value("run", "accounts", code=2)["run_id"]
@@ -189,9 +197,46 @@ def test_rows_of_any_source_are_mended_as_text(here: World, typed: Typed, tmp_pa
     done = typed.value("retry", run, "--file", save(tmp_path / "mended.csv", [{**row, "name": "short"}]))
     assert (done["created"]["done"], done["to_mend"]["left"]) == (1, 0)
     rows[1] = (2, "short", *rows[1][2:])
-    path.unlink()
+    path.unlink(missing_ok=True)
     of.write(path, rows)
     nothing_to_do(here)
+
+
+def test_rows_of_a_delta_are_mended_with_their_actions(here: World, typed: Typed, tmp_path: Path) -> None:
+    """Each mended row is created, changed or deleted as its action says; a refused change can be mended too."""
+    here.csv([{**GOOD, "number": f"A{number}"} for number in range(1, 5)])
+    here.run()
+    definition = accounts(sync_behaviour={"strategy": "delta", "action_column": "action"})
+    definition["source"]["columns"].append({"name": "action"})
+    here.define(definition)
+    rows = [
+        {**GOOD, "number": "A1", "name": "Uno", "action": "UPDATE"},
+        {**GOOD, "number": "A2", "name": "N" * 170, "action": "UPDATE"},
+        {**GOOD, "number": "A3", "action": "REMOVE"},
+        {**GOOD, "number": "A5", "revenue": "much", "action": "INSERT"},
+        {**GOOD, "number": "A6", "revenue": "more", "action": "UPSERT"},
+        {**GOOD, "number": "A9", "name": "Nobody", "action": "UPDATE"},
+    ]
+    here.csv(rows)
+    first = typed.value("run", "accounts", code=2)
+    run = first["run_id"]
+    assert (first["updated"]["done"], first["failed"]) == (1, 1)
+    found = {row["number"]: row for row in to_mend(typed, tmp_path, run)}
+    assert found.keys() == {"A2", "A3", "A5", "A6", "A9"}
+    changes = {
+        "A2": {"name": "Two"},
+        "A3": {"action": "DELETE"},
+        "A5": {"revenue": "5"},
+        "A6": {"revenue": "6"},
+        "A9": {"action": "INSERT"},
+    }
+    file = save(tmp_path / "mended.csv", [{**found[number], **changed} for number, changed in changes.items()])
+    done = typed.value("retry", run, "--file", file)
+    counts = [done[name]["done"] for name in ("updated", "deleted", "created", "upserted")]
+    assert (counts, done["to_mend"]["left"]) == ([1, 1, 2, 1], 0)
+    assert [(number, name) for number, name, *_ in held(here)] == [
+        ("A1", "Uno"), ("A2", "Two"), ("A4", "One"), ("A5", "One"), ("A6", "One"), ("A9", "Nobody"),
+    ]  # fmt: skip
 
 
 def test_columns_of_every_kind_have_the_values_of_the_mended_file(here: World, typed: Typed, tmp_path: Path) -> None:

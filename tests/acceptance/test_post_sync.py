@@ -183,6 +183,28 @@ def test_a_plan_lists_the_steps_and_runs_none(here: World, api: Api) -> None:
     assert (here.emulator.calls(), api.received, imported(here)) == ([], [], (None, None, None))
 
 
+def test_the_forecast_has_the_requests_of_the_steps_that_will_run(here: World) -> None:
+    """Two calls and an update, of which it is not known how much it will write; with errors, none of the three runs."""
+    here.define(DEFINITION, "post-sync")
+    account = here.create("accounts", {"accountnumber": "0", "name": "Zero", "address1_city": "Paris"})
+    report = here.plan("post-sync", parameters={"account_id": account})
+    cost = report.plan.forecast
+    assert cost is not None
+    assert (cost.steps, cost.open, cost.counted) == (3, True, cost.reads + 2 + 3)
+    assert (
+        f"at least {cost.requests} ({cost.reads} to read, 1 to write, 3 by steps after the sync)"
+        in planned(report).plain
+    )
+    here.reopen()  # the run reads the metadata anew, as a command of its own does
+    done = here.run("post-sync", parameters={"account_id": account})
+    # The step reads its records once more in its own way, and writes them with one request.
+    assert cost.requests <= done.requests <= cost.requests + 3
+    (here.folder / "source.csv").write_text(ROWS + ",Nobody,\n", "utf-8")
+    cost = here.plan("post-sync").plan.forecast
+    assert cost is not None
+    assert (cost.steps, cost.open) == (0, False)
+
+
 def test_a_step_that_fails_makes_the_run_failed_and_undoes_nothing(
     here: World, api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:

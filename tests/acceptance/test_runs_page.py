@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ LONG = "a-sync-with-a-rather-long-name-for-a-phone"
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Seven runs of two syncs: new, changed, dropped and rejected rows."""
+    """Seven runs of two syncs: new, changed, dropped and rejected rows; one of them is throttled for two seconds."""
     with world(tmp_path_factory.mktemp("world"), in_thread=True) as made:
         rules = {"sync_key": ["accountnumber"], "dropped": "delete"}
         made.define(accounts(sync_behaviour=rules))
@@ -30,13 +32,31 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             rows += [{"number": f"B{number}", "name": "bad", "city": "", "revenue": "n/a"} for number in range(place)]
             made.csv(rows)
             made.run()
+        (made.folder / "source.csv").write_text("number,name,city,revenue\nC1,New,Ulm,1\n", "utf-8")
+        made.emulator.faults(
+            {"action": "status", "status": 429, "retry_after": 2, "match": {"method": "POST", "path": "CreateMultiple"}}
+        )
         made.run(LONG)
         yield made
 
 
+def course() -> dict[str, list[float]]:
+    """60 points: more requests at once, until the service refuses; then fewer."""
+    seconds, rows, parallel, throttled = [20.0], [0.0], [8.0], [0.0]
+    for place in range(1, 60):
+        pause = place in {22, 23, 44}
+        seconds.append(seconds[-1] + 20)
+        parallel.append(min(52, parallel[-1] + 3) if not pause else parallel[-1] // 2)
+        rows.append(rows[-1] + (0 if pause else 500 * parallel[-1] + 37 * (place % 7)))
+        throttled.append(throttled[-1] + (parallel[-2] if pause else 0))
+    return {"seconds": seconds, "rows": rows, "parallel": parallel, "throttled": throttled}
+
+
 @pytest.fixture(scope="module")
 def page(here: World, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """As the command writes it."""
+    """As the command writes it; the longest run has the course of 1.2 million records, with two pauses."""
+    latest = here.app.state.runs("accounts", 1)[0]
+    here.app.state.finish_run(replace(latest, counts={**latest.counts, "course": course()}))
     file = tmp_path_factory.mktemp("page") / "deep" / "runs.html"
     code, value = command(here, "runs", "--html", file)
     assert (code, len(value["runs"])) == (0, 7)
@@ -44,12 +64,15 @@ def page(here: World, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_page_holds_everything_and_loads_nothing(page: str) -> None:
-    """No script, no link, no picture from elsewhere; three charts with a bar for each run."""
+    """No script, no link, no picture from elsewhere; charts with a bar for each run, and two runs over their time."""
     assert page.startswith("<!doctype html>")
     for part in ("<script", "http:", "https:", "src=", "href=", "@import", "url("):
         assert part not in page
-    assert page.count("<figure>") == 3
-    assert page.count("<g><title>") == 3 * 7
+    assert page.count("<figure>") == 3 + 2
+    over_time, within, _ = re.split("<h2>(?:Within|Errors)", page)
+    assert over_time.count("<g><title>") == 3 * 7
+    assert within.count("<rect class=throttled") >= 2
+    assert re.search(r"\d to \d+\.\d s: \d+ records a second, \d+ requests? at once, 1 request throttled", within)
     assert "Invalid Format Exception" in page
 
 

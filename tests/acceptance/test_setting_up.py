@@ -10,9 +10,11 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
 from shared.cli.boundary import run
 from tests.acceptance.world import World, accounts, world
+from tests.api_server import Received, Reply, serving
 from tests.workbooks.xlsx import write_xlsx
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "drafts" / "batch_config" / "samples"
@@ -368,6 +370,71 @@ def test_first_definitions_of_other_kinds_of_source(here: World, typed: Type, mo
     text = (here.folder / "syncs" / "documents.yaml").read_text("utf-8")
     assert "{source: address_city, target: address1_city}" in text
     assert "tags" not in text, "a list is no simple value"
+
+
+CUSTOMERS = [{"accountNumber": f"R{n}", "name": f"N {n}", "address": {"city": "Ulm"}, "tags": [1]} for n in range(5)]
+
+
+def _odata(request: Received) -> Reply:
+    """Three records, a link in the answer, then two."""
+    more = request.query.get("skip")
+    link = {} if more else {"@odata.nextLink": f"http://{request.headers['host']}/v1/customers?skip=3"}
+    return Reply(body={"value": CUSTOMERS[3:] if more else CUSTOMERS[:3], **link})
+
+
+def _headers(request: Received) -> Reply:
+    """The same with a link in a header."""
+    more = request.query.get("skip")
+    link = {} if more else {"Link": f'<http://{request.headers["host"]}/v1/customers?skip=3>; rel="next"'}
+    return Reply(body=CUSTOMERS[3:] if more else CUSTOMERS[:3], headers=link)
+
+
+@pytest.mark.parametrize(
+    ("answer", "keys"),
+    [
+        (lambda _: Reply(body=CUSTOMERS), {}),
+        (
+            lambda _: Reply(body={"count": 5, "log": [{"a": 1}], "data": {"all customers": CUSTOMERS}}),
+            {"records": "$['data']['all customers']"},
+        ),
+        (_odata, {"records": "$['value']", "pagination": {"type": "link", "next": "$['@odata.nextLink']"}}),
+        (_headers, {"pagination": {"type": "link"}}),
+    ],
+    ids=["a list", "a list in the answer", "pages by OData", "pages by a header"],
+)
+def test_a_first_definition_of_an_api(
+    here: World, typed: Type, monkeypatch: pytest.MonkeyPatch, answer: Callable[[Received], Reply], keys: dict[str, Any]
+) -> None:
+    """By a connection with a secret: records and pages are found as the API gives them, and the plan has all five."""
+    monkeypatch.setenv("API_TOKEN", "token-of-the-api")
+    with serving(answer) as server:
+        auth = {"type": "bearer", "token": {"env": "API_TOKEN"}}
+        api = {"kind": "connection", "name": "api", "type": "rest", "url": f"{server.url}/v1", "auth": auth}
+        (here.folder / "syncs" / "api.yaml").write_text(json.dumps(api), "utf-8")
+        made = _json(typed("new", "shop", "--source", "api", "--table", "customers", "--entity", "account", "--json"))
+        mapped = {"accountNumber": "accountnumber", "name": "name", "address_city": "address1_city"}
+        assert (made["mapped"], made["sync_key"]) == (mapped, ["accountnumber"])
+        assert _validates_and_plans(typed, "shop")["planned"]["created"] == 5
+    assert {(each.path, each.headers["authorization"]) for each in server.received} == {
+        ("/v1/customers", "Bearer token-of-the-api")
+    }
+    text = (here.folder / "syncs" / "shop.yaml").read_text("utf-8")
+    source = yaml.safe_load(text)["source"]
+    assert {key: value for key, value in source.items() if key != "columns"} == {
+        "type": "rest", "connection": "api", "url": "customers", **keys,
+    }  # fmt: skip
+    assert ("check it" in text) is ("records" in keys)
+    assert "token-of-the-api" not in text
+
+
+def test_records_inside_a_document_of_a_file_are_found(here: World, typed: Type) -> None:
+    """The longest list of objects."""
+    (here.folder / "shop.json").write_text(json.dumps({"log": [{"a": 1}], "customers": CUSTOMERS}), "utf-8")
+    made = _json(typed("new", "shop", "--source", "shop.json", "--entity", "account", "--json"))
+    assert made["sync_key"] == ["accountnumber"]
+    assert _validates_and_plans(typed, "shop")["planned"]["created"] == 5
+    written = yaml.safe_load((here.folder / "syncs" / "shop.yaml").read_text("utf-8"))
+    assert written["source"]["records"] == "$['customers'][*]"
 
 
 @pytest.mark.parametrize(

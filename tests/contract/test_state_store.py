@@ -165,6 +165,22 @@ class TestExecutionLog:
         store.begin_run(a_run("r4", minutes=4, trigger="definition"))
         assert store.last_run("customers") == a_run("r2", minutes=2, trigger="command")
 
+    def test_the_last_run_is_no_retry_unless_retries_are_asked_for(self, store: StateStore) -> None:
+        """A retry reads no source, so a schedule is not decided by it: of one sync or of many, whoever ends last."""
+        store.begin_run(a_run("r1", minutes=1))
+        store.begin_run(a_run("r2", minutes=2, trigger="retry"))
+        store.finish_run(replace(a_run("r2", minutes=2, trigger="retry"), state="Succeeded"))
+        store.begin_run(a_run("r3", minutes=3, trigger="events"))
+        store.begin_run(a_run("only", sync="only retries", trigger="retry"))
+        for _ in range(2):
+            assert store.last_runs(["customers", "only retries"]) == {"customers": a_run("r1", minutes=1)}
+        assert (store.last_run("customers"), store.last_run("only retries")) == (a_run("r1", minutes=1), None)
+        latest = store.last_run("customers", retries=True)
+        assert latest is not None
+        assert (latest.run_id, latest.state) == ("r2", "Succeeded")
+        until = NOON + timedelta(seconds=61)
+        assert store.last_run("customers", until=until, retries=True) == a_run("r1", minutes=1)
+
     def test_the_last_run_that_started_by_a_moment(self, store: StateStore) -> None:
         """A start that a wrong clock put into the future is left out."""
         for number in (1, 2, 60 * 24 * 400):
@@ -227,6 +243,22 @@ class TestExecutionLog:
         store.finish_run(replace(wide, parameters=parameters, counts={**counts, "odd": "y" * 200_000}))
         assert "cut" in store.runs("customers")[0].parameters
         assert store.runs()[0].counts == {"attempt": 2}
+
+    def test_the_course_of_a_long_run_comes_back_whole(self, store: StateStore) -> None:
+        """60 points, of the run alone and in the list of runs."""
+        course = {
+            "seconds": [round(number * 1440.5, 1) for number in range(60)],
+            "rows": [number * 1_000_000 for number in range(60)],
+            "parallel": [52] * 60,
+            "throttled": [number * 1000 for number in range(60)],
+        }
+        run = replace(a_run("r1"), counts={"writes": 3, "course": course})
+        store.begin_run(run)
+        assert (store.run("r1"), store.runs("customers"), store.last_runs(["customers"])) == (
+            run,
+            (run,),
+            {"customers": run},
+        )
 
     def test_any_number_of_runs_can_be_asked_for(self, store: StateStore) -> None:
         """More than the store can count is all of them."""
@@ -571,6 +603,14 @@ class TestRetention:
         last = store.last_run("a")
         assert last is not None
         assert last.run_id == "r1"
+
+    def test_an_old_retry_goes_and_does_not_take_the_place_of_the_last_run(self, store: StateStore) -> None:
+        """Whatever comes before and after it."""
+        for number, trigger in enumerate(("timer", "retry", "job", "retry", "retry", "events")):
+            store.begin_run(a_run(f"r{number}", minutes=number, trigger=trigger))
+        store.begin_run(a_run("young", minutes=60 * 24 * 200, trigger="retry"))
+        assert store.prune(NOON + timedelta(days=100), limit=100) == Pruned(runs=4)
+        assert [run.run_id for run in store.runs()] == ["young", "r5", "r2"]
 
     def test_a_call_does_a_bounded_amount_of_work_and_the_next_continues(self, store: StateStore) -> None:
         """Also where the rows that stay are more than a call removes."""

@@ -130,6 +130,19 @@ def test_the_counters_have_the_keys_of_the_page(here: RunningEmulator) -> None:
     assert set(here.stats()["requests"]) == set(shown["requests"])
 
 
+def test_the_example_with_the_sdk_of_microsoft_signs_in_and_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a credential of azure-identity, over TLS."""
+    with running(in_thread=True, tls=True) as server:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
+        given: dict[str, Any] = {name: getattr(server, name) for name in ("tenant_id", "client_id", "client_secret")}
+        text = block("python", "DataverseClient").replace(LOCAL.replace("http:", "https:"), server.base_url)
+        exec(text, given)  # noqa: S102 - the text of our own page
+        with given["client"] as client:
+            made = client.records.create("account", {"name": "Contoso"})
+            assert client.records.retrieve("account", made)["name"] == "Contoso"
+        given["credential"].close()
+
+
 def test_the_example_for_pytest_has_what_it_says() -> None:
     """It starts, and each name in its comments is there."""
     text = block("python", "emulator.testing")

@@ -13,6 +13,7 @@ from scripts.pipeline import LONGEST as OF_A_COMMENT
 from shared import settings
 from shared.app.publishing import _MOST_FILES
 from shared.cli.frame import MOST_SHOWN
+from shared.dataverse.course import MOST_POINTS
 from shared.dataverse.http.certificates import _LONGEST as OF_A_CERTIFICATE
 from shared.dataverse.http.token_endpoint import _LONGEST_TOKEN
 from shared.dataverse.read.paging import PageBounds
@@ -41,7 +42,7 @@ from shared.sources.rest.seen import _MOST_PAGES
 from shared.state._bounds import MOST_OF_A_BODY, MOST_OF_A_MESSAGE
 from shared.transform.lookups.parties import MOST_PARTIES
 from shared.transform.profile.keys import _MOST_CANDIDATES, MOST_PAIRED
-from shared.views.pages.runs import MOST_CHARTED, MOST_WITH_ERRORS
+from shared.views.pages.runs import MOST_CHARTED, MOST_COURSES, MOST_WITH_ERRORS
 from shared.views.plan_markdown import _LONGEST as OF_A_PLAN
 from shared.workspace.growth import MOST as OF_A_RESULT
 from shared.workspace.tree import _LONGEST
@@ -105,7 +106,11 @@ REAL = {
     "dead letter that is kept whole": f"{MOST_OF_A_BODY // MB} MB",
     "runs, errors, files and dead letters are kept": f"{settings.Settings.load({}).retention_days} days",
     "message of a run": f"{MOST_OF_A_MESSAGE:,} characters",
-    "runs on the page of `runs --html`": f"{MOST_CHARTED}, with the errors of the latest {MOST_WITH_ERRORS}",
+    "runs on the page of `runs --html`": (
+        f"{MOST_CHARTED}, with the errors of the latest {MOST_WITH_ERRORS}, "
+        f"and the latest {MOST_COURSES} over their time"
+    ),
+    "points of a run over its time in the execution log": f"{MOST_POINTS}",
     "rows that `runs` and `dead-letters` show": f"{MOST_SHOWN:,}",
 }
 

@@ -63,6 +63,7 @@ class Telemetry:
             '"timestamp" TIMESTAMPTZ)'
         )
         self._database.execute("CREATE TABLE requests (success BOOLEAN)")
+        self._database.execute('CREATE TABLE traces (message VARCHAR, "timestamp" TIMESTAMPTZ)')
         for success in requests:
             self._database.execute("INSERT INTO requests VALUES (?)", [success])
         for item in items:
@@ -76,13 +77,17 @@ class Telemetry:
         row = [name, total, total if most is None else most, json.dumps(dict(of)), datetime.now(UTC)]
         self._database.execute("INSERT INTO customMetrics VALUES (?, ?, ?, ?, ?)", row)
 
+    def trace(self, line: str, at: datetime) -> None:
+        """Add a line of the log, as the host sends it."""
+        self._database.execute("INSERT INTO traces VALUES (?, ?)", [line, at])
+
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query."""
         table, *stages = (part.strip() for part in query.split("|"))
         sql = f"SELECT * FROM {table}"
         for stage in stages:
             word, _, rest = stage.partition(" ")
-            sql = {"where": _where, "summarize": _summarize}[word](sql, _expression(rest))
+            sql = STAGES[word](sql, _expression(rest))
         return self._database.execute(sql).fetchall()
 
 
@@ -98,6 +103,28 @@ def _summarize(sql: str, what: str) -> str:
     return f"SELECT {selected} FROM ({sql}) GROUP BY {grouped}"
 
 
+def _extend(sql: str, what: str) -> str:
+    name, _, value = what.partition(" = ")
+    return f"SELECT *, {value} AS {name} FROM ({sql})"
+
+
+def _project(sql: str, what: str) -> str:
+    return f"SELECT {what} FROM ({sql})"
+
+
+def _order(sql: str, what: str) -> str:
+    return f"SELECT * FROM ({sql}) ORDER {what}"
+
+
+STAGES: Mapping[str, Callable[[str, str], str]] = {
+    "extend": _extend,
+    "order": _order,
+    "project": _project,
+    "summarize": _summarize,
+    "where": _where,
+}
+
+
 def _split(text: str) -> list[str]:
     """The parts between commas that stand in no bracket."""
     return [part.strip() for part in re.split(r",(?![^()]*(?:\([^()]*\)[^()]*)*\))", text)]
@@ -105,6 +132,8 @@ def _split(text: str) -> list[str]:
 
 def _expression(text: str) -> str:
     text = re.sub(r"tostring\(customDimensions\.(\w+)\)", r"(customDimensions->>'\1')", text)
+    text = re.sub(r"parse_json\((\w+)\)", r"(CASE WHEN json_valid(\1) THEN \1::JSON END)", text)
+    text = re.sub(r"\bline\.(\w+)", r"(line->>'\1')", text)
     text = re.sub(r"sumif\((\w+), (.*?\))\)", r"coalesce(sum(\1) FILTER (WHERE \2), 0)", text)
     text = re.sub(r"ago\((\d+)h\)", r"(now() - INTERVAL \1 HOUR)", text)
     return re.sub(r'"([^"]*)"', r"'\1'", text).replace("==", "=")

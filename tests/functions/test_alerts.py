@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,8 @@ def test_every_failure_is_logged_counted_and_found_by_its_alert(world: World, in
     errors = {line.get("sync") for line in lines if line["level"] == "ERROR"}
     assert errors >= FAILED | REFUSED
 
+    _the_page_finds_the_lines_of_a_run(world, done.stdout.splitlines())
+
     telemetry, found = Telemetry(ingestion.items), rules()
     runs = telemetry.ask(found["failed-runs"].query)
     assert {json.loads(row[3])["sync"] for row in runs} == FAILED | REFUSED
@@ -113,6 +117,19 @@ def test_every_failure_is_logged_counted_and_found_by_its_alert(world: World, in
     assert [row[2] for row in telemetry.ask(found["many-bad-rows"].query)] == ["bad-rows"]
     assert not found["no-ticks"].fires(telemetry)
     assert not found["dead-letters"].fires(telemetry)
+
+
+def _the_page_finds_the_lines_of_a_run(world: World, lines: list[str]) -> None:
+    """The query of docs/monitoring.md, over all lines that the program printed, in any order."""
+    telemetry, (run,) = Telemetry(), world.app.state.runs("bad-rows")
+    for number, line in sorted(enumerate(lines), key=lambda each: each[1]):
+        telemetry.trace(line, datetime.fromtimestamp(number, UTC))
+    (query,) = re.findall(r"```kusto\n(.*?)```", (ROOT / "docs" / "monitoring.md").read_text("utf-8"), re.DOTALL)
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    expected = [each for each in told if each.get("run_id") == run.run_id]
+    assert len(expected) > 1
+    rows = telemetry.ask(query.replace("…", run.run_id))
+    assert [row[1:] for row in rows] == [(each["level"], each.get("phase"), each["message"]) for each in expected]
 
 
 def test_the_rules_that_count() -> None:

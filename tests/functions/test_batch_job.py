@@ -256,10 +256,10 @@ class TestTrouble:
         app, begin, away = world.app, datetime.now(UTC), timedelta(hours=1)
         clock = Quick(queue_of(app), begin)
 
-        def prepared(job: BatchJob, *rest: Any) -> Any:
+        def prepared(job: BatchJob, *rest: Any, **named: Any) -> Any:
             if clock.now() < begin + away:
                 raise RetryLater("Dataverse is away", retry_after=1)
-            return prepare(job, *rest)
+            return prepare(job, *rest, **named)
 
         monkeypatch.setattr(batch, "prepare", prepared)
         tick(app)
@@ -311,7 +311,7 @@ class TestTrouble:
         app = world.app
         clock = Quick(queue_of(app), datetime.now(UTC))
 
-        def asked_to_end(*_: object) -> None:
+        def asked_to_end(*_: object, **__: object) -> None:
             raise SystemExit(143)
 
         monkeypatch.setattr(batch, "prepare", asked_to_end)
@@ -371,10 +371,10 @@ class TestTrouble:
         app = world.app
         job = app.state.request_job(made("customers", "j1"))
 
-        def taken_up(given: BatchJob, *rest: Any) -> Any:
+        def taken_up(given: BatchJob, *rest: Any, **named: Any) -> Any:
             app.state.put_job(replace(job, state="Failed", ended=datetime.now(UTC)))
             monkeypatch.setattr(HeldLease, "lost", lambda _: True)
-            return prepare(given, *rest)
+            return prepare(given, *rest, **named)
 
         monkeypatch.setattr(batch, "prepare", taken_up)
         Worker(app, queue_of(app)).work(job.id)

@@ -24,11 +24,14 @@ from batch_sync.pool import LocalQueue
 from batch_sync.tick import Tick
 from batch_sync.worker import Worker
 from shared.app import App, open_app
+from shared.app.retrying import retry
 from shared.dataverse import Dataverse, Outcome
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
+from shared.jobs import RunOptions
 from shared.jobs.batch.attempts import attempts
+from shared.jobs.progress import NoProgress
 from shared.settings import Settings
 from shared.state import JobRequest, RunRecord
 from shared.state.sqlite import SqliteStateStore
@@ -94,6 +97,22 @@ class TestOverlap:
         Worker(second, queue).work(job.id)
         assert states(first, "customers") == [("timer", "Succeeded")]
         assert second.state.open_jobs() == ()
+
+
+class TestRetry:
+    def test_a_run_that_is_due_starts_also_after_a_retry(self, world: World) -> None:
+        """The schedule counts from the last run of the source, which a retry is not."""
+        world.define("customers", schedule="0 0 0 * * *")
+        world.write("customers", [("customers-1", "x" * 200)])
+        state, now = world.app.state, datetime.now(UTC)
+        tick(world.app, now=now)
+        (run,) = state.runs("customers")
+        state.finish_run(replace(run, started=now - timedelta(days=2)))
+        file = world.folder / "mended.csv"
+        file.write_text("number,name,to_mend_row,to_mend_reason\ncustomers-1,Short,1,\n")
+        assert retry(world.app, run, file, RunOptions(), NoProgress()).state == "Succeeded"
+        tick(world.app)
+        assert sorted(trigger for trigger, _ in states(world.app, "customers")) == ["retry", "timer", "timer"]
 
 
 class TestUnforeseen:
@@ -295,10 +314,10 @@ from shared.app import open_app
 
 prepared = batch.prepare
 
-def deadly(job, *rest):
+def deadly(job, *rest, **named):
     if job.definition.name == "a-deadly":
         os._exit(137)  # what the kernel does to a process that takes too much memory
-    return prepared(job, *rest)
+    return prepared(job, *rest, **named)
 
 batch.prepare = deadly
 app = open_app()

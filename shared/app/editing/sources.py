@@ -43,7 +43,7 @@ def found_columns(app: App, source: Mapping[str, Any]) -> FoundColumns:
     """
     context = app.wiring.source_context({})
     look = _look(app, source)
-    columns, remarks = columns_of(look, context, app.open_small)
+    look, columns, remarks = columns_of(look, context, app.open_small)
     return FoundColumns(source=look.source, columns=columns, remarks=(*look.remarks, *remarks))
 
 

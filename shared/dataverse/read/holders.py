@@ -24,7 +24,7 @@ from shared.http.transport import Response
 from shared.transform.targets import TargetColumn
 from shared.workspace import NewTable, Table, Workspace, json_rows, quoted
 
-__all__ = ["read_holders"]
+__all__ = ["KEYS_A_BATCH", "read_holders"]
 
 KEYS_A_BATCH: Final = 100  # a tenth of what a $batch may hold: it is answered well within the time that a request has
 LONGEST_URL: Final = 60_000  # characters; 65,536 are possible inside a $batch

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from uuid import uuid4
 
-from shared.dataverse.changes import Change, Failed, Outcome, Skipped, WriteLimits
+from shared.dataverse.changes import Applied, Change, Failed, Outcome, Skipped, WriteLimits
+from shared.dataverse.course import Course
 from shared.dataverse.http.service import FIRST_REFUSAL, Service
 from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
 from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of, halved, step_of
@@ -56,10 +57,18 @@ class Writing:
         lanes: The application users.
         senders: Threads.
         limits: What ends the write early.
+        course: Gets how the write goes over time.
     """
 
     def __init__(
-        self, service: Service, *, target: Target, lanes: list[Lane], senders: Senders[SendResult], limits: WriteLimits
+        self,
+        service: Service,
+        *,
+        target: Target,
+        lanes: list[Lane],
+        senders: Senders[SendResult],
+        limits: WriteLimits,
+        course: Course | None = None,
     ) -> None:
         self.target = target
         self._service = service
@@ -67,6 +76,7 @@ class Writing:
         self._lanes = lanes
         self._senders = senders
         self._limits = limits
+        self._course = course or Course()
         self._again: deque[Chunk] = deque()
         self._steps = SecondSteps()
         self._settled = 0
@@ -85,6 +95,7 @@ class Writing:
         identified = with_ids(map(begun, changes), self.target.entity, self._clock.now)
         feed = Feed(identified, lambda change: step_of(change, self.target.entity))
         while True:
+            self._note_course()
             self._stop_if_due()
             self._launch(feed)
             flying = sum(lane.flights for lane in self._lanes)
@@ -96,6 +107,10 @@ class Writing:
             yield Skipped(number=number, reason=self._stopped)
         if self._end is not None:
             raise self._end
+
+    def _note_course(self) -> None:
+        throttled = self._service.meter.usage().throttled
+        self._course.note(self._clock.monotonic(), parallel=self._parallel(), throttled=throttled)
 
     def _stop_if_due(self) -> None:
         if self._stopped:
@@ -179,6 +194,8 @@ class Writing:
             self._failed += isinstance(outcome, Failed)
             self._errors += self._limits.counts(outcome, feed.unsettled[outcome.number])
             feed.settled(outcome.number)
+            if isinstance(outcome, Applied):
+                self._course.written()
             yield outcome
 
     def _finished(self, outcomes: Iterable[Outcome], feed: Feed) -> Iterator[Outcome]:

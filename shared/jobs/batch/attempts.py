@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
-from shared.state import Job, RunRecord, RunState, StateStore
+from shared.state import RETRY, Job, RunRecord, RunState, StateStore
 
 __all__ = [
     "CLOCK_DIFFERENCE",
@@ -25,6 +25,7 @@ __all__ = [
     "after_run",
     "attempt_number",
     "attempts",
+    "attempts_of_retry",
     "close_dead_run",
     "ended_job",
     "held_until",
@@ -33,6 +34,7 @@ __all__ = [
     "last_run_settled",
     "last_runs_settled",
     "not_before",
+    "runs_before",
     "sends_again",
 ]
 
@@ -148,8 +150,22 @@ def sends_again(job: Job, now: datetime) -> bool:
 
 
 def last_run(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
-    """The latest run of a sync, leaving out those whose start lies in the future."""
+    """The latest run of a sync that is no retry, leaving out those whose start lies in the future."""
     return store.last_run(sync, until=now + CLOCK_DIFFERENCE)
+
+
+def runs_before(store: StateStore, sync: str, now: datetime) -> tuple[RunRecord | None, RunRecord | None]:
+    """The latest run of a sync, also a retry, and the latest that is no retry; only under the sync's lease.
+
+    One whose process died is marked as interrupted first.
+    """
+    latest = close_dead_run(store, store.last_run(sync, until=now + CLOCK_DIFFERENCE, retries=True), now)
+    return latest, last_run(store, sync, now) if latest is not None and latest.trigger == RETRY else latest
+
+
+def attempts_of_retry(latest: RunRecord | None, run_id: str) -> int:
+    """How many retries of the rows of a run, up to a sync's latest run, ended in a row without getting anywhere."""
+    return attempts(latest) if latest is not None and latest.counts.get(RETRY_OF) == run_id else 0
 
 
 def last_runs_settled(store: StateStore, syncs: Collection[str], now: datetime) -> Mapping[str, RunRecord]:
@@ -181,16 +197,18 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
 
 
 def last_run_settled(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
-    """The latest run of a sync; one whose process died is marked as interrupted first."""
-    last = last_run(store, sync, now)
+    """The latest run of a sync that is no retry.
+
+    A run whose process died, also a retry, is marked as interrupted first.
+    """
+    latest = store.last_run(sync, until=now + CLOCK_DIFFERENCE, retries=True)
     name = f"sync/{sync}"
-    if last is None or last.state != RunState.RUNNING or store.lease(name):
-        return last
-    lease = store.acquire_lease(name, holder=uuid.uuid4().hex, seconds=LEASE_SECONDS)
-    if lease is None:
-        return last
-    try:
-        # Asked again under the lease: the run may have ended in order in between.
-        return close_dead_run(store, last_run(store, sync, now), now)
-    finally:
-        store.release_lease(lease)
+    if latest is not None and latest.state == RunState.RUNNING and not store.lease(name):
+        lease = store.acquire_lease(name, holder=uuid.uuid4().hex, seconds=LEASE_SECONDS)
+        if lease is not None:
+            try:
+                # Asked again under the lease: the run may have ended in order in between.
+                return runs_before(store, sync, now)[1]
+            finally:
+                store.release_lease(lease)
+    return last_run(store, sync, now) if latest is not None and latest.trigger == RETRY else latest

@@ -22,16 +22,14 @@ PACKED: Final = 4.0
 def expected_disk(last: RunRecord | None, files: Sequence[str] = ()) -> int:
     """Return the bytes of temporary disk that a run is expected to use.
 
-    What the sync's latest run used counts, if that run reached its end and was neither a retry nor an undo. Otherwise
-    the size of the source's files does; so a run that was refused for a figure that is out of date is tried at its next
-    start.
+    What the sync's latest run used counts, if that run reached its end and was no undo. Otherwise the size of the
+    source's files does; so a run that was refused for a figure that is out of date is tried at its next start.
 
     Args:
-        last: The sync's latest run.
+        last: The sync's latest run that is no retry.
         files: The local files of its source.
     """
-    in_part = last is not None and any(last.counts.get(name) for name in ("retry_of", "undo_of"))
-    whole = last is not None and last.counts.get("completed") and not in_part
+    whole = last is not None and last.counts.get("completed") and not last.counts.get("undo_of")
     if last is not None and whole and (used := last.counts.get("peak_disk_mb")):
         return max(FLOOR, int(float(used) * 1_000_000))
     return max(FLOOR, sum(map(_by_file, files)))

@@ -13,7 +13,7 @@ from shared.dataverse import WriteLimits
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, PlanRefusedError, StalePlanError, SyncError, UserError
 from shared.jobs.adoption import Adoption
-from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
+from shared.jobs.batch.attempts import attempts, attempts_of_retry, runs_before
 from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.journaling import Journaling
@@ -69,11 +69,12 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
     name = job.definition.name
     with log_context(run_id=job.options.run_id, sync=name), holding(tools.state, name, job.options.run_id) as lease:
         now = tools.clock.now()
-        last = close_dead_run(tools.state, last_run(tools.state, name, now), now)
+        latest, last = runs_before(tools.state, name, now)
         if not job.options.still_due(last):
             raise NotDueError(f"{name} is not due any more: it has been started meanwhile")
         if (pause := tools.state.pauses().get(name)) is not None:
             raise NotDueError(str(pause)) if job.options.trigger == "timer" else UserError(str(pause))
+        retry_of = job.options.retry.run_id if job.options.retry else ""
         run_log = RunLog(
             state=tools.state,
             clock=tools.clock,
@@ -83,9 +84,9 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             given=job.options.given or {},
             trigger=job.options.trigger,
             started=now,
-            attempt=attempts(last) + 1,
+            attempt=1 + (attempts_of_retry(latest, retry_of) if retry_of else attempts(last)),
             fence=lease.fence,
-            retry_of=job.options.retry.run_id if job.options.retry else "",
+            retry_of=retry_of,
         )
         return _Run(job, tools, lease, run_log, last).execute()
 
@@ -181,6 +182,7 @@ class _Run:
             throttled=so_far.throttled,
             retries=so_far.retries,
             elapsed_seconds=so_far.elapsed_seconds,
+            course=so_far.course,
         )
         return self._written
 
@@ -380,6 +382,9 @@ class _Run:
             environment=environment_of(self.job),
             elapsed_seconds=self.tools.clock.monotonic() - self._begun,
             write_seconds=self._write_seconds,
+            course=tuple(
+                replace(point, seconds=point.seconds - self._begun) for point in self.tools.dataverse.course.points
+            ),
             peak_memory_mb=_peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
             mirror=self._mirror,

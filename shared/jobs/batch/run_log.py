@@ -17,7 +17,7 @@ from shared.errors import PlanRefusedError, RetryLater, SyncError
 from shared.jobs.batch.attempts import RETRY_OF, UNDO_OF, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
-from shared.state import ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
+from shared.state import RETRY, ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
 
 __all__ = ["RunLog", "end_of", "patiently"]
 
@@ -110,7 +110,7 @@ class RunLog:
             run_id=self.run_id,
             sync=self.definition.name,
             version=self.definition.version,
-            trigger=self.trigger,
+            trigger=RETRY if self.retry_of else self.trigger,
             parameters={name: logged(value) for name, value in self.parameters.items()},
             given=self.given_values(),
             host=platform.node(),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from shared.definitions.models.schedules import Timetable
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, RETRY_OF, UNDO_OF, attempts, not_before
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, UNDO_OF, attempts, not_before
 from shared.state import RunRecord, RunState
 
 __all__ = ["Scheduled", "due", "latest_tick", "overdue_seconds"]
@@ -24,7 +24,7 @@ class Scheduled:
 
     Attributes:
         schedule: When it is to start.
-        last_start: When its latest run started, whatever set it off; None when it never ran.
+        last_start: When its latest run that is no retry started, whatever set it off; None when it never ran.
         interrupted: Whether that run was interrupted: the next tick goes on with it.
         not_before: Until when it is held back, because its latest runs got nowhere.
     """
@@ -91,9 +91,8 @@ def latest_tick(schedule: Timetable, now: datetime) -> datetime:
 
 
 def _is_continued(last: RunRecord) -> bool:
-    """Whether the next tick goes on with a run. Nobody but a person has the file of a retry, or asks for an undo."""
-    by_person = any(last.counts.get(name) for name in (RETRY_OF, UNDO_OF))
-    return last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS and not by_person
+    """Whether the next tick goes on with a run. Nobody but a person asks for an undo."""
+    return last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS and not last.counts.get(UNDO_OF)
 
 
 def _is_due(sync: Scheduled, now: datetime) -> bool:

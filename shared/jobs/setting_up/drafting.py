@@ -22,6 +22,7 @@ from shared.errors import UserError
 from shared.jobs.setting_up.keys import KeyReport
 from shared.sources import Source, SourceContext, open_source
 from shared.sources.first_look import FirstLook
+from shared.sources.rest.paging import NextPageError
 from shared.transform import check
 from shared.transform.choices.options import LABELLED, options_of
 from shared.transform.profile.values import profile_of, profile_query, profiled_table, unlike_query
@@ -76,7 +77,10 @@ def drafted(
     model = _model(look, context)
     source = open_source(model, context)
     with open_workspace(source.readable) as workspace:
-        named = _read_columns(look, model, source, workspace)
+        columns = source.columns(workspace) if isinstance(model, SelfDescribing) else model.columns
+        if (again := _better_look(look, source, workspace)) is not None:
+            return drafted(again, place, context, open_workspace)
+        named = _named_columns(look, columns, workspace)
         matches = _matches([label for _, label, _, _ in named], place.entity)
         found = tuple(_column(each, matches, workspace) for each in named)
     entity = replace(place.entity, related=dict(_related(matches, place)))
@@ -95,8 +99,8 @@ def drafted(
 
 def columns_of(
     look: FirstLook, context: SourceContext, open_workspace: Callable[[Sequence[str]], Workspace]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The keys of the columns of a source, typed from their values, and what is not certain.
+) -> tuple[FirstLook, list[dict[str, Any]], list[str]]:
+    """What is known of a source then, the keys of its columns, typed from their values, and what is not certain.
 
     Args:
         look: What is known of the source.
@@ -109,21 +113,51 @@ def columns_of(
     model = _model(look, context)
     source = open_source(model, context)
     with open_workspace(source.readable) as workspace:
-        found = _read_columns(look, model, source, workspace)
-        columns = [_column(each, {}, workspace) for each in found]
-    made = [(column, *column_keys(column, None)) for column in columns]
-    return [keys for _, keys, _ in made], [f"{column.name}: {note}" for column, _, notes in made for note in notes]
+        columns = source.columns(workspace) if isinstance(model, SelfDescribing) else model.columns
+        if (again := _better_look(look, source, workspace)) is not None:
+            return columns_of(again, context, open_workspace)
+        found = [_column(each, {}, workspace) for each in _named_columns(look, columns, workspace)]
+    made = [(column, *column_keys(column, None)) for column in found]
+    return (
+        look,
+        [keys for _, keys, _ in made],
+        [f"{column.name}: {note}" for column, _, notes in made for note in notes],
+    )
 
 
-def _read_columns(look: FirstLook, model: SourceModel, source: Source, workspace: Workspace) -> list[_Named]:
-    """Read a source, and make the table of the values of its columns."""
-    columns = source.columns(workspace) if isinstance(model, SelfDescribing) else model.columns
-    source.load(workspace)
+def _better_look(look: FirstLook, source: Source, workspace: Workspace) -> FirstLook | None:
+    """Read a source; what is known then where its records are elsewhere, or on more pages, else None."""
+    try:
+        source.load(workspace)
+    except NextPageError as error:
+        return _with_keys(look, pagination=error.pagination)
+    if records := _list_of_records(look, workspace):
+        return _with_keys(look, f"the records are taken from {records}; check it", records=records)
+    return None
+
+
+def _named_columns(look: FirstLook, columns: Sequence[Column], workspace: Workspace) -> list[_Named]:
+    """The columns of a source that was read; makes the table of their values."""
     named = _named(look, columns, workspace)
     if not named:
         raise UserError("the source has no column with simple values: write the definition by hand")
     workspace.create(profiled_table([(label, sql) for _, label, sql, _ in named]))
     return named
+
+
+def _with_keys(look: FirstLook, *remarks: str, **keys: Any) -> FirstLook:
+    return replace(look, source={**look.source, **keys}, remarks=(*look.remarks, *remarks))
+
+
+def _list_of_records(look: FirstLook, workspace: Workspace) -> str:
+    """Where the records of a single document are: its longest list of objects; empty where that is known or absent."""
+    if look.source["type"] not in _RECORDS_WITHOUT_COLUMNS or "records" in look.source:
+        return ""
+    found = workspace.query(_LISTS_OF_RECORDS)
+    if not found:
+        return ""
+    path = _json_path(_parts(found[0][0]))
+    return path + "[*]" if path and look.source["type"] == "json" else path
 
 
 def _model(look: FirstLook, context: SourceContext) -> SourceModel:
@@ -235,19 +269,34 @@ def _of_records(workspace: Workspace) -> list[_Named]:
     taken: set[str] = set()
     found: list[_Named] = []
     for (path,) in rows[:_MOST_COLUMNS]:
-        parts = [part.strip('"') for part in re.findall(r'"[^"]*"|[^.]+', path.removeprefix("$."))]
+        parts = _parts(path)
         simple = len(parts) == 1 and not parts[0].startswith("$")
         inside = "_".join(_NOT_IN_LABELS.sub("_", part).strip("_") for part in parts) or "value"
         label = parts[0] if simple else inside
-        if label.lower() in taken | {ROW} or any('"' in part or "'" in part for part in parts):
+        if label.lower() in taken | {ROW} or not (path_of := _json_path(parts)):
             continue
         taken.add(label.lower())
-        name = label if simple else "$" + "".join(f"['{part}']" for part in parts)
+        name = label if simple else path_of
         sql = f"json_extract_string({quoted(_WHOLE)}, {literal(path)})"
         found.append((name, label, sql, None))
     return found
 
 
+def _parts(path: str) -> list[str]:
+    """The names in a path of DuckDB, such as `$.a."b c"`."""
+    return [part.strip('"') for part in re.findall(r'"[^"]*"|[^.]+', path.removeprefix("$."))]
+
+
+def _json_path(parts: Sequence[str]) -> str:
+    """The JSONPath of these names; empty where one of them cannot be part of it."""
+    return "" if any('"' in part or "'" in part for part in parts) else "$" + "".join(f"['{part}']" for part in parts)
+
+
+_LISTS_OF_RECORDS: Final = f"""
+SELECT tree.fullkey FROM source_raw, json_tree({quoted(_WHOLE)}) AS tree
+WHERE tree.type = 'ARRAY' AND NOT contains(tree.fullkey, '[') AND json_type(tree.value, '$[0]') = 'OBJECT'
+  AND (SELECT count(*) FROM source_raw) = 1
+ORDER BY json_array_length(tree.value) DESC, tree.id LIMIT 1""".strip()
 _PATHS_OF_RECORDS: Final = f"""
 SELECT found FROM (
   SELECT tree.fullkey AS found, min(tree.id) AS place,

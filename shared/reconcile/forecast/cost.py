@@ -28,13 +28,15 @@ class Workload:
     """What a run does, in records.
 
     Attributes:
-        reads: Requests that were sent to make the plan; a run sends them too.
+        reads: Requests that were sent to make the plan, which a run sends too, and those that only a run sends.
         groups: Records of the target that are written together: of one kind, and of one level of a hierarchy.
         second: Changes that take a second request: columns that a create does not set, links to new records.
         closing: Changes whose state is set by an action, in a request of its own.
         looked_up: Changes whose record must be found by its key first.
         created: Records that lookups create in other tables, before the others.
         jobs: Records that are deleted by jobs of the service; they are in no group.
+        steps: Requests of the steps after the sync.
+        open: Whether there may be more requests, in a number that nobody can know before.
     """
 
     reads: int = 0
@@ -44,6 +46,8 @@ class Workload:
     looked_up: int = 0
     created: int = 0
     jobs: int = 0
+    steps: int = 0
+    open: bool = False
 
     @property
     def records(self) -> int:
@@ -94,13 +98,15 @@ BY_LIMITS: Final = Rates()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a run is expected to cost, without the steps after it.
+    """What a run is expected to cost.
 
     Attributes:
-        reads: Requests that read.
-        writes: Requests that write, and those that look records up in between.
+        reads: Requests that read: to compare, and to find records by their key.
+        writes: Requests that write, and those that ask what became of jobs.
         records: Writes of records, of which each counts against the entitlement, however many share a request.
-        seconds: From the start of the run to its last write.
+        seconds: From the start of the run to its last write; the steps after it take more.
+        steps: Requests of the steps after the sync.
+        open: Whether there may be more requests, in a number that nobody can know before.
         runs: How many earlier runs the rates are learnt from; 0 for the published limits.
         daily_requests: The entitlement for 24 hours.
     """
@@ -109,13 +115,15 @@ class Forecast:
     writes: int
     records: int
     seconds: float
+    steps: int = 0
+    open: bool = False
     runs: int = 0
     daily_requests: int = DAILY_REQUESTS
 
     @property
     def requests(self) -> int:
-        """All requests."""
-        return self.reads + self.writes
+        """All requests; the fewest where the number is open."""
+        return self.reads + self.writes + self.steps
 
     @property
     def minutes(self) -> int:
@@ -124,8 +132,8 @@ class Forecast:
 
     @property
     def counted(self) -> int:
-        """What counts against the entitlement: each request that reads, and each write of a record."""
-        return self.reads + self.records
+        """What counts against the entitlement: each request that reads or is of a step, and each write of a record."""
+        return self.reads + self.records + self.steps
 
     @property
     def share(self) -> float:
@@ -139,6 +147,8 @@ class Forecast:
             "reads": self.reads,
             "writes": self.writes,
             "records": self.records,
+            "steps": self.steps,
+            "at_least": self.open,
             "minutes": self.minutes,
             "seconds": round(self.seconds, 1),
             "learnt_from_runs": self.runs,
@@ -160,12 +170,19 @@ def forecast(
         prepared: Seconds that everything before the first write takes.
         daily_requests: The entitlement for 24 hours.
     """
-    writes = _learnt_writes(load, rates) if rates.runs else _writes(load, sizes)
+    if rates.runs:
+        found, writes = ceil(load.looked_up / rates.rows_a_request), _learnt_writes(load, rates)
+        seconds = _like(load, rates) / rates.rows_a_second
+    else:
+        found, writes = _requests(load.looked_up, sizes.rows, sizes.parallel), _writes(load, sizes)
+        seconds = _seconds(load, sizes, found + writes)
     return Forecast(
-        reads=load.reads,
+        reads=load.reads + found,
         writes=writes,
         records=load.operations,
-        seconds=prepared + (_learnt_seconds(load, rates) if rates.runs else _seconds(load, sizes, writes)),
+        seconds=prepared + seconds,
+        steps=load.steps,
+        open=load.open,
         runs=rates.runs,
         daily_requests=daily_requests,
     )
@@ -180,12 +197,8 @@ def _learnt_writes(load: Workload, rates: Rates) -> int:
     return ceil(_like(load, rates) / rates.rows_a_request)
 
 
-def _learnt_seconds(load: Workload, rates: Rates) -> float:
-    return _like(load, rates) / rates.rows_a_second
-
-
 def _writes(load: Workload, sizes: Sizes) -> int:
-    passes = (*load.groups, load.second, load.looked_up, load.created)
+    passes = (*load.groups, load.second, load.created)
     sent = sum(_requests(rows, sizes.rows, sizes.parallel) for rows in passes)
     closing = _requests(load.closing, min(sizes.rows, _CLOSED_AT_ONCE), sizes.parallel)
     return sent + closing + _requests_of_jobs(load.jobs)
@@ -207,7 +220,7 @@ def _requests_of_jobs(rows: int) -> int:
     return ceil(rows / 5000) + ceil(rows / 500)
 
 
-def _seconds(load: Workload, sizes: Sizes, writes: int) -> float:
+def _seconds(load: Workload, sizes: Sizes, requests: int) -> float:
     """The longer one of what the limits of requests and of execution time allow."""
-    windows = max(writes / REQUESTS_A_WINDOW, load.operations * SECONDS_A_RECORD / EXECUTION_A_WINDOW)
+    windows = max(requests / REQUESTS_A_WINDOW, load.operations * SECONDS_A_RECORD / EXECUTION_A_WINDOW)
     return windows * WINDOW_SECONDS / sizes.users

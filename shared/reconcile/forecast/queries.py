@@ -18,12 +18,16 @@ def workload_query() -> str:
     """SQL for (kind of request, changes, second requests, closing actions, records to look up first).
 
     The writer sends one kind after the other. An update that sets nothing but what its second request would set needs
-    no first one.
+    no first one. Without a comparison the ids of records are not known: those that are updated or deleted are looked up
+    first, and so are those that get some values only when they are new.
     """
     only_later = f"action = {literal(PlanAction.UPDATE)} AND payload = '{{}}'"
     return f"""
 SELECT CASE WHEN action IN ({_OWN_KINDS}) THEN action ELSE {literal(PlanAction.UPDATE)} END AS kind, count(*),
   count(*) FILTER (later <> '' AND NOT ({_CLOSES}) AND NOT ({only_later})) + count(*) FILTER (links <> ''),
   count(*) FILTER ({_CLOSES} AND NOT ({only_later})),
-  count(*) FILTER (action = {literal(PlanAction.UPSERT)} AND on_create <> '')
+  count(*) FILTER (CASE action
+    WHEN {literal(PlanAction.INSERT)} THEN false
+    WHEN {literal(PlanAction.UPSERT)} THEN on_create <> ''
+    ELSE _id IS NULL END)
 FROM changes GROUP BY kind""".strip()

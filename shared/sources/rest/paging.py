@@ -24,7 +24,7 @@ from shared.json_paths import ABSENT, finder
 from shared.sources.json_text.records import text_of
 from shared.sources.rest.addresses import with_parameter
 
-__all__ = ["AnswerPage", "Asked", "Pager", "linked", "pager_of"]
+__all__ = ["AnswerPage", "Asked", "NextPageError", "Pager", "linked", "pager_of"]
 
 _MOST_EMPTY: Final = 100  # pages without a record, one after the other
 _ODATA_LINK: Final = "@odata.nextLink"
@@ -96,6 +96,19 @@ def pager_of(pagination: Pagination | None, start: Asked) -> Pager:
             return _Linked(pagination, start)
 
 
+class NextPageError(UserError):
+    """An answer has a next page, and the source does not say how it is asked for.
+
+    Attributes:
+        pagination: The keys that say it.
+    """
+
+    def __init__(self, place: str, pagination: Mapping[str, str]) -> None:
+        keys = ", ".join(f"{key}: {value}" for key, value in pagination.items())
+        super().__init__(f"{place} answered with a link to a next page: add pagination: {{{keys}}} to the source")
+        self.pagination = pagination
+
+
 class _OnePage:
     """A single answer; one that has a next page would lose records."""
 
@@ -108,8 +121,7 @@ class _OnePage:
     def following(self, page: AnswerPage) -> Asked | None:
         in_body = isinstance(page.document, dict) and page.document.get(_ODATA_LINK)
         if in_body or linked(page.headers.get("link", "")):
-            how = f"{{type: link, next: $['{_ODATA_LINK}']}}" if in_body else "{type: link}"
-            raise UserError(f"{page.place} answered with a link to a next page: add pagination: {how} to the source")
+            raise NextPageError(page.place, {"type": "link"} | ({"next": f"$['{_ODATA_LINK}']"} if in_body else {}))
         return None
 
 

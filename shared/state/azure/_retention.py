@@ -19,12 +19,12 @@ from shared.state.azure._mirrors import MirrorFiles
 from shared.state.azure._people import PeopleTables
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
 from shared.state.azure._storage import MEMORY, key, read_record
-from shared.state.records import Pruned, RunRecord
+from shared.state.records import RETRY, Pruned, RunRecord
 
 __all__ = ["Retention"]
 
 KEYS: Final = ["PartitionKey", "RowKey"]
-# Rows that no schedule is decided by; see `StateStore.last_run`.
+# Rows that are not of runs; the last of them stays.
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 
@@ -58,13 +58,14 @@ class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, 
         followed: set[tuple[str, bool]] = set()
         for row in self._each_of(RUNS, condition, select=[*KEYS, "sync", "trigger"]):
             kind = (row["sync"], row["trigger"] in {"events", "definition"})
-            # They come newest first, so what follows the first of a kind has a later one.
-            if kind in followed or self._has_later(row, apart=kind[1]):
+            # They come newest first, so what follows the first of a kind has a later one. Nobody needs the last retry.
+            if row["trigger"] == RETRY or kind in followed or self._has_later(row, apart=kind[1]):
                 yield {name: row[name] for name in (*KEYS, "sync")}
-            followed.add(kind)
+            if row["trigger"] != RETRY:
+                followed.add(kind)
 
     def _has_later(self, row: Mapping[str, Any], *, apart: bool) -> bool:
-        kind = APART if apart else f"not {APART}"
+        kind = APART if apart else f"not {APART} and trigger ne '{RETRY}'"
         condition = f"PartitionKey eq '{key(row['sync'])}' and RowKey lt '{row['RowKey']}' and {kind}"
         return bool(self._query(RUNS, condition, select=KEYS, limit=1))
 

@@ -14,7 +14,7 @@ from shared.errors import RetryLater
 from shared.state._bounds import fitting_error, fitting_run
 from shared.state.azure._storage import MEMORY, Storage, document, explained, key, read_record
 from shared.state.mending import RowsToMend
-from shared.state.records import ErrorRecord, RunRecord
+from shared.state.records import RETRY, ErrorRecord, RunRecord
 
 __all__ = ["ERRORS", "EVERY_SYNC", "RUNS", "RUN_PLACES", "RunTables", "folder", "left", "place_to_mend"]
 
@@ -22,7 +22,7 @@ RUNS, RUN_PLACES, LAST_RUNS, ERRORS = "runs", "runplaces", "lastruns", "errors"
 EVERY_SYNC = "h.all"
 END_OF_TIME = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
 # Triggers of rows that no schedule is decided by; see `StateStore.last_run`.
-APART = frozenset({"events", "definition"})
+APART = frozenset({"events", "definition", RETRY})
 # How often a row that another process changes at the same time is tried again.
 TURNS = 10
 # What a person sees of a long message in a table browser; the whole is in the document.
@@ -82,9 +82,11 @@ class RunTables(Storage):
         partition = EVERY_SYNC if sync is None else key(sync)
         return tuple(map(_run, self._query(RUNS, f"PartitionKey eq '{partition}'", limit=limit)))
 
-    def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
+    def last_run(self, sync: str, *, until: datetime | None = None, retries: bool = False) -> RunRecord | None:
         """See `StateStore.last_run`."""
         condition = f"PartitionKey eq '{key(sync)}' and trigger ne 'events' and trigger ne 'definition'"
+        if not retries:
+            condition += f" and trigger ne '{RETRY}'"
         if until is not None:
             condition += f" and RowKey ge '{left(until):020}'"
         return next(map(_run, self._query(RUNS, condition, limit=1)), None)

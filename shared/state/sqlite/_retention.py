@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.state.records import Pruned
+from shared.state.records import RETRY, Pruned
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, marks
 from shared.state.sqlite._jobs import JobRows
@@ -20,10 +20,11 @@ __all__ = ["Retention"]
 
 # Runs in one transaction: other processes wait for it, and a run's files may hold megabytes.
 TOGETHER = 25
-OLD_RUNS = """
-    SELECT run_id FROM runs AS old WHERE started < ? AND EXISTS (
+OLD_RUNS = f"""
+    SELECT run_id FROM runs AS old WHERE started < ? AND (old."trigger" = '{RETRY}' OR EXISTS (
         SELECT 1 FROM runs AS later WHERE later.sync = old.sync AND later.started > old.started
-        AND (later."trigger" IN ('events', 'definition')) = (old."trigger" IN ('events', 'definition')))
+        AND later."trigger" <> '{RETRY}'
+        AND (later."trigger" IN ('events', 'definition')) = (old."trigger" IN ('events', 'definition'))))
     ORDER BY started LIMIT ?
 """
 OLD_LEASES = "SELECT name FROM leases WHERE name >= 'job/' AND name < 'job0' AND expires < ? LIMIT ?"

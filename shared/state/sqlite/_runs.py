@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from shared.state._bounds import fitting_error, fitting_run
 from shared.state.mending import RowsToMend
-from shared.state.records import ErrorRecord, RunRecord
+from shared.state.records import RETRY, ErrorRecord, RunRecord
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, Database, of_sync
 
@@ -40,9 +40,10 @@ class RunRows(Database):
         )
         return tuple(tables.run(row) for row in rows)
 
-    def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
+    def last_run(self, sync: str, *, until: datetime | None = None, retries: bool = False) -> RunRecord | None:
         """See `StateStore.last_run`."""
-        where = "WHERE sync = ? AND started <= ? AND \"trigger\" NOT IN ('events', 'definition')"
+        apart = "'events', 'definition'" if retries else f"'events', 'definition', '{RETRY}'"
+        where = f'WHERE sync = ? AND started <= ? AND "trigger" NOT IN ({apart})'
         values = (sync, tables.text(until or datetime.max.replace(tzinfo=UTC)))
         order = "ORDER BY started DESC LIMIT 1"
         found = self._one(f"{tables.select('runs', tables.RUN_FIELDS)} {where} {order}", values)

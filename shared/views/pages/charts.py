@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.views.pages.html import escaped
 
-__all__ = ["Bar", "chart", "meter"]
+__all__ = ["Bar", "Plot", "chart", "figure", "meter"]
 
 _HEIGHT: Final = 100.0
 _GAP: Final = 0.2  # of the width of a bar
@@ -22,15 +22,40 @@ class Bar:
     Attributes:
         parts: Class of the style -> amount, from the bottom.
         said: What a pointer shows.
+        width: Its share of the width, in bars.
     """
 
     parts: dict[str, float]
     said: str
+    width: float = 1.0
 
     @property
     def total(self) -> float:
         """The height of the bar."""
         return sum(self.parts.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """Bars side by side over one line, from the left.
+
+    Attributes:
+        unit: Behind the highest amount.
+        under: What stands under the bars.
+        wide: How many bars of the width 1 the plot has room for.
+        apart: Whether there is a gap between two bars.
+    """
+
+    bars: Sequence[Bar]
+    unit: str = ""
+    under: str = ""
+    wide: float
+    apart: bool = True
+
+    @property
+    def most(self) -> float:
+        """The height of the highest bar."""
+        return max((bar.total for bar in self.bars), default=0.0)
 
 
 def chart(title: str, bars: Sequence[Bar], *, under: str, legend: dict[str, str], unit: str = "") -> str:
@@ -43,29 +68,41 @@ def chart(title: str, bars: Sequence[Bar], *, under: str, legend: dict[str, str]
         legend: Class of the style -> its words.
         unit: Behind the highest amount.
     """
-    most = max((bar.total for bar in bars), default=0.0)
-    if not most:
-        return ""
-    drawn = "".join(part for place, bar in enumerate(bars) for part in _drawn(bar, place, most))
+    return figure(title, [Plot(bars=bars, unit=unit, under=under, wide=max(len(bars), _WIDEST))], legend=legend)
+
+
+def figure(title: str, plots: Sequence[Plot], *, legend: dict[str, str]) -> str:
+    """Plots over the same time, one under the other, without those that have no amount; empty where none has one."""
+    drawn = "".join(_plot(title, plot) for plot in plots if plot.most)
     keys = "".join(f"<span><i class={name}></i>{escaped(words)}</span>" for name, words in legend.items())
-    top = f"{_figure(most)} {unit}".strip()
+    return f"<figure><figcaption><b>{escaped(title)}</b>{keys}</figcaption>{drawn}</figure>" if drawn else ""
+
+
+def _plot(title: str, plot: Plot) -> str:
+    top = f"{_figure(plot.most)} {plot.unit}".strip()
+    under = f"<small class=under>{escaped(plot.under)}</small>" if plot.under else ""
+    sharp = "" if plot.apart else "shape-rendering=crispEdges "
+    bars: list[str] = []
+    place = 0.0
+    for bar in plot.bars:
+        bars += _drawn(bar, place, plot)
+        place += bar.width
     return (
-        f"<figure><figcaption><b>{escaped(title)}</b>{keys}</figcaption><div class=plot>"
-        f"<small class=top>{escaped(top)}</small><small class=zero>0</small>"
-        f"<svg viewBox='0 0 {max(len(bars), _WIDEST)} {_HEIGHT:g}' preserveAspectRatio=none role=img "
-        f"aria-label='{escaped(title)}: at most {escaped(top)}'>{drawn}</svg>"
-        f"<small class=under>{escaped(under)}</small></div></figure>"
+        f"<div class=plot><small class=top>{escaped(top)}</small><small class=zero>0</small>"
+        f"<svg viewBox='0 0 {plot.wide:g} {_HEIGHT:g}' preserveAspectRatio=none role=img "
+        f"{sharp}aria-label='{escaped(title)}: at most {escaped(top)}'>{''.join(bars)}</svg>"
+        f"{under}</div>"
     )
 
 
-def _drawn(bar: Bar, place: int, most: float) -> Iterator[str]:
-    below = 0.0
+def _drawn(bar: Bar, place: float, plot: Plot) -> Iterator[str]:
+    below, gap = 0.0, _GAP if plot.apart else 0.0
     yield f"<g><title>{escaped(bar.said)}</title>"
     for name, amount in bar.parts.items():
         if amount > 0:
-            height = _HEIGHT * amount / most
-            top = _HEIGHT - below - height
-            yield f"<rect class={name} x={place + _GAP / 2:g} y={top:.3f} width={1 - _GAP:g} height={height:.3f} />"
+            height = _HEIGHT * amount / plot.most
+            top, width = _HEIGHT - below - height, bar.width - gap
+            yield f"<rect class={name} x={place + gap / 2:g} y={top:.3f} width={width:g} height={height:.3f} />"
             below += height
     yield "</g>"
 

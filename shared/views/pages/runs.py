@@ -6,19 +6,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 from shared.counted import counted
 from shared.state import ErrorRecord, RunRecord, RunState
 from shared.views.pages.charts import Bar, chart, meter
+from shared.views.pages.courses import course_chart
 from shared.views.pages.html import escaped, listed, section, whole
 from shared.views.runs import LOST
 
-__all__ = ["MOST_CHARTED", "MOST_WITH_ERRORS", "runs_page"]
+__all__ = ["MOST_CHARTED", "MOST_COURSES", "MOST_WITH_ERRORS", "runs_page"]
 
 MOST_CHARTED: Final = 500  # runs on a page
 MOST_WITH_ERRORS: Final = 100  # runs whose errors are counted: each is a question to the state store
 _MOST_KINDS: Final = 20  # of errors
+MOST_COURSES: Final = 6  # runs whose course is drawn
 _LEGEND: Final = {
     "created": "created",
     "updated": "updated",
@@ -82,6 +85,7 @@ def runs_page(
         f"<p class=warn>{left:,} older runs are left out: a page has {MOST_CHARTED}.</p>" if left else "",
         *section("States", _totals(shown) if shown else ""),
         *section("Over time", _charts([each for each in reversed(shown) if each.run.state != RunState.QUEUED])),
+        *section("Within the latest runs", _courses(shown)),
         *section("Errors", _errors([*errors])),
         *section("All runs", _table(shown) if shown else ""),
     )
@@ -143,6 +147,14 @@ def _amount(each: _Shown, amount: float, unit: str) -> Bar:
 
 def _rows(each: _Shown) -> str:
     return ", ".join(f"{count:,} {_LEGEND[kind]}" for kind, count in each.rows.items() if count) or "nothing written"
+
+
+def _courses(shown: Sequence[_Shown]) -> str:
+    """The course of the latest runs whose writing took some seconds at least, newest first."""
+    drawn = (course_chart(each.said, each.run.counts.get("course")) for each in shown)
+    found = "\n".join(islice(filter(None, drawn), MOST_COURSES))
+    said = "How many records were written a second, and how many requests the run allowed itself at the same time."
+    return f"<p class=quiet>{said}</p>{found}" if found else ""
 
 
 def _errors(errors: Sequence[ErrorRecord]) -> str:

@@ -55,7 +55,11 @@ figcaption i { display: inline-block; width: .7rem; height: .7rem; margin-right:
 .updated { fill: var(--bar-edit); background: var(--bar-edit); }
 .dropped { fill: var(--bar-drop); background: var(--bar-drop); }
 .refused { fill: var(--bar-bad); background: var(--bar-bad); }
-.amount { fill: var(--bar); } .bar { display: block; width: 100%; min-width: 5rem; height: .7rem; margin-top: .4rem; }
+.throttled { fill: var(--bar-bad); background: var(--bar-bad); }
+.parallel { fill: var(--bar-drop); background: var(--bar-drop); }
+.amount { fill: var(--bar); background: var(--bar); }
+.plot + .plot { margin-top: .6rem; } .plot + .plot svg { height: 5rem; }
+.bar { display: block; width: 100%; min-width: 5rem; height: .7rem; margin-top: .4rem; }
 .broken { color: var(--drop); font-weight: 600; }
 @media (max-width: 42rem) {
   body { margin: 1rem auto; padding: 0 .9rem; }

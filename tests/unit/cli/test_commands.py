@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ import pytest
 
 from shared.app import App
 from shared.cli.boundary import run
+from shared.cli.frame import program
 from shared.cli.screen.tables import STYLES
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
 from shared.jobs import (
@@ -528,6 +530,23 @@ def test_a_flag_takes_no_value_in_the_help(typed: Type, monkeypatch: pytest.Monk
     lines = [line for line in typed("run", "--help").out.splitlines() if "--force" in line]
     assert len(lines) == 1
     assert "<bool>" not in lines[0]
+
+
+@pytest.mark.parametrize("columns", ["80", "140"])
+def test_the_help_of_every_command_is_in_words(typed: Type, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    """No types of Python, no comparisons and no braces; what a person types in place of a value is in capitals."""
+    monkeypatch.setenv("COLUMNS", columns)
+    names = [command.name or command.callback.__name__ for command in program.registered_commands if command.callback]
+    assert len(names) > 20
+    for name in names:
+        shown = typed(name.replace("_", "-"), "--help").out
+        assert not re.search(r"<\w|\w>|<=|[{}]|\blist\[", shown), shown
+
+
+def test_a_range_is_told_and_kept(typed: Type) -> None:
+    """What lies outside of it is refused as before."""
+    assert "Runs to show, from 1 to 10,000." in typed("runs", "--help").out
+    assert typed("runs", "--limit", "0").code == 1
 
 
 def test_validate_lists_every_problem_and_fails(typed: Type, fake: FakeApp) -> None:

@@ -10,7 +10,7 @@ import shared.cli
 
 
 def test_help_does_not_wait_for_what_only_a_run_needs() -> None:
-    """DuckDB, requests and the app's adapters are loaded by the command that uses them."""
+    """DuckDB, pydantic, requests and the app's adapters are loaded by the command that uses them."""
     program = (
         "import json, sys\n"
         "from shared.cli.boundary import run\n"
@@ -21,7 +21,7 @@ def test_help_does_not_wait_for_what_only_a_run_needs() -> None:
     code, modules = json.loads(done.stderr.splitlines()[-1])
     assert code == 0
     assert "validate" in done.stdout
-    assert not {"duckdb", "requests", "yaml", "msal", "azure", "opentelemetry"} & set(modules)
+    assert not {"duckdb", "pydantic", "requests", "yaml", "msal", "azure", "opentelemetry"} & set(modules)
 
 
 def test_the_module_offers_the_console_script_and_nothing_else() -> None:

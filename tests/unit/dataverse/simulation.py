@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid5
 
 from shared.dataverse.changes import Change, ChangeAction, Outcome, WriteLimits
+from shared.dataverse.course import Course
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
 from shared.dataverse.write.chunks import Target
@@ -375,6 +376,7 @@ class World:
     parallel: int = 8
     most_parallel: int = 48
     retry_policy: RetryPolicy = RETRY_POLICY
+    course: Course = field(default_factory=Course)
 
     def __post_init__(self) -> None:
         connection = Connection(service_url=BASE, retry_policy=self.retry_policy)
@@ -391,7 +393,14 @@ class World:
         self.target = Target(entity=self.entity, connection=connection, messages=self.messages)
 
     def writing(self) -> Writing:
-        return Writing(self.service, target=self.target, lanes=self.lanes, senders=self.senders, limits=self.limits)
+        return Writing(
+            self.service,
+            target=self.target,
+            lanes=self.lanes,
+            senders=self.senders,
+            limits=self.limits,
+            course=self.course,
+        )
 
     def write(self, changes: Iterable[Change]) -> list[Outcome]:
         return list(self.writing().outcomes(changes))

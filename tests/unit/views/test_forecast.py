@@ -29,6 +29,17 @@ def cost(**changes: Any) -> dict[str, Any]:
             "Daily entitlement",
             "less than 0.1% of 500,000 requests (200 count)",
         ),
+        (
+            {"steps": 3, "requests": 1036},
+            "Requests",
+            "about 1,036 (28 to read, 1,005 to write, 3 by steps after the sync)",
+        ),
+        (
+            {"steps": 1, "requests": 1034, "at_least": True},
+            "Requests",
+            "at least 1,034 (28 to read, 1,005 to write, 1 by steps after the sync)",
+        ),
+        ({"at_least": True}, "Daily entitlement", "at least 20.0% of 500,000 requests (100,028 count)"),
         ({"daily_share": 2.5}, "Daily entitlement", "250.0% of 500,000 requests (100,028 count)"),
     ],
 )

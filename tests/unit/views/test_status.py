@@ -103,6 +103,19 @@ def test_what_needs_a_person_is_named(state: StateStore, record: RunRecord, need
     assert need is None or needs[0].startswith(need)
 
 
+def test_a_retry_is_the_last_run_and_neither_a_success_of_the_sync_nor_a_start_of_its_schedule(
+    state: StateStore,
+) -> None:
+    """The sync is due since the time that passed after its own last run."""
+    state.begin_run(run("good", "Succeeded", hours=33))
+    before = only(state)
+    state.begin_run(run("again", "Succeeded", hours=1, trigger="retry"))
+    after = only(state)
+    assert after.last is not None
+    assert after.last.run_id == "again"
+    assert (after.last_success, after.next_run) == (before.last_success, before.next_run)
+
+
 def test_a_sync_that_never_ran_is_due_and_one_without_a_schedule_is_not(state: StateStore) -> None:
     """Neither needs a person."""
     assert (only(state).next_run, only(state).last) == (NOW, None)

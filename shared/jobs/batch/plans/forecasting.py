@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from itertools import chain
 from math import ceil
 
 from shared.dataverse import DEFAULT_PARALLEL, FIRST_ROWS, READ_BY_ID, Dataverse
+from shared.dataverse.read.holders import KEYS_A_BATCH
 from shared.definitions import SyncDefinition
+from shared.definitions.models.post_sync import RunOn
 from shared.errors import SyncError
 from shared.jobs.batch.job import BatchJob, Tools, keeps_journal
 from shared.jobs.batch.plans.about import environment_of
@@ -15,11 +18,25 @@ from shared.reconcile.forecast.cost import BY_LIMITS, Forecast, Rates, Sizes, Wo
 from shared.reconcile.forecast.learnt import MOST_RUNS, learnt_rates
 from shared.reconcile.forecast.queries import workload_query
 from shared.reconcile.links.dependencies import CREATES, DELETES, waves_query
+from shared.reconcile.reports import source_counts_query, violations_query
 from shared.workspace import Table, Workspace
 
 __all__ = ["forecast_of", "has_cost_limit"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """What the steps after the sync send to Dataverse.
+
+    Attributes:
+        requests: The fewest.
+        updates: Steps that write records: which ones, and how many, is known when they are read.
+    """
+
+    requests: int
+    updates: int
 
 
 def has_cost_limit(definition: SyncDefinition) -> bool:
@@ -39,8 +56,9 @@ def forecast_of(job: BatchJob, tools: Tools, workspace: Workspace, *, created: i
         begun: When the work began, by the monotonic clock.
     """
     prepared = tools.clock.monotonic() - begun
+    steps = _steps(job.definition, has_errors=_has_errors(workspace))
     return forecast(
-        _workload(tools.dataverse, workspace, created, journal=keeps_journal(job.definition, tools)),
+        _workload(tools.dataverse, workspace, created, steps, journal=keeps_journal(job.definition, tools)),
         _sizes(tools.dataverse),
         _rates(job, tools),
         prepared=prepared,
@@ -48,13 +66,31 @@ def forecast_of(job: BatchJob, tools: Tools, workspace: Workspace, *, created: i
     )
 
 
-def _workload(dataverse: Dataverse, workspace: Workspace, created: int, *, journal: bool) -> Workload:
+def _has_errors(workspace: Workspace) -> bool:
+    """Whether the run will have errors, whatever becomes of its changes."""
+    ((_, _, rejected, _),) = workspace.query(source_counts_query())
+    ((violations,),) = workspace.query(violations_query())
+    return bool(rejected or violations)
+
+
+def _steps(definition: SyncDefinition, *, has_errors: bool) -> Steps:
+    """Of the steps that the run will carry out if no change fails: one request for each call, and for each update."""
+    run_on = {RunOn.ALWAYS, RunOn.ERRORS if has_errors else RunOn.SUCCESS}
+    steps = [step for step in definition.post_sync if step.run_on in run_on]
+    updates = sum(step.update is not None for step in steps)
+    return Steps(requests=updates + sum(step.action is not None for step in steps), updates=updates)
+
+
+def _workload(dataverse: Dataverse, workspace: Workspace, created: int, steps: Steps, *, journal: bool) -> Workload:
     found = workspace.query(workload_query())
     groups = {kind: [rows] for kind, rows, *_ in found}
     deletes, fewest = sum(groups.get("delete", ())), dataverse.service.connection.bulk_delete_from
     jobs = deletes if fewest is not None and deletes >= fewest else 0
+    reads = dataverse.usage().requests + bool(found)  # which bulk messages the table has
     if workspace.has_table(Table.GENERATIONS):
         groups |= {"insert": _waves(workspace, Table.GENERATIONS, CREATES), "upsert": []}
+        if deletes > 1 and not workspace.has_table(Table.DROP_ORDER):  # which of the records refer to each other
+            reads += ceil(deletes / KEYS_A_BATCH)
     if workspace.has_table(Table.DROP_ORDER):
         groups["delete"] = _waves(workspace, Table.DROP_ORDER, DELETES)
     if jobs:
@@ -62,13 +98,15 @@ def _workload(dataverse: Dataverse, workspace: Workspace, created: int, *, journ
     # A run reads the records that it deletes for its journal.
     kept = ceil(deletes / READ_BY_ID) if journal else 0
     return Workload(
-        reads=dataverse.usage().requests + kept,
+        reads=reads + kept,
         groups=tuple(chain.from_iterable(groups.values())),
         second=sum(second for _, _, second, _, _ in found),
         closing=sum(closing for *_, closing, _ in found),
         looked_up=sum(looked_up for *_, looked_up in found),
         created=created,
         jobs=jobs,
+        steps=steps.requests,
+        open=bool(jobs or steps.updates),
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from shared.dataverse import WriteLimits
 from shared.errors import SyncError
-from shared.jobs.batch.attempts import close_dead_run, last_run
+from shared.jobs.batch.attempts import runs_before
 from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import Tools
 from shared.jobs.batch.journaling import Journaling
@@ -50,7 +50,7 @@ def run_undo(job: UndoJob, tools: Tools) -> RunSummary:
     name, options = job.definition.name, job.batch.options
     with log_context(run_id=options.run_id, sync=name), holding(tools.state, name, options.run_id) as lease:
         now = tools.clock.now()
-        close_dead_run(tools.state, last_run(tools.state, name, now), now)
+        runs_before(tools.state, name, now)  # one whose process died is closed
         log = RunLog(
             state=tools.state,
             clock=tools.clock,

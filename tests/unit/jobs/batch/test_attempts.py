@@ -14,10 +14,12 @@ from shared.jobs.batch.attempts import (
     after_away,
     after_run,
     attempts,
+    attempts_of_retry,
     close_dead_run,
     last_run,
     last_run_settled,
     not_before,
+    runs_before,
     sends_again,
 )
 from shared.state import Job, JobRequest, RunRecord
@@ -134,6 +136,46 @@ def test_a_start_in_the_future_does_not_count_but_for_some_minutes(store: Sqlite
     assert found.run_id == "near"
 
 
+def retry(run_id: str, minute: int, **counts: Any) -> RunRecord:
+    begun = a_run(run_id, started=NOON + timedelta(minutes=minute))
+    return replace(begun, trigger="retry", counts={"attempt": 1, "retry_of": "r1", **counts})
+
+
+def test_a_dead_retry_is_closed_and_the_run_before_it_decides(store: SqliteStateStore) -> None:
+    """The run that begins next marks it; attempts and schedule are those of the run of the source."""
+    store.begin_run(a_run("r1", state="Interrupted", attempt=3))
+    assert runs_before(store, "customers", NOON) == (store.run("r1"), store.run("r1"))
+    store.begin_run(retry("r2", 1, attempt=2))
+    dead, last = runs_before(store, "customers", NOON)
+    assert (dead, last) == (store.run("r2"), store.run("r1"))
+    assert dead is not None
+    assert (dead.state, dead.counts["retry_of"]) == ("Interrupted", "r1")
+    assert (attempts_of_retry(dead, "r1"), attempts_of_retry(dead, "r0"), attempts(last)) == (2, 0, 3)
+
+
+def test_the_process_of_a_retry_that_died_is_seen_by_its_job(store: SqliteStateStore) -> None:
+    """While the lease is held the row stays; afterwards it is Interrupted, and the run of the source is what is given."""
+    store.begin_run(a_run("r1", state="Succeeded", attempt=None))
+    store.begin_run(retry("r2", 1))
+    lease = store.acquire_lease("sync/customers", holder="r2", seconds=60)
+    assert lease is not None
+    for state in ("Running", "Interrupted"):
+        assert last_run_settled(store, "customers", NOON) == store.run("r1")
+        found = store.run("r2")
+        assert found is not None
+        assert found.state == state
+        store.release_lease(lease)
+    assert last_run_settled(store, "customers", NOON) == store.run("r1")
+
+
+def test_a_dead_run_is_closed_before_it_decides(store: SqliteStateStore) -> None:
+    """Nothing is begun on a row that still says Running."""
+    store.begin_run(a_run("r1"))
+    _, found = runs_before(store, "customers", NOON)
+    assert found is not None
+    assert (found.run_id, found.state) == ("r1", "Interrupted")
+
+
 def job(**changed: Any) -> Job:
     request = JobRequest(id="j1", sync="customers", requested=NOON - timedelta(hours=1))
     return replace(Job.of(request), **changed)
@@ -221,11 +263,3 @@ class TestSendsAgain:
     ) -> None:
         """Counted from the moment at which the job could first be run."""
         assert sends_again(job(**changed), NOON + timedelta(minutes=minutes)) is again
-
-
-def test_a_dead_retry_is_still_known_as_one(store: SqliteStateStore) -> None:
-    """By the run whose rows it tried again."""
-    last = a_run()
-    dead = close_dead_run(store, replace(last, counts={**last.counts, "retry_of": "r0"}), NOON)
-    assert dead is not None
-    assert (dead.state, dead.counts["retry_of"], attempts(dead)) == ("Interrupted", "r0", 1)

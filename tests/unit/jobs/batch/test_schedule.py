@@ -109,16 +109,6 @@ def test_only_an_interrupted_run_is_continued_before_the_next_tick(state: str, *
     assert due([scheduled], NOON + timedelta(hours=14)) == ("s",)
 
 
-def test_an_interrupted_retry_is_not_continued() -> None:
-    """Its rows are in a file of a person."""
-    counts = {"attempt": 1, "retry_of": "r0"}
-    last = RunRecord(
-        run_id="r", sync="s", version="1", trigger="command", state="Interrupted", started=NOON, counts=counts
-    )
-    scheduled = Scheduled.after(last, name="s", schedule=Timetable(schedule="0 0 2 * * *"), now=NOON)
-    assert due([scheduled], NOON + timedelta(minutes=1)) == ()
-
-
 @given(
     seconds=st.integers(0, 4 * 86_400),
     schedule=st.sampled_from([QUARTERLY, "0 * * * * *", "0 0 2 * * *", "*/7 3-9 * * *", "0 30 4 * * SUN"]),

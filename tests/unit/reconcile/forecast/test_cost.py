@@ -50,19 +50,33 @@ def test_the_last_records_are_shared_out_among_parallel_requests() -> None:
 
 
 @pytest.mark.parametrize(
-    ("load", "writes", "counted"),
+    ("load", "reads", "writes", "counted"),
     [
-        (Workload(groups=(1000,), second=200), 10 + 2, 1200),
-        (Workload(groups=(1000,), closing=300), 10 + 3, 1300),
-        (Workload(groups=(1000,), looked_up=500), 10 + 5, 1000),
-        (Workload(groups=(1000,), created=250), 10 + 3, 1250),
-        (Workload(jobs=10_000), 2 + 20, 10_000),
+        (Workload(groups=(1000,), second=200), 0, 10 + 2, 1200),
+        (Workload(groups=(1000,), closing=300), 0, 10 + 3, 1300),
+        (Workload(reads=7, groups=(1000,), looked_up=500), 7 + 5, 10, 7 + 5 + 1000),
+        (Workload(groups=(1000,), created=250), 0, 10 + 3, 1250),
+        (Workload(jobs=10_000), 0, 2 + 20, 10_000),
     ],
 )
-def test_what_takes_more_requests_is_counted(load: Workload, writes: int, counted: int) -> None:
+def test_what_takes_more_requests_is_counted(load: Workload, reads: int, writes: int, counted: int) -> None:
     """Second requests, closings, look-ups, records of lookups; a job has 5,000 records, a question about them 500."""
     cost = by_limits(load)
-    assert (cost.writes, cost.counted) == (writes, counted)
+    assert (cost.reads, cost.writes, cost.counted) == (reads, writes, counted)
+
+
+def test_the_requests_of_steps_are_added_and_take_no_time_from_the_writes() -> None:
+    """They count one each against the entitlement; where their number is open, the figures are the fewest."""
+    alone, cost = by_limits(Workload(groups=(1000,))), by_limits(Workload(groups=(1000,), steps=3, open=True))
+    assert (cost.requests, cost.counted, cost.seconds) == (alone.requests + 3, alone.counted + 3, alone.seconds)
+    assert (cost.to_json()["steps"], cost.to_json()["at_least"], alone.to_json()["at_least"]) == (3, True, False)
+
+
+def test_records_are_looked_up_as_many_at_once_as_earlier_runs_wrote() -> None:
+    """400 records by 200 a request: two requests that read, and two that write."""
+    rates = Rates(runs=1, own=True, rows_a_request=200.0, rows_a_second=400.0)
+    cost = forecast(Workload(reads=5, groups=(400,), looked_up=400), Sizes(), rates, prepared=0.0)
+    assert (cost.reads, cost.writes) == (7, 2)
 
 
 def test_rates_of_earlier_runs_replace_the_limits() -> None:
@@ -123,4 +137,12 @@ def test_a_plan_that_is_too_costly_is_unsafe(limits: SafetyLimits, said: str) ->
         plan.raise_if_unsafe()
         return
     with pytest.raises(UnsafePlanError, match=said):
+        plan.raise_if_unsafe()
+
+
+def test_a_refusal_says_at_least_where_more_requests_follow() -> None:
+    """As the forecast does."""
+    cost = by_limits(Workload(reads=28, steps=1, open=True))
+    plan = Plan(counts=PlanCounts(), limits=SafetyLimits(max_requests=28), forecast=cost)
+    with pytest.raises(UnsafePlanError, match="at least 29 requests to Dataverse"):
         plan.raise_if_unsafe()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from shared.views.pages.charts import Bar, chart, meter
+from shared.views.pages.charts import Bar, Plot, chart, figure, meter
 
 
 def heights(drawn: str) -> list[tuple[str, float, float]]:
@@ -25,6 +25,16 @@ def test_without_amounts_there_is_no_chart() -> None:
     """An empty frame would say nothing."""
     assert chart("Rows", [], under="", legend={}) == ""
     assert chart("Rows", [Bar(parts={"created": 0}, said="")], under="", legend={}) == ""
+
+
+def test_bars_of_different_width_follow_one_another_without_a_gap() -> None:
+    """Two plots of one figure; one without an amount is left out."""
+    bars = [Bar(parts={"amount": 2}, said="", width=2.5), Bar(parts={"amount": 4}, said="", width=0.5)]
+    none = Plot(bars=[Bar(parts={"amount": 0}, said="")], wide=3)
+    drawn = figure("Run", [Plot(bars=bars, wide=3, apart=False), none], legend={})
+    assert re.findall(r"x=(\S+) y=\S+ width=(\S+) ", drawn) == [("0", "2.5"), ("2.5", "0.5")]
+    assert drawn.count("<svg viewBox='0 0 3 100'") == 1
+    assert figure("Run", [none], legend={}) == ""
 
 
 def test_what_a_chart_says_stays_text() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from shared.state import ErrorRecord, RunRecord
 from shared.views.pages.runs import MOST_CHARTED, runs_page
 
@@ -83,6 +85,49 @@ def test_errors_are_added_up_by_kind_the_most_frequent_first() -> None:
     longest, other = text.index("Max Length"), text.index("Invalid")
     assert longest < other
     assert "data-name='runs'>2</td><td class=n data-name='count'>7</td>" in text
+
+
+@pytest.mark.parametrize(
+    "course",
+    [
+        None,
+        "cut",
+        {"seconds": [1, 2]},
+        {"seconds": [1.0, 2.0, 3.0], "rows": [0, 1, 2], "parallel": [1, 1, 1], "throttled": [0, 0, 0]},
+        {"seconds": [1.0, 1.0, 1.0, 1.0], "rows": [0] * 4, "parallel": [1] * 4, "throttled": [0] * 4},
+    ],
+)
+def test_runs_with_a_short_course_or_none_are_not_drawn_over_their_time(course: Any) -> None:
+    """Nor do they keep the page from being made."""
+    assert "Within the latest runs" not in page(run(created=done(1), course=course))
+
+
+def test_the_latest_runs_with_a_course_are_drawn() -> None:
+    """Six of them, newest first; each span says what happened in it."""
+    course = {"seconds": [1, 2, 4, 6], "rows": [0, 7, 9, 10], "parallel": [4, 4, 1, 2], "throttled": [0, 0, 3, 3]}
+    text = page(*(run(place, course=course) for place in range(8)))
+    _, _, within = text.partition("Within the latest runs")
+    assert within.count("<figure>") == 6
+    assert "2026-11-01 12:00, accounts" in within
+    for said in (
+        "1.0 to 2.0 s: 7 records a second, 4 requests at once",
+        "2.0 to 4.0 s: 1 records a second, 1 request at once, 3 requests throttled",
+    ):
+        assert said in within
+    assert "<rect class=throttled x=1 y=75.000 width=2 height=25.000 />" in within
+
+
+def test_moments_do_not_make_a_rate_of_their_own() -> None:
+    """10 records in the last hundredth of a second of 20 are part of the span before: 20 records in 10 seconds."""
+    course = {
+        "seconds": [0, 0.01, 4, 10, 19.99, 20],
+        "rows": [0, 9, 9, 9, 19, 29],
+        "parallel": [1] * 6,
+        "throttled": [0] * 6,
+    }
+    _, _, within = page(run(course=course)).partition("Within the latest runs")
+    assert within.count("<g><title>") == 2 * 3
+    assert "10.0 to 20.0 s: 2 records a second" in within
 
 
 def test_names_stay_text_and_older_runs_are_left_out_with_a_sentence() -> None:
