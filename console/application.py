@@ -15,6 +15,7 @@ from console.api import events
 from console.api.routes import document_of
 from console.audit import routes as audit
 from console.console import Console
+from console.editor import routes as editor
 from console.jobs import routes as jobs
 from console.overview import routes as overview
 from console.real_time import routes as real_time
@@ -34,6 +35,7 @@ ROUTES: Final[Sequence[Path]] = (
     *real_time.ROUTES,
     *audit.ROUTES,
     *jobs.ROUTES,
+    *editor.ROUTES,
     *events.ROUTES,
     document_of(lambda: ROUTES),
 )

@@ -69,8 +69,8 @@ class Person:
     groups_missing: bool = False
 
     def has(self, role: str) -> bool:
-        """Whether the person has an app role, or is a member of a group."""
-        return role.casefold() in self.roles
+        """Whether the person has an app role, is a member of a group, or is the person that an id names."""
+        return role.casefold() in {*self.roles, self.id.casefold()}
 
 
 DEVELOPER: Final = Person(id="developer", name="Developer on this machine", roles=frozenset({ADMIN.casefold()}))

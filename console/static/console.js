@@ -31,3 +31,27 @@ if (followed) follow(Number(followed.dataset.follow));
 /** Asks before a form is sent that cannot be taken back. */
 for (const form of document.querySelectorAll('form[data-ask]'))
   form.addEventListener('submit', event => { if (!confirm(form.dataset.ask)) event.preventDefault(); });
+
+/** Presses a button again after some seconds: the page waits for the answer of a job. */
+for (const button of document.querySelectorAll('button[data-again]'))
+  setTimeout(() => button.form.requestSubmit(button), Number(button.dataset.again) * 1000);
+
+/** Goes to the field of a mistake that is on this page; opens what hides it. */
+for (const button of document.querySelectorAll('button[data-target]'))
+  button.addEventListener('click', event => {
+    const field = document.getElementById(button.dataset.target);
+    if (!field) return;
+    event.preventDefault();
+    for (let part = field.closest('details'); part; part = part.parentElement.closest('details')) part.open = true;
+    field.scrollIntoView({block: 'center'});
+    field.focus({preventScroll: true});
+  });
+
+/** Warns before work is lost that is on the page only. */
+const editor = document.getElementById('editor');
+if (editor) {
+  let touched = editor.querySelector('.difference') !== null;
+  editor.addEventListener('input', () => { touched = true; });
+  editor.addEventListener('submit', () => { touched = false; });
+  addEventListener('beforeunload', event => { if (touched) event.preventDefault(); });
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.run_ids import SHORT_ID
 
-__all__ = ["STATIC", "render", "static_file"]
+__all__ = ["STATIC", "add_filters", "render", "static_file"]
 
 _FOLDER: Final = Path(__file__).resolve().parents[1]
 STATIC: Final[Mapping[str, str]] = {
@@ -32,6 +32,11 @@ def render(template: str, **values: Any) -> str:
         values: What it shows.
     """
     return _environment().get_template(template).render(**values)
+
+
+def add_filters(filters: Mapping[str, Callable[..., Any]]) -> None:
+    """Let the templates of a part use filters of its own."""
+    _environment().filters.update(filters)
 
 
 @cache

@@ -76,7 +76,7 @@ def check_origin(method: str, headers: Mapping[str, str], origin: str) -> None:
     if method in _SAFE:
         return
     site, given = headers.get("sec-fetch-site"), headers.get("origin")
-    is_form = headers.get("content-type", "").partition(";")[0].strip() in _FORMS
+    is_form = method == "POST" and headers.get("content-type", "").partition(";")[0].strip() in _FORMS
     if site not in {None, "same-origin"} or given not in {None, origin} or (given is None and is_form):
         raise Refusal(403, "From another site", "Forms of this console are sent from its own pages only.")
 

@@ -19,11 +19,12 @@ from shared.errors import AbortRun, DefinitionError, RetryLater, SyncError, User
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
 
-__all__ = ["DefinitionFolder", "Published", "container_of", "publish"]
+__all__ = ["CHANGED", "MARK", "DefinitionFolder", "Published", "container_of", "explained", "publish"]
 
 Outcome = Literal["created", "updated", "unchanged", "removed", "left alone", "edited"]
 
-_MARK: Final = "dynamicssync_published"  # metadata: the SHA-256 of the content that was published
+MARK: Final = "dynamicssync_published"
+"""Metadata of a file: the SHA-256 of the content that was published."""
 _SUFFIXES: Final = (".yaml", ".yml")
 _MOST_BYTES: Final = 1_000_000  # of a definition, as in the repository
 _MOST_FILES: Final = 5000
@@ -34,7 +35,8 @@ _URL: Final = re.compile(
     r"(?:/(?P<path>[^?#]*))?"
 )
 _CONNECTION: Final = re.compile(rb"^kind:\s*connection\b", re.MULTILINE)
-_CHANGED: Final = frozenset({404, 409, 412})
+CHANGED: Final = frozenset({404, 409, 412})
+"""Answers to a write whose condition does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[
             for name in sorted(planned, key=lambda each: _order(planned[each], local.get(each, b""), each)):
                 planned[name] = _written(container, name, planned[name], local.get(name, b""), stored.get(name))
     except AzureError as error:
-        raise _explained(error, container) from error
+        raise explained(error, container) from error
     return tuple(Published(name, outcome) for name, outcome in planned.items())
 
 
@@ -161,7 +163,7 @@ def _stored(container: DefinitionFolder) -> Mapping[str, _Stored]:
             raise UserError(f"there are more than {_MOST_FILES:,} definitions in {container.client.container_name}")
         read = container.client.download_blob(each.name)
         properties = read.properties
-        mark = (properties.metadata or {}).get(_MARK, "")
+        mark = (properties.metadata or {}).get(MARK, "")
         found[name] = _Stored(content=read.readall(), mark=mark, etag=properties.etag)
     return found
 
@@ -199,19 +201,20 @@ def _written(
     try:
         match outcome:
             case "created" | "updated":
-                client.upload_blob(content, overwrite=stored is not None, metadata={_MARK: _sha(content)}, **same)
+                client.upload_blob(content, overwrite=stored is not None, metadata={MARK: _sha(content)}, **same)
             case "removed":
                 client.delete_blob(**same)
             case "unchanged" if stored is not None and stored.is_edited:  # the edit is in the folder now
-                client.set_blob_metadata({_MARK: _sha(content)}, **same)
+                client.set_blob_metadata({MARK: _sha(content)}, **same)
     except HttpResponseError as error:
-        if error.status_code in _CHANGED:
+        if error.status_code in CHANGED:
             return "edited"
         raise
     return outcome
 
 
-def _explained(error: Exception, container: DefinitionFolder) -> SyncError:
+def explained(error: Exception, container: DefinitionFolder) -> SyncError:
+    """What is raised instead of an error of the SDK."""
     from azure.core.exceptions import (  # noqa: PLC0415 - see publish
         ClientAuthenticationError,
         HttpResponseError,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.app.editing.questions import previewed, tested
 from shared.app.retrying import retry
 from shared.errors import UserError
 from shared.jobs import ApprovedPlan, PlanOptions, Progress, RunOptions, RunSummary
@@ -87,6 +88,10 @@ def answered(app: App, request: JobRequest, progress: Progress) -> dict[str, Any
     match request.kind:
         case JobKind.PLAN:
             return _planned(app, request, progress)
+        case JobKind.TEST:
+            return tested(app, request, progress)
+        case JobKind.PREVIEW:
+            return previewed(app, request, progress)
         case kind:
             raise UserError(f"this version does not know jobs of the kind {kind}")
 

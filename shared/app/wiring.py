@@ -58,6 +58,7 @@ from shared.state import JobQueue, StateStore
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
+    from shared.app.definition_files import DefinitionFiles
     from shared.app.event_hub import SendsEvents
 
 __all__ = ["Wiring"]
@@ -72,6 +73,9 @@ class Wiring:
         open_dataverse: Makes the client of an environment, from the arguments `connection`, `tokens` and `cache` of
             `Dataverse`.
         clock: Monotonic seconds: when the folder of definitions is looked at again.
+
+    Attributes:
+        patience: How long and how often failed requests are sent again where the caller does not say it.
     """
 
     def __init__(
@@ -87,11 +91,19 @@ class Wiring:
         self._open_dataverse = open_dataverse
         self._metadata = MetadataCache()
         self.open_url: OpenUrl = RemoteFiles.of(settings).open
+        self.patience = RetryPolicy()
 
     @cached_property
     def repository(self) -> Repository:
         """The folder of definitions and connections that the settings name."""
         return Repository(self._settings.sync_definitions, clock=self._clock, open_url=self.open_url)
+
+    @cached_property
+    def definition_files(self) -> DefinitionFiles:
+        """The files of that folder, for people who edit them; see `opened` for what it raises."""
+        from shared.app.definition_files.opening import opened  # noqa: PLC0415 - runs do without it
+
+        return opened(self, self._settings, self._environment())
 
     def open_state(self) -> StateStore:
         """Open the state store that the settings name."""
@@ -259,7 +271,7 @@ class Wiring:
         **settings: Any,
     ) -> Dataverse:
         """A client for an environment; `settings` are those of `Connection`, and `place` is the key with its keys."""
-        retry_policy = retry_policy or RetryPolicy()
+        retry_policy = retry_policy or self.patience
         connection = Connection(
             service_url=service_url_of(environment.service_url, values, place=place),
             timeout=min(environment.timeout, retry_policy.seconds),

@@ -12,7 +12,7 @@ from shared.drafts.yaml_text import Noted, Remark
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.transform.profile.values import Profile
 
-__all__ = ["Draft", "SourceColumn", "document", "first_key"]
+__all__ = ["Draft", "SourceColumn", "column_keys", "document", "first_key"]
 
 _NUMBERS: Final = frozenset(
     {AttributeType.INTEGER, AttributeType.DECIMAL, AttributeType.MONEY, AttributeType.DOUBLE, AttributeType.BIGINT}
@@ -121,7 +121,7 @@ def _source(draft: Draft) -> dict[Any, Any]:
     items: list[Any] = []
     for column in draft.columns:
         match = draft.matches.get(column.label)
-        item, notes = _column(column, match.attribute if match else None)
+        item, notes = column_keys(column, match.attribute if match else None)
         if match is None and draft.source.get("header") is not False:
             items.append(Remark(f"not mapped: {_as_comment(item)}"))
         else:
@@ -135,7 +135,7 @@ def _as_comment(item: Mapping[str, Any]) -> str:
     return f"{{{', '.join(parts)}}}"
 
 
-def _column(column: SourceColumn, attribute: AttributeMetadata | None) -> tuple[dict[str, Any], list[str]]:
+def column_keys(column: SourceColumn, attribute: AttributeMetadata | None) -> tuple[dict[str, Any], list[str]]:
     """The keys of a column, and what is not certain about it."""
     item: dict[str, Any] = {"name": column.name} | ({"alias": column.label} if column.label != column.name else {})
     profile, notes = column.profile, list[str]()

@@ -5,6 +5,7 @@ The text is for `shared.definitions.loading.yaml_loader`, whose plain scalars ar
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 from shared.definitions.loading.yaml_loader import plain_scalar
 
-__all__ = ["Noted", "Remark", "yaml_text"]
+__all__ = ["Noted", "Remark", "entry_lines", "item_lines", "scalar_text", "yaml_text"]
 
 _WIDTH: Final = 118  # characters of a line, where it can be broken
 _COMMENT_WIDTH: Final = 100
@@ -49,18 +50,18 @@ def yaml_text(document: Mapping[Any, Any]) -> str:
         begins = isinstance(key, Remark) or isinstance(value, (Mapping, list))
         if lines and begins and not isinstance(before, Remark):
             lines.append("")
-        lines += _entry(key, value, "", top=True)
+        lines += entry_lines(key, value, "", top=True)
         before = key
     return "\n".join(lines) + "\n"
 
 
-def _entry(key: Any, value: Any, indent: str, *, top: bool = False) -> Iterator[str]:
+def entry_lines(key: Any, value: Any, indent: str, *, top: bool = False) -> Iterator[str]:
     """The lines of one key of a mapping."""
     if isinstance(key, Remark):
         yield from _comment(key.text, indent)
         return
     value, note = _unpacked(value)
-    begin = f"{indent}{_scalar(key)}:"
+    begin = f"{indent}{scalar_text(key)}:"
     if _has_lines(value):
         yield from _with_note(f"{begin} |-", note, indent)
         yield from (f"{indent}  {line}".rstrip(" ") for line in value.split("\n"))
@@ -81,16 +82,16 @@ def _has_items(value: Any) -> bool:
 def _block(value: Any, indent: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, each in value.items():
-            yield from _entry(key, each, indent)
+            yield from entry_lines(key, each, indent)
         return
     for item in value:
         if isinstance(item, Remark):
             yield from _comment(item.text, indent)
         else:
-            yield from _item(item, indent)
+            yield from item_lines(item, indent)
 
 
-def _item(item: Any, indent: str) -> Iterator[str]:
+def item_lines(item: Any, indent: str) -> Iterator[str]:
     """The lines of one item of a list."""
     value, note = _unpacked(item)
     flow = _flow(value)
@@ -156,7 +157,7 @@ def _flow(value: Any) -> str | None:
             return None
         if any(_has_lines(each) for each in value.values()):
             return None
-        parts = [(_scalar(key), _flow(each)) for key, each in value.items()]
+        parts = [(scalar_text(key), _flow(each)) for key, each in value.items()]
         if any(text is None for _, text in parts):
             return None
         return f"{{{', '.join(f'{key}: {text}' for key, text in parts)}}}"
@@ -165,16 +166,19 @@ def _flow(value: Any) -> str | None:
         return None if any(each is None for each in items) else f"[{', '.join(map(str, items))}]"
     if isinstance(value, (Noted, Remark)):
         return None
-    return _scalar(value)
+    return scalar_text(value)
 
 
-def _scalar(value: Any) -> str:
+def scalar_text(value: Any) -> str:
+    """A text, number, boolean, date, time or nothing on one line; also inside brackets."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return str(value)
+    if isinstance(value, dt.date):  # also a moment
+        return value.isoformat()
     text = str(value)
     if _PLAIN.fullmatch(text) and plain_scalar(text) == text:
         return text

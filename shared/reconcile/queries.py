@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.reconcile.plan import PlanAction
 from shared.workspace import literal
 
-__all__ = ["checksum_query", "columns_query", "counts_query", "sample_query"]
+__all__ = ["checksum_query", "columns_query", "counts_query", "first_rows_steps", "sample_query"]
 
 
 def counts_query() -> str:
@@ -45,3 +45,18 @@ FROM (
   SELECT sha256(to_json([action::VARCHAR, _id::VARCHAR, key, columns, before, on_create, later, links,
     CASE WHEN action = {literal(PlanAction.EXPIRE)} THEN '' ELSE payload END])::VARCHAR) AS digest
   FROM changes)""".strip()
+
+
+def first_rows_steps(rows: int) -> tuple[str, ...]:
+    """SQL that leaves the first rows in `source_raw` and removes errors of all others.
+
+    Args:
+        rows: How many.
+    """
+    kept = f"(SELECT _row FROM source_raw ORDER BY _row LIMIT {int(rows)})"
+    return (
+        f"CREATE TEMP TABLE first_rows AS SELECT _row FROM {kept}",
+        "DELETE FROM source_raw WHERE _row NOT IN (SELECT _row FROM first_rows)",
+        f"DELETE FROM source_errors WHERE _row > coalesce((SELECT max(_row) FROM first_rows), {int(rows)})",
+        "DROP TABLE first_rows",
+    )

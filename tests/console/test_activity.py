@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +9,8 @@ import pytest
 
 from console.jobs.activity import Doing, waiting_for
 from console.jobs.parameters import fields_of, given
-from console.jobs.run_values import charts_of
 from shared.definitions import SyncDefinition
-from shared.state import Job, JobRequest, RunRecord
+from shared.state import Job, JobRequest
 from shared.views.pages.masking import MASK, masked_plan
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -90,25 +88,6 @@ def test_only_what_differs_from_the_defaults_is_given() -> None:
     definition = SyncDefinition.model_validate(DEFINITION)
     typed = {"region": "", "day": "2026-01-31", "must": "x", "nothing": "", "other": "y"}
     assert given(definition, typed) == {"region": "", "must": "x", "other": "y"}
-
-
-@pytest.mark.parametrize(
-    ("course", "count"),
-    [
-        (None, 0),
-        ({"seconds": [1, 2], "rows": [0, 5], "parallel": [1, 2]}, 0),
-        ({"seconds": [1, 2, 4], "rows": [0, 5], "parallel": [1, 2, 4]}, 0),
-        ({"seconds": [1, 2, 4], "rows": [0, 5, 25], "parallel": [1, 2, 4]}, 2),
-    ],
-)
-def test_the_course_of_a_run_is_drawn_where_the_log_has_it(course: Any, count: int) -> None:
-    """Requests at the same time and rows a second; without inline styles, which the pages do not allow."""
-    run = RunRecord(run_id="r", sync="a", version="1", trigger="job", state="Succeeded", started=NOW)
-    charts = charts_of(replace(run, counts={"course": course}))
-    assert len(charts) == count
-    assert all("style=" not in chart for chart in charts)
-    if charts:
-        assert "at most 10" in charts[1]  # 20 rows in 2 seconds
 
 
 def test_a_masked_plan_has_no_value_of_a_row() -> None:

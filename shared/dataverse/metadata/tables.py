@@ -16,7 +16,7 @@ from shared.errors import AbortRun, RequestRefused
 from shared.odata import odata_text
 from shared.suggestions import closest
 
-__all__ = ["MetadataCache", "read_entity"]
+__all__ = ["MetadataCache", "TableName", "list_tables", "read_entity"]
 
 _ENTITY_COLUMNS = (
     "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName,DisplayCollectionName,TableType,"
@@ -54,6 +54,27 @@ class MetadataCache:
         """Keep a table."""
         with self._lock:
             self._kept[(base, name)] = kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableName:
+    """A table of an environment: its logical name, what people call it, and its primary id column."""
+
+    name: str
+    label: str
+    id_column: str
+
+
+def list_tables(service: Service) -> tuple[TableName, ...]:
+    """The tables of an environment that can be synced, by their logical names.
+
+    Raises:
+        SyncError: The environment cannot be asked.
+    """
+    rows = _get(service, f"EntityDefinitions?$select={_ENTITY_COLUMNS}", table="all tables").rows()
+    found = [_found(row) for row in rows if row.member("EntitySetName").value is not None]
+    names = (TableName(name=each.table, label=(*each.labels, "")[0], id_column=each.primary_id) for each in found)
+    return tuple(sorted(names, key=lambda each: each.name))
 
 
 def read_entity(service: Service, name: str, cache: MetadataCache) -> EntityMetadata:

@@ -16,7 +16,16 @@ from shared.definitions.models.base import Language, Model
 from shared.definitions.models.secrets import REFERENCE_REMEDY, SecretMarker
 from shared.suggestions import closest
 
-__all__ = ["PathProblem", "TypedValue", "pydantic_problems", "typed_values", "unknown_keys"]
+__all__ = [
+    "PathProblem",
+    "TypeOption",
+    "TypedValue",
+    "model_for",
+    "pydantic_problems",
+    "type_options",
+    "typed_values",
+    "unknown_keys",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +61,7 @@ class TypedValue:
 
 
 @dataclass(frozen=True, slots=True)
-class _Option:
+class TypeOption:
     """One member of a field's type, with its markers."""
 
     kind: Any
@@ -64,16 +73,17 @@ _JSON_LIST: Final = tuple[typing.Annotated[Any, Language.JSON], ...]
 _JSON_MAPPING: Final = dict[str, typing.Annotated[Any, Language.JSON]]
 
 
-def _options(annotation: Any, markers: tuple[object, ...] = ()) -> Iterator[_Option]:
+def type_options(annotation: Any, markers: tuple[object, ...] = ()) -> Iterator[TypeOption]:
+    """Yield the members of a type, each with the markers around it."""
     origin = get_origin(annotation)
     if origin is typing.Annotated:
         inner, *more = get_args(annotation)
-        yield from _options(inner, (*markers, *more))
+        yield from type_options(inner, (*markers, *more))
     elif origin in {typing.Union, types.UnionType}:
         for member in get_args(annotation):
-            yield from _options(member, markers)
+            yield from type_options(member, markers)
     else:
-        yield _Option(annotation, markers)
+        yield TypeOption(annotation, markers)
 
 
 def typed_values(annotation: Any, value: object, path: Path = ()) -> Iterator[TypedValue]:
@@ -84,15 +94,15 @@ def typed_values(annotation: Any, value: object, path: Path = ()) -> Iterator[Ty
         value: The raw value read as it.
         path: The path of the value.
     """
-    options = [*_options(annotation)]
+    options = [*type_options(annotation)]
     markers = [marker for option in options for marker in option.markers]
     secret = next((marker for marker in markers if isinstance(marker, SecretMarker)), None)
     language = next((marker for marker in markers if isinstance(marker, Language)), None)
     if language is Language.JSON and not isinstance(value, str):
-        options = [_Option(_JSON_LIST if isinstance(value, list) else _JSON_MAPPING, (language,))]
+        options = [TypeOption(_JSON_LIST if isinstance(value, list) else _JSON_MAPPING, (language,))]
     match value:
         case dict():
-            model = _model_for(options, value)
+            model = model_for(options, value)
             yield TypedValue(path=path, value=value, model=model, secret=secret)
             yield from _fields(model, value, path) if model else _entries(options, value, path)
         case list():
@@ -112,13 +122,13 @@ def _fields(model: type[Model], value: dict[str, object], path: Path) -> Iterato
             yield from typed_values(annotation, value[key], (*path, key))
 
 
-def _entries(options: list[_Option], value: dict[str, object], path: Path) -> Iterator[TypedValue]:
+def _entries(options: list[TypeOption], value: dict[str, object], path: Path) -> Iterator[TypedValue]:
     inner = next((get_args(each.kind)[1] for each in options if get_origin(each.kind) is dict), object)
     for key, item in value.items():
         yield from typed_values(inner, item, (*path, key))
 
 
-def _model_for(options: list[_Option], value: dict[str, object]) -> type[Model] | None:
+def model_for(options: list[TypeOption], value: dict[str, object]) -> type[Model] | None:
     """The model whose `type` the mapping names, else the one that has most of its keys."""
     models = [each.kind for each in options if isinstance(each.kind, type) and issubclass(each.kind, Model)]
     if len(models) > 1 and (named := [each for each in models if _named(each, value)]):

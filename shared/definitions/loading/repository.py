@@ -180,6 +180,31 @@ class Repository:
                 self._looked = self._clock()
             return self._found
 
+    def look_again(self) -> None:
+        """Look at the folder at the next question: it was changed by this process."""
+        with self._lock:
+            self._looked = float("-inf")
+
+    def with_draft(self, name: str, text: str) -> Repository:
+        """The definitions as they are now, with a text in place of one file; it does not follow the folder.
+
+        Args:
+            name: Name of the file; it need not exist.
+            text: What the file would hold.
+        """
+        self._now()
+        made = Repository(self._location, clock=lambda: 0.0, open_url=self._open_url)
+        file = self.shown(name)
+        others = {known: what for known, what in self._read.items() if known.name != name}
+        made._read = others | {_File(name, "draft"): loaded(read_definition(text, file=file), file)}
+        made._found = _Found.of(made._read.values(), self._location)
+        made._looked = 0.0
+        return made
+
+    def shown(self, name: str) -> str:
+        """What problems call a file of the folder."""
+        return self._folder().shown(name)
+
     def definitions(self) -> tuple[SyncDefinition, ...]:
         """The definitions without problems."""
         return tuple(entry.definition for entry in self.loaded() if entry.definition is not None)

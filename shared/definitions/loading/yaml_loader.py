@@ -24,7 +24,7 @@ from yaml.scanner import Scanner
 
 from shared.definitions.loading.yaml_syntax import explained_syntax
 
-__all__ = ["Document", "Path", "TextPosition", "YamlProblem", "both_lines", "read_yaml", "shown_path"]
+__all__ = ["Document", "Path", "TextPosition", "YamlProblem", "both_lines", "compose_yaml", "read_yaml", "shown_path"]
 
 Path = tuple[str | int, ...]
 
@@ -109,6 +109,11 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         if self._composed > _MOST_NODES:
             raise _TooManyNodesError
         return super().compose_node(parent, index)
+
+
+def compose_yaml(text: str) -> Node | None:
+    """The nodes of a text that `read_yaml` reads without a problem, with their places; None for an empty text."""
+    return _Loader(text).get_single_node()
 
 
 def read_yaml(text: str) -> Document:

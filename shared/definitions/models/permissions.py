@@ -19,7 +19,7 @@ Entries = Annotated[
 
 
 class Permissions(Model):
-    """App roles and object ids of Entra groups, by what they may do with the sync."""
+    """App roles, and object ids of Entra groups and people, by what they may do with the sync."""
 
     admin: Entries = Field(
         default=(),

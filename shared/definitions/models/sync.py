@@ -327,9 +327,9 @@ class SyncDefinition(Model):
     )
     permissions: Permissions = Field(
         default_factory=Permissions,
-        description="Who may do what in the console and its API: app roles and object ids of Entra groups. The app "
-        "role `Sync.Admin` may do everything; without an entry the sync does not exist for a person. The command line "
-        "has the rights of whoever holds the settings.",
+        description="Who may do what in the console and its API: app roles, and object ids of Entra groups and people. "
+        "The app role `Sync.Admin` may do everything; without an entry the sync does not exist for a person. The "
+        "command line has the rights of whoever holds the settings.",
     )
 
     @property

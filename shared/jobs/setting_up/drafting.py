@@ -14,13 +14,13 @@ from shared.definitions import SelfDescribing, SyncDefinition
 from shared.definitions.loading.definition import load_definition
 from shared.definitions.models import Column, ColumnType, DynamicsEnvironment, DynamicsSource, TypedColumn
 from shared.definitions.models import Source as SourceModel
-from shared.drafts.first_definition import Draft, SourceColumn, document, first_key
+from shared.drafts.first_definition import Draft, SourceColumn, column_keys, document, first_key
 from shared.drafts.matching import Match, matched
 from shared.drafts.yaml_text import yaml_text
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 from shared.jobs.setting_up.keys import KeyReport
-from shared.sources import SourceContext, open_source
+from shared.sources import Source, SourceContext, open_source
 from shared.sources.first_look import FirstLook
 from shared.sources.rest.paging import NextPageError
 from shared.transform import check
@@ -28,7 +28,7 @@ from shared.transform.choices.options import LABELLED, options_of
 from shared.transform.profile.values import profile_of, profile_query, profiled_table, unlike_query
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["DraftTarget", "drafted", "text_of", "with_key"]
+__all__ = ["DraftTarget", "columns_of", "drafted", "text_of", "with_key"]
 
 ROW: Final = "_row"
 _WHOLE: Final = "$"
@@ -78,17 +78,9 @@ def drafted(
     source = open_source(model, context)
     with open_workspace(source.readable) as workspace:
         columns = source.columns(workspace) if isinstance(model, SelfDescribing) else model.columns
-        try:
-            source.load(workspace)
-        except NextPageError as error:
-            return drafted(_with_keys(look, pagination=error.pagination), place, context, open_workspace)
-        if records := _list_of_records(look, workspace):
-            remark = f"the records are taken from {records}; check it"
-            return drafted(_with_keys(look, remark, records=records), place, context, open_workspace)
-        named = _named(look, columns, workspace)
-        if not named:
-            raise UserError("the source has no column with simple values: write the definition by hand")
-        workspace.create(profiled_table([(label, sql) for _, label, sql, _ in named]))
+        if (again := _better_look(look, source, workspace)) is not None:
+            return drafted(again, place, context, open_workspace)
+        named = _named_columns(look, columns, workspace)
         matches = _matches([label for _, label, _, _ in named], place.entity)
         found = tuple(_column(each, matches, workspace) for each in named)
     entity = replace(place.entity, related=dict(_related(matches, place)))
@@ -103,6 +95,54 @@ def drafted(
         remarks=look.remarks,
     )
     return _sound(replace(draft, key=first_key(draft)))
+
+
+def columns_of(
+    look: FirstLook, context: SourceContext, open_workspace: Callable[[Sequence[str]], Workspace]
+) -> tuple[FirstLook, list[dict[str, Any]], list[str]]:
+    """What is known of a source then, the keys of its columns, typed from their values, and what is not certain.
+
+    Args:
+        look: What is known of the source.
+        context: What sources may need.
+        open_workspace: Opens a workspace that may read some local files.
+
+    Raises:
+        UserError: The source cannot be read, or has no column with simple values.
+    """
+    model = _model(look, context)
+    source = open_source(model, context)
+    with open_workspace(source.readable) as workspace:
+        columns = source.columns(workspace) if isinstance(model, SelfDescribing) else model.columns
+        if (again := _better_look(look, source, workspace)) is not None:
+            return columns_of(again, context, open_workspace)
+        found = [_column(each, {}, workspace) for each in _named_columns(look, columns, workspace)]
+    made = [(column, *column_keys(column, None)) for column in found]
+    return (
+        look,
+        [keys for _, keys, _ in made],
+        [f"{column.name}: {note}" for column, _, notes in made for note in notes],
+    )
+
+
+def _better_look(look: FirstLook, source: Source, workspace: Workspace) -> FirstLook | None:
+    """Read a source; what is known then where its records are elsewhere, or on more pages, else None."""
+    try:
+        source.load(workspace)
+    except NextPageError as error:
+        return _with_keys(look, pagination=error.pagination)
+    if records := _list_of_records(look, workspace):
+        return _with_keys(look, f"the records are taken from {records}; check it", records=records)
+    return None
+
+
+def _named_columns(look: FirstLook, columns: Sequence[Column], workspace: Workspace) -> list[_Named]:
+    """The columns of a source that was read; makes the table of their values."""
+    named = _named(look, columns, workspace)
+    if not named:
+        raise UserError("the source has no column with simple values: write the definition by hand")
+    workspace.create(profiled_table([(label, sql) for _, label, sql, _ in named]))
+    return named
 
 
 def _with_keys(look: FirstLook, *remarks: str, **keys: Any) -> FirstLook:

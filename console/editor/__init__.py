@@ -1,0 +1,1 @@
+"""The editor: definitions as forms and as YAML, with checks, previews and versions."""

@@ -1,0 +1,389 @@
+"""What the buttons of the editor do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from console.access.rights import Level, levels_of
+from console.editor.asking import answer_of, ask, waited_for
+from console.editor.draft import Draft, check, difference
+from console.editor.editing import Answer, Editing
+from console.editor.mapping import mapping_for, mappings_of
+from console.editor.tabs import tab_named
+from console.editor.uploads import keep_upload
+from console.web.refusals import Refusal
+from shared.app.definition_files import Author, DefinitionChangedError
+from shared.app.editing.environment import EnvironmentOf
+from shared.app.editing.sources import found_columns
+from shared.definitions.loading.yaml_loader import Path
+from shared.definitions.models import Permissions
+from shared.drafts.editing import Edit, EditRefusedError, Insert, Move, Remove, Set, edited
+from shared.errors import SyncError
+from shared.state import JobKind
+
+__all__ = ["act", "author", "with_admin"]
+
+_SECONDS: Final = 8.0  # that a page waits for an answer; afterwards it looks again
+
+
+def act(editing: Editing, do: str) -> Response:
+    """Do what a button says.
+
+    Args:
+        editing: The state; it is changed.
+        do: The name of the action and, behind a colon, what it is about.
+    """
+    name, _, about = do.partition(":")
+    try:
+        answer = _ACTIONS.get(name, _show)(editing, about)
+    except EditRefusedError as error:
+        editing.say("bad", f"Nothing was changed: {error.message}.")
+        answer = None
+    except SyncError as error:
+        editing.say("bad", error.message)
+        answer = None
+    if editing.answer is not None and editing.answer.value is None:
+        _look(editing)
+    return answer or editing.page()
+
+
+def author(editing: Editing) -> Author:
+    """Who saves."""
+    return Author(id=editing.visit.person.id, name=editing.visit.person.name)
+
+
+def _show(editing: Editing, about: str) -> None:
+    if about:
+        editing.tab = tab_named(about)
+    if editing.tab.slug == "mapping" and not editing.visit.body.text("_alone"):
+        _compare(editing, "")
+
+
+# -- Rows ------------------------------------------------------------------------------------------------------------
+
+
+def _path(editing: Editing, name: str) -> Path:
+    """The path of a field by its name."""
+    path: Path = ()
+    for part in name.split("."):
+        is_index = isinstance(_value_at(editing.draft.data, path), list) and part.isdecimal()
+        path = (*path, int(part) if is_index else part)
+    return path
+
+
+def _value_at(data: Any, path: Path) -> Any:
+    for part in path:
+        try:
+            data = data[part]
+        except (LookupError, TypeError):
+            return None
+    return data
+
+
+def _change(editing: Editing, *edits: Edit) -> None:
+    editing.draft = editing.draft.with_text(edited(editing.draft.text, edits))
+
+
+def _add(editing: Editing, about: str) -> None:
+    _append(editing, _path(editing, about), {})
+
+
+def _append(editing: Editing, path: Path, item: Any) -> None:
+    """Add an item to a list that may be missing, with what holds it."""
+    data = editing.draft.data
+    there = _value_at(data, path)
+    if isinstance(there, list) and there:
+        _change(editing, Insert(path=path, index=len(there), value=item))
+        return
+    value: Any = [item]
+    while len(path) > 1 and not isinstance(_value_at(data, path[:-1]), dict):
+        path, value = path[:-1], {path[-1]: value}
+    _change(editing, Set(path=path, value=value))
+
+
+def _name(editing: Editing, about: str) -> None:
+    """Add something that has a name, such as a parameter."""
+    path, name = _path(editing, about), editing.visit.body.text(f"{about}.new").strip()
+    if not name or name in (_value_at(editing.draft.data, path) or {}):
+        editing.say("bad", "Write a name that is not in use yet, and press Add again.")
+        return
+    _change(editing, Set(path=(*path, name), value={}))
+
+
+def _remove(editing: Editing, about: str) -> None:
+    _change(editing, Remove(path=_path(editing, about)))
+
+
+def _up(editing: Editing, about: str) -> None:
+    _move(editing, about, -1)
+
+
+def _down(editing: Editing, about: str) -> None:
+    _move(editing, about, 1)
+
+
+def _move(editing: Editing, about: str, by: int) -> None:
+    *path, index = _path(editing, about)
+    items = _value_at(editing.draft.data, tuple(path))
+    if isinstance(items, list) and isinstance(index, int) and 0 <= index + by < len(items):
+        _change(editing, Move(path=tuple(path), index=index, to=index + by))
+
+
+# -- What the environment and the source know ------------------------------------------------------------------------
+
+
+def _environment(editing: Editing) -> EnvironmentOf | None:
+    return EnvironmentOf(app=editing.visit.app, data=editing.draft.data) if editing.may_connect() else None
+
+
+def _tables(editing: Editing, _about: str) -> None:
+    if (environment := _environment(editing)) is not None:
+        editing.more["tables"] = found = environment.tables()
+        editing.say("good", f"The environment has {len(found):,} tables: the field Entity proposes them.")
+
+
+def _table(editing: Editing, _about: str) -> None:
+    """Fill in the logical name of the table and its id column."""
+    if (environment := _environment(editing)) is not None:
+        entity = environment.table()
+        _change(
+            editing,
+            Set(path=("destination", "entity"), value=entity.logical_name, after=["type", "connection"]),
+            Set(path=("destination", "id_column"), value=entity.primary_id, after=["entity"]),
+        )
+        editing.say("good", f"{entity.display_name or entity.logical_name}: its id column is {entity.primary_id}.")
+
+
+def _compare(editing: Editing, _about: str) -> None:
+    """Show what the table has beside the mapping."""
+    environment = _environment(editing)
+    if environment is None:
+        return
+    try:
+        editing.mappings = mappings_of(editing.draft.data, environment.table())
+    except SyncError as error:
+        editing.say("warn", f"The columns of the table are not known: {error.message}")
+        editing.more["alone"] = True
+
+
+def _match(editing: Editing, about: str) -> None:
+    """Map one source column as proposed, or all."""
+    environment = _environment(editing)
+    if environment is None:
+        return
+    entity = environment.table()
+    done = 0
+    for proposal in mappings_of(editing.draft.data, entity).open:
+        target = proposal.target
+        if target is None or (about and proposal.source != about) or (target.refers and len(target.targets) != 1):
+            continue
+        related = environment.table(target.targets[0]) if target.refers else None
+        _append(editing, ("destination", "mappings"), mapping_for(proposal, related))
+        done += 1
+    editing.mappings = mappings_of(editing.draft.data, entity)
+    said = (
+        f"{done} {'column was' if done == 1 else 'columns were'} mapped."
+        if done
+        else "No other column fits by its name."
+    )
+    editing.say("good" if done else "warn", said)
+
+
+def _count(editing: Editing, _about: str) -> None:
+    if (environment := _environment(editing)) is not None:
+        condition = str(_value_at(editing.draft.data, ("destination", "filter")) or "")
+        number, everything = environment.count(condition), environment.count("")
+        more = " or more" if everything >= _MOST_COUNTED else ""
+        editing.say("good", f"Dataverse takes the filter. It lets {number:,} of {everything:,}{more} records through.")
+
+
+_MOST_COUNTED: Final = 5000
+
+
+def _columns(editing: Editing, _about: str) -> None:
+    """Find the columns of the source, with types from its values, and add those that are missing."""
+    if not editing.may_connect():
+        return
+    known = _value_at(editing.draft.data, ("source", "columns"))
+    names = {each.get("name") for each in known if isinstance(each, dict)} if isinstance(known, list) else set()
+    source = _value_at(editing.draft.data, ("source",))
+    found = found_columns(editing.visit.app, source if isinstance(source, dict) else {})
+    added = [item for item in found.columns if item["name"] not in names]
+    for key, value in found.source.items():
+        if isinstance(source, dict) and key not in source:
+            _change(editing, Set(path=("source", key), value=value))
+    for item in added:
+        _append(editing, ("source", "columns"), item)
+    for remark in found.remarks:
+        editing.say("warn", remark)
+    editing.say("good", f"{len(found.columns):,} columns were found, and {len(added):,} of them are new.")
+    editing.tab = tab_named("columns")
+
+
+def _upload(editing: Editing, _about: str) -> None:
+    path = keep_upload(editing.visit)
+    parent = _value_at(editing.draft.data, ("source",))
+    if isinstance(parent, dict):
+        _change(editing, Set(path=("source", "path"), value=path, after=["type"]))
+    else:
+        _change(editing, Set(path=("source",), value={"type": "delimited", "path": path}, after=["name", "parameters"]))
+    _columns(editing, "")
+
+
+# -- Checks and questions --------------------------------------------------------------------------------------------
+
+
+def _check(editing: Editing, _about: str) -> None:
+    if editing.may_connect():
+        editing.checked = check(editing.visit, editing.draft, online=True)
+        if not editing.checked.problems:
+            editing.say("good", "No mistakes were found, also not by Dataverse and the source.")
+    if editing.tab.slug == "mapping" and not editing.visit.body.text("_alone"):
+        _compare(editing, "")
+
+
+def _test(editing: Editing, _about: str) -> None:
+    _ask(editing, JobKind.TEST)
+
+
+def _preview(editing: Editing, _about: str) -> None:
+    _ask(editing, JobKind.PREVIEW)
+
+
+def _ask(editing: Editing, kind: JobKind) -> None:
+    editing.answer = None
+    editing.checked = check(editing.visit, editing.draft)
+    if editing.checked.problems or editing.sent.problems:
+        editing.say("bad", "Correct the mistakes first.")
+    elif editing.may_connect():
+        rows = editing.visit.body.text("_rows")
+        job = ask(editing.visit, editing.name, editing.draft, kind, int(rows) if rows.isdecimal() else 10)
+        value = waited_for(editing.visit, editing.name, job.id, _SECONDS)
+        editing.answer = Answer(kind=kind.value, job=job.id, value=value)
+
+
+def _look(editing: Editing, _about: str = "") -> None:
+    """Look for the answer to a question that was asked before."""
+    if (asked := editing.answer) is not None:
+        value = answer_of(editing.visit, editing.name, asked.job)
+        editing.answer = Answer(kind=asked.kind, job=asked.job, value=value)
+
+
+# -- Save and delete -------------------------------------------------------------------------------------------------
+
+
+def _save(editing: Editing, about: str) -> Response | None:
+    if editing.read_only:
+        raise Refusal(403, "Not allowed", editing.read_only)
+    if refused := editing.refused():
+        editing.say("bad", f"Not saved: only a person with the right `admin` may change {', '.join(refused)}.")
+        return editing.page()
+    if editing.is_new:
+        editing.draft = editing.draft.with_text(with_admin(editing))
+    editing.checked = check(editing.visit, editing.draft)
+    if editing.checked.problems or editing.sent.problems:
+        editing.say("bad", "Not saved: the definition has mistakes.")
+        return editing.page()
+    if about != "anyway":
+        online = check(editing.visit, editing.draft, online=True)
+        if online.problems:
+            editing.checked, editing.can_save_anyway = online, True
+            editing.say("bad", "Not saved: Dataverse or the source says that something is wrong.")
+            return editing.page()
+    return _stored(editing)
+
+
+def _stored(editing: Editing) -> Response:
+    visit, draft = editing.visit, editing.draft
+    files = visit.app.wiring.definition_files
+    before = files.read(draft.file)
+    try:
+        files.write(draft.file, draft.text, expected=draft.version or None, by=author(editing))
+    except DefinitionChangedError as error:
+        return _changed_meanwhile(editing, error)
+    name = editing.checked.name if editing.checked else editing.name
+    lines = difference(before.text if before else "", draft.text)
+    visit.note(
+        "saved the definition" if before else "made the sync",
+        sync=name,
+        after="\n".join(lines) if before else draft.text,
+    )
+    return visit.to(f"/syncs/{name}/edit/{editing.tab.slug}?saved=1")
+
+
+def _changed_meanwhile(editing: Editing, error: DefinitionChangedError) -> Response:
+    """Tell a person that somebody else was faster, and show what is different."""
+    if editing.is_new:  # what is there may be a sync that the person may not see
+        editing.say("bad", f"Not saved: there is a file {editing.draft.file} already. Choose another name.")
+        return editing.page()
+    now = error.now.text if error.now else ""
+    what = "changed" if error.now else "deleted"
+    editing.say(
+        "bad",
+        f"Not saved: somebody else has {what} this definition since you opened it. Below is what yours would change in "
+        "it. Take over what is theirs, or press Save again to replace it.",
+        difference(now, editing.draft.text),
+    )
+    editing.draft = Draft(
+        file=editing.draft.file, text=editing.draft.text, version=error.now.version if error.now else ""
+    )
+    return editing.page()
+
+
+def with_admin(editing: Editing) -> str:
+    """The text of a new definition, in which the person who makes it may do everything."""
+    person, held = editing.visit.person, _value_at(editing.draft.data, ("permissions",))
+    try:
+        permissions = Permissions.model_validate(held or {})
+    except ValidationError:  # it is a mistake that is shown
+        return editing.draft.text
+    if Level.ADMIN in levels_of(person, permissions):
+        return editing.draft.text
+    value: dict[str, Any] = {"admin": [*permissions.admin, person.id]}
+    if isinstance(held, dict) and held:
+        return edited(editing.draft.text, [Set(path=("permissions", "admin"), value=value["admin"])])
+    return edited(editing.draft.text, [Set(path=("permissions",), value=value)])
+
+
+def _delete(editing: Editing, _about: str) -> Response | None:
+    visit, draft = editing.visit, editing.draft
+    if editing.is_new or editing.read_only or not visit.may(Level.ADMIN):
+        raise Refusal(403, "Not allowed", editing.read_only or "This needs the right `admin` to the sync.")
+    if visit.body.text("_sure") != draft.file:
+        editing.say("warn", "Nothing was deleted: tick the box beside the button first.")
+        return None
+    files = visit.app.wiring.definition_files
+    before = files.read(draft.file)
+    try:
+        files.delete(draft.file, expected=draft.version, by=author(editing))
+    except DefinitionChangedError as error:
+        return _changed_meanwhile(editing, error)
+    visit.note("deleted the definition", before=before.text if before else "")
+    return visit.to("/")
+
+
+_ACTIONS: Final[Mapping[str, Callable[[Editing, str], Response | None]]] = {
+    "show": _show,
+    "add": _add,
+    "name": _name,
+    "remove": _remove,
+    "up": _up,
+    "down": _down,
+    "tables": _tables,
+    "table": _table,
+    "compare": _compare,
+    "match": _match,
+    "count": _count,
+    "columns": _columns,
+    "upload": _upload,
+    "check": _check,
+    "test": _test,
+    "preview": _preview,
+    "look": _look,
+    "save": _save,
+    "delete": _delete,
+}

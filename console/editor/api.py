@@ -1,0 +1,329 @@
+"""The editor for programs: definitions with ETags, versions, checks, and what an environment has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+
+from console.access.rights import Level
+from console.editor.actions import author, with_admin
+from console.editor.asking import ask
+from console.editor.draft import Checked, Draft, check, difference, file_of
+from console.editor.editing import Editing
+from console.editor.guarding import guarded_changes
+from console.editor.models import (
+    AskedJob,
+    ColumnList,
+    DefinitionText,
+    FoundMistakes,
+    NewSync,
+    Question,
+    TableList,
+    VersionList,
+)
+from console.web.needs import Need
+from console.web.refusals import Refusal, not_found
+from console.web.routing import Path
+from console.web.visit import Visit
+from shared.app.definition_files import DefinitionChangedError, StoredText
+from shared.app.editing.environment import EnvironmentOf
+from shared.definitions.loading.yaml_loader import read_yaml
+from shared.entities import AttributeMetadata
+from shared.errors import DefinitionError
+from shared.state import JobKind
+
+__all__ = ["ROUTES"]
+
+_YAML: Final = "application/yaml"
+
+
+def _stored(visit: Visit) -> StoredText:
+    loaded = visit.subject.loaded
+    stored = visit.app.wiring.definition_files.read(file_of(loaded)) if loaded else None
+    if stored is None:
+        raise not_found()
+    return stored
+
+
+def _sent(visit: Visit, model: type[BaseModel]) -> Any:
+    """The JSON body as a model.
+
+    Raises:
+        Refusal: It is none.
+    """
+    try:
+        return model.model_validate(visit.body.json() if visit.body.raw else {})
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the body"
+        raise Refusal(400, "Not what is taken here", f"{place}: {first['msg']}") from None
+
+
+def _text(visit: Visit) -> str:
+    """The YAML of the body."""
+    try:
+        return visit.body.raw.decode()
+    except UnicodeDecodeError:
+        raise Refusal(400, "Not a text", "A definition is UTF-8 text.") from None
+
+
+def _definition(visit: Visit) -> Response:
+    stored = _stored(visit)
+    return Response(stored.text, media_type=_YAML, headers={"etag": f'"{stored.version}"'})
+
+
+def _expected(visit: Visit) -> str:
+    given = visit.request.headers.get("if-match", "").strip()
+    if not given:
+        raise Refusal(428, "Without a condition", "Send the ETag of the definition that you have read as If-Match.")
+    return given.removeprefix("W/").strip('"')
+
+
+def _replaced(visit: Visit) -> Response:
+    stored, expected = _stored(visit), _expected(visit)
+    draft = Draft(file=stored.file, text=_text(visit), version=expected)
+    _check_may(visit, stored.text, draft.text)
+    checked = _without_mistakes(check(visit, draft))
+    try:
+        files = visit.app.wiring.definition_files
+        made = files.write(stored.file, draft.text, expected=expected, by=author(Editing(visit=visit, draft=draft)))
+    except DefinitionChangedError as error:
+        raise _changed(error) from error
+    visit.note("saved the definition", sync=checked.name, after="\n".join(difference(stored.text, draft.text)))
+    return Response(status_code=204, headers={"etag": f'"{made.version}"'})
+
+
+def _deleted(visit: Visit) -> Response:
+    stored = _stored(visit)
+    files = visit.app.wiring.definition_files
+    by = author(Editing(visit=visit, draft=Draft.of(stored)))
+    try:
+        files.delete(stored.file, expected=_expected(visit), by=by)
+    except DefinitionChangedError as error:
+        raise _changed(error) from error
+    visit.note("deleted the definition", before=stored.text)
+    return Response(status_code=204)
+
+
+def _created(visit: Visit) -> Response:
+    text: str = _sent(visit, NewSync).text
+    name = check(visit, Draft(file="new.yaml", text=text)).name or "new"
+    draft = Draft(file=f"{name}.yaml", text=text)
+    editing = Editing(visit=visit, draft=draft)
+    checked = _without_mistakes(check(visit, draft))
+    editing.draft = draft.with_text(with_admin(editing))
+    try:
+        files = visit.app.wiring.definition_files
+        made = files.write(draft.file, editing.draft.text, expected=None, by=author(editing))
+    except DefinitionChangedError as error:
+        raise Refusal(409, "The name is in use", f"There is a file {draft.file} already.") from error
+    visit.note("made the sync", sync=checked.name, after=editing.draft.text)
+    headers = {"etag": f'"{made.version}"', "location": f"/api/syncs/{checked.name}/definition"}
+    return visit.json({"sync": checked.name}, 201, headers)
+
+
+def _changed(error: DefinitionChangedError) -> Refusal:
+    headers = {"etag": f'"{error.now.version}"'} if error.now else {}
+    return Refusal(412, "Changed meanwhile", f"{error.message}. Read it again.", headers=headers)
+
+
+def _check_may(visit: Visit, before: str, after: str) -> None:
+    if not visit.may(Level.ADMIN) and (keys := guarded_changes(before, after)):
+        raise Refusal(403, "Not allowed", f"Only a person with the right `admin` may change {', '.join(keys)}.")
+
+
+def _without_mistakes(checked: Checked) -> Checked:
+    if checked.problems:
+        raise DefinitionError(checked.problems)
+    return checked
+
+
+def _validated(visit: Visit) -> Response:
+    draft = Draft(file="draft.yaml", text=_sent(visit, DefinitionText).text)
+    return visit.json(_found(check(visit, draft)))
+
+
+def _validated_of(visit: Visit) -> Response:
+    """With the metadata and the source: the app signs in as the definition says."""
+    stored = _stored(visit)
+    draft = Draft(file=stored.file, text=_sent(visit, DefinitionText).text)
+    _check_may(visit, stored.text, draft.text)
+    return visit.json(_found(check(visit, draft, online=True)))
+
+
+def _found(checked: Checked) -> dict[str, Any]:
+    problems = [
+        {"message": each.message, "path": each.path, "line": each.line, "column": each.column}
+        for each in checked.problems
+    ]
+    return {"name": checked.name, "valid": not problems, "problems": problems, "warnings": list(checked.warnings)}
+
+
+def _versions(visit: Visit) -> Response:
+    found = visit.app.wiring.definition_files.versions(_stored(visit).file)
+    listed = [
+        {"id": e.id, "at": e.at, "by": e.by.id, "name": e.by.name, "action": e.action, "text": e.text} for e in found
+    ]
+    return visit.json({"versions": listed})
+
+
+def _preview(visit: Visit) -> Response:
+    return _asked(visit, JobKind.PREVIEW)
+
+
+def _test(visit: Visit) -> Response:
+    return _asked(visit, JobKind.TEST)
+
+
+def _asked(visit: Visit, kind: JobKind) -> Response:
+    question: Question = _sent(visit, Question)
+    stored = _stored(visit)
+    draft = Draft(file=stored.file, text=stored.text if question.text is None else question.text)
+    _check_may(visit, stored.text, draft.text)
+    _without_mistakes(check(visit, draft))
+    job = ask(visit, visit.sync, draft, kind, question.rows)
+    return visit.json({"job": job.id}, 202, {"location": f"/api/jobs/{job.id}"})
+
+
+def _environment(visit: Visit) -> EnvironmentOf:
+    """That of the sync of the path, or of the connection of the path."""
+    if visit.known_subject is not None:
+        return EnvironmentOf(app=visit.app, data=read_yaml(_stored(visit).text).value)
+    connection = str(visit.request.path_params["connection"])
+    return EnvironmentOf(app=visit.app, data={"destination": {"type": "dynamics", "connection": connection}})
+
+
+def _tables(visit: Visit) -> Response:
+    found = _environment(visit).tables()
+    return visit.json({"tables": [{"name": e.name, "label": e.label, "id_column": e.id_column} for e in found]})
+
+
+def _columns(visit: Visit) -> Response:
+    entity = _environment(visit).table(str(visit.request.path_params["table"]))
+    return visit.json(
+        {
+            "table": entity.logical_name,
+            "label": entity.display_name,
+            "id_column": entity.primary_id,
+            "columns": [_column(each) for each in entity.attributes.values()],
+        }
+    )
+
+
+def _column(attribute: AttributeMetadata) -> dict[str, Any]:
+    return {
+        "name": attribute.name,
+        "label": attribute.display_name,
+        "type": str(attribute.type),
+        "max_length": attribute.max_length,
+        "required": attribute.required,
+        "refers_to": list(attribute.targets),
+        "options": [{"value": each.value, "labels": list(each.labels)} for each in attribute.choices],
+        "writable": attribute.creatable or attribute.updatable,
+    }
+
+
+ROUTES: Final[Sequence[Path]] = (
+    Path(
+        path="/api/syncs/{sync}/definition",
+        answer=_definition,
+        need=Need.SOME,
+        summary="The definition of a sync as YAML, with its ETag.",
+    ),
+    Path(
+        path="/api/syncs/{sync}/definition",
+        answer=_replaced,
+        need=Need.WRITE,
+        method="PUT",
+        summary="Replace the definition of a sync: the body is the YAML, and If-Match has the ETag that was read.",
+    ),
+    Path(
+        path="/api/syncs/{sync}/definition",
+        answer=_deleted,
+        need=Need.ADMIN,
+        method="DELETE",
+        summary="Delete the definition of a sync; If-Match has the ETag that was read.",
+    ),
+    Path(
+        path="/api/syncs",
+        answer=_created,
+        need=Need.CREATE,
+        method="POST",
+        summary="Make a new sync.",
+        takes=NewSync,
+    ),
+    Path(
+        path="/api/definitions/validate",
+        answer=_validated,
+        need=Need.CREATE,
+        method="POST",
+        summary="The mistakes of a definition, without asking Dataverse.",
+        takes=DefinitionText,
+        gives=FoundMistakes,
+    ),
+    Path(
+        path="/api/syncs/{sync}/validate",
+        answer=_validated_of,
+        need=Need.WRITE,
+        method="POST",
+        summary="The mistakes of another text for a sync, also those that Dataverse and the source know.",
+        takes=DefinitionText,
+        gives=FoundMistakes,
+    ),
+    Path(
+        path="/api/syncs/{sync}/versions",
+        answer=_versions,
+        need=Need.SOME,
+        summary="The latest versions of a definition, newest first.",
+        gives=VersionList,
+    ),
+    Path(
+        path="/api/syncs/{sync}/preview",
+        answer=_preview,
+        need=Need.WRITE,
+        method="POST",
+        summary="Ask what a run of the first rows would do, with what is saved or with another text.",
+        takes=Question,
+        gives=AskedJob,
+    ),
+    Path(
+        path="/api/syncs/{sync}/test",
+        answer=_test,
+        need=Need.WRITE,
+        method="POST",
+        summary="Ask whether everything is there that a sync needs, with what is saved or with another text.",
+        takes=Question,
+        gives=AskedJob,
+    ),
+    Path(
+        path="/api/syncs/{sync}/tables",
+        answer=_tables,
+        need=Need.WRITE,
+        summary="The tables of the environment of a sync.",
+        gives=TableList,
+    ),
+    Path(
+        path="/api/syncs/{sync}/tables/{table}",
+        answer=_columns,
+        need=Need.WRITE,
+        summary="The columns of a table of the environment of a sync, with their options.",
+        gives=ColumnList,
+    ),
+    Path(
+        path="/api/environments/{connection}/tables",
+        answer=_tables,
+        need=Need.CREATE,
+        summary="The tables of the environment of a connection.",
+        gives=TableList,
+    ),
+    Path(
+        path="/api/environments/{connection}/tables/{table}",
+        answer=_columns,
+        need=Need.CREATE,
+        summary="The columns of a table of the environment of a connection, with their options.",
+        gives=ColumnList,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Forms made from the models of a definition: a new key appears by itself."""

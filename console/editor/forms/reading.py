@@ -1,0 +1,168 @@
+"""The values of a form that was sent, beside those that the text has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from console.editor.forms.making import is_true
+from console.editor.forms.widgets import ABSENT, Kind, Widget, as_text
+from shared.definitions.loading.yaml_loader import plain_scalar, read_yaml
+from shared.errors import Problem
+
+__all__ = ["Sent", "value_of", "with_fields"]
+
+
+class Sent:
+    """A form that was sent.
+
+    Args:
+        fields: Name -> values.
+
+    Attributes:
+        problems: What cannot be read.
+        texts: Name -> text of the fields that cannot be read: they are shown again.
+    """
+
+    def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
+        self._fields = fields
+        self.problems: list[Problem] = []
+        self.texts: dict[str, str] = {}
+
+    def text(self, name: str) -> str | None:
+        """What a field has; None where it was not sent, so that its value stays."""
+        values = self._fields.get(name)
+        return values[-1].replace("\r\n", "\n") if values else None
+
+
+def with_fields(raw: Any, widgets: Sequence[Widget], sent: Sent) -> Any:
+    """A mapping with the values of a form: keys of the model in its order, and those that no widget has.
+
+    What is no mapping stays as long as nothing is filled in.
+
+    Args:
+        raw: The mapping in the text.
+        widgets: Fields of some of its keys.
+        sent: What was sent.
+    """
+    before = raw if isinstance(raw, dict) else {}
+    found = {widget.key: value_of(widget, sent) for widget in widgets}
+    made = {key: value for key, value in found.items() if value is not ABSENT}
+    if not made and not isinstance(raw, dict) and raw is not ABSENT:
+        return raw
+    return made | {key: value for key, value in before.items() if key not in found}
+
+
+def value_of(widget: Widget, sent: Sent) -> Any:
+    """The value of one widget; `ABSENT` for none."""
+    match widget.kind:
+        case Kind.GROUP:
+            return _group(widget, sent)
+        case Kind.ROWS:
+            return _rows(widget, sent)
+        case Kind.NAMED:
+            return _named(widget, sent)
+        case Kind.VARIANTS:
+            return _variants(widget, sent)
+        case Kind.SECRET:
+            return _secret(widget, sent)
+        case _:
+            text = sent.text(widget.name)
+            return widget.raw if text is None else _scalar(widget, text, sent)
+
+
+def _scalar(widget: Widget, text: str, sent: Sent) -> Any:
+    if widget.kind is Kind.CHECK:
+        return _checked(widget, text == "true")
+    if widget.kind is Kind.CHOICE:
+        return widget.raw if text == widget.chosen else text or ABSENT
+    if text == widget.text:
+        return widget.raw
+    if not text.strip():
+        return ABSENT
+    match widget.kind:
+        case Kind.VALUE:
+            return plain_scalar(text.strip())
+        case Kind.LINES | Kind.ONE_OR_LINES:
+            return _lines(widget, text)
+        case Kind.YAML:
+            return _yaml(widget, text, sent)
+        case Kind.TEXT:
+            return text.strip()
+        case _:
+            return text.strip("\n")
+
+
+def _checked(widget: Widget, checked: bool) -> Any:  # noqa: FBT001 - it is the value
+    if widget.is_set:
+        return widget.raw if is_true(widget.raw) is checked else checked
+    return ABSENT if checked is (widget.default == "true") else checked
+
+
+def _lines(widget: Widget, text: str) -> Any:
+    known = {as_text(each): each for each in (widget.raw if isinstance(widget.raw, list) else [widget.raw])}
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    values = [known.get(line, line) for line in lines]
+    single = widget.kind is Kind.ONE_OR_LINES and len(values) == 1 and not isinstance(widget.raw, list)
+    return values[0] if single else values
+
+
+def _yaml(widget: Widget, text: str, sent: Sent) -> Any:
+    document = read_yaml(text)
+    for problem in document.problems:
+        line = problem.position.line
+        sent.problems.append(Problem(message=f"line {line} of this field: {problem.message}", path=widget.shown_path))
+        sent.texts[widget.name] = text
+        return widget.raw
+    return document.value
+
+
+def _secret(widget: Widget, sent: Sent) -> Any:
+    chosen, text = sent.text(f"{widget.name}.kind"), sent.text(widget.name)
+    if chosen is None or text is None or (chosen, text) == (widget.chosen, widget.text):
+        return widget.raw
+    if not chosen or not text.strip():
+        return ABSENT
+    return text.strip() if chosen == "text" else {chosen: text.strip()}
+
+
+def _group(widget: Widget, sent: Sent) -> Any:
+    made = with_fields(widget.raw, widget.children, sent)
+    if not isinstance(made, dict) or (not made and not widget.is_set):
+        return widget.raw
+    if (model := widget.models.get(str(made.get("type")))) is not None and model is not widget.model:
+        known = {info.alias or name for name, info in model.model_fields.items()}
+        return {key: value for key, value in made.items() if key in known}
+    if not made and not widget.is_required:
+        return ABSENT
+    return made
+
+
+def _rows(widget: Widget, sent: Sent) -> Any:
+    if not isinstance(widget.raw, list):
+        return widget.raw
+    rows = {row.path[-1]: with_fields(row.raw, row.children, sent) for row in widget.children}
+    return [rows.get(number, raw) for number, raw in enumerate(widget.raw)]
+
+
+def _named(widget: Widget, sent: Sent) -> Any:
+    if not isinstance(widget.raw, dict):
+        return widget.raw
+    made: dict[str, Any] = {}
+    for row in widget.children:
+        key = sent.text(f"{row.name}.key")
+        name = (key or "").strip() or row.key
+        made[row.key if name in made else name] = with_fields(row.raw, row.children, sent)
+    return made
+
+
+def _variants(widget: Widget, sent: Sent) -> Any:
+    chosen = sent.text(f"{widget.name}.variant")
+    if chosen is None:
+        return widget.raw
+    for group in widget.children:
+        if chosen == f"{group.key}:":
+            return with_fields(widget.raw if chosen == widget.chosen else {}, group.children, sent)
+    if chosen == widget.chosen:
+        return widget.raw
+    return chosen or ABSENT

@@ -1,0 +1,143 @@
+"""A new sync: its name, its source and its table; then the editor has its first draft."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from console.editor.actions import with_admin
+from console.editor.draft import Draft
+from console.editor.editing import Editing
+from console.editor.tabs import tab_named
+from console.editor.uploads import can_upload, keep_upload
+from console.web.bodies import Body
+from console.web.visit import Visit
+from shared.app.editing.sources import found_columns
+from shared.app.environments import SERVICE_URL
+from shared.app.setting_up import Wanted
+from shared.definitions.models import DynamicsConnection
+from shared.definitions.models.base import FORMS, SYNC_NAME
+from shared.drafts.yaml_text import yaml_text
+from shared.errors import SyncError
+from shared.jobs.setting_up.drafting import text_of
+
+__all__ = ["make", "show"]
+
+_MOST_NAME: Final = 100
+
+
+@dataclass(slots=True, kw_only=True)
+class Asked:
+    """What was filled in."""
+
+    name: str = ""
+    source: str = ""
+    table: str = ""
+    entity: str = ""
+    connection: str = ""
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, body: Body) -> Asked:
+        """The fields of the form."""
+        return cls(
+            name=body.text("name").strip(),
+            source=body.text("source").strip(),
+            table=body.text("table").strip(),
+            entity=body.text("entity").strip(),
+            connection=body.text("connection").strip(),
+        )
+
+
+def show(visit: Visit, asked: Asked | None = None) -> Response:
+    """The form."""
+    asked = asked or Asked()
+    files = visit.app.wiring.repository.connections().files if visit.app.definitions() is not None else ()
+    return visit.page(
+        "new.html",
+        asked=asked,
+        can_upload=can_upload(visit),
+        sources=sorted(file.name for file in files),
+        environments=sorted(file.name for file in files if isinstance(file.connection, DynamicsConnection)),
+        has_variables=bool(visit.app.variables().get(SERVICE_URL)),
+        read_only=visit.app.wiring.definition_files.read_only,
+    )
+
+
+def make(visit: Visit) -> Response:
+    """The editor with a first draft, or the form with what is wrong."""
+    body = visit.body
+    asked = Asked.of(body)
+    _check_name(visit, asked)
+    if not asked.problems and "upload" in body.files:
+        asked.source = keep_upload(visit)
+    if not asked.problems and body.text("do") == "first":
+        _check_rest(asked)
+    if asked.problems:
+        return show(visit, asked)
+    try:
+        text = _first(visit, asked) if body.text("do") == "first" else _empty(visit, asked)
+    except SyncError as error:
+        asked.problems["all"] = error.message
+        return show(visit, asked)
+    draft = Draft(file=f"{asked.name}.yaml", text=text)
+    editing = Editing(visit=visit, draft=draft)
+    editing.draft = draft.with_text(with_admin(editing))
+    editing.tab = tab_named("mapping" if body.text("do") == "first" else "info")
+    editing.say("good", "This is a first draft. Nothing is saved yet: look at each tab, then press Save.")
+    return editing.page()
+
+
+def _check_name(visit: Visit, asked: Asked) -> None:
+    if not re.fullmatch(SYNC_NAME, asked.name) or len(asked.name) > _MOST_NAME:
+        asked.problems["name"] = FORMS[SYNC_NAME]
+    elif any(each.name == asked.name for each in visit.app.definitions()) or visit.app.wiring.definition_files.read(
+        f"{asked.name}.yaml"
+    ):
+        asked.problems["name"] = "this name is in use: choose another one"
+
+
+def _check_rest(asked: Asked) -> None:
+    if not asked.source:
+        asked.problems["source"] = "write a path, a URL or the name of a connection, or choose a file"
+    if not asked.entity:
+        asked.problems["entity"] = "write the name of the table, such as account"
+
+
+def _first(visit: Visit, asked: Asked) -> str:
+    """Columns typed from the data, mappings matched by their names."""
+    wanted = Wanted(
+        name=asked.name,
+        source=asked.source,
+        entity=asked.entity,
+        table=asked.table or None,
+        connection=asked.connection or None,
+    )
+    return text_of(visit.app.setting_up.draft(wanted))
+
+
+def _empty(visit: Visit, asked: Asked) -> str:
+    """A draft that is filled in by hand; with the columns of the source, where it can be read."""
+    source: dict[str, Any] = {"type": "delimited", "path": asked.source}
+    if asked.source:
+        try:
+            found = found_columns(visit.app, source)
+            source = {**found.source, "columns": list(found.columns)}
+        except SyncError:  # the tab of the source says what is wrong with it
+            source["columns"] = []
+    destination: dict[str, Any] = {"type": "dynamics"}
+    if asked.connection:
+        destination["connection"] = asked.connection
+    if asked.entity:
+        destination["entity"] = asked.entity
+    return yaml_text(
+        {
+            "name": asked.name,
+            "source": source,
+            "destination": destination | {"mappings": []},
+            "sync_behaviour": {"sync_key": [], "new": "insert", "changed": "update", "dropped": "ignore"},
+        }
+    )

@@ -1,0 +1,77 @@
+"""Questions about a definition that need not be saved: its connection, and a preview of its first rows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.app.editing.draft_app import DRAFT, DraftApp, with_draft
+from shared.errors import DefinitionError, UserError
+from shared.jobs import BatchJob, Phase, PlanOptions, Progress, plan_batch
+from shared.jobs.batch.plans.previewing import FirstRows, previewed_definition
+from shared.state import JobRequest
+
+if TYPE_CHECKING:
+    from shared.app.app import App
+
+__all__ = ["ABOUT", "MOST_ROWS", "previewed", "tested"]
+
+ABOUT: Final = "about.json"
+"""The file of a job with a question: `file`, the name of the definition's file, and for a preview `rows`."""
+MOST_ROWS: Final = 100
+_ROWS: Final = 10
+
+
+def tested(app: App, request: JobRequest, progress: Progress) -> dict[str, Any]:
+    """Whether everything is there that a definition needs, as `test-connection --json` has it.
+
+    Args:
+        app: Definitions and state.
+        request: The question; a draft is a file of its job.
+        progress: Gets the phase.
+
+    Raises:
+        SyncError: The definition has mistakes, or a parameter has no value.
+    """
+    progress.phase(Phase.CHECK)
+    drafted, _ = _asked(app, request)
+    checks = [*drafted.app.setting_up.connection_checks(drafted.loaded.name, request.parameters)]
+    missing = any(check.found == "missing" for check in checks)
+    return {"sync": request.sync, "complete": not missing, "checks": [check.to_json() for check in checks]}
+
+
+def previewed(app: App, request: JobRequest, progress: Progress) -> dict[str, Any]:
+    """What a run of the first rows would do, as `plan --json` has it, with the number of rows.
+
+    Args:
+        app: Definitions and state.
+        request: The question; a draft is a file of its job.
+        progress: Gets phases and numbers of rows.
+
+    Raises:
+        SyncError: As `App.plan`.
+    """
+    drafted, about = _asked(app, request)
+    rows = max(1, min(int(about.get("rows", _ROWS)), MOST_ROWS))
+    ours, name = drafted.app, drafted.loaded.name
+    definition, values = ours.joined(name, request.parameters)
+    source = FirstRows(ours.source(definition, values), rows)
+    job = BatchJob(definition=previewed_definition(definition), parameters=values)
+    with ours.located(definition), ours.tools(definition, values, None, progress, source=source) as tools:
+        report = plan_batch(job, tools, PlanOptions(sample=rows))
+    return report.to_json() | {"rows": rows}
+
+
+def _asked(app: App, request: JobRequest) -> tuple[DraftApp, dict[str, Any]]:
+    """The app that has the definition of a question: the draft of its job, or what is saved."""
+    text = app.state.job_file(request.id, DRAFT)
+    about: dict[str, Any] = json.loads(app.state.job_file(request.id, ABOUT) or b"{}")
+    if text is not None:
+        drafted = with_draft(app, str(about.get("file", "draft.yaml")), text.decode())
+        if drafted.loaded.problems:
+            raise DefinitionError(drafted.loaded.problems)
+        return drafted, about
+    for loaded in app.definitions():
+        if loaded.name == request.sync:
+            return DraftApp(app=app, loaded=loaded), about
+    raise UserError(f"there is no sync {request.sync} any more")

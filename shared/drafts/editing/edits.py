@@ -1,0 +1,95 @@
+"""What can be done to a definition, and what it does to its values."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from shared.definitions.loading.yaml_loader import Path
+
+__all__ = ["Edit", "Insert", "Move", "Remove", "Set", "applied", "same"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Set:
+    """Give a key or an item a value; a key that is missing is added.
+
+    Attributes:
+        path: Its parent exists.
+        value: Plain data.
+        after: Keys that a new key stands behind, where the text has them; else it is the last one.
+    """
+
+    path: Path
+    value: Any
+    after: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove:
+    """Remove a key or an item of a list."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insert:
+    """Insert an item into a list, before the one that has the index now."""
+
+    path: Path
+    index: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Give an item of a list another place.
+
+    Attributes:
+        to: Its index afterwards.
+    """
+
+    path: Path
+    index: int
+    to: int
+
+
+Edit = Set | Remove | Insert | Move
+
+
+def applied(data: Any, edit: Edit) -> Any:
+    """The values after an edit.
+
+    Raises:
+        LookupError: The path does not exist.
+        TypeError: It leads through a value that holds no others.
+    """
+    made = {"": copy.deepcopy(data)}
+    path: Path = ("", *edit.path)
+    holder: Any = made
+    for part in path[:-1]:
+        holder = holder[part]
+    last = path[-1]
+    match edit:
+        case Set(value=value) if isinstance(holder, list):
+            holder[int(last)] = copy.deepcopy(value)
+        case Set(value=value):
+            holder[last] = copy.deepcopy(value)
+        case Remove():
+            del holder[last]
+        case Insert(index=index, value=value):
+            holder[last].insert(index, copy.deepcopy(value))
+        case Move(index=index, to=to):
+            holder[last].insert(to, holder[last].pop(index))
+    return made[""]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same in a definition: 1, 1.0, true and "1" are four values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and bool(one == other)

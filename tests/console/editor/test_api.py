@@ -1,0 +1,137 @@
+"""Definitions over the API."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.console.conftest import Served, World
+
+PERMISSIONS = "permissions: {admin: [Owners], write: [Writers], read: [Readers]}\n"
+
+
+@pytest.fixture
+def customers(world: World) -> Path:
+    """The file of a sync with rights."""
+    world.define("customers", more=PERMISSIONS)
+    return world.folder / "syncs" / "customers.yaml"
+
+
+def call(
+    served: Served, role: str, method: str, path: str, *, body: object = None, text: str = "", match: str = ""
+) -> requests.Response:
+    """A request of a program with a role."""
+    headers = {"if-match": match} if match else {}
+    session = served.as_person(role)
+    url = f"{served.url}/api/{path}"
+    if text:
+        return session.request(
+            method, url, data=text.encode(), headers=headers | {"content-type": "application/yaml"}, timeout=60
+        )
+    return session.request(method, url, json=body, headers=headers, timeout=60)
+
+
+def test_a_definition_is_read_replaced_and_deleted_under_a_condition(served_to_many: Served, customers: Path) -> None:
+    """Without the condition, with an old one, with mistakes or without the right nothing changes."""
+    path = "syncs/customers/definition"
+    read = call(served_to_many, "readers", "GET", path)
+    etag, text = read.headers["etag"], read.text
+    assert (read.headers["content-type"].split(";")[0], text) == ("application/yaml", customers.read_text())
+    new = text + "# more\n"
+    assert call(served_to_many, "readers", "PUT", path, text=new, match=etag).status_code == 403
+    assert call(served_to_many, "writers", "PUT", path, text=new).status_code == 428
+    assert call(served_to_many, "writers", "PUT", path, text=new, match='"other"').status_code == 412
+    wrong = call(served_to_many, "writers", "PUT", path, text=text + "nonsense: 1\n", match=etag)
+    assert (wrong.status_code, wrong.json()["problems"][0]["path"]) == (422, "nonsense")
+    rights = call(served_to_many, "writers", "PUT", path, text=text.replace("Readers", "All"), match=etag)
+    assert (rights.status_code, "permissions" in rights.json()["detail"]) == (403, True)
+    assert customers.read_text() == text
+    done = call(served_to_many, "writers", "PUT", path, text=new, match=etag)
+    assert (done.status_code, customers.read_text()) == (204, new)
+    versions = call(served_to_many, "readers", "GET", "syncs/customers/versions").json()["versions"]
+    assert [(each["action"], each["name"]) for each in versions] == [("saved", "Ann"), ("found", "")]
+    assert call(served_to_many, "writers", "DELETE", path, match=done.headers["etag"]).status_code == 403
+    assert call(served_to_many, "owners", "DELETE", path, match=etag).status_code == 412
+    assert call(served_to_many, "owners", "DELETE", path, match=done.headers["etag"]).status_code == 204
+    assert not customers.exists()
+
+
+def test_a_sync_is_made_once_and_belongs_to_its_maker(served_to_many: Served, customers: Path) -> None:
+    """Mistakes and a name in use are refused."""
+    text = customers.read_text().replace(PERMISSIONS, "").replace("name: customers", "name: others")
+    assert call(served_to_many, "owners", "POST", "syncs", body={"text": text}).status_code == 403
+    made = call(served_to_many, "Sync.Create", "POST", "syncs", body={"text": text})
+    assert (made.status_code, made.headers["location"]) == (201, "/api/syncs/others/definition")
+    mine = call(served_to_many, "Sync.Create", "GET", "syncs/others/definition")
+    assert "admin: [00000000-0000-0000-0000-00000000000a]" in mine.text
+    assert call(served_to_many, "Sync.Create", "POST", "syncs", body={"text": text}).status_code == 409
+    assert call(served_to_many, "Sync.Create", "POST", "syncs", body={"text": "name: x"}).status_code == 422
+    assert call(served_to_many, "Sync.Create", "POST", "syncs", body={"txt": ""}).status_code == 400
+
+
+def test_mistakes_are_found_with_their_places(served_to_many: Served, customers: Path) -> None:
+    """Also those that Dataverse knows, for who may change the sync."""
+    text = customers.read_text().replace("target: name", "target: nonsense")
+    offline = call(served_to_many, "Sync.Create", "POST", "definitions/validate", body={"text": "name: A\n"}).json()
+    assert (offline["valid"], offline["problems"][0]["line"]) == (False, 1)
+    online = call(served_to_many, "writers", "POST", "syncs/customers/validate", body={"text": text}).json()
+    assert online["problems"][0]["path"] == "destination.mappings[1].target"
+    moved = text.replace("http://", "https://elsewhere.")
+    assert call(served_to_many, "writers", "POST", "syncs/customers/validate", body={"text": moved}).status_code == 403
+    assert call(served_to_many, "readers", "POST", "syncs/customers/validate", body={"text": text}).status_code == 403
+
+
+def test_a_preview_and_a_test_are_jobs_that_write_nothing(
+    served_to_many: Served, customers: Path, world: World
+) -> None:
+    """Of what is saved, or of another text."""
+    world.write("customers", [(f"customers-{number}", f"Account {number}") for number in range(20)])
+    text = customers.read_text().replace("target: name}", "target: name, on_null: keep}")
+    asked = call(served_to_many, "writers", "POST", "syncs/customers/preview", body={"text": text, "rows": 3})
+    assert asked.status_code == 202
+    assert _answer(world, asked.json()["job"])["planned"]["created"] == 3
+    tested = call(served_to_many, "writers", "POST", "syncs/customers/test", body={})
+    assert _answer(world, tested.json()["job"])["complete"] is True
+    assert world.accounts() == {}
+    wrong = call(served_to_many, "writers", "POST", "syncs/customers/preview", body={"rows": 1000})
+    assert wrong.status_code == 400
+    broken = call(served_to_many, "writers", "POST", "syncs/customers/preview", body={"text": text + "x: 1\n"})
+    assert broken.status_code == 422
+
+
+def test_tables_and_columns_of_the_environment(served_to_many: Served, customers: Path, world: World) -> None:
+    """By the sync, or by a connection."""
+    tables = call(served_to_many, "writers", "GET", "syncs/customers/tables").json()["tables"]
+    assert {"name": "account", "label": "Account", "id_column": "accountid"} in tables
+    found = call(served_to_many, "writers", "GET", "syncs/customers/tables/account").json()
+    columns = {each["name"]: each for each in found["columns"]}
+    assert columns["name"]["max_length"] == 160
+    assert columns["parentaccountid"]["refers_to"] == ["account"]
+    assert columns["accountcategorycode"]["options"]
+    server = world.emulator
+    (world.folder / "syncs" / "crm.yaml").write_text(
+        f"kind: connection\nname: crm\ntype: dynamics\nservice_url: {server.service_url}\n"
+        f"tenant_id: {server.tenant_id}\nclient_id: {server.client_id}\nclient_secret: {{env: DATAVERSE_SECRET}}\n"
+    )
+    other = call(served_to_many, "Sync.Create", "GET", "environments/crm/tables/account").json()
+    assert other["columns"] == found["columns"]
+    assert call(served_to_many, "writers", "GET", "environments/crm/tables").status_code == 403
+    assert call(served_to_many, "Sync.Create", "GET", "environments/none/tables").status_code == 422
+
+
+def _answer(world: World, job_id: str) -> dict[str, Any]:
+    import json
+
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        job = world.app.state.job(job_id)
+        assert job is not None
+        if job.ended is not None:
+            assert job.message == ""
+            return dict(json.loads(world.app.state.job_file(job_id, "answer.json") or b""))
+        time.sleep(0.05)
+    raise AssertionError("there was no answer")

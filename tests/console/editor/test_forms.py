@@ -1,0 +1,177 @@
+"""The form of a definition: each key has a field, and what was not changed stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from console.editor.forms.reading import Sent
+from console.editor.forms.widgets import Kind, Widget
+from console.editor.tabs import TABS, placed, tab_named, tab_of, values_with, widgets_of
+from shared.definitions.loading.yaml_loader import read_yaml
+from shared.definitions.reference.example import EXAMPLE
+from shared.drafts.editing import rewritten
+from shared.drafts.editing.edits import same
+from shared.errors import Problem
+
+ROOT = Path(__file__).resolve().parents[3]
+TEXTS = [EXAMPLE, *(path.read_text() for path in sorted((ROOT / "syncs").glob("*.yaml")))]
+
+
+def as_browser(widgets: Iterable[Widget]) -> dict[str, list[str]]:
+    """What a browser sends of fields that nobody has touched."""
+    sent: dict[str, list[str]] = {}
+    for widget in (inner for each in widgets for inner in each.walk()):
+        match widget.kind:
+            case Kind.GROUP | Kind.ROWS:
+                pass
+            case Kind.NAMED:
+                sent |= {f"{row.name}.key": [row.key] for row in widget.children}
+            case Kind.VARIANTS:
+                sent[f"{widget.name}.variant"] = [widget.chosen]
+            case Kind.CHECK:
+                sent[widget.name] = ["", *(["true"] if widget.chosen else [])]
+            case Kind.CHOICE:
+                sent[widget.name] = [widget.chosen]
+            case Kind.SECRET:
+                sent |= {f"{widget.name}.kind": [widget.chosen], widget.name: [widget.text]}
+            case _:
+                sent[widget.name] = [widget.text.replace("\n", "\r\n")]
+    return sent
+
+
+def with_fields(text: str, slug: str, **fields: str) -> Any:
+    """The values after some fields of a tab were changed; `__` in a name stands for a point."""
+    data = read_yaml(text).value
+    sent = as_browser(widgets_of(tab_named(slug), data))
+    sent |= {name.replace("__", "."): ["", value] for name, value in fields.items()}
+    return values_with(tab_named(slug), data, Sent(sent))
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    parts: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in parts:
+        yield (*path, key)
+        yield from _paths(each, (*path, key))
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "x", "a b", "yes", "@x", "1", "x\ny", " x "]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "name", "x"]), inner),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_form_that_nobody_touched_changes_nothing(text: str) -> None:
+    """On every tab the text stays as it is, byte for byte."""
+    data = read_yaml(text).value
+    for tab in TABS:
+        values = values_with(tab, data, Sent(as_browser(widgets_of(tab, data))))
+        assert rewritten(text, values) == text, tab.slug
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), ODD)
+def test_a_form_of_a_definition_with_mistakes_changes_nothing_either(sample: st.DataObject, odd: Any) -> None:
+    """Whatever stands in the place of a value: it is shown in some way, and stays."""
+    data: Any = read_yaml(EXAMPLE).value
+    path = sample.draw(st.sampled_from([*_paths(data)]))
+    holder = data
+    for part in path[:-1]:
+        holder = holder[part]
+    holder[path[-1]] = odd
+    for tab in TABS:
+        values = values_with(tab, data, Sent(as_browser(widgets_of(tab, data))))
+        assert same(values, data), (tab.slug, path, odd)
+
+
+def test_every_key_of_a_definition_has_a_field_on_one_tab() -> None:
+    """A new key of the models appears by itself."""
+    from shared.definitions import SyncDefinition
+
+    data = read_yaml(EXAMPLE).value
+    found = [widget.name for tab in TABS for each in widgets_of(tab, data) for widget in each.walk()]
+    for name, info in SyncDefinition.model_fields.items():
+        assert (info.alias or name) in {each.split(".")[0] for each in found}
+    for wanted in (
+        "source.null_values",
+        "source.columns.0.pivot",
+        "destination.mappings.4.write",
+        "listener.topic.match",
+    ):
+        assert found.count(wanted) == 1, wanted
+
+
+def test_fields_become_values_of_their_types() -> None:
+    """Numbers, words, lists, references to secrets; and an empty field removes its key."""
+    values = with_fields(
+        EXAMPLE,
+        "destination",
+        destination__timeout="90s",
+        destination__tenant_id="",
+        destination__client_id__kind="env",
+        destination__client_id="CLIENT",
+        destination__options__bypass_custom_logic="async",
+        destination__options__suppress_flows="",
+        destination__options__bulk_delete_from="500",
+    )["destination"]
+    assert values["timeout"] == "90s"
+    assert "tenant_id" not in values
+    assert values["client_id"] == {"env": "CLIENT"}
+    assert values["options"] == {"bypass_custom_logic": ["async"], "suppress_flows": False, "bulk_delete_from": 500}
+
+
+def test_one_of_several_forms_is_chosen() -> None:
+    """A word, or the keys of a model."""
+    values = with_fields(
+        EXAMPLE,
+        "behaviour",
+        sync_behaviour__changed__variant="ignore",
+        sync_behaviour__dropped__variant="Expire:",
+        sync_behaviour__dropped__expire="new_expired",
+    )["sync_behaviour"]
+    assert (values["changed"], values["dropped"]) == ("ignore", {"expire": "new_expired"})
+
+
+def test_another_type_of_source_keeps_what_both_know() -> None:
+    """The others go: they would only be mistakes."""
+    values = with_fields(EXAMPLE, "source", source__type="sql")["source"]
+    assert values["type"] == "sql"
+    assert "path" not in values
+    assert values["columns"] == read_yaml(EXAMPLE).value["source"]["columns"]  # type: ignore[index]
+
+
+def test_a_field_that_is_no_yaml_is_a_mistake_and_stays_in_its_field() -> None:
+    """The value in the text stays too."""
+    data = read_yaml(EXAMPLE).value
+    sent = Sent(as_browser(widgets_of(tab_named("real-time"), data)) | {"listener.topic.match": ["{a: ["]})
+    assert same(values_with(tab_named("real-time"), data, sent), data)
+    assert [problem.path for problem in sent.problems] == ["listener.topic.match"]
+    assert sent.texts == {"listener.topic.match": "{a: ["}
+
+
+def test_a_mistake_is_at_the_field_that_it_is_about() -> None:
+    """Also where the field shows more than the mistake is about; and its tab is known."""
+    data = read_yaml(EXAMPLE).value
+    widgets = widgets_of(tab_named("mapping"), data)
+    problems = [Problem(message="one", path="destination.mappings[3].target"), Problem(message="two", path="name")]
+    placed(widgets, problems)
+    found = {each.name: each.problems for one in widgets for each in one.walk() if each.problems}
+    assert found == {"destination.mappings.3.target": ["one"]}
+    assert [tab_of(path).slug for path in ("destination.mappings[3].target", "destination.filter", "source", "name")] == [
+        "mapping", "filter", "source", "info",
+    ]  # fmt: skip
+
+
+def test_what_stands_in_the_place_of_a_secret_is_not_shown() -> None:
+    """It may be the secret itself."""
+    data: Any = read_yaml(EXAMPLE).value
+    data["destination"]["client_secret"] = "hunter2"
+    shown = [each.text for one in widgets_of(tab_named("destination"), data) for each in one.walk()]
+    assert "hunter2" not in shown
