@@ -200,7 +200,7 @@ def test_in_a_deployed_package_nothing_can_be_changed(served: Served, customers:
     variables = dict(world.variables) | {"WEBSITE_SITE_NAME": "app", "STATE_STORE": "sqlite:///state.db"}
     app = App(Settings.load(variables), read_environment=lambda: variables)
     deployed = Console(app=app, sign_in=served.console.sign_in, wake=lambda _: None)
-    for there in serving(deployed):
+    with serving(deployed) as there:
         page = requests.get(f"{there.url}/syncs/customers/edit", timeout=30).text
     app.state.close()
     assert "part of the deployed package" in page
