@@ -32,8 +32,8 @@ from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError, StoredText
 from shared.app.editing.environment import EnvironmentOf
 from shared.definitions.loading.yaml_loader import read_yaml
-from shared.entities import AttributeMetadata
-from shared.errors import DefinitionError
+from shared.entities import AttributeMetadata, EntityMetadata
+from shared.errors import AbortRun, DefinitionError
 from shared.state import JobKind
 
 __all__ = ["ROUTES"]
@@ -191,7 +191,7 @@ def _tables(visit: Visit) -> Response:
 
 
 def _columns(visit: Visit) -> Response:
-    entity = _environment(visit).table(str(visit.request.path_params["table"]))
+    entity = _table(_environment(visit), str(visit.request.path_params["table"]))
     return visit.json(
         {
             "table": entity.logical_name,
@@ -200,6 +200,15 @@ def _columns(visit: Visit) -> Response:
             "columns": [_column(each) for each in entity.attributes.values()],
         }
     )
+
+
+def _table(environment: EnvironmentOf, name: str) -> EntityMetadata:
+    try:
+        return environment.table(name)
+    except AbortRun:
+        if name not in {each.name for each in environment.tables()}:
+            raise not_found() from None
+        raise
 
 
 def _column(attribute: AttributeMetadata) -> dict[str, Any]:
