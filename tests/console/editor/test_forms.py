@@ -91,6 +91,13 @@ def test_a_form_of_a_definition_with_mistakes_changes_nothing_either(sample: st.
         assert same(values, data), (tab.slug, path, odd)
 
 
+def test_an_empty_mapping_of_a_definition_stays() -> None:
+    """It is a mistake, and the form does not hide it."""
+    data = read_yaml(EXAMPLE).value | {"listener": {}}
+    for tab in TABS:
+        assert values_with(tab, data, Sent(as_browser(widgets_of(tab, data))))["listener"] == {}, tab.slug
+
+
 def test_every_key_of_a_definition_has_a_field_on_one_tab() -> None:
     """A new key of the models appears by itself."""
     from shared.definitions import SyncDefinition
