@@ -93,7 +93,8 @@ def test_a_form_of_a_definition_with_mistakes_changes_nothing_either(sample: st.
 
 def test_an_empty_mapping_of_a_definition_stays() -> None:
     """It is a mistake, and the form does not hide it."""
-    data = read_yaml(EXAMPLE).value | {"listener": {}}
+    data: Any = read_yaml(EXAMPLE).value
+    data["listener"] = {}
     for tab in TABS:
         assert values_with(tab, data, Sent(as_browser(widgets_of(tab, data))))["listener"] == {}, tab.slug
 
