@@ -19,6 +19,7 @@ from console.editor import routes as editor
 from console.jobs import routes as jobs
 from console.overview import routes as overview
 from console.real_time import routes as real_time
+from console.real_time import switching
 from console.static_files import ROUTES as STATIC_FILES
 from console.syncs import routes as syncs
 from console.web.failures import answer_to
@@ -33,6 +34,7 @@ ROUTES: Final[Sequence[Path]] = (
     *overview.ROUTES,
     *syncs.ROUTES,
     *real_time.ROUTES,
+    *switching.ROUTES,
     *audit.ROUTES,
     *jobs.ROUTES,
     *editor.ROUTES,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["ABOUT_VALUES", "MOST_OF_A_VALUE", "for_spreadsheet", "for_terminal", "in_json", "with_value"]
+__all__ = ["ABOUT_VALUES", "MOST_OF_A_VALUE", "for_spreadsheet", "for_terminal", "in_html", "in_json", "with_value"]
 
 # Control characters of both sets but tab and line feed; line separators; what turns the direction of a text around or
 # hides it; halves of surrogate pairs, which represent bytes that are not text and cannot be written.
@@ -63,6 +63,21 @@ def in_json(line: str) -> str:
 def _escaped(found: re.Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
+
+
+def in_html(page: str) -> str:
+    """A page with those characters as references, so that browsers show and send the same texts.
+
+    HTML has no references to NUL, to halves of surrogate pairs and to the second set of control characters: they become
+    one sign each. https://html.spec.whatwg.org/multipage/parsing.html#numeric-character-reference-end-state
+    """
+    return _OBEYED.sub(_referred, page)
+
+
+def _referred(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    has_none = code == 0 or 0x7F <= code <= 0x9F or 0xD800 <= code <= 0xDFFF  # noqa: PLR2004 - see `in_html`
+    return _SHOWN if has_none else f"&#x{code:x};"
 
 
 def for_spreadsheet(text: str) -> str:

@@ -24,6 +24,7 @@ from console.editor.models import (
     TableList,
     VersionList,
 )
+from console.web.conditions import changed_meanwhile, expected_version
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
 from console.web.routing import Path
@@ -31,8 +32,8 @@ from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError, StoredText
 from shared.app.editing.environment import EnvironmentOf
 from shared.definitions.loading.yaml_loader import read_yaml
-from shared.entities import AttributeMetadata
-from shared.errors import DefinitionError
+from shared.entities import AttributeMetadata, EntityMetadata
+from shared.errors import AbortRun, DefinitionError
 from shared.state import JobKind
 
 __all__ = ["ROUTES"]
@@ -75,15 +76,8 @@ def _definition(visit: Visit) -> Response:
     return Response(stored.text, media_type=_YAML, headers={"etag": f'"{stored.version}"'})
 
 
-def _expected(visit: Visit) -> str:
-    given = visit.request.headers.get("if-match", "").strip()
-    if not given:
-        raise Refusal(428, "Without a condition", "Send the ETag of the definition that you have read as If-Match.")
-    return given.removeprefix("W/").strip('"')
-
-
 def _replaced(visit: Visit) -> Response:
-    stored, expected = _stored(visit), _expected(visit)
+    stored, expected = _stored(visit), expected_version(visit)
     draft = Draft(file=stored.file, text=_text(visit), version=expected)
     _check_may(visit, stored.text, draft.text)
     checked = _without_mistakes(check(visit, draft))
@@ -91,7 +85,7 @@ def _replaced(visit: Visit) -> Response:
         files = visit.app.wiring.definition_files
         made = files.write(stored.file, draft.text, expected=expected, by=author(Editing(visit=visit, draft=draft)))
     except DefinitionChangedError as error:
-        raise _changed(error) from error
+        raise changed_meanwhile(error) from error
     visit.note("saved the definition", sync=checked.name, after="\n".join(difference(stored.text, draft.text)))
     return Response(status_code=204, headers={"etag": f'"{made.version}"'})
 
@@ -101,9 +95,9 @@ def _deleted(visit: Visit) -> Response:
     files = visit.app.wiring.definition_files
     by = author(Editing(visit=visit, draft=Draft.of(stored)))
     try:
-        files.delete(stored.file, expected=_expected(visit), by=by)
+        files.delete(stored.file, expected=expected_version(visit), by=by)
     except DefinitionChangedError as error:
-        raise _changed(error) from error
+        raise changed_meanwhile(error) from error
     visit.note("deleted the definition", before=stored.text)
     return Response(status_code=204)
 
@@ -123,11 +117,6 @@ def _created(visit: Visit) -> Response:
     visit.note("made the sync", sync=checked.name, after=editing.draft.text)
     headers = {"etag": f'"{made.version}"', "location": f"/api/syncs/{checked.name}/definition"}
     return visit.json({"sync": checked.name}, 201, headers)
-
-
-def _changed(error: DefinitionChangedError) -> Refusal:
-    headers = {"etag": f'"{error.now.version}"'} if error.now else {}
-    return Refusal(412, "Changed meanwhile", f"{error.message}. Read it again.", headers=headers)
 
 
 def _check_may(visit: Visit, before: str, after: str) -> None:
@@ -202,7 +191,7 @@ def _tables(visit: Visit) -> Response:
 
 
 def _columns(visit: Visit) -> Response:
-    entity = _environment(visit).table(str(visit.request.path_params["table"]))
+    entity = _table(_environment(visit), str(visit.request.path_params["table"]))
     return visit.json(
         {
             "table": entity.logical_name,
@@ -211,6 +200,15 @@ def _columns(visit: Visit) -> Response:
             "columns": [_column(each) for each in entity.attributes.values()],
         }
     )
+
+
+def _table(environment: EnvironmentOf, name: str) -> EntityMetadata:
+    try:
+        return environment.table(name)
+    except AbortRun:
+        if name not in {each.name for each in environment.tables()}:
+            raise not_found() from None
+        raise
 
 
 def _column(attribute: AttributeMetadata) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from console.editor.draft import Draft
 from console.web.visit import Visit
-from shared.app.editing.questions import ABOUT, MOST_ROWS
+from shared.app.editing.questions import ABOUT, MOST_ROWS, asked_by
 from shared.app.requested import ANSWER
 from shared.state import Job, JobKind, JobRequest
 
@@ -31,8 +31,8 @@ def ask(visit: Visit, sync: str, draft: Draft, kind: JobKind, rows: int = 10) ->
         kind: What is asked.
         rows: Of a preview: how many rows.
     """
-    about = {"file": draft.file, "rows": max(1, min(rows, MOST_ROWS))}
-    # Another text or number of rows is another question: two of them that wait are not one.
+    about = {"file": draft.file, "rows": max(1, min(rows, MOST_ROWS)), "by": visit.person.id}
+    # Another text, number of rows or person is another question: two of them that wait are not one.
     of = hashlib.sha256(json.dumps([draft.text, about]).encode()).hexdigest()[:32]
     request = JobRequest(
         id=uuid.uuid4().hex,
@@ -57,14 +57,15 @@ def waited_for(visit: Visit, sync: str, job_id: str, seconds: float) -> Mapping[
 
 
 def answer_of(visit: Visit, sync: str, job_id: str) -> Mapping[str, Any] | None:
-    """The answer to a question about a sync; None while there is none.
+    """The answer to a question of the person about a sync; None while there is none.
 
     Returns:
         The answer; with `failed`, why it could not be answered, and how far it is with `progress`.
     """
     state = visit.app.state
     job = state.job(job_id)
-    if job is None or job.request.sync != sync or not job.request.kind.asks:
+    # The page names the job: that of another person may be about a sync that this one may not see.
+    if job is None or job.request.sync != sync or asked_by(visit.app, job.request) != visit.person.id:
         return {"failed": "The question is not there any more: ask again."}
     if job.ended is None:
         return None

@@ -25,6 +25,7 @@ from console.real_time.answers import (
 from console.real_time.letters import ShownLetter, shown_letter
 from console.real_time.listeners import ListenerLine, counts_of_a_day, listener_lines
 from console.real_time.replaying import MOST, Chosen, chosen, discarded, edited, replayed
+from console.real_time.switching import stored_definition
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
 from console.web.routing import Path
@@ -63,10 +64,12 @@ def _letters(visit: Visit) -> Response:
     sync, state, limit = _sync(visit), visit.app.state, _limit(visit)
     loaded = visit.known_subject.loaded if visit.known_subject else None
     definition = loaded.definition if loaded else None
+    listener = definition.listener if definition else None
     return visit.page(
         "dead_letters.html",
         sync=sync,
-        listener=definition.listener if definition else None,
+        listener=listener,
+        switch=_switch(visit) if listener else None,
         counts=counts_of_a_day(sync, state, datetime.now(UTC)) if sync else None,
         letters=_shown(visit, state.dead_letters(sync, limit=limit)),
         count=state.count_dead_letters(sync),
@@ -77,6 +80,16 @@ def _letters(visit: Visit) -> Response:
         may_read=_may_read(visit),
         done={name: _number(visit.query(name)) for name in ("settled", "kept", "removed")},
     )
+
+
+def _switch(visit: Visit) -> dict[str, str] | None:
+    """What the form that switches a listener needs: the version of the definition, or why it cannot be changed."""
+    if not visit.may(Level.WRITE):
+        return None
+    if read_only := visit.app.wiring.definition_files.read_only:
+        return {"version": "", "read_only": read_only}
+    stored = stored_definition(visit)
+    return {"version": stored.version, "read_only": ""} if stored else None
 
 
 def _letters_json(visit: Visit) -> Response:

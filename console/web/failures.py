@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import uuid
@@ -9,12 +10,13 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from console.web.refusals import Refusal
 from console.web.rendering import render
 from shared.errors import DefinitionError, RetryLater, SyncError, UserError
 from shared.redaction import cleaned
+from shared.visible import in_json
 
 __all__ = ["answer_to", "problem"]
 
@@ -41,10 +43,11 @@ def answer_to(error: Exception, request: Request) -> Response:
     return Response(html, refusal.status, headers=refusal.headers, media_type="text/html")
 
 
-def problem(refusal: Refusal, **more: Any) -> JSONResponse:
+def problem(refusal: Refusal, **more: Any) -> Response:
     """Problem details of a refusal."""
     content = {"type": "about:blank", "title": refusal.title, "status": refusal.status, "detail": refusal.detail}
-    return JSONResponse(content | more, refusal.status, headers=refusal.headers, media_type="application/problem+json")
+    text = in_json(json.dumps(content | more, ensure_ascii=False))
+    return Response(text, refusal.status, headers=refusal.headers, media_type="application/problem+json")
 
 
 def _refusal(error: Exception, mark: str) -> tuple[Refusal, dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.run_ids import SHORT_ID
+from shared.visible import in_html
 
 __all__ = ["STATIC", "add_filters", "render", "static_file"]
 
@@ -25,13 +26,13 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def render(template: str, **values: Any) -> str:
-    """A page.
+    """A page; what a terminal would obey in it is written as references.
 
     Args:
         template: File in `console/templates`.
         values: What it shows.
     """
-    return _environment().get_template(template).render(**values)
+    return in_html(_environment().get_template(template).render(**values))
 
 
 def add_filters(filters: Mapping[str, Callable[..., Any]]) -> None:

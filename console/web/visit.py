@@ -22,6 +22,7 @@ from console.web.subjects import Subject, levels_for
 from shared.app import App
 from shared.definitions import Loaded
 from shared.state import AuditEntry
+from shared.visible import in_json
 
 __all__ = ["Visit"]
 
@@ -104,7 +105,7 @@ class Visit:
     def json(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         """A JSON answer; moments become ISO texts."""
         text = json.dumps(value, default=_as_json, ensure_ascii=False)
-        return Response(text, status, headers=headers, media_type="application/json")
+        return Response(in_json(text), status, headers=headers, media_type="application/json")
 
     def to(self, path: str) -> Response:
         """Go to another page after a form was sent."""

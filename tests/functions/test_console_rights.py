@@ -64,6 +64,8 @@ TABLE: Final = {
     "GET /real-time/{sync}/letter": SOME,
     "POST /real-time/{sync}/replay": EXECUTE,
     "POST /real-time/{sync}/discard": EXECUTE,
+    "POST /real-time/{sync}/switch": WRITE,
+    "PUT /api/syncs/{sync}/listener": WRITE,
     "GET /api/listeners": ANYBODY,
     "GET /api/dead-letters/unclaimed": EVERYTHING,
     "POST /api/dead-letters/unclaimed/replay": EVERYTHING,

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from shared.cli.screen.output import Output
 from shared.telemetry.logs import JsonLines
-from shared.visible import for_spreadsheet, for_terminal, in_json
+from shared.visible import for_spreadsheet, for_terminal, in_html, in_json
 
 OBEYED = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029)}
 OBEYED |= {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
@@ -96,3 +96,10 @@ def test_nothing_that_a_command_prints_commands_the_terminal(
 def test_a_cell_that_begins_like_a_formula_is_text(cell: str, written: str) -> None:
     """Numbers stay what they are."""
     assert for_spreadsheet(cell) == written
+
+
+@given(st.text())
+def test_a_page_has_nothing_that_a_terminal_obeys(text: str) -> None:
+    """Browsers read a reference as the character; where HTML has none, one sign stands there."""
+    assert for_terminal(in_html(text)) == in_html(text)
+    assert in_html("a\u202eb\x1bc\x9bd\x00") == "a&#x202e;b&#x1b;c\N{REPLACEMENT CHARACTER}d\N{REPLACEMENT CHARACTER}"

@@ -236,7 +236,9 @@ def _fill_rows(widget: Widget, options: Sequence[TypeOption]) -> None:
     kind = next(option.kind for option in options if get_origin(option.kind) in {tuple, dict})
     item = get_args(kind)[0 if widget.kind is Kind.ROWS else 1]
     rows: Mapping[Any, Any] = (
-        widget.raw if isinstance(widget.raw, dict) else dict(enumerate(widget.raw if widget.is_set else ()))
+        widget.raw
+        if isinstance(widget.raw, dict)
+        else dict(enumerate(widget.raw if isinstance(widget.raw, list) else ()))
     )
     widget.model = _model_of(item, {})
     for key, raw in rows.items():

@@ -133,7 +133,7 @@ def _group(widget: Widget, sent: Sent) -> Any:
     if (model := widget.models.get(str(made.get("type")))) is not None and model is not widget.model:
         known = {info.alias or name for name, info in model.model_fields.items()}
         return {key: value for key, value in made.items() if key in known}
-    if not made and not widget.is_required:
+    if not made and widget.raw and not widget.is_required:
         return ABSENT
     return made
 

@@ -14,12 +14,21 @@ from shared.state import JobRequest
 if TYPE_CHECKING:
     from shared.app.app import App
 
-__all__ = ["ABOUT", "MOST_ROWS", "previewed", "tested"]
+__all__ = ["ABOUT", "MOST_ROWS", "asked_by", "previewed", "tested"]
 
 ABOUT: Final = "about.json"
-"""The file of a job with a question: `file`, the name of the definition's file, and for a preview `rows`."""
+"""The file of a job with a question: `file`, the name of the definition's file; `by`, the id of who asks; `rows`."""
 MOST_ROWS: Final = 100
 _ROWS: Final = 10
+
+
+def asked_by(app: App, request: JobRequest) -> str:
+    """The id of the person who asked a question; empty where that is not known.
+
+    Raises:
+        RetryLater: The state store is away.
+    """
+    return str(_about(app, request).get("by", "")) if request.kind.asks else ""
 
 
 def tested(app: App, request: JobRequest, progress: Progress) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def previewed(app: App, request: JobRequest, progress: Progress) -> dict[str, An
 def _asked(app: App, request: JobRequest) -> tuple[DraftApp, dict[str, Any]]:
     """The app that has the definition of a question: the draft of its job, or what is saved."""
     text = app.state.job_file(request.id, DRAFT)
-    about: dict[str, Any] = json.loads(app.state.job_file(request.id, ABOUT) or b"{}")
+    about = _about(app, request)
     if text is not None:
         drafted = with_draft(app, str(about.get("file", "draft.yaml")), text.decode())
         if drafted.loaded.problems:
@@ -75,3 +84,8 @@ def _asked(app: App, request: JobRequest) -> tuple[DraftApp, dict[str, Any]]:
         if loaded.name == request.sync:
             return DraftApp(app=app, loaded=loaded), about
     raise UserError(f"there is no sync {request.sync} any more")
+
+
+def _about(app: App, request: JobRequest) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(app.state.job_file(request.id, ABOUT) or b"{}")
+    return found

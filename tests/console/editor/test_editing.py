@@ -145,6 +145,29 @@ def test_a_new_sync_belongs_to_who_makes_it(served_to_many: Served, world: World
     assert served_to_many.as_person("Writers").get(f"{served_to_many.url}/new", timeout=30).status_code == 403
 
 
+def test_a_question_about_a_draft_is_for_who_asked(served_to_many: Served, world: World) -> None:
+    """Before the sync is saved nobody else sees the job, nor its answer, whatever their form says."""
+    world.define("orders")
+    text = (world.folder / "syncs" / "orders.yaml").read_text()
+    (world.folder / "syncs" / "orders.yaml").unlink()
+    code = base64.b64encode(text.encode()).decode()
+    fields = {"_text": code, "_file": "orders.yaml", "_tab": "yaml"}
+    headers, url = {"origin": served_to_many.url}, served_to_many.url
+    mine = served_to_many.as_person("Sync.Create")
+    mine.post(f"{url}/new/edit", data=fields | {"do": "preview"}, headers=headers, timeout=60)
+    (job,) = {job_id for job_id, _ in world.app.state.job_files()}
+    other = served_to_many.as_person("Sync.Create", claims={"oid": "00000000-0000-0000-0000-00000000000b"})
+    for path in (f"/jobs/{job}", f"/api/jobs/{job}"):
+        assert [each.get(f"{url}{path}", timeout=30).status_code for each in (mine, other)] == [200, 404]
+    assert mine.post(f"{url}/jobs/{job}/cancel", headers=headers, timeout=30).status_code == 403
+    again = fields | {"_job": job, "_job_kind": "preview", "do": "look"}
+    answers = [each.post(f"{url}/new/edit", data=again, headers=headers, timeout=30).text for each in (mine, other)]
+    assert ["The question is not there any more" in each for each in answers] == [False, True]
+    assert ["orders-1" in each for each in answers] == [True, False]
+    world.define("orders")
+    assert mine.get(f"{url}/jobs/{job}", timeout=30).status_code == 404
+
+
 def test_a_new_sync_replaces_no_other(served_to_many: Served, customers: Path) -> None:
     """Whatever a form says about the file and its version; nothing of the other one is shown."""
     session = served_to_many.as_person("Sync.Create")

@@ -91,6 +91,15 @@ def test_a_form_of_a_definition_with_mistakes_changes_nothing_either(sample: st.
         assert same(values, data), (tab.slug, path, odd)
 
 
+@pytest.mark.parametrize(("key", "value"), [("listener", {}), ("parameters", None)])
+def test_a_key_without_values_stays(key: str, value: object) -> None:
+    """It is a mistake, and the form does not hide it."""
+    data: Any = read_yaml(EXAMPLE).value
+    data[key] = value
+    for tab in TABS:
+        assert values_with(tab, data, Sent(as_browser(widgets_of(tab, data))))[key] == value, tab.slug
+
+
 def test_every_key_of_a_definition_has_a_field_on_one_tab() -> None:
     """A new key of the models appears by itself."""
     from shared.definitions import SyncDefinition
