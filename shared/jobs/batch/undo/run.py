@@ -27,7 +27,7 @@ from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RunState, RunSumma
 from shared.jobs.writing import WriteOrder, write_changes
 from shared.reconcile.undo.reports import UNDO_ERRORS, UNDO_FILE, UNDO_FILE_HEADER
 from shared.run_ids import SHORT_ID
-from shared.state import Pause
+from shared.state import UNDO, Pause
 from shared.telemetry import log_context
 from shared.workspace import Workspace
 
@@ -58,7 +58,7 @@ def run_undo(job: UndoJob, tools: Tools) -> RunSummary:
             definition=job.definition,
             parameters=job.batch.parameters,
             given=options.given or {},
-            trigger="undo",
+            trigger=UNDO,
             started=now,
             fence=lease.fence,
             undo_of=job.run.run_id,
@@ -184,7 +184,7 @@ class _Undo:
     def _log_end(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None:
             return
-        state, message = end_of(error, trigger="undo")
+        state, message = end_of(error, trigger=UNDO)
         usage = self._tools.dataverse.usage()
         self._log.end(
             RunSummary(
