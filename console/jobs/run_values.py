@@ -159,8 +159,9 @@ def _figures(counts: Mapping[str, Any]) -> list[tuple[int, str, str]]:
     if "strategy" not in counts:  # it has not come so far, or it is a run of events
         return [(value, name, "") for name, value in counts.items() if type(value) is int and name != "attempt"]
     found = [(_done(counts.get(name)), label, kind) for name, label, kind in _FIGURES]
-    rejected = (counts.get("source") or {}).get("rejected", 0)
-    return [*found[:_ALWAYS], *(each for each in found[_ALWAYS:] if each[0]), (rejected, "rows rejected", "bad")]
+    source = counts.get("source") or {}  # an undo reads none
+    rejected = [(source.get("rejected", 0), "rows rejected", "bad")] if "undo_of" not in counts else []
+    return [*found[:_ALWAYS], *(each for each in found[_ALWAYS:] if each[0]), *rejected]
 
 
 def _done(value: Any) -> int:

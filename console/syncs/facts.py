@@ -122,27 +122,23 @@ def page_of(loaded: Loaded, app: App, now: datetime) -> SyncPage:
         lines=tuple(map(_line, runs[:_LISTED])),
         charts=history_charts(charted),
         entries=state.audit(name, _ENTRIES),
-        mirror=mirror_of(runs),
+        mirror=mirror_of(runs) if loaded.definition and loaded.definition.destination.mirror else None,
     )
 
 
 def mirror_of(runs: Sequence[RunRecord]) -> MirrorLine | None:
-    """What the latest run that has read its target says of the mirror.
+    """What the latest runs say of the mirror; None where none of them has read it.
 
     Args:
         runs: The latest first.
     """
-    read = [run for run in runs if "mirror" in run.counts and run.counts.get("target")]
-    if not read or not isinstance(read[0].counts["mirror"], Mapping):
+    read = [(run, figures) for run in runs if isinstance(figures := run.counts.get("mirror"), Mapping)]
+    if not read:
         return None
-    known = [run for run in read if isinstance(run.counts["mirror"], Mapping)]
-    compared = next((run for run in known if run.counts["mirror"]["difference"] is not None), None)
-    return MirrorLine(
-        said=mirror_result(read[0].counts["mirror"]),
-        run=read[0],
-        difference=compared.counts["mirror"]["difference"] if compared else None,
-        compared=compared.started if compared else None,
-    )
+    run, figures = read[0]
+    compared = [(run.started, figures["difference"]) for run, figures in read if figures["difference"] is not None]
+    when, difference = compared[0] if compared else (None, None)
+    return MirrorLine(said=mirror_result(figures), run=run, difference=difference, compared=when)
 
 
 def facts_of(definition: SyncDefinition, app: App, now: datetime) -> Facts:

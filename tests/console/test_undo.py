@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import requests
 from playwright.sync_api import Page, expect
 
+from shared.state import RunRecord
 from tests.console.conftest import Served, World, pictures, violations
 from tests.console.test_jobs_api import Client
 
@@ -40,6 +43,7 @@ def test_a_run_is_taken_back_and_its_sync_resumed(page: Page, world: World, tmp_
     page.get_by_label("I am sure").check()
     page.get_by_role("button", name="Take this run back").click()
     expect(page.get_by_role("heading", name="Run of customers Completed with errors")).to_be_visible()
+    expect(page.get_by_text(re.compile("1 record was edited since"))).to_be_visible()
     expect(page.get_by_text("by Developer on this machine")).to_be_visible()
     expect(page.get_by_role("link", name=f"run {run.run_id[:8]}")).to_be_visible()
     looked_at(page, "undo-run", tmp_path)
@@ -110,3 +114,25 @@ def test_a_run_that_cannot_be_taken_back_says_why(served: Served, world: World) 
     unsure = requests.post(f"{served.url}/runs/{run}/undo", data={}, headers=origin, timeout=10)
     assert (unsure.status_code, "Say that you are sure" in unsure.text) == (422, True)
     assert world.app.state.open_jobs() == ()
+
+
+def test_what_a_mirror_has_saved_is_said_in_words(served: Served, world: World) -> None:
+    """On the page of the run, and of the sync with the latest comparison."""
+    world.define("customers")
+    file = world.folder / "syncs" / "customers.yaml"
+    file.write_text(file.read_text().replace("  entity: account\n", "  entity: account\n  mirror: true\n"))
+    whole = {"read": "whole", "reason": "mirror_verify_every has passed", "changed": 0, "removed": 0, "difference": 2}
+    changes = {"read": "changes", "reason": "", "changed": 12, "removed": 3, "difference": None}
+    now = datetime.now(UTC)
+    for run_id, days, mirror in (("older", 3, whole), ("newer", 1, changes), ("failed", 0, None)):
+        moment = now - timedelta(days=days)
+        counts = {"strategy": "full", "mirror": mirror}
+        row = RunRecord(
+            run_id=run_id, sync="customers", version="1", trigger="timer", state="Succeeded", started=moment
+        )
+        world.app.state.begin_run(replace(row, ended=moment, counts=counts))
+    run = requests.get(f"{served.url}/runs/newer", timeout=10).text
+    assert "12 records read again, 3 removed" in run
+    sync = re.sub(r"<[^>]+>", "", requests.get(f"{served.url}/syncs/customers", timeout=10).text)
+    assert "12 records read again, 3 removed, 1 day ago." in sync
+    assert "Last compared with the table 3 days ago: 2 records differed." in sync

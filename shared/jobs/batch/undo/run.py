@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from shared.counted import counted
 from shared.dataverse import WriteLimits
 from shared.errors import SyncError
 from shared.jobs.batch.attempts import runs_before
@@ -171,7 +172,8 @@ class _Undo:
             left = f"{done.skipped:,} changes are left: undo run {run} again to go on"
             return stopped, f"stopped before the end ({skipped}); {left}"
         said = [f"{done.failed:,} changes were refused"] if done.failed else []
-        said += [f"{edited:,} records were edited since run {run} and are left alone as far as that"] if edited else []
+        others = counted(edited, "record was", "records were")
+        said += [f"{others} edited since run {run}, and left alone as far as that"] if edited else []
         return (RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED), "; ".join(said)
 
     @contextmanager
