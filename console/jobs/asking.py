@@ -70,7 +70,7 @@ def ask_for_apply(visit: Visit, *, force: bool) -> tuple[Job, bool]:
     Raises:
         UserError: The job has no plan, or its plan breaks a limit and the limits are not overridden.
     """
-    job = planned_job(visit)
+    job = planned_job(visit, JobKind.PLAN)
     kept = visit.app.state.job_file(job.id, PLAN)
     if kept is None:
         raise UserError("the plan is not there any more: make a new one")
@@ -135,14 +135,14 @@ def stop_job(visit: Visit, job: Job) -> RunState:
     return stop_run(visit, run_named(job.id, visit.app.state))
 
 
-def planned_job(visit: Visit) -> Job:
-    """The job of the path, which has planned.
+def planned_job(visit: Visit, kind: JobKind) -> Job:
+    """The job of the path, which has planned a run, or an undo.
 
     Raises:
         Refusal: It has no plan.
     """
     job = visit.app.state.job(str(visit.request.path_params["job"]))
-    if job is None or job.request.kind is not JobKind.PLAN:
+    if job is None or job.request.kind is not kind:
         raise Refusal(404, "Not found", "This job has no plan.")
     if job.state != RunState.SUCCEEDED:
         raise Refusal(409, "No plan yet", f"The job is {job.state}. {job.message}".strip())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from console.access.rights import Level
-from console.web.refusals import Refusal, not_found
+from console.jobs.asking import planned_job
+from console.jobs.plan_values import answer_of
 from console.web.visit import Visit
-from shared.app.requested import ANSWER
-from shared.state import Job, JobKind, RunState
+from shared.state import Job, JobKind
 from shared.views.pages.masking import masked_undo
 from shared.views.pages.plan_parts import Group, groups
 
@@ -51,8 +50,7 @@ class UndoShown:
     def figures(self) -> list[tuple[int, str, str]]:
         """(Count, label, kind) of the records."""
         planned = self.plan["planned"]
-        found = [(planned[name], label, kind) for name, label, kind in _FIGURES]
-        return [each for each in found if each[0] or each[1] != "to restore from the recycle bin"]
+        return [(planned[name], label, kind) for name, label, kind in _FIGURES if planned[name] or name != "restore"]
 
     @property
     def changes(self) -> int:
@@ -87,15 +85,7 @@ def shown_undo(visit: Visit) -> UndoShown:
     Raises:
         Refusal: The job asks for no undo, or its answer is not there.
     """
-    state = visit.app.state
-    job = state.job(str(visit.request.path_params["job"]))
-    if job is None or job.request.kind is not JobKind.UNDO_PLAN:
-        raise not_found()
-    if job.state != RunState.SUCCEEDED:
-        raise Refusal(409, "No plan yet", f"The job is {job.state}. {job.message}".strip())
-    answer = state.job_file(job.id, ANSWER)
-    if answer is None:
-        raise Refusal(404, "Not found", "The plan is not there any more. Make a new one.")
-    plan = json.loads(answer)
+    job = planned_job(visit, JobKind.UNDO_PLAN)
+    plan = answer_of(visit, job)
     shown = plan if visit.may(Level.READ) else masked_undo(plan)
-    return UndoShown(job=job, plan=shown, pauses=visit.sync not in state.pauses())
+    return UndoShown(job=job, plan=shown, pauses=visit.sync not in visit.app.state.pauses())

@@ -265,6 +265,15 @@ class TestUndo:
         assert app.state.pauses()["customers"].by == "Ann"
         assert app.state.progress(jobs[0].runs[-1]).items() >= {"job": jobs[0].id, "by": "Ann"}.items()
 
+    def test_an_undo_that_is_out_of_time_is_continued_by_its_job(self, world: World, app: App) -> None:
+        """The first run of the job writes nothing, and the second one does what is left."""
+        world.define("customers", schedule=NEVER)
+        job = ask(app, JobKind.UNDO, app.run("customers").run_id)
+        Worker(app, LocalQueue(), deadline=time.monotonic()).work(job.id)
+        assert (now(app, job).state, len(world.accounts())) == ("Queued", 3)
+        ended = done(app, job)
+        assert (ended.state, len(ended.runs), world.accounts()) == ("Succeeded", 2, {})
+
     def test_a_run_that_cannot_be_taken_back_ends_the_job_with_the_reason(self, world: World, app: App) -> None:
         """The row in the execution log says which run was meant; the sync goes on as before."""
         world.define("customers", schedule=NEVER)
