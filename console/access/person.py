@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from console.web.refusals import Refusal
 
@@ -49,7 +49,6 @@ class _Principal(BaseModel):
 
     claims: tuple[_Claim, ...]
     role_typ: str | None = None
-    groups: str = Field(default="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,146 @@
+"""What a run keeps of its changes, and what is found in it and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import duckdb
+import pytest
+
+from shared.reconcile.undo.erase import (
+    ids_query,
+    in_ledger_query,
+    in_mirror_query,
+    ledger_without,
+    matching_query,
+    without_query,
+)
+from shared.reconcile.undo.journal import (
+    DELETED,
+    DONE,
+    PLANNED,
+    SOME_KEY,
+    columns_query,
+    done_query,
+    journal_table,
+    planned_query,
+    record_query,
+)
+
+IDS = [UUID(int=number) for number in range(1, 5)]
+CHANGES = f"""
+CREATE TABLE changes AS SELECT * FROM (VALUES
+  (1, 'insert', NULL::UUID, '{{"number": "A1"}}', '{{}}', '{{"name": "One"}}', '', '', 'name', ''),
+  (2, 'update', '{IDS[1]}'::UUID, '{{"number": "A2"}}', '{{"name": "Old"}}', '{{"name": "New"}}', '', '', 'name,city', ''),
+  (3, 'delete', '{IDS[2]}'::UUID, '{{"number": "A3"}}', '{{}}', '', '', '', '', ''),
+  (4, 'update', '{IDS[3]}'::UUID, '{{"number": "A4"}}', '{{}}', '{{"name": "x"}}', '', '', 'name', '')
+) AS t(_change, action, _id, key, before, payload, later, links, columns, version)
+"""
+OUTCOMES = f"""
+CREATE TABLE outcomes AS SELECT * FROM (VALUES
+  (1, 'applied', '{IDS[0]}'::UUID, true), (2, 'applied', NULL::UUID, false), (3, 'applied', NULL::UUID, false),
+  (4, 'failed', NULL::UUID, false)) AS t(_change, result, id, created)
+"""
+DELETED_RECORD = f"""SELECT '{IDS[2]}'::UUID AS id, '{{"name": "Gone", "fax": "1"}}' AS before"""
+
+
+@pytest.fixture
+def db() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute(CHANGES)
+        connection.execute(OUTCOMES)
+        yield connection
+
+
+def written(db: duckdb.DuckDBPyConnection, query: str, folder: Path, name: str) -> Path:
+    """A part of a journal, as a file."""
+    file = folder / f"{name}.parquet"
+    db.execute(f"COPY ({query}) TO '{file}' (FORMAT parquet)")
+    return file
+
+
+@pytest.fixture
+def parts(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> dict[str, list[Path]]:
+    """The parts of a run that came to its end; the changes are in two files."""
+    return {
+        PLANNED: [written(db, planned_query(*span), tmp_path, f"planned{span[0]}") for span in ((1, 2), (3, 9))],
+        DELETED: [written(db, DELETED_RECORD, tmp_path, "deleted")],
+        DONE: [written(db, done_query(1, 9), tmp_path, "done")],
+    }
+
+
+def test_a_journal_has_what_was_done_and_what_deleted_records_held(
+    db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]]
+) -> None:
+    """The id of a new record is that of its outcome; a change that failed is not in it."""
+    db.execute(f"CREATE TABLE journal AS {journal_table(parts).query}")
+    found = db.sql("SELECT action, id, before, result FROM journal ORDER BY change").fetchall()
+    assert found == [
+        ("insert", IDS[0], "{}", "applied"),
+        ("update", IDS[1], '{"name": "Old"}', "applied"),
+        ("delete", IDS[2], '{"name": "Gone", "fax": "1"}', "applied"),
+    ]
+    assert [name for (name,) in db.sql(columns_query()).fetchall()] == ["city", "fax", "name"]
+    assert db.sql(SOME_KEY).fetchall() == [('{"number": "A3"}',)]
+
+
+def test_of_a_run_that_died_any_change_may_have_been_made(
+    db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]]
+) -> None:
+    """But an insert whose id is not known: nothing could be done about it."""
+    del parts[DONE]
+    db.execute(f"CREATE TABLE journal AS {journal_table(parts).query}")
+    found = db.sql("SELECT change, result FROM journal ORDER BY change").fetchall()
+    assert found == [(2, "unknown"), (3, "unknown"), (4, "unknown")]
+
+
+@pytest.mark.parametrize(("key", "ids", "actions"), [(["a2"], [], ["update"]), (["zz"], [IDS[2]], ["delete"])])
+def test_a_record_is_found_by_its_key_or_its_id(
+    db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], key: list[str], ids: list[UUID], actions: list[str]
+) -> None:
+    """Upper and lower case aside."""
+    db.execute(f"CREATE TABLE journal AS {journal_table(parts).query}")
+    assert [row[0] for row in db.execute(record_query(), [key, ids]).fetchall()] == actions
+    wanted = [key, ids]
+    counts = [db.execute(matching_query(file, keyed=True), wanted).fetchall()[0][0] for file in parts[PLANNED]]
+    assert sum(counts) == 1
+    left = [db.execute(without_query(file, keyed=True), wanted).fetchall() for file in parts[PLANNED]]
+    assert sum(map(len, left)) == 3
+    known = {row[0] for file in parts[PLANNED] for row in db.execute(ids_query(file), wanted).fetchall()}
+    assert known == {str(IDS[1] if actions == ["update"] else IDS[2])}
+
+
+def test_parts_without_keys_are_searched_by_id(db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]]) -> None:
+    """Such as that of deleted records."""
+    (file,) = parts[DELETED]
+    assert db.execute(matching_query(file, keyed=False), [[IDS[2]]]).fetchall() == [(1,)]
+    assert db.execute(without_query(file, keyed=False), [[IDS[2]]]).fetchall() == []
+    assert len(db.execute(without_query(file, keyed=False), [[IDS[0]]]).fetchall()) == 1
+
+
+def test_a_ledger_loses_the_values_of_a_record_and_keeps_its_marks(
+    db: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Others keep both."""
+    rows = " UNION ALL ".join(
+        f"""SELECT '{record}'::UUID AS id, 'created' AS origin, true AS marked, '{{"a": 1}}' AS written,
+        NULL::VARCHAR AS pending""" for record in IDS[:2]
+    )  # fmt: skip
+    file = written(db, rows, tmp_path, "ledger")
+    assert db.execute(in_ledger_query(file), [[IDS[0]]]).fetchall() == [(1,)]
+    after = db.execute(ledger_without(file), [[IDS[0]], [IDS[0]]]).fetchall()
+    assert sorted(after) == [(IDS[0], "created", True, None, None), (IDS[1], "created", True, '{"a": 1}', None)]
+
+
+@pytest.mark.parametrize(
+    ("key", "ids", "found"), [(["a1", "x"], [], 1), (["a1", "y"], [], 0), (["q"], [str(IDS[1])], 1)]
+)
+def test_a_mirror_is_searched_by_all_values_of_a_key_or_by_id(
+    db: duckdb.DuckDBPyConnection, tmp_path: Path, key: list[str], ids: list[str], found: int
+) -> None:
+    """Its columns are those of its sync."""
+    rows = f"SELECT '{IDS[0]}'::UUID AS _id, 'A1' AS n, 'X' AS c UNION ALL SELECT '{IDS[1]}'::UUID, 'A2', 'X'"
+    file = written(db, rows, tmp_path, "mirror")
+    assert db.execute(in_mirror_query(file), [key, ids]).fetchall() == [(found,)]
