@@ -9,20 +9,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
+from typing import Final
 
 from shared.app import App
 from shared.app.requested import run_requested
 from shared.errors import RetryLater, SyncError, UserError
 from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
-from shared.jobs.batch.attempts import RETRY_OF, attempt_number
+from shared.jobs.batch.attempts import RETRY_OF, UNDO_OF, attempt_number
 from shared.jobs.batch.run_log import end_of
 from shared.jobs.noted_progress import NotedProgress
-from shared.state import RETRY, JobKind, JobRequest, RunRecord, RunState
+from shared.state import RETRY, UNDO, JobKind, JobRequest, RunRecord, RunState
 from shared.telemetry import PhaseSpans, record_batch, span
 
 __all__ = ["Start", "StartResult"]
 
 log = logging.getLogger(__name__)
+
+# Runs that are about another run: their trigger, and the name of the other one in their counts.
+_ABOUT_RUNS: Final = {JobKind.RETRY: (RETRY, RETRY_OF), JobKind.UNDO: (UNDO, UNDO_OF)}
 
 
 class StartResult(Enum):
@@ -157,15 +161,16 @@ class Start:
         """The row of a run that never began."""
         now = datetime.now(UTC)
         known = {definition.name: definition for definition in self.app.runnable()}
+        trigger, other = _ABOUT_RUNS.get(self.request.kind, (self.request.trigger, ""))
         return RunRecord(
             run_id=self.run_id,
             sync=self.request.sync,
             version=known[self.request.sync].version if self.request.sync in known else "",
-            trigger=RETRY if self.request.kind is JobKind.RETRY else self.request.trigger,
+            trigger=trigger,
             state=state.value,
             started=now,
             ended=now,
             message=message,
             given=self.request.parameters,
-            counts={RETRY_OF: self.request.of} if self.request.kind is JobKind.RETRY else {},
+            counts={other: self.request.of} if other else {},
         )

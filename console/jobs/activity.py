@@ -10,16 +10,20 @@ from typing import Any, Final, Self
 from shared.state import Job, JobKind, RunRecord, RunState, StateStore
 from shared.views.runs import as_seen
 
-__all__ = ["KINDS", "Active", "Doing", "active", "waiting_for"]
+__all__ = ["KINDS", "PLANS_OF", "Active", "Doing", "active", "waiting_for"]
 
 KINDS: Final = {
     JobKind.RUN: "Run",
     JobKind.APPLY: "Apply a plan",
     JobKind.RETRY: "Retry mended rows",
+    JobKind.UNDO: "Undo",
     JobKind.PLAN: "Plan",
+    JobKind.UNDO_PLAN: "Plan of an undo",
     JobKind.PREVIEW: "Preview",
     JobKind.TEST: "Test",
 }
+PLANS_OF: Final = {JobKind.PLAN: "plans", JobKind.UNDO_PLAN: "undo-plans"}
+"""The folder of the page that shows the answer of a job."""
 _PHASES: Final = {
     "check": "Checking the definition",
     "load": "Loading the source",

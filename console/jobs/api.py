@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
-from console.jobs.activity import Active, Doing, waiting_for
-from console.jobs.asking import ask_for_apply, ask_for_job, ask_for_retry, stop_job, stop_run
+from console.jobs.activity import PLANS_OF, Active, Doing, waiting_for
+from console.jobs.asking import ask_for_apply, ask_for_job, ask_for_retry, ask_for_undo, stop_job, stop_run
 from console.jobs.lists import listed
 from console.jobs.models import (
     ApplyAsked,
@@ -22,10 +22,13 @@ from console.jobs.models import (
     ProgressGiven,
     RunGiven,
     Stopped,
+    UndoAsked,
+    UndoPlanGiven,
 )
 from console.jobs.pages import file_of_run
 from console.jobs.plan_values import shown_plan
 from console.jobs.run_values import errors_of, file_names, run_of, shown_run
+from console.jobs.undo_values import shown_undo
 from console.web.refusals import Refusal, not_found
 from console.web.visit import Visit
 from shared.definitions.parameters.values import shown
@@ -46,6 +49,9 @@ __all__ = [
     "retry",
     "run",
     "start",
+    "undo",
+    "undo_plan",
+    "undo_plan_job",
 ]
 
 _ACCEPTED: Final = 202
@@ -132,6 +138,30 @@ def apply_plan(visit: Visit) -> Response:
     return _accepted(visit, found, joined=joined)
 
 
+def undo_plan_job(visit: Visit) -> Response:
+    """Make the job that says what the undo of a run would do."""
+    return _undo(visit, JobKind.UNDO_PLAN)
+
+
+def undo(visit: Visit) -> Response:
+    """Make the job that undoes a run."""
+    return _undo(visit, JobKind.UNDO)
+
+
+def _undo(visit: Visit, kind: JobKind) -> Response:
+    asked = _read(visit, UndoAsked) if visit.body.raw else UndoAsked()
+    found, joined = ask_for_undo(visit, run_of(visit), kind, force=asked.force)
+    return _accepted(visit, found, joined=joined)
+
+
+def undo_plan(visit: Visit) -> Response:
+    """What the undo of a run would do."""
+    found = shown_undo(visit)
+    request = found.job.request
+    given = UndoPlanGiven(job=found.job.id, run=request.of, force=request.force, plan=dict(found.plan))
+    return _given(visit, given)
+
+
 def _read(visit: Visit, model: type[_Asked]) -> _Asked:
     try:
         return model.model_validate(visit.body.json())
@@ -163,7 +193,7 @@ def _progress(doing: Doing | None) -> ProgressGiven | None:
 def _of_job(visit: Visit, found: Job) -> JobGiven:
     request, run_id = found.request, found.runs[-1] if found.runs else ""
     note = {} if found.waits or found.ended else visit.app.state.progress(run_id or found.id)
-    has_plan = request.kind is JobKind.PLAN and found.state == RunState.SUCCEEDED
+    plans = PLANS_OF.get(request.kind) if found.state == RunState.SUCCEEDED else None
     return JobGiven(
         id=found.id,
         kind=request.kind.value,
@@ -180,7 +210,7 @@ def _of_job(visit: Visit, found: Job) -> JobGiven:
         message=waiting_for(found) or found.message,
         progress=_progress(Doing.of(note)),
         run=f"/api/runs/{run_id}" if run_id else "",
-        plan=f"/api/plans/{found.id}" if has_plan else "",
+        plan=f"/api/{plans}/{found.id}" if plans else "",
     )
 
 

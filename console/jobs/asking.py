@@ -10,6 +10,8 @@ from typing import Final
 from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.app.requested import PLAN
+from shared.app.undoing import obstacle
+from shared.definitions.parameters.values import shown
 from shared.errors import UserError
 from shared.jobs.requests import new_request, refuse_paused, stop
 from shared.state import Job, JobKind, JobRequest, RunRecord, RunState
@@ -22,6 +24,7 @@ __all__ = [
     "ask_for_apply",
     "ask_for_job",
     "ask_for_retry",
+    "ask_for_undo",
     "planned_job",
     "stop_job",
     "stop_run",
@@ -34,6 +37,8 @@ WORDS: Final = {
     JobKind.PLAN: "asked for a plan",
     JobKind.APPLY: "asked to apply a plan",
     JobKind.RETRY: "sent mended rows",
+    JobKind.UNDO_PLAN: "asked what the undo of a run would do",
+    JobKind.UNDO: "asked to undo a run",
 }
 """What the audit log says of each kind of job."""
 
@@ -65,7 +70,7 @@ def ask_for_apply(visit: Visit, *, force: bool) -> tuple[Job, bool]:
     Raises:
         UserError: The job has no plan, or its plan breaks a limit and the limits are not overridden.
     """
-    job = planned_job(visit)
+    job = planned_job(visit, JobKind.PLAN)
     kept = visit.app.state.job_file(job.id, PLAN)
     if kept is None:
         raise UserError("the plan is not there any more: make a new one")
@@ -99,6 +104,25 @@ def ask_for_retry(visit: Visit, run: RunRecord, data: bytes) -> tuple[Job, bool]
     return _asked(visit, replace(request, of=run.run_id), mended_csv=data)
 
 
+def ask_for_undo(visit: Visit, run: RunRecord, kind: JobKind, *, force: bool) -> tuple[Job, bool]:
+    """Make a job that undoes a run, or that says what its undo would do; see `ask_for_job`.
+
+    Args:
+        visit: Whoever asks may run the sync.
+        run: The run.
+        kind: The undo, or the question.
+        force: Set back what others have changed, too.
+
+    Raises:
+        UserError: The run cannot be undone.
+    """
+    if why := obstacle(visit.app, run):
+        raise UserError(why)
+    given = {name: shown(value) for name, value in run.given.items()}
+    request = new_request(visit.app.definition(run.sync), given, kind=kind, force=force, requested_by=visit.person.name)
+    return _asked(visit, replace(request, of=run.run_id))
+
+
 def stop_run(visit: Visit, run: RunRecord) -> RunState:
     """Stop a run at its next chunk boundary; see `shared.jobs.requests.stop`."""
     state = stop(visit.app.state, run, visit.person.name)
@@ -111,14 +135,14 @@ def stop_job(visit: Visit, job: Job) -> RunState:
     return stop_run(visit, run_named(job.id, visit.app.state))
 
 
-def planned_job(visit: Visit) -> Job:
-    """The job of the path, which has planned.
+def planned_job(visit: Visit, kind: JobKind) -> Job:
+    """The job of the path, which has planned a run, or an undo.
 
     Raises:
         Refusal: It has no plan.
     """
     job = visit.app.state.job(str(visit.request.path_params["job"]))
-    if job is None or job.request.kind is not JobKind.PLAN:
+    if job is None or job.request.kind is not kind:
         raise Refusal(404, "Not found", "This job has no plan.")
     if job.state != RunState.SUCCEEDED:
         raise Refusal(409, "No plan yet", f"The job is {job.state}. {job.message}".strip())
@@ -126,7 +150,7 @@ def planned_job(visit: Visit) -> Job:
 
 
 def _asked(visit: Visit, request: JobRequest, **files: bytes) -> tuple[Job, bool]:
-    if not request.kind.asks:
+    if not request.kind.asks and request.kind is not JobKind.UNDO:
         refuse_paused(visit.app.state, request.sync)
     job = visit.console.ask(request, **files)
     joined = job.id != request.id

@@ -18,6 +18,8 @@ __all__ = [
     "ProgressGiven",
     "RunGiven",
     "Stopped",
+    "UndoAsked",
+    "UndoPlanGiven",
 ]
 
 _Value = Annotated[str, Field(max_length=100_000)] | int | float | bool
@@ -43,6 +45,12 @@ class ApplyAsked(_Taken):
     force: bool = Field(default=False, description="Apply it although it breaks a safety limit.")
 
 
+class UndoAsked(_Taken):
+    """A run to undo, or the question what its undo would do."""
+
+    force: bool = Field(default=False, description="Set back what others have changed since, too.")
+
+
 class ProgressGiven(BaseModel):
     """How far a run or a question is."""
 
@@ -57,14 +65,16 @@ class JobGiven(BaseModel):
     """A job, or a run without one."""
 
     id: str
-    kind: str = Field(description="`run`, `apply`, `retry`, `plan`, `preview` or `test`.")
+    kind: str = Field(description="`run`, `apply`, `retry`, `undo`, `plan`, `undo-plan`, `preview` or `test`.")
     sync: str
     state: str
     requested: datetime
     requested_by: str = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
     force: bool = False
-    of: str = Field(default="", description="The job whose plan is applied, or the run whose rows are retried.")
+    of: str = Field(
+        default="", description="The job whose plan is applied, or the run that is undone or whose rows are retried."
+    )
     runs: list[str] = Field(default_factory=list, description="Its latest runs, oldest first.")
     attempts: int = Field(default=0, description="How many of its runs in a row got nowhere.")
     ended: datetime | None = None
@@ -111,6 +121,15 @@ class PlanGiven(BaseModel):
     job: str
     plan: dict[str, Any] = Field(description="As `plan --json`; values are masked without the right `read`.")
     applied_by: str = Field(description="The run that applied it; empty where none did.")
+
+
+class UndoPlanGiven(BaseModel):
+    """What the undo of a run would do."""
+
+    job: str
+    run: str = Field(description="The run.")
+    force: bool = Field(description="Whether what others have changed is set back, too.")
+    plan: dict[str, Any] = Field(description="As `undo --json`; values are masked without the right `read`.")
 
 
 class Stopped(BaseModel):

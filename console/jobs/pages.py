@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from console.access.rights import Level
-from console.jobs.activity import KINDS, Doing, waiting_for
-from console.jobs.asking import ask_for_apply, ask_for_job, ask_for_retry, stop_job, stop_run
+from console.jobs.activity import KINDS, PLANS_OF, Doing, waiting_for
+from console.jobs.asking import ask_for_apply, ask_for_job, ask_for_retry, ask_for_undo, stop_job, stop_run
 from console.jobs.lists import SEARCHED, listed
 from console.jobs.parameters import PREFIX, fields_of, given
 from console.jobs.plan_values import shown_plan
 from console.jobs.run_values import download, run_of, shown_run
+from console.jobs.undo_values import shown_undo
 from console.web.refusals import Refusal, not_found
 from console.web.visit import Visit
 from shared.errors import UserError
@@ -33,6 +34,9 @@ __all__ = [
     "run_page",
     "start_job",
     "start_page",
+    "undo_plan_page",
+    "undo_run",
+    "undo_run_plan",
 ]
 
 _UNPROCESSABLE = 422
@@ -89,8 +93,8 @@ def job_page(visit: Visit) -> Response:
     job = state.job(str(visit.request.path_params["job"]))
     if job is None:
         raise not_found()
-    if job.request.kind is JobKind.PLAN and job.state == RunState.SUCCEEDED:
-        return visit.to(f"/plans/{job.id}")
+    if job.request.kind in PLANS_OF and job.state == RunState.SUCCEEDED:
+        return visit.to(f"/{PLANS_OF[job.request.kind]}/{job.id}")
     run = job.runs[-1] if job.runs and not job.waits else ""
     if run and state.run(run):
         return visit.to(f"/runs/{run}{'?joined=yes' if visit.query('joined') else ''}")
@@ -168,4 +172,25 @@ def confirm_page(visit: Visit) -> Response:
 def apply_plan(visit: Visit) -> Response:
     """Make the job that applies a plan; `force` comes from the confirm page alone."""
     job, joined = ask_for_apply(visit, force=visit.body.text("force") == "yes")
+    return _to_job(visit, job, joined=joined)
+
+
+def undo_run_plan(visit: Visit) -> Response:
+    """Make the job that says what the undo of a run would do."""
+    job, joined = ask_for_undo(visit, run_of(visit), JobKind.UNDO_PLAN, force=visit.body.text("force") == "yes")
+    return _to_job(visit, job, joined=joined)
+
+
+def undo_plan_page(visit: Visit) -> Response:
+    """What the undo of a run would do, and the form that begins it."""
+    return visit.page(
+        "undo_plan.html", shown=shown_undo(visit), may_execute=visit.may(Level.EXECUTE), may_read=visit.may(Level.READ)
+    )
+
+
+def undo_run(visit: Visit) -> Response:
+    """Make the job that undoes a run."""
+    if not visit.body.text("sure"):
+        raise Refusal(_UNPROCESSABLE, "Nothing was taken back", "Say that you are sure: the run is taken back at once.")
+    job, joined = ask_for_undo(visit, run_of(visit), JobKind.UNDO, force=visit.body.text("force") == "yes")
     return _to_job(visit, job, joined=joined)

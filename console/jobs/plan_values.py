@@ -14,13 +14,13 @@ from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.app.requested import ANSWER, PLAN
 from shared.errors import UserError
-from shared.state import Job
+from shared.state import Job, JobKind
 from shared.views.forecast import forecast_lines
 from shared.views.pages.masking import masked_plan
 from shared.views.pages.plan_parts import Group, LimitLine, Total, error_lines, groups, limit_lines, reasons, totals
 from shared.views.plan_files import PlanFile
 
-__all__ = ["PlanShown", "shown_plan"]
+__all__ = ["PlanShown", "answer_of", "shown_plan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +105,28 @@ def shown_plan(visit: Visit) -> PlanShown:
     Raises:
         Refusal: The job has no plan, or it is not there any more.
     """
-    job, state = planned_job(visit), visit.app.state
-    answer = state.job_file(job.id, ANSWER)
-    if answer is None:
-        raise Refusal(404, "Not found", "The plan is not there any more. Make a new one.")
-    plan = json.loads(answer)
-    used = state.plan_use(_plan_id(visit, job))
+    job = planned_job(visit, JobKind.PLAN)
+    plan = answer_of(visit, job)
+    used = visit.app.state.plan_use(_plan_id(visit, job))
     return PlanShown(
         job=job,
         plan=plan if visit.may(Level.READ) else masked_plan(plan),
         applied_by=used.run_id if used else "",
         applied=used.used if used else None,
     )
+
+
+def answer_of(visit: Visit, job: Job) -> dict[str, Any]:
+    """The answer of a job that has planned, with all values.
+
+    Raises:
+        Refusal: It is not there any more.
+    """
+    answer = visit.app.state.job_file(job.id, ANSWER)
+    if answer is None:
+        raise Refusal(404, "Not found", "The plan is not there any more. Make a new one.")
+    found: dict[str, Any] = json.loads(answer)
+    return found
 
 
 def _plan_id(visit: Visit, job: Job) -> str:

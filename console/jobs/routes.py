@@ -17,6 +17,8 @@ from console.jobs.models import (
     PlanGiven,
     RunGiven,
     Stopped,
+    UndoAsked,
+    UndoPlanGiven,
 )
 from console.web.needs import Need
 from console.web.routing import Path
@@ -32,6 +34,9 @@ _PAGES: Final = (
     Path(path="/runs/{run}", answer=pages.run_page, need=Need.SOME),
     Path(path="/runs/{run}/cancel", method="POST", answer=pages.cancel_run, need=Need.EXECUTE),
     Path(path="/runs/{run}/retry", method="POST", answer=pages.retry_run, need=Need.EXECUTE, most_bytes=MOST_MENDED),
+    Path(path="/runs/{run}/undo-plan", method="POST", answer=pages.undo_run_plan, need=Need.EXECUTE),
+    Path(path="/runs/{run}/undo", method="POST", answer=pages.undo_run, need=Need.EXECUTE),
+    Path(path="/undo-plans/{job}", answer=pages.undo_plan_page, need=Need.SOME),
     Path(path="/runs/{run}/files/{name}", answer=pages.file_of_run, need=Need.READ),
     Path(path="/plans/{job}", answer=pages.plan_page, need=Need.SOME),
     Path(path="/plans/{job}/confirm", answer=pages.confirm_page, need=Need.EXECUTE),
@@ -101,6 +106,31 @@ _API: Final = (
         need=Need.EXECUTE,
         summary="Stop a run before its next request.",
         gives=Stopped,
+    ),
+    Path(
+        path="/api/runs/{run}/undo-plan",
+        method="POST",
+        answer=api.undo_plan_job,
+        need=Need.EXECUTE,
+        summary="Ask what taking a run back would change; nothing is written.",
+        takes=UndoAsked,
+        gives=JobGiven,
+    ),
+    Path(
+        path="/api/runs/{run}/undo",
+        method="POST",
+        answer=api.undo,
+        need=Need.EXECUTE,
+        summary="Take a run back, and pause its sync.",
+        takes=UndoAsked,
+        gives=JobGiven,
+    ),
+    Path(
+        path="/api/undo-plans/{job}",
+        answer=api.undo_plan,
+        need=Need.SOME,
+        summary="What taking a run back would change, as the job has found.",
+        gives=UndoPlanGiven,
     ),
     Path(
         path="/api/plans/{job}", answer=api.plan, need=Need.SOME, summary="The plan that a job made.", gives=PlanGiven

@@ -12,10 +12,11 @@ from console.access.rights import Level
 from console.jobs.activity import Doing
 from console.web.refusals import not_found
 from console.web.visit import Visit
-from shared.state import RETRY, Job, JobKind, RowsToMend, RunRecord, RunState
+from shared.app.undoing import obstacle
+from shared.state import RETRY, UNDO, Job, JobKind, RowsToMend, RunRecord, RunState
 from shared.views.errors import error_json
 from shared.views.pages.masking import masked_error
-from shared.views.run_reports import started_by, step_result
+from shared.views.run_reports import mirror_result, started_by, step_result
 from shared.views.runs import LOST, as_seen
 from shared.views.to_mend import file_to_mend, kept_to_mend, name_of_file
 
@@ -35,6 +36,7 @@ _FIGURES: Final = (
     ("adopted", "adopted", "edit"),
     ("unchanged", "unchanged", ""),
     ("ignored", "ignored", ""),
+    ("edited", "changed by others, left alone", "bad"),
     ("failed", "refused by Dataverse", "bad"),
     ("skipped", "left for the next run", "bad"),
 )
@@ -58,6 +60,7 @@ class RunShown:
         files: Names of its files that can be downloaded.
         to_mend: Its rows to mend; None where there are none.
         to_mend_problem: Why they cannot be read; empty where they can.
+        no_undo: Why the run cannot be taken back; empty where it can be.
     """
 
     run: RunRecord
@@ -71,6 +74,7 @@ class RunShown:
     files: list[str]
     to_mend: RowsToMend | None
     to_mend_problem: str
+    no_undo: str
 
     @property
     def goes_on(self) -> bool:
@@ -86,6 +90,11 @@ class RunShown:
     def retry_of(self) -> str:
         """The run whose rows it tried again; empty for a run of the source."""
         return str(self.run.counts.get("retry_of") or "")
+
+    @property
+    def undo_of(self) -> str:
+        """The run that it took back; empty for another run."""
+        return str(self.run.counts.get("undo_of") or "")
 
     @property
     def plan(self) -> str:
@@ -125,6 +134,7 @@ def shown_run(visit: Visit) -> RunShown:
         by=_by(run, note),
         figures=_figures(run.counts),
         facts=_facts(run),
+        no_undo=obstacle(visit.app, run),
         steps=[(step["name"], step_result(step)) for step in run.counts.get("post_sync") or ()],
         errors=errors_of(visit, run),
         files=file_names(visit, run, rows),
@@ -136,7 +146,7 @@ def shown_run(visit: Visit) -> RunShown:
 def _by(run: RunRecord, note: Mapping[str, Any]) -> str:
     """Who or what started a run: a person by name where that is known."""
     person = note.get("by")
-    return f"by {person}" if person and run.trigger in {"job", RETRY} else started_by(run)
+    return f"by {person}" if person and run.trigger in {"job", RETRY, UNDO} else started_by(run)
 
 
 def errors_of(visit: Visit, run: RunRecord) -> list[dict[str, Any]]:
@@ -149,8 +159,9 @@ def _figures(counts: Mapping[str, Any]) -> list[tuple[int, str, str]]:
     if "strategy" not in counts:  # it has not come so far, or it is a run of events
         return [(value, name, "") for name, value in counts.items() if type(value) is int and name != "attempt"]
     found = [(_done(counts.get(name)), label, kind) for name, label, kind in _FIGURES]
-    rejected = (counts.get("source") or {}).get("rejected", 0)
-    return [*found[:_ALWAYS], *(each for each in found[_ALWAYS:] if each[0]), (rejected, "rows rejected", "bad")]
+    source = counts.get("source") or {}  # an undo reads none
+    rejected = [(source.get("rejected", 0), "rows rejected", "bad")] if "undo_of" not in counts else []
+    return [*found[:_ALWAYS], *(each for each in found[_ALWAYS:] if each[0]), *rejected]
 
 
 def _done(value: Any) -> int:
@@ -163,6 +174,8 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
     facts = [("Strategy", counts.get("strategy")), ("Environment", counts.get("environment")), ("Machine", run.host)]
     for name, key in (("Requests", "requests"), ("Throttled", "throttled"), ("Sent again", "retries")):
         facts.append((name, f"{counts[key]:,}" if counts.get(key) else ""))
+    mirror = counts.get("mirror")
+    facts.append(("Mirror", mirror_result(mirror) if isinstance(mirror, Mapping) else ""))
     facts.append(("Attempt", f"{counts['attempt']}" if counts.get("attempt", 1) != 1 else ""))
     facts.append(("Version of the definition", run.version))
     return [(name, str(text)) for name, text in facts if text]

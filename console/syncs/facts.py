@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -17,10 +17,11 @@ from shared.errors import SyncError
 from shared.redaction import cleaned
 from shared.state import AuditEntry, RunRecord
 from shared.views.pages.runs import history_charts
+from shared.views.run_reports import mirror_result
 from shared.views.runs import as_seen, changes_made
 from shared.views.status import SyncStatus, status_of
 
-__all__ = ["Facts", "RunLine", "SyncPage", "facts_of", "page_of"]
+__all__ = ["Facts", "MirrorLine", "RunLine", "SyncPage", "facts_of", "mirror_of", "page_of"]
 
 _CHARTED: Final = 50  # latest runs
 _LISTED: Final = 10
@@ -65,6 +66,23 @@ class RunLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorLine:
+    """The mirror of a sync, as its latest runs know it.
+
+    Attributes:
+        said: What it has saved in the latest run.
+        run: That run.
+        difference: Records that differed when table and mirror were last compared; None where that is not known.
+        compared: When that was.
+    """
+
+    said: str
+    run: RunRecord
+    difference: int | None = None
+    compared: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyncPage:
     """One sync.
 
@@ -75,6 +93,7 @@ class SyncPage:
         lines: Its latest runs.
         charts: HTML of its history; empty where there is none.
         entries: The latest entries of the audit log.
+        mirror: What the mirror has saved lately; None for a sync without one.
     """
 
     status: SyncStatus
@@ -83,6 +102,7 @@ class SyncPage:
     lines: tuple[RunLine, ...]
     charts: str
     entries: tuple[AuditEntry, ...]
+    mirror: MirrorLine | None
 
 
 def page_of(loaded: Loaded, app: App, now: datetime) -> SyncPage:
@@ -102,7 +122,23 @@ def page_of(loaded: Loaded, app: App, now: datetime) -> SyncPage:
         lines=tuple(map(_line, runs[:_LISTED])),
         charts=history_charts(charted),
         entries=state.audit(name, _ENTRIES),
+        mirror=mirror_of(runs) if loaded.definition and loaded.definition.destination.mirror else None,
     )
+
+
+def mirror_of(runs: Sequence[RunRecord]) -> MirrorLine | None:
+    """What the latest runs say of the mirror; None where none of them has read it.
+
+    Args:
+        runs: The latest first.
+    """
+    read = [(run, figures) for run in runs if isinstance(figures := run.counts.get("mirror"), Mapping)]
+    if not read:
+        return None
+    run, figures = read[0]
+    compared = [(run.started, figures["difference"]) for run, figures in read if figures["difference"] is not None]
+    when, difference = compared[0] if compared else (None, None)
+    return MirrorLine(said=mirror_result(figures), run=run, difference=difference, compared=when)
 
 
 def facts_of(definition: SyncDefinition, app: App, now: datetime) -> Facts:

@@ -16,6 +16,7 @@ from console.overview.screen import Line
 from console.syncs.answers import CheckAnswer, ResumeAnswer, SyncPageAnswer, check_answer, facts_answer
 from console.syncs.checks import Check, OfflineChecks, checked_online
 from console.syncs.facts import SyncPage, page_of
+from console.syncs.history import HistoryAnswer, history_json, history_page
 from console.web.needs import Need
 from console.web.refusals import not_found
 from console.web.routing import Path
@@ -105,6 +106,7 @@ def _loaded(visit: Visit) -> Loaded:
 
 ROUTES: Final[Sequence[Path]] = (
     Path(path="/syncs/{sync}", answer=_sync, need=Need.SOME),
+    Path(path="/syncs/{sync}/history", answer=history_page, need=Need.READ),
     Path(path="/syncs/{sync}/resume", answer=_resume, need=Need.EXECUTE, method="POST"),
     Path(path="/syncs/{sync}/check", answer=_check, need=Need.SOME, method="POST"),
     Path(
@@ -113,6 +115,13 @@ ROUTES: Final[Sequence[Path]] = (
         need=Need.SOME,
         summary="One sync: its state, its facts, and the mistakes of its definition.",
         gives=SyncPageAnswer,
+    ),
+    Path(
+        path="/api/syncs/{sync}/history",
+        answer=history_json,
+        need=Need.READ,
+        summary="What happened to one record; the query has `key` once for each value of its key, or its id.",
+        gives=HistoryAnswer,
     ),
     Path(
         path="/api/syncs/{sync}/resume",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.app.editing.questions import previewed, tested
 from shared.app.retrying import retry
+from shared.app.undoing import plan_undo, undo
 from shared.errors import UserError
 from shared.jobs import ApprovedPlan, PlanOptions, Progress, RunOptions, RunSummary
 from shared.redaction import cleaned
-from shared.state import JobKind, JobRequest
+from shared.state import UNDO, JobKind, JobRequest
 from shared.views.plan_files import PlanFile
 from shared.views.runs import run_named
 
@@ -49,6 +50,9 @@ def run_requested(app: App, request: JobRequest, options: RunOptions, progress: 
             return _apply(app, request, options, progress)
         case JobKind.RETRY:
             return _retry(app, request, options, progress)
+        case JobKind.UNDO:
+            run = run_named(request.of, app.state)
+            return undo(app, run, replace(options, trigger=UNDO), progress, by=request.requested_by)
         case _:
             return app.run(request.sync, request.parameters, options, progress=progress)
 
@@ -88,6 +92,9 @@ def answered(app: App, request: JobRequest, progress: Progress) -> dict[str, Any
     match request.kind:
         case JobKind.PLAN:
             return _planned(app, request, progress)
+        case JobKind.UNDO_PLAN:
+            options = RunOptions(trigger=UNDO, force=request.force)
+            return plan_undo(app, run_named(request.of, app.state), options, progress, sample=_SAMPLE).to_json()
         case JobKind.TEST:
             return tested(app, request, progress)
         case JobKind.PREVIEW:

@@ -20,7 +20,7 @@ from shared.state import Pause, RunRecord, RunState
 if TYPE_CHECKING:
     from shared.app.app import App
 
-__all__ = ["paused", "plan_undo", "resume", "undo"]
+__all__ = ["obstacle", "paused", "plan_undo", "resume", "undo"]
 
 
 def plan_undo(
@@ -79,7 +79,8 @@ def resume(app: App, name: str) -> bool:
 def _prepared(
     app: App, run: RunRecord, options: RunOptions, progress: Progress, where: str
 ) -> Iterator[tuple[UndoJob, Tools]]:
-    _refuse(app, run)
+    if why := obstacle(app, run):
+        raise UserError(why)
     definition, values = app.joined(run.sync, run.given)
     # The version of each record is compared when it is deleted: jobs of the service do not do that.
     one_by_one = definition.destination.options.model_copy(update={"bulk_delete_from": None})
@@ -94,30 +95,27 @@ def _prepared(
         yield job, tools
 
 
-def _refuse(app: App, run: RunRecord) -> None:
-    """Refuse a run that cannot be undone.
-
-    Raises:
-        UserError: It says why.
-    """
+def obstacle(app: App, run: RunRecord) -> str:
+    """Why a run cannot be undone; empty where it can be."""
     short = run.run_id[:SHORT_ID]
     if run.trigger == "events":
-        raise UserError(f"{short} is a run of events, which keeps no journal: it cannot be undone")
+        return f"{short} is a run of events, which keeps no journal: it cannot be undone"
     if run.trigger == "definition":
-        raise UserError(f"{short} started nothing, because the definition had mistakes: there is nothing to undo")
+        return f"{short} started nothing, because the definition had mistakes: there is nothing to undo"
     lease = app.state.lease(f"sync/{run.sync}")
     if run.state == RunState.QUEUED or (run.state == RunState.RUNNING and lease and lease.holder == run.run_id):
-        raise UserError(
+        return (
             f"run {short} has not ended: wait for its end, or stop it with `dynamics-sync cancel {short}`, then undo it"
         )
     strategy = run.counts.get("strategy")
     if strategy in {"upsert", "delta"}:
-        raise UserError(
+        return (
             f"run {short} has the strategy {strategy}, which does not read what the records held before: it cannot be "
             f"undone"
         )
     if not app.state.journal_parts(run.run_id):
-        raise UserError(_without_journal(app, run, run.counts))
+        return _without_journal(app, run, run.counts)
+    return ""
 
 
 def _without_journal(app: App, run: RunRecord, counts: Mapping[str, object]) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from shared.state.job_kinds import JobKind
 from shared.state.job_queue import JobQueue, Poisoned
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
     RETRY,
+    UNDO,
     AuditEntry,
     DeadLetter,
     ErrorRecord,
     Job,
-    JobKind,
     JobRequest,
     LatestRows,
     Lease,
@@ -25,6 +26,7 @@ from shared.state.store import StateStore
 
 __all__ = [
     "RETRY",
+    "UNDO",
     "AuditEntry",
     "DeadLetter",
     "ErrorRecord",

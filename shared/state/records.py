@@ -11,14 +11,15 @@ from enum import StrEnum
 from typing import Any, Final
 
 from shared.run_ids import SHORT_ID
+from shared.state.job_kinds import JobKind
 
 __all__ = [
     "RETRY",
+    "UNDO",
     "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
     "Job",
-    "JobKind",
     "JobRequest",
     "LatestRows",
     "Lease",
@@ -32,36 +33,8 @@ __all__ = [
 
 RETRY: Final = "retry"
 """The trigger of a run that tried the rows in error of another run again: no schedule is decided by it."""
-
-
-class JobKind(StrEnum):
-    """What a job does.
-
-    Attributes:
-        RUN: A run of the source.
-        APPLY: A run that applies exactly the plan of an earlier job, `JobRequest.of`.
-        RETRY: A run of the mended rows of an earlier run, `JobRequest.of`.
-        PLAN: A question: what a run would do.
-        PREVIEW: A question: what a run of the first rows would do, with a definition that need not be saved.
-        TEST: A question: whether everything is there that a definition needs.
-    """
-
-    RUN = "run"
-    APPLY = "apply"
-    RETRY = "retry"
-    PLAN = "plan"
-    PREVIEW = "preview"
-    TEST = "test"
-
-    @property
-    def asks(self) -> bool:
-        """Whether it is a question: it writes nothing, so it takes no lease of its sync and has no run."""
-        return self in {JobKind.PLAN, JobKind.PREVIEW, JobKind.TEST}
-
-    @property
-    def has_files(self) -> bool:
-        """Whether it works on what a person sent: then no two jobs of it are for the same thing."""
-        return self in {JobKind.RETRY, JobKind.PREVIEW, JobKind.TEST}
+UNDO: Final = "undo"
+"""The trigger of a run that took another run back."""
 
 
 class RunState(StrEnum):

@@ -245,6 +245,48 @@ class TestRetry:
         assert app.state.job_file(jobs[0].id, MENDED) == mended
 
 
+class TestUndo:
+    def test_a_run_is_taken_back_although_its_sync_is_paused(self, world: World, app: App) -> None:
+        """The question writes nothing; the undo is a run of its own, by who asked, and may be made a second time."""
+        world.define("customers", schedule=NEVER)
+        run_id = app.run("customers").run_id
+        question = done(app, ask(app, JobKind.UNDO_PLAN, run_id))
+        answer = json.loads(app.state.job_file(question.id, ANSWER) or b"")
+        assert (answer["undo_of"], answer["planned"]["delete"], len(answer["sample"])) == (run_id, 3, 3)
+        assert (len(world.accounts()), len(app.state.runs("customers"))) == (3, 1)
+        jobs = [done(app, ask(app, JobKind.UNDO, run_id)) for _ in range(2)]
+        assert [job.state for job in jobs] == ["Succeeded", "Succeeded"]
+        assert world.accounts() == {}
+        found = {run.run_id: run for run in app.state.runs("customers")}
+        assert [(found[job.runs[-1]].trigger, found[job.runs[-1]].counts["undo_of"]) for job in jobs] == [
+            ("undo", run_id),
+            ("undo", run_id),
+        ]
+        assert app.state.pauses()["customers"].by == "Ann"
+        assert app.state.progress(jobs[0].runs[-1]).items() >= {"job": jobs[0].id, "by": "Ann"}.items()
+
+    def test_an_undo_that_is_out_of_time_is_continued_by_its_job(self, world: World, app: App) -> None:
+        """The first run of the job writes nothing, and the second one does what is left."""
+        world.define("customers", schedule=NEVER)
+        job = ask(app, JobKind.UNDO, app.run("customers").run_id)
+        Worker(app, LocalQueue(), deadline=time.monotonic()).work(job.id)
+        assert (now(app, job).state, len(world.accounts())) == ("Queued", 3)
+        ended = done(app, job)
+        assert (ended.state, len(ended.runs), world.accounts()) == ("Succeeded", 2, {})
+
+    def test_a_run_that_cannot_be_taken_back_ends_the_job_with_the_reason(self, world: World, app: App) -> None:
+        """The row in the execution log says which run was meant; the sync goes on as before."""
+        world.define("customers", schedule=NEVER)
+        app.run("customers")
+        run_id = app.run("customers").run_id
+        jobs = [done(app, ask(app, kind, run_id)) for kind in (JobKind.UNDO_PLAN, JobKind.UNDO)]
+        assert [(job.state, "nothing to undo" in job.message) for job in jobs] == [("Failed", True)] * 2
+        row = app.state.run(jobs[1].runs[-1])
+        assert row is not None
+        assert (row.trigger, row.state, row.counts) == ("undo", "Failed", {"undo_of": run_id})
+        assert app.state.pauses() == {}
+
+
 class TestCancel:
     def test_a_run_stops_between_two_requests(self, world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was written stays; while it ran, its progress and who asked for it could be seen."""

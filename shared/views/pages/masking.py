@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-__all__ = ["MASK", "masked_error", "masked_plan"]
+__all__ = ["MASK", "masked_changes", "masked_error", "masked_plan", "masked_undo"]
 
 MASK: Final = "••••"
 """What stands in the place of a value."""
@@ -18,8 +18,22 @@ def masked_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         plan: What `plan --json` prints.
     """
-    sample = [_masked_change(each) for each in plan["sample"]]
-    return {**plan, "sample": sample, "errors": [masked_error(each) for each in plan["errors"]]}
+    return {**plan, "sample": masked_changes(plan["sample"]), "errors": [masked_error(each) for each in plan["errors"]]}
+
+
+def masked_undo(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan of an undo in which no value of a row is left; see `masked_plan`.
+
+    Args:
+        plan: What `undo --json` prints before it is done.
+    """
+    edited = [{**each, "key": _masked_key(each["key"])} for each in plan["edited"]]
+    return {**plan, "sample": masked_changes(plan["sample"]), "edited": edited}
+
+
+def masked_changes(changes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Changes of records without keys and values."""
+    return [_masked_change(each) for each in changes]
 
 
 def masked_error(error: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,4 +55,8 @@ def _masked_change(change: Mapping[str, Any]) -> dict[str, Any]:
         }
         for column in change["columns"]
     ]
-    return {**change, "key": dict.fromkeys(change["key"], MASK), "columns": columns}
+    return {**change, "key": _masked_key(change["key"]), "columns": columns}
+
+
+def _masked_key(key: Mapping[str, Any]) -> dict[str, Any]:
+    return dict.fromkeys(key, MASK)

@@ -20,6 +20,7 @@ __all__ = [
     "limit_lines",
     "moment",
     "reasons",
+    "shown_change",
     "totals",
 ]
 
@@ -173,6 +174,15 @@ def groups(plan: Mapping[str, Any]) -> Iterator[Group]:
             sides = _SIDES.get(action, _BOTH)
             changes = tuple(_change(each, columns, sides) for each in sample)
             yield Group(title=title, kind=kind, shown=shown, sides=sides, changes=changes)
+
+
+def shown_change(change: Mapping[str, Any]) -> Change:
+    """One change with its values before and after.
+
+    Args:
+        change: As in `sample` of the object of `plan --json`.
+    """
+    return _change(change, {}, _BOTH)
 
 
 def _change(change: Mapping[str, Any], columns: Mapping[str, Any], sides: Sequence[str]) -> Change:

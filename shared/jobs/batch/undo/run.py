@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from shared.counted import counted
 from shared.dataverse import WriteLimits
 from shared.errors import SyncError
 from shared.jobs.batch.attempts import runs_before
@@ -27,7 +28,7 @@ from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RunState, RunSumma
 from shared.jobs.writing import WriteOrder, write_changes
 from shared.reconcile.undo.reports import UNDO_ERRORS, UNDO_FILE, UNDO_FILE_HEADER
 from shared.run_ids import SHORT_ID
-from shared.state import Pause
+from shared.state import UNDO, Pause
 from shared.telemetry import log_context
 from shared.workspace import Workspace
 
@@ -58,7 +59,7 @@ def run_undo(job: UndoJob, tools: Tools) -> RunSummary:
             definition=job.definition,
             parameters=job.batch.parameters,
             given=options.given or {},
-            trigger="undo",
+            trigger=UNDO,
             started=now,
             fence=lease.fence,
             undo_of=job.run.run_id,
@@ -171,7 +172,8 @@ class _Undo:
             left = f"{done.skipped:,} changes are left: undo run {run} again to go on"
             return stopped, f"stopped before the end ({skipped}); {left}"
         said = [f"{done.failed:,} changes were refused"] if done.failed else []
-        said += [f"{edited:,} records were edited since run {run} and are left alone as far as that"] if edited else []
+        others = counted(edited, "record was", "records were")
+        said += [f"{others} edited since run {run}, and left alone as far as that"] if edited else []
         return (RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED), "; ".join(said)
 
     @contextmanager
@@ -184,7 +186,7 @@ class _Undo:
     def _log_end(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None:
             return
-        state, message = end_of(error, trigger="undo")
+        state, message = end_of(error, trigger=UNDO)
         usage = self._tools.dataverse.usage()
         self._log.end(
             RunSummary(

@@ -1,0 +1,41 @@
+"""What jobs do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["JobKind"]
+
+
+class JobKind(StrEnum):
+    """What a job does.
+
+    Attributes:
+        RUN: A run of the source.
+        APPLY: A run that applies exactly the plan of an earlier job, `JobRequest.of`.
+        RETRY: A run of the mended rows of an earlier run, `JobRequest.of`.
+        UNDO: A run that takes an earlier run back, `JobRequest.of`; `force` sets back what others have changed, too.
+        PLAN: A question: what a run would do.
+        UNDO_PLAN: A question: what the undo of an earlier run would do, `JobRequest.of`.
+        PREVIEW: A question: what a run of the first rows would do, with a definition that need not be saved.
+        TEST: A question: whether everything is there that a definition needs.
+    """
+
+    RUN = "run"
+    APPLY = "apply"
+    RETRY = "retry"
+    UNDO = "undo"
+    PLAN = "plan"
+    UNDO_PLAN = "undo-plan"
+    PREVIEW = "preview"
+    TEST = "test"
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question: it writes nothing, so it takes no lease of its sync and has no run."""
+        return self in {JobKind.PLAN, JobKind.UNDO_PLAN, JobKind.PREVIEW, JobKind.TEST}
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it works on what a person sent: then no two jobs of it are for the same thing."""
+        return self in {JobKind.RETRY, JobKind.PREVIEW, JobKind.TEST}
