@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ def here(shared_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Four accounts, one with a phone number that no sync writes, and a sync whose dropped records are deleted."""
     shared_world.emulator.reset()
     (shared_world.folder / "state.db").unlink(missing_ok=True)
+    shutil.rmtree(shared_world.folder / "state.db-mirrors", ignore_errors=True)
     for name, value in shared_world.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("COLUMNS", "200")
