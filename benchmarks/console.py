@@ -94,7 +94,8 @@ def pages(sync: str) -> tuple[str, ...]:
     run = f"{0:08x}{0:024x}"
     return (
         "/", "/?q=sync-01", f"/syncs/{sync}", "/real-time", f"/real-time/{sync}",
-        f"/real-time/{sync}/letter?id={sync}/hub/0/0", "/audit", f"/audit?sync={sync}", "/jobs", f"/runs/{run}",
+        f"/real-time/{sync}/letter?id={sync}/hub/0/0", "/audit", f"/audit?sync={sync}", "/jobs", "/jobs?state=successful", "/jobs?state=failed",
+        f"/runs/{run}", f"/syncs/{sync}/start", f"/syncs/{sync}/edit", f"/syncs/{sync}/edit/columns", "/new",
         "/api/status", f"/api/syncs/{sync}", "/api/listeners", "/api/audit",
     )  # fmt: skip
 

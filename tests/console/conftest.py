@@ -221,7 +221,9 @@ def pictures(page: Page, name: str, folder: Path) -> None:
 
 def unreachable(page: Page) -> list[str]:
     """What can be used on a page and does not get the focus by the Tab key alone, as HTML."""
-    usable = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+    usable = (
+        "a[href], button:not([aria-hidden=true]), input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+    )
     count = int(page.evaluate(f"() => document.querySelectorAll(`{usable}`).length"))
     page.evaluate("() => { document.activeElement?.blur(); window.reached = new Set(); }")
     for _ in range(count + 2):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.console.conftest import World, pictures, violations
+from tests.console.conftest import World, pictures, unreachable, violations
 
 
 def press(page: Page, name: str) -> None:
@@ -18,8 +18,9 @@ def tab(page: Page, name: str) -> None:
 
 
 def looked_at(page: Page, name: str, folder: Path) -> None:
-    """Pictures of a page, in which axe-core finds nothing."""
+    """Pictures of a page, in which axe-core finds nothing, and all of which is reached by the keyboard."""
     assert violations(page) == []
+    assert unreachable(page) == []
     pictures(page, name, folder)
 
 
