@@ -242,7 +242,10 @@ def test_keys_are_compared_as_key_match_defines(here: World, match: str, matched
 
 
 def test_duplicates_on_both_sides_are_reported_and_not_changed(here: World) -> None:
-    """The first row and the oldest record of equal keys are used; the others are reported, and none is dropped."""
+    """The first row and the oldest record of equal keys are used; the others are reported, and none is dropped.
+
+    Of records that were made in one second, the one with the lowest id counts as the oldest.
+    """
     seeded(here, [row("1", "Twice", "old", 1), row("2", "twice ", "young", 2), row("3", "Gone", "x", 3)])
     definition = accounts(
         sync_behaviour={"sync_key": ["name"], "dropped": "delete", "safety": _LIMITLESS}, **_COMPOSITE
@@ -252,7 +255,9 @@ def test_duplicates_on_both_sides_are_reported_and_not_changed(here: World) -> N
     here.csv([row("", "Twice", "first", 1), row("", "TWICE", "second", 1)])
     done = here.run()
     cities = {number: record["address1_city"] for number, record in held(here).items()}
-    assert cities == {"1": "first", "2": "young"}
+    records = here.records("accounts?$select=accountnumber,createdon")
+    oldest, other = (each["accountnumber"] for each in sorted(records, key=lambda r: (r["createdon"], r["accountid"])))
+    assert cities == {oldest: "first", other: {"1": "old", "2": "young"}[other]}
     assert (done.source.rejected, done.target.rejected, done.updated.done, done.deleted.done) == (1, 1, 1, 1)
     assert {(e.side, e.error_type) for e in done.errors} == {("source", "Duplicate Key"), ("target", "Duplicate Key")}
     assert here.plan().plan.counts.changes == 0

@@ -17,6 +17,7 @@ import yaml
 
 from shared.cli.boundary import run as type_in
 from shared.cli.screen.tables import planned, summary
+from shared.dataverse import MetadataCache
 from shared.errors import AbortRun, DefinitionError, UnsafePlanError, UserError
 from shared.jobs import RunState, RunSummary
 from shared.jobs.batch import cancelling
@@ -185,6 +186,7 @@ def test_a_plan_lists_the_steps_and_runs_none(here: World, api: Api) -> None:
 
 def test_the_forecast_has_the_requests_of_the_steps_that_will_run(here: World) -> None:
     """Two calls and an update, of which it is not known how much it will write; with errors, none of the three runs."""
+    here.metadata = MetadataCache()
     here.define(DEFINITION, "post-sync")
     account = here.create("accounts", {"accountnumber": "0", "name": "Zero", "address1_city": "Paris"})
     report = here.plan("post-sync", parameters={"account_id": account})
@@ -195,6 +197,7 @@ def test_the_forecast_has_the_requests_of_the_steps_that_will_run(here: World) -
         f"at least {cost.requests} ({cost.reads} to read, 1 to write, 3 by steps after the sync)"
         in planned(report).plain
     )
+    here.metadata = MetadataCache()
     here.reopen()  # the run reads the metadata anew, as a command of its own does
     done = here.run("post-sync", parameters={"account_id": account})
     # The step reads its records once more in its own way, and writes them with one request.
