@@ -7,6 +7,8 @@ FOLDER holds the unpacked package with its packages in `.python_packages`, TESTS
 
 from __future__ import annotations
 
+import base64
+import json
 import sys
 import time
 from pathlib import Path
@@ -17,8 +19,10 @@ sys.path[:0] = [str(folder), str(folder / ".python_packages" / "lib" / "site-pac
 sys.path.append(tests)
 
 from tests.functions.host import FunctionsHost  # noqa: E402 - needs the path above
-from tests.functions.payloads import Event, Payload, events, queue_message, timer  # noqa: E402 - needs the path above
+from tests.functions.payloads import Event, Payload, events, http_request, queue_message, timer  # noqa: E402 - needs the path above
 
+CLAIMS = [{"typ": "oid", "val": "ann"}, {"typ": "roles", "val": "Sync.Admin"}]
+SIGNED_IN = {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(json.dumps({"claims": CLAIMS}).encode()).decode()}
 begun = time.perf_counter()
 with FunctionsHost(folder) as host:
     print(f"loaded in {time.perf_counter() - begun:.1f} s", sorted(host.names))  # noqa: T201 - read by the test
@@ -35,6 +39,11 @@ with FunctionsHost(folder) as host:
     for job in current().state.open_jobs():
         fire("batch_job", queue_message(job.id))
     fire("event_sync", events([Event(body=body)]))
+    page = host.fire("console", http_request("/api/status", headers=SIGNED_IN)).answer
+    assert page.status_code == "200", page
+    for path in ("/", "/syncs/live", "/syncs/live/edit", "/jobs", "/audit", "/new"):
+        page = host.fire("console", http_request(path, headers=SIGNED_IN)).answer
+        assert page.status_code == "200", (path, page)
 import shared  # noqa: E402 - likewise
 
 assert Path(shared.__file__ or "").is_relative_to(folder), shared.__file__

@@ -101,6 +101,7 @@ def environment(emulator: RunningEmulator, storage_account: str, tmp_path: Path)
         "EVENT_HUB_NAME": "dynamics-sync",
         "EVENT_HUB_CONSUMER_GROUP": "event-sync",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "WEBSITE_AUTH_ENABLED": "True",
     }
 
 
@@ -108,7 +109,7 @@ def environment(emulator: RunningEmulator, storage_account: str, tmp_path: Path)
 def test_all_functions_run_from_the_package(
     deployed: Deployed, environment: dict[str, str], emulator: RunningEmulator, tmp_path: Path
 ) -> None:
-    """A tick reads definitions by abfs URLs, its jobs read a file of each kind by one, an event is applied, and the account has the state."""
+    """A tick reads definitions by abfs URLs, its jobs read a file of each kind by one, an event is applied, the console shows its pages, and the account has the state."""
     program = [str(deployed.python), str(ROOT / "tests" / "package" / "program.py"), str(deployed.folder), str(ROOT)]
     said = run(program, environment=environment, cwd=tmp_path)
     sys.stdout.write(said)  # how long it took to load: `pytest -rP tests/package` shows it
@@ -153,6 +154,7 @@ def test_the_package_holds_what_the_functions_need_and_nothing_else(deployed: De
     assert tops == {
         "LICENSE",
         "batch_sync",
+        "console",
         "event_sync",
         "function_app.py",
         "host.json",
@@ -162,7 +164,7 @@ def test_the_package_holds_what_the_functions_need_and_nothing_else(deployed: De
     }
     assert not [name for name in names if name.startswith("shared/cli/")]
     installed = {path.name for path in deployed.packages.iterdir()}
-    assert not installed & {"rich", "typer", "pygments", "click", "starlette", "pytest"}
+    assert not installed & {"rich", "typer", "pygments", "click", "uvicorn", "pytest"}
     assert not [name for name in installed if name.startswith("opentelemetry_instrumentation")]
 
 
