@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from shared.entities import MirrorHead
 from shared.errors import AbortRun
 from shared.state.records import Job, JobRequest
 
 if TYPE_CHECKING:  # `--help` does not wait for it: no row is read
     from pydantic import TypeAdapter
 
-__all__ = ["job_record", "json_object", "moment", "reading", "record"]
+__all__ = ["job_record", "json_object", "mirror_head", "moment", "reading", "record"]
 
 R = TypeVar("R")
 _checkers: dict[Any, TypeAdapter[Any]] = {}  # made at first use
@@ -71,6 +72,16 @@ def job_record(fields: Mapping[str, Any]) -> Job:
     if "request" not in fields:
         return Job.of(record(JobRequest, fields))
     return record(Job, {**fields, "request": record(JobRequest, fields["request"])})
+
+
+def mirror_head(manifest: bytes, version: str) -> MirrorHead:
+    """What the manifest of a mirror says; one that cannot be read says nothing, and can be replaced."""
+    try:
+        read = json.loads(manifest)
+        parts = tuple(map(str, read["parts"]))
+        return MirrorHead(manifest=str(read["manifest"]), parts=parts, version=version, fence=int(read["fence"]))
+    except (LookupError, TypeError, ValueError):
+        return MirrorHead(manifest="", parts=(), version=version, fence=0)
 
 
 def moment(text: object) -> datetime:

@@ -7,12 +7,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableEntity, TableTransactionError
 
 from shared.errors import RetryLater
 from shared.state._reading import job_record, reading
-from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, explained, key, read_document
+from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, key, read_document
 from shared.state.records import Job, JobRequest
 
 __all__ = ["JobTables"]
@@ -85,22 +84,15 @@ class JobTables(Storage):
 
     def put_job_file(self, job_id: str, name: str, data: bytes) -> None:
         """See `StateStore.put_job_file`."""
-        with explained():
-            self._files(MEMORY).upload_blob(f"{_folder(key(job_id))}{name}", data, overwrite=True)
+        self._put_file(f"{_folder(key(job_id))}{name}", data, MEMORY)
 
     def job_file(self, job_id: str, name: str) -> bytes | None:
         """See `StateStore.job_file`."""
-        with explained():
-            try:
-                return self._files(MEMORY).download_blob(f"{_folder(key(job_id))}{name}").readall()
-            except ResourceNotFoundError:
-                return None
+        return self._read_file(f"{_folder(key(job_id))}{name}", MEMORY)
 
     def job_files(self) -> tuple[tuple[str, str], ...]:
         """See `StateStore.job_files`; ids of jobs are their own keys."""
-        with explained():
-            names = [str(name) for name in self._files(MEMORY).list_blob_names(name_starts_with=_FOLDER)]
-        parts = (name.removeprefix(_FOLDER).partition("/") for name in names)
+        parts = (name.removeprefix(_FOLDER).partition("/") for name in self._file_names(_FOLDER, MEMORY))
         return tuple((job, name) for job, _, name in parts)
 
     def remove_job_file(self, job_id: str, name: str) -> None:
@@ -149,12 +141,8 @@ class JobTables(Storage):
         return len(rows)
 
     def _remove_job_files(self, job_keys: Iterable[str]) -> None:
-        names = self._each(self._names_of_job, job_keys)
+        names = self._each(lambda job_key: self._file_names(_folder(job_key), MEMORY), job_keys)
         self._delete_files((name for found in names for name in found), MEMORY)
-
-    def _names_of_job(self, job_key: str) -> list[str]:
-        with explained():
-            return list(self._files(MEMORY).list_blob_names(name_starts_with=_folder(job_key)))
 
 
 def _folder(job_key: str) -> str:

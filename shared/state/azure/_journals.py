@@ -8,8 +8,6 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Final
 
-from azure.core.exceptions import ResourceNotFoundError
-
 from shared.state.azure._storage import MEMORY, Storage, document, explained, key, read_record
 from shared.state.records import Pause
 
@@ -25,20 +23,16 @@ class JournalFiles(Storage):
 
     def put_journal_part(self, run_id: str, name: str, data: bytes) -> None:
         """See `StateStore.put_journal_part`."""
-        with explained():
-            self._files(MEMORY).upload_blob(f"{journal_folder(key(run_id))}{name}", data, overwrite=True)
+        self._put_file(f"{journal_folder(key(run_id))}{name}", data, MEMORY)
 
     def journal_part(self, run_id: str, name: str) -> bytes | None:
         """See `StateStore.journal_part`."""
-        with explained():
-            try:
-                return self._files(MEMORY).download_blob(f"{journal_folder(key(run_id))}{name}").readall()
-            except ResourceNotFoundError:
-                return None
+        return self._read_file(f"{journal_folder(key(run_id))}{name}", MEMORY)
 
     def journal_parts(self, run_id: str) -> tuple[str, ...]:
         """See `StateStore.journal_parts`."""
-        return tuple(sorted(path.rpartition("/")[2] for path in self._parts_of(key(run_id))))
+        paths = self._file_names(journal_folder(key(run_id)), MEMORY)
+        return tuple(sorted(path.rpartition("/")[2] for path in paths))
 
     def prune_journals(self, before: datetime, *, limit: int) -> int:
         """See `StateStore.prune_journals`."""
@@ -54,11 +48,7 @@ class JournalFiles(Storage):
     def _remove_journals(self, runs: list[str]) -> None:
         """Remove the journals of runs, given by the keys of their ids."""
         for run in runs:
-            self._delete_files(self._parts_of(run), MEMORY)
-
-    def _parts_of(self, run_key: str) -> list[str]:
-        with explained():
-            return [str(name) for name in self._files(MEMORY).list_blob_names(name_starts_with=journal_folder(run_key))]
+            self._delete_files(self._file_names(journal_folder(run), MEMORY), MEMORY)
 
     def pause(self, pause: Pause) -> None:
         """See `StateStore.pause`."""

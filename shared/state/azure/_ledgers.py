@@ -9,20 +9,19 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
-from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 
 from shared.entities import LedgerHead
 from shared.state._reading import reading
 from shared.state.azure._ledger_entries import LedgerEntryTables
+from shared.state.azure._manifests import MANIFEST, unless_changed
 from shared.state.azure._storage import MEMORY, explained, key
 
 __all__ = ["LedgerFiles"]
 
 _FOLDER: Final = "ledgers/"
-_MANIFEST: Final = "manifest.json"
 
 
 class LedgerFiles(LedgerEntryTables):
@@ -32,7 +31,7 @@ class LedgerFiles(LedgerEntryTables):
         """See `StateStore.ledger`."""
         with explained():
             try:
-                found = self._files(MEMORY).download_blob(_path(sync, _MANIFEST))
+                found = self._files(MEMORY).download_blob(_path(sync, MANIFEST))
             except ResourceNotFoundError:
                 return None
             text, etag = found.readall(), found.properties.etag
@@ -42,16 +41,11 @@ class LedgerFiles(LedgerEntryTables):
 
     def ledger_part(self, sync: str, name: str) -> bytes | None:
         """See `StateStore.ledger_part`."""
-        with explained():
-            try:
-                return self._files(MEMORY).download_blob(_path(sync, name)).readall()
-            except ResourceNotFoundError:
-                return None
+        return self._read_file(_path(sync, name), MEMORY)
 
     def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
         """See `StateStore.put_ledger_part`."""
-        with explained():
-            self._files(MEMORY).upload_blob(_path(sync, name), data, overwrite=True)
+        self._put_file(_path(sync, name), data, MEMORY)
 
     def swap_ledger(
         self, sync: str, parts: Sequence[str], *, expected: LedgerHead | None, fence: int
@@ -64,32 +58,21 @@ class LedgerFiles(LedgerEntryTables):
         swapped = self.ledger(sync)
         if swapped is None or (swapped.parts, swapped.fence) != (tuple(parts), fence):
             return None  # another holder has swapped it since
-        self._remove_parts(sync, keep=frozenset(parts))
+        self._remove_other_files(_path(sync, ""), keep=(*parts, MANIFEST))
         return swapped
 
     def _put_manifest(self, sync: str, text: str, expected: LedgerHead | None) -> bool:
-        condition: dict[str, Any] = {"overwrite": False}
-        if expected is not None:
-            condition = {
-                "overwrite": True, "etag": expected.version, "match_condition": MatchConditions.IfNotModified,
-            }  # fmt: skip
+        condition = unless_changed(expected.version if expected else None)
         with explained():
             try:
-                self._files(MEMORY).upload_blob(_path(sync, _MANIFEST), text.encode(), **condition)
+                self._files(MEMORY).upload_blob(_path(sync, MANIFEST), text.encode(), **condition)
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
                 # Another writer was faster, unless our own first try got through and its answer was lost.
                 return self._read_manifest(sync) == text
         return True
 
     def _read_manifest(self, sync: str) -> str:
-        return (self.ledger_part(sync, _MANIFEST) or b"").decode()
-
-    def _remove_parts(self, sync: str, *, keep: frozenset[str]) -> None:
-        folder = _path(sync, "")
-        with explained():
-            paths = list(self._files(MEMORY).list_blob_names(name_starts_with=folder))
-        kept = {f"{folder}{name}" for name in (*keep, _MANIFEST)}
-        self._delete_files((path for path in paths if path not in kept), MEMORY)
+        return (self.ledger_part(sync, MANIFEST) or b"").decode()
 
     def _remove_old_ledgers(self, before: datetime, limit: int) -> int:
         """Remove ledgers that were last swapped, and used by events, before a moment; returns how many."""
@@ -107,20 +90,18 @@ class LedgerFiles(LedgerEntryTables):
         with explained():
             blobs = self._files(MEMORY).list_blobs(name_starts_with=_FOLDER)
             for blob in blobs:
-                if blob.name.endswith(f"/{_MANIFEST}") and blob.last_modified < before:
-                    yield blob.name.removeprefix(_FOLDER).removesuffix(f"/{_MANIFEST}")
+                if blob.name.endswith(f"/{MANIFEST}") and blob.last_modified < before:
+                    yield blob.name.removeprefix(_FOLDER).removesuffix(f"/{MANIFEST}")
 
     def _has_manifest(self, sync_key: str) -> bool:
         with explained():
-            return bool(self._files(MEMORY).get_blob_client(f"{_FOLDER}{sync_key}/{_MANIFEST}").exists())
+            return bool(self._files(MEMORY).get_blob_client(f"{_FOLDER}{sync_key}/{MANIFEST}").exists())
 
     def _remove_files(self, sync_key: str) -> None:
         """Remove the parts of a ledger; the manifest goes last."""
         folder = f"{_FOLDER}{sync_key}/"
-        with explained():
-            names = list(self._files(MEMORY).list_blob_names(name_starts_with=folder))
-        self._delete_files((name for name in names if name != f"{folder}{_MANIFEST}"), MEMORY)
-        self._delete_files((name for name in names if name == f"{folder}{_MANIFEST}"), MEMORY)
+        self._remove_other_files(folder, keep=[MANIFEST])
+        self._delete_files([f"{folder}{MANIFEST}"], MEMORY)
 
 
 def _path(sync: str, name: str) -> str:

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 
 from shared.entities import MirrorHead
 from shared.errors import RetryLater
+from shared.state._reading import mirror_head
+from shared.state.azure._manifests import MANIFEST, unless_changed
 from shared.state.azure._storage import MEMORY, Storage, explained, key
 
 __all__ = ["MirrorFiles"]
 
 _FOLDER: Final = "mirrors/"
-_MANIFEST: Final = "manifest.json"
 _SIDE_BY_SIDE: Final = 4  # requests of one upload or download; each has some megabytes
 
 
@@ -33,10 +33,10 @@ class MirrorFiles(Storage):
         """See `StateStore.mirror`."""
         with explained():
             try:
-                found = self._files(MEMORY).download_blob(_path(sync, _MANIFEST))
+                found = self._files(MEMORY).download_blob(_path(sync, MANIFEST))
             except ResourceNotFoundError:
                 return None
-            return _head(found.readall(), str(found.properties.etag))
+            return mirror_head(found.readall(), str(found.properties.etag))
 
     def mirror_part(self, sync: str, name: str, into: Path) -> bool:
         """See `StateStore.mirror_part`."""
@@ -66,49 +66,26 @@ class MirrorFiles(Storage):
         if expected is not None and expected.fence > fence:
             return None
         text = json.dumps({"sync": sync, "manifest": manifest, "parts": list(parts), "fence": fence})
-        condition: dict[str, Any] = {"overwrite": False}
-        if expected is not None:
-            condition = {
-                "overwrite": True, "etag": expected.version, "match_condition": MatchConditions.IfNotModified,
-            }  # fmt: skip
+        condition = unless_changed(expected.version if expected else None)
         with explained():
             try:
-                blob = self._files(MEMORY).get_blob_client(_path(sync, _MANIFEST))
+                blob = self._files(MEMORY).get_blob_client(_path(sync, MANIFEST))
                 version = str(blob.upload_blob(text.encode(), **condition)["etag"])
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
                 return None  # a mirror that was not swapped, because an answer was lost, is read again
-        self._remove_mirror_parts(sync, keep=frozenset(parts))
+        self._remove_other_files(_path(sync, ""), keep=(*parts, MANIFEST))
         return MirrorHead(manifest=manifest, parts=tuple(parts), version=version, fence=fence)
-
-    def _remove_mirror_parts(self, sync: str, *, keep: frozenset[str]) -> None:
-        folder = _path(sync, "")
-        with explained():
-            paths = list(self._files(MEMORY).list_blob_names(name_starts_with=folder))
-        kept = {f"{folder}{name}" for name in (*keep, _MANIFEST)}
-        self._delete_files((path for path in paths if path not in kept), MEMORY)
 
     def _remove_old_mirrors(self, before: datetime, limit: int) -> int:
         """Remove mirrors that were last swapped before a moment; returns how many. The manifest goes last."""
         with explained():
             blobs = self._files(MEMORY).list_blobs(name_starts_with=_FOLDER)
-            old = (blob.name for blob in blobs if blob.name.endswith(f"/{_MANIFEST}") and blob.last_modified < before)
+            old = (blob.name for blob in blobs if blob.name.endswith(f"/{MANIFEST}") and blob.last_modified < before)
             manifests = list(islice(old, limit))
-            for manifest in manifests:
-                folder = manifest.removesuffix(_MANIFEST)
-                parts = list(self._files(MEMORY).list_blob_names(name_starts_with=folder))
-                self._delete_files((name for name in parts if name != manifest), MEMORY)
+        for manifest in manifests:
+            self._remove_other_files(manifest.removesuffix(MANIFEST), keep=[MANIFEST])
         self._delete_files(manifests, MEMORY)
         return len(manifests)
-
-
-def _head(data: bytes, version: str) -> MirrorHead:
-    """What a manifest says; one that cannot be read says nothing, and can be replaced."""
-    try:
-        read = json.loads(data)
-        parts = tuple(map(str, read["parts"]))
-        return MirrorHead(manifest=str(read["manifest"]), parts=parts, version=version, fence=int(read["fence"]))
-    except (LookupError, TypeError, ValueError):
-        return MirrorHead(manifest="", parts=(), version=version, fence=0)
 
 
 def _path(sync: str, name: str) -> str:

@@ -8,13 +8,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableEntity
 
 from shared.errors import RetryLater
 from shared.state._bounds import fitting_error, fitting_run
 from shared.state._reading import moment, reading
-from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, explained, key, read_record
+from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, key, read_record
 from shared.state.mending import RowsToMend
 from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 
@@ -209,23 +208,16 @@ class RunTables(Storage):
     def files(self, run_id: str) -> tuple[str, ...]:
         """See `StateStore.files`."""
         start = folder(run_id)
-        with explained():
-            names = list(self._files().list_blob_names(name_starts_with=start))
-        return tuple(sorted(name.removeprefix(start) for name in names))
+        return tuple(sorted(name.removeprefix(start) for name in self._file_names(start)))
 
     def put_rows_to_mend(self, run_id: str, rows: RowsToMend) -> None:
         """See `StateStore.put_rows_to_mend`."""
-        with explained():
-            self._files(MEMORY).upload_blob(place_to_mend(key(run_id)), rows.to_bytes(), overwrite=True)
+        self._put_file(place_to_mend(key(run_id)), rows.to_bytes(), MEMORY)
 
     def rows_to_mend(self, run_id: str) -> RowsToMend | None:
         """See `StateStore.rows_to_mend`."""
-        with explained():
-            try:
-                data = self._files(MEMORY).download_blob(place_to_mend(key(run_id))).readall()
-            except ResourceNotFoundError:
-                return None
-        return RowsToMend.of_bytes(data, run_id)
+        data = self._read_file(place_to_mend(key(run_id)), MEMORY)
+        return None if data is None else RowsToMend.of_bytes(data, run_id)
 
 
 def _newest_first(run: RunRecord) -> str:

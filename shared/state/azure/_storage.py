@@ -235,17 +235,27 @@ class Storage:
                 for entity in entities:
                     self._table(table).delete_entity(entity["PartitionKey"], entity["RowKey"])
 
-    def _put_file(self, path: str, data: bytes) -> None:
+    def _put_file(self, path: str, data: bytes, container: str = CONTAINER) -> None:
         """Write a blob, whatever was there."""
         with explained():
-            self._files().upload_blob(path, data, overwrite=True)
+            self._files(container).upload_blob(path, data, overwrite=True)
 
-    def _read_file(self, path: str) -> bytes | None:
+    def _read_file(self, path: str, container: str = CONTAINER) -> bytes | None:
         with explained():
             try:
-                return self._files().download_blob(path).readall()
+                return self._files(container).download_blob(path).readall()
             except ResourceNotFoundError:
                 return None
+
+    def _file_names(self, start: str, container: str = CONTAINER) -> list[str]:
+        """The names of the blobs that begin with a text, sorted."""
+        with explained():
+            return [str(name) for name in self._files(container).list_blob_names(name_starts_with=start)]
+
+    def _remove_other_files(self, folder: str, keep: Iterable[str]) -> None:
+        """Delete the blobs of a folder with values of rows, but for some."""
+        kept = {f"{folder}{name}" for name in keep}
+        self._delete_files((path for path in self._file_names(folder, MEMORY) if path not in kept), MEMORY)
 
     def _delete_files(self, paths: Iterable[str], container: str = CONTAINER) -> None:
         """Delete blobs; one that is already deleted is not an error."""

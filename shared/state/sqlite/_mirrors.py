@@ -19,6 +19,7 @@ from typing import Final
 
 from shared.entities import MirrorHead
 from shared.errors import RetryLater
+from shared.state._reading import mirror_head
 from shared.state.sqlite._database import Database
 
 __all__ = ["MirrorFiles"]
@@ -99,18 +100,12 @@ class MirrorFiles(Database):
 
 
 def _head(manifest: Path) -> MirrorHead | None:
-    """What a manifest says; one that cannot be read says nothing, and can be replaced."""
+    """What a manifest says; None where there is none."""
     try:
         data = manifest.read_bytes()
     except FileNotFoundError:
         return None
-    version = hashlib.sha256(data).hexdigest()
-    try:
-        read = json.loads(data)
-        parts = tuple(map(str, read["parts"]))
-        return MirrorHead(manifest=str(read["manifest"]), parts=parts, version=version, fence=int(read["fence"]))
-    except (LookupError, TypeError, ValueError):
-        return MirrorHead(manifest="", parts=(), version=version, fence=0)
+    return mirror_head(data, hashlib.sha256(data).hexdigest())
 
 
 def _share(file: Path, into: Path) -> bool:
