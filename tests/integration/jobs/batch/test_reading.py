@@ -72,7 +72,9 @@ def test_what_others_have_written_is_seen(sync: Sync) -> None:
     begun(sync)
     edit("1", {TEXT: "theirs"})
     edit("2", None)
-    created([{KEY: "3", TEXT: "double"}, {KEY: "9", TEXT: "theirs"}])
+    # Of two records that were made in one second, the one with the lower id counts as the older one.
+    double = {"new_itemid": "ffffffff-ffff-4fff-bfff-ffffffffffff", KEY: "3", TEXT: "double"}
+    created([double, {KEY: "9", TEXT: "theirs"}])
     done = sync.equal_run(ROWS)
     assert done.mirror == MirrorFigures(read="changes", kept=True, changed=3, removed=1)
     assert (done.updated.done, done.created.done, done.deleted.done) == (1, 1, 1)
