@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from console.access.person import SignIn
 from shared.app import App
@@ -31,12 +32,12 @@ class Console:
     hosts: Collection[str] | None = None
     hub: SendsEvents | None = None
 
-    def ask(self, request: JobRequest, **files: bytes) -> Job:
+    def ask(self, request: JobRequest, files: Mapping[str, bytes] = MappingProxyType({})) -> Job:
         """Make a job, with its files, and have it begun at once.
 
         Args:
             request: What it is to do.
-            files: Name of a file, with `_` for its point -> what the job works on.
+            files: Name of a file -> what the job works on.
 
         Returns:
             The job; an earlier one for the same thing that waits, where there is one.
@@ -46,7 +47,7 @@ class Console:
         """
         state = self.app.state
         for name, data in files.items():
-            state.put_job_file(request.id, name.replace("_", "."), data)
+            state.put_job_file(request.id, name, data)
         job = state.request_job(request)
         self.wake(job.id)
         return job

@@ -100,7 +100,7 @@ class SignIn:
             raise Refusal(
                 503,
                 "Sign-in is not set up",
-                "App Service Authentication is off for this app, so nobody can be trusted. Set it up as "
+                "App Service Authentication is off for this app, so it is not known who sends a request. Set it up as "
                 "docs/console.md says, or use `dynamics-sync console` on your machine.",
             )
         if not (text := headers.get(HEADER, "")):

@@ -13,10 +13,11 @@ from console.editor.asking import answer_of, ask, waited_for
 from console.editor.draft import Draft, check, difference
 from console.editor.editing import Answer, Editing
 from console.editor.mapping import mapping_for, mappings_of
+from console.editor.saved import author
 from console.editor.tabs import tab_named
 from console.editor.uploads import keep_upload
 from console.web.refusals import Refusal
-from shared.app.definition_files import Author, DefinitionChangedError
+from shared.app.definition_files import DefinitionChangedError
 from shared.app.editing.environment import EnvironmentOf
 from shared.app.editing.sources import found_columns
 from shared.definitions.loading.yaml_loader import Path
@@ -25,7 +26,7 @@ from shared.drafts.editing import Edit, EditRefusedError, Insert, Move, Remove, 
 from shared.errors import SyncError
 from shared.state import JobKind
 
-__all__ = ["act", "author", "with_admin"]
+__all__ = ["act", "with_admin"]
 
 _SECONDS: Final = 8.0  # that a page waits for an answer; afterwards it looks again
 
@@ -49,11 +50,6 @@ def act(editing: Editing, do: str) -> Response:
     if editing.answer is not None and editing.answer.value is None:
         _look(editing)
     return answer or editing.page()
-
-
-def author(editing: Editing) -> Author:
-    """Who saves."""
-    return Author(id=editing.visit.person.id, name=editing.visit.person.name)
 
 
 def _show(editing: Editing, about: str) -> None:
@@ -302,7 +298,7 @@ def _stored(editing: Editing) -> Response:
     files = visit.app.wiring.definition_files
     before = files.read(draft.file)
     try:
-        files.write(draft.file, draft.text, expected=draft.version or None, by=author(editing))
+        files.write(draft.file, draft.text, expected=draft.version or None, by=author(visit))
     except DefinitionChangedError as error:
         return _changed_meanwhile(editing, error)
     name = editing.checked.name if editing.checked else editing.name
@@ -359,7 +355,7 @@ def _delete(editing: Editing, _about: str) -> Response | None:
     files = visit.app.wiring.definition_files
     before = files.read(draft.file)
     try:
-        files.delete(draft.file, expected=draft.version, by=author(editing))
+        files.delete(draft.file, expected=draft.version, by=author(visit))
     except DefinitionChangedError as error:
         return _changed_meanwhile(editing, error)
     visit.note("deleted the definition", before=before.text if before else "")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from console.access.rights import Level
-from console.editor.actions import author, with_admin
+from console.editor.actions import with_admin
 from console.editor.asking import ask
-from console.editor.draft import Checked, Draft, check, difference, file_of
+from console.editor.draft import Checked, Draft, check, difference
 from console.editor.editing import Editing
 from console.editor.guarding import guarded_changes
 from console.editor.models import (
@@ -24,10 +24,12 @@ from console.editor.models import (
     TableList,
     VersionList,
 )
-from console.web.conditions import changed_meanwhile, expected_version
+from console.editor.saved import author, stored_definition
+from console.web.conditions import expected_version, refusing_changed
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
 from console.web.routing import Path
+from console.web.sent import sent
 from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError, StoredText
 from shared.app.editing.environment import EnvironmentOf
@@ -39,28 +41,18 @@ from shared.state import JobKind
 __all__ = ["ROUTES"]
 
 _YAML: Final = "application/yaml"
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def _stored(visit: Visit) -> StoredText:
-    loaded = visit.subject.loaded
-    stored = visit.app.wiring.definition_files.read(file_of(loaded)) if loaded else None
+    stored = stored_definition(visit)
     if stored is None:
         raise not_found()
     return stored
 
 
-def _sent(visit: Visit, model: type[BaseModel]) -> Any:
-    """The JSON body as a model.
-
-    Raises:
-        Refusal: It is none.
-    """
-    try:
-        return model.model_validate(visit.body.json() if visit.body.raw else {})
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the body"
-        raise Refusal(400, "Not what is taken here", f"{place}: {first['msg']}") from None
+def _sent(visit: Visit, model: type[_Model]) -> _Model:
+    return sent(visit, model, optional=True, status=400)
 
 
 def _text(visit: Visit) -> str:
@@ -81,29 +73,22 @@ def _replaced(visit: Visit) -> Response:
     draft = Draft(file=stored.file, text=_text(visit), version=expected)
     _check_may(visit, stored.text, draft.text)
     checked = _without_mistakes(check(visit, draft))
-    try:
-        files = visit.app.wiring.definition_files
-        made = files.write(stored.file, draft.text, expected=expected, by=author(Editing(visit=visit, draft=draft)))
-    except DefinitionChangedError as error:
-        raise changed_meanwhile(error) from error
+    with refusing_changed():
+        made = visit.app.wiring.definition_files.write(stored.file, draft.text, expected=expected, by=author(visit))
     visit.note("saved the definition", sync=checked.name, after="\n".join(difference(stored.text, draft.text)))
     return Response(status_code=204, headers={"etag": f'"{made.version}"'})
 
 
 def _deleted(visit: Visit) -> Response:
     stored = _stored(visit)
-    files = visit.app.wiring.definition_files
-    by = author(Editing(visit=visit, draft=Draft.of(stored)))
-    try:
-        files.delete(stored.file, expected=expected_version(visit), by=by)
-    except DefinitionChangedError as error:
-        raise changed_meanwhile(error) from error
+    with refusing_changed():
+        visit.app.wiring.definition_files.delete(stored.file, expected=expected_version(visit), by=author(visit))
     visit.note("deleted the definition", before=stored.text)
     return Response(status_code=204)
 
 
 def _created(visit: Visit) -> Response:
-    text: str = _sent(visit, NewSync).text
+    text = _sent(visit, NewSync).text
     name = check(visit, Draft(file="new.yaml", text=text)).name or "new"
     draft = Draft(file=f"{name}.yaml", text=text)
     editing = Editing(visit=visit, draft=draft)
@@ -111,7 +96,7 @@ def _created(visit: Visit) -> Response:
     editing.draft = draft.with_text(with_admin(editing))
     try:
         files = visit.app.wiring.definition_files
-        made = files.write(draft.file, editing.draft.text, expected=None, by=author(editing))
+        made = files.write(draft.file, editing.draft.text, expected=None, by=author(visit))
     except DefinitionChangedError as error:
         raise Refusal(409, "The name is in use", f"There is a file {draft.file} already.") from error
     visit.note("made the sync", sync=checked.name, after=editing.draft.text)
@@ -168,7 +153,7 @@ def _test(visit: Visit) -> Response:
 
 
 def _asked(visit: Visit, kind: JobKind) -> Response:
-    question: Question = _sent(visit, Question)
+    question = _sent(visit, Question)
     stored = _stored(visit)
     draft = Draft(file=stored.file, text=stored.text if question.text is None else question.text)
     _check_may(visit, stored.text, draft.text)

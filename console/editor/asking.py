@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from console.editor.draft import Draft
 from console.web.visit import Visit
+from shared.app.editing.draft_app import DRAFT
 from shared.app.editing.questions import ABOUT, MOST_ROWS, asked_by
 from shared.app.requested import ANSWER
 from shared.state import Job, JobKind, JobRequest
@@ -43,9 +44,7 @@ def ask(visit: Visit, sync: str, draft: Draft, kind: JobKind, rows: int = 10) ->
         of=of,
     )
     visit.note(f"asked for a {kind.value} of a draft", sync=sync)
-    return visit.console.ask(
-        request, draft_yaml=draft.text.encode(), **{ABOUT.replace(".", "_"): json.dumps(about).encode()}
-    )
+    return visit.console.ask(request, {DRAFT: draft.text.encode(), ABOUT: json.dumps(about).encode()})
 
 
 def waited_for(visit: Visit, sync: str, job_id: str, seconds: float) -> Mapping[str, Any] | None:

@@ -78,6 +78,7 @@ class Active:
         since: When it was asked for.
         doing: How far it is; None where it waits.
         said: Why it waits, or why its last try did not succeed.
+        job: The job; None for a run that no job has.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Active:
     attempts: int
     doing: Doing | None
     said: str
+    job: Job | None = None
 
 
 def active(state: StateStore, syncs: Collection[str] | None, recent: Collection[RunRecord]) -> list[Active]:
@@ -132,6 +134,7 @@ def _of_job(job: Job, state: StateStore) -> Active:
         attempts=job.attempts,
         doing=None if waits else Doing.of(state.progress(run or job.id)),
         said=waiting_for(job),
+        job=job,
     )
 
 

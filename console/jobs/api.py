@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Final, TypeVar
+from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from console.jobs.activity import PLANS_OF, Active, Doing, waiting_for
@@ -30,6 +30,7 @@ from console.jobs.plan_values import shown_plan
 from console.jobs.run_values import errors_of, file_names, run_of, shown_run
 from console.jobs.undo_values import shown_undo
 from console.web.refusals import Refusal, not_found
+from console.web.sent import sent
 from console.web.visit import Visit
 from shared.definitions.parameters.values import shown
 from shared.state import Job, JobKind, RunRecord, RunState
@@ -55,12 +56,11 @@ __all__ = [
 ]
 
 _ACCEPTED: Final = 202
-_Asked = TypeVar("_Asked", bound=BaseModel)
 
 
 def start(visit: Visit) -> Response:
     """Make a job; an earlier one for the same thing that waits is given instead."""
-    asked = _read(visit, JobAsked)
+    asked = sent(visit, JobAsked)
     if asked.force and asked.kind == "plan":
         raise Refusal(422, "That is not possible", "A plan writes nothing, so there is nothing to force.")
     values = {name: shown(value) for name, value in asked.parameters.items()}
@@ -133,7 +133,7 @@ def plan(visit: Visit) -> Response:
 
 def apply_plan(visit: Visit) -> Response:
     """Make the job that applies a plan."""
-    asked = _read(visit, ApplyAsked) if visit.body.raw else ApplyAsked()
+    asked = sent(visit, ApplyAsked, optional=True)
     found, joined = ask_for_apply(visit, force=asked.force)
     return _accepted(visit, found, joined=joined)
 
@@ -149,7 +149,7 @@ def undo(visit: Visit) -> Response:
 
 
 def _undo(visit: Visit, kind: JobKind) -> Response:
-    asked = _read(visit, UndoAsked) if visit.body.raw else UndoAsked()
+    asked = sent(visit, UndoAsked, optional=True)
     found, joined = ask_for_undo(visit, run_of(visit), kind, force=asked.force)
     return _accepted(visit, found, joined=joined)
 
@@ -160,14 +160,6 @@ def undo_plan(visit: Visit) -> Response:
     request = found.job.request
     given = UndoPlanGiven(job=found.job.id, run=request.of, force=request.force, plan=dict(found.plan))
     return _given(visit, given)
-
-
-def _read(visit: Visit, model: type[_Asked]) -> _Asked:
-    try:
-        return model.model_validate(visit.body.json())
-    except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()[:5])
-        raise Refusal(422, "That is not possible", said) from None
 
 
 def _job(visit: Visit) -> Job:
@@ -215,9 +207,8 @@ def _of_job(visit: Visit, found: Job) -> JobGiven:
 
 
 def _of_active(visit: Visit, each: Active) -> JobGiven:
-    found = visit.app.state.job(each.link.rpartition("/")[2])
-    if found is not None:
-        return _of_job(visit, found)
+    if each.job is not None:
+        return _of_job(visit, each.job)
     return JobGiven(
         id=each.id,
         kind="run",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from console.web.refusals import Refusal
 from console.web.visit import Visit
-from shared.app.requested import PLAN
+from shared.app.requested import MENDED, PLAN
 from shared.app.undoing import obstacle
 from shared.definitions.parameters.values import shown
 from shared.errors import UserError
@@ -101,7 +102,7 @@ def ask_for_retry(visit: Visit, run: RunRecord, data: bytes) -> tuple[Job, bool]
         raise UserError("this run has no rows to mend")
     definition, name = visit.app.definition(run.sync), visit.person.name
     request = new_request(definition, {}, kind=JobKind.RETRY, force=False, requested_by=name)
-    return _asked(visit, replace(request, of=run.run_id), mended_csv=data)
+    return _asked(visit, replace(request, of=run.run_id), {MENDED: data})
 
 
 def ask_for_undo(visit: Visit, run: RunRecord, kind: JobKind, *, force: bool) -> tuple[Job, bool]:
@@ -149,10 +150,10 @@ def planned_job(visit: Visit, kind: JobKind) -> Job:
     return job
 
 
-def _asked(visit: Visit, request: JobRequest, **files: bytes) -> tuple[Job, bool]:
+def _asked(visit: Visit, request: JobRequest, files: Mapping[str, bytes] = MappingProxyType({})) -> tuple[Job, bool]:
     if not request.kind.asks and request.kind is not JobKind.UNDO:
         refuse_paused(visit.app.state, request.sync)
-    job = visit.console.ask(request, **files)
+    job = visit.console.ask(request, files)
     joined = job.id != request.id
     if not joined:
         about = {"job": job.id, "of": request.of, "parameters": request.parameters, "force": request.force}

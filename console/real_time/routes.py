@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from console.access.person import ADMIN
 from console.access.rights import Level
+from console.editor.saved import stored_definition
 from console.overview.needs import UNCLAIMED
 from console.real_time.answers import (
     DeadLettersAnswer,
@@ -25,7 +26,6 @@ from console.real_time.answers import (
 from console.real_time.letters import ShownLetter, shown_letter
 from console.real_time.listeners import ListenerLine, counts_of_a_day, listener_lines
 from console.real_time.replaying import MOST, Chosen, chosen, discarded, edited, replayed
-from console.real_time.switching import stored_definition
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
 from console.web.routing import Path

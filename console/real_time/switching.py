@@ -8,19 +8,20 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from console.editor.draft import Draft, check, difference, file_of
-from console.web.conditions import changed_meanwhile, expected_version
+from console.editor.draft import Draft, check, difference
+from console.editor.saved import author, stored_definition
+from console.web.conditions import expected_version, refusing_changed
 from console.web.needs import Need
 from console.web.refusals import Refusal
 from console.web.routing import Path
 from console.web.sent import sent
 from console.web.visit import Visit
-from shared.app.definition_files import Author, DefinitionChangedError, StoredText
+from shared.app.definition_files import StoredText
 from shared.definitions.models.listener import ListenerStatus
 from shared.drafts.editing import Set, edited
 from shared.errors import DefinitionError
 
-__all__ = ["ROUTES", "stored_definition"]
+__all__ = ["ROUTES"]
 
 _PATH: Final = ("listener", "status")
 _ON, _OFF = "on", "off"
@@ -32,17 +33,6 @@ class ListenerSwitch(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     enabled: bool = Field(strict=True, description="Whether the listener takes events from now on.")
-
-
-def stored_definition(visit: Visit) -> StoredText | None:
-    """The file of the sync of the path; None where it is not among those that can be edited.
-
-    Raises:
-        UserError: It cannot be read.
-        RetryLater: The storage is away.
-    """
-    loaded = visit.subject.loaded
-    return visit.app.wiring.definition_files.read(file_of(loaded)) if loaded else None
 
 
 def _switch(visit: Visit) -> Response:
@@ -71,11 +61,8 @@ def _switched(visit: Visit, *, on: bool, expected: str) -> str:
     text = edited(stored.text, [Set(path=_PATH, value=status.value, after=["connector", "name"])])
     if problems := check(visit, Draft(file=stored.file, text=text)).problems:
         raise DefinitionError(problems)
-    by = Author(id=visit.person.id, name=visit.person.name)
-    try:
-        made = files.write(stored.file, text, expected=expected, by=by)
-    except DefinitionChangedError as error:
-        raise changed_meanwhile(error) from error
+    with refusing_changed():
+        made = files.write(stored.file, text, expected=expected, by=author(visit))
     visit.note(f"switched the listener {_ON if on else _OFF}", after="\n".join(difference(stored.text, text)))
     return made.version
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError
 
-__all__ = ["changed_meanwhile", "expected_version"]
+__all__ = ["expected_version", "refusing_changed"]
 
 
 def expected_version(visit: Visit) -> str:
@@ -21,7 +24,15 @@ def expected_version(visit: Visit) -> str:
     return given.removeprefix("W/").strip('"')
 
 
-def changed_meanwhile(error: DefinitionChangedError) -> Refusal:
-    """The refusal of a change to another version than the one that is there, with the ETag of that one."""
-    headers = {"etag": f'"{error.now.version}"'} if error.now else {}
-    return Refusal(412, "Changed meanwhile", f"{error.message}. Read it again.", headers=headers)
+@contextmanager
+def refusing_changed() -> Iterator[None]:
+    """Refuse a change to another version than the one that is there.
+
+    Raises:
+        Refusal: Somebody else has changed it; with the ETag of what is there now.
+    """
+    try:
+        yield
+    except DefinitionChangedError as error:
+        headers = {"etag": f'"{error.now.version}"'} if error.now else {}
+        raise Refusal(412, "Changed meanwhile", f"{error.message}. Read it again.", headers=headers) from error

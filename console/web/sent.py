@@ -15,17 +15,23 @@ __all__ = ["sent"]
 M = TypeVar("M", bound=BaseModel)
 
 
-def sent(visit: Visit, model: type[M]) -> M:
+def sent(visit: Visit, model: type[M], *, optional: bool = False, status: int = 422) -> M:
     """The body of a request.
+
+    Args:
+        visit: The request.
+        model: What the route takes.
+        optional: Whether no body is as good as an empty object.
+        status: Of the refusal of what does not fit.
 
     Raises:
         Refusal: It is not JSON, or not what the route takes.
     """
     try:
-        return model.model_validate(visit.body.json())
+        return model.model_validate({} if optional and not visit.body.raw else visit.body.json())
     except ValidationError as error:
         said = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}"
             for each in error.errors(include_input=False)[:10]
         )
-        raise Refusal(422, "The body does not fit", for_terminal(said[:2000])) from None
+        raise Refusal(status, "The body does not fit", for_terminal(said[:2000])) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -47,11 +47,11 @@ def app(world: World, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRe
         world.app.queue.close()  # type: ignore[attr-defined]
 
 
-def ask(app: App, kind: JobKind, of: str = "", *, force: bool = False, **files: bytes) -> Job:
+def ask(app: App, kind: JobKind, of: str = "", *, force: bool = False, files: Mapping[str, bytes] | None = None) -> Job:
     """Make a job as the console does; nothing begins it."""
     console = Console(app=app, sign_in=SignIn({}, DEVELOPER), wake=lambda _: None)
     request = new_request(app.definition("customers"), {}, kind=kind, force=force, requested_by="Ann")
-    return console.ask(replace(request, of=of), **files)
+    return console.ask(replace(request, of=of), files or {})
 
 
 def done(app: App, job: Job) -> Job:
@@ -234,7 +234,7 @@ class TestRetry:
         kept = app.state.rows_to_mend(run.run_id)
         assert kept is not None
         mended = file_to_mend(kept).replace(b'"","No number"', b'"customers-2","Two"')
-        jobs = [ask(app, JobKind.RETRY, run.run_id, mended_csv=data) for data in (mended, b"nothing")]
+        jobs = [ask(app, JobKind.RETRY, run.run_id, files={MENDED: data}) for data in (mended, b"nothing")]
         assert [done(app, job).state for job in jobs] == ["Succeeded", "Failed"]
         retried = app.state.runs("customers")[:2]
         assert {each.counts["retry_of"] for each in retried} == {run.run_id}

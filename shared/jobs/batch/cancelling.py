@@ -6,7 +6,10 @@ import logging
 from collections.abc import Callable
 
 from shared.clock import Clock
+from shared.dataverse import WriteLimits
 from shared.errors import SyncError
+from shared.jobs.batch.job import BatchJob
+from shared.jobs.batch.lease_keeping import HeldLease
 from shared.state import StateStore
 
 __all__ = ["Cancelling"]
@@ -45,6 +48,14 @@ class Cancelling:
     def by(self) -> str:
         """Who asked, where it was another machine; empty otherwise."""
         return self._by or ""
+
+    def limits(self, job: BatchJob, lease: HeldLease) -> WriteLimits:
+        """What ends the writes of a run: its time, its errors, the loss of its lease, or a person."""
+        return WriteLimits(
+            deadline=job.options.deadline,
+            max_errors=job.definition.sync_behaviour.safety.max_errors,
+            cancelled=lambda: lease.lost() or self.asked(),
+        )
 
     def _look(self) -> None:
         try:

@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -25,7 +25,7 @@ from shared.transform.choices.options import all_options
 from shared.visible import for_spreadsheet
 from shared.workspace import Workspace
 
-__all__ = ["Reporting", "cell", "reporting_of"]
+__all__ = ["Reporting", "csv_of", "reporting_of"]
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +66,9 @@ class Reporting:
     def files(self, workspace: Workspace, run_id: str) -> Iterator[tuple[str, bytes]]:
         """Yield (file name, CSV in UTF-8) for each kind of error that the run met."""
         for kind, (header, query) in reports.error_files(self.details).items():
-            text = io.StringIO(newline="")
-            writer = csv.writer(text)
-            writer.writerow(header)
-            written = 0
-            for row in workspace.rows(query):
-                writer.writerow([cell(value) for value in row])
-                written += 1
-            if written:
-                yield f"{run_id}_{kind}.csv", text.getvalue().encode("utf-8")
+            data, rows = csv_of(header, workspace.rows(query))
+            if rows:
+                yield f"{run_id}_{kind}.csv", data
 
     def _with_examples(self, workspace: Workspace, errors: Sequence[ErrorRow]) -> Iterator[ErrorRow]:
         """The errors with the first rows by their keys: of the source, or of what was sent."""
@@ -159,7 +153,19 @@ def _stop(message: str) -> str:
     return "" if message.endswith("?") else "."
 
 
-def cell(value: str | int | UUID | None) -> str | int:
+def csv_of(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> tuple[bytes, int]:
+    """A CSV file in UTF-8 for spreadsheets, and the number of its rows below the header."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    written = 0
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
+        written += 1
+    return text.getvalue().encode("utf-8"), written
+
+
+def _cell(value: str | int | UUID | None) -> str | int:
     """What stands in a cell: these files are opened in spreadsheets."""
     match value:
         case None:

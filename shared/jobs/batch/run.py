@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from shared.counted import counted
@@ -24,7 +24,7 @@ from shared.jobs.batch.plans.planning import plan_of, source_counts, target_coun
 from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.batch.preparation import Prepared, completed_job, prepare
 from shared.jobs.batch.reports import Reporting, reporting_of
-from shared.jobs.batch.run_log import RunLog, end_of, patiently
+from shared.jobs.batch.run_log import RunLog, patiently
 from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.post_sync.steps import StepTools, run_steps
@@ -112,7 +112,7 @@ class _Run:
 
     def execute(self) -> RunSummary:
         self.log.begin()
-        with self._logging_failure(), self.tools.open_workspace() as workspace:
+        with self.log.closing(self._ended), self.tools.open_workspace() as workspace:
             summary = self._work(workspace)
         self.log.end(summary)
         return summary
@@ -133,11 +133,7 @@ class _Run:
         except PlanRefusedError:
             self._keep(workspace)
             raise
-        limits = WriteLimits(
-            deadline=self.job.options.deadline,
-            max_errors=self.job.definition.sync_behaviour.safety.max_errors,
-            cancelled=lambda: self.lease.lost() or self._cancelling.asked(),
-        )
+        limits = self._cancelling.limits(self.job, self.lease)
         self._prepared_notes = prepared.notes()
         try:
             summary = self._write_and_keep(prepared, workspace, limits)
@@ -297,17 +293,6 @@ class _Run:
             plan = replace(plan, forecast=cost)
         if plan.violations():
             plan.raise_if_unsafe(rejection_cause(source_counts(workspace), self._reporting.errors(workspace)))
-
-    @contextmanager
-    def _logging_failure(self) -> Iterator[None]:
-        """Whatever ends a run early, foreseen or not, is in the execution log before the caller hears of it."""
-        with ExitStack() as stack:
-            stack.push(self._log_end)
-            yield
-
-    def _log_end(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is not None:
-            self.log.end(self._ended(*end_of(error, trigger=self.job.options.trigger)))
 
     def _summary(self, workspace: Workspace) -> RunSummary:
         done, source = outcome_counts(workspace), source_counts(workspace)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -73,6 +74,22 @@ class RunLog:
             counts |= attempt_number(self.attempt)
         record = self._record(summary.state, counts=counts, ended=summary)
         patiently(self.clock, lambda: self.state.finish_run(record))
+
+    @contextmanager
+    def closing(self, summary: Callable[[RunState, str], RunSummary]) -> Iterator[None]:
+        """Write how the run ended where an error ends the block, foreseen or not, before the caller hears of it.
+
+        Args:
+            summary: Makes the summary of a state and a message.
+        """
+
+        def close(_kind: object, error: BaseException | None, _trace: object) -> None:
+            if error is not None:
+                self.end(summary(*end_of(error, trigger=self.trigger)))
+
+        with ExitStack() as stack:
+            stack.push(close)
+            yield
 
     def keep(self, errors: Sequence[ErrorRow], files: Iterable[tuple[str, bytes]]) -> None:
         """Keep the run's errors and error files, and wait for a state store that is away."""

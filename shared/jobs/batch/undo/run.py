@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-
 from shared.counted import counted
-from shared.dataverse import WriteLimits
 from shared.errors import SyncError
 from shared.jobs.batch.attempts import runs_before
 from shared.jobs.batch.cancelling import Cancelling
@@ -16,8 +10,8 @@ from shared.jobs.batch.job import Tools
 from shared.jobs.batch.journaling import Journaling
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.plans.about import environment_of
-from shared.jobs.batch.reports import cell
-from shared.jobs.batch.run_log import RunLog, end_of, patiently
+from shared.jobs.batch.reports import csv_of
+from shared.jobs.batch.run_log import RunLog, patiently
 from shared.jobs.batch.undo.ledger import note_in_ledger
 from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
 from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_undo
@@ -81,7 +75,7 @@ class _Undo:
 
     def execute(self) -> RunSummary:
         self._log.begin()
-        with self._logging_failure(), self._tools.open_workspace() as workspace:
+        with self._log.closing(self._ended), self._tools.open_workspace() as workspace:
             summary = self._work(workspace)
         self._log.end(summary)
         return summary
@@ -110,11 +104,7 @@ class _Undo:
         )
 
     def _write(self, prepared: PreparedUndo, workspace: Workspace) -> None:
-        limits = WriteLimits(
-            deadline=self._job.batch.options.deadline,
-            max_errors=self._job.definition.sync_behaviour.safety.max_errors,
-            cancelled=lambda: self._lease.lost() or self._cancelling.asked(),
-        )
+        limits = self._cancelling.limits(self._job.batch, self._lease)
         order = WriteOrder(late=[column for column in prepared.layout if column.late], some_settled=True)
         journal = Journaling.of(self._job.batch, self._tools, prepared.entity)
         if journal is not None:
@@ -176,29 +166,18 @@ class _Undo:
         said += [f"{others} edited since run {run}, and left alone as far as that"] if edited else []
         return (RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED), "; ".join(said)
 
-    @contextmanager
-    def _logging_failure(self) -> Iterator[None]:
-        """Whatever ends an undo early, foreseen or not, is in the execution log before the caller hears of it."""
-        with ExitStack() as stack:
-            stack.push(self._log_end)
-            yield
-
-    def _log_end(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            return
-        state, message = end_of(error, trigger=UNDO)
+    def _ended(self, state: RunState, message: str) -> RunSummary:
+        """The summary of an undo that ended early."""
         usage = self._tools.dataverse.usage()
-        self._log.end(
-            RunSummary(
-                run_id=self._job.batch.options.run_id,
-                sync=self._job.definition.name,
-                state=state,
-                strategy=self._job.definition.sync_behaviour.strategy.value,
-                message=message,
-                requests=usage.requests,
-                writes=usage.writes,
-                elapsed_seconds=self._tools.clock.monotonic() - self._begun,
-            )
+        return RunSummary(
+            run_id=self._job.batch.options.run_id,
+            sync=self._job.definition.name,
+            state=state,
+            strategy=self._job.definition.sync_behaviour.strategy.value,
+            message=message,
+            requests=usage.requests,
+            writes=usage.writes,
+            elapsed_seconds=self._tools.clock.monotonic() - self._begun,
         )
 
 
@@ -219,9 +198,4 @@ def _errors(workspace: Workspace) -> tuple[ErrorRow, ...]:
 
 def _file(workspace: Workspace) -> bytes:
     """What became of each record, as CSV in UTF-8."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(UNDO_FILE_HEADER)
-    for row in workspace.rows(UNDO_FILE):
-        writer.writerow([cell(value) for value in row])
-    return text.getvalue().encode("utf-8")
+    return csv_of(UNDO_FILE_HEADER, workspace.rows(UNDO_FILE))[0]
