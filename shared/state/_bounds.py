@@ -21,7 +21,8 @@ MOST_OF_A_RUN: Final = 100_000  # characters of JSON
 MOST_OF_A_MESSAGE: Final = 16_384  # characters
 MOST_OF_A_NAME: Final = 1_024  # characters
 MOST_OF_EXAMPLES: Final = 16_384  # characters of JSON
-# Before and after of one entry of the audit log: definitions of people have a few thousand characters.
+# Before and after of one entry of the audit log: definitions of people have a few thousand characters. A letter that is
+# not ASCII takes six characters of JSON or more.
 MOST_OF_A_CHANGE: Final = 100_000  # characters
 # An event hub takes events of 1 MB, the dedicated tier of 20 MB, properties included.
 MOST_OF_A_BODY: Final = 32 * 1024 * 1024  # bytes
@@ -100,8 +101,8 @@ def fitting_entry(entry: AuditEntry) -> AuditEntry:
         by=_cut(_encodable(entry.by), MOST_OF_A_NAME),
         name=_cut(_encodable(entry.name), MOST_OF_A_NAME),
         action=_cut(_encodable(entry.action), MOST_OF_A_NAME),
-        before=_cut(_encodable(entry.before), MOST_OF_A_CHANGE),
-        after=_cut(_encodable(entry.after), MOST_OF_A_CHANGE),
+        before=_cut_in_json(_encodable(entry.before), MOST_OF_A_CHANGE),
+        after=_cut_in_json(_encodable(entry.after), MOST_OF_A_CHANGE),
     )
 
 
@@ -118,6 +119,14 @@ def _size_of(value: Any) -> int:
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - len(CUT)] + CUT
+
+
+def _cut_in_json(text: str, most: int) -> str:
+    """A text of at most so many characters, which take at most twice as many in JSON."""
+    cut = _cut(text, most)
+    while (size := len(json_text(cut))) > 2 * most:
+        cut = _cut(text, min(len(cut) - 1, len(cut) * 2 * most // size))
+    return cut
 
 
 def _encodable(text: str) -> str:

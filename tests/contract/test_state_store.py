@@ -879,6 +879,10 @@ class TestPeople:
         (long,) = store.audit("l")
         assert len(long.after) == 100_000
         assert long.after.endswith("(cut)")
+        store.add_audit(replace(entries[3], id="wide", before="😀" * 300_000, after="é" * 300_000, sync="w"))
+        (wide,) = store.audit("w")
+        assert (wide.before[0], wide.after[0]) == ("😀", "é")
+        assert wide.before.endswith("(cut)")
 
     def test_old_notes_and_entries_go(self, store: StateStore, wall: Wall) -> None:
         """Those of before the moment."""
