@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.visible import for_terminal
 
-__all__ = ["Line", "differences"]
+__all__ = ["Line", "differences", "lines_of_diff"]
 
 _AROUND: Final = 2  # lines that stay the same, before and behind a change
 _MOST_COMPARED: Final = 400  # lines between the first and the last change: comparing takes the square of their number
@@ -36,10 +36,27 @@ def differences(before: str, after: str) -> tuple[Line, ...]:
         after: Empty where nothing became of it.
     """
     old, new = for_terminal(before).splitlines(), for_terminal(after).splitlines()
-    lines = [*_lines(old, new)]
+    return _bounded([*_lines(old, new)])
+
+
+def _bounded(lines: Sequence[Line]) -> tuple[Line, ...]:
     if len(lines) > _MOST_SHOWN:
         return (*lines[:_MOST_SHOWN], Line(kind="", text=f"… and {len(lines) - _MOST_SHOWN:,} more lines"))
     return tuple(lines)
+
+
+def lines_of_diff(text: str) -> tuple[Line, ...] | None:
+    """The lines of a text that `diff -u` has made, at most 300; None for another text.
+
+    Args:
+        text: As the editor notes what a person has changed in a definition.
+    """
+    found = for_terminal(text).splitlines()
+    if not found or not found[0].startswith("@@ "):
+        return None
+    kinds = {"-": "was", "+": "will"}
+    lines = [Line(kind=kinds.get(line[:1], ""), text="…" if line.startswith("@@ ") else line[1:]) for line in found[1:]]
+    return _bounded(lines)
 
 
 def _lines(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from console.audit.differences import Line, differences
+from console.audit.differences import Line, differences, lines_of_diff
 from shared.state import AuditEntry, StateStore
 
 __all__ = ["ON_A_PAGE", "Page", "ShownEntry", "page_of"]
@@ -83,4 +83,5 @@ def _cut(entries: Collection[AuditEntry]) -> Page:
 def _changed(entry: AuditEntry) -> tuple[Line, ...]:
     if max(len(entry.before), len(entry.after)) <= _SHORT and "\n" not in entry.before + entry.after:
         return ()
-    return differences(entry.before, entry.after)
+    noted = lines_of_diff(entry.after)
+    return differences(entry.before, entry.after) if noted is None else noted

@@ -24,7 +24,6 @@ SEARCHED: Final = 500
 _SEARCHED_ACTIVE: Final = 100  # the latest runs, among which those that go on without a job are looked for
 SHOWN: Final = 50
 """Runs on a page."""
-_NOT_DONE: Final = (RunState.FAILED, RunState.REFUSED, RunState.INTERRUPTED, RunState.CANCELLED)
 _STATES: Final = {
     "successful": (RunState.SUCCEEDED.value, RunState.COMPLETED_WITH_ERRORS.value),
     "failed": (

@@ -11,7 +11,7 @@ from shared.definitions import Loaded
 from shared.state import RunState, StateStore
 from shared.views.status import Need, Status, SyncStatus, status_of
 
-__all__ = ["Line", "Screen", "screen_of"]
+__all__ = ["Line", "Screen", "screen_of", "with_phase"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ def screen_of(
     waiting = {job.request.sync for job in state.open_jobs() if job.waits and not job.request.kind.asks}
     broken = {loaded.name for loaded, _ in visible if loaded.definition is None}
     lines = tuple(
-        _with_phase(
+        with_phase(
             Line(status=each, levels=levels[each.name], waits=each.name in waiting, usable=each.name not in broken),
             state,
         )
@@ -107,7 +107,7 @@ def screen_of(
     )
 
 
-def _with_phase(line: Line, state: StateStore) -> Line:
+def with_phase(line: Line, state: StateStore) -> Line:
     """A line with the phase of its run; only runs that are under way are asked for."""
     if not line.runs or line.status.last is None:
         return line

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from console.access.rights import Level
 from console.overview.answers import sync_answer
 from console.overview.needs import shown_need
-from console.overview.screen import Line
+from console.overview.screen import Line, with_phase
 from console.syncs.answers import CheckAnswer, ResumeAnswer, SyncPageAnswer, check_answer, facts_answer
 from console.syncs.checks import Check, OfflineChecks, checked_online
 from console.syncs.facts import SyncPage, page_of
@@ -23,7 +23,6 @@ from console.web.routing import Path
 from console.web.visit import Visit
 from shared.app.undoing import resume
 from shared.definitions import Loaded
-from shared.state import RunState
 
 __all__ = ["ROUTES"]
 
@@ -76,10 +75,7 @@ def _page(visit: Visit, loaded: Loaded, check: Check) -> Response:
 
 
 def _line(visit: Visit, page: SyncPage) -> Line:
-    last, state = page.status.last, visit.app.state
-    runs = last is not None and last.state == RunState.RUNNING
-    phase = str(state.progress(last.run_id).get("phase", "")) if runs and last else ""
-    return Line(status=page.status, levels=visit.subject.levels, phase=phase)
+    return with_phase(Line(status=page.status, levels=visit.subject.levels), visit.app.state)
 
 
 def _sync_json(visit: Visit) -> Response:

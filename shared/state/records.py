@@ -341,7 +341,7 @@ class AuditEntry:
         action: What was done, such as `saved the definition`.
         sync: The sync that it was done to; empty where it was none.
         before: What was changed, as it was; empty where nothing was.
-        after: What became of it.
+        after: What became of it; of a changed definition the lines that differ, as `diff -u` shows them.
     """
 
     id: str

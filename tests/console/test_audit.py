@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import requests
+from playwright.sync_api import Page, expect
 
-from console.audit.differences import differences
+from console.audit.differences import differences, lines_of_diff
+from console.editor.draft import difference
 from shared.state import AuditEntry
-from tests.console.conftest import Served, World
+from tests.console.conftest import Served, World, pictures, violations
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -87,3 +91,28 @@ def test_differences_of_texts() -> None:
     assert said("same", "same") == [("", "same")]
     many = "\n".join(map(str, range(5000)))
     assert len(said(many, many[::-1])) == 301
+
+
+def test_the_lines_of_a_changed_definition_are_told_apart() -> None:
+    """As the editor notes them; another text is none."""
+    noted = difference("name: a\nold: 1\nsame: 2\n", "name: a\nnew: 1\nsame: 2\n")
+    lines = lines_of_diff("\n".join(noted)) or ()
+    assert [(line.kind, line.text) for line in lines] == [
+        ("", "name: a"), ("was", "old: 1"), ("will", "new: 1"), ("", "same: 2"),
+    ]  # fmt: skip
+    assert lines_of_diff("- a list\n- of YAML") is None
+
+
+def test_a_change_of_the_editor_is_shown_as_what_went_and_what_came(page: Page, world: World, tmp_path: Path) -> None:
+    """And not as one new text."""
+    world.define("customers", more="description: Old words\n")
+    page.goto("/syncs/customers/edit/info")
+    page.get_by_label("Description", exact=True).fill("New words")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.goto("/audit")
+    page.get_by_text("Changed lines").click()
+    expect(page.locator(".diff .was")).to_have_text(re.compile("Old words"))
+    expect(page.locator(".diff .will")).to_have_text(re.compile("New words"))
+    assert violations(page) == []
+    pictures(page, "audit-definition", tmp_path)
