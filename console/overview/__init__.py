@@ -1,1 +1,1 @@
-"""The first page: whether everything is in step."""
+"""The first page: which syncs need a person."""

@@ -1,4 +1,4 @@
-"""The first page tells in one look whether everything is in step."""
+"""The first page tells in one look which syncs need a person."""
 
 from __future__ import annotations
 
