@@ -10,10 +10,10 @@ from typing import Final
 from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType
 from shared.transform.blanks import trimmed
-from shared.transform.choices.options import no_option, options_of, unknown_text
+from shared.transform.choices.options import no_option, numbers_of, options_of, unknown_text
 from shared.transform.notation.dates import iso_timestamp
 from shared.transform.notation.numbers import NUMBER, number
-from shared.transform.notation.words import boolean, looked_up
+from shared.transform.notation.words import boolean, listed_value, looked_up
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import canonical_double
 from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
@@ -55,7 +55,7 @@ class Conversion:
         value: The target value, over that result.
         flaws: What can be wrong, over that result and the value.
         incoming: A step before, which replaces the incoming value; empty for none.
-        options: Rows of (folded text, value) that are joined where the texts are equal; empty when nothing is joined.
+        options: Rows of (SQL of a constant, value), joined where the constant equals what was read; empty for no join.
     """
 
     read: str
@@ -63,6 +63,14 @@ class Conversion:
     flaws: tuple[Flaw, ...]
     incoming: str = ""
     options: tuple[tuple[str, int], ...] = ()
+
+    def join(self, name: str) -> str:
+        """SQL that joins the options of a column to the query `given`: fast however many they are. Empty for none."""
+        if not self.options:
+            return ""
+        rows, option = ", ".join(f"({known}, {value})" for known, value in self.options), quoted(f"option:{name}")
+        table = f"(VALUES {rows}) AS {option}(known, value)"
+        return f"\n  LEFT JOIN {table} ON given.{quoted(f'read:{name}')} = {option}.known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,12 +204,20 @@ _EXACT: Final = Context(prec=60)  # more digits than a bound can have
 
 
 def _whole(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    """The nearest whole number is the value if the two are equal.
+
+    It is found by way of a double, because DuckDB truncates and casts decimals of 38 digits by a slow division. Beyond
+    2**53, which only a bigint holds, a double is not exact.
+    """
     within, words = _within(names.read, attribute)
+    whole = f"TRY_CAST(CAST({names.read} AS DOUBLE) AS {sql_type(attribute)})"
+    branches = f"WHEN CAST({whole} AS {NUMBER}) = {names.read} THEN {whole}"
+    if attribute.type is AttributeType.BIGINT:
+        branches += f" WHEN {names.read} = trunc({names.read}) THEN TRY_CAST({names.read} AS {sql_type(attribute)})"
     return Conversion(
         incoming=_blanks(kind, names.incoming),
         read=_as_number(kind, names.incoming),
-        value=f"CASE WHEN {names.read} = trunc({names.read}) AND {within} THEN "
-        f"TRY_CAST({names.read} AS {sql_type(attribute)}) END",
+        value=f"CASE WHEN {within} THEN CASE {branches} END END",
         flaws=(_format_flaw(f"not a whole number{words}", names),),
     )
 
@@ -262,13 +278,20 @@ _MOST_LOOKED_UP: Final = 64  # texts of options that are compared one after the 
 
 
 def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    options = tuple(options_of(attribute.choices).items())
+    """By value or label; of a number the text is not made, because only a text that is a number can be equal to it."""
+    if kind is ColumnType.NUMBER:
+        options = tuple((f"CAST({text} AS {NUMBER})", value) for text, value in numbers_of(attribute.choices).items())
+        read = names.incoming
+    else:
+        options = tuple((f"lower({literal(text)})", value) for text, value in options_of(attribute.choices).items())
+        read = f"lower({_as_text(kind, names.incoming)})"
     value = names.option
     if len(options) <= _MOST_LOOKED_UP:
-        value = looked_up(names.read, options, "INTEGER") if options else "CAST(NULL AS INTEGER)"
+        of_type = NUMBER if kind is ColumnType.NUMBER else "VARCHAR"
+        value = listed_value(names.read, options, of_type, "INTEGER") if options else "CAST(NULL AS INTEGER)"
     return Conversion(
         incoming=_blanks(kind, names.incoming),
-        read=f"lower({_as_text(kind, names.incoming)})",
+        read=read,
         value=value,
         flaws=(
             Flaw(

@@ -25,7 +25,7 @@ from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.shape import PASSES, Shape, action_of, shape_of
 from shared.transform.states.pairs import Pair, never_empty, pair_of, state_rules
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns, sql_type
-from shared.workspace import Expression, NewTable, Step, Table, literal, parsed, quoted
+from shared.workspace import Expression, NewTable, Step, Table, parsed, quoted
 
 __all__ = ["Desire", "desire_of", "desire_steps", "value_sql"]
 
@@ -301,7 +301,7 @@ def _desired(desire: Desire) -> str:
     if prepared:
         incoming = f"SELECT * REPLACE ({', '.join(prepared)})\n  FROM ({incoming})"
     read = ", ".join(f"{each.conversion.read} AS {_name('read', each)}" for each in mapped)
-    joins = "".join(_option_join(each) for each in mapped if each.conversion.options)
+    joins = "".join(each.conversion.join(each.column.name) for each in mapped)
     values = ", ".join(f"{each.conversion.value} AS {quoted(each.column.name)}" for each in mapped)
     typed = f"SELECT given.*, {values}\n  FROM (SELECT *, {read}\n  FROM ({incoming})) AS given{joins}"
     keyed = f"SELECT *, {', '.join(_comparable(desire))}\n  FROM ({typed})"
@@ -378,13 +378,6 @@ def _value(column: TargetColumn, pair: Pair | None) -> str:
         return f"CAST({pair.values()[column.name]} AS {column.sql_type}) AS {name}"
     unknown = column.source_sql == "NULL" or column.resolved
     return f"CAST(NULL AS {column.sql_type}) AS {name}" if unknown else name
-
-
-def _option_join(each: Mapped) -> str:
-    """The options of a choice as a table: joining stays fast however many there are."""
-    rows = ", ".join(f"(lower({literal(text)}), {value})" for text, value in each.conversion.options)
-    name = _name("option", each)
-    return f"\n  LEFT JOIN (VALUES {rows}) AS {name}(text, value) ON given.{_name('read', each)} = {name}.text"
 
 
 def _omits(mapped: Sequence[Mapped], shape: Shape, missing: RuleSet, pair: Pair | None) -> list[str]:

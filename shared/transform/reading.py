@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import Final
 
@@ -19,7 +19,14 @@ from shared.transform.blanks import trimmed
 from shared.transform.notation.dates import DateFormat, has_offset, in_calendar, iso_timestamp, read_format, sample_of
 from shared.transform.notation.documents import json_text
 from shared.transform.notation.moments import ZonedClock, excel_timestamp
-from shared.transform.notation.numbers import NUMBER, has_notation, number, number_example, plain_number
+from shared.transform.notation.numbers import (
+    NUMBER,
+    has_notation,
+    number,
+    number_example,
+    plain_number,
+    untrimmed_number,
+)
 from shared.transform.notation.words import boolean, truth_words, without_words
 from shared.transform.rules import ErrorType
 from shared.workspace import literal, quoted
@@ -53,10 +60,13 @@ class Reading:
     Attributes:
         layers: The columns of each layer, over the text; one of the last ones has the column's label.
         misfits: What can be wrong with the text.
+        attempt: SQL over the text as the source has it. Where it gives a value, the text is not cleaned: that takes
+            longer than most readings. Empty for columns whose text is always cleaned.
     """
 
     layers: tuple[Items, ...]
     misfits: tuple[Misfit, ...] = ()
+    attempt: str = ""
 
 
 def text_name(column: Column) -> str:
@@ -88,7 +98,7 @@ def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
         case ColumnType.TEXT:
             return _text_reading(column)
         case ColumnType.NUMBER:
-            return _number(column)
+            return _plain_number(column) if _is_direct(column, null_values) else _number(column)
         case ColumnType.BOOL:
             words = truth_words(column)
             message = f"not one of {', '.join(words)}"
@@ -138,6 +148,23 @@ def _number(column: Column) -> Reading:
         layers=(((plain_number(column, text_name(column)), plain),), read),
         misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),),
     )
+
+
+def _is_direct(column: Column, null_values: Sequence[str]) -> bool:
+    """Whether the text of a number has no other meaning than the number, so that it need not be cleaned first."""
+    kept = column.replace or column.max_length is not None or has_notation(column)
+    return not kept and not _null_words(column, null_values) and _source_text(column) == quoted(column.name)
+
+
+def _plain_number(column: Column) -> Reading:
+    text, attempted = text_name(column), _attempted(column)
+    read = _number(column)
+    value = f"coalesce({attempted}, {number(text)})"
+    return replace(read, layers=(((value, quoted(column.label)),),), attempt=untrimmed_number(quoted(column.name)))
+
+
+def _attempted(column: Column) -> str:
+    return quoted(f"attempt:{column.label}")
 
 
 def _date(column: Column) -> Reading:
@@ -241,9 +268,13 @@ def read_columns(columns: Sequence[Column], readings: Sequence[Reading], null_va
         null_values: Texts that mean no value in columns without a list of their own.
     """
     nothing = [_null_words(column, null_values) for column in columns]
-    texts = "".join(
-        f", {_first_text(column, words)} AS {text_name(column)}" for column, words in zip(columns, nothing, strict=True)
+    first = (
+        quoted(column.name) if how.attempt else _first_text(column, words)
+        for column, how, words in zip(columns, readings, nothing, strict=True)
     )
+    texts = "".join(f", {text} AS {text_name(column)}" for column, text in zip(columns, first, strict=True))
+    attempts = [(how.attempt, _attempted(column)) for column, how in zip(columns, readings, strict=True) if how.attempt]
+    texts += "".join(f", {attempt} AS {name}" for attempt, name in attempts)
     typed = [column for column in columns if is_typed(column, null_values)]
     texts += "".join(f", {_typed_value(column)} AS {quoted(column.label)}" for column in typed)
     meant = tuple(
@@ -251,7 +282,7 @@ def read_columns(columns: Sequence[Column], readings: Sequence[Reading], null_va
         for column, words in zip(columns, nothing, strict=True)
         if words
     )
-    filled = tuple((f"nullif({text_name(column)}, '')", text_name(column)) for column in columns)
+    filled = tuple((_filled(column, how), text_name(column)) for column, how in zip(columns, readings, strict=True))
     sql, known = f"SELECT _row{texts}\n  FROM source_raw", {text_name(column) for column in columns}
     known |= {quoted(column.label) for column in typed}
     layers = zip_longest(*(each.layers for each in readings), fillvalue=())
@@ -259,6 +290,14 @@ def read_columns(columns: Sequence[Column], readings: Sequence[Reading], null_va
         sql = _layer(sql, items, known)
         known.update(name for _, name in items)
     return sql
+
+
+def _filled(column: Column, how: Reading) -> str:
+    """SQL for the text with null in place of empty text."""
+    text = text_name(column)
+    if not how.attempt:
+        return f"nullif({text}, '')"
+    return f"CASE WHEN {_attempted(column)} IS NOT NULL THEN {text} ELSE nullif({cleaned(column, text)}, '') END"
 
 
 def _layer(sql: str, items: Items, known: AbstractSet[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,9 +12,20 @@ from shared.transform.rules import ErrorType
 from shared.transform.targets import CHOICES, TargetColumn
 from shared.workspace import Step, Table, literal
 
-__all__ = ["LABELLED", "all_options", "no_option", "options_of", "suggestion_steps", "unknown_choice", "unknown_text"]
+__all__ = [
+    "LABELLED",
+    "all_options",
+    "no_option",
+    "numbers_of",
+    "options_of",
+    "suggestion_steps",
+    "unknown_choice",
+    "unknown_text",
+]
 
 LABELLED: Final = CHOICES | {AttributeType.MULTI_PICKLIST}
+# Without zeros that change nothing; at most the digits of a number column: 28 and 10.
+_PLAIN_NUMBER: Final = re.compile(r"0|-?(?:[1-9][0-9]{0,27}(?:\.[0-9]{0,9}[1-9])?|0\.[0-9]{0,9}[1-9])")
 _MOST_LISTED: Final = 20
 _MOST_SHOWN: Final = 40  # characters of a text that is not known: enough to find it in the row
 # Different unknown texts that are compared with the options; each comparison takes a microsecond.
@@ -28,6 +40,11 @@ def options_of(choices: tuple[Choice, ...]) -> dict[str, int]:
     for label, value in labels:
         found.setdefault(label.lower(), value)
     return found
+
+
+def numbers_of(choices: tuple[Choice, ...]) -> dict[str, int]:
+    """The texts of `options_of` that are the plain notation of a number: what a number can be equal to."""
+    return {text: value for text, value in options_of(choices).items() if _PLAIN_NUMBER.fullmatch(text)}
 
 
 def no_option(attribute: AttributeMetadata) -> str:

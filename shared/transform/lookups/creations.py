@@ -112,15 +112,9 @@ def _values(definition: SyncDefinition, candidate: Candidate, columns: Sequence[
     if prepared:
         query = f"SELECT * REPLACE ({', '.join(prepared)}) FROM ({query})"
     read = ", ".join(f"{fit.read} AS {_quoted('read', name)}" for name, fit in fitted.items())
-    joins = "".join(_options(name, fit) for name, fit in fitted.items() if fit.options)
+    joins = "".join(fit.join(name) for name, fit in fitted.items())
     values = ", ".join(f"{fit.value} AS {quoted(name)}" for name, fit in fitted.items())
     return f"SELECT given._row, {values} FROM (SELECT *, {read} FROM ({query})) AS given{joins}"
-
-
-def _options(name: str, fit: Conversion) -> str:
-    rows = ", ".join(f"(lower({literal(text)}), {value})" for text, value in fit.options)
-    option = _quoted("option", name)
-    return f" LEFT JOIN (VALUES {rows}) AS {option}(text, value) ON given.{_quoted('read', name)} = {option}.text"
 
 
 def _named(stage: str, attribute: AttributeMetadata) -> str:

@@ -8,7 +8,7 @@ from shared.definitions.models import Column
 from shared.definitions.models.notation import DECIMAL_SEPARATOR
 from shared.workspace import literal
 
-__all__ = ["NUMBER", "has_notation", "number", "number_example", "plain_number"]
+__all__ = ["NUMBER", "has_notation", "number", "number_as", "number_example", "plain_number", "untrimmed_number"]
 
 NUMBER: Final = "DECIMAL(38, 10)"  # exact for every number that a Dataverse column can hold
 _TRAILING_MINUS: Final = "'^([0-9.]+)-$'"
@@ -24,10 +24,28 @@ def number(text: str, sql_type: str = NUMBER) -> str:
 
     A minus after the digits is read where nothing else is, so that other numbers do not pay for it.
     """
+    return f"coalesce({untrimmed_number(text, sql_type)}, {_turned(text, sql_type)})"
+
+
+def untrimmed_number(text: str, sql_type: str = NUMBER) -> str:
+    """SQL for the number that most texts hold; NULL for the others, of which `number` can read some.
+
+    Blanks around the digits do no harm: DuckDB ignores the ASCII ones, all of which `trimmed` removes.
+    """
     # DuckDB reads 1_000 as a thousand; in real data it is not a number.
-    plain = f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {sql_type}) END"
-    turned = f"TRY_CAST('-' || regexp_extract({text}, {_TRAILING_MINUS}, 1) AS {sql_type})"
-    return f"coalesce({plain}, {turned})"
+    return f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {sql_type}) END"
+
+
+def number_as(text: str, value: str, sql_type: str) -> str:
+    """SQL for a number in another type, from the text that `number` has read; `value` is what it read.
+
+    DuckDB needs a tenth of the time to read the text again: it casts decimals of 38 digits by a slow division.
+    """
+    return f"CASE WHEN {value} IS NOT NULL THEN coalesce(TRY_CAST({text} AS {sql_type}), {_turned(text, sql_type)}) END"
+
+
+def _turned(text: str, sql_type: str) -> str:
+    return f"TRY_CAST('-' || regexp_extract({text}, {_TRAILING_MINUS}, 1) AS {sql_type})"
 
 
 def has_notation(column: Column) -> bool:

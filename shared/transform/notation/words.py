@@ -8,7 +8,7 @@ from shared.definitions.models import Column
 from shared.definitions.models.notation import FALSE_WORDS, TRUE_WORDS
 from shared.workspace import literal
 
-__all__ = ["boolean", "looked_up", "truth_words", "without_words"]
+__all__ = ["boolean", "listed_value", "looked_up", "truth_words", "without_words"]
 
 
 def truth_words(column: Column) -> dict[str, bool]:
@@ -36,9 +36,21 @@ def looked_up(folded: str, known: Iterable[tuple[str, bool | int]], sql_type: st
 
     A CASE would write the text's expression once for each word.
     """
-    words, values = zip(*known, strict=True)
-    listed = ", ".join(f"lower({literal(word)})" for word in words)
-    return f"([{', '.join(map(literal, values))}]::{sql_type}[])[list_position([{listed}]::VARCHAR[], {folded})]"
+    return listed_value(folded, [(f"lower({literal(word)})", value) for word, value in known], "VARCHAR", sql_type)
+
+
+def listed_value(sought: str, known: Iterable[tuple[str, bool | int]], of_type: str, sql_type: str) -> str:
+    """SQL for the value beside the first constant that equals what is sought; NULL where none does.
+
+    Args:
+        sought: SQL of it.
+        known: SQL of each constant, and its value.
+        of_type: DuckDB type of the constants.
+        sql_type: DuckDB type of the values.
+    """
+    constants, values = zip(*known, strict=True)
+    listed = f"[{', '.join(constants)}]::{of_type}[]"
+    return f"([{', '.join(map(literal, values))}]::{sql_type}[])[list_position({listed}, {sought})]"
 
 
 def without_words(text: str, words: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.transform.convert import conversion, fits
-from shared.transform.notation.words import looked_up
+from shared.transform.notation.words import listed_value
 from shared.transform.targets import STATE, TargetColumn, mark_names, sql_type
 from shared.workspace import Trial, checked, literal, quoted
 
@@ -141,7 +141,7 @@ def _converted(text: str, attribute: AttributeMetadata) -> str:
     value = how.value.replace(quoted(f"read:{name}"), read).replace(quoted(f"in:{name}"), incoming)
     option = f"{quoted(f'option:{name}')}.value"
     if option in value:
-        value = value.replace(option, looked_up(read, how.options, "INTEGER"))
+        value = value.replace(option, listed_value(read, how.options, "VARCHAR", "INTEGER"))
     return f"CAST({value} AS {sql_type(attribute)})"
 
 
