@@ -19,7 +19,8 @@ from typing import Any
 
 from benchmarks import databases, lookups, mirror, sources
 from benchmarks.cases import CASES as SYNCS
-from benchmarks.cases import Bench, Result
+from benchmarks.cases import Bench
+from benchmarks.goals import Result
 from benchmarks.report import overview, publish, save, section
 
 CASES = {

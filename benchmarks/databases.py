@@ -24,9 +24,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks.cases import Bench, Result
+from benchmarks.cases import Bench
 from benchmarks.dataverse import ROOT
 from benchmarks.footprint import report
+from benchmarks.goals import Result
 from benchmarks.programs import Measured
 from shared.definitions.models import SqlSource
 from shared.sources import SourceContext, open_source

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import Bench, Goal, Result
+from benchmarks.cases import Bench
 from benchmarks.dataset import Difference
 from benchmarks.dataverse import Local, serving
+from benchmarks.goals import Goal, Result
 from benchmarks.programs import Measured, measured
 
 WITHOUT, FIRST, SETTLED, UNCHANGED = "us, no mirror", "us, first run", "us, second run", "us, nothing changed"
@@ -35,14 +36,17 @@ def case(bench: Bench) -> Result:
         runs.mirrored("", was)
         runs.plain("", file)  # by another sync: for this one it is others who write
         table = runs.mirrored(TABLE, was)
+        pool, _ = bench.sdk(local, was, "upsert", 8)
+        comparing, _ = bench.sdk(local, was, "compare")
+    programs = (unchanged, without, back, table, first, settled, pool, comparing)
     return Result(
         name="unchanged",
         title=f"{rows:,} rows with a mirror",
         setting=f"latency 30 ms, 1 ms a row written, 0.05 ms a row read, dop 8, {rows:,} rows in the table, TLS",
-        measured=(unchanged, without, back, table, first, settled),
-        bars={one.program: one.wall_seconds for one in (unchanged, without, back, table, first, settled)},
+        measured=programs,
+        bars={one.program: one.wall_seconds for one in programs},
         goals=(
-            Goal(text="requests for records", target=3, got=unchanged.facts["queries"], most=True),
+            Goal(text="requests for records", target=3, got=unchanged.facts["queries"], most=True, limit=1),
             Goal(text="time, s", target=4, got=unchanged.wall_seconds, most=True),
             Goal(text="CPU, s", target=5, got=unchanged.cpu_seconds, most=True),
             Goal(text="peak memory, MB", target=512, got=unchanged.peak_mb, most=True),
@@ -51,7 +55,8 @@ def case(bench: Bench) -> Result:
             (
                 f"The first run writes the difference of {difference.changed + difference.dropped + difference.added:,} "
                 "rows and begins the mirror; the second reads these records again, because the service lists them as "
-                "changed. Requests are those of the program with sign-in and metadata."
+                "changed. Requests are those of the program with sign-in and metadata. The SDK upserts every row with eight "
+                "threads, and the SDK with pandas reads the table and compares; at that point nothing differs."
             ),
         ),
         facts={"queries": unchanged.facts["queries"]},

@@ -46,14 +46,14 @@ def page(everything: Mapping[str, Any]) -> str:
 
 def overview(cases: Sequence[Mapping[str, Any]]) -> str:
     """All goals in one table."""
-    lines = ["| case | what | goal | measured | |", "|---|---|---:|---:|---|"]
+    lines = ["| case | what | goal | measured | limit | |", "|---|---|---:|---:|---:|---|"]
     for case in cases:
         for goal in case["goals"]:
             sign = "≤" if goal["most"] else "≥"
             verdict = "met" if goal["met"] else "**not met**"
-            lines.append(
-                f"| {case['name']} | {goal['text']} | {sign} {goal['target']:g} | {goal['got']:,g} | {verdict} |"
-            )
+            limit = "" if goal.get("limit") is None else f"{goal['limit']:,g}"
+            figures = f"{sign} {goal['target']:g} | {goal['got']:,g} | {limit}"
+            lines.append(f"| {case['name']} | {goal['text']} | {figures} | {verdict} |")
     return "\n".join(lines) + "\n"
 
 

@@ -28,8 +28,9 @@ from typing import Any
 import requests
 from sqlalchemy import create_engine
 
-from benchmarks.cases import Bench, Result
+from benchmarks.cases import Bench
 from benchmarks.dataverse import ROOT
+from benchmarks.goals import Result
 from benchmarks.programs import Measured
 from shared.app.wiring import Wiring
 from shared.definitions import SyncDefinition
