@@ -6,6 +6,7 @@ link that belongs to them. Where many records have changed, the base is written 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,7 @@ from shared.workspace import OutOfTimeError, Table, Workspace
 
 __all__ = ["Manifest", "Mirror", "MirrorLostError"]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _MOST_CHANGES: Final = 8  # files: each is opened in every run
 _FEW_ROWS: Final = 10_000
 _SHARE: Final = 0.1  # of changed records, from which on the base is written anew
@@ -62,6 +63,8 @@ class Manifest:
         rows: How many records it has.
         changed: How many rows the parts with changes have.
         last: The highest `_seq`.
+        digests: SHA-256 of each part, in the order of `parts`. A part is read while the run goes on, so one that is
+            damaged must be found before.
     """
 
     of: str
@@ -72,6 +75,7 @@ class Manifest:
     rows: int = 0
     changed: int = 0
     last: int = 0
+    digests: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -89,13 +93,15 @@ class Manifest:
             values = json.loads(text)
             if values.pop("format") != _FORMAT:
                 return None
-            values |= {"read": datetime.fromisoformat(values["read"]), "changes": tuple(map(str, values["changes"]))}
+            values |= {"read": datetime.fromisoformat(values["read"])}
+            values |= {name: tuple(map(str, values[name])) for name in ("changes", "digests")}
             found = cls(**values)
             numbers = (found.rows, found.changed, found.last)
             texts = (found.of, found.link, found.base)
         except (AttributeError, LookupError, TypeError, ValueError):
             return None
         sound = all(isinstance(each, int) for each in numbers) and all(isinstance(each, str) for each in texts)
+        sound = sound and len(found.digests) == len(found.parts)
         return found if sound and found.read.tzinfo is not None else None
 
 
@@ -127,25 +133,31 @@ class Mirror:
         return Manifest.read_text(self._head.manifest) if self._head else None
 
     def load(self, manifest: Manifest) -> None:
-        """Fill `current`, which is empty; it stays empty where the mirror is lost.
+        """Let `current`, which is an empty table, show the records; it stays as it is where the mirror is lost.
 
         Raises:
             MirrorLostError: A part is missing or cannot be read.
             RetryLater, AbortRun: The state store is away, or refuses us.
         """
         self._fetch(manifest)
-        try:
-            self._fill(manifest)
-        except MirrorLostError:
-            self._workspace.execute(f"DELETE FROM {Table.CURRENT}")
-            raise
-
-    def _fill(self, manifest: Manifest) -> None:
+        base, changes = self._paths(manifest)
         with _usable("a part is damaged"):
-            self._workspace.execute(self._tables.fill(*self._paths(manifest)))
-        ((rows,),) = self._workspace.query(f"SELECT count(*) FROM {Table.CURRENT}")
+            ((rows,),) = self._workspace.query(self._tables.count(base, changes))
         if rows != manifest.rows:
             raise MirrorLostError("it does not have the records that its manifest names")
+        self._run(self._tables.show(base, changes))
+
+    def show_changes(self, manifest: Manifest) -> None:
+        """Let `current` show the table of changes too; see `load`."""
+        self._run(self._tables.show(*self._paths(manifest), changed=True))
+
+    def store(self) -> None:
+        """Let `current` be a table, from which rows can be removed; see `load`."""
+        self._run(self._tables.store())
+
+    def _run(self, statements: Sequence[str]) -> None:
+        for statement in statements:
+            self._workspace.execute(statement)
 
     def difference(self, manifest: Manifest) -> int:
         """How many records differ between the mirror and `current`, without those that the service lists as changed.
@@ -175,7 +187,8 @@ class Mirror:
         """
         base = self._written(self._tables.whole_file)
         ((rows, last),) = self._workspace.query(f"SELECT count(*), coalesce(max(_seq), 0) FROM {Table.CURRENT}")
-        whole = replace(manifest, base=base, changes=(), rows=rows, changed=0, last=last)
+        digests = (_digest(self._files[base]),)
+        whole = replace(manifest, base=base, changes=(), rows=rows, changed=0, last=last, digests=digests)
         return self._swap(whole, [base], fence)
 
     def keep_changes(self, manifest: Manifest, *, fence: int) -> bool:
@@ -199,6 +212,7 @@ class Mirror:
             rows=rows,
             changed=changed,
             last=max(manifest.last, last),
+            digests=(*manifest.digests, _digest(self._files[part])),
         )
         return self._swap(whole, [part], fence)
 
@@ -217,13 +231,20 @@ class Mirror:
         return head is not None
 
     def _fetch(self, manifest: Manifest) -> None:
-        for name in manifest.parts:
+        for name, digest in zip(manifest.parts, manifest.digests, strict=True):
             if name in self._files:
                 continue
             file = self._workspace.folder / f"{uuid.uuid4().hex}.parquet"
             if not self._store.mirror_part(self._sync, name, file):
                 raise MirrorLostError("a part is missing")
+            if _digest(file) != digest:
+                raise MirrorLostError("a part is damaged")
             self._files[name] = file
 
-    def _paths(self, manifest: Manifest) -> tuple[list[Path], list[Path]]:
-        return [self._files[manifest.base]], [self._files[name] for name in manifest.changes]
+    def _paths(self, manifest: Manifest) -> tuple[Path, list[Path]]:
+        return self._files[manifest.base], [self._files[name] for name in manifest.changes]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

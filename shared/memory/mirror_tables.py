@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.transform import TargetColumn
-from shared.transform.targets import needs_version
+from shared.transform.targets import key_columns, needs_version
 from shared.workspace import NewTable, Table, literal, quoted
 
 __all__ = ["MirrorTables"]
@@ -29,6 +29,7 @@ class MirrorTables:
         values = ["_created", *version, *(quoted(column.name) for column in columns)]
         self._values = values
         self._names = ", ".join(["_seq", "_id", *values])
+        self._keys = "".join(f", {column.key_sql} AS _k{column.key_part}" for column in key_columns(columns))
 
     def listed(self) -> NewTable:
         """The table of what the service lists."""
@@ -42,16 +43,38 @@ class MirrorTables:
         """The ids of the records to be read again."""
         return f"SELECT DISTINCT id FROM {Table.MIRROR_LISTED} WHERE NOT gone"
 
-    def fill(self, base: Sequence[Path], changes: Sequence[Path]) -> str:
-        """Fill `current` with the records of a mirror; of the files of changes, the oldest comes first."""
-        return f"INSERT INTO {Table.CURRENT} ({self._names})\n{self._records(base, changes)}"
+    def count(self, base: Path, changes: Sequence[Path]) -> str:
+        """Count the records of a mirror; of the files of changes, the oldest comes first."""
+        return f"SELECT count(*) FROM ({self._records(base, changes)})"
 
-    def _records(self, base: Sequence[Path], changes: Sequence[Path]) -> str:
-        whole = f"SELECT {self._names} FROM {_files(base)}"
-        if not changes:
+    def show(self, base: Path, changes: Sequence[Path], *, changed: bool = False) -> tuple[str, ...]:
+        """Let `current` be a view of the files of a mirror: a million records are read, and not stored once more.
+
+        Args:
+            base: The file of the base.
+            changes: The files of changes, the oldest first.
+            changed: The changes of this run are part of it too; otherwise `current` is an empty table until now.
+        """
+        former = "VIEW" if changed else "TABLE"
+        query = f"SELECT *{self._keys}\nFROM ({self._records(base, changes, changed=changed)})"
+        return f"DROP {former} {Table.CURRENT}", NewTable(name=Table.CURRENT, query=query, is_view=True).sql
+
+    def store(self) -> tuple[str, ...]:
+        """Let `current` be a table that holds what the view shows."""
+        held = f"{Table.CURRENT}_held"
+        return (
+            f"CREATE TABLE {held} AS SELECT * FROM {Table.CURRENT}",
+            f"DROP VIEW {Table.CURRENT}",
+            f"ALTER TABLE {held} RENAME TO {Table.CURRENT}",
+        )
+
+    def _records(self, base: Path, changes: Sequence[Path], *, changed: bool = False) -> str:
+        whole = f"SELECT {self._names} FROM {_file(base)}"
+        sources = [*map(_file, changes), *([Table.MIRROR_CHANGES] if changed else [])]
+        if not sources:
             return whole
         parts = " UNION ALL ".join(
-            f"SELECT {self._names}, _gone, {place} AS part FROM {_files([file])}" for place, file in enumerate(changes)
+            f"SELECT {self._names}, _gone, {place} AS part FROM {source}" for place, source in enumerate(sources)
         )
         latest = f"SELECT * FROM ({parts}) QUALIFY row_number() OVER (PARTITION BY _id ORDER BY part DESC) = 1"
         return (
@@ -86,12 +109,6 @@ class MirrorTables:
         gone = "count(*) FILTER (WHERE _gone)"
         return f"SELECT count(*) FILTER (WHERE NOT _gone), {gone} FROM {Table.MIRROR_CHANGES}"
 
-    def apply(self) -> tuple[str, ...]:
-        """Bring `current` up to date with the changes."""
-        removed = f"DELETE FROM {Table.CURRENT} WHERE _id IN (SELECT _id FROM {Table.MIRROR_CHANGES})"
-        changed = f"SELECT {self._names} FROM {Table.MIRROR_CHANGES} WHERE NOT _gone"
-        return removed, f"INSERT INTO {Table.CURRENT} ({self._names})\n{changed}"
-
     def whole_file(self, file: Path) -> str:
         """Write `current` as a file of the base."""
         return _written(f"SELECT {self._names} FROM {Table.CURRENT}", file)
@@ -100,7 +117,7 @@ class MirrorTables:
         """Write the changes as a file."""
         return _written(f"SELECT {self._names}, _gone FROM {Table.MIRROR_CHANGES}", file)
 
-    def difference(self, base: Sequence[Path], changes: Sequence[Path]) -> str:
+    def difference(self, base: Path, changes: Sequence[Path]) -> str:
         """Count the records that differ between a mirror and `current`, without those that the service lists."""
         differs = " OR ".join(f"m.{name} IS DISTINCT FROM c.{name}" for name in self._values)
         return (
@@ -110,9 +127,8 @@ class MirrorTables:
         )
 
 
-def _files(files: Sequence[Path]) -> str:
-    listed = ", ".join(literal(str(file)) for file in files)
-    return f"read_parquet([{listed}])"
+def _file(file: Path) -> str:
+    return f"read_parquet({literal(str(file))})"
 
 
 def _written(query: str, file: Path) -> str:

@@ -93,6 +93,7 @@ WHERE copy > 1""".strip()
             "Set duplicates in the target aside",
             f"DELETE FROM current WHERE {aside}",
             needs=_BOTH,
+            removes_from=Table.CURRENT,
             purpose=Purpose.RECORDS_WITHOUT_KEY | Purpose.TARGET_DUPLICATES,
         ),
     )

@@ -77,6 +77,7 @@ class Workspace:
     Attributes:
         folder: A private temporary folder; what is put there can be loaded, and it goes away on closing.
         readable: Files outside that folder that may be loaded.
+        is_left_behind: The database is a file that stays when the workspace is closed.
     """
 
     _SETTINGS: ClassVar[Mapping[str, str]] = {}  # DuckDB's, beside those that every workspace has
@@ -89,6 +90,7 @@ class Workspace:
         self._stuck = False
         self.folder = folder
         self.readable = readable
+        self.is_left_behind = False
 
     @classmethod
     def open(
@@ -124,6 +126,7 @@ class Workspace:
             settings = {**cls._SETTINGS, "memory_limit": memory_limit}
             connection = _connected(file, folder, settings=settings, readable=readable, threads=threads)
             workspace = cls(connection, folder=folder, readable=frozenset(readable))
+            workspace.is_left_behind = file is not None
             if on_disk and file is None:
                 workspace._move_to_disk()
         except duckdb.Error as error:

@@ -113,6 +113,7 @@ class Step:
         purpose: Why a run has it.
         decision: The decision of `decisions` on whose rows it works; without such a row it does nothing. Empty where
             it does not depend on one decision.
+        removes_from: The table from which it removes rows, and does nothing else. Empty for other steps.
         only_if: A query; where it gives no row, the step does nothing. Empty where it always has something to do. Of
             use where there are few rows: there a statement takes as long for none as for all of them.
     """
@@ -124,6 +125,7 @@ class Step:
     creates: NewTable | None = None
     purpose: Purpose = Purpose.RESULT
     decision: str = ""
+    removes_from: str = ""
     only_if: str = ""
 
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from shared.cli.boundary import run
@@ -37,3 +38,24 @@ def test_runs_of_a_sync_with_a_mirror(
         assert json.loads(said("plan", "accounts", "--fresh", "--json"))["planned"]["unchanged"] == 5
         here.define(accounts(destination={**accounts()["destination"], "mirror": True, "filter": "owninguser/x eq 1"}))
         assert "there will be no mirror: destination.filter uses owninguser/x" in said("validate", "accounts")
+
+
+def test_a_workspace_that_is_kept_has_the_records_of_the_mirror(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It does not refer to files that went away with the run; a record without a key is set aside in it."""
+    with world(tmp_path, in_thread=True) as here:
+        for name, value in {**here.environment, "SYNC_DEFINITIONS": str(tmp_path / "syncs")}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("STATE_STORE", f"sqlite:///{tmp_path / 'state.db'}")
+        here.define(accounts(destination={**accounts()["destination"], "mirror": True}))
+        here.csv(ROWS)
+        for _ in range(2):
+            assert run(["run", "accounts"]) == 0
+        here.create("accounts", {"name": "without a key"})
+        capsys.readouterr()
+        run(["run", "accounts", "--json", "--keep-workspace", str(tmp_path / "kept.duckdb")])
+        assert json.loads(capsys.readouterr().out)["mirror"]["read"] == "changes"
+        with duckdb.connect(str(tmp_path / "kept.duckdb"), read_only=True) as kept:
+            names = kept.execute("SELECT accountnumber, name FROM current ORDER BY _k1").fetchall()
+        assert names == [(row["number"], row["name"]) for row in ROWS]

@@ -155,6 +155,7 @@ class _Preparation:
     watermark: Watermarking | None
     fence: int | None
     mirror: MirrorFigures | None = None
+    mirrored: MirroredReading | None = None
 
     def begin(self, stage: Stage) -> None:
         """Do what comes before the steps of a stage: `source_raw` and `current` are filled without SQL of the run."""
@@ -186,7 +187,9 @@ class _Preparation:
             shaping = Shaping.of(self.steps.desire, self.steps.entity, leave_out=self.steps.leave_out)
             shaping.run(self.workspace, self.tools.scripts, run_all)
         else:
-            run_all(self.steps.of(stage), self.workspace)
+            for step in self.steps.of(stage):
+                if not step.removes_from or self.mirrored is None or self.mirrored.prepare_removal():
+                    self.workspace.run(step)
 
     def _load(self) -> None:
         self.workspace.bind(self.job.parameters)
@@ -208,5 +211,6 @@ class _Preparation:
             read_records(self.job, self.tools, self.workspace, entity, self.steps.columns)
             return
         columns, fence = self.steps.columns, self.fence
-        self.mirror = MirroredReading(self.job, self.tools, self.workspace, entity, columns, fence=fence).read()
+        self.mirrored = MirroredReading(self.job, self.tools, self.workspace, entity, columns, fence=fence)
+        self.mirror = self.mirrored.read()
         log.info("Mirror of %s: %s", definition.name, json.dumps(self.mirror.to_json()))

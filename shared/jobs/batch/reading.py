@@ -93,6 +93,23 @@ class MirroredReading:
         self._tables = MirrorTables(columns)
         self._mirror = Mirror(tools.state, job.definition.name, self._tables, workspace)
         self._tracking: Tracking = tools.dataverse.tracking(entity)
+        self._is_view = False
+
+    def prepare_removal(self) -> bool:
+        """Before records that are set aside are removed from `current`.
+
+        Returns:
+            Whether there are any. If so, `current` is a table now.
+        """
+        if not self._workspace.query(f"SELECT _id FROM {Table.TARGET_ERRORS} WHERE rejected LIMIT 1"):
+            return False
+        self._store()
+        return True
+
+    def _store(self) -> None:
+        if self._is_view:
+            self._mirror.store()
+            self._is_view = False
 
     def read(self) -> MirrorFigures:
         """Fill `current`.
@@ -148,8 +165,10 @@ class MirroredReading:
         """Bring the records of the mirror up to date with those that were read again."""
         workspace = self._workspace
         workspace.create(self._tables.changes(manifest.last))
-        for statement in self._tables.apply():
-            workspace.execute(statement)
+        self._mirror.show_changes(manifest)
+        self._is_view = True
+        if workspace.is_left_behind:  # the files of the mirror go away with the run
+            self._store()
         ((read, gone),) = workspace.query(self._tables.counts())
         kept = self._kept(lambda fence: self._mirror.keep_changes(manifest, fence=fence))
         return MirrorFigures(read="changes", kept=kept, changed=read, removed=gone)
