@@ -16,7 +16,7 @@ from shared.definitions.models import WritePolicy
 from shared.definitions.models.listener import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
-from shared.jobs.run_steps import resolving_steps
+from shared.jobs.run_steps import Stage, resolving_steps
 from shared.jobs.shaping import Shaping
 from shared.transform import (
     Desire,
@@ -131,6 +131,8 @@ class PreparedSync:
         self.reader = Reader(definition.source.columns)
         spares_edits = any(mapping.write is WritePolicy.UNLESS_EDITED for mapping in definition.destination.mappings)
         self.rules = FoldRules.of(definition.sync_behaviour, self._key_change, spares_edits=spares_edits)
+        self.kept_steps: dict[tuple[bool, bool], Mapping[Stage, tuple[Step, ...]] | None] = {}
+        """Whether a wave compares and whether keys change -> its steps; None where they are not the same each time."""
         self._groups: dict[tuple[frozenset[str], bool], Group | None] = {}
         self._lock = threading.Lock()
 

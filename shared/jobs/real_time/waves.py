@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from shared.dataverse import Change, ChangeAction, Dataverse
@@ -56,6 +56,7 @@ _COMPARED: Final = (Stage.READ, Stage.MATCH, Stage.LINK, Stage.RECONCILE)
 _FOLLOWED: Final = (Stage.RECONCILE,)
 _FOLLOWED_LINKED: Final = (Stage.READ, Stage.MATCH, Stage.LINK, Stage.RECONCILE)
 _RunSteps = Mapping[Stage, tuple[Step, ...]]
+_ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +121,7 @@ class Wave:
         self._stage(changes)
         single, moves = all(len(change.events) == 1 for change in changes), any(change.moves for change in changes)
         definition = self._compared(moves=moves) if comparing else self._followed()
-        followed = _FOLLOWED_LINKED if self.sync.late else _FOLLOWED
-        run_steps = self._run_steps(definition, _COMPARED if comparing else followed)
+        run_steps = self._run_steps(definition, comparing=comparing, moves=moves)
         if comparing:
             self._read(definition, run_steps, single=single, moves=moves)
         else:
@@ -145,20 +145,29 @@ class Wave:
         written = replace(written, failures={**written.failures, **rejected})
         return written.refusing(refused) if refused else written
 
-    def _run_steps(self, definition: SyncDefinition, stages: Sequence[Stage]) -> _RunSteps:
-        """The steps of some stages, without those that have nothing to do."""
+    def _run_steps(self, definition: SyncDefinition, *, comparing: bool, moves: bool) -> _RunSteps:
+        """The steps of the wave's stages; they are made once, unless they name the time at which the batch came."""
+        kept, variant = self.sync.kept_steps, (comparing, moves)
+        steps = kept.get(variant) or self._made_steps(definition, self.started, comparing=comparing)
+        if variant not in kept:
+            kept[variant] = steps if steps == self._made_steps(definition, _ANY_TIME, comparing=comparing) else None
+        return steps
+
+    def _made_steps(self, definition: SyncDefinition, started: datetime, *, comparing: bool) -> _RunSteps:
+        """The steps of the wave's stages, without those that have nothing to do."""
+        followed = _FOLLOWED_LINKED if self.sync.late else _FOLLOWED
         steps = RunSteps(
             definition=definition,
             entity=self.sync.entity,
             desire=self.sync.desire,
             columns=self.sync.layout,
-            started=self.started,
+            started=started,
             stored_keys=True,
             with_before=False,
             # An alternate key may keep the sync key unique.
             leave_out=_LEFT_OUT | Purpose.TARGET_DUPLICATES if self.sync.unique else _LEFT_OUT,
         )
-        return {stage: steps.of(stage) for stage in stages}
+        return {stage: steps.of(stage) for stage in (_COMPARED if comparing else followed)}
 
     def _run(self, steps: Sequence[Step]) -> None:
         for step in steps:

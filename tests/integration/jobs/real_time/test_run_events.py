@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from shared.errors import RetryLater
 from shared.events import Message, decode
 from shared.jobs.real_time.events import EventSync, Listeners, replay, run_events
 from tests.integration.jobs.real_time.conftest import Make
-from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, World
+from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, SkippingClock, World
 
 
 class TestFull:
@@ -113,6 +115,18 @@ class TestFull:
         ((row,)) = world.rows("name,lastusedincampaign")
         assert (row["name"], bool(row["lastusedincampaign"])) == ("one", True)
         assert world.run({"op": "d", "number": "A"})["ignored"] == 1
+
+    def test_each_batch_has_its_own_time(self, make: Make) -> None:
+        """The date of a record that expires is that of its batch, not that of the first batch of the process."""
+        world, clock = make(behaviour={"dropped": {"expire": "lastusedincampaign"}}), SkippingClock()
+        world.tools = replace(world.tools, clock=clock)
+        world.run({"op": "c", "number": "A"}, {"op": "c", "number": "B"}, {"op": "c", "number": "C"})
+        for number in "ABC":
+            world.run({"op": "d", "number": number})
+            clock.skipped += 3600
+        dates = [datetime.fromisoformat(row["lastusedincampaign"]) for row in world.rows("lastusedincampaign")]
+        apart = [after - before for before, after in pairwise(sorted(dates))]
+        assert all(timedelta(minutes=59) < each < timedelta(minutes=70) for each in apart)
 
     def test_on_null_keep_leaves_the_column(self, make: Make) -> None:
         """A null with `keep` does not undo an earlier event of the batch."""
