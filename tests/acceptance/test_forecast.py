@@ -14,6 +14,7 @@ from shared.errors import RetryLater, UnsafePlanError
 from shared.jobs import PlanReport, RunSummary
 from tests.acceptance.test_behaviours import command
 from tests.acceptance.world import World, accounts, world
+from tests.store_in_front import failing
 
 RULES = {"sync_key": ["accountnumber"], "dropped": "delete", "safety": {"max_delete": "100%"}}
 DELTA = {"strategy": "delta", "sync_key": ["accountnumber"]}
@@ -147,17 +148,14 @@ def test_the_next_plan_learns_from_the_runs_of_the_environment(here: World) -> N
     assert done.environment == here.plan().about["environment"]
 
 
-def test_a_plan_does_not_need_the_execution_log(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_does_not_need_the_execution_log(here: World) -> None:
     """A store that is away leaves the published limits."""
     here.define(accounts())
     here.csv([row(number) for number in range(1500)])
     here.run()
 
-    def away(*_: object) -> None:
-        raise RetryLater("the state store is away", retry_after=1.0)
-
-    monkeypatch.setattr(here.app.state, "runs", away)
-    cost = here.plan().plan.forecast
+    with here.store_in_front(runs=failing(RetryLater("the state store is away", retry_after=1.0))):
+        cost = here.plan().plan.forecast
     assert cost is not None
     assert cost.runs == 0
 

@@ -16,12 +16,12 @@ import pytest
 from shared.cli.boundary import run as type_in
 from shared.definitions import EnvironmentSecret
 from shared.errors import AbortRun
-from shared.state.sqlite import SqliteStateStore
 from tests.acceptance.watermarked import COLUMNS as WATERMARKED
 from tests.acceptance.watermarked import FULL, define, sqlite_source
 from tests.acceptance.world import World, accounts, world
 from tests.contract.source_kinds import KINDS, Row, ready
 from tests.postgresql.fixtures import database, postgresql
+from tests.store_in_front import failing
 from tests.workbooks.xlsx import Raw, write_xlsx
 
 __all__ = ["database", "postgresql"]
@@ -398,21 +398,16 @@ def test_a_cell_with_an_error_stays_one_until_it_is_mended(here: World, typed: T
     assert (done["updated"]["done"], done["to_mend"]["left"]) == (1, 0)
 
 
-def test_who_may_not_read_values_still_sees_the_errors(
-    here: World, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_may_not_read_values_still_sees_the_errors(here: World, typed: Typed, tmp_path: Path) -> None:
     """The rows are in a container of their own: a run that may not write there ends as it would."""
     run = typed.value("run", "accounts", code=2)["run_id"]
 
-    def refused(*_: object) -> None:
-        raise AbortRun("The state store refuses this identity")
-
-    for name in ("rows_to_mend", "put_rows_to_mend"):
-        monkeypatch.setattr(SqliteStateStore, name, refused)
-    said = typed("errors", run, "--csv", str(tmp_path))
-    assert "cannot be read: The state store refuses this identity" in said
-    assert [path.name for path in tmp_path.iterdir()] == [f"{run}_SourceErrors.csv"]
-    assert typed.value("run", "accounts", code=2)["state"] == "Completed with errors"
+    refused = failing(AbortRun("The state store refuses this identity"))
+    with here.store_in_front(rows_to_mend=refused, put_rows_to_mend=refused):
+        said = typed("errors", run, "--csv", str(tmp_path))
+        assert "cannot be read: The state store refuses this identity" in said
+        assert [path.name for path in tmp_path.iterdir()] == [f"{run}_SourceErrors.csv"]
+        assert typed.value("run", "accounts", code=2)["state"] == "Completed with errors"
 
 
 def test_values_with_types_are_read_again_as_they_were(here: World, typed: Typed, tmp_path: Path) -> None:

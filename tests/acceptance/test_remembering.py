@@ -13,7 +13,6 @@ import pytest
 from shared.cli.real_time import feed
 from shared.errors import UnsafePlanError
 from shared.jobs import RunState
-from shared.jobs.batch.remembering import Remembering
 from shared.jobs.progress import Phase
 from tests.acceptance.world import World, accounts, world
 
@@ -459,12 +458,16 @@ class _KilledError(BaseException):
 
 
 @contextmanager
-def without_last_note() -> Iterator[None]:
+def without_last_note(here: World) -> Iterator[None]:
     """The process is killed after its last write and before the ledger has its results."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Remembering, "note_after", lambda *_, **__: (_ for _ in ()).throw(_KilledError))
-        with pytest.raises(_KilledError):
-            yield
+    swaps = iter(["before the first write"])
+
+    def killed(*_: object, **__: object) -> None:
+        if next(swaps, None) is None:
+            raise _KilledError
+
+    with here.store_in_front(swap_ledger=killed), pytest.raises(_KilledError):
+        yield
 
 
 def test_the_next_run_completes_the_ledger_of_a_run_that_died(here: World) -> None:
@@ -473,7 +476,7 @@ def test_the_next_run_completes_the_ledger_of_a_run_that_died(here: World) -> No
     source(here, row("1", "One", "Paris"), row("2", "Two", "Paris"))
     here.run()
     source(here, row("1", "One", "Rome"), row("3", "Three", "Kiel"))
-    with without_last_note():
+    with without_last_note(here):
         here.run()
     found = {number: (record["address1_city"], record["statecode"]) for number, record in held(here).items()}
     assert found == {"1": ("Rome", 0), "2": ("Paris", 1), "3": ("Kiel", 0)}

@@ -19,6 +19,8 @@ from shared.dataverse import MetadataCache
 from shared.jobs import PlanOptions, PlanReport, RunOptions, RunSummary
 from shared.jobs.progress import Progress
 from shared.settings import Settings
+from shared.state import StateStore
+from tests.store_in_front import Act, StoreInFront
 
 __all__ = ["World", "accounted_for", "world"]
 
@@ -72,13 +74,24 @@ class World:
         self.reopen()
         return name
 
-    def reopen(self) -> None:
-        """Open the app again, so that it reads the current definitions."""
+    def reopen(self, state: StateStore | None = None) -> None:
+        """Open the app again, so that it reads the current definitions; with its state in a file, or in another store."""
         settings = Settings.load(
             {"SYNC_DEFINITIONS": str(self.folder / "syncs"), "STATE_STORE": f"sqlite:///{self.folder / 'state.db'}"}
         )
-        self.app = App(settings, read_environment=lambda: self.environment, **self.parts)
+        self.app = App(settings, read_environment=lambda: self.environment, state=state, **self.parts)
         self.app.wiring._metadata = self.metadata
+
+    @contextmanager
+    def store_in_front(self, **before: Act) -> Iterator[StoreInFront]:
+        """Work with a store in front of that of the app, within the block; see `StoreInFront`."""
+        behind = self.app.state
+        store = StoreInFront(behind, **before)
+        self.reopen(store)
+        try:
+            yield store
+        finally:
+            self.reopen(behind)
 
     def run(
         self,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from shared.definitions import SyncDefinition
 from shared.definitions.models.listener import Listener, OffsetReset, Topic
 from shared.jobs.real_time.listeners import ListeningSince
 from shared.state import StateStore
+from tests.store_in_front import StoreInFront
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, UTC)
 
@@ -59,25 +61,15 @@ def test_of_instances_that_begin_together_the_first_one_decides(open_store: Call
     assert kept in moments
 
 
+def _write_once(store: StateStore, name: str, now: datetime, once: Iterator[bool], _: str) -> None:
+    """Another instance writes between the first look and the write."""
+    if next(once, False):
+        assert ListeningSince().of(listening(name), store, now=now)
+
+
 def test_an_earlier_moment_replaces_one_that_was_written_before_it(open_store: Callable[[], StateStore]) -> None:
     """Two instances that both found none: the write that arrives last does not win."""
-
-    class Racing:
-        """The store, in which another instance writes between the first look and the write."""
-
-        def __init__(self, store: StateStore, other: datetime) -> None:
-            self._store, self._other, self._looked = store, other, False
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._store, name)
-
-        def watermark(self, sync: str) -> str | None:
-            if not self._looked:
-                self._looked = True
-                assert ListeningSince().of(listening(sync.partition("/")[2]), self._store, now=self._other)
-                return None
-            return self._store.watermark(sync)
-
     for name, other in (("earlier", NOW - timedelta(seconds=1)), ("later", NOW + timedelta(seconds=1))):
-        racing: Any = Racing(open_store(), other)
+        racing = StoreInFront(open_store())
+        racing.after["watermark"] = partial(_write_once, open_store(), name, other, iter([True]))
         assert ListeningSince().of(listening(name), racing, now=NOW) == min(NOW, other)

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from event_sync.receiving import received
-from shared.app import current
+from shared.app import App, current
 from shared.errors import RetryLater
+from shared.settings import Settings
 from tests.functions.conftest import ACCOUNTS, World
 from tests.functions.host import FunctionsHost, Invocation
 from tests.functions.payloads import ENQUEUED, Event, events, timer
+from tests.store_in_front import StoreInFront, failing
 from tests.unit.events.avro.samples import container
 
 pytestmark = pytest.mark.runtime
@@ -239,13 +241,12 @@ class TestAway:
     ) -> None:
         """What cannot be remembered is not settled."""
         listen(world)
-
-        def away(*_: Any) -> None:
-            raise RetryLater("the state store is away", retry_after=5)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(world.app.state, "add_dead_letters", away)
+        store = StoreInFront(world.app.state)
+        monkeypatch.setattr("shared.app.process.open_app", lambda: App(Settings.load(), state=store))
+        current.cache_clear()
+        with store.acting(add_dead_letters=failing(RetryLater("the state store is away", retry_after=5))):
             assert not fire(host, b"", {"op": "c", "number": "A"}).succeeded
+            assert store.calls["add_dead_letters"]
         applied(host, b"", {"op": "c", "number": "A"})
         assert (set(world.accounts()), len(world.app.state.dead_letters())) == ({"A"}, 1)
 

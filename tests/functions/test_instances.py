@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from unittest.mock import Mock
 
 import pytest
 
@@ -15,10 +14,12 @@ from batch_sync.tick import Tick
 from batch_sync.worker import Worker
 from shared.app import App, open_app
 from shared.errors import AbortRun, RetryLater
+from shared.settings import Settings
 from shared.state import JobRequest, Position, RunRecord
 from shared.state.azure.job_queue import StorageQueue
 from tests.functions.conftest import World
 from tests.functions.queue_host import QueueListener
+from tests.store_in_front import StoreInFront, failing
 
 NIGHTLY = "0 0 3 29 2 *"
 
@@ -131,15 +132,14 @@ def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(instance: 
     close(app)
 
 
-def test_a_cleanup_that_fails_affects_no_sync(
-    world: World, instance: Callable[[], App], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cleanup_that_fails_affects_no_sync(world: World, instance: Callable[[], App]) -> None:
     """What cannot be removed is logged, and tried again: soon where the store was away, else the next day."""
     world.define("customers", rows=2)
-    app = instance()
+    store = StoreInFront(instance().state)
+    app = App(Settings.load(), state=store)
     for error, soon in ((RetryLater("away", retry_after=1), True), (AbortRun("a row cannot be read"), False)):
-        monkeypatch.setattr(app.state, "prune", Mock(side_effect=error))
-        at_once(app)
+        with store.acting(prune=failing(error)):
+            at_once(app)
         assert (app.state.lease("housekeeping") is None) is soon
     assert [run.state for run in app.state.runs("customers")] == ["Succeeded"]
     close(app)

@@ -34,10 +34,10 @@ from shared.jobs.batch.attempts import attempts
 from shared.jobs.progress import NoProgress
 from shared.settings import Settings
 from shared.state import JobRequest, RunRecord
-from shared.state.sqlite import SqliteStateStore
 from shared.workspace import DiskUse, Room
 from tests.functions.conftest import World
 from tests.functions.test_event_sync import listen
+from tests.store_in_front import Act, StoreInFront
 
 NIGHTLY = "0 0 3 29 2 *"
 
@@ -193,30 +193,24 @@ class TestRefused:
 
 
 class TestStateStoreAway:
-    def test_a_run_whose_end_meets_a_store_that_restarts_is_not_repeated(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_run_whose_end_meets_a_store_that_restarts_is_not_repeated(self, world: World) -> None:
         """The end waits for the store, the lease lapses by itself, and the request is done."""
         world.define("customers", schedule=NIGHTLY)
         world.app.state.begin_run(died("customers", attempt=0, ended=datetime.now(UTC)))
         world.app.state.request_job(request("customers"))
         away = {"finish_run": 2, "release_lease": 1}
 
-        def restarting(method: str) -> Any:
-            real = getattr(SqliteStateStore, method)
-
-            def call(self: SqliteStateStore, given: Any) -> Any:
+        def restarting(method: str) -> Act:
+            def call(given: Any) -> None:
                 if away[method] and getattr(given, "name", "sync/").startswith("sync/"):
                     away[method] -= 1
                     raise RetryLater("The state store is away", retry_after=10)
-                return real(self, given)
 
             return call
 
         # The tick marks no dead run here: the first calls are those of the run itself.
-        for method in away:
-            monkeypatch.setattr(SqliteStateStore, method, restarting(method))
-        tick(world.app)
+        store = StoreInFront(world.app.state, **{method: restarting(method) for method in away})
+        tick(App(Settings.load(), state=store))
         assert away == {"finish_run": 0, "release_lease": 0}
         tick(world.app)
         assert [run.state for run in world.app.state.runs("customers") if run.trigger == "job"] == ["Succeeded"]

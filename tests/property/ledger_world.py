@@ -18,7 +18,6 @@ from shared.definitions import Column, SyncDefinition
 from shared.jobs import RunOptions, RunSummary
 from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
 from shared.jobs.batch.plans.planning import plan_batch
-from shared.jobs.batch.remembering import Remembering
 from shared.jobs.batch.run import run_batch
 from shared.jobs.progress import NoProgress
 from shared.jobs.progress import Phase as Part
@@ -29,6 +28,7 @@ from shared.workspace import Workspace
 from tests.emulator_transport import SERVICE, EmulatorTransport, client
 from tests.mortal_transport import Killed
 from tests.quick_clock import QuickClock
+from tests.store_in_front import StoreInFront
 
 KEY, TEXT, NOTE, MARK = "new_number", "new_text", "new_note", "new_goneon"
 SCHEMA = {
@@ -217,19 +217,19 @@ class _Dying(NoProgress):
 
 
 @contextmanager
-def dying(death: Death) -> Iterator[None]:
+def dying(death: Death, state: StoreInFront) -> Iterator[None]:
     """The process is killed: nothing is noted after its writes."""
     if not death:
         yield
         return
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Remembering, "note_after", _killed)
-        with pytest.raises(Killed):
-            yield
+    swaps = iter(["before the first write"])
 
+    def killed(*_: object, **__: object) -> None:
+        if next(swaps, None) is None:
+            raise Killed
 
-def _killed(*_: object, **__: object) -> None:
-    raise Killed
+    with state.acting(swap_ledger=killed), pytest.raises(Killed):
+        yield
 
 
 class Sync:
@@ -239,12 +239,13 @@ class Sync:
         self.definition = rules.definition(listens=listens)
         self.clock = QuickClock()
         self._cache = MetadataCache()
-        self.state = SqliteStateStore(folder / "state.db")
+        self._file = SqliteStateStore(folder / "state.db")
+        self.state = StoreInFront(self._file)
         transport().reset()
 
     def run(self, source: Source, death: Death) -> RunSummary | None:
         done = []
-        with dying(death):
+        with dying(death, self.state):
             done.append(run_batch(*self._work(source, _Dying() if death == "before" else NoProgress())))
         return done[0] if done else None
 
@@ -274,7 +275,7 @@ class Sync:
 
     def lose(self) -> None:
         for table in ("ledgers", "ledger_parts", "ledger_entries"):
-            self.state._db.execute(f"DELETE FROM {table}")
+            self._file._db.execute(f"DELETE FROM {table}")
 
     def items(self) -> dict[str, dict[str, Any]]:
         found = transport().records(f"new_items?$select=new_itemid,{KEY},{TEXT},{NOTE},{MARK},statecode")

@@ -20,9 +20,9 @@ from shared.events import Message
 from shared.jobs.progress import NoProgress
 from shared.jobs.progress import Phase as Part
 from shared.jobs.real_time.events import EventSync, EventTools, Listeners, WarmWorkspace, run_events
-from shared.memory import EventLedger
 from shared.state import StateStore
 from tests.property.ledger_world import KEYS, RULES, TEXTS, Event, Rules, Sync, World, happen
+from tests.store_in_front import StoreInFront
 
 Change = tuple[str, dict[str, str | None] | None]  # key, and the fields of a write; None deletes
 
@@ -60,18 +60,15 @@ class Instance:
 
 
 @contextmanager
-def dying_once() -> Iterator[None]:
+def dying_once(state: StoreInFront) -> Iterator[None]:
     """The process ends after its first write, before it has noted what has become of it."""
-    noted = EventLedger.note_after
-    deaths = iter([True])
+    notes = iter(["before the first write", "after it"])
 
-    def note_after(*arguments: Any) -> None:
-        if next(deaths, False):
+    def note(*_: object) -> None:
+        if next(notes, "") == "after it":
             raise RetryLater("the process has ended", retry_after=1)
-        noted(*arguments)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EventLedger, "note_after", note_after)
+    with state.acting(put_ledger_entries=note, remove_ledger_entries=note):
         yield
 
 
@@ -119,7 +116,7 @@ def test_runs_and_events_do_what_the_three_way_table_says(
                     world.write(key, fields) if fields is not None else world.remove(key) for key, fields in batch
                 )
                 if dies:
-                    with dying_once():
+                    with dying_once(sync.state):
                         instance.deliver(batch)
                 else:
                     assert instance.deliver(batch).get("edited", 0) == edited
@@ -133,7 +130,7 @@ def test_runs_and_events_do_what_the_three_way_table_says(
 # -- At the same time ------------------------------------------------------------------------------------------------
 
 
-class Meddled:
+class Meddled(StoreInFront):
     """A state store before and after whose calls for the ledger others write.
 
     Args:
@@ -142,19 +139,18 @@ class Meddled:
     """
 
     def __init__(self, state: StateStore, meddle: Callable[[int], None]) -> None:
-        self._state = state
+        super().__init__(state)
         self._meddle = meddle
-        self._calls = 0
+        self.number = 0
 
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._state, name)
-        return partial(self._called, call) if "ledger" in name else call
-
-    def _called(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        self._calls += 1
-        number = self._calls
+    def called(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """Do one call."""
+        if "ledger" not in name:
+            return super().called(name, *arguments, **options)
+        self.number += 1
+        number = self.number
         self._meddle(number)
-        result = call(*arguments, **options)
+        result = super().called(name, *arguments, **options)
         self._meddle(-number)
         return result
 
@@ -195,8 +191,7 @@ class Crowd:
         self.source: dict[str, tuple[str | None, str]] = {}
         self._places: dict[Place, tuple[Doer, Sequence[Change]]] = {}
         self._busy: set[str] = set()
-        meddled: Any = Meddled(sync.state, self._meddle)
-        self._meddled: StateStore = meddled
+        self._meddled = Meddled(sync.state, self._meddle)
         self.instances = {name: Instance(sync, name, self._meddled) for name in ("0", "1")}
 
     def round(
@@ -209,8 +204,7 @@ class Crowd:
         """One works, and others in its midst."""
         self._places = dict(places)
         self.change(silent)
-        meddled: Any = self._meddled
-        meddled._calls = 0
+        self._meddled.number = 0
         self._work(who, batch)
 
     def _work(self, who: Doer, batch: Sequence[Change]) -> None:

@@ -27,6 +27,7 @@ from tests.mirror_world import (
     transport,
 )
 from tests.mortal_transport import Death, Killed
+from tests.store_in_front import StoreInFront, failing
 
 KEYS = ("1", "2", "3", "4", "5", "6")
 TEXTS = ("A", "B", "Ä", None)
@@ -89,7 +90,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         transport().reset()
-        self.state = SqliteStateStore(folder / "state.db")
+        self.state = StoreInFront(SqliteStateStore(folder / "state.db"))
         self.source: dict[str, str | None] = dict.fromkeys(KEYS[:3], "A")
         self.syncs = (
             Sync(self.state, name="all", behaviour={"dropped": "ignore"}),
@@ -121,8 +122,7 @@ class World:
                 with _dying():
                     sync.equal_run(self.source, Death(turn.requests, after=bool(turn.requests % 2)))
             case "dies at the swap":
-                with _dying(), pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(SqliteStateStore, "swap_mirror", _killed)
+                with _dying(), self.state.acting(swap_mirror=failing(Killed())):
                     sync.equal_run(self.source)
             case "expired":
                 with expiring():
@@ -150,10 +150,6 @@ def _dying() -> Iterator[None]:
         yield
     except Killed:
         return
-
-
-def _killed(*_: object, **__: object) -> None:
-    raise Killed
 
 
 @pytest.mark.timeout(9000)  # the thorough profile, on a machine that may be busy

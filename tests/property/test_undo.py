@@ -19,17 +19,18 @@ from shared.dataverse import MetadataCache
 from shared.definitions import SyncDefinition
 from shared.jobs import RunOptions, RunSummary
 from shared.jobs.batch.job import BatchJob, Tools
-from shared.jobs.batch.journaling import Journaling
 from shared.jobs.batch.run import run_batch
 from shared.jobs.batch.undo.planning import plan_undo
 from shared.jobs.batch.undo.preparation import UndoJob
 from shared.jobs.batch.undo.run import run_undo
+from shared.reconcile.undo.journal import ADOPTED, DONE
 from shared.state import StateStore
 from shared.state.sqlite import SqliteStateStore
 from shared.workspace import Workspace
 from tests.emulator_transport import SERVICE, EmulatorTransport, client
 from tests.mortal_transport import Killed
 from tests.property.ledger_world import Rows, Source
+from tests.store_in_front import StoreInFront
 
 KEY, TEXT, NOTE, MARK, AMOUNT = "new_number", "new_text", "new_note", "new_goneon", "new_amount"
 SHOWN = (KEY, TEXT, NOTE, MARK, AMOUNT, "statecode", "statuscode", "_ownerid_value")
@@ -128,7 +129,7 @@ class Sync:
         options = RunOptions(force=True, cancelled=stopping(broken[0]))
         job = BatchJob(definition=self.definition, parameters={}, options=options)
         with dying(killed=broken[1]):
-            run_batch(job, self._tools(source))
+            run_batch(job, self._tools(source, killed=broken[1]))
         return options.run_id
 
     def undo(self, run_id: str, broken: Break = WHOLE, *, force: bool = False) -> RunSummary | None:
@@ -139,7 +140,7 @@ class Sync:
         job = UndoJob(batch=BatchJob(definition=self.definition, parameters={}, options=options), run=run)
         done: list[RunSummary] = []
         with dying(killed=broken[1]):
-            done.append(run_undo(job, self._tools({})))
+            done.append(run_undo(job, self._tools({}, killed=broken[1])))
         return done[0] if done else None
 
     def planned(self, run_id: str) -> int:
@@ -149,11 +150,11 @@ class Sync:
         job = UndoJob(batch=BatchJob(definition=self.definition, parameters={}, options=RunOptions()), run=run)
         return plan_undo(job, self._tools({})).counts.changes
 
-    def _tools(self, source: Source) -> Tools:
+    def _tools(self, source: Source, *, killed: bool = False) -> Tools:
         return Tools(
             dataverse=client(transport(), cache=metadata()),
             source=Rows(self.definition, source),
-            state=self.state,
+            state=StoreInFront(self.state, put_journal_part=_die) if killed else self.state,
             open_workspace=lambda: Workspace.open(threads=1),
             journal=True,
         )
@@ -167,18 +168,18 @@ def stopping(at: int | None) -> Callable[[], bool]:
 
 @contextmanager
 def dying(*, killed: bool) -> Iterator[None]:
-    """The process is killed: the outcomes of its writes are not noted."""
-    with pytest.MonkeyPatch.context() as patch:
-        if killed:
-            patch.setattr(Journaling, "note_after", _die)
-        try:
-            yield
-        except Killed:
-            assert killed
+    """The process may be killed."""
+    try:
+        yield
+    except Killed:
+        assert killed
 
 
-def _die(*_: object) -> None:
-    raise Killed
+def _die(run_id: str, name: str, data: bytes) -> None:
+    """End the process when it notes the outcomes of its writes."""
+    del run_id, data
+    if name.startswith((ADOPTED, DONE)):
+        raise Killed
 
 
 def records() -> Records:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,32 +12,18 @@ from shared.errors import RetryLater
 from shared.jobs.noted_progress import NotedProgress
 from shared.jobs.progress import NoProgress, Phase
 from shared.state.sqlite import SqliteStateStore
-
-
-class Counting(SqliteStateStore):
-    """A store that counts the notes, and may be away."""
-
-    notes = 0
-    is_away = False
-
-    def note_progress(self, run_id: str, progress: Any) -> None:
-        """See `StateStore.note_progress`."""
-        type(self).notes += 1
-        if self.is_away:
-            raise RetryLater("away", retry_after=1)
-        super().note_progress(run_id, progress)
+from tests.store_in_front import StoreInFront, failing
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[Counting]:
+def state(tmp_path: Path) -> Iterator[StoreInFront]:
     """A store whose count begins at 0."""
-    Counting.notes = 0
-    store = Counting(tmp_path / "state.db")
+    store = StoreInFront(SqliteStateStore(tmp_path / "state.db"))
     yield store
     store.close()
 
 
-def test_threads_together_write_one_note_every_two_seconds(state: Counting) -> None:
+def test_threads_together_write_one_note_every_two_seconds(state: StoreInFront) -> None:
     """However many of them report rows, and none of the rows is lost."""
     clock = [0.0]
     noted = NotedProgress(state, "r", NoProgress(), {"by": "Ann"}, clock=lambda: clock[0])
@@ -47,28 +32,27 @@ def test_threads_together_write_one_note_every_two_seconds(state: Counting) -> N
         for second in range(1, 7):
             clock[0] = float(second)
             list(threads.map(noted.advance, [1] * 100))
-    assert state.notes == 4  # when the phase began, and after 2, 4 and 6 seconds
+    assert state.calls["note_progress"] == 4  # when the phase began, and after 2, 4 and 6 seconds
     clock[0] = 8.0
     noted.advance(1)
     shown = {"by": "Ann", "phase": "write", "rows": 601, "total": 1000, "seconds": 8.0}
     assert state.progress("r") == shown
 
 
-def test_each_phase_is_noted_when_it_begins(state: Counting) -> None:
+def test_each_phase_is_noted_when_it_begins(state: StoreInFront) -> None:
     """Also one that follows at once; a phase without a known number of rows has no total."""
     noted = NotedProgress(state, "r", NoProgress(), clock=lambda: 0.0)
     noted.phase(Phase.LOAD, 5)
     noted.advance(5)
     noted.phase(Phase.SHAPE)
-    assert state.notes == 2
+    assert state.calls["note_progress"] == 2
     assert state.progress("r") == {"phase": "shape", "rows": 0, "total": None, "seconds": 0.0}
 
 
-def test_a_store_that_is_away_changes_nothing(state: Counting) -> None:
+def test_a_store_that_is_away_changes_nothing(state: StoreInFront) -> None:
     """The run goes on, and the next note is written."""
     noted = NotedProgress(state, "r", NoProgress(), clock=lambda: 0.0)
-    state.is_away = True
-    noted.phase(Phase.LOAD)
-    state.is_away = False
+    with state.acting(note_progress=failing(RetryLater("away", retry_after=1))):
+        noted.phase(Phase.LOAD)
     noted.phase(Phase.SHAPE)
     assert state.progress("r")["phase"] == "shape"

@@ -28,6 +28,7 @@ from tests.mirror_world import (
     made_again,
     transport,
 )
+from tests.store_in_front import StoreInFront, failing
 
 ROWS = {str(number): f"text {number}" for number in range(8)}
 
@@ -225,21 +226,16 @@ def test_a_plan_begins_no_mirror(sync: Sync) -> None:
         ("swap_mirror", RetryLater("away", retry_after=1)),
     ],
 )
-def test_a_state_store_in_trouble_costs_time_alone(
-    sync: Sync, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
-) -> None:
+def test_a_state_store_in_trouble_costs_time_alone(sync: Sync, method: str, error: Exception) -> None:
     """The run writes what it would write, and the next one reads by way of the mirror again."""
     begun(sync)
     edit("1", {TEXT: "theirs"})
-    with monkeypatch.context() as trouble:
-        trouble.setattr(SqliteStateStore, method, lambda *_, **__: _raised(error))
-        assert sync.run(ROWS).updated.done == 1
+    store = sync.state
+    sync.state = StoreInFront(store, **{method: failing(error)})
+    assert sync.run(ROWS).updated.done == 1
+    sync.state = store
     assert sync.run(ROWS).unchanged == len(ROWS)
     assert sync.run(ROWS).mirror == MirrorFigures(read="changes", kept=True)
-
-
-def _raised(error: Exception) -> None:
-    raise error
 
 
 def test_a_user_to_whom_no_changes_are_listed(sync: Sync) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,35 +13,6 @@ from tests.integration.jobs.real_time.world import MAPPINGS, World
 
 GUARDED: list[dict[str, Any]] = copy.deepcopy(MAPPINGS)
 GUARDED[3]["write"] = "unless_edited"
-
-
-class Watched:
-    """A state store that counts its calls, and before one of which something happens.
-
-    Args:
-        state: The store.
-        before: Name of a call -> what happens before it, each time.
-    """
-
-    def __init__(self, state: Any, before: dict[str, Callable[[], None]] | None = None) -> None:
-        self._state = state
-        self._before = before or {}
-        self.calls = Counter[str]()
-
-    def __getattr__(self, name: str) -> Any:
-        self.calls[name] += 1
-        self._before.get(name, lambda: None)()
-        return getattr(self._state, name)
-
-
-def watch(world: World, before: dict[str, Callable[[], None]] | None = None) -> Watched:
-    """Let the world use a store that is watched."""
-    watched: Any = Watched(world.state, before)
-    old, world.state = world.tools, watched
-    world.tools = world.fresh_tools()
-    old.memory.workspaces.close()
-    world.state = watched._state
-    return watched  # type: ignore[no-any-return]
 
 
 def edit(world: World, number: str, **values: Any) -> None:
@@ -64,18 +33,17 @@ def cities(world: World) -> dict[str, str | None]:
 def test_a_ledger_costs_few_calls_for_a_batch_and_none_without(make: Make) -> None:
     """One for the list of files, one for all records, one for each note; that it is in use is noted once a day."""
     world = make(mappings=GUARDED)
-    watched = watch(world)
+    calls = world.state.calls
     world.run(*(event(str(number), city="Bern") for number in range(20)))
     world.run(*(event(str(number), city="Rome") for number in range(20)))
-    ledger = {name: calls for name, calls in watched.calls.items() if "ledger" in name}
+    ledger = {name: made for name, made in calls.items() if "ledger" in name}
     assert ledger == {"use_ledger": 1, "ledger": 1, "ledger_entries": 1, "put_ledger_entries": 4}
-    watched.calls.clear()
+    calls.clear()
     world.run(*(event(str(number), name="same city") for number in range(20)))
-    assert "put_ledger_entries" not in watched.calls
+    assert "put_ledger_entries" not in calls
     without = make()
-    watched = watch(without)
     without.run(event("1", city="Bern"))
-    assert not [name for name in watched.calls if "ledger" in name]
+    assert not [name for name in without.state.calls if "ledger" in name]
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -85,11 +53,11 @@ def test_a_record_that_is_edited_between_reading_and_writing_is_compared_again(m
     world.run(event("1", city="Bern"), event("2", city="Bern"))
     edits = iter(["Oslo"])
 
-    def meddle() -> None:
+    def meddle(*_: object) -> None:
         for city in edits:
             edit(world, "1", address1_city=city)
 
-    watch(world, {"put_ledger_entries": meddle})
+    world.state.before["put_ledger_entries"] = meddle
     counts = world.run(event("1", city="Rome", name="one"), *([event("2", city="Rome")] if several else []))
     assert cities(world) == {"1": "Oslo", "2": "Rome" if several else "Bern"}
     assert (counts["edited"], world.accounts()["1"]["name"], world.letters) == (1, "one", [])
@@ -103,13 +71,12 @@ def test_an_event_whose_record_others_always_change_is_a_dead_letter(make: Make)
     world = make(mappings=GUARDED)
     world.run(event("1", city="Bern"), event("2", city="Bern"))
     number = iter(range(100))
-    watch(world, {"put_ledger_entries": lambda: edit(world, "1", description=str(next(number)))})
-    world.run(event("1", city="Rome"), event("2", city="Rome"))
+    with world.state.acting(put_ledger_entries=lambda *_: edit(world, "1", description=str(next(number)))):
+        world.run(event("1", city="Rome"), event("2", city="Rome"))
     assert cities(world) == {"1": "Bern", "2": "Rome"}
     (letter,) = world.letters
     assert (letter.sequence, letter.error) == (2, "Failed Operation")
     assert "others changed the record" in letter.message
-    watch(world)
     world.run(event("1", city="Rome"))
     assert cities(world)["1"] == "Rome"
 
@@ -121,13 +88,13 @@ def test_a_value_that_another_instance_writes_meanwhile_is_no_edit(make: Make) -
     other = world.fresh_tools()
     mine = iter([True])
 
-    def overtake() -> None:
+    def overtake(*_: object) -> None:
         if next(mine, False):
             tools, world.tools = world.tools, other
             world.run(event("1", city="Rome"), partition="1", first=0)
             world.tools = tools
 
-    watch(world, {"ledger_entries": overtake})
+    world.state.before["ledger_entries"] = overtake
     counts = world.run(event("1", city="Oslo"))
     assert (counts.get("edited", 0), cities(world)) == (0, {"1": "Oslo"})
     other.memory.workspaces.close()

@@ -12,28 +12,25 @@ from shared.jobs.real_time.events import replay
 from shared.state import DeadLetter
 from tests.integration.jobs.real_time.conftest import Make
 from tests.integration.jobs.real_time.world import World
+from tests.store_in_front import failing
 
 MATCHING = {"action": "$.op", "match": {"$..type": '["customer"]'}}
 
 
-def refusing(world: World, monkeypatch: pytest.MonkeyPatch, refuses: Callable[[DeadLetter], bool]) -> None:
+def refusing(world: World, refuses: Callable[[DeadLetter], bool]) -> None:
     """Make the store refuse some dead letters permanently, and the whole call with them, as a table service does."""
-    add = world.state.add_dead_letters
 
     def picky(letters: Sequence[DeadLetter]) -> None:
         if any(map(refuses, letters)):
             raise AbortRun("the store refused a request (413)")
-        add(letters)
 
-    monkeypatch.setattr(world.state, "add_dead_letters", picky)
+    world.state.before["add_dead_letters"] = picky
 
 
-def test_a_letter_that_the_store_refuses_is_kept_without_its_properties(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_letter_that_the_store_refuses_is_kept_without_its_properties(make: Make) -> None:
     """Its body is complete, it says what is missing, and the other dead letters of the call are complete."""
     world = make()
-    refusing(world, monkeypatch, lambda letter: len(str(letter.properties)) > 1_000)
+    refusing(world, lambda letter: len(str(letter.properties)) > 1_000)
     big = world.messages(b"poison one", properties={"p": "é" * 200_000})
     small = world.messages(b"poison two", {"op": "c", "number": "A"}, properties={"p": "x"})
     world.deliver([*big, *small])
@@ -44,10 +41,10 @@ def test_a_letter_that_the_store_refuses_is_kept_without_its_properties(
     assert set(world.accounts()) == {"A"}
 
 
-def test_a_body_that_the_store_refuses_is_truncated(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_the_store_refuses_is_truncated(make: Make) -> None:
     """The rest is enough to recognise the event, and the dead letter says that it is truncated."""
     world = make()
-    refusing(world, monkeypatch, lambda letter: len(letter.body) > 50_000)
+    refusing(world, lambda letter: len(letter.body) > 50_000)
     world.run(b"x" * 100_000, {"op": "c", "number": "A"})
     (letter,) = world.letters
     assert letter.body == b"x" * 16_384
@@ -56,19 +53,11 @@ def test_a_body_that_the_store_refuses_is_truncated(make: Make, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("error", [AbortRun("no role"), RetryLater("away", retry_after=5)])
-def test_if_the_store_refuses_everything_the_host_gets_an_error(
-    make: Make, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def test_if_the_store_refuses_everything_the_host_gets_an_error(make: Make, error: Exception) -> None:
     """The host must redeliver an event that could not be stored."""
     world = make()
-
-    def refuse(_: object) -> None:
-        raise error
-
-    with monkeypatch.context() as patched:
-        patched.setattr(world.state, "add_dead_letters", refuse)
-        with pytest.raises(type(error)):
-            world.run(b"poison", {"op": "c", "number": "A"}, first=0)
+    with world.state.acting(add_dead_letters=failing(error)), pytest.raises(type(error)):
+        world.run(b"poison", {"op": "c", "number": "A"}, first=0)
     world.run(b"poison", {"op": "c", "number": "A"}, first=0)
     assert (world.reasons, set(world.accounts())) == ({0: "Undecodable"}, {"A"})
 

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from shared.dataverse import Change, Dataverse, Outcome, RetryPolicy, Skipped
+from shared.entities import EntityMetadata
 from shared.errors import RetryLater
 from shared.events import Message, decode
 from shared.jobs.real_time.events import EventSync, Listeners, replay, run_events
 from tests.integration.jobs.real_time.conftest import Make
 from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, SkippingClock, World
+from tests.store_in_front import failing
 
 
 class TestFull:
@@ -167,16 +169,11 @@ class TestFull:
         assert (rows.pop(oldest), list(rows.values())) == ("changed", ["second"])
 
 
-def _away(*_: Any) -> None:
-    raise RetryLater("the state store is away", retry_after=5)
-
-
-def failing_at_the_checkpoint(world: World, batch: Sequence[Message], monkeypatch: pytest.MonkeyPatch) -> None:
+def failing_at_the_checkpoint(world: World, batch: Sequence[Message]) -> None:
     """Deliver a batch that takes effect and then fails at its checkpoint."""
-    with monkeypatch.context() as patched:
-        patched.setattr(world.state, "mark_seen", _away)
-        with pytest.raises(RetryLater):
-            world.deliver(batch)
+    away = RetryLater("the state store is away", retry_after=5)
+    with world.state.acting(mark_seen=failing(away)), pytest.raises(RetryLater):
+        world.deliver(batch)
 
 
 class TestDeltaAndUpsert:
@@ -250,12 +247,12 @@ class TestDeltaAndUpsert:
         world.run({"op": "c", "number": "A", "name": "one"})
         assert (world.accounts(), world.letters) == ({"W": {}, "A": {"name": "one"}}, [])
 
-    def test_inserts_of_a_redelivered_batch_are_looked_up(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_inserts_of_a_redelivered_batch_are_looked_up(self, make: Make) -> None:
         """The same process gets the batch again; records that it has created already are not duplicates."""
         world = make(behaviour={"strategy": "delta"})
         world.run({"op": "c", "number": "W"})
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
-        failing_at_the_checkpoint(world, batch, monkeypatch)
+        failing_at_the_checkpoint(world, batch)
         world.deliver(batch)
         assert (world.accounts(), world.letters) == ({"W": {}, "A": {"name": "one"}}, [])
 
@@ -475,21 +472,23 @@ class TestAway:
         world.deliver(batch)
         assert (world.accounts()["A"], world.reasons) == ({"name": "one"}, {2: "Undecodable"})
 
-    def test_changes_that_were_skipped_never_count_as_applied(
-        self, make: Make, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_changes_that_were_skipped_never_count_as_applied(self, make: Make) -> None:
         """If the writer sent nothing, for any reason, the host redelivers the batch."""
-        world = make()
+        skips = [True]
+
+        class Skipping(Dataverse):
+            def write(self, entity: EntityMetadata, changes: Iterable[Change], *given: Any) -> Iterator[Outcome]:
+                if skips:
+                    yield from (Skipped(number=change.number, reason="deadline") for change in changes)
+                else:
+                    yield from super().write(entity, changes, *given)
+
+        world = make(open_dataverse=Skipping)
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
-
-        def skipping(_: Dataverse, entity: object, changes: Iterable[Change]) -> Iterator[Outcome]:
-            yield from (Skipped(number=change.number, reason="deadline") for change in changes)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Dataverse, "write", skipping)
-            with pytest.raises(RetryLater):
-                world.deliver(batch)
+        with pytest.raises(RetryLater):
+            world.deliver(batch)
         assert world.letters == []
+        skips.clear()
         world.deliver(batch)
         assert world.accounts() == {"A": {"name": "one"}}
 
@@ -513,11 +512,11 @@ class TestAway:
         world.run({"op": "c", "number": "A", "name": "one"})
         assert world.accounts() == {"A": {"name": "one"}}
 
-    def test_without_the_state_store_a_batch_raises(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_the_state_store_a_batch_raises(self, make: Make) -> None:
         """No event counts as applied without a checkpoint; the redelivered batch takes effect once."""
         world = make()
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
-        failing_at_the_checkpoint(world, batch, monkeypatch)
+        failing_at_the_checkpoint(world, batch)
         world.deliver(batch)
         assert world.accounts() == {"A": {"name": "one"}}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,8 +28,9 @@ from shared.definitions import SyncDefinition
 from shared.events import Message
 from shared.jobs.real_time.events import EventSync, EventTools, Listeners, WarmWorkspace, run_events
 from shared.jobs.real_time.record import EventsSummary
-from shared.state import DeadLetter, StateStore
+from shared.state import DeadLetter
 from shared.state.sqlite import SqliteStateStore
+from tests.store_in_front import StoreInFront
 
 COLUMNS: list[dict[str, Any]] = [
     {"name": "number", "trim": True},
@@ -78,11 +79,12 @@ class World:
     destination: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = field(default_factory=SkippingClock)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    open_dataverse: Callable[..., Dataverse] = Dataverse
     next: int = 0
 
     def __post_init__(self) -> None:
         self.definition = self.define("customers")
-        self.state: StateStore = SqliteStateStore(self.folder / "state.db")
+        self.state = StoreInFront(SqliteStateStore(self.folder / "state.db"))
         self.syncs = [EventSync(definition=self.definition)]
         self.tools = self.fresh_tools()
 
@@ -106,7 +108,7 @@ class World:
             transport=transport,
             clock=self.clock,
         )
-        return Dataverse(connection, tokens=[tokens], clock=self.clock, transport=transport)
+        return self.open_dataverse(connection, tokens=[tokens], clock=self.clock, transport=transport)
 
     def define(self, name: str, **topic: Any) -> SyncDefinition:
         return SyncDefinition.model_validate(

@@ -24,6 +24,7 @@ from shared.jobs.batch.attempts import (
 )
 from shared.state import Job, JobRequest, RunRecord
 from shared.state.sqlite import SqliteStateStore
+from tests.store_in_front import StoreInFront
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -102,20 +103,14 @@ def test_a_run_whose_process_died_is_marked_once_its_lease_is_free(store: Sqlite
     assert store.lease("sync/customers") is None
 
 
-def test_a_run_that_ends_while_a_tick_looks_keeps_its_end(tmp_path: Path) -> None:
+def test_a_run_that_ends_while_a_tick_looks_keeps_its_end(store: SqliteStateStore) -> None:
     """Between the row and the lease the run ended in order: its row is read again under the lease."""
-
-    class EndsMeanwhile(SqliteStateStore):
-        def lease(self, name: str) -> None:
-            self.finish_run(a_run(state="Succeeded", attempt=None))
-
-    store = EndsMeanwhile(tmp_path / "state.db")
+    ends = StoreInFront(store, lease=lambda _: store.finish_run(a_run(state="Succeeded", attempt=None)))
     store.begin_run(a_run())
-    found = last_run_settled(store, "customers", NOON)
+    found = last_run_settled(ends, "customers", NOON)
     assert found is not None
     assert found.state == "Succeeded"
     assert found == store.run("r1")
-    store.close()
 
 
 def test_a_row_of_an_older_version_counts_as_the_first_attempt(store: SqliteStateStore) -> None:

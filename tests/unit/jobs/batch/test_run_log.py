@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +15,9 @@ from shared.errors import AbortRun, RetryLater, StalePlanError, UnsafePlanError,
 from shared.jobs import ErrorRow, RunState, RunSummary
 from shared.jobs.batch.attempts import attempts
 from shared.jobs.batch.run_log import RunLog, end_of
-from shared.state import ErrorRecord, RunRecord
+from shared.state import RunRecord
 from shared.state.sqlite import SqliteStateStore
+from tests.store_in_front import StoreInFront, failing
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -37,36 +38,13 @@ class Clock:
         self.seconds += seconds
 
 
-class AwayStore(SqliteStateStore):
-    """Answers again when the clock says so."""
-
-    def __init__(self, file: Path, clock: Clock) -> None:
-        super().__init__(file)
-        self.clock, self.back = clock, 0.0
-
-    def _answer(self) -> None:
-        if self.clock.seconds < self.back:
-            raise RetryLater("The state store is away", retry_after=10)
-
-    def finish_run(self, run: RunRecord) -> None:
-        self._answer()
-        super().finish_run(run)
-
-    def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
-        self._answer()
-        super().add_errors(errors)
-
-    def put_file(self, run_id: str, name: str, data: bytes) -> None:
-        self._answer()
-        super().put_file(run_id, name, data)
-
-
 @dataclass(slots=True)
 class Logged:
-    """A run that has begun, with a store that can go away."""
+    """A run that has begun, with a store that answers again when the clock says so."""
 
-    store: AwayStore
+    store: StoreInFront
     clock: Clock
+    back: float = 0.0
     log: RunLog = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,19 +58,23 @@ class Logged:
             attempt=3,
         )
         self.log.begin()
+        self.store.before = dict.fromkeys(("finish_run", "add_errors", "put_file"), self._answer)
+
+    def _answer(self, *_: object) -> None:
+        if self.clock.seconds < self.back:
+            raise RetryLater("The state store is away", retry_after=10)
 
     @property
     def row(self) -> RunRecord:
-        row = self.store.run("r1")
+        row: RunRecord | None = self.store.run("r1")
         assert row is not None
         return row
 
 
 @pytest.fixture
 def logged(tmp_path: Path) -> Iterator[Logged]:
-    clock = Clock()
-    store = AwayStore(tmp_path / "state.db", clock)
-    yield Logged(store, clock)
+    store = StoreInFront(SqliteStateStore(tmp_path / "state.db"))
+    yield Logged(store, Clock())
     store.close()
 
 
@@ -103,7 +85,7 @@ def ended(state: RunState = RunState.SUCCEEDED, *, writes: int = 0) -> RunSummar
 @pytest.mark.parametrize("seconds", [0, 9, 60, 110])
 def test_the_end_waits_for_a_store_that_is_away(logged: Logged, seconds: float) -> None:
     """For longer than a lease holds: what is not in the log would be run again."""
-    logged.store.back = seconds
+    logged.back = seconds
     logged.log.end(ended())
     assert (logged.row.state, logged.row.message) == ("Succeeded", "why")
     assert logged.clock.seconds < 130
@@ -111,7 +93,7 @@ def test_the_end_waits_for_a_store_that_is_away(logged: Logged, seconds: float) 
 
 def test_errors_and_files_wait_too(logged: Logged) -> None:
     """They are written before the end."""
-    logged.store.back = 30
+    logged.back = 30
     error = ErrorRow(
         side="source", error_class="Invalid Row", error_type="Duplicate Key", column="", rows=(1,), count=1
     )
@@ -122,21 +104,16 @@ def test_errors_and_files_wait_too(logged: Logged) -> None:
 
 def test_a_store_that_stays_away_is_an_error_in_the_end(logged: Logged) -> None:
     """After two minutes, so that the process can do something else."""
-    logged.store.back = float("inf")
+    logged.back = float("inf")
     with pytest.raises(RetryLater):
         logged.log.end(ended())
     assert 60 <= logged.clock.seconds <= 120
     assert logged.row.state == "Running"
 
 
-def test_a_store_that_refuses_is_not_waited_for(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_refuses_is_not_waited_for(logged: Logged) -> None:
     """Waiting would change nothing."""
-
-    def refuse(*_: object) -> None:
-        raise AbortRun("no")
-
-    monkeypatch.setattr(logged.store, "finish_run", refuse)
-    with pytest.raises(AbortRun):
+    with logged.store.acting(finish_run=failing(AbortRun("no"))), pytest.raises(AbortRun):
         logged.log.end(ended())
     assert logged.clock.seconds == 0
 

@@ -13,16 +13,10 @@ from shared.errors import RetryLater, UsedPlanError
 from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.state import PlanUse
 from shared.state.sqlite import SqliteStateStore
+from tests.store_in_front import StoreInFront, failing
 
 MINE = PlanUse(plan_id="p1", checksum="c" * 64, sync="a", run_id="r1", used=datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
 OTHER = replace(MINE, run_id="r2")
-
-
-class Away(SqliteStateStore):
-    """A store that cannot be reached when the plan is to be given back."""
-
-    def return_plan(self, use: PlanUse) -> None:
-        raise RetryLater("away", retry_after=1)
 
 
 @pytest.fixture
@@ -56,12 +50,12 @@ def test_a_run_that_fails_gives_the_plan_back_where_it_wrote_nothing(
     assert store.plan_use("p1") == (MINE if wrote else None)
 
 
-def test_a_plan_that_cannot_be_given_back_changes_nothing_of_how_the_run_ended(tmp_path: Path) -> None:
+def test_a_plan_that_cannot_be_given_back_changes_nothing_of_how_the_run_ended(store: SqliteStateStore) -> None:
     """The error that ended the run is the one that is told."""
-    store = Away(tmp_path / "state.db")
-    with pytest.raises(ZeroDivisionError), using_plan(store, MINE, wrote=lambda: False):
+    away = StoreInFront(store, return_plan=failing(RetryLater("away", retry_after=1)))
+    with pytest.raises(ZeroDivisionError), using_plan(away, MINE, wrote=lambda: False):
         raise ZeroDivisionError
-    store.close()
+    assert away.calls["return_plan"] == 1
 
 
 def test_a_run_without_a_saved_plan_leaves_no_trace(store: SqliteStateStore) -> None:
