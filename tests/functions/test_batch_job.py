@@ -24,9 +24,8 @@ from batch_sync.worker import Worker
 from shared.app import App, current, open_app
 from shared.errors import RetryLater
 from shared.jobs import BatchJob
-from shared.jobs.batch import cancelling
+from shared.jobs.batch import cancelling, lease_keeping
 from shared.jobs.batch import run as batch
-from shared.jobs.batch.lease_keeping import HeldLease
 from shared.jobs.batch.preparation import prepare
 from shared.jobs.requests import request_run, stop
 from shared.state import Job, JobQueue, RunState
@@ -372,10 +371,14 @@ class TestTrouble:
         job = app.state.request_job(made("customers", "j1"))
 
         def taken_up(given: BatchJob, *rest: Any, **named: Any) -> Any:
+            lapse(app)
             app.state.put_job(replace(job, state="Failed", ended=datetime.now(UTC)))
-            monkeypatch.setattr(HeldLease, "lost", lambda _: True)
+            for thread in threading.enumerate():  # each ends when its lease is lost
+                if thread.name in {f"lease job/{job.id}", "lease sync/customers"}:
+                    thread.join(30)
             return prepare(given, *rest, **named)
 
+        monkeypatch.setattr(lease_keeping, "RENEW_EVERY", 0.1)
         monkeypatch.setattr(batch, "prepare", taken_up)
         Worker(app, queue_of(app)).work(job.id)
         assert app.state.runs("customers")[0].state == "Interrupted"

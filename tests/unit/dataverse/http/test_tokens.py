@@ -23,8 +23,8 @@ CHALLENGE = f"Bearer authorization_uri={RESOURCE}/tenant/oauth2/authorize, resou
 class Endpoint:
     """A token endpoint and a service that names it."""
 
-    def __init__(self, valid: str = "right", lasts: int = 3600) -> None:
-        self.valid, self.lasts = valid, lasts
+    def __init__(self, valid: str = "right", lasts: int = 3600, given: Response | None = None) -> None:
+        self.valid, self.lasts, self.given = valid, lasts, given
         self.asked: list[Mapping[str, str]] = []
         self.challenge = CHALLENGE
         self.broken = False
@@ -43,7 +43,7 @@ class Endpoint:
         return self.answer(200, {"access_token": f"token-{len(self.asked)}", "expires_in": self.lasts})
 
     def answer(self, status: int, value: Any) -> Response:
-        return Response(status=status, body=json.dumps(value).encode())
+        return self.given or Response(status=status, body=json.dumps(value).encode())
 
     def close(self) -> None:
         pass
@@ -207,8 +207,7 @@ def test_the_resource_is_scheme_and_host() -> None:
 )
 def test_a_token_answer_of_another_shape_is_an_error_of_its_own(body: bytes) -> None:
     """No token that cannot be sent is kept, and no time that is none is reckoned with."""
-    endpoint = Endpoint()
-    endpoint.answer = lambda status, value: Response(status=200, body=body)  # type: ignore[method-assign]
+    endpoint = Endpoint(given=Response(status=200, body=body))
     with pytest.raises((AbortRun, RetryLater)):
         credentials(endpoint).token(RESOURCE)
 
@@ -227,10 +226,8 @@ def test_how_long_a_token_lasts_is_read_within_reason(lasts: Any, used_for: floa
 
 def test_a_secret_that_the_endpoint_repeats_is_replaced() -> None:
     """As a form writes it."""
-    endpoint = Endpoint()
-    endpoint.answer = lambda status, value: Response(  # type: ignore[method-assign]
-        status=400, body=b'{"error":"invalid_client","error_description":"client_id=1 wrong%2Fsecret+of+this+test"}'
-    )
+    body = b'{"error":"invalid_client","error_description":"client_id=1 wrong%2Fsecret+of+this+test"}'
+    endpoint = Endpoint(given=Response(status=400, body=body))
     with pytest.raises(AbortRun) as caught:
         credentials(endpoint, lambda: "wrong/secret of this test").token(RESOURCE)
     assert "of+this+test" not in caught.value.message
