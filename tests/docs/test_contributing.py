@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+from shared.dataverse import Dataverse
+from shared.state import JobQueue, StateStore
 
 PAGE = Path("CONTRIBUTING.md").read_text("utf-8")
 UNIT = Path("tests/unit")
@@ -31,6 +35,33 @@ def test_unit_tests_start_no_emulator() -> None:
         tree = ast.walk(ast.parse(file.read_text("utf-8")))
         names = {node.module for node in tree if isinstance(node, ast.ImportFrom)}
         assert names.isdisjoint({"emulator.testing", "emulator.server", "emulator.app"}), file
+
+
+def replacements(node: ast.AST) -> Iterator[str]:
+    """What a statement or a call puts something else into the place of: `owner.name`; without a name that is computed."""
+    if isinstance(node, ast.Assign):
+        yield from (ast.unparse(each) for each in node.targets if isinstance(each, ast.Attribute))
+    if (
+        isinstance(node, ast.Call)
+        and node.args
+        and re.search(r"(^|\.)(setattr|patch|patch\.object)$", ast.unparse(node.func))
+    ):
+        parts = [str(each.value) if isinstance(each, ast.Constant) else ast.unparse(each) for each in node.args[:2]]
+        if isinstance(node.args[0], ast.Constant):
+            yield parts[0]  # the whole path is one text
+        elif len(parts) == 2:
+            yield f"{parts[0]}.{parts[1] if isinstance(node.args[1], ast.Constant) else ''}"
+
+
+def test_no_test_replaces_a_method_of_a_store_or_of_the_client() -> None:
+    """Faults of a store come from `tests/store_in_front.py`; an app is given a client of a class of its own."""
+    methods = {name for each in (StateStore, JobQueue, Dataverse) for name in vars(each) if not name.startswith("_")}
+    owners = re.compile(r"\b(state|store|queue|dataverse|\w*(Store|Queue)|Dataverse)\)?\.(\w*)$")
+    for file in Path("tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            found = [owners.search(text) for text in replacements(node)]
+            bad = [each[0] for each in found if each and (not each[3] or each[3] in methods)]
+            assert not bad, f"{file}: {bad}"
 
 
 def test_every_kind_of_test_is_in_the_table() -> None:
