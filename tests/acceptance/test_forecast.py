@@ -29,7 +29,7 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def here(shared_world: World) -> World:
     shared_world.emulator.reset()
-    (shared_world.folder / "state.db").unlink(missing_ok=True)
+    shared_world.forget()
     return shared_world
 
 
@@ -104,7 +104,7 @@ def test_records_that_are_looked_up_by_their_key_are_in_it(here: World, action: 
     definition["source"]["columns"].append({"name": "action"})
     here.define(definition)
     here.csv([{**row(number, "Other"), "action": action} for number in range(400)])
-    (here.folder / "state.db").unlink()
+    here.forget()
     plan, done = both(here)
     assert (done.updated.done + done.deleted.done, done.failed) == (400, 0)
     is_near(plan, done)

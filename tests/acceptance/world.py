@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -81,6 +82,13 @@ class World:
         )
         self.app = App(settings, read_environment=lambda: self.environment, state=state, **self.parts)
         self.app.wiring._metadata = self.metadata
+
+    def forget(self) -> None:
+        """Remove the state. Its store is closed first: a file of SQLite must not be removed while it is open."""
+        self.app.state.close()
+        for file in self.folder.glob("state.db*"):
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+        self.reopen()
 
     @contextmanager
     def store_in_front(self, **before: Act) -> Iterator[StoreInFront]:
