@@ -54,6 +54,9 @@ param retentionDays int = 90
 @description('Application id of the registration that people sign in to the console with; empty for no console.')
 param consoleClientId string = ''
 
+@description('Whether the console writes secrets, into a vault of its own. Whoever deploys makes a custom role then.')
+param consoleSecrets bool = false
+
 @description('Further app settings as NAME=value, separated by semicolons. They win over the settings above.')
 param appSettings string = ''
 
@@ -145,6 +148,20 @@ module vault 'modules/vault.bicep' = {
   }
 }
 
+module secrets 'modules/secrets.bicep' = if (consoleSecrets) {
+  name: 'secrets'
+  scope: group
+  params: {
+    name: 'kvc-${token}'
+    location: location
+    tags: tags
+    isPrivate: privateNetwork
+    addresses: values.outputs.addresses
+    recover: recoverVault
+    access: access
+  }
+}
+
 module network 'modules/network.bicep' = if (privateNetwork) {
   name: 'network'
   scope: group
@@ -158,6 +175,7 @@ module network 'modules/network.bicep' = if (privateNetwork) {
     storageId: storage.outputs.id
     namespaceId: events.outputs.namespaceId
     vaultId: vault.outputs.id
+    secretsId: consoleSecrets ? secrets!.outputs.id : ''
   }
 }
 
@@ -176,6 +194,7 @@ module app 'modules/app.bicep' = {
     hubName: events.outputs.hubName
     consumerGroup: events.outputs.consumerGroup
     vaultUrl: vault.outputs.url
+    secretsUrl: consoleSecrets ? secrets!.outputs.url : ''
     insightsConnection: monitoring.outputs.connectionString
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     mostInstances: mostInstances
@@ -212,6 +231,7 @@ module workbook 'modules/workbook.bicep' = {
 output AZURE_RESOURCE_GROUP string = group.name
 output KEY_VAULT_NAME string = vault.outputs.name
 output KEY_VAULT_URL string = vault.outputs.url
+output CONSOLE_SECRETS_VAULT_NAME string = consoleSecrets ? secrets!.outputs.name : ''
 output STORAGE_ACCOUNT string = storage.outputs.name
 output DEFINITIONS_URL string = storage.outputs.definitionsUrl
 output EVENT_HUB_NAMESPACE string = '${events.outputs.namespaceName}.servicebus.windows.net'

@@ -67,6 +67,11 @@ class Settings(BaseModel):
         "When deployed the default is `azure`.",
     )
     key_vault_url: str = Field(default="", description="The vault that `{key_vault: name}` refers to.")
+    console_secrets_vault: str = Field(
+        default="",
+        description="A Key Vault of its own, by its URL, into which the [console](console.md#secrets) writes secrets. "
+        "Empty: the console writes none.",
+    )
     batch_sync_schedule: str = Field(
         default="0 * * * * *", description="When the timer checks which syncs are due: NCRONTAB, seconds first."
     )
@@ -224,7 +229,7 @@ class Settings(BaseModel):
             raise ValueError("write 'azure' or 'sqlite:///path/to/state.db'")
         return value
 
-    @field_validator("key_vault_url")
+    @field_validator("key_vault_url", "console_secrets_vault")
     @classmethod
     def _vault(cls, value: str) -> str:
         if value and not value.startswith("https://"):

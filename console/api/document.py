@@ -41,7 +41,7 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "401": "Nobody is signed in.",
     "403": "The rights of the person are not enough.",
     "404": "It does not exist, or not for this person.",
-    "409": "It has changed since it was read.",
+    "409": "It is there already, or it has changed since it was read.",
     "412": "It has changed since it was read.",
     "413": "The body is too large.",
     "415": "The body is of another type.",

@@ -14,6 +14,7 @@ from console.editor.draft import Draft, check, difference
 from console.editor.editing import Answer, Editing
 from console.editor.mapping import mapping_for, mappings_of
 from console.editor.saved import author
+from console.editor.secrets.form import ask_for_secret
 from console.editor.tabs import tab_named
 from console.editor.uploads import keep_upload
 from console.web.refusals import Refusal
@@ -380,6 +381,7 @@ _ACTIONS: Final[Mapping[str, Callable[[Editing, str], Response | None]]] = {
     "test": _test,
     "preview": _preview,
     "look": _look,
+    "secret": ask_for_secret,
     "save": _save,
     "delete": _delete,
 }

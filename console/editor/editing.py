@@ -21,7 +21,7 @@ from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.drafts.editing import EditRefusedError, rewritten
 
-__all__ = ["Answer", "Editing", "Notice", "from_form"]
+__all__ = ["Answer", "Editing", "Notice", "from_form", "take_form"]
 
 MOST_ROWS: Final = 100
 """Rows of a list that the form shows; the others are in the YAML."""
@@ -157,6 +157,11 @@ class Editing:
         return urlsplit(self.visit.app.settings.key_vault_url).netloc.partition(".")[0]
 
     @property
+    def may_write_secrets(self) -> bool:
+        """Whether the person may write secrets into a vault from here."""
+        return self.visit.app.wiring.secret_writer is not None and self.may_all and not self.read_only
+
+    @property
     def can_upload(self) -> bool:
         """Whether files of the machine can be given."""
         return can_upload(self.visit)
@@ -201,7 +206,7 @@ def from_form(visit: Visit) -> Editing:
     if tab is YAML:
         editing.draft = draft.with_text(_as_before(draft.text, body.text("_yaml", draft.text)))
     elif isinstance(draft.data, dict):
-        _take_form(editing)
+        take_form(editing)
     return editing
 
 
@@ -211,7 +216,8 @@ def _check_file(editing: Editing, file: str) -> None:
         raise Refusal(400, "Another file", "The form that was sent is that of another sync.")
 
 
-def _take_form(editing: Editing) -> None:
+def take_form(editing: Editing) -> None:
+    """Put the values of the fields that were sent into the draft; those that were not sent stay."""
     try:
         values = values_with(editing.tab, editing.draft.data, editing.sent)
         editing.draft = editing.draft.with_text(rewritten(editing.draft.text, values))

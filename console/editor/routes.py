@@ -13,6 +13,8 @@ from console.editor.api import ROUTES as API
 from console.editor.draft import Draft, difference, file_of
 from console.editor.editing import Editing, from_form
 from console.editor.filters import FILTERS
+from console.editor.secrets.api import ROUTES as SECRETS_API
+from console.editor.secrets.form import ROUTES as SECRETS
 from console.editor.tabs import tab_named
 from console.editor.uploads import MOST_UPLOADED
 from console.web.needs import Need
@@ -69,5 +71,7 @@ ROUTES: Final[Sequence[Path]] = (
     Path(path="/syncs/{sync}/edit/{tab}", answer=_edit, need=Need.SOME),
     Path(path="/syncs/{sync}/edit", answer=_act, need=Need.WRITE, method="POST", most_bytes=MOST_UPLOADED),
     Path(path="/syncs/{sync}/versions", answer=_versions, need=Need.SOME),
+    *SECRETS,
     *API,
+    *SECRETS_API,
 )

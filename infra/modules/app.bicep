@@ -10,6 +10,8 @@ param namespaceName string
 param hubName string
 param consumerGroup string
 param vaultUrl string
+@description('URL of the vault into which the console writes secrets; empty for none.')
+param secretsUrl string
 @secure()
 param insightsConnection string
 param subnetId string
@@ -80,6 +82,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       KEY_VAULT_URL: vaultUrl
+      CONSOLE_SECRETS_VAULT: secretsUrl
       STATE_STORE: 'azure'
       // An instance has 0.8 GB of temporary disk, and its file system may show more.
       WORKSPACE_DISK: '750MB'

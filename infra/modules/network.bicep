@@ -8,6 +8,8 @@ param endpointsPrefix string
 param storageId string
 param namespaceId string
 param vaultId string
+@description('The vault of the secrets that are written in the console; empty for none.')
+param secretsId string
 
 var targets = [
   { name: 'blob', service: storageId, zone: 'privatelink.blob.${environment().suffixes.storage}' }
@@ -104,6 +106,27 @@ resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@202
     }
   }
 ]
+
+// The second vault has the zone of the first one: names of both are in it.
+resource secretsEndpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = if (!empty(secretsId)) {
+  name: 'pep-secrets-${token}'
+  location: location
+  tags: tags
+  properties: {
+    subnet: { id: endpointSubnet.id }
+    privateLinkServiceConnections: [
+      { name: 'secrets', properties: { privateLinkServiceId: secretsId, groupIds: ['vault'] } }
+    ]
+  }
+}
+
+resource secretsZoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = if (!empty(secretsId)) {
+  parent: secretsEndpoint
+  name: 'default'
+  properties: {
+    privateDnsZoneConfigs: [{ name: 'vault', properties: { privateDnsZoneId: zones[length(targets) - 1].id } }]
+  }
+}
 
 output appSubnetId string = appSubnet.id
 output egressAddress string = egress.properties.ipAddress

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
     from shared.app.definition_files import DefinitionFiles
     from shared.app.event_hub import SendsEvents
+    from shared.secrets.key_vault import KeyVaultSecrets
+    from shared.secrets.vault_writer import VaultWriter
 
 __all__ = ["Wiring"]
 
@@ -150,10 +152,20 @@ class Wiring:
         return open_queue(self._settings, self._azure_credential)
 
     @cached_property
-    def _vault(self) -> SecretStore:
+    def _vault(self) -> KeyVaultSecrets:
         from shared.secrets.key_vault import KeyVaultSecrets  # noqa: PLC0415 - the Azure SDKs load slowly
 
         return KeyVaultSecrets(self._settings.key_vault_url, self._azure_credential)
+
+    @cached_property
+    def secret_writer(self) -> VaultWriter | None:
+        """Writes secrets for people; None where the settings name no vault for that."""
+        vault = self._settings.console_secrets_vault
+        if not vault:
+            return None
+        from shared.secrets.vault_writer import VaultWriter  # noqa: PLC0415 - only the console writes secrets
+
+        return VaultWriter(vault, self._azure_credential, self._vault.forget)
 
     @cached_property
     def _environment_secrets(self) -> SecretStore:

@@ -32,6 +32,7 @@ from shared.jobs.setting_up.drafting import _MOST_COLUMNS as OF_A_DRAFT
 from shared.other_systems.request import _MOST_BYTES as OF_A_STEP
 from shared.reconcile.links.steps import MOST_GENERATIONS
 from shared.reconcile.reports import MOST_KINDS
+from shared.secrets.vault_writer import MOST_BYTES as OF_A_SECRET
 from shared.sources.excel.archive import MOST_BYTES as OF_A_WORKBOOK
 from shared.sources.excel.survey import MOST_CELLS, MOST_MERGED
 from shared.sources.header import _MOST_COLUMNS
@@ -65,6 +66,7 @@ REAL = {
     "columns of a source in a first definition": f"{OF_A_DRAFT}",
     "columns that are tried as keys": f"{_MOST_CANDIDATES}, and {MOST_PAIRED} of them in pairs",
     "result of an expression": f"{OF_A_RESULT:,} times the length of a text of the row",
+    "secret that the console writes": f"{OF_A_SECRET:,} bytes",
     "client certificate with its key, as text": f"{OF_A_CERTIFICATE:,} characters",
     "token of a file or an issuer": f"{_LONGEST_TOKEN:,} characters",
     "definitions in a container that `publish` compares": f"{_MOST_FILES:,}",

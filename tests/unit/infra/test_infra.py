@@ -134,6 +134,29 @@ def test_nothing_is_reached_by_a_key() -> None:
     assert not any(re.search(r"listKeys\(|AccountKey|SharedAccessKey", file.read_text("utf-8")) for file in FILES)
 
 
+def test_the_app_sets_secrets_of_the_console_and_reads_them_for_its_runs_and_no_more() -> None:
+    """Two roles on the vault: one of our own that only sets, and the built-in one that only reads."""
+    section = text("modules/secrets.bicep")
+    assert re.findall(r"ataActions: \[(.*)\]", section) == ["'Microsoft.KeyVault/vaults/secrets/setSecret/action'", ""]
+    assert "  actions: []\n" in section
+    assert "var here = resourceGroup().id\n" in section
+    assert "assignableScopes: [here]\n" in section
+    given = re.findall(r"resource appMay\w+ .*?roleDefinitionId: (.*?)\n", section, re.DOTALL)
+    assert given == ["writer.id", "subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)"]
+
+
+def test_the_vault_of_the_console_is_made_on_demand_and_told_to_the_app() -> None:
+    """It is off by default; its endpoint uses the zone of the other vault, which is the last target."""
+    assert json.loads(text("main.parameters.json"))["parameters"]["consoleSecrets"] == {
+        "value": "${CONSOLE_SECRETS=false}"
+    }
+    assert "module secrets 'modules/secrets.bicep' = if (consoleSecrets) {" in text("main.bicep")
+    assert "CONSOLE_SECRETS_VAULT: secretsUrl" in text("modules/app.bicep")
+    targets = text("modules/network.bicep").partition("var targets = [")[2].partition("]")[0].strip().splitlines()
+    assert "privatelink.vaultcore.azure.net" in targets[-1]
+    assert "zones[length(targets) - 1].id" in text("modules/network.bicep")
+
+
 def test_it_runs_on_flex_consumption_with_the_deployment_target() -> None:
     """FC1 and Python 3.13."""
     assert "'FC1'" in text("modules/app.bicep")

@@ -24,6 +24,7 @@ from emulator.http.tls import Certificates
 
 TENANT = "contoso.example"
 CHALLENGE_RESOURCE = "https://vault.azure.net"
+ACTIONS = frozenset({"getSecret", "setSecret", "readMetadata"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,9 @@ class FakeCloud:
     Attributes:
         vault: Secrets by name.
         client_secret: The secret that the token endpoint takes.
+        versions: Of secrets that were set: their versions without the values, the newest last.
+        deleted: Names of secrets that were deleted and can be recovered.
+        actions: The data actions on secrets that the caller has.
         forbidden, disabled: Names of secrets that are answered with 403.
         failures: Answers to give to the next requests to the vault, instead of the right ones.
         asked: How often each kind of request came.
@@ -46,6 +50,9 @@ class FakeCloud:
 
     def __init__(self, folder: Path) -> None:
         self.vault: dict[str, str] = {}
+        self.versions: dict[str, list[dict[str, Any]]] = {}
+        self.deleted: set[str] = set()
+        self.actions = set(ACTIONS)
         self.client_secret = "old"
         self.forbidden: set[str] = set()
         self.disabled: set[str] = set()
@@ -82,8 +89,13 @@ class FakeCloud:
             return self._token(dict(parse_qsl(body)))
         if address.path == "/msi/token":
             return self._identity(query, headers)
-        if found := re.fullmatch(r"/secrets/([^/]+)(?:/([0-9a-f]*))?", address.path):
-            return self._secret(found[1], headers)
+        if found := re.fullmatch(r"/secrets/([^/]+)(?:/(versions|[0-9a-f]*))?", address.path):
+            if refused := self._unauthorized(headers):
+                return refused
+            name = self._known_as(found[1])
+            if method == "PUT":
+                return self._set(name, body)
+            return self._versions(name) if found[2] == "versions" else self._secret(name)
         return Answer(status=404, body={"error": {"code": "NotFound", "message": method}})
 
     def _discovery(self) -> Answer:
@@ -109,15 +121,22 @@ class FakeCloud:
         body = {"access_token": self._mint(resource), "expires_on": str(int(time.time()) + 3600), "resource": resource}
         return Answer(status=200, body=body | {"token_type": "Bearer"})
 
-    def _secret(self, name: str, headers: Mapping[str, str]) -> Answer:
-        if headers.get("Authorization", "").removeprefix("Bearer ") not in self._tokens:
-            self.asked["challenge"] += 1
-            challenge = f'Bearer authorization="{self.url}/{TENANT}", resource="{CHALLENGE_RESOURCE}"'
-            return Answer(status=401, body=_error("Unauthorized", ""), headers={"WWW-Authenticate": challenge})
+    def _unauthorized(self, headers: Mapping[str, str]) -> Answer | None:
+        if headers.get("Authorization", "").removeprefix("Bearer ") in self._tokens:
+            return None
+        self.asked["challenge"] += 1
+        challenge = f'Bearer authorization="{self.url}/{TENANT}", resource="{CHALLENGE_RESOURCE}"'
+        return Answer(status=401, body=_error("Unauthorized", ""), headers={"WWW-Authenticate": challenge})
+
+    def _known_as(self, name: str) -> str:
+        """Names with other letters in upper case name the same secret."""
+        return next((each for each in self.vault if each.lower() == name.lower()), name)
+
+    def _secret(self, name: str) -> Answer:
         self.asked["secret"] += 1
         if self.failures:
             return self.failures.pop(0)
-        if name in self.forbidden:
+        if name in self.forbidden or "getSecret" not in self.actions:
             return Answer(status=403, body=_error("Forbidden", "The caller is not authorized", "ForbiddenByRbac"))
         if name in self.disabled:
             said = "Operation get is not allowed on a disabled secret."
@@ -126,6 +145,35 @@ class FakeCloud:
             return Answer(status=404, body=_error("SecretNotFound", f"A secret with (name/id) {name} was not found"))
         where = f"{self.url}/secrets/{name}/{'0' * 32}"
         return Answer(status=200, body={"value": self.vault[name], "id": where, "attributes": {"enabled": True}})
+
+    def _versions(self, name: str) -> Answer:
+        """https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret-versions/get-secret-versions."""
+        self.asked["versions"] += 1
+        if self.failures:
+            return self.failures.pop(0)
+        if "readMetadata" not in self.actions:
+            return Answer(status=403, body=_error("Forbidden", "The caller is not authorized", "ForbiddenByRbac"))
+        return Answer(status=200, body={"value": self.versions.get(name, []), "nextLink": None})
+
+    def _set(self, name: str, body: str) -> Answer:
+        """https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret."""
+        self.asked["set"] += 1
+        if self.failures:
+            return self.failures.pop(0)
+        if "setSecret" not in self.actions:
+            return Answer(status=403, body=_error("Forbidden", "The caller is not authorized", "ForbiddenByRbac"))
+        sent = json.loads(body)
+        if not re.fullmatch("[0-9a-zA-Z-]{1,127}", name) or len(sent["value"].encode()) > 25_600:
+            return Answer(status=400, body=_error("BadParameter", "The name or the value is not possible"))
+        if name in self.deleted:
+            said = f"Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused"
+            return Answer(status=409, body=_error("Conflict", said, "ObjectIsDeletedButRecoverable"))
+        now = int(time.time())
+        where = f"{self.url}/secrets/{name}/{secrets.token_hex(16)}"
+        made = {"id": where, "attributes": {"enabled": True, "created": now, "updated": now}, "tags": sent.get("tags")}
+        self.vault[name] = sent["value"]
+        self.versions.setdefault(name, []).append(made)
+        return Answer(status=200, body={"value": sent["value"], **made})
 
     def _mint(self, resource: str) -> str:
         """A token for a resource, with the claims that are looked at; it is not signed."""
@@ -165,6 +213,6 @@ def _handler(cloud: FakeCloud) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = _do  # noqa: N815 - the base class looks for these names
+        do_GET = do_POST = do_PUT = _do  # noqa: N815 - the base class looks for these names
 
     return Handler
