@@ -22,10 +22,12 @@ from console.real_time import routes as real_time
 from console.real_time import switching
 from console.static_files import ROUTES as STATIC_FILES
 from console.syncs import routes as syncs
+from console.uploads import addresses as uploads
 from console.web.failures import answer_to
 from console.web.refusals import Refusal, not_found
 from console.web.routing import Path, starlette_routes
 from console.web.safety import SafeHeaders
+from shared.errors import UserError
 
 __all__ = ["ROUTES", "application"]
 
@@ -38,6 +40,7 @@ ROUTES: Final[Sequence[Path]] = (
     *audit.ROUTES,
     *jobs.ROUTES,
     *editor.ROUTES,
+    *uploads.ROUTES,
     *events.ROUTES,
     document_of(lambda: ROUTES),
 )
@@ -49,9 +52,21 @@ def application(console: Console) -> Starlette:
     return Starlette(
         routes=starlette_routes(ROUTES, console),
         # The outer one answers to whatever a part raises; Starlette's own would raise it again for the server.
-        middleware=[Middleware(SafeHeaders), Middleware(ExceptionMiddleware, handlers={Exception: _failed})],
+        middleware=[
+            Middleware(SafeHeaders, endpoint=_endpoint(console)),
+            Middleware(ExceptionMiddleware, handlers={Exception: _failed}),
+        ],
         exception_handlers={404: _missing, 405: _no_method},
     )
+
+
+def _endpoint(console: Console) -> str:
+    """Where pages send files, beside the app itself; nowhere where the settings name no storage."""
+    try:
+        uploads = console.app.wiring.uploads
+    except UserError:  # each page that needs the storage says so
+        return ""
+    return uploads.endpoint if uploads is not None else ""
 
 
 async def _failed(request: Request, error: Exception) -> Response:

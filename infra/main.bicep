@@ -117,6 +117,7 @@ module storage 'modules/storage.bicep' = {
     isPrivate: privateNetwork
     addresses: values.outputs.addresses
     retentionDays: retentionDays
+    consoleOrigin: empty(consoleClientId) ? '' : 'https://func-${token}.azurewebsites.net'
     access: access
   }
 }

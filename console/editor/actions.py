@@ -16,7 +16,7 @@ from console.editor.mapping import mapping_for, mappings_of
 from console.editor.saved import author
 from console.editor.secrets.form import ask_for_secret
 from console.editor.tabs import tab_named
-from console.editor.uploads import keep_upload
+from console.uploads.keeping import keep_upload
 from console.web.refusals import Refusal
 from shared.app.definition_files import DefinitionChangedError
 from shared.app.editing.environment import EnvironmentOf

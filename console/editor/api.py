@@ -21,10 +21,13 @@ from console.editor.models import (
     FoundMistakes,
     NewSync,
     Question,
+    SourceFile,
     TableList,
+    UploadedFile,
     VersionList,
 )
 from console.editor.saved import author, stored_definition
+from console.uploads.keeping import keep_arrived
 from console.web.conditions import expected_version, refusing_changed
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
@@ -162,6 +165,10 @@ def _asked(visit: Visit, kind: JobKind) -> Response:
     return visit.json({"job": job.id}, 202, {"location": f"/api/jobs/{job.id}"})
 
 
+def _kept(visit: Visit) -> Response:
+    return visit.json({"path": keep_arrived(visit, sent(visit, UploadedFile).upload)}, 201)
+
+
 def _environment(visit: Visit) -> EnvironmentOf:
     """That of the sync of the path, or of the connection of the path."""
     if visit.known_subject is not None:
@@ -280,6 +287,15 @@ ROUTES: Final[Sequence[Path]] = (
         summary="Ask whether everything is there that a sync needs, with what is saved or with another text.",
         takes=Question,
         gives=AskedJob,
+    ),
+    Path(
+        path="/api/syncs/{sync}/files",
+        answer=_kept,
+        need=Need.WRITE,
+        method="POST",
+        summary="Keep a file that was sent to an address in storage beside the definitions, for the source of a sync.",
+        takes=UploadedFile,
+        gives=SourceFile,
     ),
     Path(
         path="/api/syncs/{sync}/tables",

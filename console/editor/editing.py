@@ -16,7 +16,7 @@ from console.editor.forms.widgets import Kind, Widget
 from console.editor.guarding import guarded_changes
 from console.editor.mapping import Mappings, mappings_of
 from console.editor.tabs import FIRST, TABS, YAML, Tab, placed, tab_named, tab_of, values_with, widgets_of
-from console.editor.uploads import can_upload
+from console.uploads.keeping import can_upload, upload_path
 from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.drafts.editing import EditRefusedError, rewritten
@@ -165,6 +165,11 @@ class Editing:
     def can_upload(self) -> bool:
         """Whether files of the machine can be given."""
         return can_upload(self.visit)
+
+    @property
+    def upload_path(self) -> str:
+        """Where the page asks for an address in storage for a file; empty where files go through the app."""
+        return upload_path(self.visit)
 
     @property
     def may_see_rows(self) -> bool:

@@ -12,7 +12,7 @@ from console.editor.actions import with_admin
 from console.editor.draft import Draft
 from console.editor.editing import Editing
 from console.editor.tabs import tab_named
-from console.editor.uploads import can_upload, keep_upload
+from console.uploads.keeping import can_upload, has_upload, keep_upload, upload_path
 from console.web.bodies import Body
 from console.web.visit import Visit
 from shared.app.editing.sources import found_columns
@@ -60,6 +60,7 @@ def show(visit: Visit, asked: Asked | None = None) -> Response:
         "new.html",
         asked=asked,
         can_upload=can_upload(visit),
+        upload_path=upload_path(visit),
         sources=sorted(file.name for file in files),
         environments=sorted(file.name for file in files if isinstance(file.connection, DynamicsConnection)),
         has_variables=bool(visit.app.variables().get(SERVICE_URL)),
@@ -72,7 +73,7 @@ def make(visit: Visit) -> Response:
     body = visit.body
     asked = Asked.of(body)
     _check_name(visit, asked)
-    if not asked.problems and "upload" in body.files:
+    if not asked.problems and has_upload(visit):
         asked.source = keep_upload(visit)
     if not asked.problems and body.text("do") == "first":
         _check_rest(asked)

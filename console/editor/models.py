@@ -15,7 +15,9 @@ __all__ = [
     "Mistake",
     "NewSync",
     "Question",
+    "SourceFile",
     "TableList",
+    "UploadedFile",
     "VersionList",
 ]
 
@@ -48,6 +50,18 @@ class Mistake(_Model):
     path: str
     line: int
     column: int
+
+
+class UploadedFile(_Model):
+    """A file that was sent to an address in storage."""
+
+    upload: str = Field(max_length=100, description="What its address was given with.")
+
+
+class SourceFile(_Model):
+    """A file of a source."""
+
+    path: str = Field(description="What a source names it with.")
 
 
 class FoundMistakes(_Model):

@@ -16,7 +16,7 @@ from console.editor.filters import FILTERS
 from console.editor.secrets.api import ROUTES as SECRETS_API
 from console.editor.secrets.form import ROUTES as SECRETS
 from console.editor.tabs import tab_named
-from console.editor.uploads import MOST_UPLOADED
+from console.uploads.keeping import MOST_UPLOADED
 from console.web.needs import Need
 from console.web.refusals import not_found
 from console.web.rendering import add_filters

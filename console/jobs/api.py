@@ -9,7 +9,15 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from console.jobs.activity import PLANS_OF, Active, Doing, waiting_for
-from console.jobs.asking import ask_for_apply, ask_for_job, ask_for_retry, ask_for_undo, stop_job, stop_run
+from console.jobs.asking import (
+    ask_for_apply,
+    ask_for_job,
+    ask_for_retry,
+    ask_for_undo,
+    ask_for_uploaded_retry,
+    stop_job,
+    stop_run,
+)
 from console.jobs.lists import listed
 from console.jobs.models import (
     ApplyAsked,
@@ -26,9 +34,11 @@ from console.jobs.models import (
     UndoPlanGiven,
 )
 from console.jobs.pages import file_of_run
+from console.jobs.parameters import file_parameter
 from console.jobs.plan_values import shown_plan
 from console.jobs.run_values import errors_of, file_names, run_of, shown_run
 from console.jobs.undo_values import shown_undo
+from console.uploads.keeping import keep_arrived
 from console.web.refusals import Refusal, not_found
 from console.web.sent import sent
 from console.web.visit import Visit
@@ -64,8 +74,17 @@ def start(visit: Visit) -> Response:
     if asked.force and asked.kind == "plan":
         raise Refusal(422, "That is not possible", "A plan writes nothing, so there is nothing to force.")
     values = {name: shown(value) for name, value in asked.parameters.items()}
+    if asked.upload:
+        values[_file_parameter(visit)] = keep_arrived(visit, asked.upload)
     found, joined = ask_for_job(visit, JobKind(asked.kind), values, force=asked.force)
     return _accepted(visit, found, joined=joined)
+
+
+def _file_parameter(visit: Visit) -> str:
+    name = file_parameter(visit.app.definition(visit.sync))
+    if not name:
+        raise Refusal(422, "That is not possible", "The path of the source is no parameter, so a job takes no file.")
+    return name
 
 
 def jobs(visit: Visit) -> Response:
@@ -114,8 +133,11 @@ def files(visit: Visit) -> Response:
 
 
 def retry(visit: Visit) -> Response:
-    """Run the mended rows of a CSV text."""
-    found, joined = ask_for_retry(visit, run_of(visit), visit.body.raw)
+    """Run the mended rows of a CSV text, or of a file that was sent to storage."""
+    if upload := visit.query("upload"):
+        found, joined = ask_for_uploaded_retry(visit, run_of(visit), upload)
+    else:
+        found, joined = ask_for_retry(visit, run_of(visit), visit.body.raw)
     return _accepted(visit, found, joined=joined)
 
 

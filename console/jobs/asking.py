@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from console.uploads.addresses import arrived
 from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.app.requested import MENDED, PLAN
@@ -20,19 +21,17 @@ from shared.views.plan_files import PlanFile
 from shared.views.runs import run_named
 
 __all__ = [
-    "MOST_MENDED",
     "WORDS",
     "ask_for_apply",
     "ask_for_job",
     "ask_for_retry",
     "ask_for_undo",
+    "ask_for_uploaded_retry",
     "planned_job",
     "stop_job",
     "stop_run",
 ]
 
-MOST_MENDED: Final = 50_000_000
-"""Bytes of a mended file that can be sent: more than twice as much as the rows that are kept with a run."""
 WORDS: Final = {
     JobKind.RUN: "asked for a run",
     JobKind.PLAN: "asked for a plan",
@@ -103,6 +102,23 @@ def ask_for_retry(visit: Visit, run: RunRecord, data: bytes) -> tuple[Job, bool]
     definition, name = visit.app.definition(run.sync), visit.person.name
     request = new_request(definition, {}, kind=JobKind.RETRY, force=False, requested_by=name)
     return _asked(visit, replace(request, of=run.run_id), {MENDED: data})
+
+
+def ask_for_uploaded_retry(visit: Visit, run: RunRecord, upload: str) -> tuple[Job, bool]:
+    """Make a job that runs the mended rows of a file that was sent to storage; see `ask_for_retry`.
+
+    Args:
+        visit: Whoever asks may run the sync.
+        run: The run whose rows were mended.
+        upload: What the address of the file was given with.
+
+    Raises:
+        UserError: The file has not come as it was announced, or see `ask_for_retry`.
+    """
+    file = arrived(visit, upload)
+    found = ask_for_retry(visit, run, file.read())
+    file.remove()
+    return found
 
 
 def ask_for_undo(visit: Visit, run: RunRecord, kind: JobKind, *, force: bool) -> tuple[Job, bool]:

@@ -37,6 +37,12 @@ class JobAsked(_Taken):
         default_factory=dict, max_length=1000, description="What overrides the definition's parameters."
     )
     force: bool = Field(default=False, description="Override the safety limits; a run only.")
+    upload: str = Field(
+        default="",
+        max_length=100,
+        description="A file that was sent to an address in storage: it becomes the parameter that is the path of the "
+        "source.",
+    )
 
 
 class ApplyAsked(_Taken):

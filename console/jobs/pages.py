@@ -8,12 +8,22 @@ from starlette.responses import Response
 
 from console.access.rights import Level
 from console.jobs.activity import KINDS, PLANS_OF, Doing, waiting_for
-from console.jobs.asking import ask_for_apply, ask_for_job, ask_for_retry, ask_for_undo, stop_job, stop_run
+from console.jobs.asking import (
+    ask_for_apply,
+    ask_for_job,
+    ask_for_retry,
+    ask_for_undo,
+    ask_for_uploaded_retry,
+    stop_job,
+    stop_run,
+)
 from console.jobs.lists import SEARCHED, listed
-from console.jobs.parameters import PREFIX, fields_of, given
+from console.jobs.parameters import PREFIX, fields_of, file_parameter, given
 from console.jobs.plan_values import shown_plan
 from console.jobs.run_values import download, run_of, shown_run
 from console.jobs.undo_values import shown_undo
+from console.uploads.addresses import address_path
+from console.uploads.keeping import can_upload, has_upload, keep_upload, upload_path
 from console.web.refusals import Refusal, not_found
 from console.web.visit import Visit
 from shared.errors import UserError
@@ -57,6 +67,8 @@ def _start_page(visit: Visit, typed: Mapping[str, str], *, wrong: str = "", forc
         safety=definition.sync_behaviour.safety,
         wrong=wrong.splitlines(),
         force=force,
+        can_upload=can_upload(visit),
+        upload_path=upload_path(visit),
     )
 
 
@@ -70,8 +82,11 @@ def start_job(visit: Visit) -> Response:
     force, kind = visit.body.text("force") == "yes", visit.body.text("kind", JobKind.RUN)
     if kind not in _STARTED:
         raise Refusal(400, "No such job", "A job that is started here is a run or a plan.")
-    values = given(visit.app.definition(visit.sync), typed)
+    definition = visit.app.definition(visit.sync)
     try:
+        if (file := file_parameter(definition)) and has_upload(visit):
+            typed[file] = keep_upload(visit)
+        values = given(definition, typed)
         job, joined = ask_for_job(visit, JobKind(kind), values, force=force and kind == JobKind.RUN)
     except UserError as error:
         return _start_page(visit, typed, wrong=error.message, force=force)
@@ -132,6 +147,7 @@ def run_page(visit: Visit) -> Response:
         may_execute=visit.may(Level.EXECUTE),
         may_read=visit.may(Level.READ),
         prefix=PREFIX,
+        upload_path=address_path(visit),
     )
 
 
@@ -143,11 +159,13 @@ def cancel_run(visit: Visit) -> Response:
 
 
 def retry_run(visit: Visit) -> Response:
-    """Run the mended rows of a file that was sent."""
-    file = visit.body.files.get("file")
-    if file is None:
+    """Run the mended rows of a file that was sent, with the form or straight to storage."""
+    if upload := visit.body.text("_upload"):
+        job, joined = ask_for_uploaded_retry(visit, run_of(visit), upload)
+    elif file := visit.body.files.get("file"):
+        job, joined = ask_for_retry(visit, run_of(visit), file.data)
+    else:
         raise UserError("no file was chosen: choose the file to mend with its rows corrected")
-    job, joined = ask_for_retry(visit, run_of(visit), file.data)
     return _to_job(visit, job, joined=joined)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.definitions import SyncDefinition
@@ -12,7 +12,7 @@ from shared.definitions.models import Parameter
 from shared.definitions.parameters.formulas import parse_formula, secret_of
 from shared.definitions.parameters.values import shown
 
-__all__ = ["PREFIX", "ParameterField", "fields_of", "given"]
+__all__ = ["PREFIX", "ParameterField", "fields_of", "file_parameter", "given"]
 
 PREFIX: Final = "p."
 """What the name of a field begins with; the name of its parameter follows."""
@@ -44,6 +44,7 @@ class ParameterField:
         default: Its value where none is given, as text; empty where it is calculated.
         value: What stands in the field.
         is_required: Whether a run must give the value.
+        is_file: Whether it is the path of the source: a file can be given instead.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ParameterField:
     default: str
     value: str
     is_required: bool
+    is_file: bool = False
 
 
 def fields_of(definition: SyncDefinition, typed: Mapping[str, str]) -> list[ParameterField]:
@@ -62,7 +64,16 @@ def fields_of(definition: SyncDefinition, typed: Mapping[str, str]) -> list[Para
         definition: Has the parameters.
         typed: What a person has typed, by parameter.
     """
-    return [_field(name, each, typed.get(name)) for name, each in definition.parameters.items()]
+    file = file_parameter(definition)
+    fields = [_field(name, each, typed.get(name)) for name, each in definition.parameters.items()]
+    return [replace(each, is_file=True) if each.name == file else each for each in fields]
+
+
+def file_parameter(definition: SyncDefinition) -> str:
+    """The parameter that is the path of the source, alone; empty where there is none."""
+    path = getattr(definition.source, "path", None)
+    name = path[1:] if isinstance(path, str) and path.startswith("@") else ""
+    return name if name in definition.parameters else ""
 
 
 def _field(name: str, parameter: Parameter, typed: str | None) -> ParameterField:

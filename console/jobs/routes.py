@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from console.jobs import api, pages
-from console.jobs.asking import MOST_MENDED
 from console.jobs.models import (
     ApplyAsked,
     ErrorsGiven,
@@ -20,6 +19,8 @@ from console.jobs.models import (
     UndoAsked,
     UndoPlanGiven,
 )
+from console.uploads.addresses import MOST_MENDED
+from console.uploads.keeping import MOST_UPLOADED
 from console.web.needs import Need
 from console.web.routing import Path
 
@@ -27,7 +28,13 @@ __all__ = ["ROUTES"]
 
 _PAGES: Final = (
     Path(path="/syncs/{sync}/start", answer=pages.start_page, need=Need.EXECUTE),
-    Path(path="/syncs/{sync}/jobs", method="POST", answer=pages.start_job, need=Need.EXECUTE),
+    Path(
+        path="/syncs/{sync}/jobs",
+        method="POST",
+        answer=pages.start_job,
+        need=Need.EXECUTE,
+        most_bytes=MOST_UPLOADED,
+    ),
     Path(path="/jobs", answer=pages.jobs_page, need=Need.SIGNED_IN),
     Path(path="/jobs/{job}", answer=pages.job_page, need=Need.SOME),
     Path(path="/jobs/{job}/cancel", method="POST", answer=pages.cancel_job, need=Need.EXECUTE),
@@ -96,7 +103,7 @@ _API: Final = (
         answer=api.retry,
         need=Need.EXECUTE,
         most_bytes=MOST_MENDED,
-        summary="Run mended rows of a run; the body is the CSV text.",
+        summary="Run mended rows of a run; the body is the CSV text, or `upload` names a file that is in storage.",
         gives=JobGiven,
     ),
     Path(

@@ -55,3 +55,57 @@ if (editor) {
   editor.addEventListener('submit', () => { touched = false; });
   addEventListener('beforeunload', event => { if (touched) event.preventDefault(); });
 }
+
+/** Sends a file to its address in storage, and says how far it is. */
+function sendTo(address, file, said) {
+  return new Promise((done, fail) => {
+    const request = new XMLHttpRequest();
+    request.open('PUT', address.url);
+    for (const [name, value] of Object.entries(address.headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = event => { said.textContent = `Sending the file: ${Math.floor(100 * event.loaded / file.size)} %`; };
+    request.onload = () => request.status === 201 ? done() : fail(new Error(`The storage answered ${request.status}.`));
+    request.onerror = () => fail(new Error('The storage cannot be reached from here.'));
+    request.send(file);
+  });
+}
+
+/** Sends a file straight to storage, where the page has a path that gives addresses; the form then names what was sent. */
+async function sendFile(field, named, said) {
+  const file = field.files[0];
+  const about = JSON.stringify({name: file.name, size: file.size});
+  const headers = {'content-type': 'application/json'};
+  const answer = await fetch(field.dataset.address, {method: 'POST', headers, body: about});
+  const given = await answer.json();
+  if (answer.status === 413) throw Object.assign(new Error(given.detail), {final: true});
+  if (!answer.ok) throw new Error(given.detail);
+  await sendTo(given, file, said);
+  named.value = given.upload;
+}
+
+for (const field of document.querySelectorAll('input[type=file][data-address]')) {
+  const named = Object.assign(document.createElement('input'), {type: 'hidden', name: '_upload'});
+  const said = Object.assign(document.createElement('p'), {className: 'help', role: 'status'});
+  (field.closest('.field') ?? field).append(named, said);
+  let goesThrough = false, isBusy = false;
+  field.addEventListener('change', () => { named.value = said.textContent = ''; goesThrough = false; });
+  field.form.addEventListener('submit', async event => {
+    const button = event.submitter, file = field.files[0];
+    if (!button?.hasAttribute('data-sends') || named.value) { // the file is not needed, or is in storage
+      field.disabled = true;
+      setTimeout(() => { field.disabled = false; });
+      return;
+    }
+    if (!file || goesThrough) return;
+    event.preventDefault();
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      await sendFile(field, named, said);
+    } catch (error) { // a file that is small enough goes through the app
+      goesThrough = !error.final && file.size <= Number(field.dataset.most);
+      said.textContent = error.message;
+    }
+    isBusy = false;
+    if (named.value || goesThrough) field.form.requestSubmit(button);
+  });
+}

@@ -24,6 +24,7 @@ class Need(Enum):
         READ: The right to see values of its rows.
         EXECUTE: The right to run it.
         WRITE: The right to change it.
+        WRITE_OR_EXECUTE: One of these two rights.
         ADMIN: The right to change all of it.
     """
 
@@ -36,17 +37,20 @@ class Need(Enum):
     READ = auto()
     EXECUTE = auto()
     WRITE = auto()
+    WRITE_OR_EXECUTE = auto()
     ADMIN = auto()
 
     @property
-    def level(self) -> Level | None:
-        """The level of `permissions`; None where another rule decides."""
-        return Level[self.name] if self.name in Level.__members__ else None
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of `permissions`, one of which is enough; none where another rule decides."""
+        if self is Need.WRITE_OR_EXECUTE:
+            return Level.WRITE, Level.EXECUTE
+        return (Level[self.name],) if self.name in Level.__members__ else ()
 
     @property
     def is_about_a_sync(self) -> bool:
         """Whether the path names a sync, a run or a job."""
-        return self is Need.SOME or self.level is not None
+        return self is Need.SOME or bool(self.levels)
 
 
 _ROLES = {Need.EVERYTHING: (ADMIN,), Need.CREATE: (CREATE, ADMIN), Need.SEND_EVENTS: (SEND_EVENTS, ADMIN)}
@@ -69,8 +73,9 @@ def check(need: Need, person: Person, levels: frozenset[Level]) -> None:
         return
     if not levels:
         raise _without_groups() if person.groups_missing else not_found()
-    if need.level is not None and need.level not in levels:
-        raise Refusal(403, "Not allowed", f"This needs the right `{need.level}` to the sync.")
+    if need.levels and levels.isdisjoint(need.levels):
+        named = " or ".join(f"`{level}`" for level in need.levels)
+        raise Refusal(403, "Not allowed", f"This needs the right {named} to the sync.")
 
 
 def _without_groups() -> Refusal:

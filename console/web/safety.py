@@ -23,14 +23,23 @@ HEADERS: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+_POLICY: Final = "content-security-policy"
+_CONNECT: Final = "connect-src 'self'"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class SafeHeaders:
-    """Adds the headers to every answer; one that an answer has already stays."""
+    """Adds the headers to every answer; one that an answer has already stays.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: Gives the answers.
+        endpoint: What addresses begin with to which pages send files; empty for none.
+    """
+
+    def __init__(self, app: ASGIApp, endpoint: str = "") -> None:
         self._app = app
+        policy = HEADERS[_POLICY].replace(_CONNECT, f"{_CONNECT} {endpoint}".strip())
+        self._headers = HEADERS | {_POLICY: policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -38,7 +47,7 @@ class SafeHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

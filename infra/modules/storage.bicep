@@ -6,6 +6,8 @@ param sku string
 param isPrivate bool
 param addresses array
 param retentionDays int
+@description('Where the console is served; its pages send files to the container for uploads. Empty for no console.')
+param consoleOrigin string
 @description('Who gets roles here: appId, developerId (may be empty), developerType.')
 param access object
 
@@ -13,6 +15,7 @@ var packages = 'app-package'
 var state = 'dynamics-sync'
 var memory = 'dynamics-sync-memory'
 var definitions = 'definitions'
+var uploads = 'dynamics-sync-uploads'
 
 // Regions with availability zones and zone-redundant storage (Azure regions list). Elsewhere one place is all there is.
 var zoned = [
@@ -82,6 +85,20 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     properties: {
       deleteRetentionPolicy: { enabled: true, days: 7 }
       containerDeleteRetentionPolicy: { enabled: true, days: 7 }
+      // A browser asks for this rule before it sends a file to the address that the console has signed.
+      cors: {
+        corsRules: empty(consoleOrigin)
+          ? []
+          : [
+              {
+                allowedOrigins: [consoleOrigin]
+                allowedMethods: ['PUT']
+                allowedHeaders: ['content-type', 'x-ms-blob-type']
+                exposedHeaders: []
+                maxAgeInSeconds: 600
+              }
+            ]
+      }
     }
 
     resource package 'containers' = {
@@ -98,6 +115,12 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     // Ledgers and mirrors: what syncs remember of their records. They hold values of rows, so they lie apart.
     resource memoryFiles 'containers' = {
       name: memory
+      properties: { publicAccess: 'None' }
+    }
+
+    // Files on their way from a browser to a job or a source.
+    resource uploadedFiles 'containers' = {
+      name: uploads
       properties: { publicAccess: 'None' }
     }
 
@@ -129,6 +152,15 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
             definition: {
               filters: { blobTypes: ['blockBlob'], prefixMatch: ['${state}/runs/', '${state}/dead-letters/'] }
               actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: retentionDays + 30 } } }
+            }
+          }
+          {
+            name: 'uploads'
+            enabled: true
+            type: 'Lifecycle'
+            definition: {
+              filters: { blobTypes: ['blockBlob'], prefixMatch: ['${uploads}/'] }
+              actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: 1 } } }
             }
           }
         ]

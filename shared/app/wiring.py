@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
     from shared.app.definition_files import DefinitionFiles
     from shared.app.event_hub import SendsEvents
+    from shared.app.uploads.addresses import Uploads
+    from shared.app.uploads.source_files import SourceContainer
     from shared.secrets.key_vault import KeyVaultSecrets
     from shared.secrets.vault_writer import VaultWriter
 
@@ -142,6 +144,29 @@ class Wiring:
         if not endpoint:
             raise UserError("no storage account is set: set AzureWebJobsStorage__accountName to its name")
         return BlobServiceClient(endpoint, credential=self._azure_credential())
+
+    @cached_property
+    def uploads(self) -> Uploads | None:
+        """Addresses to which browsers send files; None where the state is not in a storage account.
+
+        Raises:
+            UserError: The settings name no account.
+        """
+        if self._settings.state_store != "azure":
+            return None
+        from shared.app.uploads.addresses import Uploads  # noqa: PLC0415 - the Azure SDKs load slowly
+
+        return Uploads(self.open_blobs(self._settings.blob_endpoint))
+
+    @cached_property
+    def source_container(self) -> SourceContainer | None:
+        """Where files of sources are kept beside definitions in a container; None where these are not changed there."""
+        location = self._settings.sync_definitions
+        if "://" not in location or self.definition_files.read_only:
+            return None
+        from shared.app.uploads.source_files import SourceContainer  # noqa: PLC0415 - the Azure SDKs load slowly
+
+        return SourceContainer.of(location, self.open_blobs, self._settings.blob_endpoint)
 
     def open_queue(self) -> JobQueue | None:
         """Open the queue of jobs beside the state store; a file has none."""

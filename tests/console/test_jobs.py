@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -47,6 +48,41 @@ def test_a_job_is_started_and_followed_to_its_end(page: Page, world: World, tmp_
     page.goto("/jobs?state=successful")
     expect(page.get_by_role("row", name="customers")).to_contain_text("Succeeded")
     looked_at(page, "jobs-successful", tmp_path)
+
+
+def with_a_file(world: World, name: str = "customers", more: str = "") -> None:
+    """A sync whose source is the parameter `rows`, which has no default."""
+    world.define(name, more=f"parameters: {{rows: {{description: The file that is read}}}}\n{more}")
+    file = world.folder / "syncs" / f"{name}.yaml"
+    file.write_text(file.read_text().replace(f"path: {world.folder / name}.csv", 'path: "@rows"'))
+
+
+def test_a_job_is_started_with_a_file(page: Page, world: World, tmp_path: Path) -> None:
+    """The path of the source is a parameter: the file is kept beside the definitions, and its path is the value."""
+    with_a_file(world)
+    file = tmp_path / "given rows.csv"
+    file.write_text("number,name\ncustomers-7,Seven\n")
+    page.goto("/syncs/customers/start")
+    page.get_by_label("rows: or a file of this machine").set_input_files(file)
+    looked_at(page, "job-start-file", tmp_path)
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible()
+    assert world.accounts() == {"customers-7": "Seven"}
+    (run,) = world.app.state.runs("customers")
+    assert run.given == {"rows": str(world.folder / "syncs" / "data" / "given_rows.csv")}
+    actions = [entry.action for entry in world.app.state.audit("customers")]
+    assert actions == ["asked for a run", "gave the file given_rows.csv"]
+
+
+def test_a_job_needs_the_file_or_its_path(served: Served, world: World) -> None:
+    """Without either, or with an empty file, the form says so, and nothing is started."""
+    with_a_file(world)
+    url, origin = f"{served.url}/syncs/customers/jobs", {"origin": served.url}
+    for file, said in ((None, "parameter rows"), (("x.csv", b""), "choose a file that is not empty")):
+        form: dict[str, Any] = {"kind": (None, "run"), "p.rows": (None, "")} | ({"upload": file} if file else {})
+        answer = requests.post(url, files=form, headers=origin, timeout=10)
+        assert (answer.status_code, said in answer.text) == (422, True)
+    assert world.app.state.open_jobs() == ()
 
 
 def test_a_value_that_cannot_be_used_is_said_on_the_form(served: Served, world: World) -> None:

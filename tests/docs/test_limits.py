@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from batch_sync.pool import SIDE_BY_SIDE
+from console.uploads.addresses import MOST_MENDED, MOST_SOURCE
 from scripts.pipeline import LONGEST as OF_A_COMMENT
 from shared import settings
 from shared.app.publishing import _MOST_FILES
+from shared.app.uploads.addresses import LIFETIME
 from shared.cli.frame import MOST_SHOWN
 from shared.dataverse.course import MOST_POINTS
 from shared.dataverse.http.certificates import _LONGEST as OF_A_CERTIFICATE
@@ -66,6 +68,10 @@ REAL = {
     "columns of a source in a first definition": f"{OF_A_DRAFT}",
     "columns that are tried as keys": f"{_MOST_CANDIDATES}, and {MOST_PAIRED} of them in pairs",
     "result of an expression": f"{OF_A_RESULT:,} times the length of a text of the row",
+    "file that is sent in the console": (
+        f"{MOST_MENDED // 1_000_000} MB; of a source, straight to storage, {MOST_SOURCE // 1_000_000_000} GB"
+    ),
+    "time in which a file is sent straight to storage": f"{LIFETIME.seconds // 60} minutes",
     "secret that the console writes": f"{OF_A_SECRET:,} bytes",
     "client certificate with its key, as text": f"{OF_A_CERTIFICATE:,} characters",
     "token of a file or an issuer": f"{_LONGEST_TOKEN:,} characters",

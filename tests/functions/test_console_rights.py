@@ -38,6 +38,7 @@ ANYBODY: Final = set(PEOPLE)
 SOME: Final = {"admin", "execute", "write", "read", "all"}
 EXECUTE: Final = {"admin", "execute", "all"}
 WRITE: Final = {"admin", "write", "all"}
+WRITE_OR_EXECUTE: Final = WRITE | EXECUTE
 READ: Final = {"admin", "read", "all"}
 ADMIN: Final = {"admin", "all"}
 CREATE: Final = {"create", "all"}
@@ -107,6 +108,10 @@ TABLE: Final = {
     "POST /api/runs/{run}/cancel": EXECUTE,
     "GET /api/plans/{job}": SOME,
     "POST /api/plans/{job}/apply": EXECUTE,
+    "POST /api/uploads": CREATE,
+    "POST /api/syncs/{sync}/uploads": WRITE_OR_EXECUTE,
+    "POST /api/runs/{run}/uploads": EXECUTE,
+    "POST /api/syncs/{sync}/files": WRITE,
     "POST /new/secrets": CREATE,
     "POST /syncs/{sync}/secrets": ADMIN,
     "PUT /api/syncs/{sync}/secrets/{name}": ADMIN,

@@ -166,6 +166,19 @@ def test_a_secret_that_was_made_by_other_means_is_for_the_administrator(
     assert put(served_to_many, "Sync.Admin", "shared", {"value": "x", "replace": True}).status_code == 200
 
 
+def test_two_people_do_not_write_one_secret_at_the_same_time(
+    served_to_many: Served, customers: Path, world: World, cloud: FakeCloud
+) -> None:
+    """Between the look whether the name is in use and the write nobody else comes."""
+    held = world.app.state.acquire_lease(f"secret/{NAME}", holder="another request", seconds=60)
+    assert held is not None
+    refused = put(served_to_many, "Owners", NAME.upper(), {"value": VALUE})
+    assert (refused.status_code, "try again" in refused.json()["detail"]) == (409, True)
+    assert not cloud.vault
+    world.app.state.release_lease(held)
+    assert put(served_to_many, "Owners", NAME.upper(), {"value": VALUE}).status_code == 200
+
+
 def test_the_api_says_what_stands_in_the_definition(served_to_many: Served, customers: Path, cloud: FakeCloud) -> None:
     """Lines of a certificate stay; what cannot be a secret is refused in words that do not repeat it."""
     pem = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"

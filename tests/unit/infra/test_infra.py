@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from shared.app.uploads.addresses import CONTAINER
 from shared.settings import Settings
 from shared.state import RunState
 from shared.telemetry import instruments
@@ -155,6 +156,21 @@ def test_the_vault_of_the_console_is_made_on_demand_and_told_to_the_app() -> Non
     targets = text("modules/network.bicep").partition("var targets = [")[2].partition("]")[0].strip().splitlines()
     assert "privatelink.vaultcore.azure.net" in targets[-1]
     assert "zones[length(targets) - 1].id" in text("modules/network.bicep")
+
+
+def test_pages_of_the_console_alone_send_files_to_storage() -> None:
+    """By PUT, from the address of the app, and only if there is a console; what is not used is removed after a day."""
+    storage, main = text("modules/storage.bicep"), text("main.bicep")
+    origin = re.search(r"consoleOrigin: empty\(consoleClientId\) \? '' : 'https://(.+)\.azurewebsites\.net'", main)
+    assert origin
+    assert f"name: '{origin[1]}'" in text("modules/app.bicep")
+    assert "corsRules: empty(consoleOrigin)\n          ? []\n" in storage
+    assert "allowedOrigins: [consoleOrigin]" in storage
+    assert "allowedMethods: ['PUT']" in storage
+    assert f"var uploads = '{CONTAINER}'\n" in storage
+    rule = storage.partition("name: 'uploads'")[2]
+    assert "prefixMatch: ['${uploads}/']" in rule
+    assert "daysAfterModificationGreaterThan: 1 }" in rule
 
 
 def test_it_runs_on_flex_consumption_with_the_deployment_target() -> None:

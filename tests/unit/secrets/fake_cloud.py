@@ -24,6 +24,8 @@ from emulator.http.tls import Certificates
 
 TENANT = "contoso.example"
 CHALLENGE_RESOURCE = "https://vault.azure.net"
+OBJECT_ID = "00000000-0000-0000-0000-00000000000b"
+TENANT_ID = "00000000-0000-0000-0000-00000000000c"
 ACTIONS = frozenset({"getSecret", "setSecret", "readMetadata"})
 
 
@@ -179,6 +181,7 @@ class FakeCloud:
         """A token for a resource, with the claims that are looked at; it is not signed."""
         now = int(time.time())
         claims = {"aud": resource, "iss": f"https://sts.windows.net/{TENANT}/", "jti": secrets.token_hex(8)}
+        claims |= {"oid": OBJECT_ID, "tid": TENANT_ID}
         times = {"iat": now, "nbf": now - 60, "exp": now + 3600}
         token = f"{_segment({'alg': 'none', 'typ': 'JWT'})}.{_segment(claims | times)}."
         self._tokens.add(token)

@@ -1,0 +1,37 @@
+"""What somebody says of a file before it is sent. In a module of its own: pages need it, and load no SDK for it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["FOLDER", "Announced", "safe_name"]
+
+FOLDER: Final = "data"
+"""Where files of sources are kept beside the definitions."""
+_MOST: Final = 100  # characters of a name
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def safe_name(name: str) -> str:
+    """A name of a file without its folders, in characters that every storage takes; never empty."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return _UNSAFE.sub("_", last)[-_MOST:].lstrip("._").rstrip(".") or "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """A file that somebody wants to send.
+
+    Attributes:
+        name: Of the file; see `safe_name`.
+        size: Its bytes.
+        by: Who sends it.
+        about: What it is for; it can be used for nothing else.
+    """
+
+    name: str
+    size: int
+    by: str
+    about: str
