@@ -192,7 +192,7 @@ def _job(visit: Visit) -> Job:
 
 
 def _given(visit: Visit, value: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return visit.json(value.model_dump(mode="json"), status, headers)
+    return visit.json(value.model_dump(), status, headers)
 
 
 def _accepted(visit: Visit, found: Job, *, joined: bool) -> Response:

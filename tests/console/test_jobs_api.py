@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -83,6 +84,18 @@ def test_a_run_is_started_followed_and_read(served: Served, world: World) -> Non
     assert (entry.action, entry.by, job["id"] in entry.after) == ("asked for a run", "developer", True)
     (listed,) = client.get("/jobs?state=successful&sync=customers")["jobs"]
     assert (listed["id"], listed["state"]) == (run["run"]["run_id"], "Succeeded")
+
+
+def test_moments_have_one_form(served: Served, world: World) -> None:
+    """Wherever the API names one: as in the JSON of the command line, with the offset `+00:00`."""
+    world.define("customers")
+    client = Client(served)
+    job = client.ended(client.post("/syncs/customers/jobs")["id"])
+    paths = (f"/jobs/{job['id']}", "/jobs?state=successful", job["run"].removeprefix("/api"), "/status", "/audit")
+    for path in (*paths, "/syncs/customers"):
+        texts = re.findall(r'"(\d{4}-\d\d-\d\dT[^"]*)"', client.raw(path).text)
+        assert texts, path
+        assert all(text.endswith("+00:00") for text in texts), (path, texts)
 
 
 @pytest.fixture
