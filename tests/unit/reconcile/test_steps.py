@@ -178,6 +178,14 @@ def test_each_record_is_in_one_part(mixed: Workspace) -> None:
     ) == [(ID.format(number), 1) for number in (1, 2, 3)]
 
 
+@pytest.mark.parametrize(("records", "parts"), [(1_000_000, 1), (3_000_001, 2), (9_999_999, 2), (40_000_000, 8)])
+def test_large_tables_are_decided_in_halves_at_least(records: int, parts: int) -> None:
+    """Two halves need less memory than the whole; tables of many parts have no more parts than before."""
+    steps = reconcile_steps(definition(dropped="delete"), LAYOUT, started=STARTED, target_rows=records)
+    decided = [step.title for step in steps if step.title.startswith("Decide what becomes of")]
+    assert len([title for title in decided if "new keys" not in title]) == parts
+
+
 def test_a_condition_is_decided_in_one_query() -> None:
     """It looks at the source, which is typed anew for every query."""
     condition = definition(changed={"when": "target.name is null"})
