@@ -10,8 +10,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from shared.app.undoing import undo
 from shared.cli.boundary import run
-from tests.acceptance.world import accounts, world
+from shared.jobs import NoProgress, RunOptions, RunSummary
+from tests.acceptance.world import World, accounts, world
 
 ROWS = [{"number": f"A{number}", "name": f"name {number}", "city": "Rome", "revenue": "1.50"} for number in range(5)]
 
@@ -59,3 +61,60 @@ def test_a_workspace_that_is_kept_has_the_records_of_the_mirror(
         with duckdb.connect(str(tmp_path / "kept.duckdb"), read_only=True) as kept:
             names = kept.execute("SELECT accountnumber, name FROM current ORDER BY _k1").fetchall()
         assert names == [(row["number"], row["name"]) for row in ROWS]
+
+
+def story(here: World, *, mirror: bool) -> list[Any]:
+    """Parents in the table itself, a value that others edit, records without a key, dropped records, and an undo."""
+    base = accounts()
+    mappings = [*base["destination"]["mappings"][:2], {"source": "city", "target": "address1_city"}]
+    mappings[2] |= {"write": "unless_edited"}
+    mappings.append({"source": "parent", "target": "parentaccountid", "lookup": {"match": "accountnumber"}})
+    columns = [*base["source"]["columns"], {"name": "parent"}]
+    here.define(
+        accounts(
+            source={"columns": columns},
+            destination={"mappings": mappings, "mirror": mirror},
+            sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%", "max_update": "100%"}},
+        )
+    )
+    rows = [{**row, "parent": "A0" if place else ""} for place, row in enumerate(ROWS)]
+    here.csv(rows)
+    found: list[Any] = []
+
+    def run() -> RunSummary:
+        done = here.run()
+        found.append((done.created.done, done.updated.done, done.deleted.done, done.unchanged, done.failed))
+        return done
+
+    def held() -> None:
+        query = "accounts?$select=accountnumber,name,address1_city&$expand=parentaccountid($select=accountnumber)"
+        records = [{key: each[key] for key in each if "@" not in key} for each in here.records(query)]
+        for each in records:
+            del each["accountid"]
+            each["parentaccountid"] = (each["parentaccountid"] or {}).get("accountnumber")
+        found.append(sorted(records, key=str))
+
+    run()
+    run()
+    here.update("accounts(accountnumber='A1')", {"address1_city": "theirs"})
+    here.update("accounts(accountnumber='A2')", {"name": "theirs"})
+    here.create("accounts", {"name": "without a key"})
+    here.csv([*({**row, "city": "Kiel", "parent": "A5"} for row in rows[:4]), {**rows[0], "number": "A5"}])
+    changed = run()
+    held()
+    run()
+    undone = here.app.state.run(changed.run_id)
+    assert undone is not None
+    undo(here.app, undone, RunOptions(force=True), NoProgress())
+    held()
+    return found
+
+
+def test_a_mirror_changes_nothing_in_what_a_sync_does(tmp_path: Path) -> None:
+    """Lookups in the table itself, the ledger, records that are set aside, and an undo are the same with one."""
+    found = []
+    for mirror in (False, True):
+        with world(tmp_path / str(mirror), in_thread=True) as here:
+            found.append(story(here, mirror=mirror))
+    assert found[0] == found[1]
+    assert found[0][2][:3] == (1, 4, 1)
