@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element  # the parser is loaded only where there is a query
 
-__all__ = ["fetch_text", "read_fetch"]
+__all__ = ["fetch_text", "limit_rows", "read_fetch"]
 
 _LONGEST: Final = 1_000_000  # characters; a URL takes 32,768
 _DEEPEST: Final = 50  # elements in elements; the service allows 15 joins
@@ -47,6 +47,13 @@ def _depth(root: Element) -> int:
         deepest += 1
         level = [child for element in level for child in element]
     return deepest
+
+
+def limit_rows(root: Element, most: int) -> None:
+    """Let a query, or a page of it, have so many records at most."""
+    name = "count" if root.get("top") is None else "top"
+    written = root.get(name, "")
+    root.set(name, str(min(most, int(written)) if written.isdecimal() else most))
 
 
 def fetch_text(root: Element) -> str:

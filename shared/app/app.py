@@ -323,9 +323,11 @@ class App:
             definition, values, bulk_delete_from=definition.destination.options.bulk_delete_from
         )
 
-    def source(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Source:
-        """The source of a definition; nothing is opened yet."""
-        return open_source(definition.source, self.wiring.source_context(values))
+    def source(
+        self, definition: SyncDefinition, values: Mapping[str, ParameterValue], rows: int | None = None
+    ) -> Source:
+        """The source of a definition, or its first rows; nothing is opened yet."""
+        return open_source(definition.source, self.wiring.source_context(values, rows))
 
     def _completed(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> SyncDefinition:
         """A definition with the columns and types that only its source knows."""
@@ -350,14 +352,14 @@ class App:
         last: RunRecord | None = None,
         source: Source | None = None,
     ) -> Iterator[Tools]:
-        """What a run of a definition works with, for the length of a `with` block."""
-        source = source or self.source(definition, values)
+        """What a run of a definition works with, for the length of a `with` block; a source that is given is small."""
+        read = source or self.source(definition, values)
 
         def open_workspace() -> Workspace:
             # A source whose files are missing says so here: inside the run, so that the log has it.
-            readable = source.readable
+            readable = read.readable
             if keep is None:
-                use.needed = expected_disk(last, readable)
+                use.needed = expected_disk(last, () if source else readable)
                 self.room.require(definition.name, use.needed)
             workspace = Workspace.open(
                 memory_limit=self.settings.workspace_memory,
@@ -376,7 +378,7 @@ class App:
         ):
             yield Tools(
                 dataverse=dataverse,
-                source=source,
+                source=read,
                 state=self.state,
                 open_workspace=open_workspace,
                 disk=use,

@@ -222,8 +222,8 @@ class Wiring:
         """One for all runs: fsspec keeps the file systems that it made, by what they were made with."""
         return GuardedFiles(RemoteFiles.of(self._settings), self._reach)
 
-    def source_context(self, values: Mapping[str, ParameterValue]) -> SourceContext:
-        """What a source may need, with the values of the parameters of its definition."""
+    def source_context(self, values: Mapping[str, ParameterValue], rows: int | None = None) -> SourceContext:
+        """What a source may need, with the values of the parameters of its definition; `rows` for its first rows."""
         return SourceContext(
             parameters=values,
             open_url=self._source_files.open,
@@ -234,6 +234,7 @@ class Wiring:
             reach=self._reach,
             open_tables=lambda source: closing(self._client(source, values, place="source")),
             clock=SystemClock(),
+            rows=rows,
         )
 
     def step_context(self, values: Mapping[str, ParameterValue]) -> SourceContext:

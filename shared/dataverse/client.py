@@ -22,7 +22,7 @@ from shared.dataverse.read.fetching import fetched_pages
 from shared.dataverse.read.greatest import greatest_value
 from shared.dataverse.read.holders import read_holders
 from shared.dataverse.read.page_rows import exact_digits
-from shared.dataverse.read.paging import pages
+from shared.dataverse.read.paging import limited_pages
 from shared.dataverse.read.reader import (
     ReadReport,
     Records,
@@ -201,8 +201,9 @@ class Dataverse:
         *,
         annotations: Sequence[str],
         exact: Sequence[str],
+        most: int | None = None,
     ) -> Iterator[bytes]:
-        """The records of a table, each page as its JSON array.
+        """The records of a table, or the first ones, each page as its JSON array.
 
         Args:
             entity: The table.
@@ -210,6 +211,7 @@ class Dataverse:
             condition: An OData filter, not percent-encoded; None for all records.
             annotations: What the answers should have beside the values.
             exact: Members whose numbers must keep every digit; long ones become texts.
+            most: How many records, a page at most; None for all.
 
         Raises:
             UserError: The query is too long for a URL.
@@ -219,7 +221,7 @@ class Dataverse:
         """
         prefer = f'odata.include-annotations="{",".join(annotations)}"' if annotations else ""
         path = select_query(entity, columns, condition)
-        for page in pages(self.service, [path], table=entity.logical_name, prefer=prefer):
+        for page in limited_pages(self.service, path, most, table=entity.logical_name, prefer=prefer):
             yield exact_digits(page.rows, exact)
 
     def fetched(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from shared.reconcile.columns import key_of
 from shared.reconcile.plan import PlanAction
+from shared.transform import TargetColumn
 from shared.workspace import literal
 
-__all__ = ["checksum_query", "columns_query", "counts_query", "first_rows_steps", "sample_query"]
+__all__ = ["checksum_query", "columns_query", "counts_query", "keys_query", "sample_query"]
 
 
 def counts_query() -> str:
@@ -47,16 +51,6 @@ FROM (
   FROM changes)""".strip()
 
 
-def first_rows_steps(rows: int) -> tuple[str, ...]:
-    """SQL that leaves the first rows in `source_raw` and removes errors of all others.
-
-    Args:
-        rows: How many.
-    """
-    kept = f"(SELECT _row FROM source_raw ORDER BY _row LIMIT {int(rows)})"
-    return (
-        f"CREATE TEMP TABLE first_rows AS SELECT _row FROM {kept}",
-        "DELETE FROM source_raw WHERE _row NOT IN (SELECT _row FROM first_rows)",
-        f"DELETE FROM source_errors WHERE _row > coalesce((SELECT max(_row) FROM first_rows), {int(rows)})",
-        "DROP TABLE first_rows",
-    )
+def keys_query(layout: Sequence[TargetColumn]) -> str:
+    """SQL for the keys of the rows of `desired`, as `Change.key` has them, each once."""
+    return f"SELECT DISTINCT {key_of(layout, 'desired')} AS key FROM desired ORDER BY key"

@@ -48,6 +48,7 @@ class SourceContext:
             where the address cannot be used.
         clock: The time, and waiting.
         roots: The folders that local files are read from; no limit where there is none.
+        rows: A load ends after so many rows, malformed ones included, and reads little more; None for all rows.
     """
 
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class SourceContext:
     open_tables: Callable[[DynamicsSource], AbstractContextManager[Tables]] = _no_tables
     clock: Clock = field(default_factory=SystemClock)
     roots: tuple[str, ...] = ()
+    rows: int | None = None
 
     def text(self, text: str) -> str:
         """A text of the definition with its parameters."""

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import csv
 import logging
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import duckdb
 
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
 from shared.sources.context import SourceContext
-from shared.sources.files import InputFile
+from shared.sources.files import BLOCK, InputFile
 from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
 from shared.sources.places.row_lines import LoadedFile, RowLine, row_lines
-from shared.sources.plain import Layout, has_strays, mapped, own_csv, write_plain, writing
-from shared.sources.records import MOST_BYTES, Dialect, Malformed, records
+from shared.sources.plain import (
+    Layout,
+    cut_last,
+    has_strays,
+    mapped,
+    more_blocks,
+    own_csv,
+    write_plain,
+    writing,
+)
+from shared.sources.records import MOST_BYTES, Dialect, Malformed, Scanner, first_rows, has_first, records
 from shared.sources.text_files import TextFiles, file_values, last_row
 from shared.workspace import Workspace, literal, quoted
 
@@ -67,7 +75,9 @@ class DelimitedFiles(TextFiles[DelimitedSource]):
         self._loaded.clear()
         for number, file in enumerate(self._begun(workspace)):
             before = last_row(workspace)
-            read = _Load(workspace, self._source, columns, dialect, number).load(file)
+            load = _Load(workspace, self._source, columns, dialect, number)
+            left = self._left(workspace)
+            read = load.load(file) if left is None else load.load_first(file, left)
             self._loaded.append(LoadedFile(file=read, before=before, last=last_row(workspace)))
 
     def lines(self, workspace: Workspace) -> Iterator[tuple[int, RowLine]]:
@@ -88,7 +98,7 @@ class _Load:
     def load(self, file: InputFile) -> InputFile:
         """Load a file; returns it, or for a zstd file the local file with its lines."""
         if file.compression == "zstd":
-            file = self._unpacked(file)
+            file, _ = self._unpacked(file)
         refuse_other_kinds(file, self.source.encoding)
         header = read_header(file, self.source, self.dialect)
         if header is None:
@@ -96,26 +106,58 @@ class _Load:
         in_place = self._in_place(file, header)
         if in_place and self._fast(file, header, skip=header.lines):
             return file
-        plain = self.workspace.folder / f"source-{self.number}.csv"
-        layout = Layout(encoding=self.source.encoding, head=header.lines, foot=self.source.footer_rows_to_ignore)
-        write_plain(file, layout, plain)
+        plain = self._plain
+        write_plain(file, self._layout(header), plain)
         if in_place or not self._fast(InputFile(name=file.name, path=str(plain)), header):
             self._exact(file, plain, header)
         plain.unlink()
         return file
 
-    def _unpacked(self, file: InputFile) -> InputFile:
-        """Decompress a zstd file line by line with DuckDB: Python can do it from version 3.14 on."""
+    def load_first(self, file: InputFile, rows: int) -> InputFile:
+        """Load the first rows of a file from its beginning: more of it is read only where they do not end there."""
+        blocks = 1
+        while True:
+            part, all_of_it = self._unpacked(file, blocks) if file.compression == "zstd" else (file, True)
+            refuse_other_kinds(part, self.source.encoding)
+            header = read_header(part, self.source, self.dialect)
+            if header is None:
+                return part
+            all_of_it = write_plain(part, self._layout(header), self._plain, blocks=blocks) and all_of_it
+            if all_of_it or self._suffices(header, rows):
+                break
+            blocks = more_blocks(blocks, file)
+        self._exact(part, self._plain, header, rows)
+        self._plain.unlink()
+        return part
+
+    @property
+    def _plain(self) -> Path:
+        return self.workspace.folder / f"source-{self.number}.csv"
+
+    def _layout(self, header: Header) -> Layout:
+        return Layout(encoding=self.source.encoding, head=header.lines, foot=self.source.footer_rows_to_ignore)
+
+    def _suffices(self, header: Header, rows: int) -> bool:
+        with mapped(self._plain) as text:
+            return has_first(text, Scanner(text, self.dialect, header.width, header.line_end), rows)
+
+    def _unpacked(self, file: InputFile, blocks: int | None = None) -> tuple[InputFile, bool]:
+        """Decompress a zstd file line by line with DuckDB: Python can do it from version 3.14 on.
+
+        With a number of blocks, only the lines that are whole in so many of them; the second value tells whether these
+        are all lines.
+        """
         if self.source.encoding not in _UTF_8:
             raise UserError(
                 f"{file.name}: a zstd file must be utf-8, not {self.source.encoding}; compress it with gzip"
             )
-        with file.stored() as stored:
-            check_zstd(stored, file.name)
         packed = self.workspace.folder / f"source-{self.number}.zst"
         lines = self.workspace.folder / f"source-{self.number}.lines"
         with file.stored() as stored, writing(self.workspace.folder), packed.open("wb") as copy:
-            shutil.copyfileobj(stored, copy)
+            all_of_it = _copied(stored, copy, blocks)
+        if all_of_it:
+            with packed.open("rb") as stored:
+                check_zstd(stored, file.name)
         if not self._lines(packed, lines, r"\n") and (
             self._lines(packed, lines, r"\r") or not self._lines(packed, lines, "")
         ):
@@ -124,7 +166,9 @@ class _Load:
                 f"lines (also within quotes) end with a mixture of LF and CR LF; compress it with gzip instead"
             )
         packed.unlink()
-        return InputFile(name=file.name, path=str(lines))
+        if not all_of_it:
+            cut_last(lines, 1)
+        return InputFile(name=file.name, path=str(lines)), all_of_it
 
     def _lines(self, packed: Path, lines: Path, newline: str) -> bool:
         """Write a zstd file's lines. DuckDB accepts only one kind of line end here, so line ends are not changed."""
@@ -218,8 +262,8 @@ class _Load:
         if count:
             log.info("%s: %d rows without any value were skipped", Path(file.name).name, count, extra={"rows": count})
 
-    def _exact(self, file: InputFile, plain: Path, header: Header) -> None:
-        """Read the records one by one; valid ones become clean text, the others become errors."""
+    def _exact(self, file: InputFile, plain: Path, header: Header, rows: int | None = None) -> None:
+        """Read the records one by one, or the first of them; valid ones become clean text, the others become errors."""
         folder, number, blank = self.workspace.folder, last_row(self.workspace), 0
         good, bad = folder / f"source-{self.number}.good", folder / f"source-{self.number}.bad"
         with (
@@ -231,7 +275,8 @@ class _Load:
             # All in quotes: with other settings Python 3.11 leaves a carriage return bare.
             write_good = csv.writer(goods, lineterminator="\n", quoting=csv.QUOTE_ALL)
             write_bad = csv.writer(bads, lineterminator="\n", quoting=csv.QUOTE_ALL)
-            found = self.workspace.in_time(records(text, self.dialect, header.width, header.line_end))
+            found = records(text, self.dialect, header.width, header.line_end)
+            found = self.workspace.in_time(found if rows is None else first_rows(found, rows))
             for number, record in enumerate(found, start=number + 1):  # noqa: B020
                 if isinstance(record, Malformed):
                     place = f"line {header.lines + record.line:,} of {Path(file.name).name}"
@@ -248,3 +293,14 @@ class _Load:
         rows = own_csv(path, names, longest=_LONGEST_LINE)
         self.workspace.execute(f"INSERT INTO {table} SELECT {items} FROM {rows}")
         path.unlink()
+
+
+def _copied(stored: IO[bytes], copy: IO[bytes], blocks: int | None) -> bool:
+    """Copy the first blocks of a file, or all; tells whether that was all of it."""
+    while blocks is None or blocks:
+        block = stored.read(BLOCK)
+        if not block:
+            return True
+        copy.write(block)
+        blocks = None if blocks is None else blocks - 1
+    return not stored.read(1)

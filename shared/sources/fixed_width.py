@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from shared.definitions.models import FixedColumn, FixedWidthSource, ShortLines
 from shared.errors import UserError
 from shared.sources.files import InputFile
 from shared.sources.kinds import refuse_other_kinds
-from shared.sources.plain import Layout, own_csv, text_blocks, write_plain, writing
+from shared.sources.plain import Layout, mapped, more_blocks, own_csv, text_blocks, write_plain, writing
 from shared.sources.records import MOST_BYTES
 from shared.sources.text_files import TextFiles, file_values, last_row, refuse_zstd
 from shared.workspace import Workspace, literal
@@ -27,6 +28,7 @@ _LONGEST_LINE: Final = 2 * MOST_BYTES  # a quote is doubled in the copy
 _LINES_LOOKED_AT: Final = 100  # before a run
 _WANTED: Final = "text with columns of fixed width"
 _LINE_END: Final = re.compile(r"\r\n?")
+_NOT_BLANK: Final = re.compile(rb"[^ \r\n][^\r\n]*")
 
 
 class FixedWidthFiles(TextFiles[FixedWidthSource]):
@@ -66,7 +68,7 @@ class FixedWidthFiles(TextFiles[FixedWidthSource]):
         """
         columns = [column for column in self._source.columns if column.stored]
         for file in self._begun(workspace):
-            _Load(workspace, self._source, columns).load(file)
+            _Load(workspace, self._source, columns, self._left(workspace)).load(file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class _Load:
     workspace: Workspace
     source: FixedWidthSource
     columns: list[FixedColumn]
+    rows: int | None
 
     def load(self, file: InputFile) -> None:
         refuse_zstd(file)
@@ -99,8 +102,8 @@ class _Load:
         )
         plain = self.workspace.folder / "source.plain"
         blocks = text_blocks(file, layout.encoding, head=layout.head)
-        if layout.foot:
-            write_plain(file, layout, plain)
+        if layout.foot or self.rows is not None:
+            self._write_plain(file, layout, plain)
             blocks = text_blocks(InputFile(name=file.name, path=str(plain)), "utf-8")
         with writing(self.workspace.folder), closing(blocks), lines.open("w", encoding="utf-8", newline="") as out:
             parts = self.workspace.in_time(_with_line_feeds(blocks), every=1)
@@ -109,6 +112,17 @@ class _Load:
             out.write('"\n')
         plain.unlink(missing_ok=True)
 
+    def _write_plain(self, file: InputFile, layout: Layout, plain: Path) -> None:
+        """Write the data lines; of the first rows alone, the part of the file that has them."""
+        blocks = None if self.rows is None else 1
+        while not write_plain(file, layout, plain, blocks=blocks) and not self._suffices(plain):
+            blocks = more_blocks(blocks or 1, file)
+
+    def _suffices(self, plain: Path) -> bool:
+        with mapped(plain) as text:
+            most = (self.rows or 0) + 1  # the mark at the beginning of the text may be one of them
+            return sum(1 for _ in islice(_NOT_BLANK.finditer(text), most)) == most
+
     def _numbered(self, lines: Path) -> str:
         """A query for the number, the line and the text of each row; blank lines are not rows."""
         before = last_row(self.workspace)
@@ -116,7 +130,8 @@ class _Load:
         head = self.source.header_rows_to_ignore
         return (
             f"SELECT {before} + row_number() OVER () AS _row, line, text "
-            f"FROM (SELECT {head} + row_number() OVER () AS line, text FROM {read}) WHERE trim(text) <> ''"
+            f"FROM (SELECT {head} + row_number() OVER () AS line, text FROM {read}) WHERE trim(text) <> '' "
+            f"{'' if self.rows is None else f'ORDER BY line LIMIT {self.rows}'}"
         )
 
     def _insert(self, file: InputFile, rows: str) -> None:

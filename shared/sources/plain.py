@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import AnyStr, Final
 
@@ -18,9 +19,20 @@ from shared.sources.kinds import utf_16_of
 from shared.sources.records import LineEnd
 from shared.workspace import literal
 
-__all__ = ["Layout", "has_strays", "mapped", "own_csv", "text_blocks", "write_plain", "writing"]
+__all__ = [
+    "Layout",
+    "cut_last",
+    "has_strays",
+    "mapped",
+    "more_blocks",
+    "own_csv",
+    "text_blocks",
+    "write_plain",
+    "writing",
+]
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_MOST_BLOCKS: Final = 256  # of the first rows of a file: a hundred rows as long as possible have more
 _LINE_END_BYTES: Final = re.compile(rb"\r\n|\r|\n")
 
 
@@ -42,8 +54,17 @@ def text_blocks(file: InputFile, encoding: str, *, head: int = 0) -> Generator[s
     return _without_first(_decoded(file, encoding), head) if head else _decoded(file, encoding)
 
 
-def write_plain(file: InputFile, layout: Layout, target: Path) -> None:
+def write_plain(file: InputFile, layout: Layout, target: Path, *, blocks: int | None = None) -> bool:
     """Write a file's data lines to a local UTF-8 file with a byte order mark, streaming.
+
+    Args:
+        file: The file.
+        layout: What of it is not data.
+        target: The local file.
+        blocks: Only the lines that are whole in so many blocks of the file; None for all.
+
+    Returns:
+        Whether these are all lines.
 
     Raises:
         UserError: It cannot be read, is not in its encoding, or the workspace's folder has no room for it.
@@ -51,12 +72,14 @@ def write_plain(file: InputFile, layout: Layout, target: Path) -> None:
     # With a byte order mark: readers drop one, and the data may begin with that character itself.
     with (
         writing(target.parent),
-        closing(text_blocks(file, layout.encoding, head=layout.head)) as blocks,
+        closing(text_blocks(file, layout.encoding, head=layout.head)) as found,
         target.open("w", encoding="utf-8-sig", newline="") as out,
     ):
-        out.writelines(blocks)
-    if layout.foot:
-        _cut_last(target, layout.foot)
+        out.writelines(islice(found, blocks))
+        whole = blocks is None or next(found, None) is None
+    if cut := layout.foot + (not whole):  # the last line of a part may go on
+        cut_last(target, cut)
+    return whole
 
 
 def has_strays(file: InputFile, line_end: LineEnd) -> bool:
@@ -141,7 +164,21 @@ def _without_first(blocks: Iterator[str], count: int) -> Generator[str, None, No
             yield block[place:] + held
 
 
-def _cut_last(path: Path, count: int) -> None:
+def more_blocks(blocks: int, file: InputFile) -> int:
+    """How many blocks of a file are read next, where so many do not have its first rows.
+
+    Raises:
+        UserError: These are too many for a few rows.
+    """
+    if blocks >= _MOST_BLOCKS:
+        raise UserError(
+            f"{file.name}: its first rows have more than {_MOST_BLOCKS * BLOCK >> 20} MB; look at fewer rows, and "
+            "check that lines and quotes end where they should"
+        )
+    return blocks * 4
+
+
+def cut_last(path: Path, count: int) -> None:
     """Take the last lines from a file."""
     begins = deque([0], maxlen=count)
     with mapped(path) as content:

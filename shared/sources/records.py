@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-__all__ = ["MOST_BYTES", "Broken", "Dialect", "LineEnd", "Malformed", "Record", "Scanner", "records"]
+__all__ = [
+    "MOST_BYTES",
+    "Broken",
+    "Dialect",
+    "LineEnd",
+    "Malformed",
+    "Record",
+    "Scanner",
+    "first_rows",
+    "has_first",
+    "records",
+]
 
 # Of one record, as UTF-8. A text column of Dataverse holds a million characters at most, which is 4 MB. What is longer
 # than several of them is not a row of a table, and keeping it needs several times as much memory.
@@ -83,7 +94,7 @@ def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iter
         line_end: What ends a line.
     """
     scanner, lines = Scanner(text, dialect, width, line_end), _Lines(text, line_end)
-    offset = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
+    offset = _begin(text)
     while offset < len(text):
         found = scanner.record(offset)
         if isinstance(found, Broken):
@@ -94,6 +105,40 @@ def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iter
         elif found.count > 1 or found.fields[0].strip():
             yield Malformed(f"{found.count} fields instead of {width}", lines.at(offset))
         offset = found.end
+
+
+def has_first(text: Text, scanner: Scanner, rows: int) -> bool:
+    """Whether the beginning of a text has its first rows, and none of them would be another one in the whole text.
+
+    Args:
+        text: Whole lines, as UTF-8, with or without a byte order mark.
+        scanner: Of this text.
+        rows: How many.
+    """
+    offset = _begin(text)
+    while rows and offset < len(text):
+        found = scanner.record(offset)
+        if isinstance(found, Broken):
+            if len(text) - offset <= MOST_BYTES:  # what follows may close its quotes
+                return False
+            rows -= 1
+        elif any(found.fields):
+            rows -= 1
+        offset = found.end
+    return not rows
+
+
+def first_rows(found: Iterator[list[str] | Malformed], rows: int) -> Iterator[list[str] | Malformed]:
+    """The first of the records that `records` gives; rows without any value do not count."""
+    for record in found:
+        yield record
+        rows -= isinstance(record, Malformed) or any(record)
+        if not rows:
+            return
+
+
+def _begin(text: Text) -> int:
+    return len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
 
 
 class _Lines:

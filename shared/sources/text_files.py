@@ -15,7 +15,7 @@ from shared.sources.files import InputFile, find_files
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["TextFiles", "file_values", "last_row", "make_text_tables", "raw_columns", "refuse_zstd"]
+__all__ = ["TextFiles", "file_values", "last_row", "loaded_rows", "make_text_tables", "raw_columns", "refuse_zstd"]
 
 _MOST_LOOKED_AT: Final = 10  # files, before a run
 
@@ -28,6 +28,7 @@ class TextFiles(Generic[SourceT]):
     def __init__(self, source: SourceT, context: SourceContext) -> None:
         self._source: SourceT = source
         self._path = context.text(source.path)
+        self._most = context.rows
         self._find = partial(find_files, open_url=context.open_url, roots=context.roots)
 
     @property
@@ -58,9 +59,16 @@ class TextFiles(Generic[SourceT]):
         """
         make_text_tables(workspace, self._source.columns)
         files = self._find(self._path)
-        yield from files
+        for file in files:
+            if self._left(workspace) == 0:
+                break
+            yield file
         for file in files:
             file.check_unchanged()
+
+    def _left(self, workspace: Workspace) -> int | None:
+        """How many rows are still to be loaded; None for all that there are."""
+        return None if self._most is None else max(0, self._most - loaded_rows(workspace))
 
 
 def make_text_tables(workspace: Workspace, columns: Sequence[Column]) -> None:
@@ -76,6 +84,12 @@ def last_row(workspace: Workspace) -> int:
                            (SELECT coalesce(max(_row), 0) FROM source_errors))"""
     )
     return int(last)
+
+
+def loaded_rows(workspace: Workspace) -> int:
+    """How many rows were loaded or found malformed; before they are typed, no row is both."""
+    ((loaded,),) = workspace.query("SELECT (SELECT count(*) FROM source_raw) + (SELECT count(*) FROM source_errors)")
+    return int(loaded)
 
 
 def raw_columns(columns: Sequence[Column]) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.app.editing.draft_app import DRAFT, DraftApp, with_draft
 from shared.errors import DefinitionError, UserError
-from shared.jobs import BatchJob, Phase, PlanOptions, Progress, plan_batch
-from shared.jobs.batch.plans.previewing import FirstRows, previewed_definition
+from shared.jobs import BatchJob, Phase, PlanOptions, Progress, RunOptions, plan_batch
+from shared.jobs.batch.plans.previewing import previewed_definition
 from shared.state import JobRequest
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def previewed(app: App, request: JobRequest, progress: Progress) -> dict[str, An
     rows = max(1, min(int(about.get("rows", _ROWS)), MOST_ROWS))
     ours, name = drafted.app, drafted.loaded.name
     definition, values = ours.joined(name, request.parameters)
-    source = FirstRows(ours.source(definition, values), rows)
-    job = BatchJob(definition=previewed_definition(definition), parameters=values)
+    source = ours.source(definition, values, rows)
+    job = BatchJob(definition=previewed_definition(definition), parameters=values, options=RunOptions(keyed=True))
     with ours.located(definition), ours.tools(definition, values, None, progress, source=source) as tools:
         report = plan_batch(job, tools, PlanOptions(sample=rows))
     return report.to_json() | {"rows": rows}

@@ -13,7 +13,16 @@ from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.service import Call, Service, asked_for
 from shared.dataverse.read.page_rows import split_page
 
-__all__ = ["Page", "PageBounds", "continued_pages", "first_page", "following_pages", "link_in", "pages"]
+__all__ = [
+    "Page",
+    "PageBounds",
+    "continued_pages",
+    "first_page",
+    "following_pages",
+    "limited_pages",
+    "link_in",
+    "pages",
+]
 
 
 _ENDS = 10_000  # bytes at each end of a page that tell it from the others
@@ -117,7 +126,7 @@ def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
     """Ask for one page; its links keep the page size, which has to be asked for again each time."""
     size = f"odata.maxpagesize={service.connection.page_rows}" if trail.sized else ""
     preferences = [each for each in (size, trail.prefer) if each]
-    headers = {"Prefer": ",".join(preferences)}
+    headers = {"Prefer": ",".join(preferences)} if preferences else {}
     answer = service.fetch(Call(path=path, headers=headers, table=table), user=trail.user).body
     asked = asked_for(path)
     rows, around = split_page(answer) or (b"", answer)
@@ -174,6 +183,14 @@ def pages(
         table,
         at_once,
     )
+
+
+def limited_pages(service: Service, path: str, most: int | None, *, table: str, prefer: str) -> Iterator[Page]:
+    """All pages of a query, or one page with its first records; see `pages`."""
+    if most is None:
+        yield from pages(service, [path], table=table, prefer=prefer)
+    else:  # `$top` counts only where no size of the pages is asked for
+        yield _page(service, f"{path}&$top={most}", table, _Trail(prefer=prefer, sized=False))
 
 
 def following_pages(service: Service, page: Page, *, table: str) -> Iterator[Page]:

@@ -53,6 +53,7 @@ class RunOptions:
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
         retry: The mended rows that the run has as its source; None for a run of the source.
         fresh: Whether the whole table is read although there is a mirror, which is then begun anew.
+        keyed: Of the target, only the records are read that have the keys of the rows, which are few.
     """
 
     trigger: str = "command"
@@ -67,6 +68,7 @@ class RunOptions:
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
     retry: Retry | None = None
     fresh: bool = False
+    keyed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from shared.definitions import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError
 from shared.jobs.batch.job import BatchJob, Tools
-from shared.jobs.batch.reading import MirroredReading, read_records
+from shared.jobs.batch.reading import MirroredReading, read_keyed_records, read_records
 from shared.jobs.batch.remembering import Remembering, remembering_steps
 from shared.jobs.batch.watermarking import Watermarking
 from shared.jobs.outcomes import make_outcomes
@@ -85,7 +85,7 @@ def prepare(
     """
     tools.progress.phase(Phase.CHECK)
     entity = tools.dataverse.tables_of(job.definition)
-    steps = _steps(job.definition, entity, started, workspace)
+    steps = replace(_steps(job.definition, entity, started, workspace), stored_keys=job.options.keyed)
     if problems := tuple(step_problems(job.definition, tools.dataverse)):
         raise DefinitionError(problems)
     memory = Remembering.of(job.definition, entity, steps.columns, tools.state, now=started)
@@ -204,13 +204,16 @@ class _Preparation:
 
     def _read(self) -> None:
         """Fill `current`; it stays empty where the strategy does not look at the target."""
-        definition, entity = self.job.definition, self.steps.entity
+        job, definition, entity = self.job, self.job.definition, self.steps.entity
         if definition.sync_behaviour.strategy is not Strategy.FULL:
             return
+        if job.options.keyed:
+            read_keyed_records(job, self.tools, self.workspace, entity, self.steps.columns)
+            return
         if not definition.destination.mirror:
-            read_records(self.job, self.tools, self.workspace, entity, self.steps.columns)
+            read_records(job, self.tools, self.workspace, entity, self.steps.columns)
             return
         columns, fence = self.steps.columns, self.fence
-        self.mirrored = MirroredReading(self.job, self.tools, self.workspace, entity, columns, fence=fence)
+        self.mirrored = MirroredReading(job, self.tools, self.workspace, entity, columns, fence=fence)
         self.mirror = self.mirrored.read()
         log.info("Mirror of %s: %s", definition.name, json.dumps(self.mirror.to_json()))

@@ -19,10 +19,11 @@ from shared.errors import AbortRun, RequestRefused, RetryLater, SyncError, UserE
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.summary import MirrorFigures
 from shared.memory import Manifest, Mirror, MirrorLostError, MirrorTables, mirror_obstacle
+from shared.reconcile.queries import keys_query
 from shared.transform import TargetColumn
 from shared.workspace import Table, Workspace
 
-__all__ = ["MirroredReading", "read_records"]
+__all__ = ["MirroredReading", "read_keyed_records", "read_records"]
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,20 @@ def read_records(
     condition = _condition(job, entity)
     with _explained(condition):
         tools.dataverse.read(workspace, entity, columns, condition=condition)
+
+
+def read_keyed_records(
+    job: BatchJob, tools: Tools, workspace: Workspace, entity: EntityMetadata, columns: Sequence[TargetColumn]
+) -> None:
+    """Fill `current`, which stores its keys, with those of these records that have the key of a row of `desired`.
+
+    Raises:
+        UserError, AbortRun: As `read_records`.
+    """
+    condition = _condition(job, entity)
+    keys = [key for (key,) in workspace.query(keys_query(columns))]
+    with _explained(condition):
+        tools.dataverse.read(workspace, entity, columns, condition=condition, keys=keys)
 
 
 def _condition(job: BatchJob, entity: EntityMetadata) -> str | None:

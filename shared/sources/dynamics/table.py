@@ -14,13 +14,14 @@ from shared.definitions.models import Column, DynamicsSource, ParameterValue, Ty
 from shared.definitions.parameters import in_odata, in_xml
 from shared.entities import AttributeMetadata, EntityMetadata
 from shared.errors import AbortRun, DefinitionError, Problem, RequestRefused, RetryLater, UserError
-from shared.fetch_xml import fetch_text, read_fetch
+from shared.fetch_xml import fetch_text, limit_rows, read_fetch
 from shared.sources.context import SourceContext
 from shared.sources.dynamics.fetched import fetched_columns
 from shared.sources.dynamics.members import Columns, Member, table_columns
 from shared.sources.dynamics.past import add_condition, check_whole, condition_of, scale_of, sent, up_to
 from shared.sources.dynamics.tables import Tables
 from shared.sources.plain import writing
+from shared.sources.text_files import loaded_rows
 from shared.sources.typed import described, found_name
 from shared.sources.watermarks.marks import Scale, start_of, watermark_column
 from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
@@ -98,6 +99,9 @@ class DynamicsTable(ReadsPastWatermark):
             past = self._past(tables, query)
             for page in self._pages(tables, query, past):
                 _insert(workspace, query, page)
+                if self._context.rows is not None and loaded_rows(workspace) >= self._context.rows:
+                    workspace.execute(f"DELETE FROM source_raw WHERE _row > {self._context.rows}")
+                    break
 
     def _resolved(self) -> tuple[tuple[Column, ...], _Query]:
         """The columns, and what is asked; the metadata is read once."""
@@ -182,6 +186,8 @@ class DynamicsTable(ReadsPastWatermark):
             fetch = read_fetch(query.fetch)
             if past is not None:
                 add_condition(fetch, past.attribute, past.start)
+            if self._context.rows is not None:
+                limit_rows(fetch, self._context.rows)
             return tables.fetched(query.entity, fetch, annotations=annotations, exact=exact)
         conditions = []
         if self._source.filter:
@@ -190,7 +196,8 @@ class DynamicsTable(ReadsPastWatermark):
             conditions.append(condition_of(past.attribute, past.start, query.entity))
         condition = conditions[0] if len(conditions) == 1 else " and ".join(f"({each})" for each in conditions)
         selected = list(dict.fromkeys(member.selected for member in members))
-        return tables.rows(query.entity, selected, condition or None, annotations=annotations, exact=exact)
+        most = self._context.rows
+        return tables.rows(query.entity, selected, condition or None, annotations=annotations, exact=exact, most=most)
 
 
 def _entity(tables: Tables, name: str, path: str) -> EntityMetadata:

@@ -36,6 +36,7 @@ class Tables(Protocol):
         *,
         annotations: Sequence[str],
         exact: Sequence[str],
+        most: int | None = None,
     ) -> Iterator[bytes]:
         """The records of a table, each page as its JSON array.
 
@@ -45,6 +46,7 @@ class Tables(Protocol):
             condition: An OData filter.
             annotations: What the answers should have beside the values.
             exact: Members whose numbers must keep every digit; long ones become texts.
+            most: How many records, a page at most; None for all.
 
         Raises:
             UserError: The query is too long.

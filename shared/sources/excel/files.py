@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,8 @@ from shared.remote import is_remote
 from shared.sources.context import SourceContext
 from shared.sources.excel.cells import ADDED_FORMAT, Fault, Writer, kind_of_column
 from shared.sources.excel.table import SheetTable
+from shared.sources.excel.workbook import Sheet, open_workbook
 from shared.sources.excel.workbook import Workbook as Book
-from shared.sources.excel.workbook import open_workbook
 from shared.sources.files import InputFile, find_files
 from shared.sources.plain import own_csv, writing
 from shared.sources.text_files import file_values, raw_columns
@@ -66,6 +67,7 @@ class ExcelFiles:
         self._find = partial(find_files, open_url=context.open_url, roots=context.roots)
         self._columns = [column for column in source.columns if column.stored]
         self._parts: tuple[_Part, ...] = ()
+        self._most = context.rows
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -79,7 +81,7 @@ class ExcelFiles:
     def columns(self, workspace: Workspace) -> tuple[Column, ...]:
         """The columns of the definition with the types of their cells; all columns where it names none.
 
-        All cells are read: a column has a type only if every cell of it has.
+        All cells of the rows that are loaded are read: a column has a type only if every cell of it has.
 
         Raises:
             UserError: A file is missing, not a workbook or damaged, or has no such sheet.
@@ -126,19 +128,27 @@ class ExcelFiles:
 
     def _sheets_of_all(self, workspace: Workspace) -> Iterator[_Part]:
         first: _Part | None = None
-        files = self._find(self._path)
+        files, left = self._find(self._path), self._most
         for file in files:
+            if left == 0:
+                break
             with open_workbook(file, workspace.folder, workspace.check_time) as book:
                 for name in _chosen(book, self._sheets, file.name):
-                    part = self._part(workspace, file, book, name, first)
+                    if left == 0:
+                        break
+                    part, rows = self._part(workspace, file, book.sheet(name), first, left)
+                    left = None if left is None else left - rows
                     first = first or part
                     yield part
         for file in files:
             file.check_unchanged()
 
-    def _part(self, workspace: Workspace, file: InputFile, book: Book, name: str, first: _Part | None) -> _Part:
-        place = f"{file.name}, sheet {name}"
-        table = SheetTable(book.sheet(name), self._source)
+    def _part(
+        self, workspace: Workspace, file: InputFile, sheet: Sheet, first: _Part | None, most: int | None
+    ) -> tuple[_Part, int]:
+        """Write a sheet, or its first rows, as text; tells how many rows these are."""
+        place = f"{file.name}, sheet {sheet.name}"
+        table = SheetTable(sheet, self._source)
         if table.empty:
             raise UserError(
                 f"{place} is empty: it has no row of column names; name another sheet, or set header: false if the "
@@ -147,7 +157,7 @@ class ExcelFiles:
         part = _Part(
             file=file.name,
             place=place,
-            short=f"{name} of {Path(file.name).name}",
+            short=f"{sheet.name} of {Path(file.name).name}",
             path=workspace.folder / f"sheet-{len(list(workspace.folder.glob('sheet-*')))}.csv",
             offset=table.first - 1,
             columns=self._named(table, place),
@@ -156,8 +166,7 @@ class ExcelFiles:
         )
         if first is not None:
             self._compare(part, first)
-        _write(workspace, part, table, self._columns)
-        return part
+        return part, _write(workspace, part, table, self._columns, most)
 
     def _named(self, table: SheetTable, place: str) -> Mapping[str, tuple[int, str]]:
         """Name -> place of each column that may be read."""
@@ -219,8 +228,9 @@ def _matching(book: Book, visible: Sequence[str], sheet: int | str) -> list[str]
     return [each for each in visible if fnmatchcase(each.casefold(), sheet.casefold())]
 
 
-def _write(workspace: Workspace, part: _Part, table: SheetTable, columns: Sequence[Column]) -> None:
-    """Write the rows of a table as text, and note the types of their cells."""
+def _write(workspace: Workspace, part: _Part, table: SheetTable, columns: Sequence[Column], most: int | None) -> int:
+    """Write the rows of a table, or the first ones, as text, and note the types of their cells; tells how many."""
+    count = 0
     by_place = {place: Column(name=name) for name, (place, _) in part.columns.items()}
     for column in columns:
         if (name := found_name(column.name, part.columns)) is not None:
@@ -229,13 +239,14 @@ def _write(workspace: Workspace, part: _Part, table: SheetTable, columns: Sequen
     with writing(workspace.folder), part.path.open("w", encoding="utf-8", newline="") as out:
         # All in quotes: with other settings Python 3.11 leaves a carriage return bare.
         rows = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        for row in workspace.in_time(table.rows()):
+        for count, row in enumerate(workspace.in_time(islice(table.rows(), most)), 1):  # noqa: B007 - counted
             rows.writerow([row.number - part.offset, *writer.texts(row.cells)])
             part.last = row.number - part.offset
     part.types = {name: writer.seen[place] if table.width else set() for name, (place, _) in part.columns.items()}
     if not columns:  # a column without a name and without a value is no column
         titled = {name for name, (place, _) in part.columns.items() if table.titled[place] or writer.seen[place]}
         part.columns = {name: found for name, found in part.columns.items() if name in titled}
+    return count
 
 
 def _together(parts: Sequence[_Part]) -> Mapping[str, Known]:

@@ -89,7 +89,7 @@ class JsonFiles(TextFiles[JsonSource]):
             refuse_other_kinds(file, "utf-8", wanted="JSON")
             with closing(text_blocks(file, "utf-8")) as blocks:
                 found = workspace.in_time(json_records(blocks, file.name, find))
-                rows.add(found, values, Path(file.name).name)
+                rows.add(islice(found, self._left(workspace)), values, Path(file.name).name)
             rows.flush(file_values(self._source.columns, file.name))
 
 

@@ -67,6 +67,7 @@ class ParquetFiles:
         self._path = context.text(source.path)
         self._find = partial(find_files, open_url=context.open_url, roots=context.roots)
         self._parts: tuple[_Part, ...] = ()
+        self._most = context.rows
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -100,7 +101,7 @@ class ParquetFiles:
         workspace.execute(f"CREATE TABLE source_raw ({raw_columns(columns)})")
         workspace.run(SOURCE_ERRORS)
         for part in self._parts:
-            _load(workspace, part, columns)
+            _load(workspace, part, columns, self._most)
             if part.copied:
                 part.path.unlink()
         for part in self._parts:
@@ -111,12 +112,20 @@ class ParquetFiles:
         return self._find(self._path, ending=_ENDING)
 
     def _opened(self, workspace: Workspace) -> tuple[_Part, ...]:
-        """The files, where DuckDB can read them; looked at once."""
+        """The files, where DuckDB can read them; looked at once. For the first rows, only the files that have them."""
         if not self._parts:
-            self._parts = tuple(
-                _part(workspace, number, file, self._source.columns) for number, file in enumerate(self._files())
-            )
+            self._parts = tuple(self._needed(workspace))
         return self._parts
+
+    def _needed(self, workspace: Workspace) -> Iterator[_Part]:
+        rows = 0
+        for number, file in enumerate(self._files()):
+            part = _part(workspace, number, file, self._source.columns)
+            yield part
+            if self._most is not None:
+                rows += _count(workspace, part)
+                if rows >= self._most:
+                    return
 
 
 def _part(workspace: Workspace, number: int, file: InputFile, columns: Sequence[Column]) -> _Part:
@@ -234,14 +243,19 @@ def _refuse_further_columns(parts: Sequence[_Part]) -> None:
                 )
 
 
-def _load(workspace: Workspace, part: _Part, columns: Sequence[Column]) -> None:
+def _count(workspace: Workspace, part: _Part) -> int:
+    """How many rows a file has; its end says so."""
+    ((rows,),) = workspace.query(f"SELECT count(*) FROM {_reading(part.path)}")
+    return int(rows)
+
+
+def _load(workspace: Workspace, part: _Part, columns: Sequence[Column], most: int | None) -> None:
     values = "".join(f", {_value(part, column)}" for column in columns if isinstance(column, TypedColumn))
     told = file_values(columns, part.name)
     ((before,),) = workspace.query("SELECT coalesce(max(_row), 0) FROM source_raw")
+    rows = _reading(part.path) if most is None else f"(SELECT * FROM {_reading(part.path)} LIMIT {most - before})"
     try:
-        workspace.execute(
-            f"INSERT INTO source_raw SELECT {before} + row_number() OVER (){values}{told} FROM {_reading(part.path)}"
-        )
+        workspace.execute(f"INSERT INTO source_raw SELECT {before} + row_number() OVER (){values}{told} FROM {rows}")
     except duckdb.Error as error:
         raise _damaged(part.name, error) from error
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from shared.definitions.models import Column, RestColumn, RestSource
@@ -79,16 +80,18 @@ class RestRows(ReadsPastWatermark):
         )
         file = workspace.folder / "answer.json"
         with closing(Api(endpoint, self._context, file, retries)) as api:
-            first = _Reading(self._source, api, workspace).all(Asked(url=endpoint.url, body=endpoint.body))
+            reading = _Reading(self._source, api, workspace, self._context.rows)
+            first = reading.all(Asked(url=endpoint.url, body=endpoint.body))
         file.unlink(missing_ok=True)
         return first
 
 
 class _Reading:
-    """One read of all pages."""
+    """One read of all pages, or of those that have the first rows."""
 
-    def __init__(self, source: RestSource, api: Api, workspace: Workspace) -> None:
+    def __init__(self, source: RestSource, api: Api, workspace: Workspace, most: int | None) -> None:
         self._source = source
+        self._most = most
         self._api = api
         self._columns = [column for column in source.columns if column.read]
         self._rows = RecordRows(workspace, [column.name for column in self._columns])
@@ -110,10 +113,18 @@ class _Reading:
             first = first if number > 1 else page.rows
             if self._rows.waiting > _WAITING:
                 self._rows.flush()
+            if self._left == 0:
+                break
             asked = pager.following(page)
-        self._total.compare(self._rows.last, place)
+        else:
+            self._total.compare(self._rows.last, place)
         self._rows.flush()
         return first
+
+    @property
+    def _left(self) -> int | None:
+        """How many rows are still to be read; None for all that there are."""
+        return None if self._most is None else self._most - self._rows.last
 
     def _page(self, asked: Asked, number: int) -> AnswerPage:
         answer, url = self._api.answer(asked)
@@ -128,7 +139,7 @@ class _Reading:
                 records = json_records(text, page.place, None, remedy=_NOT_JSON)
             self._total.note(page)
             noted = self._seen.noted(records, page.place)
-            rows = self._rows.add(noted, _values(self._columns, answer), f"page {number:,}")
+            rows = self._rows.add(islice(noted, self._left), _values(self._columns, answer), f"page {number:,}")
         return replace(page, rows=rows)
 
     @property

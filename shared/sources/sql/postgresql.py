@@ -95,7 +95,8 @@ class PostgresqlReader(RowReader):
 
 
 def _written(connection: Connection, statement: sa.Select[Any]) -> str:
-    return str(statement.compile(dialect=connection.dialect))
+    # All values are in the text already; only the number of rows is left.
+    return str(statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
 
 
 def _json(name: str) -> sa.ColumnElement[Any]:

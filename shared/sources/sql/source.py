@@ -106,7 +106,7 @@ class SqlRows(ReadsPastWatermark):
     def _statements(self) -> Statements:
         from shared.sources.sql.statements import Statements  # noqa: PLC0415 - loads SQLAlchemy
 
-        return Statements.of(self._source, self._context.parameters)
+        return Statements.of(self._source, self._context.parameters, self._context.rows)
 
     def _in_session(self, workspace: Workspace, work: Callable[[SqlSession], T]) -> T:
         from shared.sources.sql.session import SqlSession, with_session  # noqa: PLC0415 - loads SQLAlchemy

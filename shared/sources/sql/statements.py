@@ -69,6 +69,7 @@ class Statements:
         conditions: Of the rows, in the SQL of the database; all must hold.
         parameters: What `@name` stands for.
         binder: SQL of a value, for statements that cannot have bound values; None to bind values.
+        most: How many rows are read; None for all.
     """
 
     table: str | None = None
@@ -76,9 +77,10 @@ class Statements:
     conditions: tuple[str, ...] = ()
     parameters: Mapping[str, Bound] = field(default_factory=dict)
     binder: Binder | None = None
+    most: int | None = None
 
     @classmethod
-    def of(cls, source: SqlSource, parameters: Mapping[str, ParameterValue]) -> Statements:
+    def of(cls, source: SqlSource, parameters: Mapping[str, ParameterValue], most: int | None = None) -> Statements:
         """The statements of a source.
 
         Raises:
@@ -89,6 +91,7 @@ class Statements:
             query=statement(source.query) if source.query else None,
             conditions=(source.filter,) if source.filter else (),
             parameters=parameters,
+            most=most,
         )
 
     @property
@@ -105,8 +108,8 @@ class Statements:
         return self._selected([sa.text("*")], [*self.conditions, _NOTHING])
 
     def rows(self, columns: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
-        """The values of columns."""
-        return self._selected(columns, self.conditions)
+        """The values of columns; the limit is written as the dialect has it."""
+        return self._selected(columns, self.conditions).limit(self.most)
 
     def _selected(self, columns: Sequence[Any], conditions: Sequence[str]) -> sa.Select[Any]:
         asked: sa.Select[Any] = sa.select(*columns).select_from(self._from())

@@ -103,6 +103,45 @@ def test_a_preview_and_a_test_are_jobs_that_write_nothing(
     assert broken.status_code == 422
 
 
+def test_a_preview_reads_the_first_rows_and_their_records_alone(
+    served_to_many: Served, customers: Path, world: World
+) -> None:
+    """Of 300,000 rows whose last ones are malformed, and of the table only the records with these keys."""
+    world.write("customers", [(f"customers-{number}", f"Account {number}") for number in range(1500)])
+    assert world.app.run("customers").completed
+    with (world.folder / "customers.csv").open("w") as file:
+        file.write("number,name\ncustomers-0,Another\ncustomers-new,New\ncustomers-2,Account 2\ncustomers-0,Twice\n")
+        file.writelines(f"customers-{number},Account {number}\n" for number in range(4, 300_000))
+        file.writelines("customers-bad,too,many,fields\n" for _ in range(1000))
+        file.write("customers-0,A duplicate that nobody has asked for\n")
+    before = world.emulator.stats()["rows"]["read"]
+    asked = call(served_to_many, "owners", "POST", "syncs/customers/preview", body={"rows": 4})
+    answer = _answer(world, asked.json()["job"])
+    planned = answer["planned"]
+    assert [planned["source"][name] for name in ("processed", "verified", "rejected")] == [4, 3, 1]
+    assert [planned[name] for name in ("created", "updated", "unchanged", "deleted")] == [1, 1, 1, 0]
+    assert planned["target"]["verified"] == 2
+    assert world.emulator.stats()["rows"]["read"] - before <= 4
+
+
+def test_a_preview_finds_the_records_that_lookups_name(served_to_many: Served, customers: Path, world: World) -> None:
+    """In the table itself too: those that the first rows create, those that are there, and those that are not."""
+    text = customers.read_text().replace("file: ", "").replace("filter: ", "# ")
+    text = text.replace("    - {name: name, max_length: 160}", "    - {name: name}\n    - {name: parent}")
+    lookup = "- {source: parent, target: parentaccountid, lookup: {match: accountnumber}}"
+    customers.write_text(text.replace("target: name}", f"target: name}}\n    {lookup}"))
+    path = world.folder / "customers.csv"
+    path.write_text("number,name,parent\n" + "".join(f"old-{number},Old {number},\n" for number in range(200)))
+    assert world.app.run("customers").completed
+    path.write_text("number,name,parent\nnew-1,New,old-150\nnew-2,New,new-1\nnew-3,New,nobody\nold-7,Old 7,old-8\n")
+    asked = call(served_to_many, "owners", "POST", "syncs/customers/preview", body={"rows": 4})
+    answer = _answer(world, asked.json()["job"])
+    assert [answer["planned"][name] for name in ("created", "updated", "unchanged")] == [2, 1, 0]
+    assert [(each["column"], each["type"], each["count"]) for each in answer["errors"]] == [
+        ("parent", "Unresolved Link", 1)
+    ]
+
+
 def test_tables_and_columns_of_the_environment(served_to_many: Served, customers: Path, world: World) -> None:
     """By the sync, or by a connection."""
     tables = call(served_to_many, "writers", "GET", "syncs/customers/tables").json()["tables"]

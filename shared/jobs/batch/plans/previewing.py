@@ -2,40 +2,9 @@
 
 from __future__ import annotations
 
-from shared.definitions import Column, SyncDefinition
-from shared.reconcile.queries import first_rows_steps
-from shared.sources import Source
-from shared.workspace import Workspace
+from shared.definitions import SyncDefinition
 
-__all__ = ["FirstRows", "previewed_definition"]
-
-
-class FirstRows:
-    """The first rows of a source.
-
-    Args:
-        source: The source; all of it is read, because only then its rows have their order.
-        rows: How many rows are kept.
-    """
-
-    def __init__(self, source: Source, rows: int) -> None:
-        self._source = source
-        self._rows = rows
-
-    @property
-    def readable(self) -> tuple[str, ...]:
-        """See `Source`."""
-        return self._source.readable
-
-    def columns(self, workspace: Workspace) -> tuple[Column, ...]:
-        """See `Source`."""
-        return self._source.columns(workspace)
-
-    def load(self, workspace: Workspace) -> None:
-        """See `Source`."""
-        self._source.load(workspace)
-        for statement in first_rows_steps(self._rows):
-            workspace.execute(statement)
+__all__ = ["previewed_definition"]
 
 
 def previewed_definition(definition: SyncDefinition) -> SyncDefinition:
