@@ -9,6 +9,7 @@ import argparse
 import os
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,9 @@ class Stopwatch:
         self.began[phase.value] = (time.perf_counter(), time.process_time())
 
     def advance(self, rows: int) -> None:
+        """Nothing to keep."""
+
+    def throttled(self, requests: int, until: datetime) -> None:
         """Nothing to keep."""
 
     def phases(self) -> dict[str, dict[str, float]]:

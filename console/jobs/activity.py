@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from shared.state import Job, JobKind, RunRecord, RunState, StateStore
@@ -46,6 +46,8 @@ class Doing:
         total: Rows of the phase; None where they are not known.
         rate: Rows a second in this phase; None before the first ones.
         seconds_left: Of the phase, by its rate; None where it cannot be told.
+        throttled: Requests of the run that Dataverse has throttled so far.
+        waits_until: Until when the next request waits for that; None where none waits.
     """
 
     phase: str
@@ -53,6 +55,8 @@ class Doing:
     total: int | None
     rate: float | None
     seconds_left: float | None
+    throttled: int = 0
+    waits_until: datetime | None = None
 
     @classmethod
     def of(cls, note: Mapping[str, Any]) -> Self | None:
@@ -63,7 +67,21 @@ class Doing:
         rate = rows / seconds if rows and seconds > 0 else None
         left = max(0, int(total) - rows) / rate if rate and total is not None else None
         phase = _PHASES.get(str(note["phase"]), str(note["phase"]))
-        return cls(phase=phase, rows=rows, total=total, rate=rate, seconds_left=left)
+        return cls(
+            phase=phase,
+            rows=rows,
+            total=total,
+            rate=rate,
+            seconds_left=left,
+            throttled=int(note.get("throttled") or 0),
+            waits_until=_ahead(note.get("waits_until")),
+        )
+
+
+def _ahead(text: str | None) -> datetime | None:
+    """A moment that is still to come; None for one that has passed."""
+    moment = datetime.fromisoformat(text) if text else None
+    return moment if moment and moment > datetime.now(UTC) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -353,7 +353,7 @@ class App:
         source: Source | None = None,
     ) -> Iterator[Tools]:
         """What a run of a definition works with, for the length of a `with` block; a source that is given is small."""
-        read = source or self.source(definition, values)
+        read, shown = source or self.source(definition, values), progress or NoProgress()
 
         def open_workspace() -> Workspace:
             # A source whose files are missing says so here: inside the run, so that the log has it.
@@ -376,13 +376,14 @@ class App:
             closing(ScriptEngine()) as scripts,
             self.room.used_by(definition.name) as use,
         ):
+            dataverse.service.meter.watch(shown.throttled)
             yield Tools(
                 dataverse=dataverse,
                 source=read,
                 state=self.state,
                 open_workspace=open_workspace,
                 disk=use,
-                progress=progress or NoProgress(),
+                progress=shown,
                 scripts=scripts,
                 steps=self.wiring.step_context(values),
                 environment=self.wiring.lane(definition.destination, values),

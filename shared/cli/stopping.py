@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from shared.cli.screen.output import Output
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from shared.jobs import Phase, Progress  # only named: `--help` need not wait for the jobs to load
 
 __all__ = ["Stopping"]
@@ -62,6 +64,10 @@ class Stopping:
     def advance(self, rows: int) -> None:
         """See `Progress.advance`."""
         self._progress.advance(rows)
+
+    def throttled(self, requests: int, until: datetime) -> None:
+        """See `Progress.throttled`."""
+        self._progress.throttled(requests, until)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         said = _WAITED_FOR.get(self._phase)

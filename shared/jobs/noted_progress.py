@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.errors import SyncError
@@ -22,7 +23,9 @@ SECONDS: Final = 2.0  # between two notes of one phase
 class NotedProgress:
     """Passes progress on, and notes it: `phase`, `rows`, `total` and `seconds` since the phase began.
 
-    A note is written when a phase begins, and at most every two seconds within one. Threads may call it at the same
+    Once Dataverse has throttled a request, also `throttled`, the number of such requests so far, and `waits_until`, the
+    end of the latest wait for it. A note is written when a phase or a wait begins, and at most every two seconds
+    besides. Threads may call it at the same
     time: the last note that is written is the latest one. A note that cannot be written is left out: progress never
     changes what a run does.
 
@@ -51,6 +54,8 @@ class NotedProgress:
         self._noted = float("-inf")
         self._phase, self._rows, self._begun = "", 0, clock()
         self._total: int | None = None
+        self._throttled: tuple[int, datetime] | None = None
+        self._told: tuple[int, datetime] | None = None
 
     def phase(self, phase: Phase, total: int | None = None) -> None:
         """See `Progress.phase`."""
@@ -71,6 +76,18 @@ class NotedProgress:
             self._noted = now  # so that another thread does not note it too
         self._note()
 
+    def throttled(self, requests: int, until: datetime) -> None:
+        """See `Progress.throttled`. While one wait lasts, it may be called again and again."""
+        self._next.throttled(requests, until)
+        with self._lock:
+            self._throttled, now = (requests, until), self._clock()
+            told, ends = self._told or (0, None)
+            goes_on = ends is not None and until <= ends + timedelta(seconds=SECONDS)  # the wait that was noted
+            if goes_on and (requests == told or now - self._noted < SECONDS):
+                return
+            self._noted, self._told = now, self._throttled
+        self._note()
+
     def _note(self) -> None:
         with self._writing:
             note = self._now()
@@ -83,4 +100,7 @@ class NotedProgress:
         with self._lock:
             seconds = round(self._clock() - self._begun, 1)
             shown = {"phase": self._phase, "rows": self._rows, "total": self._total, "seconds": seconds}
+            if self._throttled:
+                self._told = self._throttled
+                shown |= {"throttled": self._throttled[0], "waits_until": self._throttled[1].isoformat()}
         return {**self._about, **shown}

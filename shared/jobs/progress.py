@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -30,6 +31,9 @@ class Progress(Protocol):
     def advance(self, rows: int) -> None:
         """Some more rows of the phase are done."""
 
+    def throttled(self, requests: int, until: datetime) -> None:
+        """Dataverse has throttled so many requests so far, and the next one waits until a moment."""
+
 
 class NoProgress:
     """Progress that is not shown."""
@@ -38,4 +42,7 @@ class NoProgress:
         """Do nothing."""
 
     def advance(self, rows: int) -> None:
+        """Do nothing."""
+
+    def throttled(self, requests: int, until: datetime) -> None:
         """Do nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -38,6 +39,10 @@ class PhaseSpans:
     def advance(self, rows: int) -> None:
         """Some more rows of the phase are done."""
         self._rows += rows
+
+    def throttled(self, requests: int, until: datetime) -> None:
+        """The next request waits; the client counts what is throttled."""
+        log.info("Dataverse throttles: %d requests so far, next one at %s", requests, f"{until:%H:%M:%S} UTC")
 
     def __enter__(self) -> Self:
         """Before the first phase."""

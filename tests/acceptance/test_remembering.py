@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import pytest
@@ -163,6 +164,9 @@ class _Editing:
 
     def advance(self, rows: int) -> None:
         """Rows are done."""
+
+    def throttled(self, requests: int, until: datetime) -> None:
+        """Nothing is throttled."""
 
 
 def test_unless_edited_does_not_overwrite_an_edit_that_comes_between_reading_and_writing(here: World) -> None:
@@ -451,6 +455,9 @@ class _Dying:
 
     def advance(self, rows: int) -> None:
         """Rows are done."""
+
+    def throttled(self, requests: int, until: datetime) -> None:
+        """Nothing is throttled."""
 
 
 class _KilledError(BaseException):

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,9 @@ class Dying:
             raise KilledError
 
     def advance(self, rows: int) -> None:
+        pass
+
+    def throttled(self, requests: int, until: datetime) -> None:
         pass
 
 

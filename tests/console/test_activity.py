@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -52,6 +52,15 @@ def test_the_rate_and_what_is_left_are_told_when_they_are_known(note: Any, rate:
     doing = Doing.of({"phase": "write", **note})
     assert doing is not None
     assert (doing.phase, doing.rate, doing.seconds_left) == ("Writing", rate, left)
+
+
+def test_a_wait_is_told_as_long_as_it_lasts() -> None:
+    """Afterwards only the number of throttled requests."""
+    ahead, past = datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC) - timedelta(seconds=1)
+    for until, told in ((ahead, ahead), (past, None)):
+        doing = Doing.of({"phase": "write", "throttled": 3, "waits_until": until.isoformat()})
+        assert doing is not None
+        assert (doing.throttled, doing.waits_until) == (3, told)
 
 
 def test_without_a_phase_nothing_is_told() -> None:

@@ -116,6 +116,28 @@ def test_a_running_job_shows_its_progress_and_is_cancelled(
     assert 0 < len(world.accounts()) < 8000
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", "CreateMultiple"), ("GET", "accounts")])
+def test_a_throttled_run_says_how_long_it_waits(
+    page: Page, served: Served, world: World, tmp_path: Path, method: str, path: str
+) -> None:
+    """While it reads and while it writes, on its page and to programs; afterwards the number stays."""
+    world.define("customers", rows=300)
+    throttled = {"action": "status", "status": 429, "retry_after": 8}
+    world.emulator.faults(throttled | {"match": {"method": method, "path": path}, "times": 1})
+    page.goto("/syncs/customers/start")
+    page.get_by_role("button", name="Run").click()
+    said = page.get_by_text(
+        re.compile(r"has throttled 1 request so far. The next one waits until 20..-..-.. ..:..:.. UTC")
+    )
+    expect(said).to_be_visible(timeout=30_000)
+    looked_at(page, f"run-throttled-{method.lower()}", tmp_path)
+    (job,) = requests.get(f"{served.url}/api/jobs?state=active", timeout=10).json()["jobs"]
+    assert job["progress"]["throttled"] == 1
+    assert job["progress"]["waits_until"].startswith("20")
+    expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible(timeout=30_000)
+    assert len(world.accounts()) == 300
+
+
 def test_a_plan_is_looked_at_and_applied_once(page: Page, world: World, tmp_path: Path) -> None:
     """Exactly what it shows is written, and its page says which run did it."""
     world.define("customers")

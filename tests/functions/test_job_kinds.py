@@ -362,6 +362,9 @@ class Told(NoProgress):
         if self._writes:
             self.rows.append(rows)
 
+    def throttled(self, requests: int, until: datetime) -> None:
+        """See `Progress.throttled`."""
+
 
 @pytest.mark.parametrize("rows", [1, 100, 400, 450])
 def test_progress_of_the_writing_is_told_by_the_rows_of_a_request(

@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ class Dying:
             raise KilledError
 
     def advance(self, rows: int) -> None:
+        pass
+
+    def throttled(self, requests: int, until: datetime) -> None:
         pass
 
 

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from shared.jobs import Phase  # only named: `--help` need not wait for the jobs to load
 
 __all__ = ["Bars"]
@@ -67,6 +69,11 @@ class Bars:
         task = self._bars.tasks[self._current]
         of = f" of {task.total:,.0f}" if task.total else ""
         self._bars.update(self._current, counted=f"{task.completed:,.0f}{of} rows")
+
+    def throttled(self, requests: int, until: datetime) -> None:  # noqa: ARG002 - the summary has the number
+        """Say why nothing moves, until the next rows are done."""
+        if self._current is not None:
+            self._bars.update(self._current, counted=f"throttled, waits until {until:%H:%M:%S} UTC")
 
     def _complete(self) -> None:
         if self._current is not None:

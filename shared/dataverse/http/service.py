@@ -8,9 +8,10 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import urljoin
 
@@ -75,6 +76,17 @@ class Meter:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._parallelism = 0
+        self._watchers: list[Callable[[int, datetime], None]] = []
+
+    def watch(self, watcher: Callable[[int, datetime], None]) -> None:
+        """Let it have the number of throttled requests, and the moment until which is waited, while that lasts."""
+        self._watchers.append(watcher)
+
+    def waits(self, until: datetime) -> None:
+        """The service has throttled requests, and the next one is not sent before a moment."""
+        throttled = self.usage().throttled
+        for watcher in self._watchers:
+            watcher(throttled, until)
 
     def count(self, what: str) -> None:
         """Add one to a field of `Usage`."""
@@ -242,6 +254,8 @@ class Service:
             if pause is None:
                 raise RetryLater(_gave_up(met, tries.total(), reason), retry_after=wait or 30)
             self.meter.count("retries")
+            if met is Trouble.THROTTLED:
+                self.meter.waits(self.clock.now() + timedelta(seconds=pause))
             self.clock.sleep(pause)
             if call.within is not None and left is not None:
                 call = replace(call, within=max(left - pause, _LEAST))

@@ -10,6 +10,7 @@ import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
@@ -33,6 +34,7 @@ __all__ = ["SendResult", "Writing"]
 
 POLL_SECONDS = 0.5  # how often a waiting writer asks whether it was cancelled
 DEFAULT_PAUSE = 5.0  # seconds, when a 429 names none
+SHORTEST_TOLD = 1.0  # seconds of a wait that people are told of
 DENSE_SHARE = 0.05  # of the rows settled so far: with more failures than this, rows are sent one by one
 DENSE_AFTER = 5  # failures
 
@@ -172,6 +174,8 @@ class Writing:
             # An answer to an earlier write asked for this wait: it is left to the caller.
             self._end = self._end or RetryLater("Dataverse throttles this application user", retry_after=pause)
         else:
+            if pause >= SHORTEST_TOLD:
+                self._service.meter.waits(self._clock.now() + timedelta(seconds=pause))
             self._clock.sleep(seconds)
         return ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,31 @@ def test_a_store_that_is_away_changes_nothing(state: StoreInFront) -> None:
         noted.phase(Phase.LOAD)
     noted.phase(Phase.SHAPE)
     assert state.progress("r")["phase"] == "shape"
+
+
+def test_a_wait_is_noted_when_it_begins_and_rarely_while_it_lasts(state: StoreInFront) -> None:
+    """Its number of throttled requests and its end; another wait is noted at once."""
+    clock, until = [0.0], datetime(2026, 1, 31, 12, tzinfo=UTC)
+    noted = NotedProgress(state, "r", NoProgress(), clock=lambda: clock[0])
+    noted.phase(Phase.WRITE, 10)
+    for place in range(10):  # a burst, whose requests are told to wait for nearly as long
+        noted.throttled(1 + place, until + timedelta(milliseconds=10 * place))
+    assert state.calls["note_progress"] == 2
+    assert (state.progress("r")["throttled"], state.progress("r")["waits_until"]) == (1, until.isoformat())
+    for tenth in range(1, 600):
+        clock[0] = tenth / 10
+        noted.throttled(10, until)
+    assert (state.calls["note_progress"], state.progress("r")["throttled"]) == (3, 10)
+    noted.throttled(11, until + timedelta(minutes=1))
+    assert (state.calls["note_progress"], state.progress("r")["throttled"]) == (4, 11)
+    noted.phase(Phase.FINISH)
+    assert state.progress("r")["throttled"] == 11
+
+
+def test_threads_that_are_throttled_together_write_one_note(state: StoreInFront) -> None:
+    """All of them wait until the same moment."""
+    noted = NotedProgress(state, "r", NoProgress(), clock=lambda: 0.0)
+    until = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: noted.throttled(number, until), range(1, 100)))
+    assert state.calls["note_progress"] == 1
