@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.real_time.letters import ShownLetter
-from console.real_time.listeners import ListenerLine
+from console.real_time.listeners import ListenerLine, PartitionLine
 from console.real_time.replaying import MOST
 
 __all__ = [
@@ -18,10 +18,12 @@ __all__ = [
     "DiscardAnswer",
     "DiscardRequest",
     "ListenersAnswer",
+    "PartitionsAnswer",
     "ReplayAnswer",
     "ReplayRequest",
     "letters_answer",
     "listeners_answer",
+    "partitions_answer",
 ]
 
 _Ids = Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=MOST)]
@@ -37,6 +39,23 @@ class EventCountsAnswer(BaseModel):
     dead: int = Field(description="Events that became dead letters.")
 
 
+class PartitionAnswer(BaseModel):
+    """One partition of an event hub, as far as a listener has taken its events."""
+
+    partition: str = Field(description="The hub and the number of the partition.")
+    sequence: int = Field(description="Sequence number of the latest event.")
+    enqueued: datetime = Field(description="When the hub took it.")
+    handled: datetime = Field(description="When it was applied.")
+    lag: float = Field(description="Seconds between the two.")
+    silent: float = Field(description="Seconds since it was applied: nothing was received meanwhile.")
+
+
+class PartitionsAnswer(BaseModel):
+    """The partitions of which a sync has had events in the last 24 hours."""
+
+    partitions: list[PartitionAnswer]
+
+
 class ListenerAnswer(BaseModel):
     """One listener."""
 
@@ -48,6 +67,7 @@ class ListenerAnswer(BaseModel):
     since: datetime | None
     last: datetime | None = Field(description="When the latest event was handled.")
     dead_letters: int
+    partitions: list[PartitionAnswer] = Field(description="Those of the process that counted last.")
 
 
 class ListenersAnswer(BaseModel):
@@ -127,6 +147,11 @@ def listeners_answer(lines: Sequence[ListenerLine], unclaimed: int | None) -> di
     """The listeners for programs."""
     listeners = [ListenerAnswer.model_validate(asdict(line)) for line in lines]
     return ListenersAnswer(listeners=listeners, unclaimed=unclaimed).model_dump()
+
+
+def partitions_answer(lines: Sequence[PartitionLine]) -> dict[str, Any]:
+    """The partitions of one sync for programs."""
+    return PartitionsAnswer(partitions=[PartitionAnswer.model_validate(asdict(line)) for line in lines]).model_dump()
 
 
 def letters_answer(letters: Sequence[ShownLetter], count: int) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shared.definitions import Loaded
 from shared.state import RunRecord, StateStore
 
-__all__ = ["EventCounts", "ListenerLine", "counts_of_a_day", "listener_lines"]
+__all__ = ["EventCounts", "ListenerLine", "PartitionLine", "listener_lines", "partitions_of", "rows_of_a_day"]
 
 _DAY: Final = timedelta(days=1)
 _MOST_ROWS: Final = 200  # of the execution log: each process writes one an hour
@@ -54,6 +54,51 @@ class EventCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionLine:
+    """One partition of an event hub, as far as the listener has taken its events.
+
+    Attributes:
+        partition: The hub and the number of the partition.
+        sequence: Sequence number of the latest event.
+        enqueued: When the hub took it.
+        handled: When it was applied.
+        lag: Seconds between the two.
+        silent: Seconds since it was applied.
+    """
+
+    partition: str
+    sequence: int
+    enqueued: datetime
+    handled: datetime
+    lag: float
+    silent: float
+
+
+def partitions_of(rows: Iterable[RunRecord], now: datetime) -> tuple[PartitionLine, ...]:
+    """The partitions of a listener, in order; each process has counted its own, and the latest event of each counts."""
+    found: dict[str, PartitionLine] = {}
+    for row in rows:
+        for line in _partitions_of(row, now):
+            known = found.get(line.partition)
+            if known is None or known.handled < line.handled:
+                found[line.partition] = line
+    return tuple(sorted(found.values(), key=lambda line: (len(line.partition), line.partition)))
+
+
+def _partitions_of(row: RunRecord, now: datetime) -> Iterator[PartitionLine]:
+    for name, last in row.counts.get("partitions", {}).items():
+        handled = datetime.fromisoformat(last["handled"])
+        yield PartitionLine(
+            partition=name,
+            sequence=last["sequence"],
+            enqueued=datetime.fromisoformat(last["enqueued"]),
+            handled=handled,
+            lag=last["lag"],
+            silent=max(0.0, (now - handled).total_seconds()),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerLine:
     """One listener.
 
@@ -64,6 +109,7 @@ class ListenerLine:
         since: When that hour began for the process; None where there were no events yet.
         last: When the latest of them was handled.
         dead_letters: Events that are kept.
+        partitions: Those that the process has had events of, which counted last.
     """
 
     sync: str
@@ -74,6 +120,12 @@ class ListenerLine:
     since: datetime | None
     last: datetime | None
     dead_letters: int
+    partitions: tuple[PartitionLine, ...] = ()
+
+    @property
+    def slowest(self) -> PartitionLine | None:
+        """The partition whose latest event has waited for longest."""
+        return max(self.partitions, key=lambda each: each.lag, default=None)
 
 
 def listener_lines(
@@ -110,14 +162,14 @@ def _lines(
             since=row.started if row else None,
             last=row.ended if row else None,
             dead_letters=letters.get(each.name, 0),
+            partitions=partitions_of([row] if row else [], datetime.now(UTC)),
         )
 
 
-def counts_of_a_day(sync: str, state: StateStore, now: datetime) -> EventCounts:
-    """What became of the events of one sync in the last 24 hours.
+def rows_of_a_day(sync: str, state: StateStore, now: datetime) -> tuple[RunRecord, ...]:
+    """The rows about the events of one sync in the last 24 hours, of all processes.
 
     Raises:
         RetryLater: The state store is away.
     """
-    rows = (run for run in state.runs(sync, _MOST_ROWS) if run.trigger == "events" and run.started > now - _DAY)
-    return EventCounts.of(rows)
+    return tuple(run for run in state.runs(sync, _MOST_ROWS) if run.trigger == "events" and run.started > now - _DAY)

@@ -18,13 +18,15 @@ from console.real_time.answers import (
     DiscardAnswer,
     DiscardRequest,
     ListenersAnswer,
+    PartitionsAnswer,
     ReplayAnswer,
     ReplayRequest,
     letters_answer,
     listeners_answer,
+    partitions_answer,
 )
 from console.real_time.letters import ShownLetter, shown_letter
-from console.real_time.listeners import ListenerLine, counts_of_a_day, listener_lines
+from console.real_time.listeners import EventCounts, ListenerLine, listener_lines, partitions_of, rows_of_a_day
 from console.real_time.replaying import MOST, Chosen, chosen, discarded, edited, replayed
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
@@ -41,6 +43,7 @@ __all__ = ["ROUTES"]
 
 _SHOWN: Final = 20
 _MOST_SHOWN: Final = 200
+_SILENT: Final = 300  # seconds: a partition that has had no event for so long is said to be silent
 
 
 def _listeners(visit: Visit) -> Response:
@@ -64,13 +67,16 @@ def _letters(visit: Visit) -> Response:
     sync, state, limit = _sync(visit), visit.app.state, _limit(visit)
     loaded = visit.known_subject.loaded if visit.known_subject else None
     definition = loaded.definition if loaded else None
-    listener = definition.listener if definition else None
+    listener, now = definition.listener if definition else None, datetime.now(UTC)
+    rows = rows_of_a_day(sync, state, now) if sync else ()
     return visit.page(
         "dead_letters.html",
         sync=sync,
         listener=listener,
         switch=_switch(visit) if listener else None,
-        counts=counts_of_a_day(sync, state, datetime.now(UTC)) if sync else None,
+        counts=EventCounts.of(rows),
+        partitions=partitions_of(rows, now),
+        silent_from=_SILENT,
         letters=_shown(visit, state.dead_letters(sync, limit=limit)),
         count=state.count_dead_letters(sync),
         more=min(limit * 4, _MOST_SHOWN),
@@ -90,6 +96,11 @@ def _switch(visit: Visit) -> dict[str, str] | None:
         return {"version": "", "read_only": read_only}
     stored = stored_definition(visit)
     return {"version": stored.version, "read_only": ""} if stored else None
+
+
+def _partitions_json(visit: Visit) -> Response:
+    now = datetime.now(UTC)
+    return visit.json(partitions_answer(partitions_of(rows_of_a_day(visit.sync, visit.app.state, now), now)))
 
 
 def _letters_json(visit: Visit) -> Response:
@@ -232,6 +243,13 @@ ROUTES: Final[Sequence[Path]] = (
         need=Need.SIGNED_IN,
         summary="Listeners, and what became of their latest events.",
         gives=ListenersAnswer,
+    ),
+    Path(
+        path="/api/syncs/{sync}/partitions",
+        answer=_partitions_json,
+        need=Need.SOME,
+        summary="How long the latest event of each partition has waited, and how long nothing was received.",
+        gives=PartitionsAnswer,
     ),
     *(
         path

@@ -80,7 +80,7 @@ class World:
         settings = Settings.load(
             {"SYNC_DEFINITIONS": str(self.folder / "syncs"), "STATE_STORE": f"sqlite:///{self.folder / 'state.db'}"}
         )
-        self.app = App(settings, read_environment=lambda: self.environment, state=state, **self.parts)
+        self.app = App(settings, read_environment=lambda: self.environment, **{"state": state, **self.parts})
         self.app.wiring._metadata = self.metadata
 
     def forget(self) -> None:

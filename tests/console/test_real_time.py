@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import requests
@@ -15,7 +16,7 @@ from console.real_time.replaying import edited
 from shared.errors import UserError
 from shared.events import Message
 from shared.jobs.real_time.events import run_events
-from shared.state import DeadLetter
+from shared.state import DeadLetter, RunRecord
 from tests.console.conftest import LISTENER, Served, World, pictures, unreachable, violations
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -72,6 +73,48 @@ def test_a_dead_letter_is_edited_and_sent_again(page: Page, world: World, tmp_pa
     assert violations(page) == []
     assert unreachable(page) == []
     pictures(page, "audit", tmp_path)
+
+
+def row_of(sync: str, handled: datetime, partitions: dict[str, tuple[int, float]]) -> RunRecord:
+    """A row of one process: partition -> sequence number of its latest event, and how long that has waited."""
+    return RunRecord(
+        run_id=uuid4().hex, sync=sync, version="1", trigger="events", state="Succeeded", started=handled, ended=handled,
+        counts={"events": 1, "partitions": {
+            name: {"sequence": sequence, "lag": lag, "handled": handled.isoformat(),
+                   "enqueued": (handled - timedelta(seconds=lag)).isoformat()}
+            for name, (sequence, lag) in partitions.items()
+        }},
+    )  # fmt: skip
+
+
+def test_the_lag_of_each_partition_is_shown(page: Page, served: Served, world: World, tmp_path: Path) -> None:
+    """Of all processes, the latest event of each partition; how long a silent one has had none."""
+    world.define("customers", rows=0, more=LATEST)
+    now = datetime.now(UTC)
+    for row in (
+        row_of("customers", now - timedelta(hours=3), {"hub/0": (5, 2.0), "hub/10": (6, 4.0)}),
+        row_of("customers", now - timedelta(seconds=20), {"hub/0": (9, 75.0), "hub/2": (1, 0.25)}),
+    ):
+        world.app.state.begin_run(row)
+    page.goto("/real-time")
+    expect(page.get_by_role("row", name="customers")).to_contain_text("1 min")
+    page.get_by_role("link", name="customers").click()
+    table = page.locator("#partitions")
+    expect(table.get_by_role("row", name="hub/10")).to_contain_text("nothing received for 3 h")
+    expect(table.get_by_role("row", name="hub/0")).not_to_contain_text("nothing received")
+    expect(table.get_by_role("row", name="hub/0")).to_contain_text("1 min")
+    assert violations(page) == []
+    assert unreachable(page) == []
+    pictures(page, "partitions", tmp_path)
+    found = requests.get(f"{served.url}/api/syncs/customers/partitions", timeout=10).json()["partitions"]
+    assert [(each["partition"], each["sequence"], each["lag"]) for each in found] == [
+        ("hub/0", 9, 75.0),
+        ("hub/2", 1, 0.25),
+        ("hub/10", 6, 4.0),
+    ]
+    assert [round(each["silent"] / 3600) for each in found] == [0, 0, 3]
+    (listener,) = requests.get(f"{served.url}/api/listeners", timeout=10).json()["listeners"]
+    assert [each["partition"] for each in listener["partitions"]] == ["hub/0", "hub/2"]
 
 
 def test_rights_decide_who_sees_values_and_who_sends_again(served_to_many: Served, world: World) -> None:

@@ -106,6 +106,19 @@ class TestBatches:
         applied(host, {"op": "u", "number": "A", "name": "uno"}, {"op": "d", "number": "B"}, first=2)
         assert world.accounts() == {"A": "uno"}
 
+    def test_the_last_event_of_a_partition_is_noted_with_the_time_that_it_has_waited(
+        self, host: FunctionsHost, world: World
+    ) -> None:
+        """From what the host gives beside the events: it does not say how many more the partition has."""
+        listen(world)
+        enqueued = datetime.now(UTC) - timedelta(seconds=60)
+        applied(host, {"op": "c", "number": "A"}, {"op": "c", "number": "B"}, first=8, partition="3", enqueued=enqueued)
+        (run,) = world.app.state.runs("customers")
+        (name, last), *others = run.counts["partitions"].items()
+        assert (name, last["sequence"], others) == ("dynamics-sync/3", 9, [])
+        assert datetime.fromisoformat(last["enqueued"]) == enqueued
+        assert 60 <= last["lag"] < 120
+
     def test_a_batch_given_again_changes_nothing(self, host: FunctionsHost, world: World) -> None:
         """The host delivers at least once."""
         listen(world)

@@ -24,7 +24,7 @@ from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.ledger import EventLedgers, open_reader
 from shared.jobs.real_time.letters import Lost, item_of, keep, letter_of, message_of
 from shared.jobs.real_time.listeners import ListeningSince, Taken, claimed, read
-from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, record_batch
+from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, latest_of_partitions, record_batch
 from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.session import Decode, Delivery, Positions, Session
 from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
@@ -146,7 +146,7 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
         if earlier:
             counts[sync.name] = _skipped(sync, earlier, tools)
         if taken:
-            outcome = _run(sync, taken, tools, delivery)
+            outcome = _run(sync, taken, tools, delivery, live=not history)
             counts[sync.name] = Counter(counts.get(sync.name, {})) + Counter(outcome.counts)
             traffic[sync.name] = outcome.traffic
             if outcome.lost:
@@ -191,10 +191,12 @@ def _by_error(lost: Iterable[Lost]) -> Mapping[str, int]:
 # -- The share of one sync ----------------------------------------------------------------------------------------
 
 
-def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, delivery: Delivery) -> BatchOutcome:
-    """Apply and record what one sync took of a batch."""
+def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, delivery: Delivery, *, live: bool) -> BatchOutcome:
+    """Apply and record what one sync took of a batch; `live` if it comes from its hub now."""
     started = tools.clock.now()
     outcome = _applied(sync, taken, tools, delivery)
+    if live:
+        outcome = replace(outcome, partitions=latest_of_partitions(taken, tools.clock.now()))
     record_batch(outcome, sync, state=tools.state, log=tools.memory.log, clock=tools.clock, started=started)
     return outcome
 
@@ -351,7 +353,7 @@ def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventT
         found = None if letter.sync else claimed([message_of(letter)], listeners, tools.memory.schemas)
         takers = [(sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name]] if found else []
         for sync, taken in takers:
-            _run(sync, taken, tools, Delivery.AGAIN)
+            _run(sync, taken, tools, Delivery.AGAIN, live=False)
         if not takers or (found and found.lost):
             again.append(replace(letter, tries=letter.tries + 1))
     return again

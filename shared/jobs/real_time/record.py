@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from shared.counted import counted
 from shared.dataverse import Clock
@@ -24,7 +24,11 @@ from shared.jobs.real_time.sync import EventSync
 from shared.jobs.summary import RunState
 from shared.state import RunRecord, StateStore
 
-__all__ = ["BatchOutcome", "EventLog", "EventsSummary", "record_batch"]
+__all__ = ["MOST_PARTITIONS", "BatchOutcome", "EventLog", "EventsSummary", "latest_of_partitions", "record_batch"]
+
+MOST_PARTITIONS: Final = 100
+"""Of one row of the execution log: those whose events came last."""
+_PARTITIONS: Final = "partitions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +40,14 @@ class BatchOutcome:
         lost: What goes to the dead letters.
         reached: Message key -> position of its last event that took effect.
         traffic: Requests, and those of them that were throttled or sent again.
+        partitions: See `latest_of_partitions`; empty for what does not come from a hub now.
     """
 
     counts: Mapping[str, int]
     lost: tuple[Lost, ...]
     reached: Mapping[str, EventPosition] = field(default_factory=dict)
     traffic: Mapping[str, int] = field(default_factory=dict)
+    partitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, decoded: Decoded, folded: Folded, applied: AppliedBatch) -> BatchOutcome:
@@ -87,6 +93,25 @@ def _reached(
     return reached
 
 
+def latest_of_partitions(taken: Iterable[Taken], handled: datetime) -> dict[str, dict[str, Any]]:
+    """Hub and partition -> its last message, as the execution log keeps it: with the seconds that it has waited.
+
+    How many messages are still in the partition is not known: beside the messages, the host gives only their own
+    sequence numbers (azure-functions/functions-bindings-event-hubs-trigger, "Event metadata").
+    """
+    last = {each.message.stream: each.message for each in taken if each.message.hub and each.message.enqueued}
+    return {
+        stream: {
+            "sequence": message.sequence,
+            "enqueued": message.enqueued.isoformat(),
+            "handled": handled.isoformat(),
+            "lag": round(max(0.0, (handled - message.enqueued).total_seconds()), 3),
+        }
+        for stream, message in last.items()
+        if message.enqueued is not None
+    }
+
+
 def record_batch(
     outcome: BatchOutcome, sync: EventSync, *, state: StateStore, log: EventLog, clock: Clock, started: datetime
 ) -> None:
@@ -99,12 +124,13 @@ def record_batch(
     if outcome.lost:
         keep([letter_of(each, sync, now=started) for each in outcome.lost], state)
     Positions(sync=sync.name, state=state).store(outcome.reached)
-    log.add(sync.definition, outcome.counts, started=started, ended=clock.now(), state=state)
+    ended, partitions = clock.now(), outcome.partitions
+    log.add(sync.definition, outcome.counts, started=started, ended=ended, state=state, partitions=partitions)
 
 
 @dataclass(slots=True)
 class EventLog:
-    """Adds the counts of batches up; safe to be used by several threads.
+    """Adds the counts of batches up, with the last message of each partition; safe to be used by several threads.
 
     One row for each batch would be thousands of rows a day. Each process has rows of its own, so that instances do not
     write over each other's counts.
@@ -121,6 +147,7 @@ class EventLog:
         started: datetime,
         ended: datetime,
         state: StateStore,
+        partitions: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Count a batch.
 
@@ -129,9 +156,11 @@ class EventLog:
         """
         with self._lock:
             row = self._rows.get(definition.name)
+            latest = _latest({**row.counts.get(_PARTITIONS, {}), **(partitions or {})} if row else partitions or {})
             new = row is None or row.version != definition.version or _hour(row.started) != _hour(started)
             row = _row(definition, started) if row is None or new else row
-            total = {name: row.counts.get(name, 0) + counts.get(name, 0) for name in sorted({*row.counts, *counts})}
+            names = sorted({*row.counts, *counts} - {_PARTITIONS})
+            total = {name: row.counts.get(name, 0) + counts.get(name, 0) for name in names}
             lost = total.get("lost", 0)
             row = replace(
                 row,
@@ -139,7 +168,7 @@ class EventLog:
                 message=f"{counted(lost, 'event')} went to the dead letters" if lost else "",
                 ended=ended,
                 duration=row.duration + (ended - started).total_seconds(),
-                counts=total,
+                counts={**total, _PARTITIONS: latest} if latest else total,
             )
             (state.begin_run if new else state.finish_run)(row)
             self._rows[definition.name] = row
@@ -154,6 +183,13 @@ def _row(definition: SyncDefinition, started: datetime) -> RunRecord:
         state=RunState.RUNNING.value,
         started=started,
     )
+
+
+def _latest(partitions: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """The partitions whose messages were handled last."""
+    if len(partitions) <= MOST_PARTITIONS:
+        return partitions
+    return dict(sorted(partitions.items(), key=lambda each: each[1]["handled"])[-MOST_PARTITIONS:])
 
 
 def _hour(moment: datetime) -> datetime:

@@ -16,8 +16,10 @@ from shared.entities import EntityMetadata
 from shared.errors import RetryLater
 from shared.events import Message, decode
 from shared.jobs.real_time.events import EventSync, Listeners, replay, run_events
+from shared.jobs.real_time.record import MOST_PARTITIONS
 from tests.integration.jobs.real_time.conftest import Make
 from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, SkippingClock, World
+from tests.state_requests import requests_to
 from tests.store_in_front import failing
 
 
@@ -586,6 +588,75 @@ def test_the_execution_log_adds_the_counts_of_batches(make: Make) -> None:
         3,
     )
     assert "1 event" in row.message
+
+
+def in_hub(world: World, number: str, *, partition: str, sequence: int, waited: float = 0) -> list[Message]:
+    """An event that a hub took some time ago."""
+    enqueued = world.clock.now() - timedelta(seconds=waited)
+    body = {"op": "c", "number": number}
+    return world.messages(body, first=sequence, partition=partition, hub="hub", enqueued=enqueued)
+
+
+def partitions(world: World) -> dict[str, Any]:
+    """Those of the latest row of the execution log."""
+    return dict(world.state.runs("customers")[0].counts.get("partitions", {}))
+
+
+def test_the_execution_log_has_the_last_event_of_each_partition(make: Make) -> None:
+    """With its number and how long it has waited; a partition without new events keeps its own."""
+    world = make()
+    world.tools = replace(world.tools, clock=world.clock)
+    world.run({"op": "c", "number": "first"})  # the listener begins
+    world.clock.sleep(100)
+    world.deliver(in_hub(world, "A", partition="0", sequence=7, waited=90))
+    world.deliver(in_hub(world, "B", partition="1", sequence=3) + in_hub(world, "C", partition="1", sequence=4))
+    found = partitions(world)
+    assert {name: each["sequence"] for name, each in found.items()} == {"hub/0": 7, "hub/1": 4}
+    assert 90 <= found["hub/0"]["lag"] < 100
+    handled, enqueued = (datetime.fromisoformat(found["hub/0"][name]) for name in ("handled", "enqueued"))
+    assert (handled - enqueued).total_seconds() == pytest.approx(found["hub/0"]["lag"], abs=0.001)
+    world.clock.sleep(3600)
+    world.deliver(in_hub(world, "D", partition="1", sequence=5))
+    assert len(world.state.runs("customers")) == 2  # one row for each hour
+    assert partitions(world)["hub/0"] == found["hub/0"]
+    assert partitions(world)["hub/1"]["sequence"] == 5
+
+
+def test_what_does_not_come_from_a_hub_now_says_nothing_of_its_partition(make: Make) -> None:
+    """Events of a file, over HTTP, of a listener that starts later, and dead letters that are sent again."""
+    world = make()
+    world.run({"op": "c", "number": "A"})
+    run_events(in_hub(world, "B", partition="0", sequence=1, waited=9000), world.listeners, world.tools, history=True)
+    sync = world.syncs.pop()
+    world.syncs.append(EventSync(definition=world.define("customers", match={"$.op": "x"})))
+    world.deliver(in_hub(world, "C", partition="0", sequence=2))
+    world.syncs[:] = [sync]
+    assert replay(world.letters, world.listeners, world.tools).settled == len(world.letters)
+    assert partitions(world) == {}
+
+
+def test_the_last_events_of_many_partitions_have_a_bound(make: Make) -> None:
+    """Those whose events came last are kept."""
+    world = make()
+    world.tools = replace(world.tools, clock=world.clock)
+    for number in range(MOST_PARTITIONS + 20):
+        world.deliver(in_hub(world, "A", partition=f"{number}", sequence=1))
+        world.clock.sleep(1)
+    assert set(partitions(world)) == {f"hub/{number}" for number in range(20, MOST_PARTITIONS + 20)}
+
+
+def test_the_last_events_of_partitions_cost_no_question_of_the_state_store(make: Make) -> None:
+    """They are written with the counts."""
+    world = make()
+
+    def asked(**fields: Any) -> int:
+        with requests_to(world.state) as found:
+            world.run({"op": "u", "number": "A", "name": str(world.next)}, **fields)
+        return len(found)
+
+    world.run({"op": "c", "number": "A"})
+    world.run({"op": "c", "number": "A"}, hub="hub", enqueued=world.clock.now())
+    assert asked(hub="hub", enqueued=world.clock.now()) == asked()
 
 
 def test_partitions_that_write_one_record_at_once_lose_nothing(make: Make) -> None:
