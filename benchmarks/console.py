@@ -37,6 +37,8 @@ from tests.state_requests import requests_to
 TIMES = 25
 LETTERS = 100
 ENTRIES = 200
+WIDE = "wide"
+COLUMNS = 1000
 LISTENER = "listener: {name: crm, topic: {format: json, action: $.op}}\n"
 
 
@@ -89,6 +91,17 @@ def serving(app: App) -> Iterator[str]:
     thread.join(timeout=10)
 
 
+def wide() -> str:
+    """A definition with a thousand columns, all of them mapped."""
+    columns = "".join(f"    - {{name: field{number}, trim: true, max_length: 100}}\n" for number in range(COLUMNS))
+    mappings = "".join(f"    - {{source: field{number}, target: new_field{number}}}\n" for number in range(COLUMNS))
+    text = DEFINITION.format(name=WIDE)
+    for key, rows in (("columns:\n", columns), ("mappings:\n", mappings)):
+        before, found, after = text.partition(key)
+        text = before + found + rows + after
+    return text
+
+
 def pages(sync: str) -> tuple[str, ...]:
     """Paths of the pages that read the state store."""
     run = f"{0:08x}{0:024x}"
@@ -96,6 +109,7 @@ def pages(sync: str) -> tuple[str, ...]:
         "/", "/?q=sync-01", f"/syncs/{sync}", "/real-time", f"/real-time/{sync}",
         f"/real-time/{sync}/letter?id={sync}/hub/0/0", "/audit", f"/audit?sync={sync}", "/jobs", "/jobs?state=successful", "/jobs?state=failed",
         f"/runs/{run}", f"/syncs/{sync}/start", f"/syncs/{sync}/edit", f"/syncs/{sync}/edit/columns", "/new",
+        f"/syncs/{WIDE}/edit/columns",
         "/api/status", f"/api/syncs/{sync}", "/api/listeners", "/api/audit",
     )  # fmt: skip
 
@@ -107,6 +121,7 @@ def measure(store: StateStore, name: str, syncs: int, runs: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         for each in names:
             (Path(folder) / f"{each}.yaml").write_text(DEFINITION.format(name=each) + LISTENER)
+        (Path(folder) / f"{WIDE}.yaml").write_text(wide())
         app = App(
             Settings.load({"SYNC_DEFINITIONS": folder}), state=store, read_environment=lambda: {"DATAVERSE_SECRET": "s"}
         )

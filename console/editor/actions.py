@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from console.editor.asking import answer_of, ask, waited_for
 from console.editor.draft import Draft, check, difference
 from console.editor.editing import Answer, Editing
 from console.editor.mapping import mapping_for, mappings_of
+from console.editor.rows import ROW_ACTIONS, append, change, turn, value_at
 from console.editor.saved import author
 from console.editor.secrets.form import ask_for_secret
 from console.editor.tabs import tab_named
@@ -21,14 +23,14 @@ from console.web.refusals import Refusal
 from shared.app.definition_files import DefinitionChangedError
 from shared.app.editing.environment import EnvironmentOf
 from shared.app.editing.sources import found_columns
-from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models import Permissions
-from shared.drafts.editing import Edit, EditRefusedError, Insert, Move, Remove, Set, edited
+from shared.drafts.editing import EditRefusedError, Set, edited
 from shared.errors import SyncError
 from shared.state import JobKind
 
 __all__ = ["act", "with_admin"]
 
+_MOST_OF_A_PATH: Final = 1000  # characters
 _SECONDS: Final = 8.0  # that a page waits for an answer; afterwards it looks again
 
 
@@ -54,80 +56,21 @@ def act(editing: Editing, do: str) -> Response:
 
 
 def _show(editing: Editing, about: str) -> None:
-    if about:
-        editing.tab = tab_named(about)
+    """Show a tab and, behind a colon, the place of a mistake in it."""
+    tab, _, path = about.partition(":")
+    if tab:
+        editing.tab = tab_named(tab)
+    for found in re.finditer(r"\[(\d{1,9})\]", path[:_MOST_OF_A_PATH]):
+        name = path[: found.start()].replace("[", ".").replace("]", "")
+        editing.pages.go_to(name, int(found[1]))
     if editing.tab.slug == "mapping" and not editing.visit.body.text("_alone"):
         _compare(editing, "")
 
 
-# -- Rows ------------------------------------------------------------------------------------------------------------
-
-
-def _path(editing: Editing, name: str) -> Path:
-    """The path of a field by its name."""
-    path: Path = ()
-    for part in name.split("."):
-        is_index = isinstance(_value_at(editing.draft.data, path), list) and part.isdecimal()
-        path = (*path, int(part) if is_index else part)
-    return path
-
-
-def _value_at(data: Any, path: Path) -> Any:
-    for part in path:
-        try:
-            data = data[part]
-        except (LookupError, TypeError):
-            return None
-    return data
-
-
-def _change(editing: Editing, *edits: Edit) -> None:
-    editing.draft = editing.draft.with_text(edited(editing.draft.text, edits))
-
-
-def _add(editing: Editing, about: str) -> None:
-    _append(editing, _path(editing, about), {})
-
-
-def _append(editing: Editing, path: Path, item: Any) -> None:
-    """Add an item to a list that may be missing, with what holds it."""
-    data = editing.draft.data
-    there = _value_at(data, path)
-    if isinstance(there, list) and there:
-        _change(editing, Insert(path=path, index=len(there), value=item))
-        return
-    value: Any = [item]
-    while len(path) > 1 and not isinstance(_value_at(data, path[:-1]), dict):
-        path, value = path[:-1], {path[-1]: value}
-    _change(editing, Set(path=path, value=value))
-
-
-def _name(editing: Editing, about: str) -> None:
-    """Add something that has a name, such as a parameter."""
-    path, name = _path(editing, about), editing.visit.body.text(f"{about}.new").strip()
-    if not name or name in (_value_at(editing.draft.data, path) or {}):
-        editing.say("bad", "Write a name that is not in use yet, and press Add again.")
-        return
-    _change(editing, Set(path=(*path, name), value={}))
-
-
-def _remove(editing: Editing, about: str) -> None:
-    _change(editing, Remove(path=_path(editing, about)))
-
-
-def _up(editing: Editing, about: str) -> None:
-    _move(editing, about, -1)
-
-
-def _down(editing: Editing, about: str) -> None:
-    _move(editing, about, 1)
-
-
-def _move(editing: Editing, about: str, by: int) -> None:
-    *path, index = _path(editing, about)
-    items = _value_at(editing.draft.data, tuple(path))
-    if isinstance(items, list) and isinstance(index, int) and 0 <= index + by < len(items):
-        _change(editing, Move(path=tuple(path), index=index, to=index + by))
+def _turn(editing: Editing, about: str) -> None:
+    """Show another page of a list."""
+    turn(editing, about)
+    _show(editing, "")
 
 
 # -- What the environment and the source know ------------------------------------------------------------------------
@@ -147,7 +90,7 @@ def _table(editing: Editing, _about: str) -> None:
     """Fill in the logical name of the table and its id column."""
     if (environment := _environment(editing)) is not None:
         entity = environment.table()
-        _change(
+        change(
             editing,
             Set(path=("destination", "entity"), value=entity.logical_name, after=["type", "connection"]),
             Set(path=("destination", "id_column"), value=entity.primary_id, after=["entity"]),
@@ -173,14 +116,15 @@ def _match(editing: Editing, about: str) -> None:
     if environment is None:
         return
     entity = environment.table()
-    done = 0
+    made: list[dict[str, Any]] = []
     for proposal in mappings_of(editing.draft.data, entity).open:
         target = proposal.target
         if target is None or (about and proposal.source != about) or (target.refers and len(target.targets) != 1):
             continue
         related = environment.table(target.targets[0]) if target.refers else None
-        _append(editing, ("destination", "mappings"), mapping_for(proposal, related))
-        done += 1
+        made.append(mapping_for(proposal, related))
+    append(editing, ("destination", "mappings"), made)
+    done = len(made)
     editing.mappings = mappings_of(editing.draft.data, entity)
     said = (
         f"{done} {'column was' if done == 1 else 'columns were'} mapped."
@@ -192,7 +136,7 @@ def _match(editing: Editing, about: str) -> None:
 
 def _count(editing: Editing, _about: str) -> None:
     if (environment := _environment(editing)) is not None:
-        condition = str(_value_at(editing.draft.data, ("destination", "filter")) or "")
+        condition = str(value_at(editing.draft.data, ("destination", "filter")) or "")
         number, everything = environment.count(condition), environment.count("")
         more = " or more" if everything >= _MOST_COUNTED else ""
         editing.say("good", f"Dataverse takes the filter. It lets {number:,} of {everything:,}{more} records through.")
@@ -205,16 +149,15 @@ def _columns(editing: Editing, _about: str) -> None:
     """Find the columns of the source, with types from its values, and add those that are missing."""
     if not editing.may_connect():
         return
-    known = _value_at(editing.draft.data, ("source", "columns"))
+    known = value_at(editing.draft.data, ("source", "columns"))
     names = {each.get("name") for each in known if isinstance(each, dict)} if isinstance(known, list) else set()
-    source = _value_at(editing.draft.data, ("source",))
+    source = value_at(editing.draft.data, ("source",))
     found = found_columns(editing.visit.app, source if isinstance(source, dict) else {})
     added = [item for item in found.columns if item["name"] not in names]
     for key, value in found.source.items():
         if isinstance(source, dict) and key not in source:
-            _change(editing, Set(path=("source", key), value=value))
-    for item in added:
-        _append(editing, ("source", "columns"), item)
+            change(editing, Set(path=("source", key), value=value))
+    append(editing, ("source", "columns"), added)
     for remark in found.remarks:
         editing.say("warn", remark)
     editing.say("good", f"{len(found.columns):,} columns were found, and {len(added):,} of them are new.")
@@ -223,11 +166,11 @@ def _columns(editing: Editing, _about: str) -> None:
 
 def _upload(editing: Editing, _about: str) -> None:
     path = keep_upload(editing.visit)
-    parent = _value_at(editing.draft.data, ("source",))
+    parent = value_at(editing.draft.data, ("source",))
     if isinstance(parent, dict):
-        _change(editing, Set(path=("source", "path"), value=path, after=["type"]))
+        change(editing, Set(path=("source", "path"), value=path, after=["type"]))
     else:
-        _change(editing, Set(path=("source",), value={"type": "delimited", "path": path}, after=["name", "parameters"]))
+        change(editing, Set(path=("source",), value={"type": "delimited", "path": path}, after=["name", "parameters"]))
     _columns(editing, "")
 
 
@@ -333,7 +276,7 @@ def _changed_meanwhile(editing: Editing, error: DefinitionChangedError) -> Respo
 
 def with_admin(editing: Editing) -> str:
     """The text of a new definition, in which the person who makes it may do everything."""
-    person, held = editing.visit.person, _value_at(editing.draft.data, ("permissions",))
+    person, held = editing.visit.person, value_at(editing.draft.data, ("permissions",))
     try:
         permissions = Permissions.model_validate(held or {})
     except ValidationError:  # it is a mistake that is shown
@@ -365,11 +308,7 @@ def _delete(editing: Editing, _about: str) -> Response | None:
 
 _ACTIONS: Final[Mapping[str, Callable[[Editing, str], Response | None]]] = {
     "show": _show,
-    "add": _add,
-    "name": _name,
-    "remove": _remove,
-    "up": _up,
-    "down": _down,
+    **ROW_ACTIONS,
     "tables": _tables,
     "table": _table,
     "compare": _compare,
@@ -380,6 +319,7 @@ _ACTIONS: Final[Mapping[str, Callable[[Editing, str], Response | None]]] = {
     "check": _check,
     "test": _test,
     "preview": _preview,
+    "turn": _turn,
     "look": _look,
     "secret": ask_for_secret,
     "save": _save,

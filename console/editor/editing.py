@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
 from console.access.rights import Level
 from console.editor.draft import Checked, Draft, check, difference, saved_text
+from console.editor.forms.paging import Pages
 from console.editor.forms.reading import Sent
 from console.editor.forms.widgets import Kind, Widget
 from console.editor.guarding import guarded_changes
@@ -22,9 +23,6 @@ from console.web.visit import Visit
 from shared.drafts.editing import EditRefusedError, rewritten
 
 __all__ = ["Answer", "Editing", "Notice", "from_form", "take_form"]
-
-MOST_ROWS: Final = 100
-"""Rows of a list that the form shows; the others are in the YAML."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +65,7 @@ class Editing:
         problems: Mistakes in what was sent, which are not in the text.
         mappings: What the environment knows of the mapping; None where it was not asked.
         more: Other values for the page.
+        pages: Which rows of long lists are shown.
     """
 
     visit: Visit
@@ -78,6 +77,7 @@ class Editing:
     answer: Answer | None = None
     mappings: Mappings | None = None
     more: dict[str, Any] = field(default_factory=dict)
+    pages: Pages = field(default_factory=lambda: Pages({}))
     can_save_anyway: bool = False
 
     @property
@@ -115,7 +115,7 @@ class Editing:
         """The page of the tab."""
         checked = self.checked or check(self.visit, self.draft)
         problems = [*self.sent.problems, *checked.problems]
-        widgets = [] if self.tab is YAML or not self.can_show else widgets_of(self.tab, self.draft.data)
+        widgets = [] if self.tab is YAML or not self.can_show else self._widgets()
         placed(widgets, [each for each in problems if tab_of(each.path) is self.tab])
         self._show_again(widgets)
         mappings = self.mappings or mappings_of(self.draft.data, None)
@@ -132,7 +132,6 @@ class Editing:
             warnings=checked.warnings,
             marked={tab_of(problem.path).slug for problem in problems if problem.path},
             mappings=mappings,
-            most_rows=MOST_ROWS,
             changed=difference(self._saved(), self.draft.text) if not self.read_only else [],
         )
 
@@ -181,6 +180,9 @@ class Editing:
         """Whether the text can be shown as a form."""
         return isinstance(self.draft.data, dict)
 
+    def _widgets(self) -> list[Widget]:
+        return widgets_of(self.tab, self.draft.data, self.pages.rows)
+
     def _saved(self) -> str:
         return saved_text(self.visit, self.draft) if self.draft.version else ""
 
@@ -201,7 +203,7 @@ def from_form(visit: Visit) -> Editing:
     """
     body = visit.body
     draft, tab = Draft.of_form(body), tab_named(body.text("_tab"))
-    editing = Editing(visit=visit, draft=draft, tab=tab, sent=Sent(body.fields))
+    editing = Editing(visit=visit, draft=draft, tab=tab, sent=Sent(body.fields), pages=Pages(body.fields))
     if visit.known_subject is None:
         editing.draft = draft = replace(draft, version="")  # a new sync replaces nothing
     elif visit.subject.loaded is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from markupsafe import Markup, escape
@@ -20,12 +21,14 @@ _MOST: Final = 200  # characters of a value
 _NAME_ENDS: Final = {"ies": "y", "sses": "ss", "s": ""}
 
 
+@lru_cache(maxsize=1000)  # the help of a key is in each row of a list
 def _prose(text: str) -> Markup:
     """A text of the documentation: words in backticks are code, links are their words."""
     plain = str(escape(_LINK.sub(r"\1", text)))
     return Markup(_STRONG.sub(r"<em>\1</em>", _CODE.sub(r"<code>\1</code>", plain)))  # noqa: S704 - it was escaped before
 
 
+@lru_cache(maxsize=1000)
 def _plain(text: str) -> str:
     return _LINK.sub(r"\1", text).replace("`", "")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from console.editor.forms.making import field_of, fields_of
+from console.editor.forms.making import Rows, all_rows, field_of, fields_of
 from console.editor.forms.reading import Sent, value_of
 from console.editor.forms.widgets import ABSENT, Kind, Widget
 from shared.definitions import SyncDefinition
@@ -128,14 +129,14 @@ def _has(part: Part, key: str) -> bool:
     return (not part.only or key in part.only) and key not in part.without
 
 
-def widgets_of(tab: Tab, data: Any) -> list[Widget]:
-    """The fields of a tab with the values of a definition."""
+def widgets_of(tab: Tab, data: Any, rows: Rows = all_rows) -> list[Widget]:
+    """The fields of a tab with the values of a definition; `rows` says which rows of its lists have fields."""
     values = data if isinstance(data, dict) else {}
     if not tab.parts:
-        return fields_of(SyncDefinition, values, (), without=_ELSEWHERE)
+        return fields_of(SyncDefinition, values, (), without=_ELSEWHERE, rows=rows)
     found = []
     for part in tab.parts:
-        widget = field_of(SyncDefinition, part.key, values.get(part.key, ABSENT), (part.key,))
+        widget = field_of(SyncDefinition, part.key, values.get(part.key, ABSENT), (part.key,), rows=rows)
         if widget.kind is Kind.GROUP:
             widget.children = [each for each in widget.children if _has(part, each.key)]
         found.append(widget)
@@ -147,7 +148,7 @@ def values_with(tab: Tab, data: Any, sent: Sent) -> dict[str, Any]:
     made: dict[str, Any] = {}
     values = dict(data) if isinstance(data, dict) else {}
     found: dict[str, Any] = {}
-    for widget in widgets_of(tab, values):
+    for widget in widgets_of(tab, values, sent.rows):
         found[widget.key] = value_of(widget, sent)
     for name in SyncDefinition.model_fields:
         value = found.get(name, values.get(name, ABSENT))
@@ -162,7 +163,18 @@ def placed(widgets: Sequence[Widget], problems: Sequence[Problem]) -> None:
     for problem in problems:
         about = [each for each in everything if _begins(problem.path, each.shown_path)]
         if about:
-            max(about, key=lambda each: len(each.shown_path)).problems.append(problem.message)
+            nearest = max(about, key=lambda each: len(each.shown_path))
+            nearest.problems.append(f"{_row(problem.path, nearest)}{problem.message}")
+
+
+def _row(path: str, widget: Widget) -> str:
+    """The number or name of a row that has no fields in the page, before what is wrong with it."""
+    if widget.shown is None or path == widget.shown_path:
+        return ""
+    row = re.match(r"\[(\d+)\]|\.([^.\[]+)", path[len(widget.shown_path) :])
+    if row is None:
+        return ""
+    return f"{int(row[1]) + 1}: " if row[1] else f"{row[2]}: "
 
 
 def _begins(path: str, start: str) -> bool:

@@ -127,7 +127,10 @@ def _edits(data: dict[str, Any]) -> Iterator[st.SearchStrategy[Edit]]:
                 yield st.builds(Set, path=st.just((*path, key)), value=VALUES, after=st.just([*value][:1]))
         if isinstance(value, list):
             for index in {0, len(value)}:
-                yield st.builds(Insert, path=there, index=st.just(index), value=VALUES.filter(_no_list))
+                items = VALUES.filter(_no_list)
+                yield st.builds(
+                    Insert, path=there, index=st.just(index), value=items, others=st.lists(items, max_size=2)
+                )
             if len(value) > 1:
                 last = len(value) - 1
                 yield st.sampled_from([Move(path=path, index=0, to=last), Move(path=path, index=last, to=0)])
@@ -170,7 +173,7 @@ def test_one_edit_does_what_was_asked_and_touches_no_other_line(
     assert same(read_yaml(text).value, values), text
     edit = data.draw(st.one_of([*_edits(values)]))
     result = edited(text, [edit])
-    assert same(read_yaml(result).value, applied(values, edit))
+    assert same(read_yaml(result).value, applied(values, [edit]))
     found = iter(result.replace("\r\n", "\n").split("\n"))
     for line in _stays(edit, made, values):
         assert any(line == other for other in found), f"{line!r} is not in\n{result}"
@@ -185,3 +188,24 @@ def test_a_text_gets_any_other_values(sample: tuple[str, Written, dict[str, Any]
     text, _, values = sample
     assert same(read_yaml(rewritten(text, other)).value, other)
     assert rewritten(text, values) == text
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), written())
+def test_edits_together_do_what_they_do_one_after_the_other(
+    data: st.DataObject, sample: tuple[str, Written, dict[str, Any]]
+) -> None:
+    """Values of keys, which are changed on one reading of the text where that is possible."""
+    text, _, values = sample
+    found = [data.draw(each) for each in _edits(values)]
+    edits = [each for each in found if isinstance(each, Set) and not isinstance(each.value, dict | list)]
+    chosen = {each.path: each for each in data.draw(st.permutations(edits))}
+    apart = [each for each in chosen.values() if not any(_is_in(each.path, other) for other in chosen)]
+    one_by_one = text
+    for edit in apart:
+        one_by_one = edited(one_by_one, [edit])
+    assert edited(text, apart) == one_by_one
+
+
+def _is_in(path: Path, other: Path) -> bool:
+    return len(other) < len(path) and path[: len(other)] == other

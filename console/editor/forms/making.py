@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from types import NoneType
 from typing import Any, Final, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from console.editor.forms.widgets import ABSENT, Kind, Widget, as_text, as_yaml
+from console.editor.forms.widgets import ABSENT, Kind, Shown, Widget, as_text, as_yaml
 from shared.definitions.loading.located import TypeOption, model_for, type_options
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import Language, Model
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretMarker
 
-__all__ = ["field_of", "fields_of", "is_true", "label_of"]
+__all__ = ["Rows", "all_rows", "field_of", "fields_of", "is_true", "label_of"]
+
+Rows = Callable[[str, Mapping[Any, Any]], Shown]
+"""Says which rows of a list have fields, by the name of the list and its rows."""
 
 _SECRETS: Final[tuple[type[Model], ...]] = (EnvironmentSecret, KeyVaultSecret)
 _LONG: Final = frozenset(Language) - {Language.TEXT, Language.JSONPATH, Language.REGEX, Language.JSON}
@@ -44,8 +49,13 @@ def _model_of(annotation: Any, value: Any) -> type[Model] | None:
     return model_for(options, value if isinstance(value, dict) else {})
 
 
+def all_rows(_name: str, rows: Mapping[Any, Any]) -> Shown:
+    """Every row of a list has fields."""
+    return Shown(keys=[*rows], total=len(rows), found=len(rows))
+
+
 def fields_of(
-    model: type[Model], value: Any, path: Path, *, without: Collection[str] = (), only: Collection[str] = ()
+    model: type[Model], value: Any, path: Path, *, without: Collection[str] = (), rows: Rows = all_rows
 ) -> list[Widget]:
     """A widget for each key of a model.
 
@@ -54,37 +64,63 @@ def fields_of(
         value: The values in the text; what is no mapping counts as an empty one.
         path: Where they are.
         without: Keys that are left out.
-        only: If given, the keys that are shown.
+        rows: Says which rows of a list have fields.
     """
     values = value if isinstance(value, dict) else {}
-    found = []
-    for name, info in model.model_fields.items():
-        key = info.alias or name
-        if key not in without and (not only or key in only):
-            found.append(_field(key, info, values.get(key, ABSENT), (*path, key)))
-    return found
+    return [
+        _field(known, values.get(key, ABSENT), (*path, key), rows)
+        for key, known in _known(model).items()
+        if key not in without
+    ]
 
 
-def field_of(model: type[Model], key: str, raw: Any, path: Path) -> Widget:
+def field_of(model: type[Model], key: str, raw: Any, path: Path, *, rows: Rows = all_rows) -> Widget:
     """The widget of one key of a model."""
-    info = next(info for name, info in model.model_fields.items() if (info.alias or name) == key)
-    return _field(key, info, raw, path)
+    return _field(_known(model)[key], raw, path, rows)
 
 
-def _field(key: str, info: FieldInfo, raw: Any, path: Path) -> Widget:
-    markers = tuple(info.metadata)
-    options = [each for each in type_options(info.annotation, markers) if each.kind is not NoneType]
-    made = Widget(
-        path=path,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Key:
+    """What a model says of one of its keys, whatever value it has."""
+
+    key: str
+    label: str
+    help: str
+    options: Sequence[TypeOption]
+    is_required: bool
+    default: str
+
+
+@cache
+def _known(model: type[Model]) -> Mapping[str, _Key]:
+    """The keys of a model; asked once, because a list may have a thousand rows of it."""
+    return {info.alias or name: _key(info.alias or name, info) for name, info in model.model_fields.items()}
+
+
+def _key(key: str, info: FieldInfo) -> _Key:
+    options = [each for each in type_options(info.annotation, tuple(info.metadata)) if each.kind is not NoneType]
+    return _Key(
         key=key,
         label=label_of(key),
-        kind=_kind(key, options, raw),
         help=info.description or "",
-        raw=raw,
+        options=options,
         is_required=info.is_required(),
         default=_default(info),
     )
-    _fill(made, options)
+
+
+def _field(known: _Key, raw: Any, path: Path, rows: Rows) -> Widget:
+    made = Widget(
+        path=path,
+        key=known.key,
+        label=known.label,
+        kind=_kind(known.key, known.options, raw),
+        help=known.help,
+        raw=raw,
+        is_required=known.is_required,
+        default=known.default,
+    )
+    _fill(made, known.options, rows)
     return made
 
 
@@ -160,7 +196,7 @@ def _default(info: FieldInfo) -> str:
     return str(default.value if isinstance(default, Enum) else default)
 
 
-def _fill(widget: Widget, options: Sequence[TypeOption]) -> None:
+def _fill(widget: Widget, options: Sequence[TypeOption], rows: Rows) -> None:
     """Give a widget its text, its options or the widgets in it."""
     kinds = [option.kind for option in options]
     raw = widget.raw
@@ -179,11 +215,11 @@ def _fill(widget: Widget, options: Sequence[TypeOption]) -> None:
         case Kind.YAML:
             widget.text = as_yaml(raw)
         case Kind.GROUP:
-            _fill_group(widget, options)
+            _fill_group(widget, options, rows)
         case Kind.ROWS | Kind.NAMED:
-            _fill_rows(widget, options)
+            _fill_rows(widget, options, rows)
         case Kind.VARIANTS:
-            _fill_variants(widget, options)
+            _fill_variants(widget, options, rows)
 
 
 def _with_own(options: list[tuple[str, str]], chosen: str) -> list[tuple[str, str]]:
@@ -206,13 +242,13 @@ def _fill_secret(widget: Widget, options: Sequence[TypeOption]) -> None:
         widget.text = as_text(raw) if widget.is_plain or as_text(raw).startswith("@") else ""
 
 
-def _fill_group(widget: Widget, options: Sequence[TypeOption]) -> None:
+def _fill_group(widget: Widget, options: Sequence[TypeOption], rows: Rows) -> None:
     models = [option.kind for option in options if _is_model(option.kind)]
     model = model_for([option for option in options if _is_model(option.kind)], _mapping(widget.raw))
     widget.model = model
     if model is None:
         return
-    widget.children = fields_of(model, widget.raw, widget.path)
+    widget.children = fields_of(model, widget.raw, widget.path, rows=rows)
     if len(models) > 1:
         _let_choose(widget, models)
 
@@ -232,26 +268,28 @@ def _mapping(raw: Any) -> dict[str, object]:
     return raw if isinstance(raw, dict) else {}
 
 
-def _fill_rows(widget: Widget, options: Sequence[TypeOption]) -> None:
+def _fill_rows(widget: Widget, options: Sequence[TypeOption], rows: Rows) -> None:
     kind = next(option.kind for option in options if get_origin(option.kind) in {tuple, dict})
     item = get_args(kind)[0 if widget.kind is Kind.ROWS else 1]
-    rows: Mapping[Any, Any] = (
+    items: Mapping[Any, Any] = (
         widget.raw
         if isinstance(widget.raw, dict)
         else dict(enumerate(widget.raw if isinstance(widget.raw, list) else ()))
     )
     widget.model = _model_of(item, {})
-    for key, raw in rows.items():
+    widget.shown = rows(widget.name, items)
+    for key in widget.shown.keys:
+        raw = items[key]
         model = _model_of(item, raw)
         if model is not None:
             path = (*widget.path, key)
             label = str(key) if isinstance(key, str) else str(key + 1)
             row = Widget(path=path, key=str(key), label=label, kind=Kind.GROUP, raw=raw, model=model)
-            row.children = fields_of(model, raw, path)
+            row.children = fields_of(model, raw, path, rows=rows)
             widget.children.append(row)
 
 
-def _fill_variants(widget: Widget, options: Sequence[TypeOption]) -> None:
+def _fill_variants(widget: Widget, options: Sequence[TypeOption], rows: Rows) -> None:
     raw = widget.raw
     models = [option.kind for option in options if _is_model(option.kind)]
     chosen = model_for([option for option in options if _is_model(option.kind)], raw) if isinstance(raw, dict) else None
@@ -260,7 +298,7 @@ def _fill_variants(widget: Widget, options: Sequence[TypeOption]) -> None:
     widget.options = _with_own([*words, *((f"{each.__name__}:", _as_words(each)) for each in models)], widget.chosen)
     for model in models:
         group = Widget(path=widget.path, key=model.__name__, label=_as_words(model), kind=Kind.GROUP, model=model)
-        group.children = fields_of(model, raw if model is chosen else {}, widget.path)
+        group.children = fields_of(model, raw if model is chosen else {}, widget.path, rows=rows)
         group.help = " ".join((model.__doc__ or "").split("\n\n")[0].split())
         widget.children.append(group)
 

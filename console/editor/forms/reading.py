@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from console.editor.forms.making import is_true
-from console.editor.forms.widgets import ABSENT, Kind, Widget, as_text
+from console.editor.forms.widgets import ABSENT, Kind, Shown, Widget, as_text
 from shared.definitions.loading.yaml_loader import plain_scalar, read_yaml
 from shared.errors import Problem
 
@@ -26,6 +26,7 @@ class Sent:
 
     def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
         self._fields = fields
+        self._touched = {part for name in fields for part in _beginnings(name)}
         self.problems: list[Problem] = []
         self.texts: dict[str, str] = {}
 
@@ -33,6 +34,17 @@ class Sent:
         """What a field has; None where it was not sent, so that its value stays."""
         values = self._fields.get(name)
         return values[-1].replace("\r\n", "\n") if values else None
+
+    def rows(self, name: str, rows: Mapping[Any, Any]) -> Shown:
+        """The rows of a list of which fields were sent; see `Rows`."""
+        return Shown(keys=[key for key in rows if f"{name}.{key}" in self._touched], total=len(rows))
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    """What a field is in: `source.columns.3.name` is in `source.columns.3`."""
+    while name:
+        name = name.rpartition(".")[0]
+        yield name
 
 
 def with_fields(raw: Any, widgets: Sequence[Widget], sent: Sent) -> Any:
@@ -149,10 +161,12 @@ def _named(widget: Widget, sent: Sent) -> Any:
     if not isinstance(widget.raw, dict):
         return widget.raw
     made: dict[str, Any] = {}
-    for row in widget.children:
-        key = sent.text(f"{row.name}.key")
-        name = (key or "").strip() or row.key
-        made[row.key if name in made else name] = with_fields(row.raw, row.children, sent)
+    rows = {row.path[-1]: row for row in widget.children}
+    for key, raw in widget.raw.items():
+        row = rows.get(key)
+        name = ((row and sent.text(f"{row.name}.key")) or "").strip() or key
+        is_taken = name in made or (name != key and name in widget.raw)
+        made[key if is_taken else name] = with_fields(raw, row.children, sent) if row else raw
     return made
 
 

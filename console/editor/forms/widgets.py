@@ -11,7 +11,7 @@ from shared.definitions.loading.yaml_loader import Path, shown_path
 from shared.definitions.models.base import Model
 from shared.drafts.yaml_text import entry_lines, item_lines, scalar_text
 
-__all__ = ["ABSENT", "Kind", "Widget", "as_text", "as_yaml", "name_of"]
+__all__ = ["ABSENT", "Kind", "Shown", "Widget", "as_text", "as_yaml", "name_of"]
 
 
 class _Absent:
@@ -60,6 +60,44 @@ class Kind(StrEnum):
     VARIANTS = "variants"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Which rows of a list have fields; the others stay as they are.
+
+    Attributes:
+        keys: The number or the name of each of them.
+        total: How many rows the list has.
+        found: How many of them the text has found; all without one.
+        find: The text.
+        start: How many of those that were found come before the first one here.
+        page: How many are shown at once; 0 for all.
+    """
+
+    keys: Sequence[Any]
+    total: int
+    found: int = 0
+    find: str = ""
+    start: int = 0
+    page: int = 0
+
+    @property
+    def is_part(self) -> bool:
+        """Whether rows are left out."""
+        return len(self.keys) < self.total
+
+    @property
+    def turns(self) -> Sequence[tuple[str, int]]:
+        """The pages that one can turn to: a label, and where each starts."""
+        last = max(0, self.found - 1) // self.page * self.page if self.page else 0
+        around = (
+            ("First", 0, self.start > self.page),
+            ("Previous", self.start - self.page, self.start > 0),
+            ("Next", self.start + self.page, self.start + self.page < self.found),
+            ("Last", last, self.start + self.page < last),
+        )
+        return [(label, start) for label, start, is_there in around if self.page and is_there]
+
+
 @dataclass(slots=True, kw_only=True)
 class Widget:
     """One key of a definition in a form.
@@ -78,7 +116,8 @@ class Widget:
         is_plain: Of a secret: whether a text is allowed too.
         model: Of a group: the model of its keys.
         models: Of a group with a key `type`: what it says -> the model.
-        children: Of a group its fields; of rows one group for each; of variants one group for each model.
+        children: Of a group its fields; of rows one group for each that is shown; of variants one group for each model.
+        shown: Of rows: which ones.
         suggestions: Id of a list of values to choose from; empty for none.
         is_wanted: Whether something else that is filled in needs it.
         note: What is known of the value, such as the type of a column.
@@ -100,6 +139,7 @@ class Widget:
     model: type[Model] | None = None
     models: dict[str, type[Model]] = field(default_factory=dict)
     children: list[Widget] = field(default_factory=list)
+    shown: Shown | None = None
     suggestions: str = ""
     is_wanted: bool = False
     note: str = ""

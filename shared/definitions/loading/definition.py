@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +22,7 @@ from shared.definitions.loading.yaml_loader import (
     both_lines,
     read_yaml,
     shown_path,
+    takes_long,
 )
 from shared.definitions.models import Connection, ConnectionModel, SyncDefinition
 from shared.definitions.models.base import SYNC_NAME
@@ -82,7 +83,16 @@ class ReadText:
 
 
 def read_definition(text: str, *, file: str = "") -> ReadText:
-    """Parse one definition or connection, or list its problems."""
+    """Parse one definition or connection, or list its problems; the latest large ones are remembered."""
+    return _remembered(text, file) if takes_long(text) else _read(text, file)
+
+
+@lru_cache(maxsize=3)
+def _remembered(text: str, file: str) -> ReadText:
+    return _read(text, file)
+
+
+def _read(text: str, file: str) -> ReadText:
     document = read_yaml(text)
     problems = {_yaml_problem(each, file): None for each in document.problems}
     of_connection = _of_connection(document.value, text)

@@ -49,7 +49,7 @@ def _of_list(before: list[Any], after: list[Any], path: Path) -> Iterator[Edit]:
     old, new = before[start : len(before) - end], after[start : len(after) - end]
     for place, (one, other) in enumerate(zip(old, new, strict=False), start):
         yield from differences(one, other, (*path, place))
-    for place in range(start + len(old), start + len(new)):
-        yield Insert(path=path, index=place, value=after[place])
+    if added := new[len(old) :]:
+        yield Insert(path=path, index=start + len(old), value=added[0], others=added[1:])
     for place in reversed(range(start + len(new), start + len(old))):
         yield Remove(path=(*path, place))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +36,21 @@ class Remove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Insert:
-    """Insert an item into a list, before the one that has the index now."""
+    """Insert an item into a list, before the one that has the index now.
+
+    Attributes:
+        others: Items that follow it.
+    """
 
     path: Path
     index: int
     value: Any
+    others: Sequence[Any] = ()
+
+    @property
+    def values(self) -> list[Any]:
+        """All items."""
+        return [self.value, *self.others]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +69,20 @@ class Move:
 Edit = Set | Remove | Insert | Move
 
 
-def applied(data: Any, edit: Edit) -> Any:
-    """The values after an edit.
+def applied(data: Any, edits: Iterable[Edit]) -> Any:
+    """The values after some edits, each made on what the one before has left.
 
     Raises:
         LookupError: The path does not exist.
         TypeError: It leads through a value that holds no others.
     """
     made = {"": copy.deepcopy(data)}
+    for edit in edits:
+        _apply(made, edit)
+    return made[""]
+
+
+def _apply(made: dict[str, Any], edit: Edit) -> None:
     path: Path = ("", *edit.path)
     holder: Any = made
     for part in path[:-1]:
@@ -79,11 +95,10 @@ def applied(data: Any, edit: Edit) -> Any:
             holder[last] = copy.deepcopy(value)
         case Remove():
             del holder[last]
-        case Insert(index=index, value=value):
-            holder[last].insert(index, copy.deepcopy(value))
+        case Insert(index=index, values=values):
+            holder[last][index:index] = copy.deepcopy(values)
         case Move(index=index, to=to):
             holder[last].insert(to, holder[last].pop(index))
-    return made[""]
 
 
 def same(one: Any, other: Any) -> bool:

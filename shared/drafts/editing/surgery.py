@@ -45,8 +45,8 @@ def replacements(text: Text, root: Node, edit: Edit) -> list[Replacement]:
             return _set(text, root, path, value, after)
         case Remove(path=path):
             return _remove(text, root, path)
-        case Insert(path=path, index=index, value=value):
-            return _insert(text, root, path, index, value)
+        case Insert(path=path, index=index, values=values):
+            return _insert(text, root, path, index, values)
         case Move(path=path, index=index, to=to):
             return _move(text, _node(root, path), index, to)
 
@@ -214,22 +214,24 @@ def _without_first(text: Text, entry: Entry, following: Entry) -> Replacement:
 # -- Items of lists --------------------------------------------------------------------------------------------------
 
 
-def _insert(text: Text, root: Node, path: Path, index: int, value: Any) -> list[Replacement]:
+def _insert(text: Text, root: Node, path: Path, index: int, values: Sequence[Any]) -> list[Replacement]:
     holder = _node(root, path)
     if not isinstance(holder, SequenceNode):
         raise NotPossibleError
     items = children(holder)
     if not items:
-        return _set(text, root, path, [value], ())
+        return _set(text, root, path, [*values], ())
     if is_flow(holder):
+        written = ", ".join(map(inline, values))
         if index < len(items):
-            return [Replacement(items[index].start, items[index].start, f"{inline(value)}, ")]
+            return [Replacement(items[index].start, items[index].start, f"{written}, ")]
         place = text.end_of(items[-1].value)
-        return [Replacement(place, place, f", {inline(value)}")]
+        return [Replacement(place, place, f", {written}")]
     begin = int(holder.start_mark.index)
     if not text.begins_line(begin):
         raise NotPossibleError
-    lines = [*item_lines(value, " " * int(holder.start_mark.column))]
+    indent = " " * int(holder.start_mark.column)
+    lines = [line for value in values for line in item_lines(value, indent)]
     if index == 0:
         place = text.line_start(begin)
         return [Replacement(place, place, "".join(line + text.line_break for line in lines))]

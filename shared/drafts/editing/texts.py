@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import yaml
 from yaml.error import YAMLError
-from yaml.nodes import Node, ScalarNode
+from yaml.nodes import Node
 from yaml.tokens import AliasToken, AnchorToken
 
 from shared.definitions.loading.yaml_loader import compose_yaml, read_yaml
 from shared.drafts.editing.differences import differences
 from shared.drafts.editing.edits import Edit, Set, applied, same
-from shared.drafts.editing.nodes import Text, entry_of
+from shared.drafts.editing.nodes import Text
 from shared.drafts.editing.surgery import NotPossibleError, Replacement, replacements
 from shared.errors import UserError
 
@@ -40,7 +41,8 @@ def rewritten(text: str, after: Any) -> str:
     document = read_yaml(text)
     if document.value == {} or document.value is None:
         raise EditRefusedError(f"the YAML is empty or has mistakes: {_REMEDY}")
-    return edited(text, [*differences(document.value, after)])
+    edits = [*differences(document.value, after)]
+    return edited(text, edits) if edits else text
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
@@ -63,12 +65,11 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
             f"the YAML has anchors (&) or aliases (*), so one edit could change several places: {_REMEDY}"
         )
     mark = _MARK if text.startswith(_MARK) else ""
-    made, expected = text.removeprefix(_MARK), document.value
+    made, edits = text.removeprefix(_MARK), [*edits]
     try:
         for group in _groups(edits):
             made = _after(made, group)
-            for edit in group:
-                expected = applied(expected, edit)
+        expected = applied(document.value, edits)
     except (NotPossibleError, LookupError, TypeError, ValueError, YAMLError):
         raise EditRefusedError(f"the YAML is written in a way that cannot be edited here: {_REMEDY}") from None
     found = read_yaml(made)
@@ -78,7 +79,7 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
 
 
 def _groups(edits: Iterable[Edit]) -> Iterator[list[Edit]]:
-    """Edits that can be made on one reading of the text: values of keys that are there move nothing else."""
+    """Edits that can be made on one reading of the text: values of keys move nothing else."""
     waiting: list[Edit] = []
     for edit in edits:
         is_scalar = isinstance(edit, Set) and not isinstance(edit.value, dict | list)
@@ -94,15 +95,32 @@ def _groups(edits: Iterable[Edit]) -> Iterator[list[Edit]]:
 
 
 def _after(text: str, group: list[Edit]) -> str:
-    root = _root(text)
-    if len(group) > 1 and not all(_is_scalar(root, edit) for edit in group):
+    found = _together(text, group)
+    if found is None:
         for edit in group:
             text = _after(text, [edit])
         return text
-    found = [each for edit in group for each in replacements(Text(text), root, edit)]
-    for each in sorted(found, key=lambda one: one.start, reverse=True):
+    for each in reversed(found):
         text = _put(text, each)
     return text
+
+
+def _together(text: str, group: list[Edit]) -> list[Replacement] | None:
+    """What some edits replace, in the order of the text; None where each has to be made on what the last one left."""
+    root = _root(text)
+    try:
+        found = [each for edit in group for each in replacements(Text(text), root, edit)]
+    except NotPossibleError:
+        if len(group) == 1:
+            raise
+        return None
+    found.sort(key=lambda one: one.start)
+    return found if len(group) == 1 or _are_apart(found) else None
+
+
+def _are_apart(found: Sequence[Replacement]) -> bool:
+    """Whether replacements in their order concern different places; two new keys of one mapping have the same place."""
+    return all(one.end <= other.start and one.start < other.start for one, other in pairwise(found))
 
 
 def _put(text: str, replacement: Replacement) -> str:
@@ -114,11 +132,6 @@ def _root(text: str) -> Node:
     if root is None:
         raise NotPossibleError
     return root
-
-
-def _is_scalar(root: Node, edit: Edit) -> bool:
-    entry = entry_of(root, edit.path)
-    return entry is not None and isinstance(entry.value, ScalarNode)
 
 
 def _has_anchors(text: str) -> bool:

@@ -34,6 +34,33 @@ def test_a_value_keeps_its_quotes_and_its_comment() -> None:
     assert text == expected
 
 
+def test_new_keys_of_several_rows_stand_in_their_rows() -> None:
+    """Also two of one row, and one of a row whose value changes as well; comments stay where they are."""
+    columns = ("source", "columns")
+    edits = [
+        Set(path=(*columns, 0, "trim"), value=True, after=["name"]),
+        Set(path=(*columns, 0, "alias"), value="n", after=["name"]),
+        Set(path=(*columns, 1, "max_length"), value=9, after=["name"]),
+        Set(path=(*columns, 2, "name"), value="amount"),
+        Set(path=(*columns, 2, "validate"), value=True, after=["name", "type"]),
+    ]
+    text = edited(TEXT, edits)
+    expected = TEXT.replace("    - name: number\n", "    - name: number\n      alias: n\n      trim: true\n")
+    expected = expected.replace("{name: Name, trim", "{name: Name, max_length: 9, trim").replace(
+        ": revenue", ": amount"
+    )
+    assert text == expected.replace("      type: number\n", "      type: number\n      validate: true\n")
+
+
+def test_several_items_are_inserted_at_once() -> None:
+    """In a list of lines, in one in brackets, and in one that is empty."""
+    added = Insert(path=("a",), index=1, value="x", others=["y", "z"])
+    assert edited("a:\n  - b # one\n  - c\n", [added]) == "a:\n  - b # one\n  - x\n  - y\n  - z\n  - c\n"
+    assert edited("a: [b, c] # two\n", [added]) == "a: [b, x, y, z, c] # two\n"
+    first = Insert(path=("a",), index=0, value="x", others=["y"])
+    assert edited("a: [] # none\nb: 1\n", [first]) == "a: [x, y] # none\nb: 1\n"
+
+
 def test_keys_and_items_come_and_go_in_their_places() -> None:
     """A new key stands where the model has it, and a new item is written as a person would write it."""
     text = edited(

@@ -1,0 +1,106 @@
+"""What the buttons of lists do: rows are added, removed and moved, and another page of them is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from console.editor.editing import Editing
+from console.editor.forms.widgets import name_of
+from shared.definitions.loading.yaml_loader import Path
+from shared.drafts.editing import Edit, Insert, Move, Remove, Set, edited
+
+__all__ = ["ROW_ACTIONS", "append", "change", "turn", "value_at"]
+
+
+def path_of(editing: Editing, name: str) -> Path:
+    """The path of a field by its name."""
+    path: Path = ()
+    for part in name.split("."):
+        is_index = isinstance(value_at(editing.draft.data, path), list) and part.isdecimal()
+        path = (*path, int(part) if is_index else part)
+    return path
+
+
+def value_at(data: Any, path: Path) -> Any:
+    """The value at a path; None where there is none."""
+    for part in path:
+        try:
+            data = data[part]
+        except (LookupError, TypeError):
+            return None
+    return data
+
+
+def change(editing: Editing, *edits: Edit) -> None:
+    """Edit the text of the draft."""
+    editing.draft = editing.draft.with_text(edited(editing.draft.text, edits))
+
+
+def turn(editing: Editing, about: str) -> None:
+    """Show another page of a list."""
+    name, _, start = about.rpartition(":")
+    if start.isascii() and start.isdigit() and len(start) < 10:  # noqa: PLR2004 - no list is so long
+        editing.pages.turn(name, int(start))
+
+
+def _add(editing: Editing, about: str) -> None:
+    path = path_of(editing, about)
+    there = value_at(editing.draft.data, path)
+    append(editing, path, [{}])
+    editing.pages.go_to(about, len(there) if isinstance(there, list) else 0)
+
+
+def append(editing: Editing, path: Path, items: Sequence[Any]) -> None:
+    """Add items to a list that may be missing, with what holds it."""
+    if not items:
+        return
+    data = editing.draft.data
+    there = value_at(data, path)
+    if isinstance(there, list) and there:
+        change(editing, Insert(path=path, index=len(there), value=items[0], others=items[1:]))
+        return
+    value: Any = [*items]
+    while len(path) > 1 and not isinstance(value_at(data, path[:-1]), dict):
+        path, value = path[:-1], {path[-1]: value}
+    change(editing, Set(path=path, value=value))
+
+
+def _name(editing: Editing, about: str) -> None:
+    """Add something that has a name, such as a parameter."""
+    path, name = path_of(editing, about), editing.visit.body.text(f"{about}.new").strip()
+    if not name or name in (value_at(editing.draft.data, path) or {}):
+        editing.say("bad", "Write a name that is not in use yet, and press Add again.")
+        return
+    change(editing, Set(path=(*path, name), value={}))
+    editing.pages.go_to(about, len(value_at(editing.draft.data, path) or ()) - 1)
+
+
+def _remove(editing: Editing, about: str) -> None:
+    change(editing, Remove(path=path_of(editing, about)))
+
+
+def _up(editing: Editing, about: str) -> None:
+    _move(editing, about, -1)
+
+
+def _down(editing: Editing, about: str) -> None:
+    _move(editing, about, 1)
+
+
+def _move(editing: Editing, about: str, by: int) -> None:
+    *path, index = path_of(editing, about)
+    items = value_at(editing.draft.data, tuple(path))
+    if isinstance(items, list) and isinstance(index, int) and 0 <= index + by < len(items):
+        change(editing, Move(path=tuple(path), index=index, to=index + by))
+        if not editing.pages.is_found(name := name_of(tuple(path))):
+            editing.pages.turn(name, index + by)
+
+
+ROW_ACTIONS: Final[Mapping[str, Callable[[Editing, str], None]]] = {
+    "add": _add,
+    "name": _name,
+    "remove": _remove,
+    "up": _up,
+    "down": _down,
+}
