@@ -429,7 +429,8 @@ def test_after_kill_9_the_next_run_reads_the_same_rows(tmp_path: Path) -> None:
         assert here.app.watermark("accounts") == "2024-01-01 00:00:00"
         in_a_minute = replace(Machine.this(), seconds=lambda: since_boot() + 61)
         later = SqliteStateStore(tmp_path / "state.db", machine=in_a_minute)
-        found = replace(here, parts={"state": later}).run()
+        here.reopen(later)
+        found = here.run()
         assert (found.state, found.source.processed) == (RunState.SUCCEEDED, 3001)
         assert len(held(here)) == len(here.records("accounts?$select=name")) == 3001
         assert here.app.watermark("accounts") == "2024-01-02 00:50:00"
