@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from console.audit.differences import Line, differences, lines_of_diff
 from shared.state import AuditEntry, StateStore
@@ -33,6 +34,15 @@ class ShownEntry:
     def is_short(self) -> bool:
         """Whether before and after are a few words each."""
         return not self.lines
+
+    @property
+    def job(self) -> Mapping[str, Any]:
+        """The job that was asked for: its id as `job`, its `parameters`, and `force`; empty for other entries."""
+        try:
+            found: Any = json.loads(self.entry.after)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) and "job" in found else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,9 @@ _NAME_ENDS: Final = {"ies": "y", "sses": "ss", "s": ""}
 @lru_cache(maxsize=1000)  # the help of a key is in each row of a list
 def _prose(text: str) -> Markup:
     """A text of the documentation: words in backticks are code, links are their words."""
-    plain = str(escape(_LINK.sub(r"\1", text)))
-    return Markup(_STRONG.sub(r"<em>\1</em>", _CODE.sub(r"<code>\1</code>", plain)))  # noqa: S704 - it was escaped before
+    parts = _CODE.split(str(escape(_LINK.sub(r"\1", text))))  # every second one is code: a star in it is a star
+    marked = (f"<code>{part}</code>" if at % 2 else _STRONG.sub(r"<em>\1</em>", part) for at, part in enumerate(parts))
+    return Markup("".join(marked))  # noqa: S704 - it was escaped before
 
 
 @lru_cache(maxsize=1000)
@@ -47,8 +48,6 @@ def _singular(label: str) -> str:
 
 def _shown(value: Any, visible: bool) -> str:  # noqa: FBT001 - the filter of a template
     """A value of a row, for people who may see it."""
-    if value is None:
-        return "—"
     if not visible:
         return "•••"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Final
 
 from starlette.responses import Response
@@ -58,8 +59,7 @@ def _versions(visit: Visit) -> Response:
     if loaded is None:
         raise not_found()
     found = visit.app.wiring.definition_files.versions(file_of(loaded))
-    older = [*found[1:], None]
-    pairs = [(new, difference(old.text if old else new.text, new.text)) for new, old in zip(found, older, strict=True)]
+    pairs = [(new, difference((old or new).text, new.text)) for new, old in zip_longest(found, found[1:])]
     return visit.page("versions.html", name=visit.sync, versions=pairs)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from shared.state import Job, JobKind, RunRecord, RunState, StateStore
 from shared.views.runs import as_seen
 
-__all__ = ["KINDS", "PLANS_OF", "Active", "Doing", "active", "waiting_for"]
+__all__ = ["KINDS", "PLANS_OF", "Active", "Doing", "active", "phase_words", "waiting_for"]
 
 KINDS: Final = {
     JobKind.RUN: "Run",
@@ -34,6 +34,11 @@ _PHASES: Final = {
     "finish": "Keeping the results",
     "post_sync": "Steps after the sync",
 }
+
+
+def phase_words(phase: str) -> str:
+    """What a run does in a phase, in words."""
+    return _PHASES.get(phase, phase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +71,8 @@ class Doing:
         rows, total, seconds = int(note.get("rows") or 0), note.get("total"), float(note.get("seconds") or 0)
         rate = rows / seconds if rows and seconds > 0 else None
         left = max(0, int(total) - rows) / rate if rate and total is not None else None
-        phase = _PHASES.get(str(note["phase"]), str(note["phase"]))
         return cls(
-            phase=phase,
+            phase=phase_words(str(note["phase"])),
             rows=rows,
             total=total,
             rate=rate,

@@ -50,8 +50,8 @@ class PlanShown:
         table, source = self.about.get("table", {}), self.about.get("source", {})
         facts = [
             ("Environment", self.about.get("environment", "")),
-            ("Table", " ".join(dict.fromkeys(filter(None, (table.get("label"), table.get("name")))))),
-            ("Source", " ".join(filter(None, (source.get("type"), source.get("path"))))),
+            ("Table", _with_name(table.get("label"), table.get("name", ""))),
+            ("Source", ": ".join(filter(None, (source.get("type"), source.get("path"))))),
             ("Strategy", self.plan["strategy"]),
             ("Planned by", self.job.request.requested_by),
         ]
@@ -97,6 +97,11 @@ class PlanShown:
     def errors(self) -> list[dict[str, str]]:
         """The errors of rows."""
         return error_lines(self.plan["errors"])
+
+
+def _with_name(label: str | None, name: str) -> str:
+    """A label with its logical name, where they differ."""
+    return f"{label} ({name})" if label and label != name else name
 
 
 def shown_plan(visit: Visit) -> PlanShown:

@@ -9,14 +9,18 @@ from typing import Final
 from starlette.responses import Response
 
 from console.access.person import ADMIN
+from console.jobs.activity import phase_words
 from console.overview.answers import StatusAnswer, SyncsAnswer, status_answer, sync_answer
 from console.overview.needs import shown_need
 from console.overview.screen import Screen, screen_of
 from console.web.needs import Need
+from console.web.rendering import add_filters
 from console.web.routing import Path
 from console.web.visit import Visit
 
 __all__ = ["ROUTES"]
+
+add_filters({"phase": phase_words})
 
 _MOST_NEEDS: Final = 12  # lines above the list: the list itself has them all
 

@@ -39,7 +39,9 @@ def answer_to(error: Exception, request: Request) -> Response:
         log.error("%s %s failed (%s)", request.method, request.url.path, mark, exc_info=error)
     if request.url.path.startswith(API):
         return problem(refusal, **more)
-    html = render("refused.html", refusal=refusal, problems=more.get("problems", ()))
+    person = getattr(request.state, "person", None)
+    about = {"person": person, "path": request.url.path} if person else {}
+    html = render("refused.html", refusal=refusal, problems=more.get("problems", ()), **about)
     return Response(html, refusal.status, headers=refusal.headers, media_type="text/html")
 
 

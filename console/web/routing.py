@@ -67,7 +67,7 @@ async def _answered(path: Path, console: Console, request: Request) -> Response:
     check_origin(request.method, request.headers, _origin(request))
     if path.need is Need.NOTHING:
         return await run_in_threadpool(path.answer, Visit(console=console, request=request))
-    person = console.sign_in.person(request.headers)
+    person = request.state.person = console.sign_in.person(request.headers)
     if path.need.is_about_a_sync:
         subject = await run_in_threadpool(subject_of, request.path_params, person, console)
         check(path.need, person, subject.levels if subject else frozenset())

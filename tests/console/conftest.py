@@ -95,21 +95,28 @@ class World:
         return {row["accountnumber"]: row["name"] for row in found}
 
 
-@pytest.fixture
-def world(emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A fresh world, with the state in a file."""
-    emulator.reset()
-    (tmp_path / "syncs").mkdir()
-    monkeypatch.chdir(tmp_path)
+@contextmanager
+def made_world(emulator: RunningEmulator, folder: Path) -> Iterator[World]:
+    """A world in a folder, with the state in a file, for the length of a `with` block."""
+    (folder / "syncs").mkdir()
     variables = {
-        "SYNC_DEFINITIONS": str(tmp_path / "syncs"),
-        "STATE_STORE": f"sqlite:///{tmp_path / 'state.db'}",
+        "SYNC_DEFINITIONS": str(folder / "syncs"),
+        "STATE_STORE": f"sqlite:///{folder / 'state.db'}",
         "DATAVERSE_SECRET": emulator.client_secret,
         "PATH": os.environ["PATH"],
     }
     app = App(Settings.load(variables), read_environment=lambda: variables, clock=always_later())
-    yield World(folder=tmp_path, emulator=emulator, app=app, variables=variables)
+    yield World(folder=folder, emulator=emulator, app=app, variables=variables)
     app.state.close()
+
+
+@pytest.fixture
+def world(emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A fresh world."""
+    emulator.reset()
+    monkeypatch.chdir(tmp_path)
+    with made_world(emulator, tmp_path) as made:
+        yield made
 
 
 def always_later() -> Callable[[], float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -116,3 +117,17 @@ def test_a_change_of_the_editor_is_shown_as_what_went_and_what_came(page: Page, 
     expect(page.locator(".diff .will")).to_have_text(re.compile("New words"))
     assert violations(page) == []
     pictures(page, "audit-definition", tmp_path)
+
+
+def test_a_job_that_was_asked_for_is_a_link(served: Served, world: World) -> None:
+    """With its parameters, escaped; what is no job is shown as it was written."""
+    asked = {"job": "ab" * 16, "parameters": {"region": "<b>North</b>"}, "force": True}
+    for number, after in enumerate((json.dumps(asked), '["job"]', "3", '{"job')):
+        world.app.state.add_audit(entry(number, "", after=after))
+    text = requests.get(f"{served.url}/audit", timeout=10).text
+    assert (
+        f'<a href="/jobs/{"ab" * 16}">Job {("ab" * 16)[:10]}</a> <code>@region = &lt;b&gt;North&lt;/b&gt;</code>'
+        in text
+    )
+    assert "without the limits" in text
+    assert ("[&#34;job&#34;]" in text, "{&#34;job" in text) == (True, True)

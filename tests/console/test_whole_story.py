@@ -107,7 +107,7 @@ def tries_the_connection_and_previews_ten_rows(page: Page, world: World, tmp_pat
     pictures(page, "editor-test", tmp_path)
     press(page, "Preview")
     expect(page.get_by_text("A run of the first 10 rows would do this")).to_be_visible()
-    expect(page.get_by_role("row", name="1 insert accountnumber")).to_contain_text("c-0")
+    expect(page.get_by_role("row", name="1 create accountnumber")).to_contain_text("c-0")
     looked_at(page, "editor-preview", tmp_path)
     assert world.accounts() == {}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from console.editor.filters import FILTERS
 from console.syncs.words import behaviour_words, schedule_words, source_words
 from shared.definitions import SyncDefinition, load_definition
 from shared.definitions.reference.example import EXAMPLE
@@ -68,3 +69,18 @@ def test_a_schedule_has_its_next_starts_outside_the_quiet_hours() -> None:
     assert words.said == "By the clock of Europe/Berlin, and not within 17:00-19:00."
     assert schedule_words(defined(**known, enabled=False), NOW).starts == ()
     assert schedule_words(defined(schedule=None), NOW).said == "It starts on request only."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "Condition over `source.*` and `target.*`.",
+            "Condition over <code>source.*</code> and <code>target.*</code>.",
+        ),
+        ("ends as *Refused*; `a *b* c` <b>", "ends as <em>Refused</em>; <code>a *b* c</code> &lt;b&gt;"),
+    ],
+)
+def test_prose_keeps_what_is_code(text: str, shown: str) -> None:
+    """Stars in it are stars, and no emphasis."""
+    assert FILTERS["prose"](text) == shown
