@@ -42,7 +42,9 @@ class ShownEntry:
             found: Any = json.loads(self.entry.after)
         except ValueError:
             return {}
-        return found if isinstance(found, dict) and "job" in found else {}
+        # What people save is kept as they wrote it: it may look like this, with anything in it.
+        is_job = isinstance(found, dict) and isinstance(found.get("job"), str)
+        return found if is_job and isinstance(found.get("parameters", {}), dict) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

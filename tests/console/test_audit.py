@@ -122,9 +122,12 @@ def test_a_change_of_the_editor_is_shown_as_what_went_and_what_came(page: Page, 
 def test_a_job_that_was_asked_for_is_a_link(served: Served, world: World) -> None:
     """With its parameters, escaped; what is no job is shown as it was written."""
     asked = {"job": "ab" * 16, "parameters": {"region": "<b>North</b>"}, "force": True}
-    for number, after in enumerate((json.dumps(asked), '["job"]', "3", '{"job')):
+    saved = ('{"job": ["x"]}', '{"job": "x", "parameters": [1]}', '{"job": "x", "parameters": null}')
+    for number, after in enumerate((json.dumps(asked), '["job"]', "3", '{"job', *saved)):
         world.app.state.add_audit(entry(number, "", after=after))
-    text = requests.get(f"{served.url}/audit", timeout=10).text
+    answer = requests.get(f"{served.url}/audit", timeout=10)
+    answer.raise_for_status()
+    text = answer.text
     assert (
         f'<a href="/jobs/{"ab" * 16}">Job {("ab" * 16)[:10]}</a> <code>@region = &lt;b&gt;North&lt;/b&gt;</code>'
         in text
