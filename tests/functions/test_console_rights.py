@@ -64,6 +64,7 @@ TABLE: Final = {
     "POST /real-time/_unclaimed/replay": EVERYTHING,
     "POST /real-time/_unclaimed/discard": EVERYTHING,
     "GET /real-time/{sync}": SOME,
+    "GET /api/syncs/{sync}/partitions": SOME,
     "GET /real-time/{sync}/letter": SOME,
     "POST /real-time/{sync}/replay": EXECUTE,
     "POST /real-time/{sync}/discard": EXECUTE,

@@ -12,6 +12,7 @@ from azure.identity import ManagedIdentityCredential
 from shared.errors import AbortRun, RetryLater, SyncError, UserError
 from shared.secrets.key_vault import KeyVaultSecrets
 from shared.secrets.vault_writer import MOST_BYTES, VaultWriter
+from shared.telemetry.exporting import NOISY
 from tests.unit.secrets.fake_cloud import Answer, FakeCloud
 
 OPTIONS = {"verify_challenge_resource": False, "retry_backoff_factor": 0.01}
@@ -156,7 +157,8 @@ def test_no_message_and_no_log_has_the_value(
     writer: VaultWriter, cloud: FakeCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also where the vault repeats it in a refusal, and with every log line that the SDK writes."""
-    caplog.set_level(logging.DEBUG)
+    for logger in ("", *NOISY):
+        caplog.set_level(logging.DEBUG, logger=logger)
     said = {"error": {"code": "BadParameter", "message": f"the value {VALUE} is not possible"}}
     cloud.failures = [Answer(status=400, body=said)]
     error = refusal(writer)
