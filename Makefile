@@ -119,6 +119,7 @@ check-coverage: setup ## branch coverage of the pure rooms by their unit tests, 
 
 check-infra: setup $(TOOLS) ## the Bicep files: names and modules, the docs about them, checkov's rules
 	$(BIN)/pytest -q tests/unit/infra
+	$(TOOLS_BIN)/python scripts/bicep_read.py
 	@# checkov's own log is about a service that it is not used with.
 	LOG_LEVEL=CRITICAL $(TOOLS_BIN)/checkov --config-file infra/.checkov.yaml
 

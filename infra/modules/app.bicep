@@ -67,57 +67,59 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       runtime: { name: 'python', version: '3.13' }
     }
   }
+}
 
-  resource settings 'config' = {
-    name: 'appsettings'
-    // Every setting is written here: one that is made by hand is gone after the next provisioning.
-    properties: union({
-      AzureWebJobsStorage__accountName: storageName
-      AzureWebJobsStorage__credential: 'managedidentity'
-      AzureWebJobsStorage__clientId: identityClientId
-      EventHubConnection__fullyQualifiedNamespace: '${namespaceName}.servicebus.windows.net'
-      EventHubConnection__credential: 'managedidentity'
-      EventHubConnection__clientId: identityClientId
-      AZURE_CLIENT_ID: identityClientId
-      APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
-      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
-      KEY_VAULT_URL: vaultUrl
-      CONSOLE_SECRETS_VAULT: secretsUrl
-      STATE_STORE: 'azure'
-      // An instance has 0.8 GB of temporary disk, and its file system may show more.
-      WORKSPACE_DISK: '750MB'
-      EVENT_HUB_NAME: hubName
-      EVENT_HUB_CONSUMER_GROUP: consumerGroup
-    }, consoleSettings, options, moreSettings)
-  }
+resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
+  parent: app
+  name: 'appsettings'
+  // Every setting is written here: one that is made by hand is gone after the next provisioning.
+  properties: union({
+    AzureWebJobsStorage__accountName: storageName
+    AzureWebJobsStorage__credential: 'managedidentity'
+    AzureWebJobsStorage__clientId: identityClientId
+    EventHubConnection__fullyQualifiedNamespace: '${namespaceName}.servicebus.windows.net'
+    EventHubConnection__credential: 'managedidentity'
+    EventHubConnection__clientId: identityClientId
+    AZURE_CLIENT_ID: identityClientId
+    APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+    KEY_VAULT_URL: vaultUrl
+    CONSOLE_SECRETS_VAULT: secretsUrl
+    STATE_STORE: 'azure'
+    // An instance has 0.8 GB of temporary disk, and its file system may show more.
+    WORKSPACE_DISK: '750MB'
+    EVENT_HUB_NAME: hubName
+    EVENT_HUB_CONSUMER_GROUP: consumerGroup
+  }, consoleSettings, options, moreSettings)
+}
 
-  // People and applications sign in with Entra ID before a request reaches the console. The registration trusts the app's
-  // identity, so that no secret is kept. The host's own paths have keys of their own.
-  resource signIn 'config' = if (!empty(consoleClientId)) {
-    name: 'authsettingsV2'
-    dependsOn: [settings]
-    properties: {
-      platform: { enabled: true }
-      globalValidation: {
-        requireAuthentication: true
-        unauthenticatedClientAction: 'RedirectToLoginPage'
-        redirectToProvider: 'azureactivedirectory'
-        excludedPaths: ['/admin/*', '/runtime/*']
-      }
-      identityProviders: {
-        azureActiveDirectory: {
-          enabled: true
-          registration: {
-            clientId: consoleClientId
-            clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
-            openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
-          }
-          validation: { allowedAudiences: [consoleClientId, 'api://${consoleClientId}'] }
-        }
-      }
-      login: { tokenStore: { enabled: false } }
-      httpSettings: { requireHttps: true }
+// People and applications sign in with Entra ID before a request reaches the console. The registration trusts the app's
+// identity, so that no secret is kept. The host's own paths have keys of their own.
+resource signIn 'Microsoft.Web/sites/config@2024-04-01' = if (!empty(consoleClientId)) {
+  parent: app
+  name: 'authsettingsV2'
+  dependsOn: [settings]
+  properties: {
+    platform: { enabled: true }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'RedirectToLoginPage'
+      redirectToProvider: 'azureactivedirectory'
+      excludedPaths: ['/admin/*', '/runtime/*']
     }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: consoleClientId
+          clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+        }
+        validation: { allowedAudiences: [consoleClientId, 'api://${consoleClientId}'] }
+      }
+    }
+    login: { tokenStore: { enabled: false } }
+    httpSettings: { requireHttps: true }
   }
 }
 

@@ -87,17 +87,15 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
       containerDeleteRetentionPolicy: { enabled: true, days: 7 }
       // A browser asks for this rule before it sends a file to the address that the console has signed.
       cors: {
-        corsRules: empty(consoleOrigin)
-          ? []
-          : [
-              {
-                allowedOrigins: [consoleOrigin]
-                allowedMethods: ['PUT']
-                allowedHeaders: ['content-type', 'x-ms-blob-type']
-                exposedHeaders: []
-                maxAgeInSeconds: 600
-              }
-            ]
+        corsRules: empty(consoleOrigin) ? [] : [
+          {
+            allowedOrigins: [consoleOrigin]
+            allowedMethods: ['PUT']
+            allowedHeaders: ['content-type', 'x-ms-blob-type']
+            exposedHeaders: []
+            maxAgeInSeconds: 600
+          }
+        ]
       }
     }
 
