@@ -37,7 +37,7 @@ CONDITION = "sync_behaviour.changed.when"
 # that a run has by default.
 VALUES_AT_ONCE: Final = 20_000_000
 # From here on the records are compared in two halves at least: a million records of nine values then need a tenth less
-# memory in all, and a few hundredths more CPU.
+# memory in all, and a third of a second more CPU. Those of a mirror are in its files, and leave this memory free.
 _IN_HALVES: Final = 8_000_000
 
 _BY_NAME = (PlanAction.INSERT, PlanAction.UPDATE, PlanAction.DELETE, PlanAction.UPSERT)
@@ -58,7 +58,7 @@ def decide_by_comparing(
     """
     width = len(layout) + len(key_columns(layout))
     rows = max(1, values_at_once // width)
-    if target_rows * width > _IN_HALVES:
+    if target_rows * width > _IN_HALVES and not definition.destination.mirror:
         rows = min(rows, -(-target_rows // 2))
     if target_rows <= rows or looks_at_source(definition):
         return (_decide_at_once(definition, layout),)

@@ -186,6 +186,14 @@ def test_large_tables_are_decided_in_halves_at_least(records: int, parts: int) -
     assert len([title for title in decided if "new keys" not in title]) == parts
 
 
+def test_the_records_of_a_mirror_are_decided_at_once() -> None:
+    """They are in its files, so that there is memory for all of them."""
+    sync = definition(dropped="delete")
+    sync = sync.model_copy(update={"destination": sync.destination.model_copy(update={"mirror": True})})
+    steps = reconcile_steps(sync, LAYOUT, started=STARTED, target_rows=3_000_001)
+    assert [step.title for step in steps if step.title.startswith("Decide")] == ["Decide what becomes of each key"]
+
+
 def test_a_condition_is_decided_in_one_query() -> None:
     """It looks at the source, which is typed anew for every query."""
     condition = definition(changed={"when": "target.name is null"})
