@@ -21,6 +21,9 @@ from shared.state import RunState
 from tests.console.conftest import Served, World, always_later, pictures, unreachable, violations
 from tests.console.editor.pages import Form, form_of
 from tests.unit.secrets.fake_cloud import FakeCloud
+from tests.unit.secrets.fixtures import empty_cloud, server, trusted_cloud
+
+__all__ = ["empty_cloud", "server", "trusted_cloud"]
 
 PERMISSIONS = "permissions: {admin: [Owners], write: [Writers], read: [Readers]}\n"
 VALUE = "v4lue-that-nobody-sees"
@@ -28,25 +31,12 @@ FIELD = "secret:destination.client_secret"
 NAME = "customers-client-secret"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeCloud]:
-    cloud = FakeCloud(tmp_path_factory.mktemp("certificates"))
-    yield cloud
-    cloud.stop()
-
-
 @pytest.fixture
-def cloud(server: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
-    """An empty vault; whoever asks may set secrets and look at their properties."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
-    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{server.url}/msi/token")
-    monkeypatch.setenv("IDENTITY_HEADER", "header-of-this-app")
+def cloud(empty_cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
+    """An empty vault, which the SDK takes for one of Azure."""
     # The vault's challenge names https://vault.azure.net, which is no domain above localhost.
     monkeypatch.setattr("azure.keyvault.secrets.SecretClient", partial(SecretClient, verify_challenge_resource=False))
-    server.vault, server.versions, server.deleted, server.failures = {}, {}, set(), []
-    server.actions = {"setSecret", "readMetadata"}
-    server.asked.clear()
-    return server
+    return empty_cloud
 
 
 @pytest.fixture

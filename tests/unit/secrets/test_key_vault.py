@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -17,6 +17,9 @@ from shared.errors import AbortRun, RetryLater, SyncError, UserError
 from shared.http.transport import HttpTransport
 from shared.secrets.key_vault import CACHE_SECONDS, KeyVaultSecrets
 from tests.unit.secrets.fake_cloud import TENANT, Answer, FakeCloud
+from tests.unit.secrets.fixtures import server, trusted_cloud
+
+__all__ = ["server", "trusted_cloud"]
 
 # The vault's challenge names https://vault.azure.net, which is no domain above localhost.
 ON_LOOPBACK = {"verify_challenge_resource": False}
@@ -30,19 +33,10 @@ class Clock:
         return self.seconds
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeCloud]:
-    cloud = FakeCloud(tmp_path_factory.mktemp("certificates"))
-    yield cloud
-    cloud.stop()
-
-
 @pytest.fixture
-def cloud(server: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
-    """The cloud as it is before anything happened, trusted by requests."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
-    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{server.url}/msi/token")
-    monkeypatch.setenv("IDENTITY_HEADER", "header-of-this-app")
+def cloud(trusted_cloud: FakeCloud) -> FakeCloud:
+    """The cloud as it is before anything happened."""
+    server = trusted_cloud
     server.vault = {"client-secret": "s3cr3t"}
     server.client_secret = "old"
     server.forbidden, server.disabled, server.failures = set(), set(), []

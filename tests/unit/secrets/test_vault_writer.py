@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -14,28 +13,17 @@ from shared.secrets.key_vault import KeyVaultSecrets
 from shared.secrets.vault_writer import MOST_BYTES, VaultWriter
 from shared.telemetry.exporting import NOISY
 from tests.unit.secrets.fake_cloud import Answer, FakeCloud
+from tests.unit.secrets.fixtures import empty_cloud, server, trusted_cloud
+
+__all__ = ["empty_cloud", "server", "trusted_cloud"]
 
 OPTIONS = {"verify_challenge_resource": False, "retry_backoff_factor": 0.01}
 VALUE = "v4lue-that-nobody-sees"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeCloud]:
-    cloud = FakeCloud(tmp_path_factory.mktemp("certificates"))
-    yield cloud
-    cloud.stop()
-
-
 @pytest.fixture
-def cloud(server: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
-    """An empty vault whose caller may set secrets and look at their properties, and nothing else."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
-    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{server.url}/msi/token")
-    monkeypatch.setenv("IDENTITY_HEADER", "header-of-this-app")
-    server.vault, server.versions, server.deleted, server.failures = {}, {}, set(), []
-    server.actions = {"setSecret", "readMetadata"}
-    server.asked.clear()
-    return server
+def cloud(empty_cloud: FakeCloud) -> FakeCloud:
+    return empty_cloud
 
 
 @pytest.fixture
