@@ -22,7 +22,7 @@ def forecast_lines(cost: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         return []
     steps, fewest = cost.get("steps", 0), cost.get("at_least", False)
     of_steps = f", {steps:,} by steps after the sync" if steps else ""
-    share = f"{_share(cost['daily_share'])} of {cost['daily_requests']:,} requests ({cost['counted']:,} count)"
+    share = f"{_share(cost['daily_share'])} of {cost['daily_requests']:,} requests (this run uses {cost['counted']:,})"
     among = f"({cost['reads']:,} to read, {cost['writes']:,} to write{of_steps})"
     return [
         ("Requests", f"{'at least' if fewest else 'about'} {cost['requests']:,} {among}"),

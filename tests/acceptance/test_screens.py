@@ -111,7 +111,7 @@ MASKS = (
     (r"(?<=usage : )[\d.,]+", "100.0"),
     (r"(?<=Requests sent              : ).*", "14; 2 wrote, 0 were throttled"),
     (r"(?<=Requests:          about ).*", "14 (12 to read, 2 to write)"),
-    (r"(?<=requests \()\d+(?= count)", "16"),
+    (r"(?<=requests \(this run uses )\d+", "16"),
     (r" *[\d.,]+(?=  (Succeeded|Completed))", lambda found: "1.0".rjust(len(found[0]))),
     (r"\d+ (s|min) ago", lambda found: "0 s ago".ljust(len(found[0]))),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:50000"),

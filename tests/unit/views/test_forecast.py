@@ -23,11 +23,11 @@ def cost(**changes: Any) -> dict[str, Any]:
         ({}, "Time", "about 17 minutes, by the service's published limits"),
         ({"minutes": 1, "learnt_from_runs": 1}, "Time", "up to 1 minute, by the rates of 1 earlier run"),
         ({"learnt_from_runs": 3}, "Time", "about 17 minutes, by the rates of 3 earlier runs"),
-        ({}, "Daily entitlement", "20.0% of 500,000 requests (100,028 count)"),
+        ({}, "Daily entitlement", "20.0% of 500,000 requests (this run uses 100,028)"),
         (
             {"daily_share": 0.0004, "counted": 200},
             "Daily entitlement",
-            "less than 0.1% of 500,000 requests (200 count)",
+            "less than 0.1% of 500,000 requests (this run uses 200)",
         ),
         (
             {"steps": 3, "requests": 1036},
@@ -39,8 +39,8 @@ def cost(**changes: Any) -> dict[str, Any]:
             "Requests",
             "at least 1,034 (28 to read, 1,005 to write, 1 by steps after the sync)",
         ),
-        ({"at_least": True}, "Daily entitlement", "at least 20.0% of 500,000 requests (100,028 count)"),
-        ({"daily_share": 2.5}, "Daily entitlement", "250.0% of 500,000 requests (100,028 count)"),
+        ({"at_least": True}, "Daily entitlement", "at least 20.0% of 500,000 requests (this run uses 100,028)"),
+        ({"daily_share": 2.5}, "Daily entitlement", "250.0% of 500,000 requests (this run uses 100,028)"),
     ],
 )
 def test_figures_read_as_sentences(changes: dict[str, Any], name: str, said: str) -> None:
