@@ -177,7 +177,7 @@ _REAL_TIME: Final = (
     Shown(name="unclaimed-empty", address="/real-time/_unclaimed", says="No dead letters", console=NEW),
     Shown(name="unclaimed-letter", address="/real-time/_unclaimed/letter?id={binary}", says="hexadecimal"),
     Shown(name="audit", address="/audit", says="asked for a plan"),
-    Shown(name="audit-none", address="/audit?sync=moving", says="Nobody has changed or started this sync"),
+    Shown(name="audit-none", address="/audit?sync=waiting", says="Nobody has changed or started this sync"),
     Shown(name="audit-empty", address="/audit", says="No entry yet", console=NEW),
 )
 _EDITOR: Final = (
