@@ -8,24 +8,21 @@ param recover bool
 @description('Who gets roles here: appId, developerId (may be empty), developerType.')
 param access object
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
-  name: name
-  location: location
-  tags: tags
-  properties: {
-    createMode: recover ? 'recover' : 'default'
-    tenantId: subscription().tenantId
-    sku: { family: 'A', name: 'standard' }
-    enableRbacAuthorization: true
-    enableSoftDelete: true
-    enablePurgeProtection: true
-    publicNetworkAccess: isPrivate && empty(addresses) ? 'Disabled' : 'Enabled'
-    networkAcls: {
-      defaultAction: isPrivate ? 'Deny' : 'Allow'
-      bypass: 'AzureServices'
-      ipRules: [for address in addresses: { value: address }]
-    }
+module made 'vault.bicep' = {
+  name: 'secrets-vault'
+  params: {
+    name: name
+    location: location
+    tags: tags
+    isPrivate: isPrivate
+    addresses: addresses
+    recover: recover
+    access: access
   }
+}
+
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+  name: name
 }
 
 var here = resourceGroup().id
@@ -49,13 +46,12 @@ resource writer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
-// Reading is for the runs; it includes the properties of secrets, by which the console sees that a name is in use.
-var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
-var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
-
+// The role of the app in vault.bicep reads, for the runs. It includes the properties of secrets, by which the console sees
+// that a name is in use.
 resource appMaySet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(vault.id, access.appId, writer.id)
   scope: vault
+  dependsOn: [made]
   properties: {
     principalId: access.appId
     principalType: 'ServicePrincipal'
@@ -63,26 +59,6 @@ resource appMaySet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-resource appMayRead 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, access.appId, secretsUser)
-  scope: vault
-  properties: {
-    principalId: access.appId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)
-  }
-}
-
-resource developerMay 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(access.developerId)) {
-  name: guid(vault.id, access.developerId, secretsOfficer)
-  scope: vault
-  properties: {
-    principalId: access.developerId
-    principalType: access.developerType
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsOfficer)
-  }
-}
-
-output id string = vault.id
-output name string = vault.name
-output url string = vault.properties.vaultUri
+output id string = made.outputs.id
+output name string = made.outputs.name
+output url string = made.outputs.url
