@@ -1,7 +1,7 @@
 """What the service allows at most: the least time of requests under its documented limits.
 
 Limits per application user and web server (Microsoft: service protection API limits): 6,000 requests and 1,200 seconds of
-execution in five minutes, and 52 requests at a time. Whoever begins with an unused window may use it up at once.
+execution in five minutes, and 52 requests at a time. A client with an unused window can use all of it at once.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
         case ColumnType.TEXT:
             return _text_reading(column)
         case ColumnType.NUMBER:
-            return _plain_number(column) if _is_direct(column, null_values) else _number(column)
+            return _direct_number(column) if _is_direct(column, null_values) else _number(column)
         case ColumnType.BOOL:
             words = truth_words(column)
             message = f"not one of {', '.join(words)}"
@@ -156,7 +156,7 @@ def _is_direct(column: Column, null_values: Sequence[str]) -> bool:
     return not kept and not _null_words(column, null_values) and _source_text(column) == quoted(column.name)
 
 
-def _plain_number(column: Column) -> Reading:
+def _direct_number(column: Column) -> Reading:
     text, attempted = text_name(column), _attempted(column)
     read = _number(column)
     value = f"coalesce({attempted}, {number(text)})"
