@@ -604,8 +604,10 @@ def partitions(world: World) -> dict[str, Any]:
 
 def test_the_execution_log_has_the_last_event_of_each_partition(make: Make) -> None:
     """With its number and how long it has waited; a partition without new events keeps its own."""
-    world = make()
-    world.tools = replace(world.tools, clock=world.clock)
+    clock = SkippingClock()
+    clock.sleep_until_full_hour()
+    world = make(clock=clock)
+    world.tools = replace(world.tools, clock=clock)
     world.run({"op": "c", "number": "first"})  # the listener begins
     world.clock.sleep(100)
     world.deliver(in_hub(world, "A", partition="0", sequence=7, waited=90))
@@ -637,8 +639,10 @@ def test_what_does_not_come_from_a_hub_now_says_nothing_of_its_partition(make: M
 
 def test_the_last_events_of_many_partitions_have_a_bound(make: Make) -> None:
     """Those whose events came last are kept."""
-    world = make()
-    world.tools = replace(world.tools, clock=world.clock)
+    clock = SkippingClock()
+    clock.sleep_until_full_hour()
+    world = make(clock=clock)
+    world.tools = replace(world.tools, clock=clock)
     for number in range(MOST_PARTITIONS + 20):
         world.deliver(in_hub(world, "A", partition=f"{number}", sequence=1))
         world.clock.sleep(1)
