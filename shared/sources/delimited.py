@@ -24,15 +24,15 @@ from shared.sources.places.row_lines import LoadedFile, RowLine, row_lines
 from shared.sources.plain import (
     Layout,
     cut_last,
-    has_strays,
     mapped,
     more_blocks,
     own_csv,
+    survey_lines,
     write_plain,
     writing,
 )
 from shared.sources.records import MOST_BYTES, Dialect, Malformed, Scanner, first_rows, has_first, records
-from shared.sources.text_files import TextFiles, file_values, last_row
+from shared.sources.text_files import TextFiles, file_values, last_row, text_columns
 from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["DelimitedFiles"]
@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 # Each of the up to 10,000 fields is in quotes there, and its own quotes are doubled.
 _LONGEST_LINE: Final = 2 * MOST_BYTES + (1 << 16)
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
+_LARGE: Final = 16 << 20  # bytes of a file from which on it is worth reading it in several places at once
+_PART: Final = 8 << 20  # bytes that are read in one place: DuckDB's parts are too large for two cores to end together
 
 
 class DelimitedFiles(TextFiles[DelimitedSource]):
@@ -77,7 +79,10 @@ class DelimitedFiles(TextFiles[DelimitedSource]):
             before = last_row(workspace)
             load = _Load(workspace, self._source, columns, dialect, number)
             left = self._left(workspace)
-            read = load.load(file) if left is None else load.load_first(file, left)
+            if left is None:
+                read = load.load(file, alone=number == 0 and len(self.readable) == 1)
+            else:
+                read = load.load_first(file, left)
             self._loaded.append(LoadedFile(file=read, before=before, last=last_row(workspace)))
 
     def lines(self, workspace: Workspace) -> Iterator[tuple[int, RowLine]]:
@@ -95,8 +100,13 @@ class _Load:
     dialect: Dialect
     number: int
 
-    def load(self, file: InputFile) -> InputFile:
-        """Load a file; returns it, or for a zstd file the local file with its lines."""
+    def load(self, file: InputFile, *, alone: bool = False) -> InputFile:
+        """Load a file; returns it, or for a zstd file the local file with its lines.
+
+        Args:
+            file: The file.
+            alone: It is the only one.
+        """
         if file.compression == "zstd":
             file, _ = self._unpacked(file)
         refuse_other_kinds(file, self.source.encoding)
@@ -104,6 +114,8 @@ class _Load:
         if header is None:
             return file
         in_place = self._in_place(file, header)
+        if in_place and alone and self._is_large(file, header) and self._at_once(file, header):
+            return file
         if in_place and self._fast(file, header, skip=header.lines):
             return file
         plain = self._plain
@@ -195,28 +207,66 @@ class _Load:
             and not self.source.footer_rows_to_ignore
         )
 
+    def _is_large(self, file: InputFile, header: Header) -> bool:
+        """Whether it is worth reading in several places, and seems possible."""
+        plain = not file.compression and header.newline != "\r" and self.dialect.quote.isascii() and header.places
+        if not plain or file.local_bytes < _LARGE:
+            return False
+        return not self._has_own_rowid and not self._breaks_lines(file)
+
+    def _breaks_lines(self, file: InputFile) -> bool:
+        """Whether one of the first lines does not end with its row."""
+        with file.content() as stream:
+            *lines, _ = stream.read(BLOCK).split(b"\n")
+        quote = self.dialect.quote.encode()
+        return bool(quote) and any(line.count(quote) % 2 for line in lines)
+
+    @property
+    def _has_own_rowid(self) -> bool:
+        """Whether a column has the name by which DuckDB knows the numbers of rows."""
+        return any(column.name.lower() == "rowid" for column in self.source.columns)
+
+    def _at_once(self, file: InputFile, header: Header) -> bool:
+        """Load with all cores and let `source_raw` be a view; False where the lines may not be the rows.
+
+        Each place at which DuckDB begins has to be the beginning of a row. It is one where no value has a line break:
+        there are no quotes, or as many rows as lines. Then each line is a row by itself.
+        """
+        rows = self._reading(file, header, header.lines, _PART)
+        self.workspace.execute(f"CREATE TABLE source_rows ({text_columns(self.source.columns)})")
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            surveyed = beside.submit(survey_lines, file, header.line_end, self.dialect.quote)
+            loaded = self._inserted("source_rows", [], rows, header, file)
+            survey = surveyed.result()
+        found, blank = self._count("source_rows"), self._count(f"source_rows WHERE {self._empty}")
+        whole = not survey.quotes or found == survey.lines - header.lines
+        if survey.strays or not (loaded and found and whole) or blank:
+            self.workspace.drop("source_rows")
+            return False
+        # The numbers of the rows of a table are those of their order.
+        self.workspace.drop("source_raw")
+        self.workspace.execute("CREATE VIEW source_raw AS SELECT rowid + 1 AS _row, * FROM source_rows")
+        return True
+
     def _fast(self, file: InputFile, header: Header, *, skip: int = 0) -> bool:
         """Load with DuckDB's reader; False when the file has something that it refuses, and nothing is loaded then."""
         rows, before = self._reading(file, header, skip), last_row(self.workspace)
         with ThreadPoolExecutor(max_workers=1) as beside:
-            strays = beside.submit(has_strays, file, header.line_end)
-            loaded = self._inserted(file, header, rows, before)
+            survey = beside.submit(survey_lines, file, header.line_end, "")
+            loaded = self._inserted("source_raw", [f"{before} + row_number() OVER ()"], rows, header, file)
             # With some mixtures of line ends DuckDB finds no row and reports no error.
-            if not strays.result() and loaded and last_row(self.workspace) > before:
+            if not survey.result().strays and loaded and last_row(self.workspace) > before:
                 self._without_blank_rows(file, header, rows, before)
                 return True
         self.workspace.execute(f"DELETE FROM source_raw WHERE _row > {before}")
         return False
 
-    def _inserted(self, file: InputFile, header: Header, rows: str, before: int) -> bool:
-        chosen = "".join(f", c{place}" for place in header.places)
-        told = self._told(file)
+    def _inserted(self, table: str, first: Sequence[str], rows: str, header: Header, file: InputFile) -> bool:
+        items = ", ".join((*first, *(f"c{place}" for place in header.places)))
         # A blank line is not a record, but DuckDB reads it as one if there is only one column.
         condition = " WHERE c0 IS NOT NULL" if header.width == 1 else ""
         try:
-            self.workspace.execute(
-                f"INSERT INTO source_raw SELECT {before} + row_number() OVER (){chosen}{told} FROM {rows}{condition}"
-            )
+            self.workspace.execute(f"INSERT INTO {table} SELECT {items}{self._told(file)} FROM {rows}{condition}")
         except duckdb.Error:  # of several kinds; for example, a long line is reported as "not implemented"
             return False
         return True
@@ -225,7 +275,7 @@ class _Load:
         """SQL items for the columns that have the file of the row."""
         return file_values(self.source.columns, file.name)
 
-    def _reading(self, file: InputFile, header: Header, skip: int) -> str:
+    def _reading(self, file: InputFile, header: Header, skip: int, part: int = 0) -> str:
         fields = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(header.width))
         quote = literal(self.dialect.quote)
         options = [
@@ -237,14 +287,14 @@ class _Load:
         # DuckDB's own detection is wrong if there is another line end within quotes. But with a configured carriage
         # return, DuckDB 2.0 in strict mode finds no row and reports no error.
         options += [r"new_line = '\n'"] if header.newline == "\n" else []
+        options += [f"buffer_size = {part}"] if part else []
         options += [f"compression = {literal(file.compression)}"] if file.compression else []
         return f"read_csv({', '.join(options)})"
 
     def _without_blank_rows(self, file: InputFile, header: Header, rows: str, before: int) -> None:
         """Drop the rows that hold no value in any column, read or not; their numbers stay unused."""
-        read = ", ".join(quoted(column.name) for column in self.columns) or "NULL"
-        empty = f"_row > {before} AND coalesce({read}) IS NULL"
-        if not self._count(f"SELECT count(*) FROM source_raw WHERE {empty}"):
+        empty = f"_row > {before} AND {self._empty}"
+        if not self._count(f"source_raw WHERE {empty}"):
             return
         if len(header.places) < header.width:  # which is rare, and why all columns are only read now
             every = ", ".join(f"c{number}" for number in range(header.width))
@@ -252,11 +302,17 @@ class _Load:
                 f" AND _row IN (SELECT {before} + n FROM (SELECT row_number() OVER () AS n, coalesce({every}) AS held "
                 f"FROM {rows}) WHERE held IS NULL)"
             )
-        self._tell_of_blank_rows(file, self._count(f"SELECT count(*) FROM source_raw WHERE {empty}"))
+        self._tell_of_blank_rows(file, self._count(f"source_raw WHERE {empty}"))
         self.workspace.execute(f"DELETE FROM source_raw WHERE {empty}")
 
-    def _count(self, sql: str) -> int:
-        return int(self.workspace.query(sql)[0][0])
+    @property
+    def _empty(self) -> str:
+        """SQL condition: no column that is read has a value; the first one by itself mostly decides that."""
+        names = [quoted(column.name) for column in self.columns] or ["NULL"]
+        return f"{names[0]} IS NULL AND coalesce({', '.join(names)}) IS NULL"
+
+    def _count(self, rows: str) -> int:
+        return int(self.workspace.query(f"SELECT count(*) FROM {rows}")[0][0])
 
     def _tell_of_blank_rows(self, file: InputFile, count: int) -> None:
         if count:

@@ -46,6 +46,13 @@ class InputFile:
         """`gzip`, `zstd` or nothing, by the ending of the path."""
         return _COMPRESSIONS.get(Path(self.path).suffix.lower(), "")
 
+    @property
+    def local_bytes(self) -> int:
+        """How many bytes a file of this machine is stored in; 0 for another file, and for one that is gone."""
+        with suppress(OSError):
+            return 0 if self.system is not None else Path(self.path).stat().st_size
+        return 0
+
     def check_unchanged(self) -> None:
         """Compare the file with what it was when it was found.
 

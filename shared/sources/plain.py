@@ -21,11 +21,12 @@ from shared.workspace import literal
 
 __all__ = [
     "Layout",
+    "LineSurvey",
     "cut_last",
-    "has_strays",
     "mapped",
     "more_blocks",
     "own_csv",
+    "survey_lines",
     "text_blocks",
     "write_plain",
     "writing",
@@ -82,22 +83,46 @@ def write_plain(file: InputFile, layout: Layout, target: Path, *, blocks: int | 
     return whole
 
 
-def has_strays(file: InputFile, line_end: LineEnd) -> bool:
-    """Whether a file has line breaks that end no line, within quotes or not; DuckDB takes some of them for line ends.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineSurvey:
+    """What the bytes of a file say about its lines.
 
-    When there is none the file was read to its end, so that a checksum of its compression was compared.
+    Attributes:
+        lines: How many lines it has, with one at the end that is not ended.
+        strays: Whether it has line breaks that end no line, within quotes or not; DuckDB takes some of them for line
+            ends. What follows them was not looked at.
+        quotes: How often the quote occurs in it.
+    """
+
+    lines: int
+    strays: bool
+    quotes: int
+
+
+def survey_lines(file: InputFile, line_end: LineEnd, quote: str) -> LineSurvey:
+    """Look at the lines of a file in a text that has ASCII as it is.
+
+    When there are no strays the file was read to its end, so that a checksum of its compression was compared.
+
+    Args:
+        file: The file.
+        line_end: What ends its lines.
+        quote: The character around values; empty where there is none.
 
     Raises:
         UserError: It cannot be read, or it is damaged.
     """
+    mark, ended = quote.encode(), b"\n" if line_end is LineEnd.LINE_FEED else b"\r"
+    lines, quotes, last = 0, 0, ended
     held = b""  # a carriage return that ends a block: the next one may begin with its line feed
     with file.content() as stream:
         while block := stream.read(BLOCK):
+            lines, quotes, last = lines + block.count(ended), quotes + (block.count(mark) if mark else 0), block[-1:]
             block, held = held + block, block[-1:] if block.endswith(b"\r") else b""
             whole = block[: len(block) - len(held)]
             if line_end.stray in whole and whole.count(line_end.stray) > whole.count(b"\r\n"):
-                return True
-    return held == line_end.stray
+                return LineSurvey(lines=lines, strays=True, quotes=quotes)
+    return LineSurvey(lines=lines + (last != ended), strays=held == line_end.stray, quotes=quotes)
 
 
 @contextmanager

@@ -93,10 +93,20 @@ def loaded_rows(workspace: Workspace) -> int:
 
 
 def raw_columns(columns: Sequence[Column]) -> str:
-    """The columns of `source_raw`: those of the files in their order, then those that have the file of the row."""
+    """The columns of `source_raw`: the number of the row, and its values."""
+    return ", ".join(["_row BIGINT", *_value_columns(columns)])
+
+
+def text_columns(columns: Sequence[Column]) -> str:
+    """The columns of `source_raw` without the number of the row."""
+    return ", ".join(_value_columns(columns))
+
+
+def _value_columns(columns: Sequence[Column]) -> Iterator[str]:
+    """The columns of the files in their order, then those that have the file of the row."""
     stored = [column for column in columns if column.stored]
     of_file = [column for column in columns if column.read and not column.stored]
-    return ", ".join(["_row BIGINT", *(f"{quoted(column.name)} {_sql_type(column)}" for column in (*stored, *of_file))])
+    return (f"{quoted(column.name)} {_sql_type(column)}" for column in (*stored, *of_file))
 
 
 def _sql_type(column: Column) -> str:

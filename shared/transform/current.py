@@ -79,7 +79,7 @@ SELECT _seq, {columns}, 'Duplicate Key', true, 'an older record has the same key
 FROM (
   SELECT _seq, _id, row_number() OVER (PARTITION BY {names} ORDER BY _created NULLS LAST, _id) AS copy
   FROM current
-  WHERE ({names}) IN (SELECT ({names}) FROM current WHERE {present} GROUP BY {names} HAVING count(*) > 1))
+  WHERE {present} AND hash({names}) IN (SELECT hash({names}) FROM current GROUP BY ALL HAVING count(*) > 1))
 WHERE copy > 1""".strip()
     aside = "_id IN (SELECT _id FROM target_errors WHERE rejected)"
     kept = NewTable(name=Table.SET_ASIDE, query=f"SELECT * FROM current WHERE {aside}")

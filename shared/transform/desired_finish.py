@@ -154,5 +154,7 @@ def _duplicates(columns: Sequence[TargetColumn]) -> str:
 INSERT INTO source_errors
 SELECT desired._row, {said}, {_DUPLICATE}, true, 'an earlier row has the same key; the first one counts'
 FROM desired JOIN (
-  SELECT {names}, min(_row) AS first FROM desired GROUP BY {names} HAVING count(*) > 1) AS twice ON {same}
+  SELECT {names}, min(_row) AS first FROM desired
+  WHERE hash({names}) IN (SELECT hash({names}) FROM desired GROUP BY ALL HAVING count(*) > 1)
+  GROUP BY {names} HAVING count(*) > 1) AS twice ON {same}
 WHERE desired._row > twice.first""".strip()
