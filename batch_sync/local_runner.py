@@ -19,7 +19,7 @@ __all__ = ["LocalRunner"]
 
 log = logging.getLogger(__name__)
 
-# While jobs wait (their sync runs elsewhere, or a service is away), they are looked at so often.
+# While jobs wait (their sync runs elsewhere, or a service is unavailable), they are looked at so often.
 LOOK_SECONDS: Final = 5.0
 
 

@@ -29,7 +29,7 @@ def report_problems(app: App) -> None:
     """Report each definition that cannot be used, once as long as its errors stay the same.
 
     Raises:
-        RetryLater: The state store is away.
+        RetryLater: The state store is unavailable.
     """
     for loaded in app.definitions():
         if loaded.definition is None:

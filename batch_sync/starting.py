@@ -34,13 +34,13 @@ class StartResult(Enum):
 
     Attributes:
         ENDED: The run is over; its row in the execution log says how it ended.
-        AWAY: Dataverse, a source or a vault is away, and nothing was written.
+        UNAVAILABLE: Dataverse, a source or a vault is unavailable, and nothing was written.
         NOT_NOW: Nothing was begun: the sync runs elsewhere, or there is no room on the disk.
         NOT_DUE: Nothing was begun, and nothing is to be done.
     """
 
     ENDED = auto()
-    AWAY = auto()
+    UNAVAILABLE = auto()
     NOT_NOW = auto()
     NOT_DUE = auto()
 
@@ -70,7 +70,7 @@ class Start:
         """Run it.
 
         Raises:
-            RetryLater: The state store is away.
+            RetryLater: The state store is unavailable.
             Exception: An error that the program does not handle; it is in the execution log.
         """
         try:
@@ -84,7 +84,7 @@ class Start:
             return StartResult.NOT_NOW
         except RetryLater as error:
             log.warning("%s", error.message)
-            return StartResult.ENDED if self._has_written() else StartResult.AWAY
+            return StartResult.ENDED if self._has_written() else StartResult.UNAVAILABLE
         except SyncError as error:
             log.error("%s failed: %s", self.request.sync, error.message)  # noqa: TRY400 - a user's mistake: no traceback
             return StartResult.ENDED

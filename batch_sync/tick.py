@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 SPARE_SHARE, SPARE_MOST = 0.1, 120.0
 # Jobs that are made, and messages that are sent, at the same time.
 AT_ONCE: Final = 8
-# While jobs are at work in this process, syncs that become due are looked for so often.
+# Seconds between two looks for syncs that become due, while jobs run in this process.
 DUE_SECONDS: Final = 5.0
-# After so long a job is tried again whose state store was away.
-AWAY: Final = timedelta(minutes=1)
+# If the state store was unavailable, the message of the job is sent again with this delay.
+SECOND_MESSAGE_AFTER: Final = timedelta(minutes=1)
 # The folder of host.json.
 APP_FOLDER = Path(__file__).resolve().parents[1]
 
@@ -61,7 +61,7 @@ def run_job(job_id: str) -> None:
     except RetryLater as error:
         # The host counts how often it delivers a message, and the job did not cause the outage: a new message is sent.
         log.error("A job is tried again in a minute: %s", error.message)  # noqa: TRY400 - an outage: no traceback
-        app.queue.send(job_id, AWAY)
+        app.queue.send(job_id, SECOND_MESSAGE_AFTER)
 
 
 def deadline_after(seconds: float | None) -> float | None:
@@ -103,7 +103,7 @@ class Tick:
         A run that fails is logged and keeps no other from running.
 
         Raises:
-            RetryLater: The state store is away.
+            RetryLater: The state store is unavailable.
             ExceptionGroup: Runs ended with errors that the program does not handle; all others were finished first.
         """
         clean_up(self._app, self._begin)
@@ -198,8 +198,8 @@ class Tick:
 
 
 def _raise_unforeseen(errors: list[BaseException]) -> None:
-    away = [error for error in errors if isinstance(error, SyncError)]
-    if away:
-        raise away[0]
+    foreseen = [error for error in errors if isinstance(error, SyncError)]
+    if foreseen:
+        raise foreseen[0]
     if errors:
         raise BaseExceptionGroup("runs ended with errors that the program does not handle", errors)

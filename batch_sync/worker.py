@@ -22,8 +22,8 @@ from shared.errors import SyncError
 from shared.jobs import NoProgress
 from shared.jobs.batch.attempts import (
     MOST_RUNS,
-    after_away,
     after_run,
+    after_unavailable,
     attempts,
     ended_job,
     held_until,
@@ -82,7 +82,7 @@ class Worker:
         """Run a job, if it waits and its time has come.
 
         Raises:
-            SyncError: The state store is away; the job is found again by its row.
+            SyncError: The state store is unavailable; the job is found again by its row.
             Exception: An error that the program does not handle; it is in the execution log, and the job has ended.
         """
         if _is_over(self._state.job(job_id)):  # a message that came twice costs no lease
@@ -170,7 +170,7 @@ class Worker:
             log.warning("%s is postponed until %s", job.request.sync, held.isoformat(timespec="minutes"))
             self._keep(replace(job, not_before=held))
         else:
-            return self._start(job, start) in {StartResult.ENDED, StartResult.AWAY}
+            return self._start(job, start) in {StartResult.ENDED, StartResult.UNAVAILABLE}
         return False
 
     def _start(self, job: Job, start: Start) -> StartResult:
@@ -183,9 +183,9 @@ class Worker:
         match turn:
             case StartResult.ENDED:
                 self._keep(settle(self._app, begun, self._now()) or begun)
-            case StartResult.AWAY:
+            case StartResult.UNAVAILABLE:
                 run = self._state.run(start.run_id)
-                self._keep(after_away(begun, self._now(), run.message if run else "a service is away"))
+                self._keep(after_unavailable(begun, self._now(), run.message if run else "a service is unavailable"))
             case StartResult.NOT_NOW if self._has(job):
                 self._state.put_job(replace(job, lane=""))
                 self._queue.send(job.id, NOT_NOW)
@@ -195,7 +195,7 @@ class Worker:
 
     def _keep_unforeseen(self, job: Job, _kind: object, error: BaseException | None, _trace: object) -> None:
         """End a job whose run ended with an error that the program does not handle: it would only come again."""
-        # Where the state store is away, it is not known whether the run has ended.
+        # Where the state store is unavailable, it is not known whether the run has ended.
         if error is not None and not isinstance(error, SyncError):
             self._keep(settle(self._app, job, self._now()) or job)
 

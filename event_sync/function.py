@@ -12,7 +12,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # the SDK leaves 
 
 
 # Data type binary: with none the host parses each body as JSON, and one bad body loses the batch before this code runs.
-# The retry policy holds the partition; it is reached only when Dataverse or the state store is away.
+# The retry policy holds the partition; it is reached only when Dataverse or the state store is unavailable.
 @blueprint.function_name("event_sync")
 @blueprint.event_hub_message_trigger(
     arg_name="events",

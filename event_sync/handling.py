@@ -25,7 +25,7 @@ def handle(events: Sequence[HostEvent]) -> None:
     """Apply a batch with this process' app.
 
     Raises:
-        RetryLater: Dataverse or the state store is away: the host's retry policy gives the batch again.
+        RetryLater: Dataverse or the state store is unavailable: the host's retry policy gives the batch again.
     """
     messages = received(events)
     if not messages:

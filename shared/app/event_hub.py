@@ -27,7 +27,7 @@ class SendsEvents(Protocol):
 
         Raises:
             UserError: An event is larger than the hub takes.
-            RetryLater: The hub is away; some of the events may be in it, and may be sent again.
+            RetryLater: The hub is unavailable; some of the events may be in it, and may be sent again.
         """
 
 

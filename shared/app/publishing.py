@@ -124,7 +124,7 @@ def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[
         DefinitionError: A definition has mistakes.
         UserError: There is no definition, or the container does not exist.
         AbortRun: The storage refuses access.
-        RetryLater: It is away.
+        RetryLater: It is unavailable.
     """
     from azure.core.exceptions import AzureError  # noqa: PLC0415 - the SDKs load slowly
 

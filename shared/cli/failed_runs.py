@@ -22,7 +22,7 @@ def noting_next_steps(app: App, run_id: str) -> Iterator[None]:
     try:
         yield
     except SyncError as error:
-        with suppress(SyncError):  # a state store that is away does not hide the error itself
+        with suppress(SyncError):  # a state store that is unavailable does not hide the error itself
             for step in _steps(app, run_id):
                 error.add_note(step)
         raise

@@ -37,7 +37,7 @@ def feed(app: App, name: str, *files: str, partition: str | None = None) -> Even
 
     Raises:
         UserError: The sync has no listener, or a file cannot be read; from some event on, where it says so.
-        RetryLater: Dataverse or the state store is away; what took effect stays.
+        RetryLater: Dataverse or the state store is unavailable; what took effect stays.
     """
     definition = app.definition(name)
     if definition.listener is None:

@@ -38,9 +38,9 @@ from shared.dataverse.read.views import view_query
 from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
-from shared.dataverse.write.lanes import Lane
 from shared.dataverse.write.links import link_changes
 from shared.dataverse.write.senders import ThreadSenders
+from shared.dataverse.write.sending_users import SendingUser
 from shared.dataverse.write.writer import SendResult, Writing
 from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
@@ -95,7 +95,7 @@ class Dataverse:
         self._controllers = controllers or self._controller
         self._operations: dict[str, tuple[Operation, ...]] = {}
         self._targets: dict[str, Target] = {}
-        self._lanes: dict[str, list[Lane]] = {}
+        self._sending_users: dict[str, list[SendingUser]] = {}
         self.course = Course()  # how everything that this client writes goes over time
 
     def entity(self, name: str) -> EntityMetadata:
@@ -108,7 +108,7 @@ class Dataverse:
         Raises:
             DefinitionError: The environment lacks one of those.
             AbortRun: The environment lacks the table, or refuses everything.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         entity = self._with_parties(self.entity(definition.destination.entity), definition)
         related = {}
@@ -170,7 +170,7 @@ class Dataverse:
             UserError: The filter is too long for a URL.
             RequestRefused: The service refuses the query, such as a filter that it does not understand.
             AbortRun: No privilege, no such table.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         if keys is None:
             return read_table(workspace, self.service, Records(entity=entity, layout=layout, into=into), condition)
@@ -189,7 +189,7 @@ class Dataverse:
         Raises:
             RequestRefused: The service refuses the query, such as a filter that it does not understand.
             AbortRun: No privilege, no such table.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         return read_reference(workspace, self.service, reference, condition, values)
 
@@ -217,7 +217,7 @@ class Dataverse:
             UserError: The query is too long for a URL.
             RequestRefused: The service refuses the query.
             AbortRun: No privilege, no such table.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         prefer = f'odata.include-annotations="{",".join(annotations)}"' if annotations else ""
         path = select_query(entity, columns, condition)
@@ -244,7 +244,7 @@ class Dataverse:
 
         Raises:
             AbortRun: No privilege, no such table.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         if not ids or not entity.primary_name:
             return {}
@@ -259,7 +259,7 @@ class Dataverse:
 
         Raises:
             AbortRun: No privilege, no such table.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         for query in keyed_queries(entity, (), [key_values(key)]):
             for record in self.service.fetch_json(Call(path=query, table=entity.logical_name)).rows():
@@ -286,7 +286,7 @@ class Dataverse:
 
         Raises:
             AbortRun: No privilege, no such table.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         read_holders(workspace, self.service, entity, layout, ((n, key_values(key)) for n, key in keys), condition)
 
@@ -305,7 +305,7 @@ class Dataverse:
 
         Raises:
             AbortRun: Nothing more can succeed; raised after every change has had its outcome.
-            RetryLater: The service is away or throttles for too long; likewise.
+            RetryLater: The service is unavailable or throttles for too long; likewise.
         """
         if entity.intersect:
             return self._written(entity, link_changes(changes), limits)
@@ -316,17 +316,17 @@ class Dataverse:
         return Dropping(self.service, entity, fewest=fewest, limits=limits, write=write).outcomes(changes)
 
     def _written(self, entity: EntityMetadata, changes: Iterable[Change], limits: WriteLimits) -> Iterator[Outcome]:
-        lanes = self._lanes_of(entity)
+        users = self._sending_users_of(entity)
         senders: ThreadSenders[SendResult] = ThreadSenders(self.service.threads)
         target, course = self._target(entity), self.course
-        writing = Writing(self.service, target=target, lanes=lanes, senders=senders, limits=limits, course=course)
+        writing = Writing(self.service, target=target, users=users, senders=senders, limits=limits, course=course)
         try:
             yield from writing.outcomes(changes)
         finally:
             senders.close()
             self._targets[entity.logical_name] = writing.target
-            for lane in lanes:
-                lane.reset()
+            for user in users:
+                user.reset()
 
     def _target(self, entity: EntityMetadata) -> Target:
         """The table with its bulk messages: asked once, then remembered."""
@@ -355,13 +355,12 @@ class Dataverse:
         # "Create and Update supported implies Upsert": UpsertMultiple has no row of its own on standard tables.
         return found | {"UpsertMultiple"} if found >= {"CreateMultiple", "UpdateMultiple"} else found
 
-    def _lanes_of(self, entity: EntityMetadata) -> list[Lane]:
+    def _sending_users_of(self, entity: EntityMetadata) -> list[SendingUser]:
         """The application users with what has been learned about each; kept between writes."""
-        kept = self._lanes.get(entity.logical_name)
-        if kept is None:
-            kept = [Lane(user=user, controller=self._controllers(entity)) for user in range(len(self.service.users))]
-            self._lanes[entity.logical_name] = kept
-        return kept
+        if (name := entity.logical_name) not in self._sending_users:
+            users = range(len(self.service.users))
+            self._sending_users[name] = [SendingUser(index=n, controller=self._controllers(entity)) for n in users]
+        return self._sending_users[name]
 
     def _controller(self, entity: EntityMetadata) -> Controller:
         sizes = Sizes(most=ELASTIC_ROWS) if entity.elastic else Sizes()

@@ -31,7 +31,7 @@ class Trouble(StrEnum):
     UNSENT = "unsent"  # never reached the server
     LOST = "lost"  # sent, and the answer is not known
     THROTTLED = "throttled"  # 429: the service protection limits
-    AWAY = "away"  # 502, 503, 504: the service is not available
+    UNAVAILABLE = "unavailable"  # 502, 503, 504: the service is not available
     DATABASE = "database"  # deadlock, failover, rolled back elsewhere: undone, and worth another try
 
 

@@ -72,7 +72,7 @@ class Adoption:
         Raises:
             UserError: The condition on changed records fails on one of them.
             AbortRun: The records cannot be looked up.
-            RetryLater: Dataverse is away.
+            RetryLater: Dataverse is unavailable.
         """
         keys = taken_keys(workspace)
         self.dataverse.read_holders(workspace, self.entity, self.columns, keys, condition=self.condition)

@@ -75,7 +75,7 @@ def write_creations(
 
     Raises:
         AbortRun: Dataverse refuses all writes.
-        RetryLater: Dataverse is away for too long.
+        RetryLater: Dataverse is unavailable for too long.
     """
     for table in _TABLES:
         workspace.create(table)

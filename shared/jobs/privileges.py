@@ -43,7 +43,7 @@ def access_of(definition: SyncDefinition, entity: EntityMetadata, dataverse: Dat
     Raises:
         RequestRefused: The service does not tell the privileges of a user.
         AbortRun: A user may not ask, or a table is not there.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     service = dataverse.service
     held = [held_privileges(service, user) for user in range(len(service.users))]

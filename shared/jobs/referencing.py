@@ -36,7 +36,7 @@ def read_references(
     Raises:
         UserError: The service refuses a filter.
         AbortRun: A table may not be read.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     for reference in references(lookups):
         if reference in held:

@@ -108,7 +108,7 @@ def write_changes(
 
     Raises:
         AbortRun: Dataverse refuses all writes; outcomes so far are kept.
-        RetryLater: Dataverse is away for too long; outcomes so far are kept.
+        RetryLater: Dataverse is unavailable for too long; outcomes so far are kept.
     """
     order = order or WriteOrder()
     ((inserts, total),) = workspace.query(changes_count_query())

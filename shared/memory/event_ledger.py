@@ -77,7 +77,7 @@ class EventLedger:
         them.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         if not ids:
             return {}

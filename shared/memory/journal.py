@@ -77,7 +77,7 @@ class Journal:
             query: SQL; its rows have to fit into one part.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
         workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
@@ -89,7 +89,7 @@ class Journal:
 
         Raises:
             UserError: A part is missing.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         found: dict[str, list[Path]] = {}
         for name, file in self.files(workspace):
@@ -101,7 +101,7 @@ class Journal:
 
         Raises:
             UserError: A part is missing.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         for name in self._store.journal_parts(self._run_id):
             if name == _ABOUT:

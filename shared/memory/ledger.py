@@ -63,7 +63,7 @@ class Ledger:
         entries that are the same before and after are taken into the parts.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         self._earlier = self._store.ledger_entries(self._sync)
 
@@ -78,7 +78,7 @@ class Ledger:
             fill: Makes the statement that fills the table of a query for the latest row of each record.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         entries = self._store.ledger_entries(self._sync)
         self._head = self._store.ledger(self._sync)
@@ -131,7 +131,7 @@ class Ledger:
 
         Raises:
             LedgerConflictError: Another run has swapped it; nothing was changed.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         settled = f"SELECT {NAMES} FROM {_ENTRIES} WHERE settled AND id NOT IN (SELECT id FROM {table})"
         self._append(workspace, f"SELECT {NAMES} FROM {table} UNION ALL {settled}", fence)
@@ -145,7 +145,7 @@ class Ledger:
 
         Raises:
             LedgerConflictError: Another run has swapped it; nothing was changed.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         self._append(workspace, f"SELECT {NAMES} FROM {table}", fence)
 

@@ -127,7 +127,7 @@ class Mirror:
         """What the mirror is; None where there is none.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         self._head = self._store.mirror(self._sync)
         return Manifest.read_text(self._head.manifest) if self._head else None
@@ -137,7 +137,7 @@ class Mirror:
 
         Raises:
             MirrorLostError: A part is missing or cannot be read.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         self._fetch(manifest)
         base, changes = self._paths(manifest)
@@ -164,7 +164,7 @@ class Mirror:
 
         Raises:
             MirrorLostError: A part is missing or cannot be read.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         self._fetch(manifest)
         with _usable("a part is damaged"):
@@ -183,7 +183,7 @@ class Mirror:
 
         Raises:
             MirrorLostError: A part cannot be written.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         base = self._written(self._tables.whole_file)
         ((rows, last),) = self._workspace.query(f"SELECT count(*), coalesce(max(_seq), 0) FROM {Table.CURRENT}")

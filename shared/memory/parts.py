@@ -33,7 +33,7 @@ def fetched(store: LedgerStore, sync: str, name: str, folder: Path) -> Path:
 
     Raises:
         LostPartError: The store does not have it.
-        RetryLater, AbortRun: The state store is away, or refuses us.
+        RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
     data = store.ledger_part(sync, name)
     if data is None:

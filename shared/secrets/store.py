@@ -21,5 +21,5 @@ class SecretStore(Protocol):
         Raises:
             UserError: There is no such secret, or the settings do not name a vault.
             AbortRun: The app may not read it.
-            RetryLater: The store is away.
+            RetryLater: The store is unavailable.
         """

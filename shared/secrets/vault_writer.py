@@ -93,7 +93,7 @@ class VaultWriter:
         Raises:
             UserError: The name cannot be one of a secret.
             AbortRun: The app may not look.
-            RetryLater: The vault is away.
+            RetryLater: The vault is unavailable.
         """
         from azure.core.exceptions import AzureError, ResourceNotFoundError  # noqa: PLC0415 - see Vaults
 
@@ -122,7 +122,7 @@ class VaultWriter:
         Raises:
             UserError: The name or the value is not possible, or the vault refuses it.
             AbortRun: The app may not write.
-            RetryLater: The vault is away.
+            RetryLater: The vault is unavailable.
         """
         from azure.core.exceptions import AzureError  # noqa: PLC0415 - see Vaults
 

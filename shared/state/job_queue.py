@@ -31,7 +31,7 @@ class Poisoned:
 class JobQueue(Protocol):
     """Carries ids of jobs, at least once each. Every method may be called from any thread.
 
-    Every method raises `RetryLater` when the queue is away and `AbortRun` when it refuses us.
+    Every method raises `RetryLater` when the queue is unavailable and `AbortRun` when it refuses us.
     """
 
     def send(self, job_id: str, delay: timedelta = NOW) -> None:

@@ -30,9 +30,9 @@ __all__ = ["StateStore"]
 class StateStore(Protocol):
     """Keeps what outlives a run. Every method may be called from any thread.
 
-    Every method raises `RetryLater` when the store is away or busy for too long and `AbortRun` when it refuses us or
-    holds a row that cannot be read; a method that raised has either done all of its work or may be called again with
-    the same arguments. A value that is too large for a record is cut, and the record shows it.
+    Every method raises `RetryLater` when the store is unavailable or busy for too long, and `AbortRun` when it refuses
+    access or holds a row that cannot be read. A method that raised has either done all of its work or may be called
+    again with the same arguments. A value that is too large for a record is cut, and the record shows it.
     """
 
     # -- Execution log -------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def _file(rows: list[dict[str, object]]) -> Callable[[World], object]:
 
 NEW = {"number": "B1", "name": "New", "city": "Ulm", "revenue": 1}
 NIGHTS = {
-    "the service is away": Night(
+    "the service is unavailable": Night(
         breaks=_fault(status=503, match={"path": "accounts"}),
         state="Failed",
         told=("Dataverse is not available", "Next: dynamics-sync run accounts"),

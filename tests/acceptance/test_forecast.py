@@ -149,12 +149,12 @@ def test_the_next_plan_learns_from_the_runs_of_the_environment(here: World) -> N
 
 
 def test_a_plan_does_not_need_the_execution_log(here: World) -> None:
-    """A store that is away leaves the published limits."""
+    """A store that is unavailable leaves the published limits."""
     here.define(accounts())
     here.csv([row(number) for number in range(1500)])
     here.run()
 
-    with here.store_in_front(runs=failing(RetryLater("the state store is away", retry_after=1.0))):
+    with here.store_in_front(runs=failing(RetryLater("the state store is unavailable", retry_after=1.0))):
         cost = here.plan().plan.forecast
     assert cost is not None
     assert cost.runs == 0

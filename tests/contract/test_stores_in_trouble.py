@@ -377,7 +377,7 @@ class TestAzure:
         assert "AzureWebJobsStorage" in caught.value.message
 
     def test_an_account_that_does_not_answer_is_a_retry_later(self) -> None:
-        """A closed port is a store that is away, for tables and for blobs."""
+        """A closed port is a store that is unavailable, for tables and for blobs."""
         store = AzureStateStore.by_connection_string(
             "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;"
             "BlobEndpoint=http://127.0.0.1:9/a;TableEndpoint=http://127.0.0.1:9/a",

@@ -257,7 +257,7 @@ class TestTrouble:
 
         def prepared(job: BatchJob, *rest: Any, **named: Any) -> Any:
             if clock.now() < begin + away:
-                raise RetryLater("Dataverse is away", retry_after=1)
+                raise RetryLater("Dataverse is unavailable", retry_after=1)
             return prepare(job, *rest, **named)
 
         monkeypatch.setattr(batch, "prepare", prepared)

@@ -257,7 +257,7 @@ class TestAway:
         store = StoreInFront(world.app.state)
         monkeypatch.setattr("shared.app.process.open_app", lambda: App(Settings.load(), state=store))
         current.cache_clear()
-        with store.acting(add_dead_letters=failing(RetryLater("the state store is away", retry_after=5))):
+        with store.acting(add_dead_letters=failing(RetryLater("the state store is unavailable", retry_after=5))):
             assert not fire(host, b"", {"op": "c", "number": "A"}).succeeded
             assert store.calls["add_dead_letters"]
         applied(host, b"", {"op": "c", "number": "A"})

@@ -133,7 +133,7 @@ def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(instance: 
 
 
 def test_a_cleanup_that_fails_affects_no_sync(world: World, instance: Callable[[], App]) -> None:
-    """What cannot be removed is logged, and tried again: soon where the store was away, else the next day."""
+    """What cannot be removed is logged, and tried again: soon where the store was unavailable, else the next day."""
     world.define("customers", rows=2)
     store = StoreInFront(instance().state)
     app = App(Settings.load(), state=store)

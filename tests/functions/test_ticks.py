@@ -1,4 +1,4 @@
-"""Ticks and errors: overlaps, runs that end in unforeseen ways, definitions with mistakes, a state store that is away."""
+"""Ticks and errors: overlaps, runs that end in unforeseen ways, definitions with mistakes, a state store that is unavailable."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ class TestStateStoreAway:
             def call(given: Any) -> None:
                 if away[method] and getattr(given, "name", "sync/").startswith("sync/"):
                     away[method] -= 1
-                    raise RetryLater("The state store is away", retry_after=10)
+                    raise RetryLater("The state store is unavailable", retry_after=10)
 
             return call
 
@@ -227,7 +227,7 @@ class TestStateStoreAway:
             def write(self, *given: Any, **options: Any) -> Iterator[Outcome]:
                 if written.pop():
                     yield from super().write(*given, **options)
-                raise RetryLater("Dataverse is away", retry_after=1)
+                raise RetryLater("Dataverse is unavailable", retry_after=1)
 
         app = App(Settings.load(), open_dataverse=Away)
         world.app.state.request_job(request("customers"))

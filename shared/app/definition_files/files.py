@@ -110,7 +110,7 @@ class DefinitionFiles:
 
         Raises:
             UserError: It cannot be read.
-            RetryLater: The storage is away.
+            RetryLater: The storage is unavailable.
         """
         held = self._place.read(_checked(file))
         return _stored(file, held) if held else None
@@ -127,7 +127,7 @@ class DefinitionFiles:
         Raises:
             DefinitionChangedError: The file has another version.
             UserError: Nothing can be written, or the text is too large.
-            RetryLater: The storage is away.
+            RetryLater: The storage is unavailable.
         """
         content = text.encode()
         if len(content) > MOST_BYTES:
@@ -149,7 +149,7 @@ class DefinitionFiles:
         Raises:
             DefinitionChangedError: The file has another version.
             UserError: Nothing can be written.
-            RetryLater: The storage is away.
+            RetryLater: The storage is unavailable.
         """
         before = self._expected(file, expected)
         if before is not None:

@@ -26,7 +26,7 @@ def asked_by(app: App, request: JobRequest) -> str:
     """The id of the person who asked a question; empty where that is not known.
 
     Raises:
-        RetryLater: The state store is away.
+        RetryLater: The state store is unavailable.
     """
     return str(_about(app, request).get("by", "")) if request.kind.asks else ""
 

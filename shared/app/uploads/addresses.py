@@ -72,7 +72,7 @@ class Arrived:
 
         Raises:
             UserError: It has changed since.
-            SyncError: The storage refuses, or is away.
+            SyncError: The storage refuses, or is unavailable.
         """
         with self._told():
             same = MatchConditions.IfNotModified
@@ -86,7 +86,7 @@ class Arrived:
 
         Raises:
             UserError: It has changed since.
-            SyncError: The storage refuses, or is away.
+            SyncError: The storage refuses, or is unavailable.
         """
         conditions: dict[str, Any] = {
             "source_etag": self._etag,
@@ -146,7 +146,7 @@ class Uploads:
         """An address for one file; create and write is all that it allows.
 
         Raises:
-            SyncError: The storage refuses, or is away.
+            SyncError: The storage refuses, or is unavailable.
         """
         upload = uuid.uuid4().hex
         now = datetime.now(UTC)
@@ -167,7 +167,7 @@ class Uploads:
 
         Raises:
             UserError: No such address was signed for this person, the file has not come, or it has another size.
-            SyncError: The storage refuses, or is away.
+            SyncError: The storage refuses, or is unavailable.
         """
         record = self._container.get_blob_client(f"signed/{upload}.json")
         announced = self._noted(record) if _ID.fullmatch(upload) else None

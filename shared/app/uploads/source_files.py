@@ -59,7 +59,7 @@ class SourceContainer:
 
         Raises:
             UserError: There are too many files of this name.
-            SyncError: The storage refuses, or is away.
+            SyncError: The storage refuses, or is unavailable.
         """
 
         def written(client: BlobClient) -> bool:

@@ -65,7 +65,7 @@ def read_operations(service: Service, name: str) -> tuple[Operation, ...]:
 
     Raises:
         AbortRun: The environment cannot be asked.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     if (custom := _custom_api(service, name)) is not None:
         return (custom,)

@@ -12,7 +12,7 @@ def user_ids(service: Service) -> frozenset[str]:
 
     Raises:
         AbortRun: Dataverse refuses one of them.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     answers = (service.fetch_json(Call(path="WhoAmI"), user=user) for user in range(len(service.users)))
     return frozenset(answer.member("UserId").guid() for answer in answers)

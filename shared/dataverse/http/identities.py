@@ -46,7 +46,7 @@ def token_of(credential: Any, scope: str, named: Named) -> tuple[str, float]:
 
     Raises:
         AbortRun: There is no such identity, or nobody is signed in.
-        RetryLater: The endpoint is away.
+        RetryLater: The endpoint is unavailable.
     """
     from azure.core.exceptions import (  # noqa: PLC0415 - only such credentials need it
         AzureError,

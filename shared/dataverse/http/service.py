@@ -234,7 +234,7 @@ class Service:
         Raises:
             RequestRefused: The service refused the request.
             AbortRun: Nothing of this kind can succeed.
-            RetryLater: The service is away or throttles for too long, or it is not known what became of the request.
+            RetryLater: The service is unavailable or throttles for too long, or the effect of the request is not known.
         """
         tries: Counter[Trouble] = Counter()
         started = self.clock.monotonic()
@@ -280,7 +280,7 @@ class Service:
         except Unsent as error:
             return Trouble.UNSENT, None, error.message
         except RetryLater as error:
-            return Trouble.AWAY, error.retry_after, error.message
+            return Trouble.UNAVAILABLE, error.retry_after, error.message
         except AnswerLost as error:
             return Trouble.LOST, None, error.message
         if response.status < FIRST_REFUSAL:
@@ -304,7 +304,7 @@ _GAVE_UP = {
     Trouble.UNSENT: "Dataverse could not be reached in {tries}",
     Trouble.LOST: "Dataverse did not answer in {tries}",
     Trouble.THROTTLED: "Dataverse throttles this application user and refused {tries}; try again later",
-    Trouble.AWAY: "Dataverse is not available ({tries})",
+    Trouble.UNAVAILABLE: "Dataverse is not available ({tries})",
     Trouble.DATABASE: "Dataverse's database failed in {tries}",
 }
 

@@ -121,7 +121,7 @@ def trouble(response: Response, refused: Refusal) -> Trouble | None:
         return Trouble.DATABASE
     if response.status in _GATEWAY:
         refused_early = response.status == 503 and (refused.spoken or "retry-after" in response.headers)  # noqa: PLR2004
-        return Trouble.AWAY if refused_early else Trouble.LOST
+        return Trouble.UNAVAILABLE if refused_early else Trouble.LOST
     if response.status >= _SERVER_ERROR and not refused.spoken:
         return Trouble.LOST
     return None

@@ -40,7 +40,7 @@ def ask_plainly(client_id: str, proof: ClientProof, authority: str, scope: str, 
         `access_token` and `expires_in`, or `error` and `error_description`.
 
     Raises:
-        RetryLater: The endpoint is away.
+        RetryLater: The endpoint is unavailable.
         AbortRun: It gave a token that cannot be used.
     """
     endpoint = f"{authority.rstrip('/')}/oauth2/v2.0/token"

@@ -43,7 +43,7 @@ class TokenProvider(Protocol):
 
         Raises:
             AbortRun: The credentials are refused.
-            RetryLater: The token endpoint is away.
+            RetryLater: The token endpoint is unavailable.
         """
         ...
 

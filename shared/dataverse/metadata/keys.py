@@ -124,7 +124,7 @@ def index_status(service: Service, entity: EntityMetadata, name: str) -> IndexSt
 
     Raises:
         AbortRun: There is no such key, or it may not be read.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     path = f"{_address(entity)}/Keys(LogicalName={odata_text(name.lower())})?$select=EntityKeyIndexStatus"
     status = service.fetch_json(_reading(entity, path)).member("EntityKeyIndexStatus")

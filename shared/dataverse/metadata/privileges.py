@@ -49,7 +49,7 @@ def who_am_i(service: Service, user: int) -> str:
 
     Raises:
         AbortRun: The credentials are refused, or the environment has no such user.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     call = Call(path="WhoAmI", table="systemuser", doing="sign in as")
     return service.fetch_json(call, user=user).member("UserId").guid()
@@ -61,7 +61,7 @@ def held_privileges(service: Service, user: int) -> Held:
     Raises:
         RequestRefused: The service does not tell.
         AbortRun: The user may not ask.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     path = _OF_USER.format(user=who_am_i(service, user))
     answer = service.fetch_json(Call(path=path, table="systemuser", doing="read the privileges of"), user=user)
@@ -77,7 +77,7 @@ def table_facts(service: Service, table: str) -> TableFacts:
 
     Raises:
         AbortRun: There is no such table.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     path = f"EntityDefinitions(LogicalName={odata_text(table)})?$select=LogicalName,ChangeTrackingEnabled,Privileges"
     call = Call(path=quote(path, safe="/?&=$,()'"), table=table, doing="read the metadata of")

@@ -84,7 +84,7 @@ def read_entity(service: Service, name: str, cache: MetadataCache) -> EntityMeta
 
     Raises:
         AbortRun: The table does not exist; the message names similar ones.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     base = service.connection.base
     known = cache.get(base, name)

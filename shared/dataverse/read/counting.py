@@ -25,7 +25,7 @@ def count_records(service: Service, entity: EntityMetadata, condition: str | Non
     Raises:
         RequestRefused: The service refuses the filter.
         AbortRun: No privilege, no such table.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     path = f"{table_query(entity, (), condition)}&$count=true&$top=1"
     answer = service.fetch_json(Call(path=path, table=entity.logical_name))

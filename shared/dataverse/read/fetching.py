@@ -46,7 +46,7 @@ def fetched_pages(
         UserError: The query is too long for a URL.
         RequestRefused: The service refuses the query.
         AbortRun: No privilege, no such table, or the answer is not a page.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     continuing = _Continuing(entity.entity_set, query)
     prefer = f'odata.include-annotations="{",".join((*annotations, _COOKIE, _MORE))}"'

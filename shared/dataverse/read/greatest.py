@@ -24,7 +24,7 @@ def greatest_value(service: Service, entity: EntityMetadata, column: str, condit
     Raises:
         RequestRefused: The service refuses the query.
         AbortRun: No privilege, no such table, or the answer is not a page.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     present = f"{column} ne null"
     path = select_query(entity, [column], f"{condition} and {present}" if condition else present)

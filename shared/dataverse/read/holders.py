@@ -47,7 +47,7 @@ def read_holders(
 
     Raises:
         AbortRun: No privilege, no such table.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     workspace.create(NewTable(name=Table.HOLDERS, query="SELECT * FROM current LIMIT 0"))
     statement, rest = _insert_statement(entity, layout), iter(keys)
@@ -129,7 +129,7 @@ def _in_trouble(answer: Response) -> bool:
 
 
 def _pause(service: Service, attempt: int, spent: float) -> None:
-    failed = FailedTry(trouble=Trouble.AWAY, attempt=attempt, repeatable=True, asked=None, spent=spent)
+    failed = FailedTry(trouble=Trouble.UNAVAILABLE, attempt=attempt, repeatable=True, asked=None, spent=spent)
     wait = delay(failed, service.connection.retry_policy, jitter=random.random())  # noqa: S311 - spreads retries
     if wait is None:
         raise RetryLater(f"Dataverse did not return the record that has a key, in {attempt} tries", retry_after=30)

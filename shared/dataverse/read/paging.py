@@ -117,7 +117,7 @@ def first_page(service: Service, path: str, *, table: str, user: int = 0, prefer
     Raises:
         RequestRefused: The service refuses the query.
         AbortRun: No privilege, no such table, or the answer is not a page.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     return _page(service, path, table, _Trail(user=user, prefer=prefer))
 

@@ -239,7 +239,7 @@ def read_queries(
     Raises:
         RequestRefused: The service refuses a query, such as a filter it does not understand.
         AbortRun: No privilege, no such table.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     table, prefer = records.entity.logical_name, preference(records.layout)
     return _insert(workspace, records, pages(service, queries, table=table, at_once=at_once, prefer=prefer))

@@ -26,7 +26,7 @@ def ids_in_bin(service: Service, entity: EntityMetadata, ids: Iterable[str]) -> 
 
     Raises:
         AbortRun: No privilege, no such table.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     from xml.etree.ElementTree import Element, SubElement  # noqa: PLC0415 - loaded only where there is a query
 

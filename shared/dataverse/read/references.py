@@ -46,7 +46,7 @@ def read_reference(
     Raises:
         RequestRefused: The service refuses the query, such as a filter that it does not understand.
         AbortRun: No privilege, no such table.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     entity, columns = _entity(reference), reference.columns
     records = Records(entity=entity, layout=columns, into=reference.name, stored_keys=True)

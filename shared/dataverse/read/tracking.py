@@ -60,7 +60,7 @@ class Tracking:
 
         Raises:
             RequestRefused, AbortRun: The service does not track the table, or not for this user.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         links = _Links()
         for _ in self._pages(f"{self.entity.entity_set}?$select={self.entity.primary_id}", links):
@@ -78,7 +78,7 @@ class Tracking:
         Raises:
             RequestRefused: The token of the link is too old or not valid.
             AbortRun: No privilege, no such table, or the answer is not a page.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         links, name = _Links(), self.entity.primary_id
         listed = f"{{{literal(name)}: 'VARCHAR', 'id': 'VARCHAR', 'reason': 'VARCHAR'}}"
@@ -111,7 +111,7 @@ class Tracking:
         Raises:
             RequestRefused: The service refuses the query, such as a filter that it does not understand.
             AbortRun: No privilege, no such table.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         keys = ({self.entity.primary_id: each} for each in ids)
         queries = list(keyed_queries(self.entity, layout, keys, condition))

@@ -28,7 +28,7 @@ def view_query(service: Service, entity: EntityMetadata, name: str) -> str:
     Raises:
         UserError: There is no view of this name, or more than one.
         AbortRun: No privilege.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     names: list[str] = []
     for table, primary_id in _TABLES:

@@ -69,7 +69,7 @@ class Dropping:
 
         Raises:
             AbortRun: Nothing more can succeed; every change has had its outcome before this is raised.
-            RetryLater: The service is away; likewise.
+            RetryLater: The service is unavailable; likewise.
         """
         rest, met = iter(changes), list[Change]()
         yield from _accounted(self._ordinary(_until_delete(rest, met)), chain(met, rest))

@@ -75,7 +75,7 @@ class Chunk:
 
     Attributes:
         rest: Rows put aside while a failure is narrowed down: one of `changes` and `rest` together is bad.
-        blame: Why a request that held `changes` and `rest` was refused.
+        refused: Why a request that held `changes` and `rest` was refused.
         lost: An earlier answer for these rows was lost, so the service may have acted.
         apart: Each row is looked up by a separate query, because the service treats keys as equal that differ here.
         tries: How often each kind of trouble was met.
@@ -87,7 +87,7 @@ class Chunk:
     changes: tuple[Change, ...]
     step: NextStep = NextStep.SEND
     rest: tuple[Change, ...] = ()
-    blame: Refusal | None = None
+    refused: Refusal | None = None
     lost: bool = False
     apart: bool = False
     tries: Mapping[Trouble | str, int] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def halved(chunk: Chunk) -> tuple[Chunk, ...]:
         return (chunk,)
     middle = len(chunk.changes) // 2
     first, second = chunk.changes[:middle], chunk.changes[middle:]
-    if chunk.blame is not None:
+    if chunk.refused is not None:
         return (replace(chunk, changes=first, rest=second + chunk.rest),)
     return (replace(chunk, changes=first), replace(chunk, changes=second))
 

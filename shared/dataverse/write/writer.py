@@ -1,7 +1,7 @@
-"""The shell around the writer's decisions: hands chunks to senders, waits, and yields each change's one outcome.
+"""The loop of the writer: it gives chunks to senders, waits, and yields exactly one outcome for each change.
 
-One thread, the caller's, decides everything: what to send (`feed`, `chunks`), what an answer means (`judge`), how many
-requests and rows (`controller`). Other threads only send. So nothing here needs a lock.
+The thread of the caller decides everything: what to send (`feed`, `chunks`), what an answer means (`evaluate`), how
+many requests and rows (`controller`). Other threads only send. So nothing here needs a lock.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from shared.dataverse.changes import Applied, Change, Failed, Outcome, Skipped, 
 from shared.dataverse.course import Course
 from shared.dataverse.http.service import FIRST_REFUSAL, Service
 from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
+from shared.dataverse.write.chunk_results import ChunkResult, evaluate, lost, too_often
 from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of, halved, step_of
 from shared.dataverse.write.controller import Deadlocked, RequestKind, Settled, Throttled, TooLong
 from shared.dataverse.write.feed import Feed
-from shared.dataverse.write.lanes import Lane, freest
 from shared.dataverse.write.own_ids import with_id, with_ids
 from shared.dataverse.write.second_steps import SecondSteps, begun
 from shared.dataverse.write.senders import Senders
-from shared.dataverse.write.verdicts import Verdict, judge, lost, too_often
+from shared.dataverse.write.sending_users import SendingUser, least_busy
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from shared.http.retry import FailedTry, Trouble, delay, retry_after
 from shared.http.transport import AnswerTimedOut, Response, Unsent
@@ -43,7 +43,7 @@ DENSE_AFTER = 5  # failures
 class SendResult:
     """A chunk that was sent, and what came of it."""
 
-    lane: Lane
+    user: SendingUser
     chunk: Chunk
     target: Target  # as it was when the chunk was sent: how an answer reads depends on it
     result: Response | SyncError
@@ -56,7 +56,7 @@ class Writing:
     Args:
         service: Sends the requests and has the clock.
         target: The table; bulk messages that it does not support are removed here.
-        lanes: The application users.
+        users: The application users.
         senders: Threads.
         limits: What ends the write early.
         course: Gets how the write goes over time.
@@ -67,7 +67,7 @@ class Writing:
         service: Service,
         *,
         target: Target,
-        lanes: list[Lane],
+        users: list[SendingUser],
         senders: Senders[SendResult],
         limits: WriteLimits,
         course: Course | None = None,
@@ -75,7 +75,7 @@ class Writing:
         self.target = target
         self._service = service
         self._clock = service.clock
-        self._lanes = lanes
+        self._users = users
         self._senders = senders
         self._limits = limits
         self._course = course or Course()
@@ -88,11 +88,11 @@ class Writing:
         self._end: SyncError | None = None
 
     def outcomes(self, changes: Iterable[Change]) -> Iterator[Outcome]:
-        """Write; one outcome for each change, in the order in which they judge.
+        """Write; one outcome for each change, in the order in which they are known.
 
         Raises:
             AbortRun: Nothing more can succeed; every change has had its outcome before this is raised.
-            RetryLater: The service is away; likewise.
+            RetryLater: The service is unavailable; likewise.
         """
         identified = with_ids(map(begun, changes), self.target.entity, self._clock.now)
         feed = Feed(identified, lambda change: step_of(change, self.target.entity))
@@ -100,10 +100,10 @@ class Writing:
             self._note_course()
             self._stop_if_due()
             self._launch(feed)
-            flying = sum(lane.flights for lane in self._lanes)
-            if not flying and (self._stopped or (feed.empty and not self._again)):
+            in_flight = sum(user.in_flight for user in self._users)
+            if not in_flight and (self._stopped or (feed.empty and not self._again)):
                 break
-            for sent in self._wait(feed, flying=bool(flying)):
+            for sent in self._wait(feed, in_flight=bool(in_flight)):
                 yield from self._handle(sent, feed)
         for number in feed.remaining():
             yield Skipped(number=number, reason=self._stopped)
@@ -126,19 +126,19 @@ class Writing:
 
     def _expected(self) -> float:
         """Seconds that the next request is expected to take."""
-        return max((lane.controller.seconds(kind) for lane in self._lanes for kind in RequestKind), default=0.0)
+        return max((user.controller.seconds(kind) for user in self._users for kind in RequestKind), default=0.0)
 
     def _launch(self, feed: Feed) -> None:
-        while not self._stopped and (lane := freest(self._lanes, self._clock.monotonic())) is not None:
-            control = lane.controller
+        while not self._stopped and (user := least_busy(self._users, self._clock.monotonic())) is not None:
+            control = user.controller
             chunk = self._next_again() or feed.take(control.rows, self._parallel(), fewest=control.fewest)
             if chunk is None:
                 return
-            lane.depart(chunk.kind)
-            self._senders.start(partial(self._send, lane, chunk, self.target))
+            user.started(chunk.kind)
+            self._senders.start(partial(self._send, user, chunk, self.target))
 
     def _parallel(self) -> int:
-        return sum(lane.controller.parallel for lane in self._lanes)
+        return sum(user.controller.parallel for user in self._users)
 
     def _next_again(self) -> Chunk | None:
         now = self._clock.monotonic()
@@ -148,28 +148,28 @@ class Writing:
                 return chunk
         return None
 
-    def _send(self, lane: Lane, chunk: Chunk, target: Target) -> SendResult:
-        """Runs in a sender's thread: uses only the service."""
+    def _send(self, user: SendingUser, chunk: Chunk, target: Target) -> SendResult:
+        """Runs in another thread: uses only the service."""
         started = self._clock.monotonic()
         result: Response | SyncError
         try:
-            result = self._service.attempt(call_of(chunk, target, f"batch_{uuid4()}"), user=lane.user)
+            result = self._service.attempt(call_of(chunk, target, f"batch_{uuid4()}"), user=user.index)
         except SyncError as error:
             result = error
         seconds = result.seconds if isinstance(result, Response) else self._clock.monotonic() - started
-        return SendResult(lane=lane, chunk=chunk, target=target, result=result, seconds=seconds)
+        return SendResult(user=user, chunk=chunk, target=target, result=result, seconds=seconds)
 
-    def _wait(self, feed: Feed, *, flying: bool) -> Iterable[SendResult]:
+    def _wait(self, feed: Feed, *, in_flight: bool) -> Iterable[SendResult]:
         """Wait until a result arrives, or until the next chunk may leave."""
         now = self._clock.monotonic()
         moments = [chunk.not_before for chunk in self._again]
-        if self._again or feed.unsettled or not flying:
-            moments += [lane.controller.ready_at(now) for lane in self._lanes if lane.has_room()]
+        if self._again or feed.unsettled or not in_flight:
+            moments += [user.controller.ready_at(now) for user in self._users if user.may_send_one_more()]
         ahead = [moment - now for moment in moments if moment > now]
         seconds = min([POLL_SECONDS, *ahead])
-        if flying:
+        if in_flight:
             return self._senders.wait(seconds)
-        pause = min(lane.controller.ready_at(now) for lane in self._lanes) - now
+        pause = min(user.controller.ready_at(now) for user in self._users) - now
         if pause >= self._service.connection.retry_policy.seconds:
             # An answer to an earlier write asked for this wait: it is left to the caller.
             self._end = self._end or RetryLater("Dataverse throttles this application user", retry_after=pause)
@@ -180,20 +180,20 @@ class Writing:
         return ()
 
     def _handle(self, sent: SendResult, feed: Feed) -> Iterator[Outcome]:
-        sent.lane.land()
-        verdict = self._judge(sent)
-        if verdict.lacks:
-            self.target = replace(self.target, messages=self.target.messages - {verdict.lacks})
-        if verdict.end is not None:
-            self._end = self._end or verdict.end
-        if verdict.trouble is not None:
-            verdict = self._after_trouble(sent, verdict)
-        self._again.extend(verdict.again)
-        for kind, change in verdict.released:
+        sent.user.ended()
+        result = self._evaluate(sent)
+        if result.lacks:
+            self.target = replace(self.target, messages=self.target.messages - {result.lacks})
+        if result.end is not None:
+            self._end = self._end or result.end
+        if result.trouble is not None:
+            result = self._after_trouble(sent, result)
+        self._again.extend(result.again)
+        for kind, change in result.released:
             creates = kind is RequestKind.CREATE
             again = with_id(change, self.target.entity, self._clock.now()) if creates else change
             feed.put_back(kind, again, lost=creates and sent.chunk.lost)
-        for outcome in map(self._steps.whole, self._finished(verdict.outcomes, feed)):
+        for outcome in map(self._steps.whole, self._finished(result.outcomes, feed)):
             self._settled += 1
             self._failed += isinstance(outcome, Failed)
             self._errors += self._limits.counts(outcome, feed.unsettled[outcome.number])
@@ -211,25 +211,25 @@ class Writing:
             else:
                 feed.put_back(*second)
 
-    def _judge(self, sent: SendResult) -> Verdict:
-        """The verdict, and what the lane's controller learns from it."""
+    def _evaluate(self, sent: SendResult) -> ChunkResult:
+        """What the answer means; the controller of the user learns from it."""
         match sent.result:
             case Response() as response:
-                verdict = judge(sent.chunk, response, sent.target, dense=self._dense())
-                self._learn(sent, response, verdict)
-                return verdict
+                result = evaluate(sent.chunk, response, sent.target, dense=self._dense())
+                self._learn(sent, response, result)
+                return result
             case AnswerTimedOut():
                 self._observe_too_long(sent)
-                verdict = lost(sent.chunk)
-                return replace(verdict, again=tuple(half for chunk in verdict.again for half in self._split(chunk)))
+                result = lost(sent.chunk)
+                return replace(result, again=tuple(half for chunk in result.again for half in self._split(chunk)))
             case AnswerLost():
                 return lost(sent.chunk)
             case Unsent():
-                return Verdict(again=(sent.chunk.tried(Trouble.UNSENT),), trouble=Trouble.UNSENT)
+                return ChunkResult(again=(sent.chunk.tried(Trouble.UNSENT),), trouble=Trouble.UNSENT)
             case RetryLater():
-                return Verdict(again=(sent.chunk.tried(Trouble.AWAY),), trouble=Trouble.AWAY)
+                return ChunkResult(again=(sent.chunk.tried(Trouble.UNAVAILABLE),), trouble=Trouble.UNAVAILABLE)
             case AbortRun() as error:
-                return Verdict(end=error)
+                return ChunkResult(end=error)
         raise sent.result
 
     def _split(self, chunk: Chunk) -> tuple[Chunk, ...]:
@@ -238,11 +238,11 @@ class Writing:
     def _dense(self) -> bool:
         return self._failed >= DENSE_AFTER and self._failed > DENSE_SHARE * self._settled
 
-    def _learn(self, sent: SendResult, response: Response, verdict: Verdict) -> None:
-        now, controller, chunk = self._clock.monotonic(), sent.lane.controller, sent.chunk
-        if verdict.too_long:
+    def _learn(self, sent: SendResult, response: Response, result: ChunkResult) -> None:
+        now, controller, chunk = self._clock.monotonic(), sent.user.controller, sent.chunk
+        if result.too_long:
             self._observe_too_long(sent)
-        match verdict.trouble:
+        match result.trouble:
             case Trouble.THROTTLED:
                 wait = retry_after(response.headers, self._clock.now())
                 refused = refusal(response)
@@ -258,14 +258,14 @@ class Writing:
 
     def _observe_too_long(self, sent: SendResult) -> None:
         event = TooLong(at=self._clock.monotonic(), kind=sent.chunk.kind, rows=len(sent.chunk.changes))
-        sent.lane.controller.observe(event)
+        sent.user.controller.observe(event)
 
-    def _after_trouble(self, sent: SendResult, verdict: Verdict) -> Verdict:
+    def _after_trouble(self, sent: SendResult, result: ChunkResult) -> ChunkResult:
         """When the chunks may be sent again; too much trouble ends the write, or a row that always deadlocks."""
-        trouble, asked, now = verdict.trouble or Trouble.LOST, self._asked(sent), self._clock.monotonic()
+        trouble, asked, now = result.trouble or Trouble.LOST, self._asked(sent), self._clock.monotonic()
         since = now - sent.seconds if sent.chunk.since is None else sent.chunk.since
         delayed: list[Chunk] = []
-        for one in verdict.again:
+        for one in result.again:
             chunk = replace(one, since=since)
             attempt = max(1, chunk.tries.get(trouble, 1))
             failed = FailedTry(trouble=trouble, attempt=attempt, repeatable=True, asked=asked, spent=now - since)
@@ -273,21 +273,21 @@ class Writing:
             wait = delay(failed, retry_policy, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
             if wait is not None:
                 self._service.meter.count("retries")
-                # A throttled chunk waits for its lane, which is paused; another user may take it at once.
+                # A throttled chunk waits for its user, which is paused; another user may take it at once.
                 delayed.append(replace(chunk, not_before=now if trouble is Trouble.THROTTLED else now + wait))
             elif (
                 trouble is Trouble.DATABASE and isinstance(sent.result, Response) and chunk.step is not NextStep.LOOK_UP
             ):
                 hopeless = too_often(chunk, refusal(sent.result))
                 delayed += hopeless.again
-                verdict = replace(
-                    verdict,
-                    outcomes=(*verdict.outcomes, *hopeless.outcomes),
-                    released=(*verdict.released, *hopeless.released),
+                result = replace(
+                    result,
+                    outcomes=(*result.outcomes, *hopeless.outcomes),
+                    released=(*result.released, *hopeless.released),
                 )
             else:
                 self._end = self._end or RetryLater(_gave_up(sent), retry_after=asked or 30)
-        return replace(verdict, again=tuple(delayed))
+        return replace(result, again=tuple(delayed))
 
     def _asked(self, sent: SendResult) -> float | None:
         """Seconds that the other side asked to wait."""

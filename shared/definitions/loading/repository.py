@@ -24,7 +24,7 @@ __all__ = ["Repository", "accepted", "load_folder"]
 SECONDS_BETWEEN_LOOKS: Final = 60.0
 # 3,000 columns take 100 kB. YAML is read at about that much a second, and each changed file is read within a tick.
 MOST_BYTES: Final = 1_000_000
-# What is wrong with one file, unlike a folder or a storage that is away.
+# What is wrong with one file, unlike a folder or a storage that is unavailable.
 _OF_THE_FILE: Final = frozenset({
     errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.ENAMETOOLONG, errno.EAGAIN,
     errno.EISDIR, errno.ENODEV,
@@ -107,7 +107,7 @@ class Repository:
     """Definitions that follow their files.
 
     Thread-safe. The folder is looked at once a minute at most, and only files whose version changed are read again.
-    When a look fails (storage away) the definitions of the last look stay in use; the first look has to succeed.
+    When a look fails (storage unavailable) the definitions of the last look stay in use; the first look has to succeed.
 
     Args:
         location: A local path, or an fsspec URL.

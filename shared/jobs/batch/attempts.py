@@ -1,8 +1,8 @@
-"""How often in a row a sync was begun and got nowhere, when it may be begun again, and what becomes of its job.
+"""How many runs of a sync in a row made no progress, when the next one may begin, and the next state of its job.
 
-A run whose process dies (memory that the system takes back is the usual reason) would die again at every tick, and
-take down whatever runs beside it. So each run's row counts the attempts, and the pause before the next one grows.
-All rules of attempts are here, and they are pure but for the marking of dead runs.
+A run whose process dies (usually because it needs too much memory) would die again at every tick, and end all other
+runs of its process. So each run's row counts the attempts, and the pause before the next one grows. All rules of
+attempts are here. They are pure, except for the functions that mark dead runs.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = [
     "MOST_ATTEMPTS",
     "RETRY_OF",
     "UNDO_OF",
-    "after_away",
     "after_run",
+    "after_unavailable",
     "attempt_number",
     "attempts",
     "attempts_of_retry",
@@ -38,14 +38,14 @@ __all__ = [
     "sends_again",
 ]
 
-# After so many attempts in a row nothing is tried beside the schedule, and a requested run is given up.
+# After so many attempts in a row only the schedule starts the sync again, and a requested run ends as Failed.
 MOST_ATTEMPTS: Final = 5
-# The first repetition comes at once: a new version that was deployed during the run is the usual reason.
+# The first repetition has no pause: the usual reason is a new version that was deployed during the run.
 FIRST_PAUSE: Final = timedelta(minutes=5)
 LONGEST_PAUSE: Final = timedelta(hours=6)
-# Dataverse, a source or a vault that is away is asked again: soon at first, then four times an hour, for a day.
-FIRST_WAIT, LONGEST_WAIT, LONGEST_AWAY = timedelta(minutes=1), timedelta(minutes=15), timedelta(days=1)
-# A message that was lost before it was sent, or that nobody took up, is sent again.
+# Dataverse, a source or a vault that is unavailable is asked again: soon at first, then four times an hour, for a day.
+FIRST_WAIT, LONGEST_WAIT, LONGEST_OUTAGE = timedelta(minutes=1), timedelta(minutes=15), timedelta(days=1)
+# If a job still waits after this time, its message counts as lost and is sent again.
 UNSENT: Final = timedelta(minutes=2)
 # A job that is interrupted for days has hundreds of runs, all of them in the execution log.
 MOST_RUNS: Final = 20
@@ -120,10 +120,10 @@ def after_run(job: Job, run: RunRecord | None, now: datetime) -> Job:
     return _again(replace(job, attempts=count), now, pause, run.message if run else "its process ended")
 
 
-def after_away(job: Job, now: datetime, message: str) -> Job:
-    """What becomes of a job whose run wrote nothing, because the other side is away."""
+def after_unavailable(job: Job, now: datetime, message: str) -> Job:
+    """The next state of a job whose run wrote nothing, because Dataverse, a source or a vault is unavailable."""
     count = job.attempts + 1
-    if now - job.request.requested >= LONGEST_AWAY:
+    if now - job.request.requested >= LONGEST_OUTAGE:
         return ended_job(replace(job, attempts=count), RunState.FAILED, now, message)
     wait = min(FIRST_WAIT * (1 << min(count - 1, 10)), LONGEST_WAIT)
     return _again(replace(job, attempts=count), now, wait, message)

@@ -79,7 +79,7 @@ class Journaling:
         New records get their ids here, so that they are known even if the process dies.
 
         Raises:
-            RetryLater, AbortRun: The state store or Dataverse is away, or refuses us; nothing was written.
+            RetryLater, AbortRun: The state store or Dataverse is unavailable, or refuses us; nothing was written.
         """
         workspace.create(ADOPTED_TABLE)
         ((_, changes),) = workspace.query(changes_count_query())
@@ -101,7 +101,7 @@ class Journaling:
         """Keep what has become of the changes.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         ((last,),) = workspace.query("SELECT coalesce(max(_change), 0) FROM outcomes")
         if not last:

@@ -52,7 +52,7 @@ class HeldLease:
     def stop(self) -> None:
         """Stop renewing and give the lease back.
 
-        Where the store is away the lease lapses by itself: that does not change how the run ended.
+        Where the store is unavailable the lease lapses by itself: that does not change how the run ended.
         """
         self._over.set()
         self._thread.join(timeout=RENEW_EVERY)
@@ -67,7 +67,7 @@ class HeldLease:
             try:
                 renewed = self._store.renew_lease(self._lease, seconds=LEASE_SECONDS)
             except SyncError:
-                continue  # the store is away: three more tries fit in before the lease expires
+                continue  # the store is unavailable: three more tries fit in before the lease expires
             if renewed is None:
                 self._lost.set()
                 return

@@ -132,7 +132,7 @@ class MirroredReading:
         Raises:
             UserError: The service refuses the filter.
             AbortRun: Dataverse refuses the credentials or the table.
-            RetryLater: Dataverse is away.
+            RetryLater: Dataverse is unavailable.
         """
         if obstacle := mirror_obstacle(self._job.definition, self._entity, self._columns):
             return self._whole(obstacle)

@@ -49,7 +49,7 @@ class Remembering:
         """Note what events have added, before the records are read.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         self.ledger.look()
 
@@ -57,7 +57,7 @@ class Remembering:
         """Fill the table `ledger`.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         self.ledger.load(workspace, lambda rows: fill_ledger(self.columns, rows))
 
@@ -66,7 +66,7 @@ class Remembering:
 
         Raises:
             LedgerConflictError: Another run has changed the ledger; nothing was written.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         for step in _before(self.entity, self.columns):
             workspace.run(step)
@@ -77,7 +77,7 @@ class Remembering:
 
         Raises:
             LedgerConflictError: Another run has changed the ledger, because this one lost its lease.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         for step in after_writing(self.definition, self.columns):
             workspace.run(step)

@@ -63,7 +63,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
         DefinitionError: The definition does not fit the table; nothing was written.
         UserError: The source cannot be read, the sync is paused, or another run holds the lease; nothing was written.
         AbortRun: Dataverse refuses us; what was written before stays written and is in the log.
-        RetryLater: Dataverse is away for too long; likewise.
+        RetryLater: Dataverse is unavailable for too long; likewise.
     """
     name = job.definition.name
     with log_context(run_id=job.options.run_id, sync=name), holding(tools.state, name, job.options.run_id) as lease:

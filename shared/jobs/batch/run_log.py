@@ -60,12 +60,12 @@ class RunLog:
         """Write the row of a run that starts.
 
         Raises:
-            RetryLater: The state store is away; nothing has happened yet.
+            RetryLater: The state store is unavailable; nothing has happened yet.
         """
         self.state.begin_run(self._record(RunState.RUNNING, counts={**attempt_number(self.attempt), **self._link()}))
 
     def end(self, summary: RunSummary) -> None:
-        """Write how the run ended, and wait for a state store that is away."""
+        """Write how the run ended, and wait for a state store that is unavailable."""
         counts = json.loads(json.dumps(summary.to_json())) | self._link()
         # They are rows of their own: hundreds of columns may have errors, and the log is read many runs at a time.
         del counts["errors"]
@@ -92,18 +92,18 @@ class RunLog:
             yield
 
     def keep(self, errors: Sequence[ErrorRow], files: Iterable[tuple[str, bytes]]) -> None:
-        """Keep the run's errors and error files, and wait for a state store that is away."""
+        """Keep the run's errors and error files, and wait for a state store that is unavailable."""
         records = [self._error(error) for error in errors]
         patiently(self.clock, lambda: self.state.add_errors(records))
         for name, data in files:
             self._keep_file(name, data)
 
     def keep_to_mend(self, run_id: str, rows: RowsToMend) -> None:
-        """Keep the rows in error of a run, and wait for a state store that is away."""
+        """Keep the rows in error of a run, and wait for a state store that is unavailable."""
         patiently(self.clock, lambda: self.state.put_rows_to_mend(run_id, rows))
 
     def move_watermark(self, value: str) -> None:
-        """Keep how far the source has been read, and wait for a state store that is away.
+        """Keep how far the source has been read, and wait for a state store that is unavailable.
 
         A run that has lost its lease to another one changes nothing.
         """
@@ -156,10 +156,10 @@ class RunLog:
 
 
 def patiently(clock: Clock, write: Callable[[], None]) -> None:
-    """Write what must not get lost at the end of a run, and wait for a state store that is away.
+    """Write what must not get lost at the end of a run, and wait for a state store that is unavailable.
 
     Raises:
-        RetryLater: It is away for too long.
+        RetryLater: It is unavailable for too long.
     """
     give_up, pause = clock.monotonic() + LONGEST_WAIT, FIRST_PAUSE
     while True:

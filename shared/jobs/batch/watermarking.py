@@ -37,7 +37,7 @@ def set_by_person(
 
     Raises:
         UserError: The sync has no watermark, or a run of it is under way.
-        RetryLater, AbortRun: The state store is away, or refuses us.
+        RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
     text = ""
     if value is not None:
@@ -67,7 +67,7 @@ class Watermarking:
         A run that applies a saved plan starts where the plan did.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         if not has_watermark(job.definition) or not isinstance(tools.source, Watermarked):
             return None

@@ -41,7 +41,7 @@ class Updating:
 
         Raises:
             UserError: There are more than `max_update`, a value does not fit, or records were refused.
-            AbortRun, RetryLater: Dataverse refuses us, or is away.
+            AbortRun, RetryLater: Dataverse refuses us, or is unavailable.
         """
         entity = self.dataverse.entity(step.entity)
         layout = update_layout(step, entity, self.place)

@@ -45,7 +45,7 @@ def apply_batch(changes: Iterable[NetChange], session: Session) -> AppliedBatch:
     """Apply the first change of every record together, then the second, and so on.
 
     Raises:
-        RetryLater: Dataverse is away, or throttles for longer than requests are repeated.
+        RetryLater: Dataverse is unavailable, or throttles for longer than requests are repeated.
         AnswerLost: Likewise, with a request on the way.
     """
     applying = _Applying(session)

@@ -47,7 +47,7 @@ def decode_batch(taken: Sequence[Taken], session: Session) -> Decoded:
 
     Raises:
         UserError: A statement fails on several events together and on none of them alone.
-        RetryLater: Dataverse is away, and an event came without its record.
+        RetryLater: Dataverse is unavailable, and an event came without its record.
         AnswerLost: Likewise.
     """
     decoded, lost = _decoded(taken, session)
@@ -115,7 +115,7 @@ def _reread(reference: RecordReference, dataverse: Dataverse) -> dict[str, Any]:
     Raises:
         RequestRefused: There is no such record, or the message names no record.
         AbortRun: No privilege, no such table.
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     try:
         record = UUID(reference.id)

@@ -1,8 +1,8 @@
 """Real time: a batch of an event hub's messages through every sync that listens, and the dead letters it leaves.
 
 An event takes effect, changes nothing, or is in the dead-letter store with the reason. The hub's checkpoint moves on
-whether or not a function throws, so no event may be the cause of an exception: only Dataverse or the state store being
-away is, and then the host's retry policy holds the partition where it is.
+even if a function throws, so no event may cause an exception. Only an outage of Dataverse or of the state store raises
+one; then the host's retry policy gives the same batch again, and the partition waits.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def run_events(
         history: Take events too that the hub took before the listener was there: a person gave them.
 
     Raises:
-        RetryLater: Dataverse is away or throttles for too long, or the state store is away. The batch can be given
-            again as it is: what has taken effect takes effect once.
+        RetryLater: Dataverse is unavailable or throttles for too long, or the state store is unavailable. The same
+            batch can be given again: what has taken effect takes effect once.
         AnswerLost: Likewise.
         AbortRun: The state store refuses access.
     """
@@ -256,7 +256,7 @@ def prepared_share(sync: EventSync, tools: EventTools) -> Share | Failure:
     """What the parts of one sync's share have in common, or why its definition cannot work.
 
     Raises:
-        RetryLater: Dataverse or a vault is away.
+        RetryLater: Dataverse or a vault is unavailable.
     """
     try:
         values = sync.resolve()
@@ -312,7 +312,7 @@ def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTool
     A letter whose key was written by a newer event since then settles without an effect.
 
     Raises:
-        RetryLater: Dataverse or the state store is away; letters are removed only after their events have settled.
+        RetryLater: Dataverse or the state store is unavailable; a letter is removed only after its event has a result.
     """
     kept = 0
     by_name = {sync.name: sync for sync in listeners.syncs}

@@ -16,7 +16,7 @@ def fold_batch(events: Sequence[Event], session: Session) -> Folded:
     """Fold events; those that earlier batches have settled are stale.
 
     Raises:
-        RetryLater: The state store is away.
+        RetryLater: The state store is unavailable.
     """
     refused = _refused(events, session)
     left = [event for event in events if event.number not in refused]

@@ -73,7 +73,7 @@ def checked(bodies: Sequence[bytes], sync: EventSync, tools: EventTools) -> Inta
         tools: State, environments, memory.
 
     Raises:
-        RetryLater: Dataverse is away.
+        RetryLater: Dataverse is unavailable.
     """
     messages = _messages(bodies)
     found = claimed(messages, Listeners(syncs=(sync,)), tools.memory.schemas)

@@ -108,7 +108,7 @@ def keep(letters: Sequence[DeadLetter], state: StateStore) -> None:
     """Put letters into the store. One that it refuses for good is kept cut, and says so; it holds up no other.
 
     Raises:
-        RetryLater: The store is away.
+        RetryLater: The store is unavailable.
         AbortRun: The store refuses even the cut letter, so it is not the letter's fault: nothing can be kept.
     """
     try:

@@ -133,7 +133,7 @@ class ListeningSince:
         """Keep the moment of listeners that are seen for the first time.
 
         Raises:
-            RetryLater: The state store is away.
+            RetryLater: The state store is unavailable.
         """
         for definition in definitions:
             self.of(definition, state, now=now)
@@ -147,7 +147,7 @@ class ListeningSince:
             now: The moment of a listener that is seen for the first time.
 
         Raises:
-            RetryLater: The state store is away.
+            RetryLater: The state store is unavailable.
         """
         listener = definition.listener
         if listener is None or not listener.enabled or listener.auto_offset_reset is not OffsetReset.LATEST:

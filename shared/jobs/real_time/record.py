@@ -118,7 +118,7 @@ def record_batch(
     """Keep the dead letters, then the positions, then count the batch in the execution log.
 
     Raises:
-        RetryLater: The state store is away.
+        RetryLater: The state store is unavailable.
         AbortRun: The state store refuses even a dead letter that was cut.
     """
     if outcome.lost:
@@ -152,7 +152,7 @@ class EventLog:
         """Count a batch.
 
         Raises:
-            RetryLater: The state store is away.
+            RetryLater: The state store is unavailable.
         """
         with self._lock:
             row = self._rows.get(definition.name)

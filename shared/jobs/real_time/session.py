@@ -48,7 +48,7 @@ class Positions:
         """Message key -> position of its last event that took effect.
 
         Raises:
-            RetryLater: The state store is away.
+            RetryLater: The state store is unavailable.
         """
         found = self.state.seen(self.sync, keys) if keys else {}
         stored = {
@@ -65,7 +65,7 @@ class Positions:
         """Put positions into the state store.
 
         Raises:
-            RetryLater: The state store is away.
+            RetryLater: The state store is unavailable.
         """
         if reached:
             self.state.mark_seen(

@@ -115,7 +115,7 @@ class PreparedSync:
     Raises:
         DefinitionError: The definition does not fit the table, or an expression of its listener cannot be used.
         AbortRun: Dataverse refuses the credentials or the table.
-        RetryLater: Dataverse is away.
+        RetryLater: Dataverse is unavailable.
     """
 
     def __init__(self, definition: SyncDefinition, connect: Callable[[], Dataverse]) -> None:

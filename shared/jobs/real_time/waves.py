@@ -107,7 +107,7 @@ class Wave:
             UserError: A statement fails on one of the rows; which one, the message does not know.
             RequestRefused: The service refuses to look the records up.
             AbortRun: The service refuses everything.
-            RetryLater: The service is away, or others change the same records again and again.
+            RetryLater: The service is unavailable, or others change the same records again and again.
         """
         for turn in range(_TURNS):
             try:

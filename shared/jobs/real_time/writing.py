@@ -47,7 +47,7 @@ class WaveWriting:
 
         Raises:
             AbortRun: The records to adopt cannot be looked up.
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         inserts = [change for change in changes if change.action is ChangeAction.INSERT]
         if self.adoption is None or not inserts:
@@ -69,7 +69,7 @@ class WaveWriting:
             remember: Notes what has become of them, from `outcomes`.
 
         Raises:
-            RetryLater: The service is away.
+            RetryLater: The service is unavailable.
         """
         make_outcomes(self.workspace)
         aborted = ""

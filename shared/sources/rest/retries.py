@@ -91,7 +91,7 @@ class Retries:
             return _Failed(Trouble.THROTTLED, asked, reason)
         fault = answer.status >= _SERVER_ERROR and answer.status not in _FINAL
         if answer.status in _NOT_DONE or (fault and repeatable):
-            return _Failed(Trouble.AWAY, asked, reason)
+            return _Failed(Trouble.UNAVAILABLE, asked, reason)
         return answer
 
     def _wait_for_turn(self) -> None:

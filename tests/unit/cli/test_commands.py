@@ -452,7 +452,7 @@ def test_a_run_in_json_has_at_least_the_promised_fields(typed: Type) -> None:
         (UserError("syncs/a.csv: no such file"), 1, "syncs/a.csv: no such file"),
         (UnsafePlanError("412 of 1,000; --force"), 3, "412 of 1,000"),
         (AbortRun("the secret is wrong"), 1, "the secret is wrong"),
-        (RetryLater("Dataverse is away", retry_after=30), 1, "Try again in 30 s."),
+        (RetryLater("Dataverse is unavailable", retry_after=30), 1, "Try again in 30 s."),
         (KeyboardInterrupt(), 130, "Stopped before the run ended"),
     ],
 )

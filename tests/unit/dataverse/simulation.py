@@ -23,7 +23,7 @@ from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
 from shared.dataverse.write.chunks import Target
 from shared.dataverse.write.controller import Controller, Sizes
-from shared.dataverse.write.lanes import Lane
+from shared.dataverse.write.sending_users import SendingUser
 from shared.dataverse.write.writer import SendResult, Writing
 from shared.entities import AlternateKey, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import AnswerLost
@@ -383,12 +383,12 @@ class World:
         tokens = [FixedToken() for _ in range(self.users)]
         self.service = Service(connection, transport=self.memory, users=tokens, clock=self.memory.clock)
         self.senders = SimulatedSenders(self.memory)
-        self.lanes = [
-            Lane(
-                user=user,
+        self.sending_users = [
+            SendingUser(
+                index=index,
                 controller=Controller(parallel=self.parallel, most_parallel=self.most_parallel, sizes=self.sizes),
             )
-            for user in range(self.users)
+            for index in range(self.users)
         ]
         self.target = Target(entity=self.entity, connection=connection, messages=self.messages)
 
@@ -396,7 +396,7 @@ class World:
         return Writing(
             self.service,
             target=self.target,
-            lanes=self.lanes,
+            users=self.sending_users,
             senders=self.senders,
             limits=self.limits,
             course=self.course,

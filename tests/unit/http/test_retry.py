@@ -18,7 +18,7 @@ def test_a_lost_answer_is_repeated_only_for_idempotent_requests() -> None:
     assert delay(FailedTry(trouble=Trouble.LOST, attempt=1, repeatable=True)) is not None
 
 
-@pytest.mark.parametrize("trouble", [Trouble.UNSENT, Trouble.THROTTLED, Trouble.AWAY, Trouble.DATABASE])
+@pytest.mark.parametrize("trouble", [Trouble.UNSENT, Trouble.THROTTLED, Trouble.UNAVAILABLE, Trouble.DATABASE])
 def test_what_the_server_cannot_have_acted_on_is_repeated_always(trouble: Trouble) -> None:
     """A request that was refused or never arrived is safe to send again, idempotent or not."""
     assert delay(FailedTry(trouble=trouble, attempt=1, repeatable=False)) is not None
@@ -31,7 +31,7 @@ def test_retry_after_is_obeyed_to_the_second() -> None:
 
 def test_a_wait_beyond_the_deadline_gives_up() -> None:
     """There is no point in waiting for a try that cannot end in time."""
-    assert delay(FailedTry(trouble=Trouble.AWAY, attempt=1, repeatable=True, asked=30.0, left=20.0)) is None
+    assert delay(FailedTry(trouble=Trouble.UNAVAILABLE, attempt=1, repeatable=True, asked=30.0, left=20.0)) is None
 
 
 def test_retries_may_end_after_so_many_seconds() -> None:
@@ -46,16 +46,16 @@ def test_waits_double_up_to_a_bound_and_are_spread() -> None:
     """Without a word from the service the pace is exponential with jitter."""
     retry_policy = RetryPolicy(attempts=20, base=1.0, longest=10.0)
     waits = [
-        delay(FailedTry(trouble=Trouble.AWAY, attempt=n, repeatable=True), retry_policy, jitter=1.0)
+        delay(FailedTry(trouble=Trouble.UNAVAILABLE, attempt=n, repeatable=True), retry_policy, jitter=1.0)
         for n in range(1, 7)
     ]
     assert waits == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
-    assert delay(FailedTry(trouble=Trouble.AWAY, attempt=1, repeatable=True), retry_policy, jitter=0.0) == 0.5
+    assert delay(FailedTry(trouble=Trouble.UNAVAILABLE, attempt=1, repeatable=True), retry_policy, jitter=0.0) == 0.5
 
 
 def test_attempts_end_but_throttling_is_more_patient() -> None:
     """The service itself says when it serves again, so a 429 costs no attempt of the others."""
-    assert delay(FailedTry(trouble=Trouble.AWAY, attempt=7, repeatable=True)) is None
+    assert delay(FailedTry(trouble=Trouble.UNAVAILABLE, attempt=7, repeatable=True)) is None
     assert delay(FailedTry(trouble=Trouble.THROTTLED, attempt=7, repeatable=True)) is not None
     assert delay(FailedTry(trouble=Trouble.THROTTLED, attempt=60, repeatable=True)) is None
 

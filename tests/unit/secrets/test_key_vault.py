@@ -213,7 +213,7 @@ class TestRefusals:
         assert isinstance(refusal(store, "client-secret"), RetryLater)
 
     def test_a_vault_that_does_not_answer_is_a_retry_later(self, cloud: FakeCloud) -> None:
-        """A closed port is a vault that is away."""
+        """A closed port is a vault that is unavailable."""
         options = {**ON_LOOPBACK, "retry_total": 0}
         store = KeyVaultSecrets("https://localhost:9", ManagedIdentityCredential, client_options=options)
         assert isinstance(refusal(store, "client-secret"), RetryLater)

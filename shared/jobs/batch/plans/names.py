@@ -46,7 +46,7 @@ def with_names(
         dataverse: Reads the names of the others.
 
     Raises:
-        RetryLater: The service is away.
+        RetryLater: The service is unavailable.
     """
     sample = [replace(each, columns=tuple(_labelled(column, entity) for column in each.columns)) for each in sample]
     lookups = {column.name: column for column in columns if column.binds}

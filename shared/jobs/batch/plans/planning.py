@@ -95,7 +95,7 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         DefinitionError: The definition does not fit the table.
         UserError: The source cannot be read.
         AbortRun: Dataverse refuses the credentials or the table.
-        RetryLater: Dataverse is away.
+        RetryLater: Dataverse is unavailable.
     """
     start = tools.clock.monotonic()
     with tools.open_workspace() as workspace:

@@ -46,7 +46,7 @@ class Erased:
         errors: Examples of errors.
         rows_to_mend: Rows in error.
         dead_letters: Events.
-        mirrors: Mirrors that have the record: they are thrown away whole, and the next run reads its target whole.
+        mirrors: Mirrors that have the record: they are deleted, and the next run reads the whole target.
         job_files: Files of jobs: plans, answers and mended rows.
         unread: Events whose body could not be read, so that it is not known whether they are about the record.
     """
@@ -97,7 +97,7 @@ class Eraser:
 
         Raises:
             UserError: A sync with a ledger is running, or a journal is damaged.
-            RetryLater, AbortRun: The state store is away, or refuses us; a second call does what is left.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us; a second call does what is left.
         """
         found = Erased()
         runs = self.state.runs(only, MOST_RUNS)

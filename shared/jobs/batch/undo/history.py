@@ -76,7 +76,7 @@ def history_of(
 
     Raises:
         UserError: A journal is damaged.
-        RetryLater, AbortRun: The state store is away, or refuses us.
+        RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
     entries: list[HistoryEntry] = []
     ids, journals = record_ids(key), 0

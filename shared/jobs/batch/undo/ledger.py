@@ -29,7 +29,7 @@ def note_in_ledger(
 
     Raises:
         LedgerConflictError: Another run has changed the ledger, because this one lost its lease.
-        RetryLater, AbortRun: The state store is away, or refuses us.
+        RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
     guarded = {each.target for each in definition.destination.mappings if each.write is WritePolicy.UNLESS_EDITED}
     ledger = Ledger(tools.state, definition.name, now=tools.clock.now())

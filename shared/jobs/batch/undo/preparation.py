@@ -99,7 +99,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     Raises:
         UserError: The run has no journal, it is of another table or environment, or the condition is wrong.
         AbortRun: Dataverse refuses the credentials or the table.
-        RetryLater: Dataverse or the state store is away.
+        RetryLater: Dataverse or the state store is unavailable.
     """
     tools.progress.phase(Phase.LOAD)
     journal = Journal(tools.state, job.run.run_id)

@@ -23,7 +23,7 @@ def find_in_bin(workspace: Workspace, dataverse: Dataverse, entity: EntityMetada
     """Note which of the records that are to be created again can be restored.
 
     Raises:
-        AbortRun, RetryLater: Dataverse refuses us, or is away.
+        AbortRun, RetryLater: Dataverse refuses us, or is unavailable.
     """
     workspace.create(IN_BIN)
     if entity.elastic or entity.intersect:
@@ -44,7 +44,7 @@ def restore(workspace: Workspace, dataverse: Dataverse, entity: EntityMetadata, 
     A record that refers to another one needs it: it is tried again as long as others have been restored meanwhile.
 
     Raises:
-        AbortRun, RetryLater: Dataverse refuses all writes, or is away for too long; outcomes so far are kept.
+        AbortRun, RetryLater: Dataverse refuses all writes, or is unavailable for too long; outcomes so far are kept.
     """
     wanted: Sequence[Change] | None = None
     while True:

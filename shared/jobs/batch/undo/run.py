@@ -40,7 +40,7 @@ def run_undo(job: UndoJob, tools: Tools) -> RunSummary:
     Raises:
         UserError: The run cannot be undone, or another run holds the lease; nothing was written.
         AbortRun: Dataverse refuses us; what was written before stays written and is in the log.
-        RetryLater: Dataverse or the state store is away; likewise.
+        RetryLater: Dataverse or the state store is unavailable; likewise.
     """
     name, options = job.definition.name, job.batch.options
     with log_context(run_id=options.run_id, sync=name), holding(tools.state, name, options.run_id) as lease:

@@ -60,7 +60,7 @@ class WaveLedger:
         """Fill the table `ledger`, once `current` was read.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         self._known, self._noted = {}, {}
         self._recall(_RECORDS)
@@ -96,7 +96,7 @@ class WaveLedger:
 
         Raises:
             ChangedMeanwhileError: Others have changed what is known of a record; nothing was noted.
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         for step in before_writing(self.sync.layout, with_ids=_sets_ids(self.sync.entity)):
             self.workspace.run(step)
@@ -113,7 +113,7 @@ class WaveLedger:
         """Note what has become of the records, from `outcomes`.
 
         Raises:
-            RetryLater, AbortRun: The state store is away, or refuses us.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         for step in after_writing(self.sync.definition, self.sync.layout, alone=False):
             self.workspace.run(step)

@@ -8,15 +8,15 @@ import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
 from shared.dataverse.http.connection import Connection
+from shared.dataverse.write.chunk_results import evaluate, lost
 from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of, kind_of, step_of
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import link_changes
-from shared.dataverse.write.verdicts import judge, lost
 from shared.errors import AbortRun
 from shared.http.retry import Trouble
 from tests.unit.dataverse.links import LINKS, ONE, TWO
 from tests.unit.dataverse.simulation import BASE
-from tests.unit.dataverse.write.test_verdicts import answer, batch, good
+from tests.unit.dataverse.write.test_chunk_results import answer, batch, good
 
 TARGET = Target(entity=LINKS, connection=Connection(service_url=BASE), messages=frozenset())
 
@@ -54,19 +54,19 @@ def test_a_delete_of_a_link_disassociates() -> None:
 
 def test_a_link_that_is_there_already_is_applied() -> None:
     taken, new = answer(412, "0x80040237", "Cannot insert duplicate key."), good()
-    verdict = judge(chunk(ChangeAction.INSERT, 2), batch(taken, new), TARGET)
-    assert verdict.outcomes == (Applied(number=0, created=False), Applied(number=1, created=True))
+    result = evaluate(chunk(ChangeAction.INSERT, 2), batch(taken, new), TARGET)
+    assert result.outcomes == (Applied(number=0, created=False), Applied(number=1, created=True))
 
 
 def test_a_link_that_is_gone_already_is_applied() -> None:
     gone = answer(404, "0x80040217", "account With Id Does Not Exist")
-    verdict = judge(chunk(ChangeAction.DELETE, 2), batch(gone, good()), TARGET)
-    assert verdict.outcomes == (Applied(number=0, created=False), Applied(number=1, created=False))
+    result = evaluate(chunk(ChangeAction.DELETE, 2), batch(gone, good()), TARGET)
+    assert result.outcomes == (Applied(number=0, created=False), Applied(number=1, created=False))
 
 
 def test_a_link_to_a_record_that_does_not_exist_has_failed() -> None:
     gone = answer(404, "0x80040217", "lead With Id Does Not Exist")
-    (outcome,) = judge(chunk(ChangeAction.INSERT), batch(gone), TARGET).outcomes
+    (outcome,) = evaluate(chunk(ChangeAction.INSERT), batch(gone), TARGET).outcomes
     assert isinstance(outcome, Failed)
     assert outcome.message == "lead With Id Does Not Exist"
 
@@ -74,7 +74,7 @@ def test_a_link_to_a_record_that_does_not_exist_has_failed() -> None:
 @pytest.mark.parametrize("action", [ChangeAction.INSERT, ChangeAction.DELETE])
 def test_an_address_that_the_service_does_not_have_ends_the_run(action: ChangeAction) -> None:
     unknown = answer(404, "0x8006088a", "Resource not found for the segment")
-    assert isinstance(judge(chunk(action), batch(unknown), TARGET).end, AbortRun)
+    assert isinstance(evaluate(chunk(action), batch(unknown), TARGET).end, AbortRun)
 
 
 @pytest.mark.parametrize("action", [ChangeAction.INSERT, ChangeAction.DELETE])
@@ -86,6 +86,6 @@ def test_a_request_whose_answer_was_lost_is_sent_again_as_it_was(action: ChangeA
 
 
 def test_a_throttled_link_is_sent_again_and_the_others_are_settled() -> None:
-    verdict = judge(chunk(ChangeAction.INSERT, 2), batch(good(), answer(429, "0x80072322")), TARGET)
-    assert verdict.outcomes == (Applied(number=0, created=True),)
-    assert (verdict.trouble, [change.number for change in verdict.again[0].changes]) == (Trouble.THROTTLED, [1])
+    result = evaluate(chunk(ChangeAction.INSERT, 2), batch(good(), answer(429, "0x80072322")), TARGET)
+    assert result.outcomes == (Applied(number=0, created=True),)
+    assert (result.trouble, [change.number for change in result.again[0].changes]) == (Trouble.THROTTLED, [1])

@@ -271,7 +271,7 @@ def test_a_refusal_says_nothing_about_the_time_that_rows_take() -> None:
     """It comes at once, and taken for speed it would keep parallelism low for good."""
     here, ids = loaded(40, bad=lambda row: "no" if row.get("name") == "bad" else None, row_seconds=0.1)
     here.write([update(number, record, name="good") for number, record in enumerate(ids)])
-    control = here.lanes[0].controller
+    control = here.sending_users[0].controller
     before = control.seconds(RequestKind.UPDATE) / control.rows(RequestKind.UPDATE)
     here.memory.row_seconds = 0.0
     outcomes = here.write([update(number, record, name="bad") for number, record in enumerate(ids)])
@@ -283,7 +283,7 @@ def test_deadlocks_lower_parallelism_and_are_repeated() -> None:
     """A rolled-back transaction is sent again, with fewer requests at once."""
     here = world(faults=[Fault(kind="status", status=500, code="0x80044150", message="Sql Number: 1205", times=2)])
     assert settled(here.write(inserts(300)), 300) == {"Applied": 300}
-    assert here.lanes[0].controller.parallel < 8
+    assert here.sending_users[0].controller.parallel < 8
 
 
 def test_sql_timeouts_make_the_chunks_smaller() -> None:

@@ -201,7 +201,7 @@ def test_a_sync_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path
 
 
 def test_a_place_that_cannot_be_read_is_an_error_at_first_and_no_loss_later(tmp_path: Path) -> None:
-    """When storage is away the definitions of the last look stay in use."""
+    """When storage is unavailable the definitions of the last look stay in use."""
     with pytest.raises(UserError, match=r"the folder of definitions .* does not exist"):
         load_folder(tmp_path / "nowhere")
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from shared.jobs.batch.attempts import (
-    after_away,
     after_run,
+    after_unavailable,
     attempts,
     attempts_of_retry,
     close_dead_run,
@@ -224,7 +224,7 @@ class TestAfterAway:
         """The job keeps its place in no list: it waits anew each time."""
         current, pauses = job(), []
         for _ in range(6):
-            current = after_away(current, NOON, "Dataverse is away")
+            current = after_unavailable(current, NOON, "Dataverse is away")
             assert current.not_before is not None
             pauses.append((current.not_before - NOON) // timedelta(minutes=1))
         assert pauses == [1, 2, 4, 8, 15, 15]
@@ -232,8 +232,8 @@ class TestAfterAway:
 
     def test_after_a_day_it_is_failed(self) -> None:
         """A day after it was asked for."""
-        assert after_away(job(), NOON + timedelta(hours=22), "away").waits
-        after = after_away(job(), NOON + timedelta(hours=23), "away")
+        assert after_unavailable(job(), NOON + timedelta(hours=22), "away").waits
+        after = after_unavailable(job(), NOON + timedelta(hours=23), "away")
         assert (after.state, after.message) == ("Failed", "away")
 
 

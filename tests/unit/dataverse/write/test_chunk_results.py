@@ -11,9 +11,9 @@ import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
 from shared.dataverse.http.connection import Connection
+from shared.dataverse.write.chunk_results import ChunkResult, evaluate
 from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of
 from shared.dataverse.write.controller import RequestKind
-from shared.dataverse.write.verdicts import Verdict, judge
 from shared.errors import AbortRun
 from shared.http.retry import Trouble
 from shared.http.transport import Response
@@ -69,62 +69,62 @@ def numbers(changes: Sequence[Change]) -> list[int]:
     return [change.number for change in changes]
 
 
-def only(verdict: Verdict) -> Chunk:
-    (again,) = verdict.again
+def only(result: ChunkResult) -> Chunk:
+    (again,) = result.again
     return again
 
 
 def test_a_refused_chunk_is_halved_and_the_rest_waits() -> None:
     """One of all the rows is bad: half of them are tried."""
-    again = only(judge(chunk(RequestKind.CREATE, 100), answer(400, "0x80044331"), TARGET))
+    again = only(evaluate(chunk(RequestKind.CREATE, 100), answer(400, "0x80044331"), TARGET))
     assert numbers(again.changes) == list(range(50))
     assert numbers(again.rest) == list(range(50, 100))
-    assert again.blame is not None
+    assert again.refused is not None
 
 
 def test_a_half_that_passes_puts_the_rest_under_suspicion() -> None:
     """The good half is applied, and the hunt goes on in the other."""
-    hunted = only(judge(chunk(RequestKind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
-    verdict = judge(hunted, good(), TARGET)
-    assert [type(outcome) for outcome in verdict.outcomes] == [Applied] * 50
-    assert numbers(only(verdict).changes) == list(range(50, 75))
-    assert numbers(only(verdict).rest) == list(range(75, 100))
+    hunted = only(evaluate(chunk(RequestKind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
+    result = evaluate(hunted, good(), TARGET)
+    assert [type(outcome) for outcome in result.outcomes] == [Applied] * 50
+    assert numbers(only(result).changes) == list(range(50, 75))
+    assert numbers(only(result).rest) == list(range(75, 100))
 
 
 def test_a_half_that_fails_sets_the_rest_free() -> None:
     """Nothing is known of the other half any more: it travels with other rows."""
-    hunted = only(judge(chunk(RequestKind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
-    verdict = judge(hunted, answer(400, "0x80044331"), TARGET)
-    assert [change.number for _, change in verdict.released] == list(range(50, 100))
-    assert numbers(only(verdict).changes) == list(range(25))
+    hunted = only(evaluate(chunk(RequestKind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
+    result = evaluate(hunted, answer(400, "0x80044331"), TARGET)
+    assert [change.number for _, change in result.released] == list(range(50, 100))
+    assert numbers(only(result).changes) == list(range(25))
 
 
 def test_the_last_rows_that_may_be_invalid_are_sent_in_a_batch() -> None:
     """One request judges each of them by an answer of its own."""
-    again = only(judge(chunk(RequestKind.CREATE, 10), answer(400, "0x80044331"), TARGET))
+    again = only(evaluate(chunk(RequestKind.CREATE, 10), answer(400, "0x80044331"), TARGET))
     assert (again.step, len(again.changes), again.rest) == (NextStep.SINGLY, 10, ())
     parts = [answer(400, "0x80044331", "too long") if n == 3 else good() for n in range(10)]
-    verdict = judge(again, batch(*parts), TARGET)
-    assert [outcome.number for outcome in verdict.outcomes if isinstance(outcome, Failed)] == [3]
-    assert not verdict.again
+    result = evaluate(again, batch(*parts), TARGET)
+    assert [outcome.number for outcome in result.outcomes if isinstance(outcome, Failed)] == [3]
+    assert not result.again
 
 
 def test_where_many_rows_are_bad_a_batch_judges_them_all() -> None:
     """Halving would cost more than one request."""
-    again = only(judge(chunk(RequestKind.CREATE, 500), answer(400, "0x80044331"), TARGET, dense=True))
+    again = only(evaluate(chunk(RequestKind.CREATE, 500), answer(400, "0x80044331"), TARGET, dense=True))
     assert (again.step, len(again.changes)) == (NextStep.SINGLY, 500)
 
 
 def test_a_batch_that_is_refused_as_a_whole_gets_smaller_until_it_is_one_row() -> None:
-    """No row of it was looked at, so none is to blame; it ends all the same."""
+    """No row of it was looked at, so none is to refused; it ends all the same."""
     now = [chunk(RequestKind.CREATE, 5, step=NextStep.SINGLY)]
     failed = []
     for _ in range(20):
         if not now:
             break
-        verdict = judge(now.pop(), answer(400, "0x80048d19"), TARGET)
-        now += verdict.again
-        failed += [outcome.number for outcome in verdict.outcomes]
+        result = evaluate(now.pop(), answer(400, "0x80048d19"), TARGET)
+        now += result.again
+        failed += [outcome.number for outcome in result.outcomes]
     assert sorted(failed) == list(range(5))
 
 
@@ -142,28 +142,28 @@ def test_a_batch_that_is_refused_as_a_whole_gets_smaller_until_it_is_one_row() -
 )
 def test_a_truncated_answer_to_creates_is_a_lost_answer(response: Response) -> None:
     """The records may be there: they are looked up before they are sent again."""
-    verdict = judge(chunk(RequestKind.CREATE, 3), response, TARGET)
-    assert verdict.trouble is Trouble.LOST
-    assert (only(verdict).step, only(verdict).lost) == (NextStep.LOOK_UP, True)
+    result = evaluate(chunk(RequestKind.CREATE, 3), response, TARGET)
+    assert result.trouble is Trouble.LOST
+    assert (only(result).step, only(result).lost) == (NextStep.LOOK_UP, True)
 
 
 def test_lost_updates_are_simply_sent_again() -> None:
     """By id they are idempotent."""
-    verdict = judge(chunk(RequestKind.UPDATE, 3), Response(status=504), TARGET)
-    assert (only(verdict).step, only(verdict).tries) == (NextStep.SEND, {Trouble.LOST: 1})
+    result = evaluate(chunk(RequestKind.UPDATE, 3), Response(status=504), TARGET)
+    assert (only(result).step, only(result).tries) == (NextStep.SEND, {Trouble.LOST: 1})
 
 
 def test_a_look_up_settles_what_is_there_and_sends_the_rest() -> None:
     """Creates that took effect are applied with their ids."""
     looking = chunk(RequestKind.CREATE, 3, step=NextStep.LOOK_UP, lost=True)
-    verdict = judge(
+    result = evaluate(
         looking,
         batch(good({"value": [{"accountid": "00000000-0000-4000-8000-000000000001", "accountnumber": "a1 "}]})),
         TARGET,
     )
-    assert list(verdict.outcomes) == [Applied(number=1, id="00000000-0000-4000-8000-000000000001", created=True)]
-    assert numbers(only(verdict).changes) == [0, 2]
-    assert only(verdict).step is NextStep.SEND
+    assert list(result.outcomes) == [Applied(number=1, id="00000000-0000-4000-8000-000000000001", created=True)]
+    assert numbers(only(result).changes) == [0, 2]
+    assert only(result).step is NextStep.SEND
 
 
 def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
@@ -175,8 +175,8 @@ def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
         {"accountid": "00000000-0000-4000-8000-0000000000aa", "accountnumber": "A1"},
         {"accountid": "00000000-0000-4000-8000-0000000000bb", "accountnumber": "A1"},
     ]
-    verdict = judge(looking, batch(good({"value": rows})), TARGET)
-    assert [(kind, change.id) for kind, change in verdict.released] == [
+    result = evaluate(looking, batch(good({"value": rows})), TARGET)
+    assert [(kind, change.id) for kind, change in result.released] == [
         (RequestKind.UPDATE, "00000000-0000-4000-8000-0000000000aa")
     ]
     call = call_of(looking, TARGET, "b")
@@ -186,24 +186,24 @@ def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
 def test_a_look_up_that_fails_is_made_again_or_ends_the_run() -> None:
     """Trouble is waited out; a refusal cannot be helped."""
     looking = chunk(RequestKind.CREATE, 3, step=NextStep.LOOK_UP)
-    assert judge(looking, batch(answer(429, "0x80072322")), TARGET).trouble is Trouble.THROTTLED
-    assert isinstance(judge(looking, batch(answer(400, "0x0", "Invalid")), TARGET).end, AbortRun)
+    assert evaluate(looking, batch(answer(429, "0x80072322")), TARGET).trouble is Trouble.THROTTLED
+    assert isinstance(evaluate(looking, batch(answer(400, "0x0", "Invalid")), TARGET).end, AbortRun)
 
 
 def test_a_key_that_is_taken_after_a_lost_answer_is_looked_up_again() -> None:
     """The lost request may have been carried out between look-up and repetition."""
-    verdict = judge(chunk(RequestKind.CREATE, 3, lost=True), answer(412, "0x80060892"), TARGET)
-    assert only(verdict).step is NextStep.LOOK_UP
-    fresh = judge(chunk(RequestKind.CREATE, 1), answer(412, "0x80060892"), TARGET)
+    result = evaluate(chunk(RequestKind.CREATE, 3, lost=True), answer(412, "0x80060892"), TARGET)
+    assert only(result).step is NextStep.LOOK_UP
+    fresh = evaluate(chunk(RequestKind.CREATE, 1), answer(412, "0x80060892"), TARGET)
     assert [type(outcome) for outcome in fresh.outcomes] == [Failed]
 
 
 @pytest.mark.parametrize("fault", [answer(500, "0x80044150"), answer(500, "0x80040216"), answer(503, "0x1")])
 def test_a_server_error_after_a_create_is_checked_by_a_look_up(fault: Response) -> None:
     """A fault that did not undo the creates shows when their keys are taken: they are looked up, not failed."""
-    again = only(judge(chunk(RequestKind.CREATE, 30), fault, TARGET))
+    again = only(evaluate(chunk(RequestKind.CREATE, 30), fault, TARGET))
     assert again.step is NextStep.SEND
-    assert only(judge(again, answer(412, "0x80060892"), TARGET)).step is NextStep.LOOK_UP
+    assert only(evaluate(again, answer(412, "0x80060892"), TARGET)).step is NextStep.LOOK_UP
 
 
 def test_a_create_with_an_id_is_looked_up_by_it() -> None:
@@ -226,12 +226,12 @@ def test_a_create_with_an_id_is_looked_up_by_it() -> None:
         {"accountid": "00000000-0000-4000-8000-0000000000cc", "accountnumber": "A1"},
     ]
     keyed = [{"accountid": "00000000-0000-4000-8000-0000000000dd", "accountnumber": "A2"}]
-    verdict = judge(looking, batch(good({"value": rows}), good({"value": keyed})), TARGET)
-    assert [getattr(outcome, "id", None) for outcome in verdict.outcomes] == [
+    result = evaluate(looking, batch(good({"value": rows}), good({"value": keyed})), TARGET)
+    assert [getattr(outcome, "id", None) for outcome in result.outcomes] == [
         "00000000-0000-4000-8000-000000000000",
         "00000000-0000-4000-8000-0000000000dd",
     ]
-    assert numbers(only(verdict).changes) == [1]
+    assert numbers(only(result).changes) == [1]
 
 
 def test_a_look_up_is_answered_in_full_or_not_at_all() -> None:
@@ -241,21 +241,21 @@ def test_a_look_up_is_answered_in_full_or_not_at_all() -> None:
         change(RequestKind.CREATE, 1),
     )
     looking = Chunk(kind=RequestKind.CREATE, changes=made, step=NextStep.LOOK_UP, lost=True)
-    assert judge(looking, batch(good({"value": []})), TARGET).trouble is Trouble.LOST
+    assert evaluate(looking, batch(good({"value": []})), TARGET).trouble is Trouble.LOST
 
 
 def test_a_look_up_that_the_server_stumbles_over_is_made_again() -> None:
     """It only reads."""
     looking = chunk(RequestKind.CREATE, 3, step=NextStep.LOOK_UP, lost=True)
-    verdict = judge(looking, batch(answer(500, "0x80040216")), TARGET)
-    assert (only(verdict).step, verdict.trouble) == (NextStep.LOOK_UP, Trouble.DATABASE)
+    result = evaluate(looking, batch(answer(500, "0x80040216")), TARGET)
+    assert (only(result).step, result.trouble) == (NextStep.LOOK_UP, Trouble.DATABASE)
 
 
 def test_a_row_of_a_batch_is_throttled_as_often_as_it_takes() -> None:
     """Being throttled says nothing about the row."""
     tired = chunk(RequestKind.DELETE, 1).tried(Trouble.THROTTLED)
     for _ in range(9):
-        tired = only(judge(tired, batch(answer(429, "0x80072322")), TARGET))
+        tired = only(evaluate(tired, batch(answer(429, "0x80072322")), TARGET))
     assert tired.tries == {Trouble.THROTTLED: 10}
 
 
@@ -263,21 +263,21 @@ def test_a_row_of_a_batch_is_throttled_as_often_as_it_takes() -> None:
 def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: NextStep) -> None:
     """Chance may have played a part, so it is tried once more; then looked for; then the fault is final."""
 
-    def fault(at: Chunk) -> Verdict:
+    def fault(at: Chunk) -> ChunkResult:
         said = answer(500, "0x80040216")
-        return judge(at, batch(said) if at.step is NextStep.SINGLY else said, TARGET)
+        return evaluate(at, batch(said) if at.step is NextStep.SINGLY else said, TARGET)
 
     again = only(fault(chunk(RequestKind.CREATE, 1, step=step)))
     assert again.lost
     looking = only(fault(again))
     assert looking.step is NextStep.LOOK_UP
-    found = judge(
+    found = evaluate(
         looking,
         batch(good({"value": [{"accountid": "00000000-0000-4000-8000-000000000000", "accountnumber": "A0"}]})),
         TARGET,
     )
     assert list(found.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
-    missing = only(judge(looking, batch(good({"value": []})), TARGET))
+    missing = only(evaluate(looking, batch(good({"value": []})), TARGET))
     final = fault(missing) if step is NextStep.SEND else fault(replace(missing, step=step))
     assert [type(outcome) for outcome in final.outcomes] == [Failed]
     assert [type(outcome) for outcome in fault(only(fault(chunk(RequestKind.UPDATE, 1, step=step)))).outcomes] == [
@@ -287,42 +287,44 @@ def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: NextSt
 
 def test_a_lost_race_of_upserts_is_run_once_more() -> None:
     """The second try meets the record and updates it; a second refusal is final for a lone row."""
-    first = judge(chunk(RequestKind.UPSERT, 1), answer(412, "0x80060892"), TARGET)
+    first = evaluate(chunk(RequestKind.UPSERT, 1), answer(412, "0x80060892"), TARGET)
     assert only(first).changes == chunk(RequestKind.UPSERT, 1).changes
-    assert [type(outcome) for outcome in judge(only(first), answer(412, "0x80060892"), TARGET).outcomes] == [Failed]
+    assert [type(outcome) for outcome in evaluate(only(first), answer(412, "0x80060892"), TARGET).outcomes] == [Failed]
 
 
 @pytest.mark.parametrize("status", [405, 501])
 def test_a_message_that_is_not_there_after_all_is_struck_off(status: int) -> None:
     """What sdkmessagefilters lists may still be refused; $batch takes over."""
-    verdict = judge(chunk(RequestKind.UPSERT, 5), answer(status, "0x80040800"), TARGET)
-    assert verdict.lacks == "UpsertMultiple"
-    without = replace(TARGET, messages=TARGET.messages - {verdict.lacks})
-    assert call_of(only(verdict), without, "b").path == "$batch"
+    result = evaluate(chunk(RequestKind.UPSERT, 5), answer(status, "0x80040800"), TARGET)
+    assert result.lacks == "UpsertMultiple"
+    without = replace(TARGET, messages=TARGET.messages - {result.lacks})
+    assert call_of(only(result), without, "b").path == "$batch"
 
 
 def test_too_large_a_request_is_sent_in_halves() -> None:
     """413 says nothing about a row, unless it is alone."""
-    verdict = judge(chunk(RequestKind.CREATE, 9), answer(413), TARGET)
-    assert verdict.too_long
-    assert [len(again.changes) for again in verdict.again] == [4, 5]
-    assert [type(outcome) for outcome in judge(chunk(RequestKind.CREATE, 1), answer(413), TARGET).outcomes] == [Failed]
+    result = evaluate(chunk(RequestKind.CREATE, 9), answer(413), TARGET)
+    assert result.too_long
+    assert [len(again.changes) for again in result.again] == [4, 5]
+    assert [type(outcome) for outcome in evaluate(chunk(RequestKind.CREATE, 1), answer(413), TARGET).outcomes] == [
+        Failed
+    ]
 
 
 def test_parts_of_a_batch_are_judged_one_by_one() -> None:
     """Gone counts as deleted; trouble is tried again; a refusal is final; a privilege ends the run."""
     parts = [good(), answer(404, "0x80040217"), answer(429, "0x80072322"), answer(400, "0x80040265", "Locked")]
-    verdict = judge(chunk(RequestKind.DELETE, 4), batch(*parts), TARGET)
-    assert [type(outcome) for outcome in verdict.outcomes] == [Applied, Applied, Failed]
-    assert (numbers(only(verdict).changes), verdict.trouble) == ([2], Trouble.THROTTLED)
+    result = evaluate(chunk(RequestKind.DELETE, 4), batch(*parts), TARGET)
+    assert [type(outcome) for outcome in result.outcomes] == [Applied, Applied, Failed]
+    assert (numbers(only(result).changes), result.trouble) == ([2], Trouble.THROTTLED)
     refused = answer(403, "0x80040220", "missing prvDeleteAccount privilege")
-    assert isinstance(judge(chunk(RequestKind.DELETE, 1), batch(refused), TARGET).end, AbortRun)
+    assert isinstance(evaluate(chunk(RequestKind.DELETE, 1), batch(refused), TARGET).end, AbortRun)
 
 
 def test_creates_of_a_batch_whose_answer_was_lost_are_looked_up() -> None:
     """A 502 inside a batch is as ambiguous as one around it."""
-    verdict = judge(chunk(RequestKind.CREATE, 2, step=NextStep.SINGLY), batch(Response(status=502), good()), TARGET)
-    assert (only(verdict).step, numbers(only(verdict).changes)) == (NextStep.LOOK_UP, [0])
+    result = evaluate(chunk(RequestKind.CREATE, 2, step=NextStep.SINGLY), batch(Response(status=502), good()), TARGET)
+    assert (only(result).step, numbers(only(result).changes)) == (NextStep.LOOK_UP, [0])
 
 
 def test_an_elastic_table_says_which_rows_it_wrote() -> None:
@@ -332,15 +334,15 @@ def test_an_elastic_table_says_which_rows_it_wrote() -> None:
         {"RequestIndex": 1, "Id": "", "StatusCode": 400},
     ]
     details = {"@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": json.dumps(listed)}
-    verdict = judge(chunk(RequestKind.CREATE, 2), answer(400, "0x80044331", **details), ELASTIC)
-    assert list(verdict.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
-    assert (only(verdict).step, numbers(only(verdict).changes)) == (NextStep.SINGLY, [1])
+    result = evaluate(chunk(RequestKind.CREATE, 2), answer(400, "0x80044331", **details), ELASTIC)
+    assert list(result.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
+    assert (only(result).step, numbers(only(result).changes)) == (NextStep.SINGLY, [1])
 
 
 def test_an_elastic_table_that_does_not_say_is_asked() -> None:
     """Creates are looked up, updates repeated."""
-    assert only(judge(chunk(RequestKind.CREATE, 2), answer(400, "0x1"), ELASTIC)).step is NextStep.LOOK_UP
-    assert only(judge(chunk(RequestKind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is NextStep.SINGLY
+    assert only(evaluate(chunk(RequestKind.CREATE, 2), answer(400, "0x1"), ELASTIC)).step is NextStep.LOOK_UP
+    assert only(evaluate(chunk(RequestKind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is NextStep.SINGLY
 
 
 def test_an_elastic_table_that_is_throttled_half_way_repeats_only_the_rest() -> None:
@@ -350,7 +352,7 @@ def test_an_elastic_table_that_is_throttled_half_way_repeats_only_the_rest() -> 
         {"RequestIndex": 1, "Id": "", "StatusCode": 429},
     ]
     details = {"@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": json.dumps(listed)}
-    verdict = judge(chunk(RequestKind.CREATE, 2), answer(429, "0x80072322", **details), ELASTIC)
-    assert list(verdict.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
-    assert (numbers(only(verdict).changes), only(verdict).lost, verdict.trouble) == ([1], True, Trouble.THROTTLED)
-    assert only(judge(chunk(RequestKind.CREATE, 2), answer(429, "0x80072322"), ELASTIC)).lost
+    result = evaluate(chunk(RequestKind.CREATE, 2), answer(429, "0x80072322", **details), ELASTIC)
+    assert list(result.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
+    assert (numbers(only(result).changes), only(result).lost, result.trouble) == ([1], True, Trouble.THROTTLED)
+    assert only(evaluate(chunk(RequestKind.CREATE, 2), answer(429, "0x80072322"), ELASTIC)).lost

@@ -36,7 +36,7 @@ from shared.errors import AbortRun
 from shared.http.retry import Trouble
 from shared.http.transport import Response
 
-__all__ = ["Verdict", "judge", "lost", "too_often"]
+__all__ = ["ChunkResult", "evaluate", "lost", "too_often"]
 
 _GONE = frozenset({"0x80040217", "0x80060891"})  # no record with this id, with this key
 _GUID_IN_URL = re.compile(r"\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\)")
@@ -44,16 +44,16 @@ _FIRST_REFUSAL = 300
 _TOO_LARGE = 413
 _SERVER_ERROR = 500
 _MOST_TIMEOUTS = 5
-_MOST_ROLLBACKS = 6  # of one operation in a `$batch`: as patient as with whole requests
+_MOST_ROLLBACKS = 6  # of one operation in a `$batch`: as many as of a whole request
 _FEW = 16  # rows that one $batch isolates at a lower cost than four more halvings
-_AGAIN = "again"  # counts repeats of a refusal that may have been chance
+_AGAIN = "again"  # counts repeats after a refusal that may be temporary
 _CHECK = "check"  # an action was refused, perhaps because its record has the state that it would set
 _SOUGHT = "sought"  # counts look-ups for a record whose key was taken
 _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ChunkResult:
     """The result of a chunk.
 
     Attributes:
@@ -75,12 +75,12 @@ class Verdict:
     lacks: str = ""
 
 
-def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = False) -> Verdict:
-    """Judge an answer.
+def evaluate(chunk: Chunk, response: Response, target: Target, *, dense: bool = False) -> ChunkResult:
+    """What an answer means for the rows of a chunk.
 
     Args:
         chunk: What was sent.
-        response: What came back.
+        response: The answer.
         target: The table.
         dense: So many rows are bad that halving would cost more than sending each row separately.
     """
@@ -97,11 +97,11 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
         return lost(chunk)
 
 
-def lost(chunk: Chunk) -> Verdict:
+def lost(chunk: Chunk) -> ChunkResult:
     """The answer is not known: what is idempotent is sent again, creates are looked up first."""
     if chunk.kind is RequestKind.CREATE:
         chunk = replace(chunk, step=NextStep.LOOK_UP, lost=True)
-    return Verdict(again=(chunk.tried(Trouble.LOST),), trouble=Trouble.LOST)
+    return ChunkResult(again=(chunk.tried(Trouble.LOST),), trouble=Trouble.LOST)
 
 
 def _doubted(chunk: Chunk) -> Chunk:
@@ -109,11 +109,11 @@ def _doubted(chunk: Chunk) -> Chunk:
     return replace(chunk, lost=chunk.lost or chunk.kind is RequestKind.CREATE)
 
 
-def too_often(chunk: Chunk, refused: Refusal) -> Verdict:
+def too_often(chunk: Chunk, refused: Refusal) -> ChunkResult:
     """The database rolled the rows back several times: send fewer rows together; a single row has failed."""
     if len(chunk.changes) == 1:
         return _alone(chunk, refused)
-    return Verdict(again=halved(replace(chunk, tries={}, not_before=0.0)))
+    return ChunkResult(again=halved(replace(chunk, tries={}, not_before=0.0)))
 
 
 def _ids(response: Response, count: int) -> Sequence[str]:
@@ -123,7 +123,7 @@ def _ids(response: Response, count: int) -> Sequence[str]:
     return ids
 
 
-def _accepted(chunk: Chunk, ids: Sequence[str]) -> Verdict:
+def _accepted(chunk: Chunk, ids: Sequence[str]) -> ChunkResult:
     created = {RequestKind.CREATE: True, RequestKind.UPDATE: False, RequestKind.DELETE: False}.get(chunk.kind)
     outcomes = tuple(
         Applied(number=change.number, id=ids[at] if ids else change.id, created=created)
@@ -132,31 +132,31 @@ def _accepted(chunk: Chunk, ids: Sequence[str]) -> Verdict:
     return replace(_rest_is_bad(chunk), outcomes=(*outcomes, *_rest_is_bad(chunk).outcomes))
 
 
-def _rest_is_bad(chunk: Chunk) -> Verdict:
-    """After the first half passed: the bad row is in the rest, and the blame is its own."""
-    if chunk.blame is None or not chunk.rest:
-        return Verdict()
-    return Verdict(again=(_narrowed(chunk, chunk.rest, chunk.blame),))
+def _rest_is_bad(chunk: Chunk) -> ChunkResult:
+    """After the first half was written: the bad row is in the rest, and the refusal is about that row."""
+    if chunk.refused is None or not chunk.rest:
+        return ChunkResult()
+    return ChunkResult(again=(_narrowed(chunk, chunk.rest, chunk.refused),))
 
 
-def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], blame: Refusal) -> Chunk:
+def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], refused: Refusal) -> Chunk:
     """The next request to isolate a bad row: half of the remaining rows, or the last few one by one."""
     # If a look-up has shown that another record has the key, the rows are not looked up again.
     tries = {what: count for what, count in chunk.tries.items() if what == _SOUGHT}
     fresh = replace(chunk, tries=tries, not_before=0.0, since=None)
     if len(suspects) <= _FEW:
-        return replace(fresh, changes=suspects, step=NextStep.SINGLY, rest=(), blame=None)
+        return replace(fresh, changes=suspects, step=NextStep.SINGLY, rest=(), refused=None)
     middle = len(suspects) // 2
-    return replace(fresh, changes=suspects[:middle], rest=suspects[middle:], blame=blame)
+    return replace(fresh, changes=suspects[:middle], rest=suspects[middle:], refused=refused)
 
 
-def _failed(change: Change, blame: Refusal) -> Failed:
+def _failed(change: Change, refused: Refusal) -> Failed:
     return Failed(
-        number=change.number, status=blame.status, code=blame.code, message=blame.message, column=blame.column
+        number=change.number, status=refused.status, code=refused.code, message=refused.message, column=refused.column
     )
 
 
-def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target, *, dense: bool) -> Verdict:
+def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target, *, dense: bool) -> ChunkResult:
     met = trouble(response, refused)
     if met is None and chunk.step is NextStep.LOOK_UP and refused.status >= _SERVER_ERROR:
         met = Trouble.DATABASE  # looking up again is safe, and may succeed later
@@ -168,21 +168,22 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
         return _too_much(_doubted(chunk) if refused.status >= _SERVER_ERROR else chunk, refused)
     if met is not None:
         doubtful = met is not Trouble.THROTTLED or target.entity.elastic
-        return Verdict(again=((_doubted(chunk) if doubtful else chunk).tried(met),), trouble=met)
+        return ChunkResult(again=((_doubted(chunk) if doubtful else chunk).tried(met),), trouble=met)
     if _is_missing_message(chunk, refused, target):
-        return Verdict(again=(chunk,), lacks=target.message_of(chunk.kind))
+        return ChunkResult(again=(chunk,), lacks=target.message_of(chunk.kind))
     doing = "read" if chunk.step is NextStep.LOOK_UP else chunk.kind.value
     if ends_run(refused) or chunk.step is NextStep.LOOK_UP:
         error = error_of(refused, table=target.entity.logical_name, doing=doing)
-        return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking up records failed: {refused}"))
+        end = error if isinstance(error, AbortRun) else AbortRun(f"looking up records failed: {refused}")
+        return ChunkResult(end=end)
     if target.entity.elastic and chunk.step is NextStep.SEND:
-        return (
-            lost(chunk) if chunk.kind is RequestKind.CREATE else Verdict(again=(replace(chunk, step=NextStep.SINGLY),))
-        )
+        if chunk.kind is RequestKind.CREATE:
+            return lost(chunk)
+        return ChunkResult(again=(replace(chunk, step=NextStep.SINGLY),))
     return _row_refused(chunk, refused, dense=dense)
 
 
-def _in_part(chunk: Chunk, response: Response, met: Trouble | None) -> Verdict:
+def _in_part(chunk: Chunk, response: Response, met: Trouble | None) -> ChunkResult:
     """An elastic table wrote some rows: the others are sent one by one, to get the error of each."""
     details = details_of(response) or {}
     written = {index: record for index, (status, record) in details.items() if status < _FIRST_REFUSAL}
@@ -194,19 +195,19 @@ def _in_part(chunk: Chunk, response: Response, met: Trouble | None) -> Verdict:
     )
     others = tuple(change for index, change in enumerate(chunk.changes) if index not in written)
     if not others:
-        return Verdict(outcomes=outcomes)
+        return ChunkResult(outcomes=outcomes)
     if met is None:
-        return Verdict(outcomes=outcomes, again=(replace(chunk, changes=others, step=NextStep.SINGLY),))
+        return ChunkResult(outcomes=outcomes, again=(replace(chunk, changes=others, step=NextStep.SINGLY),))
     again = _undone(chunk, met, others)
-    return Verdict(outcomes=outcomes, again=(again,), trouble=met)
+    return ChunkResult(outcomes=outcomes, again=(again,), trouble=met)
 
 
-def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
+def _too_much(chunk: Chunk, refused: Refusal) -> ChunkResult:
     if len(chunk.changes) > 1:
-        return Verdict(again=halved(chunk.tried(Trouble.DATABASE)), too_long=True)
+        return ChunkResult(again=halved(chunk.tried(Trouble.DATABASE)), too_long=True)
     if refused.status == _TOO_LARGE or chunk.tries.get(Trouble.DATABASE, 0) > _MOST_TIMEOUTS:
         return _alone(chunk, refused)
-    return Verdict(again=(chunk.tried(Trouble.DATABASE),), trouble=Trouble.DATABASE, too_long=True)
+    return ChunkResult(again=(chunk.tried(Trouble.DATABASE),), trouble=Trouble.DATABASE, too_long=True)
 
 
 def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
@@ -216,24 +217,24 @@ def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
     return refused.status in {405, 501} or bool(_UNSUPPORTED.search(refused.message))
 
 
-def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
+def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> ChunkResult:
     """Refused because of a row: try again if it can be temporary, then isolate the row."""
     if conflict(refused) is Conflict.KEY_TAKEN:
         if _may_be_ours(chunk):
-            return Verdict(again=(_sought(chunk),))
+            return ChunkResult(again=(_sought(chunk),))
         if chunk.kind is RequestKind.UPSERT and _AGAIN not in chunk.tries:
-            # Two upserts of one new key: the loser is refused, and succeeds as an update.
-            return Verdict(again=(chunk.tried(_AGAIN),))
+            # Two upserts of one new key at the same time: one is refused, and succeeds as an update.
+            return ChunkResult(again=(chunk.tried(_AGAIN),))
     if refused.status >= _SERVER_ERROR and _AGAIN not in chunk.tries:
-        return Verdict(again=(_doubted(chunk).tried(_AGAIN),))
+        return ChunkResult(again=(_doubted(chunk).tried(_AGAIN),))
     if len(chunk.changes) == 1:
         return _alone(chunk, refused)
     if chunk.step in APART:
-        return Verdict(again=halved(chunk))  # the batch itself was refused: no row of it was looked at
+        return ChunkResult(again=halved(chunk))  # the batch itself was refused: no row of it was looked at
     released = tuple((chunk.kind, change) for change in chunk.rest)
     if dense:
-        return Verdict(again=(replace(chunk, step=NextStep.SINGLY, rest=(), blame=None),), released=released)
-    return Verdict(again=(_narrowed(chunk, chunk.changes, refused),), released=released)
+        return ChunkResult(again=(replace(chunk, step=NextStep.SINGLY, rest=(), refused=None),), released=released)
+    return ChunkResult(again=(_narrowed(chunk, chunk.changes, refused),), released=released)
 
 
 def _may_be_ours(chunk: Chunk) -> bool:
@@ -250,12 +251,12 @@ def _sought(chunk: Chunk) -> Chunk:
     return replace(chunk, step=NextStep.LOOK_UP).tried(_SOUGHT)
 
 
-def _alone(chunk: Chunk, refused: Refusal) -> Verdict:
+def _alone(chunk: Chunk, refused: Refusal) -> ChunkResult:
     released = tuple((chunk.kind, change) for change in (*chunk.changes[1:], *chunk.rest))
     if _may_have_acted(chunk, refused):
-        again = lost(replace(chunk, changes=chunk.changes[:1], rest=(), blame=None))
+        again = lost(replace(chunk, changes=chunk.changes[:1], rest=(), refused=None))
         return replace(again, released=released)
-    return Verdict(outcomes=(_failed(chunk.changes[0], refused),), released=released)
+    return ChunkResult(outcomes=(_failed(chunk.changes[0], refused),), released=released)
 
 
 def _may_have_acted(chunk: Chunk, refused: Refusal) -> bool:
@@ -264,7 +265,7 @@ def _may_have_acted(chunk: Chunk, refused: Refusal) -> bool:
     return faulty and chunk.step is not NextStep.LOOK_UP and Trouble.LOST not in chunk.tries
 
 
-def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
+def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> ChunkResult:
     """The parts of a `$batch`, one for each row."""
     if len(answers) < len(chunk.changes):
         raise ValueError("the answer to a batch is incomplete")
@@ -284,8 +285,8 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
                 outcomes.append(outcome)
     again = [_undone(chunk, met, tuple(changes)) for met, changes in undone.items()]
     worst = next((met for met in undone if isinstance(met, Trouble)), None)
-    rest = _rest_is_bad(chunk) if not undone and end is None else Verdict()
-    return Verdict(
+    rest = _rest_is_bad(chunk) if not undone and end is None else ChunkResult()
+    return ChunkResult(
         outcomes=(*outcomes, *rest.outcomes), again=(*again, *rest.again), released=released, trouble=worst, end=end
     )
 
@@ -343,7 +344,7 @@ def _applied(kind: RequestKind, change: Change, answer: Response, target: Target
     return Applied(number=change.number, id=change.id, created=new)
 
 
-def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
+def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> ChunkResult:
     """Records found by key: creates that took effect are done, the others get their id or their outcome."""
     for answer in answers:
         if answer.status >= _FIRST_REFUSAL:
@@ -370,9 +371,9 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Ver
     if missing:
         again.append(replace(chunk, changes=tuple(missing), step=NextStep.SEND))
     if again:
-        return Verdict(outcomes=tuple(outcomes), again=again, released=tuple(released))
+        return ChunkResult(outcomes=tuple(outcomes), again=again, released=tuple(released))
     rest = _rest_is_bad(replace(chunk, step=NextStep.SEND))
-    return Verdict(outcomes=(*outcomes, *rest.outcomes), again=rest.again, released=tuple(released))
+    return ChunkResult(outcomes=(*outcomes, *rest.outcomes), again=rest.again, released=tuple(released))
 
 
 def _addressed(
