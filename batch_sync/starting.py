@@ -35,7 +35,7 @@ class StartResult(Enum):
     Attributes:
         ENDED: The run is over; its row in the execution log says how it ended.
         UNAVAILABLE: Dataverse, a source or a vault is unavailable, and nothing was written.
-        NOT_NOW: Nothing was begun: the sync runs elsewhere, or there is no room on the disk.
+        NOT_NOW: Nothing was begun: the sync runs elsewhere, or the disk has not enough free space.
         NOT_DUE: Nothing was begun, and nothing is to be done.
     """
 
@@ -110,7 +110,7 @@ class Start:
         """Run it when its temporary disk fits beside that of the other runs of this process."""
         sync = self.request.sync
         needed = self.app.expected_disk(sync, self.request.parameters)
-        with self.app.room.held(sync, needed, until=self.deadline) as fits:
+        with self.app.disk_space.held(sync, needed, until=self.deadline) as fits:
             if not fits:
                 raise _NoRoomError(f"{sync} waits: other runs use the temporary disk")
             return self._run_now()

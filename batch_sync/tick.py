@@ -23,7 +23,7 @@ from shared.definitions import Timetable
 from shared.errors import RetryLater, SyncError
 from shared.jobs.batch.attempts import attempts, last_runs_settled, sends_again
 from shared.jobs.batch.lease_keeping import keeping
-from shared.jobs.batch.schedule import Scheduled, due, overdue_seconds
+from shared.jobs.batch.schedule import ScheduledSync, due, overdue_seconds
 from shared.settings import environment, function_time_limit
 from shared.state import Job, JobQueue, JobRequest, RunRecord
 from shared.telemetry import record_tick
@@ -171,8 +171,8 @@ class Tick:
         with ThreadPoolExecutor(AT_ONCE) as threads:
             return tuple(threads.map(self._open, names, moments))
 
-    def _scheduled(self, name: str, schedule: Timetable, last: RunRecord | None, owned: set[str]) -> Scheduled:
-        found = Scheduled.after(last, name=name, schedule=schedule, now=self.now())
+    def _scheduled(self, name: str, schedule: Timetable, last: RunRecord | None, owned: set[str]) -> ScheduledSync:
+        found = ScheduledSync.after(last, name=name, schedule=schedule, now=self.now())
         if last is not None and (last.given or last.run_id in owned):
             # It goes on with its own parameters, by its own job; the schedule has the definition's.
             found = replace(found, interrupted=False)

@@ -33,7 +33,7 @@ from shared.jobs.batch.attempts import (
 )
 from shared.jobs.batch.lease_keeping import HeldLease, keeping
 from shared.jobs.batch.run_log import patiently
-from shared.jobs.batch.schedule import Scheduled, due
+from shared.jobs.batch.schedule import ScheduledSync, due
 from shared.jobs.noted_progress import NotedProgress
 from shared.redaction import cleaned
 from shared.state import Job, JobQueue, RunRecord, RunState
@@ -206,7 +206,7 @@ class Worker:
         timetable, now = self._timetable(job), self._now()
         if timetable is None:
             return False
-        return bool(due([Scheduled.after(last, name=job.request.sync, schedule=timetable, now=now)], now))
+        return bool(due([ScheduledSync.after(last, name=job.request.sync, schedule=timetable, now=now)], now))
 
     def _quiet_until(self, job: Job) -> datetime | None:
         """The end of the quiet hours in which a job of the schedule would continue; None outside of them."""

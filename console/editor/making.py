@@ -17,7 +17,7 @@ from console.web.bodies import Body
 from console.web.visit import Visit
 from shared.app.editing.sources import found_columns
 from shared.app.environments import SERVICE_URL
-from shared.app.setting_up import Wanted
+from shared.app.setting_up import DraftRequest
 from shared.definitions.models import DynamicsConnection
 from shared.definitions.models.base import FORMS, SYNC_NAME
 from shared.drafts.yaml_text import yaml_text
@@ -110,7 +110,7 @@ def _check_rest(asked: Asked) -> None:
 
 def _first(visit: Visit, asked: Asked) -> str:
     """Columns typed from the data, mappings matched by their names."""
-    wanted = Wanted(
+    wanted = DraftRequest(
         name=asked.name,
         source=asked.source,
         entity=asked.entity,

@@ -9,7 +9,7 @@ from typing import Final
 from console.real_time.letters import EDITABLE, body_of
 from shared.app import App
 from shared.errors import UserError
-from shared.jobs.real_time.events import Replayed, replay
+from shared.jobs.real_time.events import ReplayCounts, replay
 from shared.state import DeadLetter
 
 __all__ = ["MOST", "Chosen", "chosen", "discarded", "edited", "replayed"]
@@ -70,7 +70,7 @@ def edited(letter: DeadLetter, text: str) -> DeadLetter:
     return replace(letter, body=data)
 
 
-def replayed(letters: Sequence[DeadLetter], app: App) -> Replayed:
+def replayed(letters: Sequence[DeadLetter], app: App) -> ReplayCounts:
     """Send letters through the listeners again, as the definitions are now; what is refused again stays.
 
     Raises:

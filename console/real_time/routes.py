@@ -35,7 +35,7 @@ from console.web.sent import sent
 from console.web.visit import Visit
 from shared.counted import counted
 from shared.errors import SyncError
-from shared.jobs.real_time.events import Replayed
+from shared.jobs.real_time.events import ReplayCounts
 from shared.state import DeadLetter
 from shared.views.dead_letters import short_id
 
@@ -137,7 +137,7 @@ def _replay_json(visit: Visit) -> Response:
     return visit.json(ReplayAnswer(settled=done.settled, kept=done.kept).model_dump())
 
 
-def _replayed(visit: Visit, which: Chosen, body: str | None) -> Replayed:
+def _replayed(visit: Visit, which: Chosen, body: str | None) -> ReplayCounts:
     letters = chosen(which, visit.app)
     action = "sent dead letters again"
     if body is not None:

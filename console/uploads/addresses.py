@@ -12,10 +12,10 @@ from console.web.refusals import Refusal, not_found
 from console.web.routing import Path
 from console.web.sent import sent
 from console.web.visit import Visit
-from shared.app.uploads.announced import Announced, safe_name
+from shared.app.uploads.announced import AnnouncedFile, safe_name
 
 if TYPE_CHECKING:
-    from shared.app.uploads.addresses import Arrived
+    from shared.app.uploads.addresses import UploadedFile
 
 __all__ = ["MOST_MENDED", "MOST_SOURCE", "ROUTES", "address_path", "arrived"]
 
@@ -40,13 +40,13 @@ def _given(visit: Visit, most: int) -> Response:
     file = sent(visit, FileAnnounced)
     if file.size > most:
         raise Refusal(413, "Too large", f"The file has {file.size:,} bytes; at most {most:,} can be sent here.")
-    announced = Announced(name=safe_name(file.name), size=file.size, by=visit.person.id, about=_about(visit))
+    announced = AnnouncedFile(name=safe_name(file.name), size=file.size, by=visit.person.id, about=_about(visit))
     made = uploads.address(announced)
     given = AddressGiven(upload=made.id, url=made.url, headers=dict(made.headers), until=made.until)
     return visit.json(given.model_dump(), 201)
 
 
-def arrived(visit: Visit, upload: str) -> Arrived:
+def arrived(visit: Visit, upload: str) -> UploadedFile:
     """The file that somebody has sent to an address of this sync or run.
 
     Args:

@@ -45,10 +45,10 @@ from shared.settings import Settings, environment
 from shared.sources import Source, completed, open_source
 from shared.sources.watermarks.marks import Mark
 from shared.state import JobQueue, RunRecord, StateStore
-from shared.workspace import Room, Step, Workspace, check_new_file
+from shared.workspace import DiskSpace, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
-    from shared.app.publishing import Published
+    from shared.app.publishing import PublishedFile
     from shared.app.setting_up import SettingUp
     from shared.app.validation import Validation
     from shared.jobs.real_time.events import EventSync, EventTools, Listeners
@@ -66,7 +66,7 @@ class App:
     Args:
         settings: The settings of the environment.
         read_environment: Gives the environment as it is now; what `{env: NAME}` and `ENV('NAME')` read.
-        room: The temporary disk that the runs share; that of the settings when not given.
+        disk_space: The temporary disk that the runs share; that of the settings when not given.
         state: The state store; that of the settings when not given.
         open_dataverse: Makes the client of an environment; see `Wiring`.
         clock: Monotonic seconds; see `Wiring`.
@@ -77,14 +77,14 @@ class App:
         settings: Settings,
         *,
         read_environment: Callable[[], Mapping[str, str]] = environment,
-        room: Room | None = None,
+        disk_space: DiskSpace | None = None,
         state: StateStore | None = None,
         open_dataverse: Callable[..., Dataverse] = Dataverse,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self._environment = read_environment
-        self.room = room or Room(settings.workspace_temp, limit=settings.workspace_disk_bytes)
+        self.disk_space = disk_space or DiskSpace(settings.workspace_temp, limit=settings.workspace_disk_bytes)
         self._given_state = state
         register_secret(*settings.secrets())
         self.wiring = Wiring(settings, read_environment, open_dataverse, clock)
@@ -144,7 +144,7 @@ class App:
         """Give problems that were found by path the file, line and column of that path."""
         return self._repository.placed(definition.name, problems)
 
-    def publish(self, folder: Path, url: str, *, overwrite: Collection[str] = ()) -> tuple[Published, ...]:
+    def publish(self, folder: Path, url: str, *, overwrite: Collection[str] = ()) -> tuple[PublishedFile, ...]:
         """Copy the definitions of a folder into a container; see `shared.app.publishing.publish`."""
         from shared.app.publishing import container_of, publish  # noqa: PLC0415 - only pipelines need it
 
@@ -360,7 +360,7 @@ class App:
             readable = read.readable
             if keep is None:
                 use.needed = expected_disk(last, () if source else readable)
-                self.room.require(definition.name, use.needed)
+                self.disk_space.require(definition.name, use.needed)
             workspace = Workspace.open(
                 memory_limit=self.settings.workspace_memory,
                 temp_folder=self.settings.workspace_temp or None,
@@ -374,7 +374,7 @@ class App:
         with (
             closing(self.dataverse(definition, values)) as dataverse,
             closing(ScriptEngine()) as scripts,
-            self.room.used_by(definition.name) as use,
+            self.disk_space.used_by(definition.name) as use,
         ):
             dataverse.service.meter.watch(shown.throttled)
             yield Tools(

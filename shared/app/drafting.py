@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.definitions.models.base import FORMS, SYNC_NAME
-from shared.drafts.batch_config import Imported, imported
+from shared.drafts.batch_config import ImportedDefinition, imported
 from shared.drafts.batch_config.elements import MOST_BYTES
 from shared.errors import UserError
 
@@ -24,7 +24,7 @@ class WrittenDraft:
     """
 
     file: Path
-    made: Imported
+    made: ImportedDefinition
 
 
 def import_config(file: Path, out: Path | None, folder: str) -> WrittenDraft:

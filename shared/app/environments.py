@@ -12,7 +12,7 @@ from shared.definitions.models.names import names_in
 from shared.errors import DefinitionError, UserError
 from shared.suggestions import did_you_mean
 
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "SERVICE_URL", "Chosen", "chosen_environment"]
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "SERVICE_URL", "ChosenEnvironment", "chosen_environment"]
 
 SERVICE_URL: Final = "DYNAMICS_URL"
 CLIENT_ID: Final = "DYNAMICS_CLIENT_ID"
@@ -20,7 +20,7 @@ CLIENT_SECRET: Final = "DYNAMICS_CLIENT_SECRET"  # noqa: S105 - the name of a va
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class ChosenEnvironment:
     """An environment.
 
     Attributes:
@@ -36,7 +36,7 @@ class Chosen:
 
 def chosen_environment(
     files: Sequence[LoadedConnection], variables: Mapping[str, str], connection: str | None = None
-) -> Chosen:
+) -> ChosenEnvironment:
     """The connection that is named, else the only one of type `dynamics`, else what the variables say.
 
     Args:
@@ -73,7 +73,7 @@ def _named(files: Sequence[LoadedConnection], name: str) -> LoadedConnection:
     raise UserError(f"there is no connection {name}; {hint}")
 
 
-def _of_connection(file: LoadedConnection) -> Chosen:
+def _of_connection(file: LoadedConnection) -> ChosenEnvironment:
     connection = file.connection
     if connection is None:
         raise DefinitionError(file.problems)
@@ -88,17 +88,17 @@ def _of_connection(file: LoadedConnection) -> Chosen:
     keys = type(connection).model_fields.keys() - ConnectionModel.model_fields.keys() - {"options"}
     own = {key: getattr(connection, key) for key in keys & connection.model_fields_set}
     environment = DynamicsEnvironment.model_construct(**{**own, "type": "dynamics"})
-    return Chosen(environment=environment, destination={"connection": file.name})
+    return ChosenEnvironment(environment=environment, destination={"connection": file.name})
 
 
-def _of_variables(variables: Mapping[str, str]) -> Chosen:
+def _of_variables(variables: Mapping[str, str]) -> ChosenEnvironment:
     environment = DynamicsEnvironment(
         type="dynamics",
         service_url=variables[SERVICE_URL],
         client_id=EnvironmentSecret(env=CLIENT_ID),
         client_secret=EnvironmentSecret(env=CLIENT_SECRET),
     )
-    return Chosen(
+    return ChosenEnvironment(
         environment=environment,
         destination={
             "service_url": "@service_url",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from shared.errors import RetryLater, UserError
-from shared.jobs.real_time.intake import ID_PROPERTY, Sent
+from shared.jobs.real_time.intake import ID_PROPERTY, AcceptedEvent
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["EventHub", "SendsEvents", "open_event_hub"]
 class SendsEvents(Protocol):
     """Takes events."""
 
-    def send(self, events: Sequence[Sent]) -> None:
+    def send(self, events: Sequence[AcceptedEvent]) -> None:
         """Put events into the hub: those of one key into one partition, in their order.
 
         Raises:
@@ -41,11 +41,11 @@ class EventHub:
     def __init__(self, client: EventHubProducerClient) -> None:
         self._client = client
 
-    def send(self, events: Sequence[Sent]) -> None:
+    def send(self, events: Sequence[AcceptedEvent]) -> None:
         """See `SendsEvents.send`."""
         from azure.eventhub.exceptions import EventHubError  # noqa: PLC0415 - loaded with its client
 
-        by_key: dict[str, list[Sent]] = defaultdict(list)
+        by_key: dict[str, list[AcceptedEvent]] = defaultdict(list)
         for event in events:
             by_key[event.key].append(event)
         try:
@@ -54,7 +54,7 @@ class EventHub:
         except EventHubError as error:
             raise RetryLater(f"The event hub is not available: {type(error).__name__}", retry_after=10) from error
 
-    def _send(self, key: str, events: Sequence[Sent]) -> None:
+    def _send(self, key: str, events: Sequence[AcceptedEvent]) -> None:
         from azure.eventhub import EventData  # noqa: PLC0415 - loaded with its client
 
         batch = self._client.create_batch(partition_key=key or None)

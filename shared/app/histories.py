@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.jobs import Phase, Progress
-from shared.jobs.batch.undo.erasing import Erased, Eraser
+from shared.jobs.batch.undo.erasing import Eraser, ErasureCounts
 from shared.jobs.batch.undo.history import History, history_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def history(app: App, name: str, key: Sequence[str], progress: Progress) -> Hist
     return history_of(app.state, name, key, lambda: app.open_small(()), since)
 
 
-def erase(app: App, key: Sequence[str], progress: Progress, *, sync: str | None, apply: bool) -> Erased:
+def erase(app: App, key: Sequence[str], progress: Progress, *, sync: str | None, apply: bool) -> ErasureCounts:
     """Remove the values of one record from everything that is kept, or only count where they are.
 
     Args:

@@ -19,7 +19,7 @@ from shared.errors import AbortRun, DefinitionError, RetryLater, SyncError, User
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
 
-__all__ = ["CHANGED", "MARK", "DefinitionFolder", "Published", "container_of", "explained", "publish"]
+__all__ = ["CHANGED", "MARK", "DefinitionFolder", "PublishedFile", "container_of", "explained", "publish"]
 
 Outcome = Literal["created", "updated", "unchanged", "removed", "left alone", "edited"]
 
@@ -40,7 +40,7 @@ CHANGED: Final = frozenset({404, 409, 412})
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedFile:
     """What became of one file.
 
     Attributes:
@@ -106,7 +106,7 @@ def container_of(url: str, connect: Callable[[str], BlobServiceClient], endpoint
     return DefinitionFolder(connect(endpoint).get_container_client(found["container"]), f"{folder}/" if folder else "")
 
 
-def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[str] = ()) -> tuple[Published, ...]:
+def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[str] = ()) -> tuple[PublishedFile, ...]:
     """Make the definitions of a container equal to those of a folder.
 
     If a file was edited in the container, nothing at all is written. Connections are written first and files are
@@ -138,7 +138,7 @@ def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[
                 planned[name] = _written(container, name, planned[name], local.get(name, b""), stored.get(name))
     except AzureError as error:
         raise explained(error, container) from error
-    return tuple(Published(name, outcome) for name, outcome in planned.items())
+    return tuple(PublishedFile(name, outcome) for name, outcome in planned.items())
 
 
 def _local(folder: Path) -> Mapping[str, bytes]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shared.app.environments import Chosen, chosen_environment
+from shared.app.environments import ChosenEnvironment, chosen_environment
 from shared.clock import SystemClock
 from shared.definitions import ParameterValue, SecretReference, SyncDefinition, names_in
 from shared.drafts.first_definition import Draft
 from shared.errors import UserError
 from shared.jobs import BatchJob, NoProgress, Phase, Progress
-from shared.jobs.setting_up.connection_test import Check, Parts, connection_checks, secrets_in
+from shared.jobs.setting_up.connection_test import Check, CheckTools, connection_checks, secrets_in
 from shared.jobs.setting_up.drafting import DraftTarget, drafted, with_key
 from shared.jobs.setting_up.keys import KeyReport, MadeKey, make_key, proposed_keys
 from shared.sources import SourceContext
@@ -24,11 +24,11 @@ from shared.views.options import ColumnOptions, options_of_column
 if TYPE_CHECKING:
     from shared.app.app import App
 
-__all__ = ["SettingUp", "Wanted"]
+__all__ = ["DraftRequest", "SettingUp"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DraftRequest:
     """What a first definition is asked for.
 
     Attributes:
@@ -70,7 +70,7 @@ class SettingUp:
         with closing(self._app.wiring.environment(self._chosen(connection).environment)) as dataverse:
             return options_of_column(dataverse.entity(table), column)
 
-    def draft(self, wanted: Wanted, progress: Progress | None = None) -> Draft:
+    def draft(self, wanted: DraftRequest, progress: Progress | None = None) -> Draft:
         """A first definition from a source and a table.
 
         Args:
@@ -96,7 +96,7 @@ class SettingUp:
             draft = drafted(look, place, context, app.open_small)
         return with_key(draft, lambda definition: self._proposed(definition, progress))
 
-    def _look(self, wanted: Wanted, context: SourceContext) -> FirstLook:
+    def _look(self, wanted: DraftRequest, context: SourceContext) -> FirstLook:
         """What the source is: a connection that the folder has, else a path."""
         named = {file.name for file in self._app.wiring.repository.connections().files}
         if wanted.source not in named:
@@ -114,7 +114,7 @@ class SettingUp:
         with app.tools(joined, values, None, progress or NoProgress()) as tools:
             return proposed_keys(BatchJob(definition=joined, parameters=values), tools)
 
-    def _chosen(self, connection: str | None) -> Chosen:
+    def _chosen(self, connection: str | None) -> ChosenEnvironment:
         files = self._app.wiring.repository.connections().files
         return chosen_environment(files, self._app.variables(), connection)
 
@@ -149,7 +149,7 @@ class SettingUp:
         """
         app = self._app
         definition, values = app.joined(name, parameters)
-        parts = Parts(
+        parts = CheckTools(
             secret=partial(app.secret, fresh=True),
             secrets=self._secrets_of(definition),
             dataverse=lambda: closing(app.dataverse(definition, values)),

@@ -48,7 +48,7 @@ from shared.definitions import (
 from shared.deployment import is_deployed
 from shared.errors import UserError
 from shared.http.guarded_files import GuardedFiles
-from shared.http.reach import Reach
+from shared.http.reach import ReachableHosts
 from shared.remote import OpenUrl, RemoteFiles
 from shared.secrets import SecretStore
 from shared.settings import Settings
@@ -214,8 +214,8 @@ class Wiring:
                 return self._environment_secrets.get(name, fresh=fresh)
 
     @cached_property
-    def _reach(self) -> Reach:
-        return Reach(hosts=self._settings.source_hosts, limited=is_deployed(self._environment()))
+    def _reach(self) -> ReachableHosts:
+        return ReachableHosts(hosts=self._settings.source_hosts, limited=is_deployed(self._environment()))
 
     @cached_property
     def _source_files(self) -> GuardedFiles:
@@ -239,7 +239,7 @@ class Wiring:
 
     def step_context(self, values: Mapping[str, ParameterValue]) -> SourceContext:
         """What steps after the sync may need of other systems: that of a source, with hosts of their own."""
-        reach = Reach(
+        reach = ReachableHosts(
             hosts=self._settings.post_sync_hosts,
             limited=is_deployed(self._environment()),
             setting="POST_SYNC_HOSTS",

@@ -12,7 +12,7 @@ from shared.app import App
 from shared.errors import UserError
 from shared.jobs.real_time.events import (
     Listeners,
-    Replayed,
+    ReplayCounts,
     replay,
     run_events,
 )
@@ -67,7 +67,7 @@ def _stream(partition: str | None) -> Stream | None:
     return Stream(hub, number)
 
 
-def try_again(app: App, letters: Sequence[DeadLetter]) -> Replayed:
+def try_again(app: App, letters: Sequence[DeadLetter]) -> ReplayCounts:
     """Send dead letters through the listeners again, as the definitions are now.
 
     Raises:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from shared.clock import Clock, SystemClock
 from shared.dataverse.calls.operations import Operation, operation_names, read_operations
-from shared.dataverse.calls.sending import On, call
+from shared.dataverse.calls.sending import CallTarget, call
 from shared.dataverse.changes import NO_LIMITS, Change, Outcome, WriteLimits
 from shared.dataverse.course import Course
 from shared.dataverse.http.connection import Connection
@@ -388,7 +388,7 @@ class Dataverse:
     ) -> None:
         """Call an action or a function; see `shared.dataverse.calls.sending.call`."""
         entity = self.entity(operation.bound_to) if operation.bound_to else None
-        call(self.service, operation, values, on=On(entity=entity, record=record), within=within)
+        call(self.service, operation, values, on=CallTarget(entity=entity, record=record), within=within)
 
     def usage(self) -> Usage:
         """Requests so far."""

@@ -2,26 +2,25 @@
 
 from shared.events.agenda import Agenda
 from shared.events.bodies import moment, parse
-from shared.events.decoding import Decoded, Read, decode, read
+from shared.events.decoding import Decoded, ReadBody, decode, read
 from shared.events.extraction import Fields, Reader, carried_definition, fields_of
-from shared.events.folding import Folded, FoldRules, NetChange, fold, unfold
+from shared.events.folding import FoldedBatch, FoldRules, NetChange, fold, unfold
 from shared.events.records import (
-    Before,
     Event,
     EventAction,
     EventPosition,
     Message,
+    PreviousKey,
     RecordReference,
     Undecodable,
     Unusable,
     named,
 )
 from shared.events.routing import Claim, claim
-from shared.events.selection import Selected, Selection
+from shared.events.selection import SelectedEvents, Selection
 
 __all__ = [
     "Agenda",
-    "Before",
     "Claim",
     "Decoded",
     "Event",
@@ -29,13 +28,14 @@ __all__ = [
     "EventPosition",
     "Fields",
     "FoldRules",
-    "Folded",
+    "FoldedBatch",
     "Message",
     "NetChange",
-    "Read",
+    "PreviousKey",
+    "ReadBody",
     "Reader",
     "RecordReference",
-    "Selected",
+    "SelectedEvents",
     "Selection",
     "Undecodable",
     "Unusable",

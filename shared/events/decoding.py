@@ -12,13 +12,13 @@ from shared.events.bodies import mapping, parse
 from shared.events.packed import unpacked
 from shared.events.records import Event, Message, Undecodable
 
-__all__ = ["Decoded", "Read", "decode", "envelope", "read"]
+__all__ = ["Decoded", "ReadBody", "decode", "envelope", "read"]
 
 Decoded = tuple[Event | Undecodable, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadBody:
     """A message's body as the format of a listener has it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Read:
     size: int
 
 
-def read(message: Message, topic: Topic, schema: avro.Schema | None = None) -> Read:
+def read(message: Message, topic: Topic, schema: avro.Schema | None = None) -> ReadBody:
     """Read a body.
 
     Args:
@@ -41,11 +41,11 @@ def read(message: Message, topic: Topic, schema: avro.Schema | None = None) -> R
     is_avro = topic.format is EventFormat.AVRO
     body = unpacked(message, guess=not is_avro)
     if isinstance(body, Undecodable):
-        return Read(body, len(message.body))
+        return ReadBody(body, len(message.body))
     if not is_avro:
-        return Read(parse(body), len(body))
+        return ReadBody(parse(body), len(body))
     records = avro.read_records(body, topic.encoding, schema)
-    return Read(records, records.size if isinstance(records, avro.AvroRecords) else len(body))
+    return ReadBody(records, records.size if isinstance(records, avro.AvroRecords) else len(body))
 
 
 def decode(message: Message, topic: Topic, body: Any | Undecodable) -> Decoded:

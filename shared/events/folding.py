@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from shared.definitions.models import Strategy, SyncBehaviour
 from shared.definitions.models.listener import KeyChange
-from shared.events.records import Before, Event, EventAction, EventPosition
+from shared.events.records import Event, EventAction, EventPosition, PreviousKey
 
-__all__ = ["FoldRules", "Folded", "NetChange", "fold", "unfold"]
+__all__ = ["FoldRules", "FoldedBatch", "NetChange", "fold", "unfold"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class NetChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
+class FoldedBatch:
     """What a batch adds up to.
 
     Attributes:
@@ -125,7 +125,7 @@ class Folded:
     seen: Mapping[str, EventPosition]
 
 
-def fold(events: Iterable[Event], seen: Mapping[str, EventPosition], rules: FoldRules) -> Folded:
+def fold(events: Iterable[Event], seen: Mapping[str, EventPosition], rules: FoldRules) -> FoldedBatch:
     """Fold a batch.
 
     Args:
@@ -136,7 +136,7 @@ def fold(events: Iterable[Event], seen: Mapping[str, EventPosition], rules: Fold
     folding = _Folding(rules, seen)
     for event in events:
         folding.add(event)
-    return Folded(changes=tuple(folding.changes), stale=tuple(folding.stale), seen=seen)
+    return FoldedBatch(changes=tuple(folding.changes), stale=tuple(folding.stale), seen=seen)
 
 
 class _Folding:
@@ -163,7 +163,7 @@ class _Folding:
         else:
             self._append(event)
 
-    def _current(self, event: Event, before: Before) -> Event:
+    def _current(self, event: Event, before: PreviousKey) -> Event:
         """What is left of a change of the key once newer events of the old or of the new key are counted."""
         if before.key == event.key:
             return event

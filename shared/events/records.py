@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 __all__ = [
-    "Before",
     "Event",
     "EventAction",
     "EventPosition",
     "Message",
+    "PreviousKey",
     "Record",
     "RecordReference",
     "Undecodable",
@@ -123,7 +123,7 @@ class RecordReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class PreviousKey:
     """The record that an event found under another sync key.
 
     Attributes:
@@ -166,7 +166,7 @@ class Event:
     number: int = 0
     key: str = ""
     record: str = ""
-    before: Before | None = None
+    before: PreviousKey | None = None
     of_before: bool = False
 
     @property
@@ -203,7 +203,7 @@ class Event:
             number=number,
             key=self.key or record,
             record=record,
-            before=None if before is None else Before(record=before, key=self.key or before),
+            before=None if before is None else PreviousKey(record=before, key=self.key or before),
             of_before=self.of_before,
         )
 

@@ -22,7 +22,7 @@ from shared.events.bodies import json_text
 from shared.events.records import Event, Undecodable, Unusable
 from shared.workspace import Workspace, checked, json_rows, quoted
 
-__all__ = ["Selected", "Selection", "listener_problems"]
+__all__ = ["SelectedEvents", "Selection", "listener_problems"]
 
 _QUOTED_TEXT: Final = re.compile(r"'(?:[^']|'')*'")
 _NAME: Final = re.compile(r'\b(new|old)((?:\s*\.\s*(?:[A-Za-z_]\w*|"(?:[^"]|"")*"))+)', re.IGNORECASE)
@@ -32,7 +32,7 @@ _Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selected:
+class SelectedEvents:
     """The events of a batch that a listener takes; positions are indices into the batch.
 
     Attributes:
@@ -65,10 +65,10 @@ class Selection:
         ]
         self._filter, self._key = sqls
 
-    def select(self, events: Sequence[Event], workspace: Workspace) -> Selected:
+    def select(self, events: Sequence[Event], workspace: Workspace) -> SelectedEvents:
         """Ask the expressions for a batch."""
         if self._filter is None and self._key is None:
-            return Selected(wanted=tuple(enumerate(events)), filtered=0, failed=())
+            return SelectedEvents(wanted=tuple(enumerate(events)), filtered=0, failed=())
         alike: dict[tuple[str, ...], dict[int, str]] = defaultdict(dict)
         answers: dict[int, tuple[bool | None, str | None] | Undecodable] = {}
         for index, event in enumerate(events):
@@ -123,7 +123,7 @@ def listener_problems(definition: SyncDefinition) -> tuple[Problem, ...]:
 
 def _sorted_out(
     events: Sequence[Event], answers: Mapping[int, tuple[bool | None, str | None] | Undecodable]
-) -> Selected:
+) -> SelectedEvents:
     wanted: list[tuple[int, Event]] = []
     failed: list[tuple[int, Undecodable]] = []
     filtered = 0
@@ -135,7 +135,7 @@ def _sorted_out(
                 wanted.append((index, replace(event, key=key or "")))
             case _:
                 filtered += 1
-    return Selected(wanted=tuple(wanted), filtered=filtered, failed=tuple(failed))
+    return SelectedEvents(wanted=tuple(wanted), filtered=filtered, failed=tuple(failed))
 
 
 def _paths(expression: str) -> Iterable[_Path]:

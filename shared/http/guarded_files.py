@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.errors import UserError
-from shared.http.reach import Reach
+from shared.http.reach import ReachableHosts
 from shared.remote import RemoteFiles
 
 __all__ = ["GuardedFiles"]
@@ -28,7 +28,7 @@ class GuardedFiles:
         reach: Which hosts may be reached.
     """
 
-    def __init__(self, files: RemoteFiles, reach: Reach) -> None:
+    def __init__(self, files: RemoteFiles, reach: ReachableHosts) -> None:
         self._files = files
         self._reach = reach
 

@@ -17,7 +17,7 @@ from shared.errors import UserError
 from shared.http.addresses import CheckAddress
 from shared.http.hosts import is_loopback, matcher
 
-__all__ = ["Reach"]
+__all__ = ["ReachableHosts"]
 
 _Address = IPv4Address | IPv6Address
 
@@ -30,7 +30,7 @@ _LOW_32: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class ReachableHosts:
     """Which hosts may be reached.
 
     Attributes:

@@ -11,12 +11,12 @@ from aiohttp.abc import ResolveResult
 from yarl import URL
 
 from shared.errors import UserError
-from shared.http.reach import Reach
+from shared.http.reach import ReachableHosts
 
 __all__ = ["guarded_session"]
 
 
-def guarded_session(reach: Reach, **options: Any) -> aiohttp.ClientSession:
+def guarded_session(reach: ReachableHosts, **options: Any) -> aiohttp.ClientSession:
     """Make a session that reaches only what `reach` allows, and follows redirects only within a host.
 
     Args:
@@ -48,7 +48,7 @@ async def _redirected(
 class _CheckedResolver(aiohttp.ThreadedResolver):
     """Looks up addresses for connections, and refuses those that may not be connected to."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: ReachableHosts) -> None:
         super().__init__()
         self._reach = reach
 

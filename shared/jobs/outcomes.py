@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.dataverse import KEY_TAKEN, Applied, Failed, Outcome, Skipped
-from shared.jobs.summary import Done
+from shared.jobs.summary import OutcomeCounts
 from shared.reconcile.outcomes import (
     KEEP_OUTCOMES,
     OUTCOMES,
@@ -107,9 +107,9 @@ def failed_count(workspace: Workspace) -> int:
     return int(workspace.query(failed_count_query())[0][0])
 
 
-def outcome_counts(workspace: Workspace) -> Done:
+def outcome_counts(workspace: Workspace) -> OutcomeCounts:
     """Count applied changes by what they did, and those that adopted a record, failed or were skipped."""
-    return Done(**dict(workspace.query(outcome_counts_query())))
+    return OutcomeCounts(**dict(workspace.query(outcome_counts_query())))
 
 
 def skip_reason(workspace: Workspace) -> str:

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.dataverse import Dataverse
-from shared.dataverse.metadata.privileges import Held, TableFacts, held_privileges, table_facts
+from shared.dataverse.metadata.privileges import HeldPrivileges, TableFacts, held_privileges, table_facts
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.transform.access import Need, needed_access
 
-__all__ = ["Access", "access_of"]
+__all__ = ["NeededPrivilege", "access_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class NeededPrivilege:
     """One privilege that a definition needs.
 
     Attributes:
@@ -37,7 +37,7 @@ class Access:
         return f"{who} lacks the privilege {self.name}{of}: add it to one of its security roles"
 
 
-def access_of(definition: SyncDefinition, entity: EntityMetadata, dataverse: Dataverse) -> Sequence[Access]:
+def access_of(definition: SyncDefinition, entity: EntityMetadata, dataverse: Dataverse) -> Sequence[NeededPrivilege]:
     """Every privilege that a definition needs, and who lacks it.
 
     Raises:
@@ -50,7 +50,7 @@ def access_of(definition: SyncDefinition, entity: EntityMetadata, dataverse: Dat
     needs = needed_access(definition, entity)
     facts = {table: table_facts(service, table) for table in dict.fromkeys(need.table for need in needs if need.table)}
     return [
-        Access(need=need, name=name, lacking=tuple(_lacking(name, wanted, held)), users=len(held))
+        NeededPrivilege(need=need, name=name, lacking=tuple(_lacking(name, wanted, held)), users=len(held))
         for need in needs
         for name, wanted in _named(need, facts)
     ]
@@ -64,7 +64,7 @@ def _named(need: Need, facts: dict[str, TableFacts]) -> Iterator[tuple[str, str]
         yield found
 
 
-def _lacking(name: str, wanted: str, held: Sequence[Held]) -> Iterator[int]:
+def _lacking(name: str, wanted: str, held: Sequence[HeldPrivileges]) -> Iterator[int]:
     for number, each in enumerate(held, start=1):
         known = wanted in each.ids if wanted else name.lower() in each.names or not each.names
         if not known:

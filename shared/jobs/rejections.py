@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from shared.counted import counted
-from shared.jobs.summary import Done, ErrorRow, RowCounts
+from shared.jobs.summary import ErrorRow, OutcomeCounts, RowCounts
 from shared.transform import ErrorType
 
 __all__ = ["errors_said", "left_out", "left_out_warnings", "rejection_cause"]
 
 
-def errors_said(done: Done, source: RowCounts, violations: int, cause: str) -> str:
+def errors_said(done: OutcomeCounts, source: RowCounts, violations: int, cause: str) -> str:
     """The errors of a run that reached its end, in words; empty if there is none.
 
     Args:

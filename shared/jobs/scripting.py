@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from shared.definitions import SyncDefinition
 from shared.errors import DefinitionError, Problem, UserError
-from shared.scripts import Allowance, Mistake, ScriptEngine
+from shared.scripts import Allowance, ScriptEngine, ScriptError
 from shared.transform import ScriptColumn
 from shared.workspace import Workspace
 
@@ -45,7 +45,7 @@ def run_scripts(workspace: Workspace, columns: Sequence[ScriptColumn], engine: S
                 if number == 0:
                     _check_order(column.script, rows[:_TRIED], engine, allowance)
                 workspace.execute(column.collect, [engine.results(column.script, rows, allowance)])
-        except Mistake as mistake:
+        except ScriptError as mistake:
             raise DefinitionError([Problem(message=str(mistake), path=column.origin)]) from mistake
         except UserError as error:
             raise UserError(f"{column.origin}: {error.message}") from error
@@ -62,7 +62,7 @@ def script_problems(definition: SyncDefinition) -> tuple[Problem, ...]:
 def _problem(engine: ScriptEngine, script: str) -> str:
     try:
         engine.check(script)
-    except Mistake as mistake:
+    except ScriptError as mistake:
         return str(mistake)
     except UserError as error:
         return error.message
@@ -87,7 +87,7 @@ def _check_order(script: str, rows: Sequence[str], engine: ScriptEngine, allowan
         return
     forward = _by_row(engine.results(script, rows, allowance))
     if forward != _by_row(engine.results(script, rows[::-1], allowance)):
-        raise Mistake(_KEEPS_STATE)
+        raise ScriptError(_KEEPS_STATE)
 
 
 def _by_row(results: str) -> dict[int, Any]:

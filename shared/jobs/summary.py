@@ -15,9 +15,9 @@ from shared.visible import with_value
 
 __all__ = [
     "ChangeCounts",
-    "Done",
     "ErrorRow",
     "MirrorFigures",
+    "OutcomeCounts",
     "RowCounts",
     "RunState",
     "RunSummary",
@@ -59,7 +59,7 @@ class ChangeCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class OutcomeCounts:
     """Outcomes of a run: applied changes by action, and the others by what became of them.
 
     Those adopted a record, were not made because the record was edited meanwhile, failed or were skipped.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.memory.entries import NOTHING, Known
-from shared.memory.event_ledger import EventLedger, Remembered
+from shared.memory.entries import NOTHING, KnownRecord
+from shared.memory.event_ledger import EventLedger, RememberedRecord
 from shared.memory.ledger import Ledger, LedgerConflictError
 from shared.memory.mirror import Manifest, Mirror, MirrorLostError
 from shared.memory.mirror_tables import MirrorTables
@@ -12,13 +12,13 @@ from shared.memory.mirrorable import mirror_obstacle
 __all__ = [
     "NOTHING",
     "EventLedger",
-    "Known",
+    "KnownRecord",
     "Ledger",
     "LedgerConflictError",
     "Manifest",
     "Mirror",
     "MirrorLostError",
     "MirrorTables",
-    "Remembered",
+    "RememberedRecord",
     "mirror_obstacle",
 ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-__all__ = ["NOTHING", "Entry", "Known", "Stored", "combined", "with_pending", "without_values"]
+__all__ = ["NOTHING", "KnownRecord", "RecordEntry", "StoredRow", "combined", "with_pending", "without_values"]
 
 _Values = Mapping[str, str | None]  # column -> value as text
 _RANKS: Final = {None: 0, "marked": 1, "matched": 2, "created": 3}
@@ -22,7 +22,7 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownRecord:
     """What is known of a record, as a row of a part has it.
 
     Attributes:
@@ -47,23 +47,23 @@ class Known:
         }
 
 
-NOTHING: Final = Known()
+NOTHING: Final = KnownRecord()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredRow:
     """A row of a part.
 
     Attributes:
         place: The place of its part in the ledger's list.
     """
 
-    known: Known
+    known: KnownRecord
     place: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class RecordEntry:
     """What events know of a record.
 
     Attributes:
@@ -72,7 +72,7 @@ class Entry:
         busy: Until when its writer, or one before, may still be writing to the record.
     """
 
-    known: Known
+    known: KnownRecord
     basis: str
     noted: datetime
     busy: datetime = _LONG_AGO
@@ -96,15 +96,15 @@ class Entry:
         return json.dumps(members)
 
     @classmethod
-    def of_text(cls, text: str) -> Entry:
+    def of_text(cls, text: str) -> RecordEntry:
         """An entry as a store has kept it."""
         of = json.loads(text)
-        known = Known(origin=of["origin"], marked=of["marked"], written=of["written"], pending=of["pending"])
+        known = KnownRecord(origin=of["origin"], marked=of["marked"], written=of["written"], pending=of["pending"])
         noted, busy = datetime.fromisoformat(of["noted"]), datetime.fromisoformat(of["busy"])
         return cls(known=known, basis=of["basis"], noted=noted, busy=busy)
 
 
-def combined(row: Stored | None, entry: Entry | None, parts: Sequence[str]) -> Known:
+def combined(row: StoredRow | None, entry: RecordEntry | None, parts: Sequence[str]) -> KnownRecord:
     """What a row and an entry tell together.
 
     Args:
@@ -119,7 +119,7 @@ def combined(row: Stored | None, entry: Entry | None, parts: Sequence[str]) -> K
     base, added = row.known, entry.known
     last = _values(base.written)
     also = {name: [value] for name, value in _values(added.written).items() if name not in last or last[name] != value}
-    return Known(
+    return KnownRecord(
         origin=max(base.origin, added.origin, key=_RANKS.__getitem__),
         marked=base.marked or added.marked,
         written=base.written,
@@ -129,13 +129,13 @@ def combined(row: Stored | None, entry: Entry | None, parts: Sequence[str]) -> K
 
 def without_values(text: str) -> str | None:
     """The text of an entry without values of the record; None where it has none."""
-    entry = Entry.of_text(text)
+    entry = RecordEntry.of_text(text)
     if entry.known.written is None and entry.known.pending is None:
         return None
     return replace(entry, known=replace(entry.known, written=None, pending=None)).to_text()
 
 
-def with_pending(known: Known, pending: str | None) -> Known:
+def with_pending(known: KnownRecord, pending: str | None) -> KnownRecord:
     """The same, with more values that may be written."""
     return replace(known, pending=_joined(_lists(known.pending), _lists(pending)))
 

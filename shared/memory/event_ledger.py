@@ -17,11 +17,11 @@ import duckdb
 
 from shared.entities import LedgerEntry, LedgerHead, LedgerStore
 from shared.errors import RetryLater
-from shared.memory.entries import NOTHING, Entry, Known, Stored, combined, with_pending
+from shared.memory.entries import NOTHING, KnownRecord, RecordEntry, StoredRow, combined, with_pending
 from shared.memory.parts import LostPartError, fetched, rows_of
 from shared.workspace import Workspace
 
-__all__ = ["EventLedger", "Remembered"]
+__all__ = ["EventLedger", "RememberedRecord"]
 
 # No request to Dataverse is under way for so long: its function was ended before.
 _BUSY: Final = timedelta(hours=1)
@@ -32,7 +32,7 @@ _TURNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
+class RememberedRecord:
     """What is known of a record.
 
     Attributes:
@@ -43,7 +43,7 @@ class Remembered:
         fresh: It may have become known only after the record was read.
     """
 
-    known: Known = NOTHING
+    known: KnownRecord = NOTHING
     entry: LedgerEntry | None = None
     others: datetime | None = None
     in_parts: bool = False
@@ -70,7 +70,7 @@ class EventLedger:
         self._version: str | None = None
         self._used: datetime | None = None
 
-    def of(self, ids: Collection[str], now: datetime) -> dict[str, Remembered]:
+    def of(self, ids: Collection[str], now: datetime) -> dict[str, RememberedRecord]:
         """What is known of some records; to be called after they were read.
 
         The entries are read before the list of parts: what a batch takes from an entry into a part is found in one of
@@ -84,11 +84,11 @@ class EventLedger:
         self._use(now)
         entries = self._store.ledger_entries(self._sync, ids)
         parts, rows, is_new = self._rows(ids)
-        found: dict[str, Remembered] = {}
+        found: dict[str, RememberedRecord] = {}
         for record in ids:
             stored, row = entries.get(record), rows.get(record)
-            entry = Entry.of_text(stored.text) if stored else None
-            found[record] = Remembered(
+            entry = RecordEntry.of_text(stored.text) if stored else None
+            found[record] = RememberedRecord(
                 known=combined(row, entry, parts),
                 entry=stored,
                 others=entry.busy if entry and not entry.is_settled(now) else None,
@@ -99,8 +99,8 @@ class EventLedger:
         return found
 
     def note_before(
-        self, rows: Mapping[str, Known], remembered: Mapping[str, Remembered], now: datetime
-    ) -> dict[str, Remembered] | None:
+        self, rows: Mapping[str, KnownRecord], remembered: Mapping[str, RememberedRecord], now: datetime
+    ) -> dict[str, RememberedRecord] | None:
         """Note what is about to be written; None where another writer has changed one of the entries: nothing is noted.
 
         Args:
@@ -122,7 +122,7 @@ class EventLedger:
             return None
         return {record: replace(remembered[record], entry=entry) for record, entry in written.items()}
 
-    def _take_back(self, written: Mapping[str, LedgerEntry], remembered: Mapping[str, Remembered]) -> None:
+    def _take_back(self, written: Mapping[str, LedgerEntry], remembered: Mapping[str, RememberedRecord]) -> None:
         """Restore entries to what they were before this process wrote them; those that others have changed stay."""
         restored, added = {}, {}
         for record, entry in written.items():
@@ -138,9 +138,9 @@ class EventLedger:
 
     def note_after(
         self,
-        rows: Mapping[str, Known],
-        remembered: Mapping[str, Remembered],
-        noted: Mapping[str, Remembered],
+        rows: Mapping[str, KnownRecord],
+        remembered: Mapping[str, RememberedRecord],
+        noted: Mapping[str, RememberedRecord],
         now: datetime,
     ) -> None:
         """Note what has become of records.
@@ -170,7 +170,10 @@ class EventLedger:
             self._store.remove_ledger_entries(self._sync, gone)
 
     def take_back(
-        self, records: Collection[str], remembered: Mapping[str, Remembered], noted: Mapping[str, Remembered]
+        self,
+        records: Collection[str],
+        remembered: Mapping[str, RememberedRecord],
+        noted: Mapping[str, RememberedRecord],
     ) -> None:
         """Note that nothing was written into records for which something was noted."""
         self._take_back({record: entry for record in records if (entry := noted[record].entry)}, remembered)
@@ -184,8 +187,8 @@ class EventLedger:
             self._files.clear()
 
     @staticmethod
-    def _entry(known: Known, before: Remembered, now: datetime, *, busy: datetime | None) -> LedgerEntry:
-        entry = Entry(known=known, basis=before.basis, noted=now)
+    def _entry(known: KnownRecord, before: RememberedRecord, now: datetime, *, busy: datetime | None) -> LedgerEntry:
+        entry = RecordEntry(known=known, basis=before.basis, noted=now)
         entry = replace(entry, busy=busy) if busy else entry
         return LedgerEntry(text=entry.to_text(), version=before.entry.version if before.entry else "")
 
@@ -196,7 +199,7 @@ class EventLedger:
 
     # -- Parts ---------------------------------------------------------------------------------------------------
 
-    def _rows(self, ids: Collection[str]) -> tuple[tuple[str, ...], dict[str, Stored], bool]:
+    def _rows(self, ids: Collection[str]) -> tuple[tuple[str, ...], dict[str, StoredRow], bool]:
         """The names of the parts, their rows of some records, and whether the parts have changed since the last time.
 
         A ledger whose files are missing or damaged counts as none, as it does for a batch.
@@ -216,7 +219,7 @@ class EventLedger:
                 return head.parts if head else (), rows, is_new
         raise RetryLater(f"the ledger of {self._sync} is being changed by batches", retry_after=1)
 
-    def _read(self, head: LedgerHead | None, ids: Collection[str]) -> dict[str, Stored]:
+    def _read(self, head: LedgerHead | None, ids: Collection[str]) -> dict[str, StoredRow]:
         if head is None or not head.parts:
             return {}
         with self._lock:

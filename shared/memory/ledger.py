@@ -18,7 +18,7 @@ import duckdb
 
 from shared.entities import LedgerEntry, LedgerHead, LedgerStore
 from shared.errors import UserError
-from shared.memory.entries import Entry, combined
+from shared.memory.entries import RecordEntry, combined
 from shared.memory.parts import MEMBERS, NAMES, LostPartError, fetched, latest, rows_of
 from shared.workspace import Workspace, json_rows, literal
 
@@ -104,7 +104,7 @@ class Ledger:
         for name in parts:
             self._files[name] = fetched(self._store, self._sync, name, workspace.folder)
         files = self._paths(parts)
-        found = {record: Entry.of_text(entry.text) for record, entry in entries.items()}
+        found = {record: RecordEntry.of_text(entry.text) for record, entry in entries.items()}
         rows = rows_of(workspace, files, list(found)) if found else {}
         self._settled = {
             record: entries[record]

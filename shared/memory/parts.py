@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.entities import LedgerStore
-from shared.memory.entries import Known, Stored
+from shared.memory.entries import KnownRecord, StoredRow
 from shared.workspace import Row, Workspace, literal
 
 __all__ = ["MEMBERS", "NAMES", "LostPartError", "fetched", "latest", "rows_of"]
@@ -60,13 +60,15 @@ def latest(files: Sequence[Path], condition: str = "true") -> str:
     return f"SELECT {NAMES}, place FROM ({numbered}) WHERE turn = 1"
 
 
-def rows_of(workspace: Workspace, files: Sequence[Path], ids: Sequence[str]) -> dict[str, Stored]:
+def rows_of(workspace: Workspace, files: Sequence[Path], ids: Sequence[str]) -> dict[str, StoredRow]:
     """The latest rows of some records, by id."""
     workspace.execute("CREATE OR REPLACE TEMP TABLE asked AS SELECT unnest(?::VARCHAR[])::UUID AS id", [list(ids)])
     found = workspace.query(latest(files, "id IN (SELECT id FROM asked)"))
     return {str(row[0]): _stored(row) for row in found}
 
 
-def _stored(row: Row) -> Stored:
+def _stored(row: Row) -> StoredRow:
     _, origin, marked, written, pending, place = row
-    return Stored(known=Known(origin=origin, marked=bool(marked), written=written, pending=pending), place=place)
+    return StoredRow(
+        known=KnownRecord(origin=origin, marked=bool(marked), written=written, pending=pending), place=place
+    )

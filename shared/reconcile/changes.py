@@ -28,7 +28,7 @@ from shared.reconcile.columns import (
     records,
 )
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, holds
-from shared.reconcile.later import Later, update_of
+from shared.reconcile.later import SecondRequest, update_of
 from shared.reconcile.links.steps import drop_order_step, links_of, not_deferred
 from shared.reconcile.marks import drop_action, mark_parts, return_parts
 from shared.reconcile.plan import PlanAction
@@ -38,7 +38,7 @@ from shared.workspace import NewTable, Step, Table, literal, quoted
 __all__ = ["change_steps", "link_reversing_steps", "reversing_steps"]
 
 _TABLE = Step.creating(
-    "Make room for the changes",
+    "Create the table of the changes",
     NewTable(
         name=Table.CHANGES,
         columns=f"""(
@@ -204,7 +204,7 @@ def _compared(definition: SyncDefinition, layout: Sequence[TargetColumn], starte
 
 
 def _insert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
-    columns, later = on_insert(layout, id_column), Later(layout, id_column)
+    columns, later = on_insert(layout, id_column), SecondRequest(layout, id_column)
     first = later.first(present)
     own_id = any(column.name == id_column and column.writes for column in layout)
     linked = any(column.late for column in layout)
@@ -331,7 +331,7 @@ def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     """A change of a record that was not read."""
     mapped = any(column.name == id_column for column in layout)
     record = f"desired.{quoted(id_column)}" if mapped else "NULL"
-    columns, later = on_update(layout, id_column), Later(layout, id_column, is_there=True)
+    columns, later = on_update(layout, id_column), SecondRequest(layout, id_column, is_there=True)
     condition = later.first(_unless_key(f"{record} IS NOT NULL"))
     return _Change(
         action=PlanAction.UPDATE,
@@ -352,7 +352,7 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     Columns with `write: on_insert` are added where the record is new; the writer looks for it first.
     """
     settable = [column for column in layout if column.write is not WritePolicy.ON_INSERT]
-    change, later = _blind(layout, id_column), Later(settable, id_column)
+    change, later = _blind(layout, id_column), SecondRequest(settable, id_column)
     once = [column for column in on_create_only(layout, id_column) if column.key_part is None]
     columns = (*on_update(layout, id_column), *fixed(layout, id_column))
     mapped = _unless_key(f"{change.id} IS NOT NULL")

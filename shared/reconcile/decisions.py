@@ -91,7 +91,7 @@ FULL OUTER JOIN current AS target ON {_same_key(layout)}
 
 
 _DECISIONS = Step.creating(
-    "Make room for the decisions",
+    "Create the table of the decisions",
     NewTable(name=Table.DECISIONS, columns=f"(_row BIGINT, _id UUID, action {ACTION_TYPE})"),
 )
 

@@ -27,14 +27,14 @@ from shared.state_rules import CLOSE, OPEN, Closing
 from shared.transform import Pair, TargetColumn, pair_of, to_service
 from shared.workspace import literal, quoted
 
-__all__ = ["Later", "Update", "is_made_open", "update_of"]
+__all__ = ["SecondRequest", "Update", "is_made_open", "update_of"]
 
 # A table with the usual two states makes its records in the first. Others may have a state of their own for that, such
 # as a product's draft, which the metadata does not tell.
 _USUAL_STATES: Final = frozenset({0, 1})
 
 
-class Later:
+class SecondRequest:
     """Divides the columns of a new record, or of one that was not read, between two requests.
 
     Args:

@@ -35,7 +35,7 @@ def ledger_table_step(layout: Sequence[TargetColumn]) -> Step:
         columns += [f"{_name('knows', column)} BOOLEAN", f"{_name('was', column)} {column.sql_type}"]
         columns += [f"{_name('pends', column)} BOOLEAN", f"{_name('next', column)} {column.sql_type}[]"]
     listed = ",\n  ".join(columns)
-    return Step.creating("Make room for the ledger", NewTable(name=Table.LEDGER, columns=f"(\n  {listed})"))
+    return Step.creating("Create the table of the ledger", NewTable(name=Table.LEDGER, columns=f"(\n  {listed})"))
 
 
 def fill_ledger(layout: Sequence[TargetColumn], rows: str) -> str:

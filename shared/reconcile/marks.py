@@ -135,7 +135,7 @@ def marks_held(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> st
 
 def update_table_step(layout: Sequence[TargetColumn]) -> Step:
     """The step that makes the table for the records."""
-    return current_table_step(layout, name=Table.UPDATE_RECORDS, title="Make room for the records of a step")
+    return current_table_step(layout, name=Table.UPDATE_RECORDS, title="Create the table of the records of a step")
 
 
 def update_count_query(columns: Sequence[MarkColumn]) -> str:

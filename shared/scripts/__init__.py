@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from shared.scripts.engine import MOST_STOPPED, Allowance, Mistake, ScriptEngine
+from shared.scripts.engine import MOST_STOPPED, Allowance, ScriptEngine, ScriptError
 
-__all__ = ["MOST_STOPPED", "Allowance", "Mistake", "ScriptEngine"]
+__all__ = ["MOST_STOPPED", "Allowance", "ScriptEngine", "ScriptError"]

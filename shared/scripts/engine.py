@@ -19,7 +19,7 @@ from typing import IO, Final
 from shared.errors import UserError
 from shared.scripts.child import MISTAKE, RESULTS, read_part, write_part
 
-__all__ = ["MOST_STOPPED", "Allowance", "Mistake", "ScriptEngine"]
+__all__ = ["MOST_STOPPED", "Allowance", "ScriptEngine", "ScriptError"]
 
 _CHILD: Final = Path(__file__).with_name("child.py")
 _PATIENCE: Final = 20.0  # seconds for an answer: the script's own second, on a machine that does other work
@@ -33,7 +33,7 @@ _MISSING: Final = (
 )
 
 
-class Mistake(Exception):  # noqa: N818 - of a person in a script, not of the program
+class ScriptError(Exception):
     """A script that cannot be used: it cannot be read, has no function `calc`, or fails before its first row."""
 
 
@@ -79,7 +79,7 @@ class ScriptEngine:
         """
         with self._lock:
             if self._asked(script, "") is None:
-                raise Mistake(f"what is outside of the function {self._too_much}")
+                raise ScriptError(f"what is outside of the function {self._too_much}")
 
     def results(self, script: str, rows: Sequence[str], allowance: Allowance) -> str:
         """The results of a script for some rows: each batch in a new context, so nothing is kept between batches.
@@ -134,7 +134,7 @@ class ScriptEngine:
             return None
         kind, text = found[:1], found[1:].decode("utf-8", "replace")
         if kind == MISTAKE:
-            raise Mistake(_in_script(text, script))
+            raise ScriptError(_in_script(text, script))
         return text if kind == RESULTS else None
 
     def _running(self) -> subprocess.Popen[bytes]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import SDK_MISREADS, AbortRun, UserError
-from shared.secrets.vaults import SECRET_NAME, Asked, Vaults, explained
+from shared.secrets.vaults import SECRET_NAME, VaultRequest, Vaults, explained
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -21,7 +21,7 @@ __all__ = ["CACHE_SECONDS", "KeyVaultSecrets"]
 CACHE_SECONDS = 600.0
 # https://{vault}/secrets/{name}[/{version}]
 SECRET_URI = re.compile(r"(https://[^/]+)/secrets/([0-9A-Za-z-]{1,127})(?:/([0-9a-fA-F]{32}))?/?")
-_READ = Asked(verb="read", doing="reading", role="the role 'Key Vault Secrets User'")
+_READ = VaultRequest(verb="read", doing="reading", role="the role 'Key Vault Secrets User'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

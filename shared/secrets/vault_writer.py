@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import SDK_MISREADS, AbortRun, UserError
 from shared.redaction import register_secret
-from shared.secrets.vaults import SECRET_NAME, Asked, Vaults, explained
+from shared.secrets.vaults import SECRET_NAME, VaultRequest, Vaults, explained
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -26,10 +26,12 @@ _MOST_VERSIONS: Final = 1000
 # Data actions of Azure roles.
 # https://learn.microsoft.com/azure/role-based-access-control/permissions/security#microsoftkeyvault
 _ACTION: Final = "Microsoft.KeyVault/vaults/secrets"
-_LOOK: Final = Asked(
+_LOOK: Final = VaultRequest(
     verb="look for", doing="looking for", role=f"a role with the data action {_ACTION}/readMetadata/action"
 )
-_WRITE: Final = Asked(verb="write", doing="writing", role=f"a role with the data action {_ACTION}/setSecret/action")
+_WRITE: Final = VaultRequest(
+    verb="write", doing="writing", role=f"a role with the data action {_ACTION}/setSecret/action"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.keyvault.secrets import SecretClient
 
-__all__ = ["SECRET_NAME", "Asked", "Vaults", "explained"]
+__all__ = ["SECRET_NAME", "VaultRequest", "Vaults", "explained"]
 
 SECRET_NAME: Final = re.compile(r"[0-9A-Za-z-]{1,127}")
 RETRY_AFTER: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class VaultRequest:
     """What was asked of a vault, in the words of messages.
 
     Attributes:
@@ -65,7 +65,7 @@ class Vaults:
             return self._clients[vault]
 
 
-def explained(error: Exception, asked: Asked, name: str, vault: str) -> SyncError:
+def explained(error: Exception, asked: VaultRequest, name: str, vault: str) -> SyncError:
     """What the SDK raised, as what to do next.
 
     Args:
@@ -107,7 +107,7 @@ def explained(error: Exception, asked: Asked, name: str, vault: str) -> SyncErro
             return AbortRun(f"Cannot {asked.verb} {where}: {_first_line(error)}")
 
 
-def _forbidden(error: Exception, asked: Asked, where: str) -> SyncError:
+def _forbidden(error: Exception, asked: VaultRequest, where: str) -> SyncError:
     text = str(error)
     if "SecretDisabled" in text or "disabled secret" in text:
         return UserError(

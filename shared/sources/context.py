@@ -10,7 +10,7 @@ from shared.clock import Clock, SystemClock
 from shared.definitions.models import ConnectionModel, DynamicsSource, ParameterValue, SecretReference
 from shared.definitions.parameters import in_text, in_url
 from shared.errors import UserError
-from shared.http.reach import Reach
+from shared.http.reach import ReachableHosts
 from shared.remote import OpenUrl, open_without_account
 from shared.sources.dynamics.tables import Tables
 
@@ -56,7 +56,7 @@ class SourceContext:
     connection: Callable[[str], ConnectionModel] = _no_connection
     secret: Callable[[SecretReference], str] = field(default=_no_secret, repr=False)
     renew_secret: Callable[[SecretReference], object] = _keep_secret
-    reach: Reach = field(default_factory=Reach)
+    reach: ReachableHosts = field(default_factory=ReachableHosts)
     open_tables: Callable[[DynamicsSource], AbstractContextManager[Tables]] = _no_tables
     clock: Clock = field(default_factory=SystemClock)
     roots: tuple[str, ...] = ()

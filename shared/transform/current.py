@@ -11,7 +11,7 @@ from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 __all__ = ["TARGET_ERRORS", "current_finish_steps", "current_table_step"]
 
 TARGET_ERRORS = Step.creating(
-    "Make room for the target's errors",
+    "Create the table of the target's errors",
     NewTable(
         name=Table.TARGET_ERRORS,
         columns="""(
@@ -26,7 +26,7 @@ def current_table_step(
     layout: Sequence[TargetColumn],
     *,
     name: str = Table.CURRENT,
-    title: str = "Make room for the target's records",
+    title: str = "Create the table of the target's records",
     stored_keys: bool = False,
 ) -> Step:
     """Return the step that makes `current`: `_seq`, `_id`, `_created`, the typed columns and the keys.
@@ -113,7 +113,7 @@ SELECT DISTINCT {names} FROM current
 WHERE _id IN (SELECT _id FROM target_errors WHERE error = 'Duplicate Key')""".strip()
     return (
         Step.creating(
-            "Make room for keys that are never dropped",
+            "Create the table of keys that are never dropped",
             room,
             needs=frozenset({Table.CURRENT}),
             purpose=Purpose.TARGET_DUPLICATES,

@@ -43,7 +43,7 @@ def action_of(column: str) -> str:
 
 
 SOURCE_ERRORS: Final = Step.creating(
-    "Make room for the source's errors",
+    "Create the table of the source's errors",
     NewTable(
         name=Table.SOURCE_ERRORS,
         columns="""(
@@ -52,7 +52,7 @@ SOURCE_ERRORS: Final = Step.creating(
     ),
 )
 SOURCE_PLACES: Final = Step.creating(
-    "Make room for the places of the source's rows",
+    "Create the table of the places of the source's rows",
     NewTable(
         name=Table.SOURCE_PLACES,
         columns="(first BIGINT, last BIGINT, moved BIGINT, letters VARCHAR[], sheet VARCHAR)",

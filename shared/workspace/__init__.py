@@ -1,20 +1,20 @@
 """The run's database: DuckDB under limits, the steps that run in it, and the sandbox of user expressions."""
 
 from shared.workspace.database import OutOfTimeError, Row, Workspace, check_new_file
+from shared.workspace.disk_space import DiskSpace, DiskUse
 from shared.workspace.expressions import Expression, checked, parsed
 from shared.workspace.growth import too_long
-from shared.workspace.room import DiskUse, Room
 from shared.workspace.sql import SqlValue, json_rows, literal, quoted
 from shared.workspace.steps import NewTable, Purpose, Step, Table
 from shared.workspace.trial import Trial
 
 __all__ = [
+    "DiskSpace",
     "DiskUse",
     "Expression",
     "NewTable",
     "OutOfTimeError",
     "Purpose",
-    "Room",
     "Row",
     "SqlValue",
     "Step",

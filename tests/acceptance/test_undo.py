@@ -18,7 +18,7 @@ from shared.cli.boundary import run as type_in
 from shared.entities import LedgerEntry
 from shared.errors import UnsafePlanError
 from shared.jobs import NoProgress, Phase, RunOptions, RunState
-from shared.memory.entries import Entry, Known
+from shared.memory.entries import KnownRecord, RecordEntry
 from shared.state import DeadLetter, RunRecord
 from tests.acceptance.world import World, accounts, world
 
@@ -222,7 +222,9 @@ def test_a_record_is_erased_from_everything_that_is_kept(here: World, typed: Typ
     state.put_job_file("job", "plan.json", json.dumps({"sample": [{"key": {"accountnumber": "A1"}}]}).encode())
     state.put_job_file("job", "answer.json", json.dumps({"key": "A2"}).encode())
     ids = {record["accountnumber"]: record["accountid"] for record in here.records("accounts?$select=accountnumber")}
-    noted = Entry(known=Known(origin="matched", written='{"name":"Secret"}'), basis="", noted=datetime.now(UTC))
+    noted = RecordEntry(
+        known=KnownRecord(origin="matched", written='{"name":"Secret"}'), basis="", noted=datetime.now(UTC)
+    )
     state.put_ledger_entries("accounts", {ids[number]: LedgerEntry(text=noted.to_text()) for number in ("A1", "A2")})
     found = typed.value("erase", "A1")
     assert found["places"]["job_files"] == 1

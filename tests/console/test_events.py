@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from console.local import local_console
-from shared.jobs.real_time.intake import Sent
+from shared.jobs.real_time.intake import AcceptedEvent
 from tests.console.conftest import Served, World, serving
 
 LISTENS = """listener:
@@ -78,9 +78,9 @@ def test_a_listener_that_there_is_not_takes_nothing(listening: World, served: Se
 class Hub:
     """Takes events, and tells what it has got."""
 
-    got: list[Sent] = field(default_factory=list)
+    got: list[AcceptedEvent] = field(default_factory=list)
 
-    def send(self, events: Sequence[Sent]) -> None:
+    def send(self, events: Sequence[AcceptedEvent]) -> None:
         """See `SendsEvents.send`."""
         self.got.extend(events)
 

@@ -108,15 +108,15 @@ def test_the_second_of_two_people_is_told_and_gets_what_the_first_has_saved(shel
 
 def test_the_place_itself_refuses_a_write_between_the_look_and_the_write(shelf: Shelf) -> None:
     """The condition is checked where the file is, and not only before."""
-    from shared.app.definition_files.places import NotAsExpectedError
+    from shared.app.definition_files.places import FileChangedError
 
     first = shelf.place.write("customers.yaml", b"1", None)
     second = shelf.place.write("customers.yaml", b"2", first)
     for expected in (first, None):
-        with pytest.raises(NotAsExpectedError):
+        with pytest.raises(FileChangedError):
             shelf.place.write("customers.yaml", b"3", expected)
     for name, expected in (("customers.yaml", first), ("none.yaml", second)):
-        with pytest.raises(NotAsExpectedError):
+        with pytest.raises(FileChangedError):
             shelf.place.remove(name, expected)
     held = shelf.place.read("customers.yaml")
     assert held is not None

@@ -15,7 +15,7 @@ from azure.storage.blob import BlobServiceClient
 from shared.app.publishing import DefinitionFolder
 from shared.app.uploads import addresses
 from shared.app.uploads.addresses import CONTAINER, LIFETIME, Address, Uploads
-from shared.app.uploads.announced import Announced
+from shared.app.uploads.announced import AnnouncedFile
 from shared.app.uploads.source_files import SourceContainer
 from shared.errors import AbortRun, UserError
 from tests.azurite.fixtures import IdentityAccount
@@ -23,7 +23,7 @@ from tests.azurite.fixtures import IdentityAccount
 pytestmark = pytest.mark.azurite
 
 DATA = b"number,name\nc-1,One\n"
-FILE = Announced(name="rows.csv", size=len(DATA), by="ann", about="runs/r1/")
+FILE = AnnouncedFile(name="rows.csv", size=len(DATA), by="ann", about="runs/r1/")
 
 
 @pytest.fixture

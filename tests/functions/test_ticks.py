@@ -34,7 +34,7 @@ from shared.jobs.batch.attempts import attempts
 from shared.jobs.progress import NoProgress
 from shared.settings import Settings
 from shared.state import JobRequest, RunRecord
-from shared.workspace import DiskUse, Room
+from shared.workspace import DiskSpace, DiskUse
 from tests.functions.conftest import World
 from tests.functions.test_event_sync import listen
 from tests.store_in_front import Act, StoreInFront
@@ -435,8 +435,8 @@ class TestFair:
 
     def test_interrupted_syncs_leave_a_place_for_the_others(self, world: World) -> None:
         """Three that need several ticks do not hold up one that is due more often."""
-        room = Counting(world.folder, free_space=lambda _: 50_000_000)
-        app = App(Settings.load(), room=room)
+        disk_space = Counting(world.folder, free_space=lambda _: 50_000_000)
+        app = App(Settings.load(), disk_space=disk_space)
         now = datetime.now(UTC)
         for number in range(3):
             world.define(f"long-{number}", rows=1500)
@@ -470,7 +470,7 @@ def test_a_tick_keeps_the_moment_of_a_new_listener(world: World) -> None:
     assert app.state.watermark("listener/live") == first.isoformat()
 
 
-class Counting(Room):
+class Counting(DiskSpace):
     """Keeps how many runs were at work when each began; they wait for each other where they are to meet."""
 
     at_work = 0
@@ -491,21 +491,21 @@ class Counting(Room):
         return []
 
 
-def _side_by_side(world: World, room: Counting) -> list[int]:
+def _side_by_side(world: World, disk_space: Counting) -> list[int]:
     """Run three syncs, which all succeed; how many were at work when each began."""
     for name in ("one", "two", "three"):
         world.define(name)
-    app = App(Settings.load(), room=room)
+    app = App(Settings.load(), disk_space=disk_space)
     tick(app)
     assert [states(app, name) for name in ("one", "two", "three")] == [[("timer", "Succeeded")]] * 3
-    return room.seen
+    return disk_space.seen
 
 
 class TestTemporaryDisk:
     def test_a_run_that_does_not_fit_is_failed_before_it_begins(self, world: World) -> None:
         """Its row says what it needs, what is free and which setting helps; others run."""
         world.define("customers")
-        app = App(Settings.load(), room=Room(world.folder, free_space=lambda _: 1_000_000))
+        app = App(Settings.load(), disk_space=DiskSpace(world.folder, free_space=lambda _: 1_000_000))
         tick(app)
         (run,) = app.state.runs("customers")
         assert run.state == "Failed"
@@ -529,15 +529,15 @@ class TestTemporaryDisk:
 
     def test_runs_are_side_by_side_where_they_fit(self, world: World) -> None:
         """With room for three of them."""
-        room = Counting(world.folder, free_space=lambda _: 50_000_000)
-        room.meeting = threading.Barrier(3)
-        assert max(_side_by_side(world, room)) == 3
+        disk_space = Counting(world.folder, free_space=lambda _: 50_000_000)
+        disk_space.meeting = threading.Barrier(3)
+        assert max(_side_by_side(world, disk_space)) == 3
 
     def test_a_run_without_room_until_the_time_is_over_waits_for_the_next_tick(self, world: World) -> None:
         """It has no row, and is due again."""
         world.define("customers")
-        app = App(Settings.load(), room=Room(world.folder, free_space=lambda _: 20_000_000))
-        with app.room.held("another", 20_000_000):
+        app = App(Settings.load(), disk_space=DiskSpace(world.folder, free_space=lambda _: 20_000_000))
+        with app.disk_space.held("another", 20_000_000):
             Tick(app=app, now=datetime.now(UTC), seconds=1).run()
         assert states(app, "customers") == []
         tick(app)

@@ -10,7 +10,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from shared.app.definition_files.places import Held, NotAsExpectedError
+from shared.app.definition_files.places import FileChangedError, FileContent
 from shared.app.publishing import CHANGED, MARK, DefinitionFolder, explained
 from shared.definitions.loading.repository import MOST_BYTES
 from shared.errors import UserError
@@ -52,14 +52,14 @@ class ContainerPlace:
         names = (each.name.removeprefix(start) for each in found)
         return sorted(name for name in names if name and "/" not in name)
 
-    def read(self, name: str) -> Held | None:
+    def read(self, name: str) -> FileContent | None:
         """See `Place`."""
         try:
             with self._told():
                 read = self._client(name).download_blob()
                 if read.size > 2 * MOST_BYTES:
                     raise UserError(f"{name} is larger than {MOST_BYTES:,} bytes, the limit for a definition")
-                return Held(content=read.readall(), version=_bare(read.properties.etag))
+                return FileContent(content=read.readall(), version=_bare(read.properties.etag))
         except _MissingError:
             return None
 
@@ -77,7 +77,7 @@ class ContainerPlace:
             with self._told():
                 self._client(name).delete_blob(**_same(expected))
         except _MissingError:
-            raise NotAsExpectedError from None
+            raise FileChangedError from None
 
     def seed(self, name: str, content: bytes) -> None:
         """Write a file as `publish` does, unless there is one."""
@@ -85,7 +85,7 @@ class ContainerPlace:
         try:
             with self._told():
                 self._client(name).upload_blob(content, metadata=mark, **_same(None))
-        except NotAsExpectedError:  # another instance was faster
+        except FileChangedError:  # another instance was faster
             return
 
     def _client(self, name: str) -> Any:
@@ -102,13 +102,13 @@ class ContainerPlace:
             raise explained(error, self._container) from error
         except HttpResponseError as error:
             if error.status_code in CHANGED:
-                raise NotAsExpectedError from error
+                raise FileChangedError from error
             raise explained(error, self._container) from error
         except AzureError as error:
             raise explained(error, self._container) from error
 
 
-class _MissingError(NotAsExpectedError):
+class _MissingError(FileChangedError):
     """There is no such file."""
 
 

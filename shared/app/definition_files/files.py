@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from shared.app.definition_files.places import Held, NotAsExpectedError, Place
+from shared.app.definition_files.places import FileChangedError, FileContent, Place
 from shared.definitions.loading.repository import MOST_BYTES
 from shared.errors import UserError
 
@@ -137,7 +137,7 @@ class DefinitionFiles:
             self._keep_found(file, before)
         try:
             version = self._place.write(file, content, expected)
-        except NotAsExpectedError:
+        except FileChangedError:
             raise DefinitionChangedError(file, self.read(file)) from None
         self._keep(file, text, "saved" if before else "created", by)
         self._look_again()
@@ -156,7 +156,7 @@ class DefinitionFiles:
             self._keep_found(file, before)
         try:
             self._place.remove(file, expected)
-        except NotAsExpectedError:
+        except FileChangedError:
             raise DefinitionChangedError(file, self.read(file)) from None
         self._keep(file, before.text if before else "", "deleted", by)
         self._look_again()
@@ -195,7 +195,7 @@ class DefinitionFiles:
         try:
             path = _path(file, f"{at:%Y%m%dT%H%M%S%f}Z-{mark}")
             self._place.write(path, json.dumps(value, ensure_ascii=False).encode(), None)
-        except NotAsExpectedError:  # the same text at the same moment is the same version
+        except FileChangedError:  # the same text at the same moment is the same version
             return
         for old in self._ids(file)[:-MOST_VERSIONS]:
             if (held := self._place.read(_path(file, old))) is not None:
@@ -216,7 +216,7 @@ def _path(file: str, version_id: str) -> str:
     return f"{VERSIONS}/{_checked(file)}/{version_id}.json"
 
 
-def _stored(file: str, held: Held) -> StoredText:
+def _stored(file: str, held: FileContent) -> StoredText:
     if len(held.content) > MOST_BYTES:
         raise UserError(f"{file} is larger than {MOST_BYTES:,} bytes, the limit for a definition")
     try:
@@ -225,7 +225,7 @@ def _stored(file: str, held: Held) -> StoredText:
         raise UserError(f"{file} is not UTF-8 text, so it cannot be edited here") from None
 
 
-def _kept(version_id: str, held: Held) -> KeptVersion | None:
+def _kept(version_id: str, held: FileContent) -> KeptVersion | None:
     try:
         value: dict[str, Any] = json.loads(held.content)
         by = Author(id=value["by"], name=value["name"])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.app.definition_files.places import Held, NotAsExpectedError
+from shared.app.definition_files.places import FileChangedError, FileContent
 from shared.definitions.loading.repository import MOST_BYTES
 from shared.errors import UserError
 
@@ -43,7 +43,7 @@ class LocalPlace:
         path = self._folder / folder
         return sorted(each.name for each in path.iterdir() if each.is_file()) if path.is_dir() else []
 
-    def read(self, name: str) -> Held | None:
+    def read(self, name: str) -> FileContent | None:
         """See `Place`."""
         path = self._folder / name
         if not path.is_file():
@@ -55,7 +55,7 @@ class LocalPlace:
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
         if len(content) > 2 * MOST_BYTES:  # a kept version has some bytes around the text
             raise UserError(f"{path} is larger than {MOST_BYTES:,} bytes, the limit for a definition")
-        return Held(content=content, version=_version(content))
+        return FileContent(content=content, version=_version(content))
 
     def write(self, name: str, content: bytes, expected: str | None) -> str:
         """See `Place`."""
@@ -78,7 +78,7 @@ class LocalPlace:
     def _check(self, name: str, expected: str | None) -> None:
         held = self.read(name)
         if (held.version if held else None) != expected:
-            raise NotAsExpectedError
+            raise FileChangedError
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["Held", "NotAsExpectedError", "Place"]
+__all__ = ["FileChangedError", "FileContent", "Place"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class FileContent:
     """The content of a file.
 
     Attributes:
@@ -20,7 +20,7 @@ class Held:
     version: str
 
 
-class NotAsExpectedError(Exception):
+class FileChangedError(Exception):
     """The file is another one than the caller has read; nothing was written."""
 
 
@@ -42,7 +42,7 @@ class Place(Protocol):
             folder: Empty for the place itself.
         """
 
-    def read(self, name: str) -> Held | None:
+    def read(self, name: str) -> FileContent | None:
         """A file; None where there is none.
 
         Raises:

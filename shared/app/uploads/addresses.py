@@ -21,10 +21,10 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.storage.blob import BlobClient, BlobSasPermissions, BlobServiceClient, ContainerClient, generate_blob_sas
 
 from shared.app.publishing import DefinitionFolder, explained
-from shared.app.uploads.announced import Announced
+from shared.app.uploads.announced import AnnouncedFile
 from shared.errors import RetryLater, UserError
 
-__all__ = ["CONTAINER", "LIFETIME", "Address", "Arrived", "Uploads"]
+__all__ = ["CONTAINER", "LIFETIME", "Address", "UploadedFile", "Uploads"]
 
 CONTAINER: Final = "dynamics-sync-uploads"
 LIFETIME: Final = timedelta(minutes=15)
@@ -54,14 +54,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
+class UploadedFile:
     """A file that has come, as it was when it was looked at.
 
     Attributes:
         announced: What was said of it.
     """
 
-    announced: Announced
+    announced: AnnouncedFile
     _container: ContainerClient
     _file: BlobClient
     _record: BlobClient
@@ -142,7 +142,7 @@ class Uploads:
         """What every address begins with."""
         return f"{self._blobs.url.partition('?')[0].rstrip('/')}/{CONTAINER}/"
 
-    def address(self, announced: Announced) -> Address:
+    def address(self, announced: AnnouncedFile) -> Address:
         """An address for one file; create and write is all that it allows.
 
         Raises:
@@ -157,7 +157,7 @@ class Uploads:
         headers = {"x-ms-blob-type": "BlockBlob", "content-type": "application/octet-stream"}
         return Address(id=upload, url=f"{client.url}?{signature}", headers=headers, until=now + LIFETIME)
 
-    def arrived(self, upload: str, *, by: str, about: str) -> Arrived:
+    def arrived(self, upload: str, *, by: str, about: str) -> UploadedFile:
         """A file that was sent to an address.
 
         Args:
@@ -179,7 +179,7 @@ class Uploads:
                 found = file.get_blob_properties()
             except ResourceNotFoundError:
                 raise UserError("the file has not come: choose it again, and send it") from None
-        arrived = Arrived(
+        arrived = UploadedFile(
             announced=announced, _container=self._container, _file=file, _record=record, _etag=str(found.etag)
         )
         if found.size != announced.size:
@@ -189,7 +189,7 @@ class Uploads:
             )
         return arrived
 
-    def _file(self, upload: str, announced: Announced) -> BlobClient:
+    def _file(self, upload: str, announced: AnnouncedFile) -> BlobClient:
         return self._container.get_blob_client(f"files/{upload}/{announced.name}")
 
     def _signature(self, client: BlobClient, now: datetime) -> str:
@@ -206,7 +206,7 @@ class Uploads:
             **key,
         )
 
-    def _note(self, upload: str, announced: Announced) -> None:
+    def _note(self, upload: str, announced: AnnouncedFile) -> None:
         client = self._container.get_blob_client(f"signed/{upload}.json")
         text = json.dumps(asdict(announced)).encode()
         try:
@@ -221,10 +221,10 @@ class Uploads:
         except ResourceExistsError:
             return
 
-    def _noted(self, record: BlobClient) -> Announced | None:
+    def _noted(self, record: BlobClient) -> AnnouncedFile | None:
         with _told(self._container):
             try:
-                return Announced(**json.loads(record.download_blob().readall()))
+                return AnnouncedFile(**json.loads(record.download_blob().readall()))
             except ResourceNotFoundError:
                 return None
 

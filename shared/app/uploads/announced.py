@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["FOLDER", "Announced", "safe_name"]
+__all__ = ["FOLDER", "AnnouncedFile", "safe_name"]
 
 FOLDER: Final = "data"
 """Where files of sources are kept beside the definitions."""
@@ -21,7 +21,7 @@ def safe_name(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Announced:
+class AnnouncedFile:
     """A file that somebody wants to send.
 
     Attributes:

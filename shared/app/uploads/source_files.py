@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob import BlobClient, BlobServiceClient
 
 from shared.app.publishing import DefinitionFolder, container_of, explained
-from shared.app.uploads.addresses import Arrived
+from shared.app.uploads.addresses import UploadedFile
 from shared.app.uploads.announced import FOLDER
 from shared.errors import UserError
 
@@ -71,7 +71,7 @@ class SourceContainer:
 
         return self._first(name, written)
 
-    def take(self, arrived: Arrived) -> str:
+    def take(self, arrived: UploadedFile) -> str:
         """Keep a file that was sent straight to storage; see `keep`."""
         return self._first(arrived.announced.name, arrived.copy)
 

@@ -17,7 +17,7 @@ from shared.cli.screen.run_tables import next_lines
 from shared.views.next_steps import command_line
 
 if TYPE_CHECKING:
-    from shared.jobs.setting_up.keys import Guard, KeyReport, MadeKey
+    from shared.jobs.setting_up.keys import AlternateKeyState, KeyReport, MadeKey
     from shared.transform.profile.keys import KeyCounts, Side
 
 __all__: list[str] = []  # importing the module adds its commands to the program
@@ -117,7 +117,7 @@ def _side(side: Side, unit: str) -> str:
     return f"{side.rows:,} {unit}: {', '.join(wrong) or 'all different'}"
 
 
-def _guarded(guard: Guard, *, own: bool) -> str:
+def _guarded(guard: AlternateKeyState, *, own: bool) -> str:
     if guard.name:
         return f"{guard.name}{'' if guard.active else ' (not active)'}"
     return f"none: {guard.obstacle}" if guard.obstacle else "none; --create makes it" if own else "none"
@@ -215,13 +215,13 @@ def new(
 ) -> int:
     """Write a first definition from a source and a table; what is uncertain has a comment."""
     from shared.app.drafting import check_new, new_definition_file, write_new  # noqa: PLC0415 - as above
-    from shared.app.setting_up import Wanted  # noqa: PLC0415 - as above
+    from shared.app.setting_up import DraftRequest  # noqa: PLC0415 - as above
     from shared.jobs.setting_up.drafting import text_of  # noqa: PLC0415 - as above
 
     output, app = output_of(context, as_json), frame.opened(context)
     file = out or new_definition_file(app.settings.sync_definitions, name)
     check_new(file, name)
-    wanted = Wanted(name=name, source=source, entity=entity, table=table, connection=connection)
+    wanted = DraftRequest(name=name, source=source, entity=entity, table=table, connection=connection)
     with Bars(output.err) as bars:
         draft = app.setting_up.draft(wanted, bars)
     write_new(file, text_of(draft))

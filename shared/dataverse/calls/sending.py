@@ -20,7 +20,7 @@ from shared.definitions.parameters.values import shown
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 
-__all__ = ["On", "call", "call_of", "json_value"]
+__all__ = ["CallTarget", "call", "call_of", "json_value"]
 
 _SCALARS: Final = {
     "Edm.String": AttributeType.STRING,
@@ -37,7 +37,7 @@ _LONGEST_URL: Final = 32_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class On:
+class CallTarget:
     """What an operation is called on.
 
     Attributes:
@@ -49,7 +49,7 @@ class On:
     record: str | None = None
 
 
-def call(service: Service, operation: Operation, values: Mapping[str, Any], *, on: On, within: float) -> None:
+def call(service: Service, operation: Operation, values: Mapping[str, Any], *, on: CallTarget, within: float) -> None:
     """Call an action or a function; an action is sent again only where the service has not carried it out.
 
     Args:
@@ -71,7 +71,7 @@ def call(service: Service, operation: Operation, values: Mapping[str, Any], *, o
     service.fetch(made, deadline=service.clock.monotonic() + within, repeatable=operation.function)
 
 
-def call_of(operation: Operation, values: Mapping[str, Any], *, on: On) -> Call:
+def call_of(operation: Operation, values: Mapping[str, Any], *, on: CallTarget) -> Call:
     """The request that calls an operation; see `call`.
 
     Raises:

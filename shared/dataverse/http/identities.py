@@ -8,11 +8,11 @@ from typing import Any
 from shared.dataverse.http.token_endpoint import checked_token
 from shared.errors import SDK_MISREADS, AbortRun, RetryLater
 
-__all__ = ["DEVELOPER", "MANAGED_IDENTITY", "WORKLOAD", "Named", "token_of"]
+__all__ = ["DEVELOPER", "MANAGED_IDENTITY", "WORKLOAD", "CredentialName", "token_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class CredentialName:
     """How messages name the holder of a credential.
 
     Attributes:
@@ -24,19 +24,19 @@ class Named:
     remedy: str
 
 
-MANAGED_IDENTITY = Named(
+MANAGED_IDENTITY = CredentialName(
     "the managed identity",
     "Check that the app has this identity, and that the identity is an application user of the environment",
 )
-WORKLOAD = Named("the managed identity", "Check that the app has this identity")
-DEVELOPER = Named(
+WORKLOAD = CredentialName("the managed identity", "Check that the app has this identity")
+DEVELOPER = CredentialName(
     "the sign-in of this machine",
     "auth: federated found neither a token file (AZURE_FEDERATED_TOKEN_FILE), nor GitHub Actions, nor a managed "
     "identity. Sign in with 'az login' as a user of the environment",
 )
 
 
-def token_of(credential: Any, scope: str, named: Named) -> tuple[str, float]:
+def token_of(credential: Any, scope: str, named: CredentialName) -> tuple[str, float]:
     """A token and the moment of its end, in seconds since 1970.
 
     Args:

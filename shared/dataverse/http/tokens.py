@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from shared.clock import Clock, SystemClock
-from shared.dataverse.http.identities import MANAGED_IDENTITY, Named, token_of
+from shared.dataverse.http.identities import MANAGED_IDENTITY, CredentialName, token_of
 from shared.dataverse.http.proofs import ClientProof
 from shared.dataverse.http.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly
 from shared.errors import AbortRun
@@ -94,7 +94,9 @@ class CredentialTokens:
         clock: Gives the time, to know how long a token is valid.
     """
 
-    def __init__(self, credential: Any, *, named: Named = MANAGED_IDENTITY, clock: Clock | None = None) -> None:
+    def __init__(
+        self, credential: Any, *, named: CredentialName = MANAGED_IDENTITY, clock: Clock | None = None
+    ) -> None:
         self._credential = credential
         self._named = named
         self._clock = clock or SystemClock()

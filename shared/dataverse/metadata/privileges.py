@@ -13,13 +13,13 @@ from urllib.parse import quote
 from shared.dataverse.http.service import Call, Service
 from shared.odata import odata_text
 
-__all__ = ["Held", "TableFacts", "held_privileges", "table_facts", "who_am_i"]
+__all__ = ["HeldPrivileges", "TableFacts", "held_privileges", "table_facts", "who_am_i"]
 
 _OF_USER: Final = "systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldPrivileges:
     """The privileges that a user holds, of any depth; those that come from teams are among them.
 
     Attributes:
@@ -55,7 +55,7 @@ def who_am_i(service: Service, user: int) -> str:
     return service.fetch_json(call, user=user).member("UserId").guid()
 
 
-def held_privileges(service: Service, user: int) -> Held:
+def held_privileges(service: Service, user: int) -> HeldPrivileges:
     """What one of the application users may do, as it is told itself.
 
     Raises:
@@ -66,7 +66,7 @@ def held_privileges(service: Service, user: int) -> Held:
     path = _OF_USER.format(user=who_am_i(service, user))
     answer = service.fetch_json(Call(path=path, table="systemuser", doing="read the privileges of"), user=user)
     rows = list(answer.member("RolePrivileges").items())
-    return Held(
+    return HeldPrivileges(
         ids=frozenset(row.member("PrivilegeId").guid() for row in rows),
         names=frozenset(name.lower() for row in rows if (name := row.member("PrivilegeName").text(""))),
     )

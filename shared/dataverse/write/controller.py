@@ -19,7 +19,7 @@ from typing import assert_never
 
 from shared.dataverse.write.pace import Pace
 
-__all__ = ["Controller", "Deadlocked", "Observation", "RequestKind", "Settled", "Sizes", "Throttled", "TooLong"]
+__all__ = ["Controller", "Deadlocked", "Observation", "RequestAnswered", "RequestKind", "Sizes", "Throttled", "TooLong"]
 
 FEWEST_ROWS = 10
 MOST_ROWS = 1000  # Microsoft: "100 - 1,000" for standard tables
@@ -45,7 +45,7 @@ class RequestKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class RequestAnswered:
     """A request came back with an answer about its rows."""
 
     at: float
@@ -87,7 +87,7 @@ class TooLong:
     rows: int
 
 
-Observation = Settled | Throttled | Deadlocked | TooLong
+Observation = RequestAnswered | Throttled | Deadlocked | TooLong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class Controller:
     def observe(self, seen: Observation) -> None:
         """Learn from one request."""
         match seen:
-            case Settled():
+            case RequestAnswered():
                 self._settled(seen)
             case Throttled():
                 self._throttled(seen)
@@ -160,7 +160,7 @@ class Controller:
             case _ as never:
                 assert_never(never)
 
-    def _settled(self, seen: Settled) -> None:
+    def _settled(self, seen: RequestAnswered) -> None:
         self.pace.spent(seen.at, seen.seconds)
         if seen.rows < min(self.sizes.fewest, self.rows(seen.kind)):
             return  # a single row shows the latency, not the cost of a row

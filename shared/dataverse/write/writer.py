@@ -20,7 +20,7 @@ from shared.dataverse.http.service import FIRST_REFUSAL, Service
 from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
 from shared.dataverse.write.chunk_results import ChunkResult, evaluate, lost, too_often
 from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of, halved, step_of
-from shared.dataverse.write.controller import Deadlocked, RequestKind, Settled, Throttled, TooLong
+from shared.dataverse.write.controller import Deadlocked, RequestAnswered, RequestKind, Throttled, TooLong
 from shared.dataverse.write.feed import Feed
 from shared.dataverse.write.own_ids import with_id, with_ids
 from shared.dataverse.write.second_steps import SecondSteps, begun
@@ -252,7 +252,9 @@ class Writing:
             case Trouble.DATABASE:
                 controller.observe(Deadlocked(at=now))
             case None if chunk.step is NextStep.SEND and response.status < FIRST_REFUSAL:
-                controller.observe(Settled(at=now, kind=chunk.kind, rows=len(chunk.changes), seconds=sent.seconds))
+                controller.observe(
+                    RequestAnswered(at=now, kind=chunk.kind, rows=len(chunk.changes), seconds=sent.seconds)
+                )
             case _:
                 controller.pace.spent(now, sent.seconds)
 

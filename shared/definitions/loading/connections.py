@@ -27,7 +27,7 @@ from shared.definitions.parameters import in_text
 from shared.errors import DefinitionError, Problem, UserError
 from shared.suggestions import did_you_mean
 
-__all__ = ["Connections", "Joined", "connection_problems", "default_problems", "join"]
+__all__ = ["Connections", "JoinedDefinition", "connection_problems", "default_problems", "join"]
 
 _SIGN_IN: Final = frozenset({"client_id", "client_secret", "client_certificate", "certificate_password"})
 
@@ -71,7 +71,7 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedDefinition:
     """A definition with the keys of its connections.
 
     Attributes:
@@ -132,8 +132,8 @@ def join(
     definition: SyncDefinition,
     values: Mapping[str, ParameterValue],
     connections: Connections,
-    known: Joined | None = None,
-) -> Joined:
+    known: JoinedDefinition | None = None,
+) -> JoinedDefinition:
     """Give a definition the keys of the connections that it names; keys that it has itself stay.
 
     Args:
@@ -153,7 +153,7 @@ def join(
     if problems:
         raise DefinitionError(problems)
     parts = {use.place: use.part.model_copy(update=_taken(use)) for use in uses if _is_environment(use)}
-    return Joined(definition, used, definition.model_copy(update=parts) if parts else definition)
+    return JoinedDefinition(definition, used, definition.model_copy(update=parts) if parts else definition)
 
 
 def _uses(

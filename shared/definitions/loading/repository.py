@@ -11,7 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from shared.definitions.loading.connections import Connections, Joined, connection_problems, default_problems, join
+from shared.definitions.loading.connections import (
+    Connections,
+    JoinedDefinition,
+    connection_problems,
+    default_problems,
+    join,
+)
 from shared.definitions.loading.definition import read_definition
 from shared.definitions.loading.loaded import Loaded, LoadedConnection, loaded, stem, with_unique_names
 from shared.definitions.models import ConnectionModel, ParameterValue, SyncDefinition
@@ -125,7 +131,7 @@ class Repository:
         self._looked = float("-inf")
         self._read: dict[_File, Loaded | LoadedConnection] = {}
         self._found: _Found | None = None
-        self._joined: dict[str, Joined] = {}
+        self._joined: dict[str, JoinedDefinition] = {}
 
     def loaded(self) -> tuple[Loaded, ...]:
         """Every file of a sync with its definition or problems.

@@ -17,7 +17,7 @@ from shared.drafts.yaml_text import Remark, yaml_text
 from shared.errors import UserError
 from shared.transform import check_expressions
 
-__all__ = ["Imported", "imported"]
+__all__ = ["ImportedDefinition", "imported"]
 
 _SECRET_VALUE: Final = re.compile(r"GETSECRETVALUE\s*\(.*?,\s*['\"]?([^'\",)]+)['\"]?\s*\)", re.IGNORECASE)
 _HEAD: Final = "Made from a BatchDataSyncConfig. What needs a person; remove a line when it is done:"
@@ -25,7 +25,7 @@ _NOTHING_OPEN: Final = "Made from a BatchDataSyncConfig."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportedDefinition:
     """The result of an import.
 
     Attributes:
@@ -39,7 +39,7 @@ class Imported:
     needs: tuple[str, ...]
 
 
-def imported(content: bytes, file: str) -> Imported:
+def imported(content: bytes, file: str) -> ImportedDefinition:
     """Make a definition of a `BatchDataSyncConfig`.
 
     Args:
@@ -61,7 +61,7 @@ def imported(content: bytes, file: str) -> Imported:
     needs = [*notes.lines, *root.untaken(), *_remaining(yaml_text(document))]
     head = [_HEAD, *(f"- {line}" for line in needs)] if needs else [_NOTHING_OPEN]
     text = yaml_text({Remark(line): None for line in head}) + "\n" + yaml_text(document)
-    return Imported(name=document["name"], text=text, needs=tuple(needs))
+    return ImportedDefinition(name=document["name"], text=text, needs=tuple(needs))
 
 
 def _drop_filters(document: dict[str, Any], notes: Notes) -> None:

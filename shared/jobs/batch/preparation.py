@@ -28,13 +28,13 @@ from shared.sources import completed
 from shared.transform import TargetColumn, check, desire_of
 from shared.workspace import Step, Workspace
 
-__all__ = ["Prepared", "completed_job", "explained", "prepare"]
+__all__ = ["PreparedRun", "completed_job", "explained", "prepare"]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedRun:
     """What the writing needs of the preparation.
 
     Attributes:
@@ -68,7 +68,7 @@ def completed_job(job: BatchJob, tools: Tools, workspace: Workspace) -> BatchJob
 
 def prepare(
     job: BatchJob, tools: Tools, workspace: Workspace, started: datetime, *, fence: int | None = None
-) -> Prepared:
+) -> PreparedRun:
     """Fill the workspace up to `decisions` and `changes`; nothing is written to Dataverse.
 
     Args:
@@ -96,7 +96,7 @@ def prepare(
         preparation.run(stage)
     make_outcomes(workspace)
     mirror = preparation.mirror
-    return Prepared(entity=entity, columns=steps.columns, memory=memory, watermark=watermark, mirror=mirror)
+    return PreparedRun(entity=entity, columns=steps.columns, memory=memory, watermark=watermark, mirror=mirror)
 
 
 def explained(

@@ -22,16 +22,16 @@ from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.plans.forecasting import forecast_of, has_cost_limit
 from shared.jobs.batch.plans.planning import plan_of, source_counts, target_counts
 from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
-from shared.jobs.batch.preparation import Prepared, completed_job, prepare
+from shared.jobs.batch.preparation import PreparedRun, completed_job, prepare
 from shared.jobs.batch.reports import Reporting, reporting_of
 from shared.jobs.batch.run_log import RunLog, patiently
 from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
+from shared.jobs.post_sync.step_inputs import ended, step_input_of
 from shared.jobs.post_sync.steps import StepTools, run_steps
-from shared.jobs.post_sync.turns import ended, turn_of
 from shared.jobs.progress import Phase
 from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
-from shared.jobs.summary import ChangeCounts, Done, MirrorFigures, RunState, RunSummary, peak_memory_mb
+from shared.jobs.summary import ChangeCounts, MirrorFigures, OutcomeCounts, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, counts_query
 from shared.reconcile.reports import violations_query
@@ -147,7 +147,7 @@ class _Run:
             self.log.move_watermark(moved)
         return self._carry_out_steps(workspace, failed=summary.state is RunState.FAILED) or summary
 
-    def _write_and_keep(self, prepared: Prepared, workspace: Workspace, limits: WriteLimits) -> RunSummary:
+    def _write_and_keep(self, prepared: PreparedRun, workspace: Workspace, limits: WriteLimits) -> RunSummary:
         try:
             with self._using_plan(), self._remembering(prepared, workspace):
                 self._write_in_journal(prepared.entity, workspace, limits)
@@ -163,7 +163,7 @@ class _Run:
         if not job.definition.post_sync or written is None:
             return None
         last = self.last if self.last is not None and self.last.given == self.log.given_values() else None
-        turn = turn_of(written, job.parameters, started=self.log.started, failed=failed, last=last)
+        turn = step_input_of(written, job.parameters, started=self.log.started, failed=failed, last=last)
         if turn is None:
             return None
         tools.progress.phase(Phase.POST_SYNC)
@@ -253,7 +253,7 @@ class _Run:
             self._write_seconds = self.tools.clock.monotonic() - start
 
     @contextmanager
-    def _remembering(self, prepared: Prepared, workspace: Workspace) -> Iterator[None]:
+    def _remembering(self, prepared: PreparedRun, workspace: Workspace) -> Iterator[None]:
         """Note in the ledger what is about to be written, and afterwards what has become of it, however it ended."""
         if prepared.memory is None:
             yield
@@ -329,7 +329,7 @@ class _Run:
             errors=errors,
         )
 
-    def _verdict(self, done: Done, skipped: str, errors: str) -> tuple[RunState, str]:
+    def _verdict(self, done: OutcomeCounts, skipped: str, errors: str) -> tuple[RunState, str]:
         """State and message of a run whose writing has ended, worst first."""
         if done.skipped:
             left = counted(done.skipped, "change is", "changes are")

@@ -11,7 +11,7 @@ from shared.definitions.models.schedules import Timetable
 from shared.jobs.batch.attempts import MOST_ATTEMPTS, UNDO_OF, attempts, not_before
 from shared.state import RunRecord, RunState
 
-__all__ = ["Scheduled", "due", "latest_tick", "overdue_seconds"]
+__all__ = ["ScheduledSync", "due", "latest_tick", "overdue_seconds"]
 
 # The host's timer may fire a moment early. What it starts then is the run of the tick that is about to come, and that
 # tick must not start another.
@@ -19,7 +19,7 @@ EARLY = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scheduled:
+class ScheduledSync:
     """A sync that runs by the clock.
 
     Attributes:
@@ -47,7 +47,7 @@ class Scheduled:
         )
 
 
-def due(syncs: Iterable[Scheduled], now: datetime) -> tuple[str, ...]:
+def due(syncs: Iterable[ScheduledSync], now: datetime) -> tuple[str, ...]:
     """The names of the syncs that are to start now, longest overdue first.
 
     A sync is due when a tick of its schedule has passed since its latest start: however many ticks were missed, they
@@ -58,7 +58,7 @@ def due(syncs: Iterable[Scheduled], now: datetime) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(overdue))
 
 
-def overdue_seconds(sync: Scheduled, now: datetime) -> float:
+def overdue_seconds(sync: ScheduledSync, now: datetime) -> float:
     """For how long a sync has been due: since the first tick of its schedule after its latest start.
 
     Zero for one that is not due, and for one that never ran: since when it has been due is not known.
@@ -95,7 +95,7 @@ def _is_continued(last: RunRecord) -> bool:
     return last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS and not last.counts.get(UNDO_OF)
 
 
-def _is_due(sync: Scheduled, now: datetime) -> bool:
+def _is_due(sync: ScheduledSync, now: datetime) -> bool:
     if sync.not_before is not None and now < sync.not_before:
         return False
     if sync.schedule.held_until(now) and sync.schedule.held_until(now + EARLY):

@@ -1,4 +1,4 @@
-"""The steps of one run: each in its turn, within its time, and with its outcome; a step that fails undoes nothing."""
+"""The steps of one run: in their order, each within its time limit and with one outcome; a step that fails undoes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.definitions.models import PostSyncStep, RunOn
 from shared.definitions.parameters import in_body
 from shared.errors import SyncError, UserError
 from shared.jobs.post_sync.checks import operation_of
-from shared.jobs.post_sync.turns import Turn
+from shared.jobs.post_sync.step_inputs import StepInput
 from shared.jobs.post_sync.updates import Updating
 from shared.jobs.summary import StepOutcome, StepState
 from shared.sources import SourceContext
@@ -45,23 +45,24 @@ class StepTools:
     max_errors: int | None = None
 
 
-def run_steps(definition: SyncDefinition, turn: Turn, tools: StepTools) -> tuple[StepOutcome, ...]:
+def run_steps(definition: SyncDefinition, given: StepInput, tools: StepTools) -> tuple[StepOutcome, ...]:
     """Carry out the steps that the run asks for; one outcome for each, in their order."""
-    settled = {each.name: each for each in turn.earlier if each.state is not StepState.NOT_RUN}
-    tools.workspace.bind({name: value for name, value in turn.values.items() if "." in name})
-    tools = replace(tools, context=replace(tools.context, parameters=turn.values))
+    settled = {each.name: each for each in given.earlier if each.state is not StepState.NOT_RUN}
+    tools.workspace.bind({name: value for name, value in given.values.items() if "." in name})
+    tools = replace(tools, context=replace(tools.context, parameters=given.values))
     outcomes: list[StepOutcome] = []
-    begun, errors = False, turn.errors
+    begun, errors = False, given.errors
     for number, step in enumerate(definition.post_sync):
         outcome = settled.get(step.name)
         if outcome is None:
-            outcome, begun = _turn_of(step, number, tools, errors=errors, first=bool(turn.earlier) and not begun), True
+            first = bool(given.earlier) and not begun
+            outcome, begun = _outcome_of(step, number, tools, errors=errors, first=first), True
         errors = errors or outcome.state is StepState.FAILED
         outcomes.append(outcome)
     return tuple(outcomes)
 
 
-def _turn_of(step: PostSyncStep, number: int, tools: StepTools, *, errors: bool, first: bool) -> StepOutcome:
+def _outcome_of(step: PostSyncStep, number: int, tools: StepTools, *, errors: bool, first: bool) -> StepOutcome:
     """The outcome of a step; `first` says that it begins even where its timeout is longer than the time that is left.
 
     A run that continues another one has as much time as there ever is, so its first step does not wait for more.

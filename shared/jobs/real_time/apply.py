@@ -14,9 +14,9 @@ from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from shared.events import Agenda, Event, NetChange, unfold
 from shared.jobs.real_time.boundary import Failure, bisect, failure_of
 from shared.jobs.real_time.ledger import BUSY
-from shared.jobs.real_time.letters import Lost
+from shared.jobs.real_time.letters import FailedEvent
 from shared.jobs.real_time.session import Session
-from shared.jobs.real_time.waves import Wave, Written
+from shared.jobs.real_time.waves import Wave, WaveResult
 
 __all__ = ["AppliedBatch", "apply_batch"]
 
@@ -37,7 +37,7 @@ class AppliedBatch:
     """
 
     settled: Mapping[str, Sequence[Event]]
-    lost: tuple[Lost, ...]
+    lost: tuple[FailedEvent, ...]
     counts: Mapping[str, int]
 
 
@@ -58,7 +58,7 @@ class _Applying:
 
     def __init__(self, session: Session) -> None:
         self.counts: Counter[str] = Counter()
-        self.lost: dict[int, Lost] = {}
+        self.lost: dict[int, FailedEvent] = {}
         self.settled: dict[str, list[Event]] = defaultdict(list)
         self._session = session
         self._met: set[str] = set()  # records of which a change has taken effect
@@ -81,7 +81,7 @@ class _Applying:
                     agenda.put_first(unfold(change))
                 else:
                     (event,) = change.settles
-                    self.lost[event.number] = Lost.of(event, failure)
+                    self.lost[event.number] = FailedEvent.of(event, failure)
 
     def _overtaken(self, change: NetChange) -> bool:
         """Whether an event that stands alone after its sum was refused is old by now."""
@@ -127,16 +127,16 @@ class _Applying:
     def _isolated(self, changes: Sequence[NetChange], *, comparing: bool) -> Iterator[_Result]:
         """Apply changes; what fails without naming a row is halved until the change to blame is alone."""
         for part, made in bisect(changes, partial(self._attempt, comparing=comparing)):
-            written = Written(failures={0: made}, counts={}) if isinstance(made, Failure) else made
+            written = WaveResult(failures={0: made}, counts={}) if isinstance(made, Failure) else made
             self.counts.update(written.counts)
             yield from ((change, written.failures.get(position)) for position, change in enumerate(part))
 
-    def _attempt(self, changes: Sequence[NetChange], *, comparing: bool) -> Written | Failure:
+    def _attempt(self, changes: Sequence[NetChange], *, comparing: bool) -> WaveResult | Failure:
         try:
             return self._wave.apply(changes, comparing=comparing)
         except (RetryLater, AnswerLost):
             raise
         except AbortRun as error:  # every part of the wave would fail in the same way
-            return Written(failures=dict.fromkeys(range(len(changes)), failure_of(error)), counts={})
+            return WaveResult(failures=dict.fromkeys(range(len(changes)), failure_of(error)), counts={})
         except SyncError as error:
             return failure_of(error)

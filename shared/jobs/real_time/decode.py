@@ -15,20 +15,20 @@ from shared.dataverse.http.service import Call
 from shared.errors import AnswerLost, RequestRefused, RetryLater, SyncError
 from shared.events import Event, RecordReference, Undecodable
 from shared.jobs.real_time.boundary import Failure, bisect, failure_of
-from shared.jobs.real_time.letters import Lost
-from shared.jobs.real_time.listeners import Taken
-from shared.jobs.real_time.rows import Numbered, Shaped, shape
+from shared.jobs.real_time.letters import FailedEvent
+from shared.jobs.real_time.listeners import TakenMessage
+from shared.jobs.real_time.rows import Numbered, ShapedEvents, shape
 from shared.jobs.real_time.session import Session
 from shared.jobs.referencing import read_references
 from shared.transform import LookupColumn
 
-__all__ = ["Decoded", "decode_batch"]
+__all__ = ["DecodedBatch", "decode_batch"]
 
 _LOOKUP: Final = re.compile(r"_(.+)_value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
+class DecodedBatch:
     """The events of a batch.
 
     Attributes:
@@ -38,11 +38,11 @@ class Decoded:
     """
 
     events: tuple[Event, ...]
-    lost: tuple[Lost, ...]
+    lost: tuple[FailedEvent, ...]
     counts: Mapping[str, int]
 
 
-def decode_batch(taken: Sequence[Taken], session: Session) -> Decoded:
+def decode_batch(taken: Sequence[TakenMessage], session: Session) -> DecodedBatch:
     """Decode messages in their order: their events, of these the selected ones, complete, typed and mapped.
 
     Raises:
@@ -58,7 +58,7 @@ def decode_batch(taken: Sequence[Taken], session: Session) -> Decoded:
     complete, missing = _complete(wanted, session.dataverse)
     shaped = _shaped(complete, session)
     rejected = [_lost(each, shaped.failures[each[0]]) for each in complete if each[0] in shaped.failures]
-    return Decoded(
+    return DecodedBatch(
         events=tuple(
             event.known(number, shaped.records[number], shaped.before.get(number))
             for number, event in complete
@@ -72,14 +72,14 @@ def decode_batch(taken: Sequence[Taken], session: Session) -> Decoded:
     )
 
 
-def _lost(numbered: Numbered, failure: Failure) -> Lost:
+def _lost(numbered: Numbered, failure: Failure) -> FailedEvent:
     number, event = numbered
-    return Lost.of(replace(event, number=number), failure)
+    return FailedEvent.of(replace(event, number=number), failure)
 
 
-def _decoded(taken: Iterable[Taken], session: Session) -> tuple[list[Numbered], list[Lost]]:
+def _decoded(taken: Iterable[TakenMessage], session: Session) -> tuple[list[Numbered], list[FailedEvent]]:
     """The events of messages, numbered in order of arrival, and what cannot be decoded."""
-    events, lost = list[Numbered](), list[Lost]()
+    events, lost = list[Numbered](), list[FailedEvent]()
     for each in taken:
         for found in session.decode(each.message, session.sync.topic, each.body):
             item = found.item if isinstance(found, Undecodable) else found.position.item
@@ -88,15 +88,15 @@ def _decoded(taken: Iterable[Taken], session: Session) -> tuple[list[Numbered], 
             number = len(events) + len(lost)
             if isinstance(found, Undecodable):
                 failure = Failure(error="Undecodable", message=found.reason)
-                lost.append(Lost(message=each.message, failure=failure, item=item, number=number))
+                lost.append(FailedEvent(message=each.message, failure=failure, item=item, number=number))
             else:
                 events.append((number, found))
     return events, lost
 
 
-def _complete(events: Iterable[Numbered], dataverse: Dataverse) -> tuple[list[Numbered], list[Lost]]:
+def _complete(events: Iterable[Numbered], dataverse: Dataverse) -> tuple[list[Numbered], list[FailedEvent]]:
     """Read the records of events that came without them."""
-    complete, lost = list[Numbered](), list[Lost]()
+    complete, lost = list[Numbered](), list[FailedEvent]()
     for each in events:
         number, event = each
         try:
@@ -127,10 +127,10 @@ def _reread(reference: RecordReference, dataverse: Dataverse) -> dict[str, Any]:
     return {_LOOKUP.sub(r"\1", name): value for name, value in fields.items() if "@" not in name}
 
 
-def _shaped(events: Sequence[Numbered], session: Session) -> Shaped:
+def _shaped(events: Sequence[Numbered], session: Session) -> ShapedEvents:
     """Fill `wanted`; a statement that fails on one event is tried without those that it fails on."""
     parts = list(bisect(events, partial(_attempt, session)))
-    if len(parts) == 1 and isinstance(parts[0][1], Shaped):
+    if len(parts) == 1 and isinstance(parts[0][1], ShapedEvents):
         return parts[0][1]
     blamed = {part[0][0]: made for part, made in parts if isinstance(made, Failure)}
     session.workspace.clear()
@@ -139,7 +139,7 @@ def _shaped(events: Sequence[Numbered], session: Session) -> Shaped:
     return replace(shaped, failures={**blamed, **shaped.failures})
 
 
-def _attempt(session: Session, events: Sequence[Numbered]) -> Shaped | Failure:
+def _attempt(session: Session, events: Sequence[Numbered]) -> ShapedEvents | Failure:
     session.workspace.clear()
     try:
         return shape(events, session.sync, session.workspace, partial(_read, session), session.scripts)

@@ -22,8 +22,8 @@ from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_o
 from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.ledger import EventLedgers, open_reader
-from shared.jobs.real_time.letters import Lost, item_of, keep, letter_of, message_of
-from shared.jobs.real_time.listeners import ListeningSince, Taken, claimed, read
+from shared.jobs.real_time.letters import FailedEvent, item_of, keep, letter_of, message_of
+from shared.jobs.real_time.listeners import ListeningSince, TakenMessage, claimed, read
 from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, latest_of_partitions, record_batch
 from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.session import Decode, Delivery, Positions, Session
@@ -39,8 +39,8 @@ __all__ = [
     "EventSync",
     "EventTools",
     "Listeners",
-    "Replayed",
-    "Share",
+    "ReplayCounts",
+    "SyncShare",
     "WarmWorkspace",
     "prepared_share",
     "replay",
@@ -141,7 +141,7 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
     traffic: dict[str, Mapping[str, int]] = {}
     lost = {"": _by_error(found.lost)} if found.lost else {}
     for sync in listeners.syncs:
-        taken: Sequence[Taken] = found.taken[sync.name]
+        taken: Sequence[TakenMessage] = found.taken[sync.name]
         earlier, taken = (0, taken) if history else _parted(sync, taken, tools)
         if earlier:
             counts[sync.name] = _skipped(sync, earlier, tools)
@@ -168,7 +168,7 @@ def _delivery(messages: Iterable[Message], settled: dict[str, int]) -> Delivery:
     return Delivery.NEXT if all(follows) else Delivery.AGAIN
 
 
-def _parted(sync: EventSync, taken: Sequence[Taken], tools: EventTools) -> tuple[int, Sequence[Taken]]:
+def _parted(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools) -> tuple[int, Sequence[TakenMessage]]:
     """How many messages the hub took before the listener was there, and the others."""
     since = tools.memory.listening.of(sync.definition, tools.state, now=tools.clock.now()) if taken else None
     if since is None:
@@ -184,14 +184,16 @@ def _skipped(sync: EventSync, earlier: int, tools: EventTools) -> Mapping[str, i
     return counts
 
 
-def _by_error(lost: Iterable[Lost]) -> Mapping[str, int]:
+def _by_error(lost: Iterable[FailedEvent]) -> Mapping[str, int]:
     return Counter(each.failure.error for each in lost)
 
 
 # -- The share of one sync ----------------------------------------------------------------------------------------
 
 
-def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, delivery: Delivery, *, live: bool) -> BatchOutcome:
+def _run(
+    sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools, delivery: Delivery, *, live: bool
+) -> BatchOutcome:
     """Apply and record what one sync took of a batch; `live` if it comes from its hub now."""
     started = tools.clock.now()
     outcome = _applied(sync, taken, tools, delivery)
@@ -202,7 +204,7 @@ def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, delivery: D
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class SyncShare:
     """What all parts of one sync's share of a batch have in common."""
 
     sync: EventSync
@@ -231,7 +233,7 @@ class Share:
             )
 
 
-def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, delivery: Delivery) -> BatchOutcome:
+def _applied(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools, delivery: Delivery) -> BatchOutcome:
     """Apply messages; those that fail together are halved until the one to blame is alone.
 
     A definition that cannot work loses them all, with the reason.
@@ -240,7 +242,7 @@ def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, deliver
     if isinstance(share, Failure):
         return BatchOutcome.all_lost(taken, share)
 
-    def attempt(part: Sequence[Taken]) -> BatchOutcome | Failure:
+    def attempt(part: Sequence[TakenMessage]) -> BatchOutcome | Failure:
         # A part is applied behind an attempt that failed half-way, which may have applied some of its messages.
         again = Delivery.AGAIN if delivery is Delivery.NEXT and len(part) < len(taken) else delivery
         return attempted(partial(_attempt, share, part, again), sync.name)
@@ -252,7 +254,7 @@ def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, deliver
     return parts[0] if len(parts) == 1 else BatchOutcome.sum(parts)
 
 
-def prepared_share(sync: EventSync, tools: EventTools) -> Share | Failure:
+def prepared_share(sync: EventSync, tools: EventTools) -> SyncShare | Failure:
     """What the parts of one sync's share have in common, or why its definition cannot work.
 
     Raises:
@@ -267,10 +269,10 @@ def prepared_share(sync: EventSync, tools: EventTools) -> Share | Failure:
     except SyncError as error:
         return Failure(error="Definition", message=error.message)
     positions = Positions(sync=sync.name, state=tools.state)
-    return Share(sync=sync, values=values, prepared=prepared, positions=positions, tools=tools)
+    return SyncShare(sync=sync, values=values, prepared=prepared, positions=positions, tools=tools)
 
 
-def _attempt(share: Share, taken: Sequence[Taken], delivery: Delivery) -> BatchOutcome:
+def _attempt(share: SyncShare, taken: Sequence[TakenMessage], delivery: Delivery) -> BatchOutcome:
     """Take messages through the stages: decode, fold, apply."""
     with share.session(len(taken), delivery) as session:
         before = session.dataverse.usage()
@@ -294,7 +296,7 @@ def _traffic(before: Usage, after: Usage) -> Counter[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class ReplayCounts:
     """What became of dead letters that were tried again.
 
     Attributes:
@@ -306,7 +308,7 @@ class Replayed:
     kept: int
 
 
-def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> Replayed:
+def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> ReplayCounts:
     """Send dead letters through the same path again; those that settle are removed.
 
     A letter whose key was written by a newer event since then settles without an effect.
@@ -322,7 +324,7 @@ def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTool
         keep(again, tools.state)
         tools.state.remove_dead_letters({letter.id for letter in of_sync} - {letter.id for letter in again})
         kept += len(again)
-    return Replayed(settled=len(letters) - kept, kept=kept)
+    return ReplayCounts(settled=len(letters) - kept, kept=kept)
 
 
 def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools) -> list[DeadLetter]:
@@ -332,7 +334,7 @@ def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools)
         message = message_of(letter)
         messages.setdefault((message.stream, message.sequence), (message, set()))[1].add(item_of(letter))
     taken = [
-        Taken(
+        TakenMessage(
             message=message,
             body=read(message, sync.topic, tools.memory.schemas).body,
             items=None if None in items else frozenset(item for item in items if item is not None),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.events import Event, EventAction, Folded, fold
+from shared.events import Event, EventAction, FoldedBatch, fold
 from shared.jobs.real_time.letters import letter_id
 from shared.jobs.real_time.session import Delivery, Session
 
 __all__ = ["fold_batch"]
 
 
-def fold_batch(events: Sequence[Event], session: Session) -> Folded:
+def fold_batch(events: Sequence[Event], session: Session) -> FoldedBatch:
     """Fold events; those that earlier batches have settled are stale.
 
     Raises:

@@ -10,21 +10,21 @@ from datetime import UTC, datetime
 
 from shared.events import Message
 from shared.jobs.real_time.boundary import Failure
-from shared.jobs.real_time.decode import Decoded, decode_batch
+from shared.jobs.real_time.decode import DecodedBatch, decode_batch
 from shared.jobs.real_time.events import EventTools, prepared_share
-from shared.jobs.real_time.letters import Lost
+from shared.jobs.real_time.letters import FailedEvent
 from shared.jobs.real_time.listeners import claimed
 from shared.jobs.real_time.session import Delivery
 from shared.jobs.real_time.sync import EventSync, Listeners
 
-__all__ = ["ID_PROPERTY", "Intake", "Sent", "Wrong", "checked"]
+__all__ = ["ID_PROPERTY", "AcceptedEvent", "Intake", "RejectedEvent", "checked"]
 
 ID_PROPERTY = "event_id"
 """The application property of a message that has the id that its sender was told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class AcceptedEvent:
     """An event that can be taken.
 
     Attributes:
@@ -37,7 +37,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wrong:
+class RejectedEvent:
     """An event that cannot be taken.
 
     Attributes:
@@ -59,8 +59,8 @@ class Intake:
         messages: Those of `sent` as a hub would hand them over, for a process that applies them itself.
     """
 
-    sent: tuple[Sent, ...] = ()
-    wrong: tuple[Wrong, ...] = ()
+    sent: tuple[AcceptedEvent, ...] = ()
+    wrong: tuple[RejectedEvent, ...] = ()
     messages: tuple[Message, ...] = ()
 
 
@@ -89,7 +89,7 @@ def checked(bodies: Sequence[bytes], sync: EventSync, tools: EventTools) -> Inta
         return Intake(wrong=tuple(sorted(wrong, key=lambda each: each.index)))
     keys = _keys(decoded)
     sent = tuple(
-        Sent(id=str(message.properties[ID_PROPERTY]), key=keys.get(message.sequence, ""), body=message.body)
+        AcceptedEvent(id=str(message.properties[ID_PROPERTY]), key=keys.get(message.sequence, ""), body=message.body)
         for message in messages
     )
     return Intake(sent=sent, messages=tuple(messages))
@@ -105,24 +105,24 @@ def _messages(bodies: Sequence[bytes]) -> list[Message]:
 
 
 def _all_wrong(messages: Sequence[Message], failure: Failure) -> Intake:
-    return Intake(wrong=tuple(Wrong(index=message.sequence, reason=failure.message) for message in messages))
+    return Intake(wrong=tuple(RejectedEvent(index=message.sequence, reason=failure.message) for message in messages))
 
 
-def _unclaimed(lost: Sequence[Lost], untaken: set[int]) -> list[Wrong]:
+def _unclaimed(lost: Sequence[FailedEvent], untaken: set[int]) -> list[RejectedEvent]:
     reasons = {each.message.sequence: each.failure.message for each in lost}
     plain = "the listener takes no such event: see `topic.match` of its definition"
-    return [Wrong(index=number, reason=reasons.get(number, plain)) for number in sorted(untaken)]
+    return [RejectedEvent(index=number, reason=reasons.get(number, plain)) for number in sorted(untaken)]
 
 
-def _lost(lost: Sequence[Lost]) -> list[Wrong]:
+def _lost(lost: Sequence[FailedEvent]) -> list[RejectedEvent]:
     """One reason for each message, of which several events may be wrong."""
     reasons: dict[int, list[str]] = defaultdict(list)
     for each in lost:
         reasons[each.message.sequence].append(each.failure.message)
-    return [Wrong(index=number, reason="; ".join(dict.fromkeys(said))) for number, said in reasons.items()]
+    return [RejectedEvent(index=number, reason="; ".join(dict.fromkeys(said))) for number, said in reasons.items()]
 
 
-def _keys(decoded: Decoded) -> dict[int, str]:
+def _keys(decoded: DecodedBatch) -> dict[int, str]:
     """The message key of each message: of its first event, where it has several."""
     keys: dict[int, str] = {}
     for event in decoded.events:

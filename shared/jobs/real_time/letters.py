@@ -14,7 +14,7 @@ from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import EventSync
 from shared.state import DeadLetter, StateStore
 
-__all__ = ["UNCLAIMED", "Lost", "item_of", "keep", "letter_id", "letter_of", "message_of"]
+__all__ = ["UNCLAIMED", "FailedEvent", "item_of", "keep", "letter_id", "letter_of", "message_of"]
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ UNCLAIMED = Failure(error="Unclaimed", message="no listener takes this event: lo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class FailedEvent:
     """An event, or a whole message, that could not be applied.
 
     Attributes:
@@ -43,7 +43,7 @@ class Lost:
     number: int = 0
 
     @classmethod
-    def of(cls, event: Event, failure: Failure) -> Lost:
+    def of(cls, event: Event, failure: Failure) -> FailedEvent:
         """An event with the reason why it could not be applied."""
         return cls(message=event.message, failure=failure, item=event.position.item, number=event.number)
 
@@ -53,7 +53,7 @@ def letter_id(sync: str, message: Message, item: int | None) -> str:
     return f"{sync or 'unclaimed'}/{message.stream}/{message.sequence}" + (f"/{item}" if item else "")
 
 
-def letter_of(lost: Lost, sync: EventSync | None, *, now: datetime) -> DeadLetter:
+def letter_of(lost: FailedEvent, sync: EventSync | None, *, now: datetime) -> DeadLetter:
     """What the store keeps of an event.
 
     Args:

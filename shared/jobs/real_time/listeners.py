@@ -15,22 +15,22 @@ from typing import Any, Final
 
 from shared.definitions import SyncDefinition
 from shared.definitions.models.listener import EventFormat, OffsetReset, Topic
-from shared.events import Claim, Message, Read, Undecodable, claim
+from shared.events import Claim, Message, ReadBody, Undecodable, claim
 from shared.events import read as read_body
 from shared.jobs.real_time.boundary import Failure, attempted
-from shared.jobs.real_time.letters import UNCLAIMED, Lost
+from shared.jobs.real_time.letters import UNCLAIMED, FailedEvent
 from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.sync import Listeners
 from shared.state import StateStore
 
-__all__ = ["Claimed", "ListeningSince", "Taken", "claimed", "read"]
+__all__ = ["ClaimedBatch", "ListeningSince", "TakenMessage", "claimed", "read"]
 
 _MICROSECONDS: Final = 1_000_000
 AT_ONCE: Final = 16 * 1024 * 1024  # bytes of bodies, decompressed: a small batch can hold gigabytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class TakenMessage:
     """A message that the sync's listener took.
 
     Attributes:
@@ -44,7 +44,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class ClaimedBatch:
     """Who takes which message.
 
     Attributes:
@@ -54,19 +54,19 @@ class Claimed:
     """
 
     asked: int
-    taken: Mapping[str, list[Taken]]
+    taken: Mapping[str, list[TakenMessage]]
     unclaimed: int
-    lost: tuple[Lost, ...]
+    lost: tuple[FailedEvent, ...]
 
 
-def claimed(messages: Sequence[Message], listeners: Listeners, schemas: Schemas) -> Claimed:
+def claimed(messages: Sequence[Message], listeners: Listeners, schemas: Schemas) -> ClaimedBatch:
     """Ask every listener about every message. Where one cannot be asked, the message is kept for it.
 
     So many messages are read as are at most `AT_ONCE` bytes, decompressed, and one more: the others wait for a turn of
     their own.
     """
-    taken: dict[str, list[Taken]] = {sync.name: [] for sync in listeners.syncs}
-    unclaimed, size, asked, lost = 0, 0, 0, list[Lost]()
+    taken: dict[str, list[TakenMessage]] = {sync.name: [] for sync in listeners.syncs}
+    unclaimed, size, asked, lost = 0, 0, 0, list[FailedEvent]()
     ways = [_way(sync.topic) for sync in listeners.syncs]
     topics = dict(zip(ways, (sync.topic for sync in listeners.syncs), strict=True))
     for message in messages:
@@ -82,16 +82,16 @@ def claimed(messages: Sequence[Message], listeners: Listeners, schemas: Schemas)
         ]
         for sync, body, made in zip(listeners.syncs, bodies, claims, strict=True):
             if made is Claim.TAKES:
-                taken[sync.name].append(Taken(message=message, body=body))
+                taken[sync.name].append(TakenMessage(message=message, body=body))
         if failed := _why_not(bodies, claims):
-            lost.append(Lost(message=message, failure=failed))
+            lost.append(FailedEvent(message=message, failure=failed))
         elif Claim.TAKES in claims:
             continue
         elif listeners.complete and listeners.syncs:
             unclaimed += 1  # each of them has a `match`, so the hub is known to carry events of other receivers
         else:
-            lost.append(Lost(message=message, failure=UNCLAIMED))
-    return Claimed(asked=asked, taken=taken, unclaimed=unclaimed, lost=tuple(lost))
+            lost.append(FailedEvent(message=message, failure=UNCLAIMED))
+    return ClaimedBatch(asked=asked, taken=taken, unclaimed=unclaimed, lost=tuple(lost))
 
 
 def _way(topic: Topic) -> object:
@@ -110,13 +110,13 @@ def _why_not(bodies: Sequence[Any | Undecodable], claims: Sequence[Claim | Failu
     return None
 
 
-def read(message: Message, topic: Topic, schemas: Schemas) -> Read:
+def read(message: Message, topic: Topic, schemas: Schemas) -> ReadBody:
     """A message's body as a listener's format has it, or why it cannot be read."""
     schema = schemas.of(topic.schema_path) if topic.schema_path else None
     if isinstance(schema, Undecodable):
-        return Read(schema, 0)
+        return ReadBody(schema, 0)
     body = attempted(partial(read_body, message, topic, schema), "reading a body")
-    return Read(Undecodable(reason=body.message), 0) if isinstance(body, Failure) else body
+    return ReadBody(Undecodable(reason=body.message), 0) if isinstance(body, Failure) else body
 
 
 def _claim(message: Message, definition: SyncDefinition, body: Any) -> Claim:

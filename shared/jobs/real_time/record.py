@@ -13,12 +13,12 @@ from typing import Any, Final
 from shared.counted import counted
 from shared.dataverse import Clock
 from shared.definitions import SyncDefinition
-from shared.events import Event, EventPosition, Folded
+from shared.events import Event, EventPosition, FoldedBatch
 from shared.jobs.real_time.apply import AppliedBatch
 from shared.jobs.real_time.boundary import Failure
-from shared.jobs.real_time.decode import Decoded
-from shared.jobs.real_time.letters import Lost, keep, letter_of
-from shared.jobs.real_time.listeners import Taken
+from shared.jobs.real_time.decode import DecodedBatch
+from shared.jobs.real_time.letters import FailedEvent, keep, letter_of
+from shared.jobs.real_time.listeners import TakenMessage
 from shared.jobs.real_time.session import Positions
 from shared.jobs.real_time.sync import EventSync
 from shared.jobs.summary import RunState
@@ -44,13 +44,13 @@ class BatchOutcome:
     """
 
     counts: Mapping[str, int]
-    lost: tuple[Lost, ...]
+    lost: tuple[FailedEvent, ...]
     reached: Mapping[str, EventPosition] = field(default_factory=dict)
     traffic: Mapping[str, int] = field(default_factory=dict)
     partitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, decoded: Decoded, folded: Folded, applied: AppliedBatch) -> BatchOutcome:
+    def of(cls, decoded: DecodedBatch, folded: FoldedBatch, applied: AppliedBatch) -> BatchOutcome:
         """The outcome of a batch that went through all stages."""
         lost = tuple(sorted((*decoded.lost, *applied.lost), key=lambda each: each.number))
         counts = Counter(decoded.counts)
@@ -59,9 +59,9 @@ class BatchOutcome:
         return cls(counts=+counts, lost=lost, reached=_reached(applied.settled, lost, folded.seen))
 
     @classmethod
-    def all_lost(cls, taken: Sequence[Taken], failure: Failure) -> BatchOutcome:
+    def all_lost(cls, taken: Sequence[TakenMessage], failure: Failure) -> BatchOutcome:
         """The outcome of messages that could not be worked on at all."""
-        lost = tuple(Lost(message=each.message, failure=failure) for each in taken)
+        lost = tuple(FailedEvent(message=each.message, failure=failure) for each in taken)
         return cls(counts={"events": len(taken), "lost": len(taken)}, lost=lost)
 
     @classmethod
@@ -79,7 +79,7 @@ class BatchOutcome:
 
 
 def _reached(
-    settled: Mapping[str, Sequence[Event]], lost: Iterable[Lost], before: Mapping[str, EventPosition]
+    settled: Mapping[str, Sequence[Event]], lost: Iterable[FailedEvent], before: Mapping[str, EventPosition]
 ) -> dict[str, EventPosition]:
     """Where each message key is now. A message of which another event was lost counts as not yet seen."""
     incomplete = {(each.message.stream, each.message.sequence) for each in lost}
@@ -93,7 +93,7 @@ def _reached(
     return reached
 
 
-def latest_of_partitions(taken: Iterable[Taken], handled: datetime) -> dict[str, dict[str, Any]]:
+def latest_of_partitions(taken: Iterable[TakenMessage], handled: datetime) -> dict[str, dict[str, Any]]:
     """Hub and partition -> its last message, as the execution log keeps it: with the seconds that it has waited.
 
     How many messages are still in the partition is not known: beside the messages, the host gives only their own

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shared.events import Event, EventAction, Fields, Undecodable
 from shared.jobs.real_time.boundary import Failure
-from shared.jobs.real_time.sync import Group, PreparedSync
+from shared.jobs.real_time.sync import FieldGroup, PreparedSync
 from shared.scripts import ScriptEngine
 from shared.transform import LookupColumn
 from shared.transform.event_rows import (
@@ -25,14 +25,14 @@ from shared.transform.event_rows import (
 from shared.workspace import Row, Step
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["KEPT", "Numbered", "ReadReferences", "Shaped", "before_row", "failures_of", "shape"]
+__all__ = ["KEPT", "Numbered", "ReadReferences", "ShapedEvents", "before_row", "failures_of", "shape"]
 
 Numbered = tuple[int, Event]  # an event with the number that names it in its batch
 KEPT = ("wanted", "wanted_source", "creations")  # what the waves need; everything else is of one group or one wave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shaped:
+class ShapedEvents:
     """What came of a batch; events are named by their number.
 
     Attributes:
@@ -63,7 +63,7 @@ def shape(
     workspace: WarmWorkspace,
     read: ReadReferences,
     scripts: ScriptEngine,
-) -> Shaped:
+) -> ShapedEvents:
     """Fill `wanted`.
 
     Raises:
@@ -87,7 +87,7 @@ def shape(
     found: dict[int, str] = dict(workspace.query(records_query(sync.layout)))
     records = {number: record for number, record in found.items() if number >= 0}
     before = {number: found[before_row(number)] for number in records if before_row(number) in found}
-    return Shaped(
+    return ShapedEvents(
         records=records,
         failures={number: failure for number, failure in failures.items() if number >= 0},
         filtered=frozenset(number for number in filtered - records.keys() if number >= 0),
@@ -139,7 +139,7 @@ def _without_key(sync: PreparedSync) -> Failure:
 
 
 def _shape_group(
-    group: Group, sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences, scripts: ScriptEngine
+    group: FieldGroup, sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences, scripts: ScriptEngine
 ) -> dict[int, Failure]:
     unsound = group.shaping.run(workspace, scripts, _run)
     if group.lookups:
@@ -170,7 +170,7 @@ def failures_of(errors: Iterable[Row]) -> dict[int, Failure]:
     }
 
 
-def _load(group: Group, rows: Mapping[int, Fields], workspace: WarmWorkspace) -> None:
+def _load(group: FieldGroup, rows: Mapping[int, Fields], workspace: WarmWorkspace) -> None:
     """Fill `source_raw` with one statement: the rows travel as one JSON text."""
     members = raw_members(group.fields).items()
     records = [

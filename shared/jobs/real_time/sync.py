@@ -29,7 +29,7 @@ from shared.transform import (
 )
 from shared.workspace import Purpose, Step
 
-__all__ = ["EventSync", "Group", "Listeners", "PreparedSync"]
+__all__ = ["EventSync", "FieldGroup", "Listeners", "PreparedSync"]
 
 _MOST_GROUPS: Final = 500
 # What a batch needs and events do not: folding comes later, so every event of a record keeps its row; nobody counts
@@ -82,7 +82,7 @@ class Listeners:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class FieldGroup:
     """How events that carry the same fields become rows of `desired`.
 
     Attributes:
@@ -133,7 +133,7 @@ class PreparedSync:
         self.rules = FoldRules.of(definition.sync_behaviour, self._key_change, spares_edits=spares_edits)
         self.kept_steps: dict[tuple[bool, bool], Mapping[Stage, tuple[Step, ...]] | None] = {}
         """Whether a wave compares and whether keys change -> its steps; None where they are not the same each time."""
-        self._groups: dict[tuple[frozenset[str], bool], Group | None] = {}
+        self._groups: dict[tuple[frozenset[str], bool], FieldGroup | None] = {}
         self._lock = threading.Lock()
 
     @contextmanager
@@ -206,7 +206,7 @@ class PreparedSync:
         key = self.entity.key_over(frozenset(self.definition.sync_behaviour.sync_key))
         return key is not None and key.active
 
-    def group(self, carried: frozenset[str], *, deletes: bool) -> Group | None:
+    def group(self, carried: frozenset[str], *, deletes: bool) -> FieldGroup | None:
         """The way of events that carry these fields; None where they carry too little for a key."""
         wanted = (carried & self._identity_fields if deletes else carried, deletes)
         if wanted not in self._groups:
@@ -217,12 +217,12 @@ class PreparedSync:
                 self._groups[wanted] = made
         return self._groups[wanted]
 
-    def _made(self, carried: frozenset[str], deletes: bool) -> Group | None:  # noqa: FBT001 - both come as one key
+    def _made(self, carried: frozenset[str], deletes: bool) -> FieldGroup | None:  # noqa: FBT001 - both come as one key
         definition = carried_definition(self.definition, carried, targets=self._identity if deletes else None)
         if definition is None:
             return None
         desire = desire_of(definition, self.entity)
-        return Group(
+        return FieldGroup(
             fields=tuple(column.name for column in definition.source.columns if column.read),
             labels=tuple(column.label for column in definition.source.columns),
             shaping=Shaping.of(desire, self.entity, leave_out=_LEFT_OUT),

@@ -46,7 +46,7 @@ from shared.transform import SOURCE_ERRORS, pair_of
 from shared.workspace import Purpose, Step, Table
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["Wave", "Written"]
+__all__ = ["Wave", "WaveResult"]
 
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
 # Records are found by keys that events have, so none is without; and one counts as dropped because an event said so.
@@ -60,7 +60,7 @@ _ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WaveResult:
     """What became of a wave.
 
     Attributes:
@@ -72,11 +72,11 @@ class Written:
     failures: Mapping[int, Failure]
     counts: Mapping[str, int]
 
-    def refusing(self, refused: Mapping[int, Failure]) -> Written:
+    def refusing(self, refused: Mapping[int, Failure]) -> WaveResult:
         """The same, where some of the ignored changes were refused before they were written."""
         counts = Counter(self.counts)
         counts.update({PlanAction.IGNORED.value: -len(refused), "failed": len(refused)})
-        return Written(failures={**self.failures, **refused}, counts=+counts)
+        return WaveResult(failures={**self.failures, **refused}, counts=+counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class Wave:
     started: datetime
     ledger: WaveLedger | None = None
 
-    def apply(self, changes: Sequence[NetChange], *, comparing: bool) -> Written:
+    def apply(self, changes: Sequence[NetChange], *, comparing: bool) -> WaveResult:
         """Write net changes.
 
         Args:
@@ -116,7 +116,7 @@ class Wave:
                 continue
         raise RetryLater("others change the records of these events at the same time", retry_after=1)
 
-    def _apply(self, changes: Sequence[NetChange], *, comparing: bool, checked: bool) -> Written:
+    def _apply(self, changes: Sequence[NetChange], *, comparing: bool, checked: bool) -> WaveResult:
         self.workspace.clear(keep=KEPT)
         self._stage(changes)
         single, moves = all(len(change.events) == 1 for change in changes), any(change.moves for change in changes)
@@ -310,7 +310,7 @@ class Wave:
 
     # -- Writing -------------------------------------------------------------------------------------------------
 
-    def _write(self, counts: Counter[str], *, by_key: bool, moves: bool, adoption: Adoption | None) -> Written:
+    def _write(self, counts: Counter[str], *, by_key: bool, moves: bool, adoption: Adoption | None) -> WaveResult:
         """Send the changes; whatever has none is settled as it is."""
         if self.ledger:
             self.ledger.note_before()
@@ -332,7 +332,7 @@ class Wave:
                 failures[position] = fate
             if fate is not None:
                 counts.update({change.action.value: -1, "failed" if isinstance(fate, Failure) else fate: 1})
-        return Written(failures=failures, counts=+counts)
+        return WaveResult(failures=failures, counts=+counts)
 
     def _changes(self, *, by_key: bool, moves: bool) -> list[tuple[Change, int]]:
         """The changes, each with the position of its net change: what is dropped is found by its key."""

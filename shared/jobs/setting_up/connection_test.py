@@ -29,7 +29,7 @@ from shared.sources import Source, completed, first_lines
 from shared.transform import SOURCE_ERRORS, SOURCE_PLACES, check
 from shared.workspace import OutOfTimeError, Workspace
 
-__all__ = ["Check", "CheckResult", "Parts", "connection_checks", "secrets_in"]
+__all__ = ["Check", "CheckResult", "CheckTools", "connection_checks", "secrets_in"]
 
 SOURCE_SECONDS: Final = 30.0
 
@@ -65,7 +65,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class CheckTools:
     """What the checks work with.
 
     Attributes:
@@ -105,7 +105,7 @@ def _secrets(value: object, path: str) -> Iterator[tuple[str, SecretReference]]:
                 yield from _secrets(each, f"{path}.{key}")
 
 
-def connection_checks(definition: SyncDefinition, parts: Parts) -> Iterator[Check]:
+def connection_checks(definition: SyncDefinition, parts: CheckTools) -> Iterator[Check]:
     """Check one thing after the other; what depends on something that is missing is left out.
 
     Args:
@@ -122,7 +122,7 @@ def connection_checks(definition: SyncDefinition, parts: Parts) -> Iterator[Chec
     yield from _of_source(definition, parts)
 
 
-def _secret_told(parts: Parts, reference: SecretReference) -> str:
+def _secret_told(parts: CheckTools, reference: SecretReference) -> str:
     parts.secret(reference)
     match reference:
         case KeyVaultSecret(key_vault=name):
@@ -209,7 +209,7 @@ def _of_tracking(entity: EntityMetadata, dataverse: Dataverse) -> Check:
     return Check(area="change tracking", subject=entity.logical_name, found=found, message=said)
 
 
-def _of_source(definition: SyncDefinition, parts: Parts) -> Iterator[Check]:
+def _of_source(definition: SyncDefinition, parts: CheckTools) -> Iterator[Check]:
     subject = definition.source.type
     if isinstance(definition.source, EventsSource):
         yield Check(
@@ -219,7 +219,7 @@ def _of_source(definition: SyncDefinition, parts: Parts) -> Iterator[Check]:
     yield _attempted("source", subject, lambda: _rows_told(definition, parts))
 
 
-def _rows_told(definition: SyncDefinition, parts: Parts) -> str:
+def _rows_told(definition: SyncDefinition, parts: CheckTools) -> str:
     """Read the source, for a limited time: what is read is not kept."""
     source = parts.source()
     for problem in first_lines(source)[0]:

@@ -38,7 +38,7 @@ from shared.transform.profile.keys import (
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace
 
-__all__ = ["Guard", "KeyReport", "MadeKey", "make_key", "proposed_keys"]
+__all__ = ["AlternateKeyState", "KeyReport", "MadeKey", "make_key", "proposed_keys"]
 
 _IDENTIFYING: Final = re.compile(
     r"(number|code|key|identifier|email|_?no|_?id|guid|sku|ean)(address)?\d*$", re.IGNORECASE
@@ -48,7 +48,7 @@ _LONGEST_NAME: Final = 60  # characters of the schema name that is made up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
+class AlternateKeyState:
     """The alternate key over the columns of a sync key.
 
     Attributes:
@@ -79,7 +79,7 @@ class KeyReport:
     table: str
     now: KeyCounts | None
     found: tuple[KeyCounts, ...]
-    guards: Mapping[tuple[str, ...], Guard]
+    guards: Mapping[tuple[str, ...], AlternateKeyState]
     filtered: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -187,13 +187,13 @@ def _current(workspace: Workspace, definition: SyncDefinition, known: set[str]) 
     return _counted(workspace, [key])[0] if known.issuperset(key) else None
 
 
-def _guard(entity: EntityMetadata, columns: Sequence[str]) -> Guard:
+def _guard(entity: EntityMetadata, columns: Sequence[str]) -> AlternateKeyState:
     if tuple(columns) == (entity.primary_id,):
-        return Guard(obstacle="it is the primary key, which is unique")
+        return AlternateKeyState(obstacle="it is the primary key, which is unique")
     key = entity.key_over(frozenset(columns))
     if key is not None:
-        return Guard(name=key.name, active=key.active)
-    return Guard(obstacle=key_obstacle(entity, columns))
+        return AlternateKeyState(name=key.name, active=key.active)
+    return AlternateKeyState(obstacle=key_obstacle(entity, columns))
 
 
 def make_key(definition: SyncDefinition, report: KeyReport, tools: Tools, *, seconds: float) -> MadeKey:

@@ -82,7 +82,7 @@ FROM outcomes WHERE _change BETWEEN {first} AND {last} ORDER BY _change""".strip
 
 def deleted_table(layout: Sequence[TargetColumn]) -> Step:
     """The step that makes the table for records which are about to be deleted."""
-    return current_table_step(layout, name=DELETED_TABLE, title="Make room for the records that are deleted")
+    return current_table_step(layout, name=DELETED_TABLE, title="Create the table of the records that are deleted")
 
 
 def deleted_query(layout: Sequence[TargetColumn]) -> str:

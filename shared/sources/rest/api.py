@@ -17,7 +17,7 @@ from shared.sources.context import SourceContext
 from shared.sources.plain import writing
 from shared.sources.rest.addresses import shown_request
 from shared.sources.rest.endpoint import PLAIN_HEADERS, Endpoint
-from shared.sources.rest.paging import Asked
+from shared.sources.rest.paging import PageRequest
 from shared.sources.rest.retries import Retries
 from shared.sources.rest.sign_in import sign_in
 
@@ -52,11 +52,11 @@ class Api:
         self._sign_in.close()
         self._transport.close()
 
-    def place(self, asked: Asked) -> str:
+    def place(self, asked: PageRequest) -> str:
         """A request as messages show it."""
         return shown_request(self._endpoint.method, asked.url)
 
-    def answer(self, asked: Asked) -> tuple[Response, str]:
+    def answer(self, asked: PageRequest) -> tuple[Response, str]:
         """The answer to a request, and the URL that it came from; its body is in the file.
 
         Raises:
@@ -72,7 +72,7 @@ class Api:
             url = self._redirected(url, answer)
         raise UserError(f"{self.place(asked)}: more than {_MOST_REDIRECTS} redirects; write the URL that they lead to")
 
-    def _settled(self, asked: Asked, url: str) -> Response:
+    def _settled(self, asked: PageRequest, url: str) -> Response:
         """The answer of one URL; credentials that are refused are renewed once."""
         own = self._is_own(url)
         answer = self._sent(asked, url, own=own)
@@ -97,7 +97,7 @@ class Api:
             )
         return False
 
-    def _sent(self, asked: Asked, url: str, *, own: bool) -> Response:
+    def _sent(self, asked: PageRequest, url: str, *, own: bool) -> Response:
         signed, credentials = self._sign_in.signed(url) if own else (url, {})
         headers = _merged(self._endpoint.headers if own else PLAIN_HEADERS, credentials)
         request = Request(

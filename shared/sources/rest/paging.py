@@ -24,14 +24,14 @@ from shared.json_paths import ABSENT, finder
 from shared.sources.json_text.records import text_of
 from shared.sources.rest.addresses import with_parameter
 
-__all__ = ["AnswerPage", "Asked", "NextPageError", "Pager", "linked", "pager_of"]
+__all__ = ["AnswerPage", "NextPageError", "PageRequest", "Pager", "linked", "pager_of"]
 
 _MOST_EMPTY: Final = 100  # pages without a record, one after the other
 _ODATA_LINK: Final = "@odata.nextLink"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PageRequest:
     """What a page is asked for with.
 
     Attributes:
@@ -65,11 +65,11 @@ class AnswerPage:
 class Pager(Protocol):
     """Asks for pages in order."""
 
-    def first(self) -> Asked:
+    def first(self) -> PageRequest:
         """The request of the first page."""
         ...
 
-    def following(self, page: AnswerPage) -> Asked | None:
+    def following(self, page: AnswerPage) -> PageRequest | None:
         """The request of the page after another; None if that was the last one.
 
         Raises:
@@ -78,7 +78,7 @@ class Pager(Protocol):
         ...
 
 
-def pager_of(pagination: Pagination | None, start: Asked) -> Pager:
+def pager_of(pagination: Pagination | None, start: PageRequest) -> Pager:
     """The pages of a source.
 
     Args:
@@ -112,13 +112,13 @@ class NextPageError(UserError):
 class _OnePage:
     """A single answer; one that has a next page would lose records."""
 
-    def __init__(self, start: Asked) -> None:
+    def __init__(self, start: PageRequest) -> None:
         self._start = start
 
-    def first(self) -> Asked:
+    def first(self) -> PageRequest:
         return self._start
 
-    def following(self, page: AnswerPage) -> Asked | None:
+    def following(self, page: AnswerPage) -> PageRequest | None:
         in_body = isinstance(page.document, dict) and page.document.get(_ODATA_LINK)
         if in_body or linked(page.headers.get("link", "")):
             raise NextPageError(page.place, {"type": "link"} | ({"next": f"$['{_ODATA_LINK}']"} if in_body else {}))
@@ -128,35 +128,35 @@ class _OnePage:
 class _Counted:
     """Offsets grow by the records that were read, numbers of pages by one; a page without records is the last."""
 
-    def __init__(self, pages: OffsetPages | NumberedPages, start: Asked) -> None:
+    def __init__(self, pages: OffsetPages | NumberedPages, start: PageRequest) -> None:
         self._pages = pages
         self._start = _sized(start, pages)
         self._at = pages.first
 
-    def first(self) -> Asked:
+    def first(self) -> PageRequest:
         return self._asked()
 
-    def following(self, page: AnswerPage) -> Asked | None:
+    def following(self, page: AnswerPage) -> PageRequest | None:
         if not page.rows:
             return None
         self._at += page.rows if isinstance(self._pages, OffsetPages) else 1
         return self._asked()
 
-    def _asked(self) -> Asked:
+    def _asked(self) -> PageRequest:
         return _set(self._start, self._pages, self._pages.parameter, self._at)
 
 
 class _Marked:
-    def __init__(self, pages: CursorPages, start: Asked) -> None:
+    def __init__(self, pages: CursorPages, start: PageRequest) -> None:
         self._pages = pages
         self._start = _sized(start, pages)
         self._next = finder(pages.next)
         self._goes_on = _GoesOn(pages.empty_page)
 
-    def first(self) -> Asked:
+    def first(self) -> PageRequest:
         return self._start
 
-    def following(self, page: AnswerPage) -> Asked | None:
+    def following(self, page: AnswerPage) -> PageRequest | None:
         mark = _found(self._next(page.document), page, "the mark of the next page")
         if not mark or not self._goes_on.after(page):
             return None
@@ -164,15 +164,15 @@ class _Marked:
 
 
 class _Linked:
-    def __init__(self, pages: LinkPages, start: Asked) -> None:
+    def __init__(self, pages: LinkPages, start: PageRequest) -> None:
         self._start = start
         self._next = finder(pages.next) if pages.next else None
         self._goes_on = _GoesOn(pages.empty_page)
 
-    def first(self) -> Asked:
+    def first(self) -> PageRequest:
         return self._start
 
-    def following(self, page: AnswerPage) -> Asked | None:
+    def following(self, page: AnswerPage) -> PageRequest | None:
         if self._next is None:
             link = linked(page.headers.get("link", ""))
         else:
@@ -225,13 +225,15 @@ def _found(value: Any, page: AnswerPage, what: str) -> str:
     return text_of(value) or ""
 
 
-def _sized(start: Asked, pages: OffsetPages | NumberedPages | CursorPages) -> Asked:
+def _sized(start: PageRequest, pages: OffsetPages | NumberedPages | CursorPages) -> PageRequest:
     if pages.size_parameter is None or pages.size is None:
         return start
     return _set(start, pages, pages.size_parameter, pages.size)
 
 
-def _set(start: Asked, pages: OffsetPages | NumberedPages | CursorPages, name: str, value: str | int) -> Asked:
+def _set(
+    start: PageRequest, pages: OffsetPages | NumberedPages | CursorPages, name: str, value: str | int
+) -> PageRequest:
     """A request with one more parameter, in its query or in its body."""
     if pages.place is ParameterPlace.QUERY:
         return replace(start, url=with_parameter(start.url, name, str(value)))

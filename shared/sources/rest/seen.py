@@ -9,7 +9,7 @@ from typing import Any, Final
 from shared.errors import UserError
 from shared.json_paths import ABSENT, finder
 from shared.sources.json_text.records import BadRecord, text_of
-from shared.sources.rest.paging import AnswerPage, Asked
+from shared.sources.rest.paging import AnswerPage, PageRequest
 
 __all__ = ["Seen", "Total"]
 
@@ -29,7 +29,7 @@ class Seen:
         self._asked: set[bytes] = set()
         self._pages: set[bytes] = set()
 
-    def ask(self, asked: Asked, place: str) -> None:
+    def ask(self, asked: PageRequest, place: str) -> None:
         """Note a request.
 
         Raises:

@@ -21,7 +21,7 @@ from shared.sources.json_text.records import BadRecord, chosen, json_document, j
 from shared.sources.rest.answers import has_records, text_of_answer
 from shared.sources.rest.api import Api
 from shared.sources.rest.endpoint import Endpoint, endpoint_of
-from shared.sources.rest.paging import AnswerPage, Asked, pager_of
+from shared.sources.rest.paging import AnswerPage, PageRequest, pager_of
 from shared.sources.rest.past import PastWatermark
 from shared.sources.rest.retries import Retries
 from shared.sources.rest.seen import Seen, Total
@@ -81,7 +81,7 @@ class RestRows(ReadsPastWatermark):
         file = workspace.folder / "answer.json"
         with closing(Api(endpoint, self._context, file, retries)) as api:
             reading = _Reading(self._source, api, workspace, self._context.rows)
-            first = reading.all(Asked(url=endpoint.url, body=endpoint.body))
+            first = reading.all(PageRequest(url=endpoint.url, body=endpoint.body))
         file.unlink(missing_ok=True)
         return first
 
@@ -100,10 +100,10 @@ class _Reading:
         self._total_path = source.pagination.total if source.pagination else None
         self._seen, self._total = Seen(), Total(self._total_path)
 
-    def all(self, start: Asked) -> int:
+    def all(self, start: PageRequest) -> int:
         """Read every page; gives the number of records of the first one."""
         pager = pager_of(self._source.pagination, start)
-        asked: Asked | None = pager.first()
+        asked: PageRequest | None = pager.first()
         number = first = 0
         while asked is not None:
             number += 1
@@ -126,7 +126,7 @@ class _Reading:
         """How many rows are still to be read; None for all that there are."""
         return None if self._most is None else self._most - self._rows.last
 
-    def _page(self, asked: Asked, number: int) -> AnswerPage:
+    def _page(self, asked: PageRequest, number: int) -> AnswerPage:
         answer, url = self._api.answer(asked)
         page = AnswerPage(url=url, place=self._api.place(asked), headers=answer.headers)
         if not has_records(answer, self._file, page.place):

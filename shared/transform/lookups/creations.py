@@ -40,7 +40,7 @@ def creation_steps(definition: SyncDefinition, lookups: Sequence[LookupColumn], 
     """
     columns = creating(lookups)
     if columns:
-        yield Step.creating("Make room for records that lookups create", CREATIONS, "destination.mappings")
+        yield Step.creating("Create the table of records that lookups create", CREATIONS, "destination.mappings")
     for lookup in columns:
         candidate = lookup.candidates[-1]
         origin = f"{candidate.path}.on_missing"

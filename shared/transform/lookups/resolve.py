@@ -47,7 +47,7 @@ def reference_steps(references: Sequence[Reference]) -> tuple[Step, ...]:
 
 
 def _reference_step(reference: Reference) -> Step:
-    title = f"Make room for the records of {reference.entity.logical_name} that lookups search"
+    title = f"Create the table of the records of {reference.entity.logical_name} that lookups search"
     # Stored keys: DuckDB would compute generated ones for each record that is read, and again for each search.
     return current_table_step(reference.columns, name=reference.name, title=title, stored_keys=True)
 

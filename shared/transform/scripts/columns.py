@@ -71,7 +71,7 @@ def script_steps(definition: SyncDefinition) -> Iterator[Step]:
         needs = frozenset({Table.SOURCE_RAW})
         yield Step.creating("Make the rows that a script sees", column.rows, column.origin, needs=needs)
     if columns:
-        yield Step.creating("Make room for the results of scripts", _SCRIPTED)
+        yield Step.creating("Create the table of the results of scripts", _SCRIPTED)
 
 
 def _rows(script: str, definition: SyncDefinition) -> str:

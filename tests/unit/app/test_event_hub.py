@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.app.event_hub import EventHub, open_event_hub
 from shared.errors import RetryLater, UserError
-from shared.jobs.real_time.intake import Sent
+from shared.jobs.real_time.intake import AcceptedEvent
 from shared.settings import Settings
 
 MOST = 3_000  # bytes of a batch
@@ -45,7 +45,7 @@ def hub(client: Client) -> EventHub:
 @given(events=st.lists(st.tuples(st.sampled_from(["", "a", "b"]), st.integers(0, 2_000)), max_size=20))
 def test_each_event_is_sent_once_and_those_of_a_key_keep_their_order(events: list[tuple[str, int]]) -> None:
     """However many batches they take."""
-    sent = [Sent(id=str(number), key=key, body=b"x" * size) for number, (key, size) in enumerate(events)]
+    sent = [AcceptedEvent(id=str(number), key=key, body=b"x" * size) for number, (key, size) in enumerate(events)]
     client = Client()
     hub(client).send(sent)
     for key in ("", "a", "b"):
@@ -56,7 +56,7 @@ def test_each_event_is_sent_once_and_those_of_a_key_keep_their_order(events: lis
 def test_an_event_that_no_batch_takes_is_refused() -> None:
     """With its size."""
     with pytest.raises(UserError, match="an event of 5,000 bytes is larger"):
-        hub(Client()).send([Sent(id="1", key="a", body=b"x" * 5_000)])
+        hub(Client()).send([AcceptedEvent(id="1", key="a", body=b"x" * 5_000)])
 
 
 def test_a_hub_that_is_away_is_tried_later() -> None:
@@ -66,7 +66,7 @@ def test_a_hub_that_is_away_is_tried_later() -> None:
         raise ConnectError("no route to my-namespace")
 
     with pytest.raises(RetryLater, match="not available: ConnectError"):
-        hub(Client(fail)).send([Sent(id="1", key="a", body=b"x")])
+        hub(Client(fail)).send([AcceptedEvent(id="1", key="a", body=b"x")])
 
 
 def test_without_a_namespace_there_is_no_hub() -> None:

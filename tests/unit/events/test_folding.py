@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from shared.definitions.models import SyncBehaviour
 from shared.definitions.models.listener import KeyChange
-from shared.events import Agenda, Before, Event, EventAction, EventPosition, Folded, FoldRules, Message, fold, unfold
+from shared.events import (
+    Agenda,
+    Event,
+    EventAction,
+    EventPosition,
+    FoldedBatch,
+    FoldRules,
+    Message,
+    PreviousKey,
+    fold,
+    unfold,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FULL = FoldRules(by_action=False, writes_join=True, delete_ends=True)
@@ -22,7 +33,7 @@ def row(
     number: int, action: EventAction = EventAction.UPSERT, record: str = "a", before: str | None = None, **place: object
 ) -> Event:
     stands = EventPosition(**{"partition": "0", "sequence": number} | place)  # type: ignore[arg-type]  # a test's shorthand
-    old = None if before in (None, record) else Before(record=str(before), key=str(before))
+    old = None if before in (None, record) else PreviousKey(record=str(before), key=str(before))
     message = Message(body=b"", partition=stands.partition, sequence=stands.sequence)
     return Event(
         message=message,
@@ -37,7 +48,7 @@ def row(
     )
 
 
-def shape(folded: Folded) -> dict[str, list[tuple[str, list[int]]]]:
+def shape(folded: FoldedBatch) -> dict[str, list[tuple[str, list[int]]]]:
     found: dict[str, list[tuple[str, list[int]]]] = {}
     for step in folded.changes:
         found.setdefault(step.records[0], []).append((step.action.value, [part.number for part in step.events]))
@@ -145,7 +156,7 @@ class TestStaleness:
 
 
 class TestChangedKeys:
-    def waves(self, folded: Folded) -> list[list[tuple[str, list[int]]]]:
+    def waves(self, folded: FoldedBatch) -> list[list[tuple[str, list[int]]]]:
         agenda, found = Agenda(folded.changes), []
         while wave := agenda.next():
             found.append([(step.action.value, [part.number for part in step.events]) for step in wave])

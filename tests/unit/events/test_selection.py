@@ -11,7 +11,7 @@ import pytest
 from shared.definitions import SyncDefinition
 from shared.definitions.models.listener import Topic
 from shared.errors import DefinitionError
-from shared.events import Event, EventAction, EventPosition, Message, Selected, Selection, Unusable
+from shared.events import Event, EventAction, EventPosition, Message, SelectedEvents, Selection, Unusable
 from shared.events.selection import listener_problems
 from shared.workspace import Workspace
 
@@ -29,7 +29,7 @@ def event(new: dict[str, Any], old: dict[str, Any] | None = None, action: EventA
     )
 
 
-def selected(workspace: Workspace, *events: Event, **topic: Any) -> Selected:
+def selected(workspace: Workspace, *events: Event, **topic: Any) -> SelectedEvents:
     return Selection(Topic(**topic)).select(events, workspace)
 
 

@@ -9,14 +9,14 @@ import pytest
 
 from shared.errors import UserError
 from shared.http.guarded_files import GuardedFiles
-from shared.http.reach import Reach
+from shared.http.reach import ReachableHosts
 from shared.remote import RemoteFiles
 from shared.sources.files import find_files
 from tests.api_server import Received, Reply, serving
 
 
 def guarded(*hosts: str, limited: bool = False) -> GuardedFiles:
-    return GuardedFiles(RemoteFiles(), Reach(hosts=hosts, limited=limited))
+    return GuardedFiles(RemoteFiles(), ReachableHosts(hosts=hosts, limited=limited))
 
 
 def content(url: str, files: GuardedFiles) -> bytes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import UserError
-from shared.http.reach import Reach
+from shared.http.reach import ReachableHosts
 
-DEPLOYED = Reach(hosts=("api.example.com", "*.shop.example", "10.1.2.3", "erp.internal", "169.254.10.10"), limited=True)
+DEPLOYED = ReachableHosts(
+    hosts=("api.example.com", "*.shop.example", "10.1.2.3", "erp.internal", "169.254.10.10"), limited=True
+)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_other_hosts_are_refused_when_deployed(url: str, message: str) -> None:
 )
 def test_what_two_readers_of_urls_could_read_differently_is_refused(url: str) -> None:
     """And is not repeated: it may hold a password."""
-    for reach in (DEPLOYED, Reach()):
+    for reach in (DEPLOYED, ReachableHosts()):
         with pytest.raises(UserError, match="the address of a source") as caught:
             reach.check(url)
         assert "pass_word" not in caught.value.message
@@ -73,12 +75,12 @@ def test_what_two_readers_of_urls_could_read_differently_is_refused(url: str) ->
 
 def test_hosts_are_not_limited_on_a_laptop() -> None:
     """Plain http is for this machine alone."""
-    Reach().check("https://anything.example/")
-    Reach().check("http://localhost:8080/")
-    Reach().check("http://[::1]:8080/x")
-    Reach().check_address("anything.example", "10.0.0.1")
+    ReachableHosts().check("https://anything.example/")
+    ReachableHosts().check("http://localhost:8080/")
+    ReachableHosts().check("http://[::1]:8080/x")
+    ReachableHosts().check_address("anything.example", "10.0.0.1")
     with pytest.raises(UserError, match="http:// is only for this machine"):
-        Reach().check("http://anything.example/")
+        ReachableHosts().check("http://anything.example/")
 
 
 INTERNAL = (

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
-from shared.jobs.summary import Done, ErrorRow, RowCounts
+from shared.jobs.summary import ErrorRow, OutcomeCounts, RowCounts
 
 
 def error(count: int, message: str, *, column: str = "year_established", kind: str = "Invalid Row") -> ErrorRow:
@@ -67,32 +67,34 @@ def test_up_to_half_of_the_rows_have_no_common_cause(processed: int, rejected: i
 @pytest.mark.parametrize(
     ("done", "source", "violations", "cause", "said"),
     [
-        (Done(), rows(9, 0), 0, "", ""),
+        (OutcomeCounts(), rows(9, 0), 0, "", ""),
         (
-            Done(failed=1),
+            OutcomeCounts(failed=1),
             rows(9, 1),
             1,
             "",
             "1 change was refused by Dataverse, 1 source row was rejected, 1 row lacks a mandatory value",
         ),
         (
-            Done(failed=2),
+            OutcomeCounts(failed=2),
             rows(9, 2),
             2,
             "",
             "2 changes were refused by Dataverse, 2 source rows were rejected, 2 rows lack a mandatory value",
         ),
         (
-            Done(),
+            OutcomeCounts(),
             rows(9, 9),
             0,
             "All 9 rows were rejected. Mend these first.",
             "All 9 rows were rejected. Mend these first.",
         ),
-        (Done(failed=1), rows(9, 8), 0, "8 of 9.", "8 of 9. 1 change was refused by Dataverse"),
+        (OutcomeCounts(failed=1), rows(9, 8), 0, "8 of 9.", "8 of 9. 1 change was refused by Dataverse"),
     ],
 )
-def test_errors_are_counted_in_words(done: Done, source: RowCounts, violations: int, cause: str, said: str) -> None:
+def test_errors_are_counted_in_words(
+    done: OutcomeCounts, source: RowCounts, violations: int, cause: str, said: str
+) -> None:
     """One is not several, and the cause takes the place of the number of rejected rows."""
     assert errors_said(done, source, violations, cause) == said
 

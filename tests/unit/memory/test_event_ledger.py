@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from shared.memory import EventLedger, Known, Ledger, Remembered
+from shared.memory import EventLedger, KnownRecord, Ledger, RememberedRecord
 from shared.state.sqlite import SqliteStateStore
 from shared.workspace import Workspace
 
@@ -52,36 +52,36 @@ def run(state: SqliteStateStore, *rows: tuple[int, str | None, bool, str | None]
 
 def write(
     ledger: EventLedger, number: int, value: str, *, now: datetime = NOW, ends: bool = True, marked: bool = False
-) -> dict[str, Remembered] | None:
+) -> dict[str, RememberedRecord] | None:
     """An event that writes a value into a record."""
     record = known(number)
     before = ledger.of([record], now)
     origin = before[record].known.origin or "created"
-    pending = Known(origin=origin, marked=marked, written=before[record].known.written, pending=value)
+    pending = KnownRecord(origin=origin, marked=marked, written=before[record].known.written, pending=value)
     noted = ledger.note_before({record: pending}, before, now)
     if noted is not None and ends:
-        ledger.note_after({record: Known(origin=origin, marked=marked, written=value)}, before, noted, now)
+        ledger.note_after({record: KnownRecord(origin=origin, marked=marked, written=value)}, before, noted, now)
     return noted
 
 
-def found(ledger: EventLedger, number: int, now: datetime = NOW) -> Remembered:
+def found(ledger: EventLedger, number: int, now: datetime = NOW) -> RememberedRecord:
     return ledger.of([known(number)], now)[known(number)]
 
 
 def test_entries_count_over_the_rows_that_they_know(state: SqliteStateStore, ledger: EventLedger) -> None:
     """What a batch has written is the start; what it writes later counts beside an entry, until the next write."""
     run(state, (1, "matched", True, A), (2, "created", False, A))
-    assert found(ledger, 1).known == Known(origin="matched", marked=True, written=A)
+    assert found(ledger, 1).known == KnownRecord(origin="matched", marked=True, written=A)
     write(ledger, 1, B)
-    assert found(ledger, 1).known == Known(origin="matched", written=B)
+    assert found(ledger, 1).known == KnownRecord(origin="matched", written=B)
     assert found(ledger, 2).known.written == A
-    assert (found(ledger, 3).known, found(ledger, 3).entry) == (Known(), None)
+    assert (found(ledger, 3).known, found(ledger, 3).entry) == (KnownRecord(), None)
     write(ledger, 2, B, ends=False)
     run(state, (2, "matched", False, C))
     both = found(ledger, 2).known
     assert (both.origin, both.written, both.pending) == ("created", C, '{"a": ["A", "B"]}')
     write(ledger, 2, A)
-    assert found(ledger, 2).known == Known(origin="created", written=A)
+    assert found(ledger, 2).known == KnownRecord(origin="created", written=A)
 
 
 def test_a_run_takes_entries_into_the_parts(state: SqliteStateStore, ledger: EventLedger) -> None:
@@ -90,7 +90,7 @@ def test_a_run_takes_entries_into_the_parts(state: SqliteStateStore, ledger: Eve
     for turn in range(12):
         run(state)
         write(ledger, 2, B)
-        assert found(ledger, 1).known == Known(origin="created", written=A), turn
+        assert found(ledger, 1).known == KnownRecord(origin="created", written=A), turn
     assert set(state.ledger_entries("customers")) == {known(2)}
     assert ledger._workspace is not None
     assert len(list(ledger._workspace.folder.glob("*.parquet"))) <= 8
@@ -103,7 +103,7 @@ def test_an_entry_is_not_written_over_what_another_process_noted(state: SqliteSt
     records = [known(1), known(2)]
     before = ledger.of(records, NOW)
     write(other, 1, B)
-    rows = {record: Known(origin="created", pending=C) for record in records}
+    rows = {record: KnownRecord(origin="created", pending=C) for record in records}
     assert ledger.note_before(rows, before, NOW) is None
     assert found(ledger, 1).known.written == B
     assert found(ledger, 2).entry is None
@@ -111,9 +111,9 @@ def test_an_entry_is_not_written_over_what_another_process_noted(state: SqliteSt
     noted = ledger.note_before(rows, before, NOW)
     assert noted is not None
     write(other, 1, A, ends=False)
-    ledger.note_after({record: Known(origin="created", written=C) for record in records}, before, noted, NOW)
+    ledger.note_after({record: KnownRecord(origin="created", written=C) for record in records}, before, noted, NOW)
     assert found(ledger, 1).known.pending == '{"a": ["C", "A"]}'
-    assert found(ledger, 2).known == Known(origin="created", written=C)
+    assert found(ledger, 2).known == KnownRecord(origin="created", written=C)
 
 
 def test_a_mark_that_another_process_may_be_setting_is_not_forgotten(ledger: EventLedger) -> None:
@@ -134,7 +134,7 @@ def test_entries_that_a_process_is_writing_stay_for_an_hour(state: SqliteStateSt
     assert state.ledger_entries("customers")
     run(state, at=LATER)
     assert not state.ledger_entries("customers")
-    assert found(ledger, 1).known == Known(origin="created", pending='{"a": ["A"]}')
+    assert found(ledger, 1).known == KnownRecord(origin="created", pending='{"a": ["A"]}')
 
 
 def test_what_was_not_written_is_as_before(state: SqliteStateStore, ledger: EventLedger) -> None:
@@ -144,10 +144,10 @@ def test_what_was_not_written_is_as_before(state: SqliteStateStore, ledger: Even
     noted = write(ledger, 1, B, ends=False)
     assert noted is not None
     ledger.take_back([known(1)], before, noted)
-    assert found(ledger, 1).known == Known(origin="created", written=A)
+    assert found(ledger, 1).known == KnownRecord(origin="created", written=A)
     noted = write(ledger, 2, B, ends=False)
     assert noted is not None
-    ledger.note_after({known(2): Known()}, before, noted, NOW)
+    ledger.note_after({known(2): KnownRecord()}, before, noted, NOW)
     assert set(state.ledger_entries("customers")) == {known(1)}
 
 
@@ -167,5 +167,5 @@ def test_a_ledger_with_damaged_files_has_only_its_entries(state: SqliteStateStor
     assert head is not None
     state.put_ledger_part("customers", head.parts[0], b"damaged")
     fresh = EventLedger(state, "customers", lambda: Workspace.open(threads=1))
-    assert (found(fresh, 1).known, found(fresh, 2).known.written) == (Known(), B)
+    assert (found(fresh, 1).known, found(fresh, 2).known.written) == (KnownRecord(), B)
     fresh.close()

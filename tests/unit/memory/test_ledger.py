@@ -12,7 +12,7 @@ import pytest
 
 from shared.entities import LedgerEntry, LedgerHead
 from shared.memory import Ledger, LedgerConflictError
-from shared.memory.entries import Entry, Known
+from shared.memory.entries import KnownRecord, RecordEntry
 from shared.workspace import Workspace
 
 FORM = "id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR"
@@ -190,7 +190,7 @@ def test_a_ledger_that_another_run_has_changed_is_not_overwritten(store: Store, 
 def entry(version: str, basis: str, *, busy: timedelta = timedelta(), **known_: Any) -> LedgerEntry:
     """An entry of an event, written a day ago."""
     at = NOW - timedelta(days=1)
-    made = Entry(known=Known(**{"origin": "created", **known_}), basis=basis, noted=at, busy=at + busy)
+    made = RecordEntry(known=KnownRecord(**{"origin": "created", **known_}), basis=basis, noted=at, busy=at + busy)
     return LedgerEntry(text=made.to_text(), version=version)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from shared.definitions.models import EnvironmentSecret, HttpStep, RestConnection
 from shared.errors import SyncError, UserError
-from shared.http.reach import Reach
+from shared.http.reach import ReachableHosts
 from shared.other_systems.request import send_request
 from shared.sources import SourceContext
 from tests.api_server import ApiServer, Received, Reply, serving
@@ -127,7 +127,7 @@ def test_an_address_that_is_a_secret_is_not_told(serve: Serve) -> None:
 def test_a_deployed_app_sends_only_to_listed_hosts(serve: Serve) -> None:
     """Hosts of `POST_SYNC_HOSTS`, over TLS; an address of a token endpoint too."""
     server = serve()
-    reach = Reach(
+    reach = ReachableHosts(
         hosts=("api.example.com",), limited=True, setting="POST_SYNC_HOSTS", what="a request", does="sends to"
     )
     with pytest.raises(UserError, match=r"http://127\.0\.0\.1 is refused: write https://"):

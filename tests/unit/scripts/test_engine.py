@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.errors import UserError
-from shared.scripts import Allowance, Mistake, ScriptEngine
+from shared.scripts import Allowance, ScriptEngine, ScriptError
 
 FAST = "function calc(r) { return r.a + 1 }"
 
@@ -94,7 +94,7 @@ def test_a_reason_contains_no_value_of_the_row(engine: ScriptEngine, thrown: str
     ],
 )
 def test_a_script_that_cannot_be_used(engine: ScriptEngine, script: str, message: str) -> None:
-    with pytest.raises(Mistake, match=re.escape(message)):
+    with pytest.raises(ScriptError, match=re.escape(message)):
         engine.check(script)
 
 

@@ -15,7 +15,7 @@ from shared.state.mending import FAULT_SHOWN
 from shared.transform import FAULT
 from shared.workspace import Workspace
 
-__all__ = ["MOST_CHARACTERS", "MOST_ROWS", "Settled", "rows_in_error", "settled"]
+__all__ = ["MOST_CHARACTERS", "MOST_ROWS", "RetriedRows", "rows_in_error", "settled"]
 
 # More rows than a person corrects by hand: with more of them, the source or the definition has a mistake.
 MOST_ROWS: Final = 10_000
@@ -54,7 +54,7 @@ def _kept(columns: Sequence[Column], workspace: Workspace) -> Iterator[RowToMend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class RetriedRows:
     """What became of the rows of a retry.
 
     Attributes:
@@ -66,7 +66,7 @@ class Settled:
     own: RowsToMend | None
 
 
-def settled(file: MendedFile, earlier: RowsToMend, workspace: Workspace, run_id: str) -> Settled:
+def settled(file: MendedFile, earlier: RowsToMend, workspace: Workspace, run_id: str) -> RetriedRows:
     """Compare the rows of a mended file with what became of them.
 
     A row that has no error and whose change was made leaves the list. One that fails again stays, with its corrected
@@ -94,7 +94,7 @@ def settled(file: MendedFile, earlier: RowsToMend, workspace: Workspace, run_id:
             own.append(_again(row, number, reason, duplicate=duplicate))
         else:
             left[before.number] = _again(row, before.number, reason, duplicate=duplicate)
-    return Settled(
+    return RetriedRows(
         earlier=_with_what_is_left(earlier, left, file, run_id),
         own=RowsToMend(columns=file.columns, rows=tuple(own), found=len(own)) if own else None,
     )

@@ -28,7 +28,7 @@ from shared.reconcile.undo.journal import PLANNED
 from shared.state import ErrorRecord, RunRecord, StateStore
 from shared.workspace import Workspace, literal
 
-__all__ = ["MOST_LETTERS", "MOST_RUNS", "Erased", "Eraser"]
+__all__ = ["MOST_LETTERS", "MOST_RUNS", "Eraser", "ErasureCounts"]
 
 MOST_RUNS: Final = 100_000
 MOST_LETTERS: Final = 100_000
@@ -36,7 +36,7 @@ _DEEPEST: Final = 64  # levels of a body that are looked into
 
 
 @dataclass(slots=True)
-class Erased:
+class ErasureCounts:
     """Where a record was found, in numbers.
 
     Attributes:
@@ -87,7 +87,7 @@ class Eraser:
     open_workspace: Callable[[], Workspace]
     ids: set[str] = field(default_factory=set)
 
-    def erase(self, syncs: Sequence[str], *, only: str | None, apply: bool) -> Erased:
+    def erase(self, syncs: Sequence[str], *, only: str | None, apply: bool) -> ErasureCounts:
         """Look for the record, and remove its values.
 
         Args:
@@ -99,7 +99,7 @@ class Eraser:
             UserError: A sync with a ledger is running, or a journal is damaged.
             RetryLater, AbortRun: The state store is unavailable, or refuses us; a second call does what is left.
         """
-        found = Erased()
+        found = ErasureCounts()
         runs = self.state.runs(only, MOST_RUNS)
         self.ids = record_ids(self.key)
         kept = [run for run in runs if self.state.journal_parts(run.run_id)]
@@ -244,7 +244,7 @@ class Eraser:
 
     # -- Events --------------------------------------------------------------------------------------------------
 
-    def _in_letters(self, sync: str | None, found: Erased, *, apply: bool) -> None:
+    def _in_letters(self, sync: str | None, found: ErasureCounts, *, apply: bool) -> None:
         gone = []
         for letter in self.state.dead_letters(sync, limit=MOST_LETTERS):
             values = _values_of(letter.body)

@@ -18,7 +18,7 @@ from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_un
 from shared.jobs.batch.undo.restoring import restore
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
-from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RunState, RunSummary, peak_memory_mb
+from shared.jobs.summary import ChangeCounts, ErrorRow, OutcomeCounts, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, write_changes
 from shared.reconcile.undo.reports import UNDO_ERRORS, UNDO_FILE, UNDO_FILE_HEADER
 from shared.run_ids import SHORT_ID
@@ -153,7 +153,7 @@ class _Undo:
             peak_disk_mb=self._tools.disk.peak_mb,
         )
 
-    def _verdict(self, done: Done, edited: int, skipped: str) -> tuple[RunState, str]:
+    def _verdict(self, done: OutcomeCounts, edited: int, skipped: str) -> tuple[RunState, str]:
         run = self._job.run.run_id[:SHORT_ID]
         if done.skipped:
             stopped = RunState.FAILED

@@ -11,7 +11,7 @@ from typing import Final
 from shared.entities import EntityMetadata
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import PreparedSync
-from shared.memory import NOTHING, EventLedger, Known, Remembered
+from shared.memory import NOTHING, EventLedger, KnownRecord, RememberedRecord
 from shared.memory.parts import MEMBERS, NAMES
 from shared.reconcile import after_writing, before_writing, doubtful_query, fill_ledger
 from shared.reconcile.outcomes import Result
@@ -53,8 +53,8 @@ class WaveLedger:
     ledger: EventLedger
     workspace: WarmWorkspace
     now: Callable[[], datetime]
-    _known: dict[str, Remembered] = field(default_factory=dict)
-    _noted: Mapping[str, Remembered] = field(default_factory=dict)
+    _known: dict[str, RememberedRecord] = field(default_factory=dict)
+    _noted: Mapping[str, RememberedRecord] = field(default_factory=dict)
 
     def load(self) -> None:
         """Fill the table `ledger`, once `current` was read.
@@ -129,12 +129,12 @@ class WaveLedger:
         if unknown and self.sync.maps_ids:
             self._known |= self.ledger.of(unknown, self.now())
         else:
-            self._known |= dict.fromkeys(unknown, Remembered())
+            self._known |= dict.fromkeys(unknown, RememberedRecord())
 
-    def _rows(self, table: Table) -> dict[str, Known]:
+    def _rows(self, table: Table) -> dict[str, KnownRecord]:
         found = self.workspace.query(f"SELECT CAST(id AS VARCHAR), origin, marked, written, pending FROM {table}")
         return {
-            record: Known(origin=origin, marked=bool(marked), written=written, pending=pending)
+            record: KnownRecord(origin=origin, marked=bool(marked), written=written, pending=pending)
             for record, origin, marked, written, pending in found
             if record is not None
         }

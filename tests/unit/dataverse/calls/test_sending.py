@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from shared.dataverse.calls.operations import Operation, OperationParameter
-from shared.dataverse.calls.sending import On, call_of, json_value
+from shared.dataverse.calls.sending import CallTarget, call_of, json_value
 from shared.entities import EntityMetadata
 from shared.errors import UserError
 
@@ -66,18 +66,18 @@ def test_a_value_gets_the_type_of_its_parameter(kind: str, value: Any, written: 
 def test_a_value_of_another_type_is_refused(kind: str, value: Any) -> None:
     """The message names the parameter and its type, and not the value."""
     with pytest.raises(UserError) as caught:
-        call_of(operation(P=kind), {"P": value}, on=On())
+        call_of(operation(P=kind), {"P": value}, on=CallTarget())
     assert caught.value.message == f"the parameter P of new_Do is {kind}, and its value does not fit"
 
 
 def test_an_action_is_posted_with_its_parameters() -> None:
     """To its name, to a record, or to a collection."""
     given = {"Text": 'it\'s "so"', "N": 1}
-    made = call_of(operation(Text="Edm.String", N="Edm.Int32"), given, on=On())
+    made = call_of(operation(Text="Edm.String", N="Edm.Int32"), given, on=CallTarget())
     assert (made.method, made.path, made.writes, json.loads(made.body or b"")) == ("POST", "new_Do", True, given)
-    on_record = call_of(operation(), {}, on=On(entity=ACCOUNT, record=ID))
+    on_record = call_of(operation(), {}, on=CallTarget(entity=ACCOUNT, record=ID))
     assert on_record.path == f"accounts({ID})/Microsoft.Dynamics.CRM.new_Do"
-    assert call_of(operation(), {}, on=On(entity=ACCOUNT)).path == "accounts/Microsoft.Dynamics.CRM.new_Do"
+    assert call_of(operation(), {}, on=CallTarget(entity=ACCOUNT)).path == "accounts/Microsoft.Dynamics.CRM.new_Do"
 
 
 def test_a_function_is_asked_with_aliases() -> None:
@@ -88,7 +88,7 @@ def test_a_function_is_asked_with_aliases() -> None:
         parameters=operation(T="Edm.String", G="Edm.Guid", E="mscrm.Kind", L="Collection(Edm.String)").parameters,
     )
     values = {"T": "it's & more", "G": ID, "E": "Microsoft.Dynamics.CRM.Kind'A'", "L": ["a"]}
-    made = call_of(asked, values, on=On())
+    made = call_of(asked, values, on=CallTarget())
     names, _, given = made.path.partition("?")
     assert (made.method, made.writes, names) == ("GET", False, "new_Ask(T=@p1,G=@p2,E=@p3,L=@p4)")
     assert [unquote(part.partition("=")[2]) for part in given.split("&")] == [
@@ -98,8 +98,8 @@ def test_a_function_is_asked_with_aliases() -> None:
         '["a"]',
     ]
     flags = Operation(name="new_Ask", function=True, parameters=operation(B="Edm.Boolean", D="Edm.Decimal").parameters)
-    assert call_of(flags, {"B": "true", "D": "0.10"}, on=On()).path == "new_Ask(B=@p1,D=@p2)?@p1=true&@p2=0.10"
-    assert call_of(flags, {"B": None}, on=On()).path == "new_Ask(B=@p1)?@p1=null"
-    assert call_of(Operation(name="WhoAmI", function=True), {}, on=On()).path == "WhoAmI()"
+    assert call_of(flags, {"B": "true", "D": "0.10"}, on=CallTarget()).path == "new_Ask(B=@p1,D=@p2)?@p1=true&@p2=0.10"
+    assert call_of(flags, {"B": None}, on=CallTarget()).path == "new_Ask(B=@p1)?@p1=null"
+    assert call_of(Operation(name="WhoAmI", function=True), {}, on=CallTarget()).path == "WhoAmI()"
     with pytest.raises(UserError, match="too long for an address"):
-        call_of(asked, {"T": "x" * 40_000}, on=On())
+        call_of(asked, {"T": "x" * 40_000}, on=CallTarget())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from shared.dataverse.write.controller import Controller, Deadlocked, RequestKind, Settled, Throttled, TooLong
+from shared.dataverse.write.controller import Controller, Deadlocked, RequestAnswered, RequestKind, Throttled, TooLong
 from shared.dataverse.write.pace import Pace
 from shared.http.transport import Request, Response
 from tests.unit.dataverse.simulation import Fault, inserts, world
@@ -83,7 +83,7 @@ def test_a_limit_that_was_named_is_not_tried_out() -> None:
 
 
 def settle(controller: Controller, *, at: float, rows: int, seconds: float) -> None:
-    controller.observe(Settled(at=at, kind=RequestKind.CREATE, rows=rows, seconds=seconds))
+    controller.observe(RequestAnswered(at=at, kind=RequestKind.CREATE, rows=rows, seconds=seconds))
 
 
 def test_parallelism_starts_at_the_hint_and_rises_by_one_a_round() -> None:
@@ -198,8 +198,8 @@ def test_quick_rows_go_together() -> None:
     """A request should take 20 ms at least: many rows where a row takes none, one where a row alone takes longer."""
     quick, slow = Controller(parallel=8, most_parallel=8), Controller(parallel=8, most_parallel=8)
     assert quick.fewest(RequestKind.UPDATE) == 1
-    quick.observe(Settled(at=1.0, kind=RequestKind.UPDATE, rows=20, seconds=0.01))
-    slow.observe(Settled(at=1.0, kind=RequestKind.UPDATE, rows=20, seconds=1.0))
+    quick.observe(RequestAnswered(at=1.0, kind=RequestKind.UPDATE, rows=20, seconds=0.01))
+    slow.observe(RequestAnswered(at=1.0, kind=RequestKind.UPDATE, rows=20, seconds=1.0))
     assert (quick.fewest(RequestKind.UPDATE), slow.fewest(RequestKind.UPDATE)) == (40, 1)
     assert quick.fewest(RequestKind.CREATE) == 1
 
@@ -208,7 +208,7 @@ def test_a_server_that_queues_does_not_look_slow() -> None:
     """What counts is the best time of a row: with many requests in flight each waits for the others."""
     controller = Controller(parallel=8, most_parallel=8)
     for seconds in (0.01, 0.2, 0.3):
-        controller.observe(Settled(at=1.0, kind=RequestKind.UPDATE, rows=20, seconds=seconds))
+        controller.observe(RequestAnswered(at=1.0, kind=RequestKind.UPDATE, rows=20, seconds=seconds))
     assert controller.fewest(RequestKind.UPDATE) == 40
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.definitions import Timetable
 from shared.definitions.models.schedules import QuietHours
-from shared.jobs.batch.schedule import Scheduled, due, latest_tick, overdue_seconds
+from shared.jobs.batch.schedule import ScheduledSync, due, latest_tick, overdue_seconds
 from shared.state import RunRecord
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ QUARTERLY = "0 */15 * * * *"
 
 def names(now: datetime, schedule: str = QUARTERLY, **of: object) -> tuple[str, ...]:
     timetable = Timetable(schedule=schedule)
-    return due([Scheduled(name="s", schedule=timetable, **of)], now)  # type: ignore[arg-type]  # fields by name
+    return due([ScheduledSync(name="s", schedule=timetable, **of)], now)  # type: ignore[arg-type]  # fields by name
 
 
 def test_a_sync_is_due_once_its_tick_has_come() -> None:
@@ -53,9 +53,9 @@ def test_a_sync_that_never_ran_or_was_interrupted_is_due_at_once() -> None:
 def test_the_longest_overdue_comes_first() -> None:
     """In a small pool each has its turn."""
     last = NOON - timedelta(days=9)
-    nightly = Scheduled(name="a", schedule=Timetable(schedule="0 0 2 * * *"), last_start=last)
-    hourly = Scheduled(name="b", schedule=Timetable(schedule="0 * * * *"), last_start=last)
-    weekly = Scheduled(name="c", schedule=Timetable(schedule="0 0 3 * * MON"), last_start=last)
+    nightly = ScheduledSync(name="a", schedule=Timetable(schedule="0 0 2 * * *"), last_start=last)
+    hourly = ScheduledSync(name="b", schedule=Timetable(schedule="0 * * * *"), last_start=last)
+    weekly = ScheduledSync(name="c", schedule=Timetable(schedule="0 0 3 * * MON"), last_start=last)
     assert due([hourly, nightly, weekly], NOON) == ("c", "a", "b")
 
 
@@ -104,7 +104,7 @@ def test_a_sync_that_is_held_back_is_not_due_before_its_moment() -> None:
 def test_only_an_interrupted_run_is_continued_before_the_next_tick(state: str, *, is_due: bool) -> None:
     """What a person stopped, or what failed, waits for the next moment of its schedule."""
     last = RunRecord(run_id="r", sync="s", version="1", trigger="timer", state=state, started=NOON)
-    scheduled = Scheduled.after(last, name="s", schedule=Timetable(schedule="0 0 2 * * *"), now=NOON)
+    scheduled = ScheduledSync.after(last, name="s", schedule=Timetable(schedule="0 0 2 * * *"), now=NOON)
     assert bool(due([scheduled], NOON + timedelta(minutes=1))) is is_due
     assert due([scheduled], NOON + timedelta(hours=14)) == ("s",)
 
@@ -138,7 +138,7 @@ def test_every_tick_is_run_exactly_once_by_a_timer_of_every_minute(seconds: int,
 )
 def test_the_time_since_a_sync_is_due(last_start: datetime | None, schedule: str, expected: float) -> None:
     """Counted from the first tick after the latest start, not from the last one."""
-    sync = Scheduled(name="s", schedule=Timetable(schedule=schedule), last_start=last_start)
+    sync = ScheduledSync(name="s", schedule=Timetable(schedule=schedule), last_start=last_start)
     assert overdue_seconds(sync, NOON) == pytest.approx(expected, abs=2)
 
 
@@ -147,7 +147,7 @@ class TestQuietHours:
     EVENING, MORNING = datetime(2026, 11, 22, 21, tzinfo=UTC), datetime(2026, 11, 23, 5, tzinfo=UTC)  # 22:00 and 06:00
 
     def due(self, now: datetime, **of: object) -> bool:
-        return bool(due([Scheduled(name="s", schedule=self.BERLIN, **of)], now))  # type: ignore[arg-type]  # by name
+        return bool(due([ScheduledSync(name="s", schedule=self.BERLIN, **of)], now))  # type: ignore[arg-type]  # by name
 
     def test_what_falls_due_in_quiet_hours_starts_once_at_their_end(self) -> None:
         """Thirty-two quarters of an hour are one start; then the schedule goes on."""
@@ -174,5 +174,5 @@ class TestQuietHours:
         by_hand = self.MORNING - timedelta(minutes=1)
         assert self.due(self.MORNING, last_start=by_hand)  # 05:45 was held until 06:00
         nightly = Timetable(schedule="0 23 * * *", time_zone="Europe/Berlin", quiet=QuietHours.parse("22:00-06:00"))
-        scheduled = Scheduled(name="s", schedule=nightly, last_start=self.MORNING)
+        scheduled = ScheduledSync(name="s", schedule=nightly, last_start=self.MORNING)
         assert due([scheduled], self.MORNING + timedelta(minutes=1)) == ()

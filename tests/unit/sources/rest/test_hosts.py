@@ -13,7 +13,7 @@ import pytest
 from emulator.http.tls import Certificates
 from shared.definitions.models import DelimitedSource, RestConnection, RestSource
 from shared.errors import AbortRun, UserError
-from shared.http.reach import Reach
+from shared.http.reach import ReachableHosts
 from shared.sources.rest.reachable import unreachable
 from tests.api_server import ApiServer, Reply, serving
 from tests.unit.sources.rest.conftest import context, ids
@@ -34,7 +34,7 @@ def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServe
 
 
 def deployed(*hosts: str) -> Any:
-    return context(reach=Reach(hosts=hosts, limited=True))
+    return context(reach=ReachableHosts(hosts=hosts, limited=True))
 
 
 def test_a_listed_host_is_read(secure: ApiServer) -> None:
@@ -102,7 +102,7 @@ def test_hosts_are_checked_before_a_run() -> None:
             },
         }
     )
-    given = context(reach=Reach(hosts=("a.example.com",), limited=True), connection=lambda _: connection)
+    given = context(reach=ReachableHosts(hosts=("a.example.com",), limited=True), connection=lambda _: connection)
     assert reported(described(connection="shop", url="x"), given) == [
         ("source.connection", refused),
         ("source.connection", "host c.example.com is refused"),
@@ -110,7 +110,7 @@ def test_hosts_are_checked_before_a_run() -> None:
     files = DelimitedSource.model_validate(
         {"type": "delimited", "path": "https://b.example.com/@{day}.csv", "columns": COLUMNS}
     )
-    given = context(reach=Reach(limited=True), parameters={"day": 5})
+    given = context(reach=ReachableHosts(limited=True), parameters={"day": 5})
     assert reported(files, given) == [("source.path", refused)]
     local = files.model_copy(update={"path": "in/a.csv"})
     assert reported(local, given) == []

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.sources.rest.addresses import shown_request, with_parameter
-from shared.sources.rest.paging import AnswerPage, Asked
+from shared.sources.rest.paging import AnswerPage, PageRequest
 from shared.sources.rest.seen import Seen, Total
 
 
@@ -16,18 +16,18 @@ def test_the_number_of_pages_is_limited() -> None:
     """A service may name new pages for ever."""
     seen = Seen(most=3)
     for number in range(3):
-        seen.ask(Asked(url=f"https://a/?p={number}"), "GET https://a/")
+        seen.ask(PageRequest(url=f"https://a/?p={number}"), "GET https://a/")
     with pytest.raises(UserError, match="GET https://a/: more than 3 pages; ask for larger pages, or check pagination"):
-        seen.ask(Asked(url="https://a/?p=3"), "GET https://a/")
+        seen.ask(PageRequest(url="https://a/?p=3"), "GET https://a/")
 
 
 def test_the_same_url_with_another_body_is_another_request() -> None:
     """The parameters of pages can be in the body."""
     seen = Seen()
     for body in (None, "{}", '{"offset": 10}'):
-        seen.ask(Asked(url="https://a/", body=body), "POST https://a/")
+        seen.ask(PageRequest(url="https://a/", body=body), "POST https://a/")
     with pytest.raises(UserError, match="read before"):
-        seen.ask(Asked(url="https://a/", body="{}"), "POST https://a/")
+        seen.ask(PageRequest(url="https://a/", body="{}"), "POST https://a/")
 
 
 def test_pages_that_share_rows_are_not_the_same() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from shared.definitions.models import RestConnection, SqlConnection
 from shared.errors import RetryLater, UserError
-from shared.http.reach import Reach
+from shared.http.reach import ReachableHosts
 from tests.api_server import ApiServer, Received, Reply
 from tests.unit.sources.rest.conftest import Serve, Waits, context, ids, read
 
@@ -247,7 +247,7 @@ def test_credentials_are_sent_only_to_their_host(serve: Serve) -> None:
     with pytest.raises(UserError, match=r"127.0.0.1 names a next page on another host, localhost.*SOURCE_HOSTS"):
         ids(server.url, **keys)
     assert other.received == []
-    assert ids(server.url, context(reach=Reach(hosts=("localhost",))), **keys) == ["1", "2"]
+    assert ids(server.url, context(reach=ReachableHosts(hosts=("localhost",))), **keys) == ["1", "2"]
     (received,) = other.received
     assert {"authorization", "x-secret"}.isdisjoint(received.headers)
     assert "my_token" not in str(received)
@@ -272,7 +272,7 @@ def test_redirects_are_followed_within_a_host(serve: Serve, status: int) -> None
     for target in (other.url, f"http://localhost:{other.port}", "http://[", ""):
         server = serve(partial(_redirecting, status, target))
         with pytest.raises(UserError, match="redirects to another host, or nowhere"):
-            ids(server.url, context(reach=Reach(hosts=("localhost", "127.0.0.1"))), auth=auth)
+            ids(server.url, context(reach=ReachableHosts(hosts=("localhost", "127.0.0.1"))), auth=auth)
     assert other.received == []
 
 

@@ -1,4 +1,4 @@
-"""What the steps of a run depend on, and what becomes of the run with them."""
+"""What the steps after the sync depend on, and the final state of their run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from shared.jobs.post_sync.figures import has_errors, run_figures
 from shared.jobs.summary import RunState, RunSummary, StepOutcome, StepState
 from shared.state import RunRecord
 
-__all__ = ["Turn", "ended", "turn_of"]
+__all__ = ["StepInput", "ended", "step_input_of"]
 
 _WITHOUT_STEPS = frozenset({RunState.CANCELLED, RunState.INTERRUPTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """What a run has come to when its steps begin.
+class StepInput:
+    """The results of a run when its steps begin.
 
     Attributes:
         values: The parameters of the definition, and the figures of the run.
@@ -33,21 +33,21 @@ class Turn:
     earlier: Sequence[StepOutcome] = field(default=())
 
 
-def turn_of(
+def step_input_of(
     summary: RunSummary,
     parameters: Mapping[str, ParameterValue],
     *,
     started: dt.datetime,
     failed: bool,
     last: RunRecord | None,
-) -> Turn | None:
+) -> StepInput | None:
     """What the steps of a run begin with; None where it runs none, because it was stopped before its end.
 
     A run that follows one whose steps were not all carried out, and that has written nothing itself, carries out the
     rest of them: with the figures of that run.
 
     Args:
-        summary: What the run has come to.
+        summary: The results of the run.
         parameters: Those of the definition.
         started: The start of the run.
         failed: The writing ended early, because of an error or of too many.
@@ -61,7 +61,7 @@ def turn_of(
     errors = failed or has_errors(counts)
     state = RunState.FAILED if failed else RunState.COMPLETED_WITH_ERRORS if errors else RunState.SUCCEEDED
     figures = run_figures(counts | {"state": state.value}, run_id=run_id, started=started)
-    return Turn(values={**parameters, **figures}, errors=errors, earlier=earlier)
+    return StepInput(values={**parameters, **figures}, errors=errors, earlier=earlier)
 
 
 def _left(last: RunRecord) -> list[StepOutcome]:

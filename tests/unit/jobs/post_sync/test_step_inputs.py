@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from shared.definitions.models.names import RUN_FIGURES
-from shared.jobs.post_sync.turns import Turn, ended, turn_of
+from shared.jobs.post_sync.step_inputs import StepInput, ended, step_input_of
 from shared.jobs.summary import ChangeCounts, RowCounts, RunState, RunSummary, StepOutcome, StepState
 from shared.state import RunRecord
 
@@ -41,8 +41,8 @@ def record(summary: RunSummary, state: RunState = RunState.INTERRUPTED) -> RunRe
     )
 
 
-def turn(summary: RunSummary, *, failed: bool = False, last: RunRecord | None = None) -> Turn | None:
-    return turn_of(summary, {"tag": "x"}, started=STARTED, failed=failed, last=last)
+def turn(summary: RunSummary, *, failed: bool = False, last: RunRecord | None = None) -> StepInput | None:
+    return step_input_of(summary, {"tag": "x"}, started=STARTED, failed=failed, last=last)
 
 
 def test_figures_are_parameters() -> None:

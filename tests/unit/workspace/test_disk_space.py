@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from shared.errors import UserError
-from shared.workspace import DiskUse, Room
+from shared.workspace import DiskSpace, DiskUse
 
 MB = 1_000_000
 
 
-def room(free: int, folder: Path = Path("/scratch"), limit: int | None = None) -> Room:
-    return Room(folder, limit=limit, free_space=lambda _: free)
+def room(free: int, folder: Path = Path("/scratch"), limit: int | None = None) -> DiskSpace:
+    return DiskSpace(folder, limit=limit, free_space=lambda _: free)
 
 
 def test_a_run_that_does_not_fit_is_refused_with_both_figures() -> None:
@@ -68,14 +68,14 @@ def test_a_limit_counts_what_all_runs_use(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_left_to_what_opens_it() -> None:
     """The message about the folder is better than one about its room."""
-    Room("/no/such/folder").require("customers", 1 << 60)
+    DiskSpace("/no/such/folder").require("customers", 1 << 60)
 
 
 def test_the_file_system_is_asked(tmp_path: Path) -> None:
     """Without a function of one's own."""
-    Room(tmp_path).require("customers", 1)
+    DiskSpace(tmp_path).require("customers", 1)
     with pytest.raises(UserError, match=str(tmp_path)):
-        Room(tmp_path).require("customers", 1 << 60)
+        DiskSpace(tmp_path).require("customers", 1 << 60)
 
 
 def test_the_peak_is_kept_when_the_folder_has_gone(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.errors import UserError
 
-__all__ = ["DiskUse", "Room", "free_bytes"]
+__all__ = ["DiskSpace", "DiskUse", "free_bytes"]
 
 MB: Final = 1_000_000
 # A run's folder holds a handful of files: looking at it takes less than a tenth of a millisecond.
@@ -75,7 +75,7 @@ class DiskUse:
             self.look()
 
 
-class Room:
+class DiskSpace:
     """The temporary folder of all runs of a process.
 
     Args:
