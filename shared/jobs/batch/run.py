@@ -163,11 +163,11 @@ class _Run:
         if not job.definition.post_sync or written is None:
             return None
         last = self.last if self.last is not None and self.last.given == self.log.given_values() else None
-        turn = step_input_of(written, job.parameters, started=self.log.started, failed=failed, last=last)
-        if turn is None:
+        step_input = step_input_of(written, job.parameters, started=self.log.started, failed=failed, last=last)
+        if step_input is None:
             return None
         tools.progress.phase(Phase.POST_SYNC)
-        outcomes = run_steps(job.definition, turn, self._step_tools(workspace))
+        outcomes = run_steps(job.definition, step_input, self._step_tools(workspace))
         summary = ended(written, outcomes, cancelled=self._cancelling.asked())
         so_far = self._so_far(summary.state, summary.message)
         self._written = replace(

@@ -1,4 +1,4 @@
-"""The steps of one run: in their order, each within its time limit and with one outcome; a step that fails undoes nothing."""
+"""The steps after the sync of one run: in order, each with a time limit and one outcome. A failed step undoes nothing."""
 
 from __future__ import annotations
 
