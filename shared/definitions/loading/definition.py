@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.definitions.loading.large_texts import keeps_large_texts
 from shared.definitions.loading.located import PathProblem, pydantic_problems, typed_values, unknown_keys
 from shared.definitions.loading.parameter_rules import read_parameters
 from shared.definitions.loading.rules.between_keys import between_keys
@@ -22,7 +23,6 @@ from shared.definitions.loading.yaml_loader import (
     both_lines,
     read_yaml,
     shown_path,
-    takes_long,
 )
 from shared.definitions.models import Connection, ConnectionModel, SyncDefinition
 from shared.definitions.models.base import SYNC_NAME
@@ -82,17 +82,9 @@ class ReadText:
     positions: Mapping[str, TextPosition]
 
 
+@keeps_large_texts
 def read_definition(text: str, *, file: str = "") -> ReadText:
-    """Parse one definition or connection, or list its problems; the latest large ones are remembered."""
-    return _remembered(text, file) if takes_long(text) else _read(text, file)
-
-
-@lru_cache(maxsize=3)
-def _remembered(text: str, file: str) -> ReadText:
-    return _read(text, file)
-
-
-def _read(text: str, file: str) -> ReadText:
+    """Parse one definition or connection, or list its problems; the results for large texts are kept."""
     document = read_yaml(text)
     problems = {_yaml_problem(each, file): None for each in document.problems}
     of_connection = _of_connection(document.value, text)

@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
 from yaml.composer import Composer
@@ -23,6 +22,7 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
+from shared.definitions.loading.large_texts import keeps_large_texts
 from shared.definitions.loading.yaml_syntax import explained_syntax
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "compose_yaml",
     "read_yaml",
     "shown_path",
-    "takes_long",
 ]
 
 Path = tuple[str | int, ...]
@@ -42,9 +41,6 @@ Path = tuple[str | int, ...]
 # Ten times what a definition of 3,000 columns has; aliases can repeat a node, so that ten lines can become a billion
 # values.
 _MOST_NODES: Final = 100_000
-# Characters: reading a text of a thousand columns takes a quarter of a second. What is remembered of a text takes about
-# eighty times its size in memory.
-_REMEMBERED: Final = range(20_000, 300_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,25 +126,12 @@ def compose_yaml(text: str) -> Node | None:
     return _Loader(text).get_single_node()
 
 
+@keeps_large_texts
 def read_yaml(text: str) -> Document:
     """Parse one YAML document; problems are in `Document.problems`, never raised.
 
-    The latest large texts are remembered: what is returned must not be changed.
+    The results for large texts are kept, so what is returned must not be changed.
     """
-    return _remembered(text) if takes_long(text) else _read(text)
-
-
-def takes_long(text: str) -> bool:
-    """Whether what was read of a text should be remembered: it has some hundred columns, and is not too large."""
-    return len(text) in _REMEMBERED
-
-
-@lru_cache(maxsize=3)
-def _remembered(text: str) -> Document:
-    return _read(text)
-
-
-def _read(text: str) -> Document:
     text = text.removeprefix("\ufeff")
     document = Document()
     try:
