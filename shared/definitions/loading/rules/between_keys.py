@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.rules.environment import NO_ENVIRONMENT, environment_problems
 from shared.definitions.loading.rules.marks import marks, scopes, written
 from shared.definitions.loading.rules.post_sync import steps_after
+from shared.definitions.loading.rules.raw import Raw, items_at, mapping_at, texts_at
 from shared.definitions.loading.rules.sources import own_columns, own_types, source_problems
 from shared.definitions.loading.rules.watermarks import watermarks
 from shared.definitions.loading.wording import close_to
@@ -22,67 +23,41 @@ from shared.entities import CHANGED_BY_MESSAGES
 
 __all__ = ["between_keys"]
 
-_Raw = Mapping[str, Any]
 
-
-def between_keys(document: _Raw) -> Iterator[PathProblem]:
+def between_keys(document: Raw) -> Iterator[PathProblem]:
     """Every problem between keys of a raw definition."""
     for rule in _RULES:
         yield from rule(document)
 
 
-def _mapping(document: _Raw, *keys: str) -> _Raw:
-    """The mapping at a path; empty if there is none."""
-    value: Any = document
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _items(document: _Raw, *keys: str) -> Iterator[tuple[Path, _Raw]]:
-    """The mappings of the list at a path."""
-    values = _mapping(document, *keys[:-1]).get(keys[-1])
-    for index, value in enumerate(values if isinstance(values, list) else ()):
-        if isinstance(value, dict):
-            yield (*keys, index), value
-
-
-def _texts(document: _Raw, *keys: str) -> Iterator[tuple[Path, str]]:
-    """The texts of the list at a path."""
-    values = _mapping(document, *keys[:-1]).get(keys[-1])
-    for index, value in enumerate(values if isinstance(values, list) else ()):
-        if isinstance(value, str):
-            yield (*keys, index), value
-
-
-def _labels(document: _Raw) -> list[str]:
+def _labels(document: Raw) -> list[str]:
     """The names that expressions and mappings may use; empty where only the source knows them."""
-    if own_columns(_mapping(document, "source")):
+    if own_columns(mapping_at(document, "source")):
         return []
-    labels = (each.get("alias") or each.get("name") for _, each in _items(document, "source", "columns"))
+    labels = (each.get("alias") or each.get("name") for _, each in items_at(document, "source", "columns"))
     return [label for label in labels if isinstance(label, str)]
 
 
-def _aliases(document: _Raw) -> dict[str, str]:
+def _aliases(document: Raw) -> dict[str, str]:
     """The names of columns that have an alias -> the alias."""
-    pairs = ((each.get("name"), each.get("alias")) for _, each in _items(document, "source", "columns"))
+    pairs = ((each.get("name"), each.get("alias")) for _, each in items_at(document, "source", "columns"))
     return {name: alias for name, alias in pairs if isinstance(name, str) and isinstance(alias, str)}
 
 
-def _targets(document: _Raw) -> list[str]:
-    targets = (each.get("target") for _, each in _items(document, "destination", "mappings"))
+def _targets(document: Raw) -> list[str]:
+    targets = (each.get("target") for _, each in items_at(document, "destination", "mappings"))
     return [target for target in targets if isinstance(target, str)]
 
 
-def _source(document: _Raw) -> Iterator[PathProblem]:
-    yield from source_problems(_mapping(document, "source"))
+def _source(document: Raw) -> Iterator[PathProblem]:
+    yield from source_problems(mapping_at(document, "source"))
 
 
-def _unique_columns(document: _Raw) -> Iterator[PathProblem]:
+def _unique_columns(document: Raw) -> Iterator[PathProblem]:
     """Names are unique, and so is what expressions call the columns; SQL does not regard case."""
     names: dict[str, int] = {}
     labels: dict[str, int] = {}
-    for path, column in _items(document, "source", "columns"):
+    for path, column in items_at(document, "source", "columns"):
         key = "alias" if isinstance(column.get("alias"), str) else "name"
         yield from _taken(names, column.get("name"), (*path, "name"))
         yield from _taken(labels, column.get(key), (*path, key))
@@ -104,10 +79,10 @@ _TWICE: Final = {
 _NOT_LOGICAL: Final = re.compile(r"[^A-Za-z0-9_]")
 
 
-def _mappings(document: _Raw) -> Iterator[PathProblem]:
+def _mappings(document: Raw) -> Iterator[PathProblem]:
     labels, aliases = _labels(document), _aliases(document)
     targets: dict[str, int] = {}
-    for path, mapping in _items(document, "destination", "mappings"):
+    for path, mapping in items_at(document, "destination", "mappings"):
         source = mapping.get("source")
         if (source is None) == (mapping.get("value") is None):
             yield PathProblem(path=path, message="a mapping needs exactly one of source and value")
@@ -134,8 +109,8 @@ def _unknown_sources(
             yield PathProblem(path=own, message=f"no source column has this name; {hint}")
 
 
-def _lookups(document: _Raw) -> Iterator[PathProblem]:
-    for path, mapping in _items(document, "destination", "mappings"):
+def _lookups(document: Raw) -> Iterator[PathProblem]:
+    for path, mapping in items_at(document, "destination", "mappings"):
         raw = mapping.get("lookup")
         entries = [((*path, "lookup"), raw)] if isinstance(raw, dict) else []
         if isinstance(raw, list):
@@ -144,7 +119,7 @@ def _lookups(document: _Raw) -> Iterator[PathProblem]:
             yield from _lookup(own, lookup, last=number == len(entries) - 1)
 
 
-def _lookup(path: Path, lookup: _Raw, *, last: bool) -> Iterator[PathProblem]:
+def _lookup(path: Path, lookup: Raw, *, last: bool) -> Iterator[PathProblem]:
     match, by_row = lookup.get("match"), lookup.get("entity_from") is not None
     if by_row and match is not None and not isinstance(match, dict):
         message = (
@@ -167,16 +142,16 @@ def _lookup(path: Path, lookup: _Raw, *, last: bool) -> Iterator[PathProblem]:
                 yield PathProblem(path=(*path, key), message=message)
 
 
-def _entity(document: _Raw) -> Iterator[PathProblem]:
-    name = _mapping(document, "destination").get("entity")
+def _entity(document: Raw) -> Iterator[PathProblem]:
+    name = mapping_at(document, "destination").get("entity")
     messages = CHANGED_BY_MESSAGES.get(name.lower()) if isinstance(name, str) else None
     if messages is not None:
         message = f"a sync cannot write {name}: only these messages of Dataverse change it: {messages}"
         yield PathProblem(path=("destination", "entity"), message=message)
 
 
-def _id_column(document: _Raw) -> Iterator[PathProblem]:
-    destination, targets = _mapping(document, "destination"), _targets(document)
+def _id_column(document: Raw) -> Iterator[PathProblem]:
+    destination, targets = mapping_at(document, "destination"), _targets(document)
     if destination.get("id_column_insert") is True and destination.get("id_column") not in targets:
         yield PathProblem(
             path=("destination", "id_column_insert"),
@@ -184,20 +159,20 @@ def _id_column(document: _Raw) -> Iterator[PathProblem]:
         )
 
 
-def _environment(document: _Raw) -> Iterator[PathProblem]:
+def _environment(document: Raw) -> Iterator[PathProblem]:
     """Where the table is; with a connection this is known when its file is read, too."""
-    destination = _mapping(document, "destination")
+    destination = mapping_at(document, "destination")
     if destination and destination.get("connection") is None:
         for key, message in environment_problems(destination, without=NO_ENVIRONMENT):
             yield PathProblem(path=("destination", key), message=message)
 
 
-def _behaviour(document: _Raw) -> Iterator[PathProblem]:
+def _behaviour(document: Raw) -> Iterator[PathProblem]:
     targets = _targets(document)
     if any(_NOT_LOGICAL.search(target) for target in targets):
         return  # display names instead of logical names: that is the problem
     keys: dict[str, int] = {}
-    for path, key in _texts(document, "sync_behaviour", "sync_key"):
+    for path, key in texts_at(document, "sync_behaviour", "sync_key"):
         if targets and key not in targets:
             yield PathProblem(
                 path=path,
@@ -208,9 +183,9 @@ def _behaviour(document: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=path, message="this column is already in the key")
 
 
-def _strategy(document: _Raw) -> Iterator[PathProblem]:
+def _strategy(document: Raw) -> Iterator[PathProblem]:
     # Tuples, not sets: a raw value may be a list, which has no hash.
-    behaviour = _mapping(document, "sync_behaviour")
+    behaviour = mapping_at(document, "sync_behaviour")
     strategy, column = behaviour.get("strategy", "full"), behaviour.get("action_column")
     if isinstance(behaviour.get("changed"), dict) and strategy in ("delta", "upsert"):
         yield PathProblem(
@@ -225,18 +200,18 @@ def _strategy(document: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=path, message=f"no source column has this name; {close_to(column, labels)}")
 
 
-def _real_time(document: _Raw) -> Iterator[PathProblem]:
-    events = _mapping(document, "source").get("type") == "events"
+def _real_time(document: Raw) -> Iterator[PathProblem]:
+    events = mapping_at(document, "source").get("type") == "events"
     if events and document.get("listener") is None:
         yield PathProblem(path=("source", "type"), message="a source of events needs a listener, and there is none")
-    if document.get("listener") is not None and own_types(_mapping(document, "source")):
+    if document.get("listener") is not None and own_types(mapping_at(document, "source")):
         message = (
             "with a listener, name the columns and give each a type: an event does not have the types of the files"
         )
         yield PathProblem(path=("source", "type"), message=message)
-    if document.get("listener") is not None and _mapping(document, "source").get("type") == "sql":
-        yield from _filter_of_events(_mapping(document, "source"))
-    for path, column in _items(document, "source", "columns"):
+    if document.get("listener") is not None and mapping_at(document, "source").get("type") == "sql":
+        yield from _filter_of_events(mapping_at(document, "source"))
+    for path, column in items_at(document, "source", "columns"):
         if document.get("listener") is not None and column.get("header") is not None:
             message = "with a listener, a column is not read from a header: an event has no headers of an answer"
             yield PathProblem(path=(*path, "header"), message=message)
@@ -244,14 +219,14 @@ def _real_time(document: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("schedule",), message="a sync with a source of events cannot have a schedule")
 
 
-def _schedule(document: _Raw) -> Iterator[PathProblem]:
+def _schedule(document: Raw) -> Iterator[PathProblem]:
     for key in ("time_zone", "quiet"):
         if document.get(key) is not None and document.get("schedule") is None:
             yield PathProblem(path=(key,), message=f"{key} needs a schedule: set one, or remove {key}")
 
 
-def _topic(document: _Raw) -> Iterator[PathProblem]:
-    topic = _mapping(_mapping(document, "listener"), "topic")
+def _topic(document: Raw) -> Iterator[PathProblem]:
+    topic = mapping_at(document, "listener", "topic")
     place, format_ = ("listener", "topic"), topic.get("format", "json")
     if topic.get("key_change") is not None and format_ in ("json", "avro", "cloudevents"):
         yield PathProblem(
@@ -266,7 +241,7 @@ def _topic(document: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=(*place, "encoding"), message="bodies of this encoding need a schema: set schema")
 
 
-def _filter_of_events(source: _Raw) -> Iterator[PathProblem]:
+def _filter_of_events(source: Raw) -> Iterator[PathProblem]:
     if source.get("filter") is not None:
         message = (
             "the database applies this filter, and not to events; with a listener, read a view that has only these rows"
@@ -274,7 +249,7 @@ def _filter_of_events(source: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("source", "filter"), message=message)
 
 
-_RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
+_RULES: Final[tuple[Callable[[Raw], Iterator[PathProblem]], ...]] = (
     _source,
     _unique_columns,
     _mappings,

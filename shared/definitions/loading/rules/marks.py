@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.rules.hidden_marks import NOT_EMPTY, NULL, UNKNOWN, hides
+from shared.definitions.loading.rules.raw import Raw, mapping_at
 from shared.definitions.loading.yaml_loader import Path
 
 __all__ = ["marks", "scopes", "written"]
 
-_Raw = Mapping[str, Any]
 _BLIND: Final = ("upsert", "delta")  # strategies that do not read the target
 _COMPARED: Final = ("if_empty", "unless_edited")
 _DROPPED: Final[Path] = ("sync_behaviour", "dropped")
 _RETURNED: Final[Path] = ("sync_behaviour", "returned")
 
 
-def written(document: _Raw) -> Iterator[PathProblem]:
+def written(document: Raw) -> Iterator[PathProblem]:
     """Policies of mappings that need what is not there."""
-    behaviour = _part(document, "sync_behaviour")
+    behaviour = mapping_at(document, "sync_behaviour")
     strategy, keys = behaviour.get("strategy", "full"), behaviour.get("sync_key")
-    for index, mapping in enumerate(_list(_part(document, "destination").get("mappings"))):
+    for index, mapping in enumerate(_list(mapping_at(document, "destination").get("mappings"))):
         policy = mapping.get("write") if isinstance(mapping, dict) else None
         if policy not in _COMPARED:
             continue
@@ -38,9 +38,9 @@ def written(document: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=path, message="a column of the sync key is written always, or on_insert")
 
 
-def scopes(document: _Raw) -> Iterator[PathProblem]:
+def scopes(document: Raw) -> Iterator[PathProblem]:
     """`returned` and `dropped_scope`: what they need of other keys."""
-    behaviour = _part(document, "sync_behaviour")
+    behaviour = mapping_at(document, "sync_behaviour")
     strategy, dropped = behaviour.get("strategy", "full"), behaviour.get("dropped", "ignore")
     for key, off in (("returned", "ignore"), ("dropped_scope", "all")):
         if behaviour.get(key, off) == off:
@@ -59,15 +59,15 @@ def scopes(document: _Raw) -> Iterator[PathProblem]:
         )
 
 
-def marks(document: _Raw) -> Iterator[PathProblem]:
+def marks(document: Raw) -> Iterator[PathProblem]:
     """Marks that would be set in each run, that events cannot set, or that the filter hides."""
-    behaviour = _part(document, "sync_behaviour")
+    behaviour = mapping_at(document, "sync_behaviour")
     dropped = behaviour.get("dropped")
     for path, rule in ((_DROPPED, dropped), (_RETURNED, behaviour.get("returned"))):
         for name, expression in _set(rule).items():
             if isinstance(expression, str):
                 yield from _expression(document, (*path, "set", name), expression)
-    condition, mark = _part(document, "destination").get("filter"), _mark(dropped)
+    condition, mark = mapping_at(document, "destination").get("filter"), _mark(dropped)
     if isinstance(condition, str) and mark and hides(condition, mark):
         yield PathProblem(
             path=("destination", "filter"),
@@ -82,14 +82,14 @@ _PARAMETER: Final = re.compile(r"@([A-Za-z_]\w*)")
 _VARYING: Final = re.compile(r"\s*(?:GUID|NOW)\s*\(", re.IGNORECASE)
 
 
-def _expression(document: _Raw, path: Path, expression: str) -> Iterator[PathProblem]:
+def _expression(document: Raw, path: Path, expression: str) -> Iterator[PathProblem]:
     text = _QUOTED.sub("''", expression)
-    if _part(document, "sync_behaviour").get("strategy") == "upsert" and _TARGET.search(text):
+    if mapping_at(document, "sync_behaviour").get("strategy") == "upsert" and _TARGET.search(text):
         yield PathProblem(
             path=path, message="strategy upsert does not read the target, so the expression cannot name its columns"
         )
     for name in _PARAMETER.findall(text):
-        formula = _part(_part(document, "parameters"), name).get("formula")
+        formula = mapping_at(document, "parameters", name).get("formula")
         if isinstance(formula, str) and _VARYING.match(formula):
             yield PathProblem(
                 path=path, message=f"@{name} has another value in each run, so each run would write the mark again"
@@ -123,11 +123,6 @@ def _set(rule: object) -> dict[str, Any]:
     return (
         {name: value for name, value in columns.items() if isinstance(name, str)} if isinstance(columns, dict) else {}
     )
-
-
-def _part(document: _Raw, key: str) -> _Raw:
-    value = document.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _list(value: object) -> list[Any]:

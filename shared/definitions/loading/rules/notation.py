@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.rules.calculated import is_calculated
+from shared.definitions.loading.rules.raw import Raw
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.notation import DECIMAL_SEPARATOR, FALSE_WORDS, TRUE_WORDS
 
 __all__ = ["TYPE_OF_KEY", "notation_problems"]
 
-_Raw = Mapping[str, Any]
 
 TYPE_OF_KEY: Final = {
     "decimal_separator": "number",
@@ -30,7 +30,7 @@ _OF_TEXT: Final = TYPE_OF_KEY.keys() - {"input_format"} | {"null_values"}
 """Keys about the text of a column, which a calculated column does not have."""
 
 
-def notation_problems(path: Path, column: _Raw, *, any_type: bool = False) -> Iterator[PathProblem]:
+def notation_problems(path: Path, column: Raw, *, any_type: bool = False) -> Iterator[PathProblem]:
     """Every problem between the keys of one column.
 
     Args:
@@ -58,7 +58,7 @@ def _named(key: str) -> str:
     return f"{'an' if key[0] in 'aeiou' else 'a'} {key}"
 
 
-def _separators(path: Path, column: _Raw) -> Iterator[PathProblem]:
+def _separators(path: Path, column: Raw) -> Iterator[PathProblem]:
     thousands, decimal = column.get("thousands_separator"), column.get("decimal_separator")
     strip = column.get("strip")
     if thousands is not None and thousands == (DECIMAL_SEPARATOR if decimal is None else decimal):
@@ -77,7 +77,7 @@ def _separators(path: Path, column: _Raw) -> Iterator[PathProblem]:
             )
 
 
-def _zone(path: Path, column: _Raw) -> Iterator[PathProblem]:
+def _zone(path: Path, column: Raw) -> Iterator[PathProblem]:
     if column.get("on_ambiguous_time") is not None and column.get("time_zone") is None:
         yield PathProblem(
             path=(*path, "on_ambiguous_time"),
@@ -89,7 +89,7 @@ def _zone(path: Path, column: _Raw) -> Iterator[PathProblem]:
         )
 
 
-def _words(path: Path, column: _Raw) -> Iterator[PathProblem]:
+def _words(path: Path, column: Raw) -> Iterator[PathProblem]:
     """A word that means both; a list that is not written is the usual one."""
     lists = {"true_values": TRUE_WORDS, "false_values": FALSE_WORDS}
     if any(not isinstance(column.get(key) or [], list) for key in lists):

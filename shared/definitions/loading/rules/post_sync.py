@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.rules.raw import Raw
 from shared.definitions.loading.rules.rest import request_problems
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.database_sql import statement_problem
@@ -13,11 +14,10 @@ from shared.definitions.models.post_sync import STEP_KINDS
 
 __all__ = ["steps_after"]
 
-_Raw = Mapping[str, Any]
 _ONE_KIND: Final = f"a step has exactly one of {', '.join(STEP_KINDS[:-1])} and {STEP_KINDS[-1]}"
 
 
-def steps_after(document: _Raw) -> Iterator[PathProblem]:
+def steps_after(document: Raw) -> Iterator[PathProblem]:
     """Every problem between the keys of the steps."""
     steps = document.get("post_sync")
     if not isinstance(steps, list) or not steps:
@@ -36,7 +36,7 @@ def steps_after(document: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=(*place, "name"), message=message, first=("post_sync", first, "name"))
 
 
-def _of_definition(document: _Raw) -> Iterator[PathProblem]:
+def _of_definition(document: Raw) -> Iterator[PathProblem]:
     source, parameters = document.get("source"), document.get("parameters")
     if isinstance(source, dict) and source.get("type") == "events":
         message = "a sync with a source of events has no batch run, and steps run only after a batch run"
@@ -46,7 +46,7 @@ def _of_definition(document: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("parameters", "run"), message=message)
 
 
-def _kind(step: _Raw, place: Path) -> Iterator[PathProblem]:
+def _kind(step: Raw, place: Path) -> Iterator[PathProblem]:
     kinds = [kind for kind in STEP_KINDS if step.get(kind) is not None]
     if not kinds:
         yield PathProblem(path=place, message=_ONE_KIND)
@@ -58,7 +58,7 @@ def _kind(step: _Raw, place: Path) -> Iterator[PathProblem]:
             yield PathProblem(path=(*place, key), message=f"only a step with action has {key}{inside}")
 
 
-def _parts(step: _Raw, place: Path) -> Iterator[PathProblem]:
+def _parts(step: Raw, place: Path) -> Iterator[PathProblem]:
     sql, http = step.get("sql"), step.get("http")
     if isinstance(sql, dict) and isinstance(text := sql.get("statement"), str) and (message := statement_problem(text)):
         yield PathProblem(path=(*place, "sql", "statement"), message=message, at_value=True)

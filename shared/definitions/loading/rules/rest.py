@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 from urllib.parse import unquote_plus
 
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.rules.calculated import is_calculated
+from shared.definitions.loading.rules.raw import Raw, mapping_at
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.connections.api import checked_api_url
 from shared.definitions.models.names import names_in
@@ -18,7 +19,6 @@ from shared.definitions.parameters.environment import named_as_secret
 
 __all__ = ["api_problems", "request_problems", "rest_problems"]
 
-_Raw = Mapping[str, Any]
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 # What a request has by itself, and what would change how it is read.
 _OWN_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "te"})
@@ -32,13 +32,13 @@ _WHOLE_URL: Final = "the whole url as a reference to a secret, {key_vault: name}
 _BY_REFERENCE: Final = "this header holds a secret: write {key_vault: name} or {env: NAME} in place of its text"
 
 
-def rest_problems(source: _Raw) -> Iterator[PathProblem]:
+def rest_problems(source: Raw) -> Iterator[PathProblem]:
     """Every problem between the keys of a source of type `rest`."""
     for rule in _RULES:
         yield from rule(source)
 
 
-def api_problems(connection: _Raw) -> Iterator[PathProblem]:
+def api_problems(connection: Raw) -> Iterator[PathProblem]:
     """Every problem between the keys of a connection of type `rest`."""
     yield from _headers(connection, ())
     yield from _auth(connection, ())
@@ -46,7 +46,7 @@ def api_problems(connection: _Raw) -> Iterator[PathProblem]:
         yield from _keys_in_query(connection["url"], ("url",))
 
 
-def request_problems(request: _Raw, place: Path) -> Iterator[PathProblem]:
+def request_problems(request: Raw, place: Path) -> Iterator[PathProblem]:
     """Every problem between the keys of a request after the sync."""
     yield from _address(request, place, what="a request", remedy=_WHOLE_URL)
     yield from _headers(request, place)
@@ -55,13 +55,8 @@ def request_problems(request: _Raw, place: Path) -> Iterator[PathProblem]:
         yield PathProblem(path=(*place, "body"), message="a request with method: GET has no body")
 
 
-def _part(source: _Raw, key: str) -> _Raw:
-    value = source.get(key)
-    return value if isinstance(value, dict) else {}
-
-
 def _address(
-    source: _Raw, place: Path = ("source",), *, what: str = "a rest source", remedy: str = _KEY_REMEDY
+    source: Raw, place: Path = ("source",), *, what: str = "a rest source", remedy: str = _KEY_REMEDY
 ) -> Iterator[PathProblem]:
     url, connection = source.get("url"), source.get("connection")
     path: Path = (*place, "url")
@@ -94,7 +89,7 @@ def _keys_in_query(url: str, path: Path, remedy: str = _KEY_REMEDY) -> Iterator[
             yield PathProblem(path=path, message=f"this url holds a key: write {remedy}", at_value=True)
 
 
-def _body(source: _Raw) -> Iterator[PathProblem]:
+def _body(source: Raw) -> Iterator[PathProblem]:
     body = source.get("body")
     if body is None:
         return
@@ -114,9 +109,9 @@ def _is_json(body: str) -> bool:
     return True
 
 
-def _headers(source: _Raw, place: Path = ("source",)) -> Iterator[PathProblem]:
+def _headers(source: Raw, place: Path = ("source",)) -> Iterator[PathProblem]:
     seen: set[str] = set()
-    for name, value in _part(source, "headers").items():
+    for name, value in mapping_at(source, "headers").items():
         path: Path = (*place, "headers", name)
         known = str(name).lower()
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
@@ -136,8 +131,8 @@ def _holds_secret(header: str) -> bool:
     return header in _SIGNING or named_as_secret(header.replace("-", "_"), ())
 
 
-def _auth(source: _Raw, place: Path = ("source",)) -> Iterator[PathProblem]:
-    auth = _part(source, "auth")
+def _auth(source: Raw, place: Path = ("source",)) -> Iterator[PathProblem]:
+    auth = mapping_at(source, "auth")
     if auth.get("type") != "api_key":
         return
     header = auth.get("header")
@@ -145,8 +140,8 @@ def _auth(source: _Raw, place: Path = ("source",)) -> Iterator[PathProblem]:
         yield PathProblem(path=(*place, "auth", "header"), message="this is not the name of a header that can be set")
 
 
-def _pagination(source: _Raw) -> Iterator[PathProblem]:
-    pages = _part(source, "pagination")
+def _pagination(source: Raw) -> Iterator[PathProblem]:
+    pages = mapping_at(source, "pagination")
     place: Path = ("source", "pagination")
     if pages.get("size_parameter") is not None and pages.get("size") is None:
         yield PathProblem(
@@ -164,7 +159,7 @@ def _pagination(source: _Raw) -> Iterator[PathProblem]:
                 yield PathProblem(path=(*place, key), message=message)
 
 
-def _columns(source: _Raw) -> Iterator[PathProblem]:
+def _columns(source: Raw) -> Iterator[PathProblem]:
     columns = source.get("columns")
     for index, column in enumerate(columns if isinstance(columns, list) else ()):
         if not isinstance(column, dict) or column.get("header") is None:
@@ -176,7 +171,7 @@ def _columns(source: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=path, message="a column has a JSONPath or a header, not both")
 
 
-_RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
+_RULES: Final[tuple[Callable[[Raw], Iterator[PathProblem]], ...]] = (
     _address,
     _body,
     _headers,

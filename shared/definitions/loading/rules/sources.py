@@ -6,12 +6,13 @@ Paths start at the document; what is read is the raw mapping of the source.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.rules.calculated import CALCULATING, calculation_problems, is_calculated
 from shared.definitions.loading.rules.environment import NO_ENVIRONMENT, environment_problems
 from shared.definitions.loading.rules.notation import notation_problems
+from shared.definitions.loading.rules.raw import Raw
 from shared.definitions.loading.rules.rest import rest_problems
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import json_path
@@ -21,11 +22,10 @@ from shared.json_paths import steps_of
 
 __all__ = ["own_columns", "own_types", "source_problems"]
 
-_Raw = Mapping[str, Any]
 _OF_FILES: Final = ("file_name", "file_path")
 
 
-def source_problems(source: _Raw) -> Iterator[PathProblem]:
+def source_problems(source: Raw) -> Iterator[PathProblem]:
     """Every problem between the keys of a source."""
     # The cells of a column need not have one type: a key about one type says which type the column has.
     typed = _is_self_describing(source) and source.get("type") != "excel"
@@ -37,12 +37,12 @@ def source_problems(source: _Raw) -> Iterator[PathProblem]:
         yield from rule(source)
 
 
-def own_columns(source: _Raw) -> bool:
+def own_columns(source: Raw) -> bool:
     """Whether the columns of a source are those that it has itself: the definition names none that is read."""
     return _is_self_describing(source) and not any(_is_stored(column) for _, column in _columns(source))
 
 
-def own_types(source: _Raw) -> bool:
+def own_types(source: Raw) -> bool:
     """Whether the source itself must be read to know its columns and their types."""
     if not _is_self_describing(source):
         return False
@@ -50,23 +50,23 @@ def own_types(source: _Raw) -> bool:
     return not read or any("type" not in each for each in read)
 
 
-def _is_stored(column: _Raw) -> bool:
+def _is_stored(column: Raw) -> bool:
     """Whether a column is in the records of the source."""
     return not is_calculated(column) and not any(column.get(key) for key in _OF_FILES)
 
 
-def _is_self_describing(source: _Raw) -> bool:
+def _is_self_describing(source: Raw) -> bool:
     return issubclass(KINDS.get(str(source.get("type")), SourceModel), SelfDescribing)
 
 
-def _columns(source: _Raw) -> Iterator[tuple[Path, _Raw]]:
+def _columns(source: Raw) -> Iterator[tuple[Path, Raw]]:
     columns = source.get("columns")
     for index, column in enumerate(columns if isinstance(columns, list) else ()):
         if isinstance(column, dict):
             yield ("source", "columns", index), column
 
 
-def _column(path: Path, column: _Raw) -> Iterator[PathProblem]:
+def _column(path: Path, column: Raw) -> Iterator[PathProblem]:
     yield from calculation_problems(path, column)
     reserved = [key for key in ("alias", "name") if _is_row_number(column.get(key))]
     if reserved:
@@ -75,7 +75,7 @@ def _column(path: Path, column: _Raw) -> Iterator[PathProblem]:
         )
 
 
-def _file_column(path: Path, column: _Raw, kind: str) -> Iterator[PathProblem]:
+def _file_column(path: Path, column: Raw, kind: str) -> Iterator[PathProblem]:
     """A column that tells the file of a row."""
     keys = [key for key in _OF_FILES if column.get(key) is True]
     if not keys:
@@ -93,14 +93,14 @@ def _is_row_number(name: object) -> bool:
     return isinstance(name, str) and name.lower() == "_row"
 
 
-def _paths_have_aliases(source: _Raw) -> Iterator[PathProblem]:
+def _paths_have_aliases(source: Raw) -> Iterator[PathProblem]:
     for path, column in _columns(source):
         name = column.get("name")
         if isinstance(name, str) and name.startswith("$") and column.get("alias") is None:
             yield PathProblem(path=(*path, "name"), message="a column with a JSONPath needs an alias")
 
 
-def _paths_can_be_read(source: _Raw) -> Iterator[PathProblem]:
+def _paths_can_be_read(source: Raw) -> Iterator[PathProblem]:
     for path, column in _columns(source):
         name = column.get("name")
         if isinstance(name, str) and name.startswith("$"):
@@ -110,7 +110,7 @@ def _paths_can_be_read(source: _Raw) -> Iterator[PathProblem]:
                 yield PathProblem(path=(*path, "name"), message=str(error), at_value=True)
 
 
-def _paths_name_fields(source: _Raw) -> Iterator[PathProblem]:
+def _paths_name_fields(source: Raw) -> Iterator[PathProblem]:
     for path, column in _columns(source):
         name = column.get("name")
         if isinstance(name, str) and name.startswith("$") and steps_of(name) is None:
@@ -118,7 +118,7 @@ def _paths_name_fields(source: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=(*path, "name"), message=message, at_value=True)
 
 
-def _places_in_the_line(source: _Raw) -> Iterator[PathProblem]:
+def _places_in_the_line(source: Raw) -> Iterator[PathProblem]:
     for path, column in _columns(source):
         calculated = not _is_stored(column)
         for key in ("start", "width"):
@@ -129,7 +129,7 @@ def _places_in_the_line(source: _Raw) -> Iterator[PathProblem]:
                 yield PathProblem(path=(*path, key), message=message)
 
 
-def _one_statement(source: _Raw) -> Iterator[PathProblem]:
+def _one_statement(source: Raw) -> Iterator[PathProblem]:
     table, query, condition = source.get("table"), source.get("query"), source.get("filter")
     if (table is None) == (query is None):
         yield PathProblem(path=("source",), message="a source of type sql needs exactly one of table and query")
@@ -139,20 +139,20 @@ def _one_statement(source: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("source", "filter"), message=message, at_value=True)
 
 
-def _columns_without_a_header(source: _Raw) -> Iterator[PathProblem]:
+def _columns_without_a_header(source: Raw) -> Iterator[PathProblem]:
     """A sheet without a row of names: only the definition says what its columns are."""
     header = source.get("header", not source.get("header_rows_to_ignore"))
     if header is False and own_columns(source):
         yield PathProblem(path=("source",), message="columns are missing: without a header, only they name the columns")
 
 
-def _environment(source: _Raw) -> Iterator[PathProblem]:
+def _environment(source: Raw) -> Iterator[PathProblem]:
     if source.get("connection") is None:
         for key, message in environment_problems(source, without=NO_ENVIRONMENT):
             yield PathProblem(path=("source", key), message=message)
 
 
-def _one_query(source: _Raw) -> Iterator[PathProblem]:
+def _one_query(source: Raw) -> Iterator[PathProblem]:
     """A table with or without a filter, a view of a table, or FetchXML."""
     fetch, view = source.get("fetch_xml") is not None, source.get("view") is not None
     if not fetch and source.get("entity") is None:
@@ -167,7 +167,7 @@ def _one_query(source: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("source", "filter"), message=message)
 
 
-_OF_KIND: Final[Mapping[str, tuple[Callable[[_Raw], Iterator[PathProblem]], ...]]] = {
+_OF_KIND: Final[Mapping[str, tuple[Callable[[Raw], Iterator[PathProblem]], ...]]] = {
     "dynamics": (_environment, _one_query),
     "events": (_paths_have_aliases,),
     "excel": (_columns_without_a_header,),

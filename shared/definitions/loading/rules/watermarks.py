@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.rules.calculated import is_calculated
+from shared.definitions.loading.rules.raw import Raw
 from shared.definitions.loading.wording import close_to
 from shared.definitions.models.names import names_in
 from shared.definitions.models.sources import KINDS, SourceModel, WatermarkedSource
@@ -14,13 +15,12 @@ from shared.definitions.models.sources.watermark import WATERMARK
 
 __all__ = ["watermarks"]
 
-_Raw = Mapping[str, Any]
 _WITHOUT_ORDER: Final = ("bool", "json")
 # Keys about values in another notation than the one that is sent to the service again.
 _NOTATION: Final = ("input_format", "decimal_separator", "thousands_separator", "strip")
 
 
-def watermarks(document: _Raw) -> Iterator[PathProblem]:
+def watermarks(document: Raw) -> Iterator[PathProblem]:
     """A sync that reads only a part of its source must not take the rest for gone, and must compare by key."""
     source, behaviour = document.get("source"), document.get("sync_behaviour")
     if not isinstance(source, dict) or not isinstance(source.get("watermark"), dict):
@@ -34,7 +34,7 @@ def watermarks(document: _Raw) -> Iterator[PathProblem]:
         yield from _notation(source, source["watermark"].get("column"))
 
 
-def _strategy(behaviour: _Raw) -> Iterator[PathProblem]:
+def _strategy(behaviour: Raw) -> Iterator[PathProblem]:
     strategy, dropped = behaviour.get("strategy", "full"), behaviour.get("dropped", "ignore")
     needed = "a watermark needs strategy: upsert, or strategy: full with dropped: ignore"
     if strategy not in {"full", "upsert"}:
@@ -44,7 +44,7 @@ def _strategy(behaviour: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("sync_behaviour", "dropped"), message=message, at_value=True)
 
 
-def _column(source: _Raw, name: object) -> Iterator[PathProblem]:
+def _column(source: Raw, name: object) -> Iterator[PathProblem]:
     """The column is one that is read; without columns, only the source knows."""
     columns = source.get("columns")
     named = [each for each in columns if isinstance(each, dict)] if isinstance(columns, list) else []
@@ -55,7 +55,7 @@ def _column(source: _Raw, name: object) -> Iterator[PathProblem]:
         yield PathProblem(path=("source", "watermark", "column"), message=message, at_value=True)
 
 
-def _sent(source: _Raw) -> Iterator[PathProblem]:
+def _sent(source: Raw) -> Iterator[PathProblem]:
     """A service that is not asked for what is past the watermark gives all records in each run."""
     headers = source.get("headers")
     texts = [source.get("url"), source.get("body"), *(headers.values() if isinstance(headers, dict) else ())]
@@ -67,7 +67,7 @@ def _sent(source: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("source", "watermark"), message=message)
 
 
-def _notation(source: _Raw, name: object) -> Iterator[PathProblem]:
+def _notation(source: Raw, name: object) -> Iterator[PathProblem]:
     """Values without an order, or with a notation of their own, which have none as they are sent."""
     columns = source.get("columns")
     for index, column in enumerate(columns if isinstance(columns, list) else ()):
