@@ -11,7 +11,7 @@ from shared.definitions.models import SyncDefinition
 from shared.reconcile.columns import differs, records
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
 from shared.reconcile.later import update_of
-from shared.reconcile.links.steps import not_deferred
+from shared.reconcile.links.steps import written_at_once
 from shared.reconcile.plan import DROPS
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal
@@ -54,17 +54,12 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
     )
 
 
-def _at_once(column: TargetColumn) -> str:
-    """SQL condition: the column differs, and need not wait until all records exist."""
-    return f"{differs(column)} AND {not_deferred(column)}" if column.late else differs(column)
-
-
 def _adoptions(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     """One row for each insert whose key exactly one record has, unless another row has that record.
 
     Where two rows have it, their keys are equal to the service: the first one counts, as elsewhere.
     """
-    update = update_of(layout, definition.destination.id_column, _at_once)
+    update = update_of(layout, definition.destination.id_column, written_at_once(differs))
     row = "LEFT JOIN source ON source._row = changes._row" if looks_at_source(definition) else ""
     return f"""
 SELECT changes._change, target._id,

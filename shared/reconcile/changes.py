@@ -29,7 +29,7 @@ from shared.reconcile.columns import (
 )
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, holds
 from shared.reconcile.later import SecondRequest, update_of
-from shared.reconcile.links.steps import drop_order_step, links_of, not_deferred
+from shared.reconcile.links.steps import drop_order_step, links_of, written_at_once
 from shared.reconcile.marks import drop_action, mark_parts, return_parts
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn, needs_version
@@ -215,21 +215,12 @@ def _insert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
         sides=(Table.DESIRED, *([Table.NEW_RECORDS] if linked else [])),
         id=f"coalesce({record}, new_records._id)" if linked else record,
         key=key_of(layout, "desired"),
-        payload=payload(columns, _at_once(first)),
+        payload=payload(columns, written_at_once(first)),
         later=later.payload,
         links=links,
-        columns=_joined_names(names(columns, _at_once(first)), later.names, linked_names),
+        columns=_joined_names(names(columns, written_at_once(first)), later.names, linked_names),
         order=Table.GENERATIONS if linked else None,
     )
-
-
-def _at_once(condition: Condition) -> Condition:
-    """Narrow a condition to what need not wait until all records exist."""
-
-    def narrowed(column: TargetColumn) -> str:
-        return f"{condition(column)} AND {not_deferred(column)}" if column.late else condition(column)
-
-    return narrowed
 
 
 def _joined_names(first: str, *others: str) -> str:
@@ -360,7 +351,7 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     def condition(column: TargetColumn) -> str:
         return mapped(column) if column.attribute.updatable else given(column)
 
-    first = _at_once(later.first(condition))
+    first = written_at_once(later.first(condition))
     links, linked_names = links_of(layout, id_column)
     return replace(
         change,

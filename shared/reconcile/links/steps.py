@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile.columns import given, names, on_insert, payload
+from shared.reconcile.columns import Condition, given, names, on_insert, payload
 from shared.reconcile.decisions import hidden, looks_at_source, protected
 from shared.reconcile.links.dependencies import record_of
 from shared.reconcile.links.linkable import Linkable
@@ -25,7 +25,7 @@ from shared.transform.lookups.resolve import found_in_reference, link_update, re
 from shared.transform.service_values import record_id
 from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
-__all__ = ["DEFERRED", "MOST_GENERATIONS", "drop_order_step", "link_steps", "links_of", "not_deferred"]
+__all__ = ["DEFERRED", "MOST_GENERATIONS", "_not_deferred", "drop_order_step", "link_steps", "links_of"]
 
 MOST_GENERATIONS: Final = 20
 """Levels of new parents that are created one after the other; deeper references are written after all creates."""
@@ -303,9 +303,14 @@ def _linkable(reference: Reference) -> str:
     return f"linkable_{reference.name}"
 
 
-def not_deferred(column: TargetColumn) -> str:
+def _not_deferred(column: TargetColumn) -> str:
     """SQL condition: the reference is written with the record, not after all records exist."""
     return f"desired.{quoted(link_name(column.name))} IS DISTINCT FROM {DEFERRED}" if column.late else "true"
+
+
+def written_at_once(condition: Condition) -> Condition:
+    """Narrow a condition to the columns that are written with the record, not after all records exist."""
+    return lambda column: f"{condition(column)} AND {_not_deferred(column)}" if column.late else condition(column)
 
 
 def links_of(layout: Sequence[TargetColumn], id_column: str) -> tuple[str, str]:
