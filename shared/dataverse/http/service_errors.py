@@ -19,8 +19,6 @@ from shared.redaction import cleaned
 
 __all__ = ["CONCURRENCY_CODE", "Conflict", "Refusal", "conflict", "error_of", "refusal", "trouble"]
 
-REQUESTS_CODE = "0x80072322"  # number of requests in the window
-TIME_CODE = "0x80072321"  # combined execution time in the window
 CONCURRENCY_CODE = "0x80072326"  # requests at the same time: enforced at once
 
 DEADLOCK_CODE = "0x80044150"  # generic SQL error, among them 1205 (deadlock) and database failover
