@@ -14,7 +14,6 @@ from console.web.refusals import not_found
 from console.web.visit import Visit
 from shared.app.undoing import obstacle
 from shared.state import RETRY, UNDO, Job, JobKind, RowsToMend, RunRecord, RunState
-from shared.views.errors import error_json
 from shared.views.pages.masking import masked_error
 from shared.views.run_reports import mirror_result, started_by, step_result
 from shared.views.runs import LOST, as_seen
@@ -151,7 +150,7 @@ def _by(run: RunRecord, note: Mapping[str, Any]) -> str:
 
 def errors_of(visit: Visit, run: RunRecord) -> list[dict[str, Any]]:
     """The errors of a run as JSON values, without values of rows unless the person may see them."""
-    found = [error_json(error) for error in visit.app.state.errors(run.run_id)]
+    found = [error.to_json() for error in visit.app.state.errors(run.run_id)]
     return found if visit.may(Level.READ) else [masked_error(error) for error in found]
 
 

@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from shared.counted import counted
 from shared.dataverse import CoursePoint
-from shared.state import RunState
-from shared.visible import with_value
+from shared.state import ErrorRow, RunState
 
 __all__ = [
     "ChangeCounts",
@@ -77,42 +76,6 @@ class OutcomeCounts:
     edited: int = 0
     failed: int = 0
     skipped: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorRow:
-    """Errors of one class, type, column and kind of message: a row of the execution errors.
-
-    Attributes:
-        error_class: `Invalid Row` (the row was rejected), `Invalid Column` (one field was left out), `Kept Record` (it
-            was not dropped) or `Failed Operation` (Dataverse refused the change).
-        rows: The first row numbers, in order.
-        count: How many rows in all.
-        message: Of the first row, without its value; other rows of the kind may name another record or number.
-        examples: The first rows as JSON-ready objects: `row`, and where known `key`, `line`, `file` and `value`.
-    """
-
-    side: str
-    error_class: str
-    error_type: str
-    column: str
-    rows: tuple[int, ...]
-    count: int
-    message: str = ""
-    examples: tuple[Mapping[str, Any], ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields by name."""
-        return {
-            "side": self.side,
-            "class": self.error_class,
-            "type": self.error_type,
-            "column": self.column,
-            "rows": list(self.rows),
-            "count": self.count,
-            "message": with_value(self.message, self.rows, self.examples),
-            "examples": [dict(example) for example in self.examples],
-        }
 
 
 class StepState(StrEnum):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from shared.run_ids import SHORT_ID
 from shared.state.job_kinds import JobKind
+from shared.visible import with_value
 
 __all__ = [
     "RETRY",
@@ -19,6 +20,7 @@ __all__ = [
     "AuditEntry",
     "DeadLetter",
     "ErrorRecord",
+    "ErrorRow",
     "Job",
     "JobRequest",
     "LatestRows",
@@ -115,21 +117,21 @@ class LatestRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorRecord:
-    """Errors of one run that share side, class, type, column and message: one row of the execution errors.
+class ErrorRow:
+    """Errors of a run that share side, class, type, column and kind of message.
 
     Attributes:
         side: `source`, `target` or `sync`.
-        error_class: `Invalid Row`, `Invalid Column`, `Failed Operation` …
+        error_class: `Invalid Row` (the row was rejected), `Invalid Column` (one field was left out), `Kept Record` (it
+            was not dropped) or `Failed Operation` (Dataverse refused the change).
         error_type: `Duplicate Key`, `Max Length Violation` … or the service's error code.
         column: The column's name; empty where the error is the row's.
         rows: The first row numbers, in order.
         count: How many rows in all.
-        message: What went wrong, without a whole value of the row.
-        examples: The first rows as JSON-ready objects: `row`, and `key`, `line` and `value` where they are known.
+        message: Of the first row, without its value; other rows of the kind may name another record or number.
+        examples: The first rows as JSON-ready objects: `row`, and where known `key`, `line`, `file` and `value`.
     """
 
-    run_id: str
     error_class: str
     error_type: str
     count: int
@@ -138,6 +140,31 @@ class ErrorRecord:
     rows: tuple[int, ...] = ()
     message: str = ""
     examples: tuple[Mapping[str, Any], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name, as `run --json` and `errors --json` have them."""
+        return {
+            "side": self.side,
+            "class": self.error_class,
+            "type": self.error_type,
+            "column": self.column,
+            "rows": list(self.rows),
+            "count": self.count,
+            "message": with_value(self.message, self.rows, self.examples),
+            "examples": [dict(example) for example in self.examples],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRecord(ErrorRow):
+    """Errors of one kind as the store keeps them: one row of the execution errors, with the id of its run."""
+
+    run_id: str
+
+    @classmethod
+    def of(cls, run_id: str, error: ErrorRow) -> ErrorRecord:
+        """The errors of a run."""
+        return cls(run_id=run_id, **{each.name: getattr(error, each.name) for each in fields(ErrorRow)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,31 +1,14 @@
-"""The errors of a run: as JSON values, and their first rows as text."""
+"""The errors of a run: their first rows as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared.state import ErrorRecord
-from shared.visible import with_value
-
-__all__ = ["error_json", "first_rows"]
+__all__ = ["first_rows"]
 
 ROWS_SHOWN = 5
 VALUE_SHOWN = 30  # characters of a value in a line; JSON and files have more
-
-
-def error_json(error: ErrorRecord) -> dict[str, Any]:
-    """A row of the execution errors as JSON values, named as in `run --json`."""
-    return {
-        "side": error.side,
-        "class": error.error_class,
-        "type": error.error_type,
-        "column": error.column,
-        "rows": list(error.rows),
-        "count": error.count,
-        "message": with_value(error.message, error.rows, error.examples),
-        "examples": [dict(example) for example in error.examples],
-    }
 
 
 def first_rows(rows: Sequence[int], count: int, examples: Iterable[Mapping[str, Any]] = ()) -> str:

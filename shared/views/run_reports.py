@@ -9,7 +9,6 @@ from typing import Any, Final, Self
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
 from shared.state import ErrorRecord, RowsToMend, RunRecord, StateStore
-from shared.views.errors import error_json
 from shared.views.next_steps import command_line, next_steps
 from shared.views.runs import run_json
 from shared.views.to_mend import kept_to_mend, name_of_file, to_mend_json, to_mend_said
@@ -80,7 +79,7 @@ class RunReport:
         return {
             "run_id": self.run.run_id,
             "run": run_json(self.run),
-            "errors": [error_json(error) for error in self.errors],
+            "errors": [error.to_json() for error in self.errors],
             "to_mend": to_mend_json(self.to_mend),
             "to_mend_problem": self.to_mend_problem,
             "files": list(self.files),

@@ -93,7 +93,7 @@ class RunLog:
 
     def keep(self, errors: Sequence[ErrorRow], files: Iterable[tuple[str, bytes]]) -> None:
         """Keep the run's errors and error files, and wait for a state store that is unavailable."""
-        records = [self._error(error) for error in errors]
+        records = [ErrorRecord.of(self.run_id, error) for error in errors]
         patiently(self.clock, lambda: self.state.add_errors(records))
         for name, data in files:
             self._keep_file(name, data)
@@ -139,19 +139,6 @@ class RunLog:
             counts=counts,
             message=ended.message if ended else "",
             fence=self.fence,
-        )
-
-    def _error(self, error: ErrorRow) -> ErrorRecord:
-        return ErrorRecord(
-            run_id=self.run_id,
-            side=error.side,
-            error_class=error.error_class,
-            error_type=error.error_type,
-            column=error.column,
-            rows=error.rows,
-            count=error.count,
-            message=error.message,
-            examples=error.examples,
         )
 
 

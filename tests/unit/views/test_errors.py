@@ -6,7 +6,7 @@ import pytest
 
 from shared.jobs import ErrorRow
 from shared.state import ErrorRecord
-from shared.views.errors import error_json, first_rows
+from shared.views.errors import first_rows
 
 
 def test_an_error_in_the_log_has_the_fields_of_the_summary() -> None:
@@ -23,7 +23,7 @@ def test_an_error_in_the_log_has_the_fields_of_the_summary() -> None:
     record = ErrorRecord(
         run_id="r", error_class="Invalid Row", error_type="Duplicate Key", rows=(4, 9), count=2, message="m"
     )
-    assert error_json(record) == row.to_json()
+    assert record.to_json() == row.to_json()
 
 
 @pytest.mark.parametrize(
