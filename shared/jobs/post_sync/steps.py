@@ -1,4 +1,4 @@
-"""The steps after the sync of one run: in order, each with a time limit and one outcome. A failed step undoes nothing."""
+"""The steps after the sync of one run: in order, each with a time limit and one outcome. A failure undoes nothing."""
 
 from __future__ import annotations
 
