@@ -26,8 +26,8 @@ from shared.jobs.batch.attempts import (
     after_unavailable,
     attempts,
     ended_job,
+    has_no_attempts_left,
     held_until,
-    is_hopeless,
     last_run,
     last_run_settled,
 )
@@ -163,7 +163,7 @@ class Worker:
         last = last_run(self._state, job.request.sync, self._now())
         if not self._is_due(job, last):
             self._state.remove_job(job.id)
-        elif is_hopeless(job, last):
+        elif has_no_attempts_left(job, last):
             start.give_up(attempts(last))
             self._keep(ended_job(job, RunState.FAILED, self._now(), "its sync made no progress"))
         elif (held := held_until(job, last, self._now()) or self._quiet_until(job)) is not None:
@@ -219,7 +219,7 @@ class Worker:
         return next((each.timetable for each in found), None)
 
     def _keep(self, job: Job) -> None:
-        """Write what has become of a job, and send the message of one that comes again."""
+        """Write the result of a job, and send the message of one that comes again."""
         if not self._has(job):
             log.warning(
                 "The lease of a job of %s was lost: the instance that has it now decides its state", job.request.sync
@@ -253,7 +253,7 @@ def wait_of(job: Job, now: datetime) -> timedelta:
 
 
 def settle(app: App, job: Job, now: datetime) -> Job | None:
-    """What has become of a job whose latest run is over; under the job's lease. A run that died is marked first.
+    """The result of a job whose latest run is over; under the job's lease. A run that died is marked first.
 
     Returns:
         The job as it is to be kept; None where the lease of the run has not lapsed yet.

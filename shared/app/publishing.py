@@ -41,7 +41,7 @@ CHANGED: Final = frozenset({404, 409, 412})
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """What became of one file.
+    """The result of one file.
 
     Attributes:
         file: Its name, without the folder.
@@ -118,7 +118,7 @@ def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[
         overwrite: Names of files whose edits are given up.
 
     Returns:
-        What became of each file, in the order of their names.
+        The result of each file, in the order of their names.
 
     Raises:
         DefinitionError: A definition has mistakes.

@@ -39,7 +39,7 @@ Work = Callable[["SyncDefinition", Mapping[str, Any]], "SyncDone"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncDone:
-    """What became of one sync.
+    """The result of one sync.
 
     Attributes:
         state: In words.

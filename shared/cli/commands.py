@@ -317,7 +317,7 @@ def watermark(
     context: typer.Context,
     name: Name,
     reset: Annotated[
-        bool, typer.Option("--reset", metavar=frame.FLAG, help="Forget it: the next run reads all rows.")
+        bool, typer.Option("--reset", metavar=frame.FLAG, help="Remove it: the next run reads all rows.")
     ] = False,
     value: Annotated[
         str | None, typer.Option("--set", metavar="VALUE", help="Let the next run begin at this value of the column.")

@@ -23,7 +23,9 @@ def publish(
     ] = None,
     overwrite: Annotated[
         list[str] | None,
-        typer.Option("--overwrite", metavar="FILE", help="Give up the edit of this file in the container; repeatable."),
+        typer.Option(
+            "--overwrite", metavar="FILE", help="Overwrite this file although it was edited there; repeatable."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:

@@ -66,7 +66,7 @@ def undo(
         done = take_back(app, run, options, stopping, where=where, by=f"command line on {platform.node()}")
     tables: list[RenderableType] = [Text(), error_table(done.errors)] if done.errors else []
     steps = [command_line("errors", done.run_id[:SHORT_ID], options=("--csv", "DIR"))] if done.errors else []
-    steps.append(f"When the cause is mended: {command_line('resume', run.sync)}")
+    steps.append(f"When the cause is corrected: {command_line('resume', run.sync)}")
     value = done.to_json() | {"undo_of": run.run_id, "not_undone": list(plan.not_undone)}
     output.result(value, summary(done), *tables, *next_lines(steps))
     return done.exit_code or (EXIT_ERRORS if done.errors else 0)

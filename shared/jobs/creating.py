@@ -99,7 +99,7 @@ def write_creations(
 
 
 def _keep(workspace: Workspace, dataverse: Dataverse, entity: EntityMetadata, change: Change, outcome: Outcome) -> int:
-    """Note what became of a record; returns 1 for an error."""
+    """Note the result of a record; returns 1 for an error."""
     match outcome:
         case Applied():
             workspace.execute(f"INSERT INTO {Table.CREATED_REFERENCES} VALUES (?)", [outcome.id or change.id])

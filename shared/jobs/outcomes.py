@@ -1,4 +1,4 @@
-"""The table `outcomes` of a run: outcomes go into it, and what became of the changes comes out."""
+"""The table `outcomes` of a run: it is filled with outcomes, and read for the results of the changes."""
 
 from __future__ import annotations
 

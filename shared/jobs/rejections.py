@@ -16,7 +16,7 @@ def errors_said(done: OutcomeCounts, source: RowCounts, violations: int, cause: 
     """The errors of a run that reached its end, in words; empty if there is none.
 
     Args:
-        done: What became of the changes.
+        done: The result of the changes.
         source: The rows of the source.
         violations: Rows that lack a value and are not rejected for it.
         cause: The result of `rejection_cause`; it replaces the number of rejected rows.
@@ -40,7 +40,7 @@ def rejection_cause(source: RowCounts, errors: Iterable[ErrorRow]) -> str:
         return ""
     reasons = [error for error in errors if error.side == "source" and error.error_class == "Invalid Row"]
     most = max(reasons, key=lambda error: error.count, default=None)
-    return f"{_tally(source)}{f'; most often {_said(most)}' if most else ''}. Mend these first."
+    return f"{_tally(source)}{f'; most often {_said(most)}' if most else ''}. Correct these rows first."
 
 
 def left_out(errors: Iterable[ErrorRow]) -> dict[str, int]:

@@ -59,7 +59,7 @@ class ChangeCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeCounts:
-    """Outcomes of a run: applied changes by action, and the others by what became of them.
+    """Outcomes of a run, counted: applied changes by action, all others by their result.
 
     Those adopted a record, were not made because the record was edited meanwhile, failed or were skipped.
     """
@@ -79,7 +79,7 @@ class OutcomeCounts:
 
 
 class StepState(StrEnum):
-    """What became of a step after the sync.
+    """The result of a step after the sync.
 
     Attributes:
         SUCCEEDED: It was carried out.

@@ -157,7 +157,7 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
 
 
 def _follow_parents(writing: _Writing, workspace: Workspace, order: WriteOrder, condition: str) -> Iterator[Change]:
-    """Some changes, after what has become of the new records that they refer to.
+    """Some changes, after the outcomes of the new records to which they refer.
 
     Where the run has stopped, new records may be missing because they were not sent, which is no failure.
     """

@@ -143,7 +143,7 @@ class EventLedger:
         noted: Mapping[str, RememberedRecord],
         now: datetime,
     ) -> None:
-        """Note what has become of records.
+        """Note the result of records.
 
         An entry that another writer has changed since stays as it is: that writer has read what was noted before.
 

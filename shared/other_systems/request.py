@@ -60,7 +60,7 @@ def send_request(
 
     Raises:
         UserError: Its host may not be reached, a secret is missing, or the answer is no success.
-        RetryLater: The service throttles or is not available, or it is not known what became of the request.
+        RetryLater: The service throttles or is not available, or the result of the request is not known.
         AbortRun: The request cannot be sent, or its answer is too large.
     """
     connection = connection_of(step, context)

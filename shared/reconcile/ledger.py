@@ -159,7 +159,7 @@ WHERE EXISTS (SELECT 1 FROM ledger_before WHERE ledger_before.id = found.id)
     )  # fmt: skip
     return (
         Step.creating(
-            "Note in the ledger what has become of the records",
+            "Note in the ledger the result of the records",
             NewTable(name=Table.LEDGER_AFTER, query=query),
             needs=needs | ({Table.TARGET_ERRORS} if all_read else set()),
         ),

@@ -30,7 +30,7 @@ __all__ = [
 
 
 class Result(StrEnum):
-    """What became of a change, as the table has it."""
+    """The result of a change, as the table has it."""
 
     APPLIED = "applied"
     ADOPTED = "adopted"

@@ -266,12 +266,12 @@ class _Load:
         # A blank line is not a record, but DuckDB reads it as one if there is only one column.
         condition = " WHERE c0 IS NOT NULL" if header.width == 1 else ""
         try:
-            self.workspace.execute(f"INSERT INTO {table} SELECT {items}{self._told(file)} FROM {rows}{condition}")
+            self.workspace.execute(f"INSERT INTO {table} SELECT {items}{self._file_items(file)} FROM {rows}{condition}")
         except duckdb.Error:  # of several kinds; for example, a long line is reported as "not implemented"
             return False
         return True
 
-    def _told(self, file: InputFile) -> str:
+    def _file_items(self, file: InputFile) -> str:
         """SQL items for the columns that have the file of the row."""
         return file_values(self.source.columns, file.name)
 
@@ -342,7 +342,9 @@ class _Load:
                 else:
                     blank += 1
         self._tell_of_blank_rows(file, blank)
-        self._take(good, "source_raw", ["_row", *(column.name for column in self.columns)], f"*{self._told(file)}")
+        self._take(
+            good, "source_raw", ["_row", *(column.name for column in self.columns)], f"*{self._file_items(file)}"
+        )
         self._take(bad, "source_errors", ["_row", "message"], "_row, '', 'Malformed Row', true, message")
 
     def _take(self, path: Path, table: str, names: Iterable[str], items: str) -> None:

@@ -183,7 +183,7 @@ class Scanner:
 
     Time is linear in the text, whatever its quotes are like. Where a quote opens and its record is broken only lines
     later, the lines between are read again. Each of them may leave a quote open at its end; but the text behind it is
-    the same, and is known to be broken. So it is not searched a second time: see `_hopeless`.
+    the same, and is known to be broken. So it is not searched a second time: see `_known_broken`.
     """
 
     def __init__(self, text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> None:
@@ -198,7 +198,7 @@ class Scanner:
         quote, delimiter = re.escape(self._quote), re.escape(self._delimiter)
         # What the csv module reads in another way: blanks around quotes, and line ends that are none here.
         self._unlike_csv = re.compile(rb"[\r\n]|(?:^|%b) +%b|%b +(?:%b|$)" % (delimiter, quote, quote, delimiter))
-        self._hopeless = 0  # within quotes at a line end before this offset, a record is broken
+        self._known_broken = 0  # within quotes at a line end before this offset, a record is broken
         self._line_known = (0, -1)
 
     def record(self, offset: int) -> Record | Broken:
@@ -288,12 +288,12 @@ class Scanner:
     def _closing(self, offset: int) -> int:
         """The position of the quote that closes a field, or -1."""
         stop = self._size
-        if offset < self._hopeless:
+        if offset < self._known_broken:
             begin, end = self._line_known
             if not begin <= offset <= end:
                 end = self._line(offset)[0]
                 self._line_known = (offset, end)
-            stop = end if end < self._hopeless else stop
+            stop = end if end < self._known_broken else stop
         while (end := self._text.find(self._quote, offset, stop)) >= 0:
             if self._text[end + 1 : end + 2] != self._quote:
                 break
@@ -303,5 +303,5 @@ class Scanner:
     def _broken(self, offset: int, at: int, reason: str) -> Broken:
         end, following = self._line(offset)
         if at > end:
-            self._hopeless = max(self._hopeless, at)
+            self._known_broken = max(self._known_broken, at)
         return Broken(reason, following)

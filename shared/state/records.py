@@ -276,13 +276,13 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A request and what has become of it: a row that changes only under the lease `job/<id>`.
+    """A request with its state and result: a row that changes only under the lease `job/<id>`.
 
     Attributes:
         state: Queued, Running, or how it ended, as in the execution log.
         since: Since when it waits for its next run: those that have waited longest come first.
         runs: The ids of its latest runs, oldest first; the last one may be under way.
-        attempts: How many of its runs in a row got nowhere.
+        attempts: How many of its runs in a row made no progress.
         not_before: Until when it is held back; None where it is not.
         sent: When its message was last put into the queue; None where it has none yet.
         lane: Which slots it waits for; empty where it waits for none.
@@ -335,7 +335,7 @@ class Pause:
         """Why the sync does not run, and what to do."""
         return (
             f"{self.sync} is paused since {self.since:%Y-%m-%d %H:%M} UTC, because run {self.run_id[:SHORT_ID]} undid "
-            f"another run. When the cause is mended: dynamics-sync resume {self.sync}"
+            f"another run. When the cause is corrected: dynamics-sync resume {self.sync}"
         )
 
 
@@ -368,7 +368,7 @@ class AuditEntry:
         action: What was done, such as `saved the definition`.
         sync: The sync that it was done to; empty where it was none.
         before: What was changed, as it was; empty where nothing was.
-        after: What became of it; of a changed definition the lines that differ, as `diff -u` shows them.
+        after: The text afterwards; of a changed definition the lines that differ, as `diff -u` shows them.
     """
 
     id: str

@@ -80,11 +80,11 @@ class JsonLines(logging.Formatter):
         }
         line |= {name: getattr(record, name) for name in FIELDS if getattr(record, name, None) not in (None, "")}
         if record.exc_info and (error := record.exc_info[1]):
-            line["error"] = _told(error)
+            line["error"] = _described(error)
         return in_json(cleaned(json.dumps(line, ensure_ascii=False, default=str)))
 
 
-def _told(error: BaseException) -> dict[str, Any]:
+def _described(error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
     told: dict[str, Any] = {
         "type": type(error).__name__,
@@ -93,5 +93,5 @@ def _told(error: BaseException) -> dict[str, Any]:
     if isinstance(error, SyncError):
         told["message"] = error.message
     if cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
-        told["cause"] = _told(cause)
+        told["cause"] = _described(cause)
     return told

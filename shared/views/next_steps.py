@@ -79,7 +79,7 @@ def _steps_of_undo(run: RunRecord, undone: str) -> Iterator[str]:
     if run.state == RunState.RUNNING:
         yield command_line("runs", run.run_id[:SHORT_ID])
     elif run.state == RunState.SUCCEEDED:
-        yield f"When the cause is mended: {command_line('resume', run.sync)}"
+        yield f"When the cause is corrected: {command_line('resume', run.sync)}"
     elif run.state != RunState.COMPLETED_WITH_ERRORS:
         yield command_line("undo", undone[:SHORT_ID])
 

@@ -129,7 +129,7 @@ def mirror_result(mirror: Mapping[str, Any]) -> str:
 
 
 def step_result(step: Mapping[str, Any]) -> str:
-    """What became of a step after the sync, in one line.
+    """The result of a step after the sync, in one line.
 
     Args:
         step: As in the object of `run --json`.

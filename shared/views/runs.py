@@ -88,7 +88,7 @@ def run_named(text: str, state: StateStore) -> RunRecord:
         case []:
             raise UserError(f"There is no run {text}. `dynamics-sync runs` lists them")
         case several:
-            raise UserError(f"{len(several)} runs have an id that starts with {text}: {_told_apart(several)}")
+            raise UserError(f"{len(several)} runs have an id that starts with {text}: {_distinguished(several)}")
 
 
 def runs_named(text: str, state: StateStore) -> list[RunRecord]:
@@ -104,7 +104,7 @@ def runs_named(text: str, state: StateStore) -> list[RunRecord]:
     return [*requested, *sorted(state.runs_starting(text, limit=SEARCHED), key=lambda run: run.started, reverse=True)]
 
 
-def _told_apart(runs: Sequence[RunRecord]) -> str:
+def _distinguished(runs: Sequence[RunRecord]) -> str:
     """The first runs of several, each with the facts that identify it for a person."""
     shown = [f"{run.run_id} ({run.sync}, {run.started:%Y-%m-%d %H:%M})" for run in runs[:_MOST_TOLD_APART]]
     return f"{', '.join(shown)}{', …' if len(runs) > len(shown) else ''}; write more of the id"

@@ -397,7 +397,7 @@ def test_approved_plan_is_applied_or_nothing_is(here: World, tmp_path: Path) -> 
     here.csv([row("1", "Uno"), row("2", "Two")], "other.csv")
     code, refused = command(here, "run", "accounts", "--plan", file)
     assert (code, held(here)) == (1, {})
-    assert "moved since the plan was made" in refused["error"]["message"]
+    assert "changed since the plan was made" in refused["error"]["message"]
 
     here.csv([row("1", "One"), row("2", "Two")], "other.csv")
     code, done = command(here, "run", "accounts", "--plan", file)

@@ -156,7 +156,7 @@ def test_approved_plan_is_applied_exactly_or_not_at_all(here: World) -> None:
     checksum = here.plan().plan.checksum
     here.csv(rows(6))
 
-    with pytest.raises(UserError, match="moved since the plan was made"):
+    with pytest.raises(UserError, match="changed since the plan was made"):
         here.run(approved=ApprovedPlan(checksum=checksum))
     assert here.records("accounts?$select=name") == []
     assert here.run(approved=ApprovedPlan(checksum=here.plan().plan.checksum)).created.done == 6

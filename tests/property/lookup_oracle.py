@@ -181,7 +181,7 @@ class Expected:
 
 @dataclass(slots=True)
 class _Found:
-    """What became of one lookup of a row: the id of the record, or of the row that makes it."""
+    """The result of one lookup of a row: the id of the record, or of the row that makes it."""
 
     id: str | None = None
     status: Literal["found", "empty", "missing", "ambiguous", "kept"] = "found"

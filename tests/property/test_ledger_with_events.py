@@ -61,7 +61,7 @@ class Instance:
 
 @contextmanager
 def dying_once(state: StoreInFront) -> Iterator[None]:
-    """The process ends after its first write, before it has noted what has become of it."""
+    """The process ends after its first write, before it has noted the result."""
     notes = iter(["before the first write", "after it"])
 
     def note(*_: object) -> None:

@@ -47,7 +47,7 @@ class ContainerPlace:
     def names(self, folder: str) -> list[str]:
         """See `Place`."""
         start = self._container.folder + (f"{folder}/" if folder else "")
-        with self._told():
+        with self._explained():
             found = [*self._container.client.walk_blobs(name_starts_with=start or None)]
         names = (each.name.removeprefix(start) for each in found)
         return sorted(name for name in names if name and "/" not in name)
@@ -55,7 +55,7 @@ class ContainerPlace:
     def read(self, name: str) -> FileContent | None:
         """See `Place`."""
         try:
-            with self._told():
+            with self._explained():
                 read = self._client(name).download_blob()
                 if read.size > 2 * MOST_BYTES:
                     raise UserError(f"{name} is larger than {MOST_BYTES:,} bytes, the limit for a definition")
@@ -66,7 +66,7 @@ class ContainerPlace:
     def write(self, name: str, content: bytes, expected: str | None) -> str:
         """See `Place`."""
         client = self._client(name)
-        with self._told():
+        with self._explained():
             metadata = client.get_blob_properties(**_same(expected)).metadata if expected else {}
             answer = client.upload_blob(content, overwrite=bool(expected), metadata=metadata, **_same(expected))
         return _bare(answer["etag"])
@@ -74,7 +74,7 @@ class ContainerPlace:
     def remove(self, name: str, expected: str) -> None:
         """See `Place`."""
         try:
-            with self._told():
+            with self._explained():
                 self._client(name).delete_blob(**_same(expected))
         except _MissingError:
             raise FileChangedError from None
@@ -83,7 +83,7 @@ class ContainerPlace:
         """Write a file as `publish` does, unless there is one."""
         mark = {MARK: hashlib.sha256(content).hexdigest()}
         try:
-            with self._told():
+            with self._explained():
                 self._client(name).upload_blob(content, metadata=mark, **_same(None))
         except FileChangedError:  # another instance was faster
             return
@@ -92,7 +92,7 @@ class ContainerPlace:
         return self._container.client.get_blob_client(self._container.folder + name)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         """Turn the errors of the SDK into ours."""
         try:
             yield

@@ -60,7 +60,7 @@ class LocalPlace:
     def write(self, name: str, content: bytes, expected: str | None) -> str:
         """See `Place`."""
         path = self._folder / name
-        with _told(path), self._locked():
+        with _explained(path), self._locked():
             self._check(name, expected)
             path.parent.mkdir(parents=True, exist_ok=True)
             target = Path(os.path.realpath(path))  # a link stays one
@@ -71,7 +71,7 @@ class LocalPlace:
 
     def remove(self, name: str, expected: str) -> None:
         """See `Place`."""
-        with _told(self._folder / name), self._locked():
+        with _explained(self._folder / name), self._locked():
             self._check(name, expected)
             (self._folder / name).unlink()
 
@@ -93,7 +93,7 @@ class LocalPlace:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

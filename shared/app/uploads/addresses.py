@@ -74,7 +74,7 @@ class UploadedFile:
             UserError: It has changed since.
             SyncError: The storage refuses, or is unavailable.
         """
-        with self._told():
+        with self._explained():
             same = MatchConditions.IfNotModified
             return self._file.download_blob(etag=self._etag, match_condition=same).readall()
 
@@ -93,7 +93,7 @@ class UploadedFile:
             "source_match_condition": MatchConditions.IfNotModified,
             "match_condition": MatchConditions.IfMissing,
         }
-        with self._told():
+        with self._explained():
             try:
                 to.start_copy_from_url(self._file.url, **conditions)
             except ResourceExistsError:
@@ -108,7 +108,7 @@ class UploadedFile:
 
     def remove(self) -> None:
         """Remove it: it was used. Its address writes nothing that the app would take."""
-        with self._told():
+        with self._explained():
             for each in (self._record, self._file):
                 try:
                     each.delete_blob()
@@ -116,8 +116,8 @@ class UploadedFile:
                     continue
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        with _told(self._container):
+    def _explained(self) -> Iterator[None]:
+        with _explained(self._container):
             try:
                 yield
             except HttpResponseError as error:
@@ -151,7 +151,7 @@ class Uploads:
         upload = uuid.uuid4().hex
         now = datetime.now(UTC)
         client = self._file(upload, announced)
-        with _told(self._container):
+        with _explained(self._container):
             signature = self._signature(client, now)
             self._note(upload, announced)
         headers = {"x-ms-blob-type": "BlockBlob", "content-type": "application/octet-stream"}
@@ -174,7 +174,7 @@ class Uploads:
         if announced is None or (announced.by, announced.about) != (by, about):
             raise UserError("this file was not announced here, or it was used already: choose it again")
         file = self._file(upload, announced)
-        with _told(self._container):
+        with _explained(self._container):
             try:
                 found = file.get_blob_properties()
             except ResourceNotFoundError:
@@ -222,7 +222,7 @@ class Uploads:
             return
 
     def _noted(self, record: BlobClient) -> AnnouncedFile | None:
-        with _told(self._container):
+        with _explained(self._container):
             try:
                 return AnnouncedFile(**json.loads(record.download_blob().readall()))
             except ResourceNotFoundError:
@@ -230,7 +230,7 @@ class Uploads:
 
 
 @contextmanager
-def _told(container: ContainerClient) -> Iterator[None]:
+def _explained(container: ContainerClient) -> Iterator[None]:
     try:
         yield
     except AzureError as error:

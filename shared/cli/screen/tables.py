@@ -317,7 +317,7 @@ def _left_out(columns: Mapping[str, int]) -> list[str]:
 
 
 def _steps(steps: Sequence[StepOutcome]) -> list[str]:
-    """What became of the steps after the sync."""
+    """The result of the steps after the sync."""
     return (
         ["Steps after the sync:", *(f"   {step.name}: {step_result(step.to_json())}" for step in steps)]
         if steps

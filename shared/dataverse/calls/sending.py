@@ -63,7 +63,7 @@ def call(service: Service, operation: Operation, values: Mapping[str, Any], *, o
         UserError: A value does not fit its parameter.
         RequestRefused: The service or a plug-in refuses the call.
         AbortRun: No privilege, no such record.
-        RetryLater: The service is unavailable, or it is not known what became of the call.
+        RetryLater: The service is unavailable, or the result of the call is not known.
     """
     made = replace(call_of(operation, values, on=on), within=within)
     if made.writes:

@@ -280,12 +280,12 @@ class Writing:
             elif (
                 trouble is Trouble.DATABASE and isinstance(sent.result, Response) and chunk.step is not NextStep.LOOK_UP
             ):
-                hopeless = too_often(chunk, refusal(sent.result))
-                delayed += hopeless.again
+                given_up = too_often(chunk, refusal(sent.result))
+                delayed += given_up.again
                 result = replace(
                     result,
-                    outcomes=(*result.outcomes, *hopeless.outcomes),
-                    released=(*result.released, *hopeless.released),
+                    outcomes=(*result.outcomes, *given_up.outcomes),
+                    released=(*result.released, *given_up.released),
                 )
             else:
                 self._end = self._end or RetryLater(_gave_up(sent), retry_after=asked or 30)

@@ -28,8 +28,8 @@ __all__ = [
     "attempts_of_retry",
     "close_dead_run",
     "ended_job",
+    "has_no_attempts_left",
     "held_until",
-    "is_hopeless",
     "last_run",
     "last_run_settled",
     "last_runs_settled",
@@ -59,12 +59,12 @@ UNDO_OF: Final = "undo_of"
 
 
 def attempt_number(number: int) -> Mapping[str, Any]:
-    """What the counts of a run that got nowhere (so far) say."""
+    """What the counts of a run that has made no progress so far say."""
     return {_ATTEMPT: number}
 
 
 def attempts(last: RunRecord | None) -> int:
-    """How many runs, up to a sync's latest, ended in a row without getting anywhere."""
+    """How many runs in a row, up to the latest one of a sync, ended without progress."""
     if last is None or last.state not in {RunState.INTERRUPTED, RunState.FAILED}:
         return 0
     number = last.counts.get(_ATTEMPT)
@@ -94,8 +94,8 @@ def held_until(job: Job, last: RunRecord | None, now: datetime) -> datetime | No
     return held if held is not None and now < held and not _is_newer(job, last) else None
 
 
-def is_hopeless(job: Job, last: RunRecord | None) -> bool:
-    """Whether a job is given up, because the sync's runs since it was asked for made no progress."""
+def has_no_attempts_left(job: Job, last: RunRecord | None) -> bool:
+    """Whether a job ends as Failed, because the sync's runs since it was asked for made no progress."""
     return attempts(last) >= MOST_ATTEMPTS and not _is_newer(job, last)
 
 
@@ -164,7 +164,7 @@ def runs_before(store: StateStore, sync: str, now: datetime) -> tuple[RunRecord 
 
 
 def attempts_of_retry(latest: RunRecord | None, run_id: str) -> int:
-    """How many retries of the rows of a run, up to a sync's latest run, ended in a row without getting anywhere."""
+    """How many retries of the rows of a run, up to a sync's latest run, ended in a row without progress."""
     return attempts(latest) if latest is not None and latest.counts.get(RETRY_OF) == run_id else 0
 
 

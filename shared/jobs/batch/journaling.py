@@ -98,7 +98,7 @@ class Journaling:
         workspace.execute(KEEP_ADOPTED)
 
     def note_after(self, workspace: Workspace) -> None:
-        """Keep what has become of the changes.
+        """Keep the result of the changes.
 
         Raises:
             RetryLater, AbortRun: The state store is unavailable, or refuses us.

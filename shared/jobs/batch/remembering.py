@@ -73,7 +73,7 @@ class Remembering:
         self.ledger.begin(workspace, Table.LEDGER_BEFORE, fence=fence)
 
     def note_after(self, workspace: Workspace, *, fence: int) -> None:
-        """Add what has become of the records.
+        """Add the result of the records.
 
         Raises:
             LedgerConflictError: Another run has changed the ledger, because this one lost its lease.

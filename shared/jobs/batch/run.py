@@ -228,7 +228,7 @@ class _Run:
         return reporting_of(self.job.definition, entity, self.tools.source, workspace, values=options.values)
 
     def _write_in_journal(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
-        """Write, and keep in the journal what is about to be written and what has become of it, however it ended."""
+        """Write, and keep in the journal what is about to be written and its result, however it ended."""
         journal = Journaling.of(self.job, self.tools, entity)
         if journal is None:
             self._write(entity, workspace, limits)
@@ -254,7 +254,7 @@ class _Run:
 
     @contextmanager
     def _remembering(self, prepared: PreparedRun, workspace: Workspace) -> Iterator[None]:
-        """Note in the ledger what is about to be written, and afterwards what has become of it, however it ended."""
+        """Note in the ledger what is about to be written, and afterwards the result, however it ended."""
         if prepared.memory is None:
             yield
             return
@@ -281,7 +281,7 @@ class _Run:
     def _refuse(self, plan: Plan, workspace: Workspace) -> None:
         if self.approved is not None and plan.checksum != self.approved.checksum:
             raise StalePlanError(
-                "source or target moved since the plan was made: its checksum is now "
+                "source or target changed since the plan was made: its checksum is now "
                 f"{plan.checksum[:12]}…, approved was {self.approved.checksum[:12]}…. Nothing was written; "
                 "make a new plan"
             )

@@ -37,7 +37,7 @@ class RunLog:
     Attributes:
         parameters: Values of the definition's parameters; secrets are not among them.
         given: Those that whoever started the run gave.
-        attempt: This run's number among those in a row that got nowhere; 1 for the first.
+        attempt: This run's number among those in a row that made no progress; 1 for the first.
         fence: Fencing number of the run's lease.
         retry_of: The run whose rows are tried again; empty for a run of the source.
         undo_of: The run that is taken back; empty for other runs.

@@ -26,7 +26,7 @@ class ScheduledSync:
         schedule: When it is to start.
         last_start: When its latest run that is no retry started, whatever set it off; None when it never ran.
         interrupted: Whether that run was interrupted: the next tick goes on with it.
-        not_before: Until when it is held back, because its latest runs got nowhere.
+        not_before: Until when it is held back, because its latest runs made no progress.
     """
 
     name: str

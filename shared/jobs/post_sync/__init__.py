@@ -1,1 +1,1 @@
-"""Steps after the sync: which of them a run carries out, in which order, and what became of each."""
+"""Steps after the sync: which of them a run carries out, in which order, and the result of each."""

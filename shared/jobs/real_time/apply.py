@@ -28,7 +28,7 @@ _Result = tuple[NetChange, Failure | None]  # a change, and why it was refused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedBatch:
-    """What became of the changes of a batch.
+    """The result of the changes of a batch.
 
     Attributes:
         settled: Message key -> the events that took effect.

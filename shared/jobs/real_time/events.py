@@ -297,7 +297,7 @@ def _traffic(before: Usage, after: Usage) -> Counter[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCounts:
-    """What became of dead letters that were tried again.
+    """The result of dead letters that were tried again.
 
     Attributes:
         settled: They took effect or were overtaken, and are gone.

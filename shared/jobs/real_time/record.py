@@ -1,4 +1,4 @@
-"""Record: what became of a batch goes to the dead letters, the positions and the execution log, in this order."""
+"""Record: the result of a batch goes to the dead letters, the positions and the execution log, in this order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PARTITIONS: Final = "partitions"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOutcome:
-    """What became of the messages of a batch that one sync took.
+    """The result of the messages of a batch that one sync took.
 
     Attributes:
         counts: Events that are stale, filtered, or lost; records that were inserted, updated …
@@ -198,7 +198,7 @@ def _hour(moment: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsSummary:
-    """What became of a batch.
+    """The result of a batch.
 
     Attributes:
         received: Messages.
@@ -221,7 +221,7 @@ class EventsSummary:
 
     @classmethod
     def sum(cls, parts: Sequence[EventsSummary]) -> EventsSummary:
-        """What became of several batches."""
+        """The result of several batches."""
         return cls(
             received=sum(part.received for part in parts),
             unclaimed=sum(part.unclaimed for part in parts),

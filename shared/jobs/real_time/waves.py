@@ -61,7 +61,7 @@ _ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaveResult:
-    """What became of a wave.
+    """The result of a wave.
 
     Attributes:
         failures: Position of a net change -> why it was refused.

@@ -1,4 +1,4 @@
-"""The writing half of a wave: changes go out, and what became of them otherwise than planned comes back."""
+"""The writing of a wave: changes are sent, and results that differ from the plan are returned."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class WaveWriting:
     adoption: Adoption | None = None
 
     def write(self, changes: Sequence[Change]) -> Mapping[int, Fate]:
-        """Write; number of a change -> what became of it, where that is not what was planned.
+        """Write; number of a change -> its result, if it differs from the plan.
 
         Raises:
             AbortRun: The records to adopt cannot be looked up.
@@ -66,7 +66,7 @@ class WaveWriting:
         Args:
             changes: As the workspace has them.
             order: What their order depends on.
-            remember: Notes what has become of them, from `outcomes`.
+            remember: Notes the results, from `outcomes`.
 
         Raises:
             RetryLater: The service is unavailable.

@@ -113,7 +113,7 @@ def connection_checks(definition: SyncDefinition, parts: CheckTools) -> Iterator
         parts: What the checks work with.
     """
     for path, reference in parts.secrets:
-        yield _attempted("secrets", path, partial(_secret_told, parts, reference))
+        yield _attempted("secrets", path, partial(_check_secret, parts, reference))
     try:
         with parts.dataverse() as dataverse:
             yield from _of_environment(definition, dataverse)
@@ -122,7 +122,7 @@ def connection_checks(definition: SyncDefinition, parts: CheckTools) -> Iterator
     yield from _of_source(definition, parts)
 
 
-def _secret_told(parts: CheckTools, reference: SecretReference) -> str:
+def _check_secret(parts: CheckTools, reference: SecretReference) -> str:
     parts.secret(reference)
     match reference:
         case KeyVaultSecret(key_vault=name):
@@ -131,7 +131,7 @@ def _secret_told(parts: CheckTools, reference: SecretReference) -> str:
             return f"{name} is set"
 
 
-def _user_told(service: Service, user: int) -> str:
+def _check_user(service: Service, user: int) -> str:
     return f"user {who_am_i(service, user)}"
 
 
@@ -146,7 +146,7 @@ def _of_environment(definition: SyncDefinition, dataverse: Dataverse) -> Iterato
     service = dataverse.service
     users = range(len(service.users))
     signed = [
-        _attempted("sign-in", f"application user {user + 1}", partial(_user_told, service, user)) for user in users
+        _attempted("sign-in", f"application user {user + 1}", partial(_check_user, service, user)) for user in users
     ]
     yield from signed
     if any(each.found is CheckResult.MISSING for each in signed):
@@ -216,10 +216,10 @@ def _of_source(definition: SyncDefinition, parts: CheckTools) -> Iterator[Check]
             area="source", subject=subject, found=CheckResult.NOTE, message="its rows come from the listener's events"
         )
         return
-    yield _attempted("source", subject, lambda: _rows_told(definition, parts))
+    yield _attempted("source", subject, lambda: _check_rows(definition, parts))
 
 
-def _rows_told(definition: SyncDefinition, parts: CheckTools) -> str:
+def _check_rows(definition: SyncDefinition, parts: CheckTools) -> str:
     """Read the source, for a limited time: what is read is not kept."""
     source = parts.source()
     for problem in first_lines(source)[0]:

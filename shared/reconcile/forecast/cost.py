@@ -102,7 +102,7 @@ class Forecast:
 
     Attributes:
         reads: Requests that read: to compare, and to find records by their key.
-        writes: Requests that write, and those that ask what became of jobs.
+        writes: Requests that write, and those that ask for the state of jobs.
         records: Writes of records, of which each counts against the entitlement, however many share a request.
         seconds: From the start of the run to its last write; the steps after it take more.
         steps: Requests of the steps after the sync.

@@ -1,4 +1,4 @@
-"""What a run keeps of its changes, as SQL: before the first write what it is about to do, afterwards what became of it.
+"""What a run keeps of its changes, as SQL: before the first write what it is about to do, afterwards the result.
 
 A journal has four kinds of parts. `planned` has the changes as they are sent, `deleted` what deleted records held in
 all columns that can be written, `adopted` the updates that took the place of inserts, and `done` the outcomes. A run

@@ -62,7 +62,7 @@ FROM {FATES} AS fates JOIN journal ON journal.change = fates.change
 LEFT JOIN changes ON changes._row = fates.change LEFT JOIN outcomes ON outcomes._change = changes._change
 LEFT JOIN kept ON kept.change = fates.change
 ORDER BY fates.change""".strip()
-"""SQL of what became of each record."""
+"""SQL of the result of each record."""
 
 
 def edited_query(limit: int) -> str:

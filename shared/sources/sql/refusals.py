@@ -84,11 +84,11 @@ def refusal(error: Exception, label: str, *, changing: bool = False) -> UserErro
         label: The database as messages show it.
         changing: The statement is one that changes something.
     """
-    said, detail = _told([*_chain(error)])
+    said, detail = _explained([*_chain(error)])
     return UserError(f"{label}: {_OF_CHANGES.get(said, said) if changing else said}{detail}")
 
 
-def _told(known: list[BaseException]) -> tuple[str, str]:
+def _explained(known: list[BaseException]) -> tuple[str, str]:
     """What an error is, and what is added to that."""
     for each in known:
         code = _code(each)

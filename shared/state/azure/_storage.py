@@ -381,12 +381,12 @@ def explained() -> Iterator[None]:
     except TableTransactionError as error:
         if error.status_code in CONDITION_FAILED:
             raise
-        raise _told(error) from error
+        raise _explained(error) from error
     except AzureError as error:
-        raise _told(error) from error
+        raise _explained(error) from error
 
 
-def _told(error: AzureError) -> SyncError:
+def _explained(error: AzureError) -> SyncError:
     status = error.status_code if isinstance(error, HttpResponseError) else None
     said = (str(error.message).strip().splitlines() or [type(error).__name__])[0]
     if isinstance(error, ClientAuthenticationError) or status in REFUSED:

@@ -307,7 +307,9 @@ def test_a_plan_whose_rows_were_rejected_tells_the_cause_and_suggests_no_run(typ
     report = replace(planned(unsafe=True), source=RowCounts(processed=85, rejected=85), errors=(wrong,))
     fake.report = report
     done = typed("plan", "customers")
-    assert "All 85 rows were rejected; most often since is not a date in dd-MM-yy. Mend these first." in done.out
+    assert (
+        "All 85 rows were rejected; most often since is not a date in dd-MM-yy. Correct these rows first." in done.out
+    )
     assert "dynamics-sync run" not in done.out
     assert typed("plan", "customers", "--json").json["cause"].startswith("All 85 rows were rejected")
 

@@ -48,7 +48,7 @@ def test_nothing_is_attempted_without_items() -> None:
 
 
 def test_a_part_is_attempted_only_when_it_is_asked_for() -> None:
-    """So an attempt sees what became of the parts before it."""
+    """So an attempt sees the result of the parts before it."""
     attempts = Attempts(1)
     parts = bisect([1, 2], attempts)
     assert (next(parts), attempts.made) == (([1], BAD), [[1, 2], [1]])

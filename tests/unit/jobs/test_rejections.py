@@ -55,7 +55,7 @@ def test_the_most_frequent_reason_is_the_cause(source: RowCounts, errors: list[E
     """As a sentence; fields that were left out reject no row."""
     cause = rejection_cause(source, errors)
     assert cause.startswith(said)
-    assert cause.endswith("Mend these first.")
+    assert cause.endswith("Correct these rows first.")
 
 
 @pytest.mark.parametrize(("processed", "rejected"), [(0, 0), (10, 0), (10, 5)])
@@ -86,8 +86,8 @@ def test_up_to_half_of_the_rows_have_no_common_cause(processed: int, rejected: i
             OutcomeCounts(),
             rows(9, 9),
             0,
-            "All 9 rows were rejected. Mend these first.",
-            "All 9 rows were rejected. Mend these first.",
+            "All 9 rows were rejected. Correct these rows first.",
+            "All 9 rows were rejected. Correct these rows first.",
         ),
         (OutcomeCounts(failed=1), rows(9, 8), 0, "8 of 9.", "8 of 9. 1 change was refused by Dataverse"),
     ],

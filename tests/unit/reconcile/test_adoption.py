@@ -102,7 +102,7 @@ def test_a_record_that_another_row_has_is_not_adopted(workspace: Workspace) -> N
 
 @pytest.mark.parametrize(("created", "count"), [(True, 0), (False, 1)])
 def test_a_record_that_this_run_has_created_is_not_adopted(workspace: Workspace, *, created: bool, count: int) -> None:
-    """One that it has only written may be; what became of other records does not count."""
+    """One that it has only written may be; the result of other records does not count."""
     workspace.execute("INSERT INTO outcomes VALUES (?, true)", [ID.format(7)])
     workspace.execute("INSERT INTO outcomes VALUES (?, ?)", [ID.format(9), created])
     assert len(adopted(workspace, (1, ID.format(9), "A", "x"))) == count

@@ -63,8 +63,10 @@ def test_with_an_empty_target_nothing_is_unsafe() -> None:
 def test_what_makes_a_plan_unsafe_is_told_first() -> None:
     """And what is to be mended is not a limit."""
     with pytest.raises(UnsafePlanError) as refusal:
-        plan(delete=412, source_rows=588, target_rows=1000).raise_if_unsafe("All rows were rejected. Mend these first.")
-    assert str(refusal.value).startswith("All rows were rejected. Mend these first. The plan is not safe: ")
+        plan(delete=412, source_rows=588, target_rows=1000).raise_if_unsafe(
+            "All rows were rejected. Correct these rows first."
+        )
+    assert str(refusal.value).startswith("All rows were rejected. Correct these rows first. The plan is not safe: ")
     assert "sync_behaviour.safety" not in str(refusal.value)
 
 

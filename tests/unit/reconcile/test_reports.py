@@ -45,7 +45,7 @@ def target_error(run: Workspace, row: int, message: str, *, rejected: bool) -> N
 
 
 def outcome(run: Workspace, number: int, result: str, *, row: int | None = None, **more: Any) -> None:
-    """A change and what became of it."""
+    """A change and its result."""
     run.execute(
         "INSERT INTO changes VALUES (?, ?, ?, ?, ?)",
         [number, more.get("action", "update"), row, more.get("record"), '{"a": 1, "b": "x"}'],

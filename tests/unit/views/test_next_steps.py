@@ -88,7 +88,7 @@ def test_a_parameter_without_a_value_is_empty() -> None:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("Succeeded", "When the cause is mended: dynamics-sync resume"),
+        ("Succeeded", "When the cause is corrected: dynamics-sync resume"),
         ("Interrupted", "dynamics-sync undo fedcba9876"),
         ("Cancelled", "dynamics-sync undo fedcba9876"),
         ("Failed", "dynamics-sync undo fedcba9876"),

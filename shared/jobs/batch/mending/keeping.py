@@ -55,7 +55,7 @@ def _kept(columns: Sequence[Column], workspace: Workspace) -> Iterator[RowToMend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetriedRows:
-    """What became of the rows of a retry.
+    """The result of the rows of a retry.
 
     Attributes:
         earlier: The rows of the run that was retried, as they are now.
@@ -67,7 +67,7 @@ class RetriedRows:
 
 
 def settled(file: MendedFile, earlier: RowsToMend, workspace: Workspace, run_id: str) -> RetriedRows:
-    """Compare the rows of a mended file with what became of them.
+    """Compare the rows of a mended file with their results.
 
     A row that has no error and whose change was made leaves the list. One that fails again stays, with its corrected
     values and the new reason.

@@ -142,12 +142,12 @@ def plan_of(
 
 
 def source_counts(workspace: Workspace) -> RowCounts:
-    """The rows of the source, by what became of them."""
+    """The rows of the source, counted by their result."""
     ((processed, verified, rejected, filtered),) = workspace.query(source_counts_query())
     return RowCounts(processed=processed, verified=verified, rejected=rejected, filtered=filtered)
 
 
 def target_counts(workspace: Workspace) -> RowCounts:
-    """The records of the target, by what became of them."""
+    """The records of the target, counted by their result."""
     ((verified, rejected),) = workspace.query(target_counts_query())
     return RowCounts(processed=verified + rejected, verified=verified, rejected=rejected)

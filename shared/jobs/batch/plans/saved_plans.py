@@ -55,5 +55,5 @@ def _give_back(state: StateStore, use: PlanUse) -> None:
 def _refused(use: PlanUse) -> UsedPlanError:
     return UsedPlanError(
         f"this saved plan was applied already, by run {use.run_id} on {use.used:%Y-%m-%d at %H:%M} UTC, and the target "
-        "has moved since. A saved plan is applied once: nothing was written; make a new plan"
+        "has changed since. A saved plan is applied once: nothing was written; make a new plan"
     )

@@ -197,5 +197,5 @@ def _errors(workspace: Workspace) -> tuple[ErrorRow, ...]:
 
 
 def _file(workspace: Workspace) -> bytes:
-    """What became of each record, as CSV in UTF-8."""
+    """The result of each record, as CSV in UTF-8."""
     return csv_of(UNDO_FILE_HEADER, workspace.rows(UNDO_FILE))[0]

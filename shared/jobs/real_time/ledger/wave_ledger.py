@@ -110,7 +110,7 @@ class WaveLedger:
         self._noted = noted
 
     def note_after(self) -> None:
-        """Note what has become of the records, from `outcomes`.
+        """Note the result of the records, from `outcomes`.
 
         Raises:
             RetryLater, AbortRun: The state store is unavailable, or refuses us.

@@ -73,7 +73,7 @@ def test_kept_records_and_refused_writes_are_errors(db: duckdb.DuckDBPyConnectio
 
 
 def test_the_file_has_a_line_for_each_record(db: duckdb.DuckDBPyConnection) -> None:
-    """What the run did, and what became of it."""
+    """What the run did, and the result of each change."""
     found = [(key, did, became) for _, key, did, became, _ in db.sql(UNDO_FILE).fetchall()]
     assert found == [
         ("A1", "created", "deleted"),
