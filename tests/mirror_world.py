@@ -91,7 +91,7 @@ class _Recorded:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rows:
-    """A source that has its rows at hand."""
+    """A source with rows from a list."""
 
     definition: SyncDefinition
     rows: Source
@@ -244,7 +244,7 @@ def expiring() -> Iterator[None]:
 
 
 def made_again(column: str) -> None:
-    """Remove a column, and make it again: its values are gone, and no record has another version."""
+    """Remove a column, and make it again: it has no values, and no record has another version."""
     columns = f"EntityDefinitions(LogicalName='{TABLE}')/Attributes"
     transport().delete(f"{columns}(LogicalName='{column}')")
     transport().create(columns, {

@@ -12,7 +12,7 @@ __all__ = ["Death", "Killed", "MortalTransport"]
 
 
 class Killed(BaseException):
-    """The process is dead: nothing of it may run any more, so nothing may catch this."""
+    """The process is dead: no code of it may run any more, so no code may catch this."""
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ def failing(error: BaseException, *, times: int | None = None) -> Act:
 
 
 class _Call:
-    """A method of the protocol, which goes to the store behind."""
+    """A method of the protocol, which calls the real store."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name

@@ -51,7 +51,7 @@ def typed(here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """A failure, and what a person is told and does.
+    """A failure, the message that a person gets, and what the person does.
 
     Attributes:
         breaks: What goes wrong before the run.

@@ -376,7 +376,7 @@ def command(here: World, *words: str | Path) -> tuple[int, dict[str, Any]]:
 
 @contextmanager
 def started(here: World, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """A command under way; it is gone when the block ends."""
+    """A command that runs; it is ended when the block ends."""
     with subprocess.Popen(
         [*_PROGRAM, *words], env=environment(here), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -259,7 +259,7 @@ def test_a_connection_has_the_keys_of_the_source(target: World, source: World) -
 
 
 def in_small_pages(connection: Connection, **options: Any) -> Dataverse:
-    """A client whose pages have two records, and that soon gives up."""
+    """A client whose pages have two records, and that makes few retries."""
     return Dataverse(replace(connection, page_rows=2, retry_policy=RetryPolicy(seconds=0.5)), **options)
 
 

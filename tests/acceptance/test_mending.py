@@ -44,7 +44,7 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def here(shared_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """An empty target, and a sync whose every record is dropped when its row is gone."""
+    """An empty target, and a sync that drops each record whose row was removed."""
     shared_world.emulator.reset()
     for name, value in shared_world.environment.items():
         monkeypatch.setenv(name, value)
@@ -353,7 +353,7 @@ def test_a_retry_has_the_parameters_of_its_run_and_carries_out_no_steps(
 
 
 def test_records_that_a_retry_creates_are_remembered(here: World, typed: Typed, tmp_path: Path) -> None:
-    """A sync that drops only its own records drops them when their rows are gone, and before that nothing."""
+    """A sync that drops only its own records drops them when their rows were removed, and no records before that."""
     foreign = here.create("accounts", {"name": "foreign", "accountnumber": "F1"})
     here.define(accounts(sync_behaviour={"dropped": "delete", "dropped_scope": "own"}))
     run = typed.value("run", "accounts", code=2)["run_id"]

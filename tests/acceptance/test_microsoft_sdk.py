@@ -281,7 +281,7 @@ def test_relationships_are_made_described_and_removed(client: DataverseClient) -
 
 
 def test_bulk_delete_jobs_delete_in_the_background(client: DataverseClient) -> None:
-    """The job's identifier comes back at once, the rows go soon after."""
+    """The job's identifier is returned at once; the rows are deleted soon after."""
     ids = client.records.create("account", [{"name": f"Company {number}"} for number in range(10)])
     job = client.records.delete("account", ids[:7], use_bulk_delete=True)
     assert job is not None

@@ -244,7 +244,7 @@ def test_a_step_that_fails_makes_the_run_failed_and_undoes_nothing(
 
 
 def test_a_run_that_dataverse_refuses_runs_the_steps_for_errors(here: World, api: Api) -> None:
-    """Its writes have ended, so people can be told; a run that fails before its first write has no steps."""
+    """Its writes have ended, so its steps run; a run that fails before its first write has no steps."""
     http = {"url": here.environment["API_URL"], "body": {"state": "@run.state"}}
     with_steps(here, {"name": "a", "http": http}, {"name": "b", "run_on": "errors", "http": http})
     (here.folder / "source.csv").rename(here.folder / "away.csv")

@@ -156,7 +156,7 @@ def test_the_alternate_key_is_made_and_waited_for(here: World, typed: Type) -> N
 
 
 def test_an_alternate_key_over_equal_values_fails_and_is_made_after_they_are_mended(here: World, typed: Type) -> None:
-    """Equal records are named before; those that the filter hides make the index fail; mended, it is made active."""
+    """Equal records are named before. Those outside the filter make the index fail; after they are corrected it becomes active."""
     ids = [here.create("accounts", {"name": "One", "address1_city": city}) for city in ("x", "y")]
     here.csv(_rows(("A", "One", "x")))
     here.define(accounts(sync_behaviour={"sync_key": ["name"]}))

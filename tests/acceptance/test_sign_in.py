@@ -121,7 +121,7 @@ def test_a_managed_identity_stands_for_an_application(
 def test_on_the_machine_of_a_developer_the_cli_is_asked(
     here: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """`az` is a program that prints a token; whoever is not signed in is told how to."""
+    """`az` is a program that prints a token; a person who is not signed in gets instructions."""
     token = json.dumps({"accessToken": here.emulator.token(), "expires_on": 4_102_444_800})
     program = tmp_path / "az"
     program.write_text(f"#!{sys.executable}\nprint({token!r})\n", "utf-8")

@@ -330,7 +330,7 @@ def _assert_close(found: Mapping[str, dict[str, Any]], expected: Mapping[str, di
 
 
 def _assert_reported(done: RunSummary, rows: Sequence[Row]) -> None:
-    """Every text that is no value stands in the errors, with its row and column, and nothing else does."""
+    """The errors have every text that is not a value, with its row and column, and nothing else."""
     said = {
         (row, error.column): error.error_class
         for error in done.errors

@@ -73,7 +73,7 @@ def test_records_that_refer_to_each_other_go_and_come_back(here: World) -> None:
 
 
 def test_links_are_turned_around(here: World) -> None:
-    """A link that the run made goes, and one that it removed is made."""
+    """A link that the run made is removed, and a link that it removed is made."""
     for number in "12":
         here.create("accounts", {"name": number, "accountnumber": number})
         here.create("leads", {"subject": f"Lead {number}", "lastname": number})

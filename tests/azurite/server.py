@@ -59,7 +59,7 @@ def _install(npm: str, folder: Path) -> None:
 
 
 class Azurite:
-    """A running Azurite with blobs, queues and tables on free loopback ports; nothing of it is kept.
+    """A running Azurite with blobs, queues and tables on free loopback ports; its data is removed at the end.
 
     Args:
         certificates: It speaks TLS with these, and takes tokens as well as keys.
@@ -109,7 +109,7 @@ class Azurite:
         )
 
     def endpoints(self, account: str) -> tuple[str, str, str]:
-        """URLs of the services of tables, blobs and queues of one of `ACCOUNTS`, where it speaks TLS."""
+        """URLs of the services of tables, blobs and queues of one of `ACCOUNTS`, if it uses TLS."""
         table, blob, queue = (f"https://127.0.0.1:{port}/{account}" for port in (self.table, self.blob, self.queue))
         return table, blob, queue
 

@@ -27,7 +27,7 @@ BEN = Author(id="b", name="Ben")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """A place with a repository that reads it, and looks again only when it is told."""
+    """A place with a repository that reads it again only when a test asks for it."""
 
     place: Place
     repository: Repository
@@ -159,7 +159,7 @@ def test_an_edit_counts_as_one_for_the_next_publication(container: Shelf, tmp_pa
 
 @pytest.mark.azurite
 def test_an_empty_container_gets_the_definitions_of_the_package_once(container: Shelf, tmp_path: Path) -> None:
-    """What people delete afterwards does not come back, and the next publication may replace it."""
+    """A file that people delete afterwards is not written again, and the next publication may replace the files."""
     (tmp_path / "customers.yaml").write_text(DEFINITION)
     place = container.place
     assert isinstance(place, ContainerPlace)

@@ -110,7 +110,7 @@ def test_entries_are_found_by_the_ids_of_records(store: StateStore, open_store: 
 def test_an_entry_that_was_changed_since_it_was_read_is_not_written(
     store: StateStore, open_store: Callable[[], StateStore]
 ) -> None:
-    """Nor one that is there already, or gone; those beside it are written."""
+    """An entry that exists already, or that was removed, is not written either; the other ones are."""
     first = store.put_ledger_entries(SYNC, texts(1, 2, 3))
     one, two, three = first
     assert open_store().put_ledger_entries(SYNC, texts(1, 4)).keys() == texts(4).keys()

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.azurite
 
 
 class Forgetful(AzureStateStore):
-    """Every conditional write takes effect, and is then told as refused: as the SDK's own second try would be."""
+    """Every conditional write takes effect, and its answer says that it was refused, as after a retry of the SDK."""
 
     def _put_after(self, *arguments: Any) -> bool:
         super()._put_after(*arguments)

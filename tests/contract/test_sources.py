@@ -90,7 +90,7 @@ def test_rows_have_their_values_their_types_and_their_order(kind: Kind, tmp_path
 
 
 def test_a_second_read_equals_the_first(kind: Kind, tmp_path: Path) -> None:
-    """Nothing of the first is left behind, and the order is the same."""
+    """No row of the first load is left, and the order is the same."""
     path = written(kind, tmp_path, 1000)
     assert read(kind, path) == read(kind, path)
 
@@ -122,7 +122,7 @@ def test_a_missing_place_is_named(kind: Kind, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name, each in KINDS.items() if each.malformed])
 def test_what_is_no_row_is_told_with_its_place(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """One bad row does not stop the others, where rows can be told apart."""
+    """One bad row does not stop the others, if rows can be distinguished."""
     kind = ready(name, request)
     content, message = kind.malformed or (b"", "")
     path = tmp_path / f"source{kind.ending}"

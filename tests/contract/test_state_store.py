@@ -37,7 +37,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 class Wall:
-    """A clock that stands still until it is told to go on."""
+    """A clock whose time changes only when a test changes it."""
 
     def __init__(self) -> None:
         self.moment = NOON
@@ -158,7 +158,7 @@ class TestExecutionLog:
         assert store.runs("none") == ()
 
     def test_the_last_run_ignores_runs_by_events(self, store: StateStore) -> None:
-        """Only what a schedule could have started tells when it is due again."""
+        """Only runs that a schedule could have started decide when the sync is due again."""
         assert store.last_run("customers") is None
         store.begin_run(a_run("r1", minutes=1))
         store.begin_run(a_run("r2", minutes=2, trigger="command"))
@@ -335,7 +335,7 @@ class TestErrorsAndFiles:
         assert store.errors("r1") == ()
 
     def test_files_are_kept_by_run_and_name(self, store: StateStore) -> None:
-        """A file comes back byte for byte, and the same name again replaces it."""
+        """A file is read as it was written, and the same name again replaces it."""
         store.put_file("r1", "r1_SourceErrors.csv", b"Row\n")
         store.put_file("r1", "r1_SourceErrors.csv", b"Row,Rejected\n" + bytes(range(256)) * 1000)
         store.put_file("r1", "r1_SyncErrors.csv", b"")
@@ -520,7 +520,7 @@ class TestDeadLetters:
         assert store.dead_letter_counts() == {"customers": 3, "orders": 1, "": 1}
 
     def test_removing_forgets_them(self, store: StateStore) -> None:
-        """What settled is gone; what was not there is not counted."""
+        """Letters whose events have a result are removed; those that do not exist are not counted."""
         store.add_dead_letters([a_letter(number) for number in range(250)])
         gone = [f"customers/hub/0/{number}" for number in range(200)]
         assert store.remove_dead_letters([*gone, "nobody"]) == 200
@@ -528,7 +528,7 @@ class TestDeadLetters:
         assert store.remove_dead_letters([]) == 0
 
     def test_a_letter_of_any_size_is_kept(self, store: StateStore) -> None:
-        """What is too large for a row of a table comes back whole, beside others."""
+        """A value that is too large for a row of a table is read whole, together with others."""
         large = a_letter(
             1,
             body=b"\x00\xff" * 600_000,
@@ -546,7 +546,7 @@ class TestDeadLetters:
         assert store.dead_letters(ids=[large.id]) == ()
 
     def test_a_value_that_is_too_long_is_kept_cut_and_marked(self, store: StateStore) -> None:
-        """A letter is never refused for what is in it: its event would hold up all behind it."""
+        """A letter is never refused because of its content: its event would block all later events."""
         deep: list[object] = []
         for _ in range(100_000):
             deep = [deep]
@@ -574,7 +574,7 @@ class TestDeadLetters:
 
 class TestSavedPlans:
     def test_one_run_has_a_plan(self, open_store: Callable[..., StateStore]) -> None:
-        """The second is told who has it; the first may ask again."""
+        """The second caller gets the holder; the first one may ask again."""
         one, other = open_store(), open_store()
         first = PlanUse(plan_id="p1", checksum="c" * 64, sync="customers", run_id="r1", used=NOON)
         second = replace(first, run_id="r2", used=NOON + timedelta(hours=1))
@@ -676,7 +676,7 @@ class TestRetention:
 
 class TestSeenPositions:
     def test_positions_are_remembered_by_sync_and_key(self, store: StateStore) -> None:
-        """Only keys that were marked come back."""
+        """Only keys that were marked are returned."""
         at = Position(partition="1", sequence=10, when=NOON)
         store.mark_seen("customers", {"a": at, "Ä/\\#?\n" + "x" * 2000: Position(partition="0", sequence=2**40)})
         assert store.seen("customers", ["a", "b"]) == {"a": at}
@@ -715,7 +715,7 @@ class TestSeenPositions:
         assert store.seen("customers", [*marks, "other"]) == marks
 
     def test_old_positions_can_be_forgotten(self, store: StateStore, wall: Wall) -> None:
-        """The store stays small: what was written long ago goes."""
+        """The store stays small: old entries are removed."""
         store.mark_seen("s", {"old": Position(partition="0", sequence=1)})
         wall.pass_(100)
         store.mark_seen("s", {"new": Position(partition="0", sequence=2)})
@@ -777,7 +777,7 @@ class TestJobs:
         assert store.request_job(replace(self.late, id="j2")).id == "j2"
 
     def test_of_many_processes_that_ask_at_once_one_makes_the_job(self, open_store: Callable[[], StateStore]) -> None:
-        """All are told the same id."""
+        """All callers get the same id."""
         stores = [open_store() for _ in range(4)]
 
         def ask(number: int) -> str:

@@ -96,7 +96,7 @@ class TestSqlite:
         store.close()
 
     def test_a_database_of_another_program_is_left_as_it_is(self, tmp_path: Path) -> None:
-        """Where a table of the same name is in the way, none of ours is made beside it."""
+        """If a table of the same name exists already, none of our tables is made."""
         with sqlite3.connect(tmp_path / "state.db") as other:
             other.execute("CREATE TABLE watermarks (mine)")
         with pytest.raises(UserError, match=r"STATE_STORE: .*watermarks already exists"):
@@ -365,7 +365,7 @@ class TestAzure:
         store.close()
 
     def test_settings_that_name_no_account_say_which_to_set(self) -> None:
-        """Both ways to name an account are told."""
+        """The message names both ways to configure an account."""
         with pytest.raises(UserError, match="AzureWebJobsStorage__accountName"):
             open_azure(Settings(state_store="azure"), lambda: AzureNamedKeyCredential("a", "b"))  # type: ignore[arg-type, return-value]  # never called
 
@@ -433,7 +433,7 @@ class Elsewhere:
 
 @pytest.mark.azurite
 def test_requests_that_an_earlier_version_left_in_azure_are_jobs(storage_account: str) -> None:
-    """One that it took up is none; a job that goes on replaces the row."""
+    """A request that it has begun is not a request any more; a job that continues replaces the row."""
     store = AzureStateStore.by_connection_string(storage_account)
     request = JobRequest(id="j1", sync="a", requested=NOON, parameters={"p": "1"}, force=True, requested_by="ann")
     fields = {name: value for name, value in asdict(request).items() if name != "trigger"}

@@ -48,7 +48,7 @@ def refusal(uploads: Uploads, upload: str, by: str = "ann", about: str = "runs/r
 
 
 def test_a_file_that_was_sent_is_taken_once(uploads: Uploads, account: BlobServiceClient) -> None:
-    """The container is made at the first address; afterwards nothing of the file is left in it."""
+    """The container is made with the first address; afterwards it has no part of the file."""
     address = uploads.address(FILE)
     assert address.url.startswith(uploads.endpoint)
     assert send(address) == 201

@@ -64,7 +64,7 @@ def test_long_addresses_are_accepted_in_batches(client: Client) -> None:
 
 
 def test_batches_in_batches_and_queries_in_change_sets_are_refused(client: Client) -> None:
-    """Nothing of such a batch is executed."""
+    """No request of such a batch is executed."""
     nested = _send(client, [_part("b", "POST $batch", "x")])
     assert nested.status_code == 400
     query = _change_set(_part("c", "POST accounts", "{}", content_id=1), _part("c", "GET accounts", content_id=2))

@@ -131,7 +131,7 @@ def test_a_refusal_repeats_no_whole_body(client: Client) -> None:
 
 
 def test_a_body_has_a_size_limit() -> None:
-    """A body that is too large is refused while it is received, and nothing of it is kept."""
+    """A body that is too large is refused while it is received, and no part of it is kept."""
     app = build_application(Options.parse(["--limits", "none"]))
     pieces = [b"x" * (16 * 1024 * 1024)] * 20
     taken: list[int] = []

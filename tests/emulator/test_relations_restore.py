@@ -69,7 +69,7 @@ def test_what_a_deletion_took_along_comes_back(bin_client: Client) -> None:
 
 
 def test_a_row_that_cannot_come_back_is_refused(bin_client: Client) -> None:
-    """A row with its id or its key exists, one that referred to it or that it refers to is gone, or it is not there."""
+    """A row with its id or its key exists, a row that referred to it or that it refers to was deleted, or it is not in the bin."""
     account = made(bin_client, "accounts", name="First", accountnumber="K1")
     bin_client.send("DELETE", f"accounts({account})")
     made(bin_client, "accounts", name="Second", accountnumber="K1")

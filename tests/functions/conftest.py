@@ -56,7 +56,7 @@ def emulator() -> Iterator[RunningEmulator]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a test has: a folder of definitions with files, an empty Dataverse, and the app that is told of both."""
+    """What a test has: a folder of definitions with files, an empty Dataverse, and the app with the settings for both."""
 
     folder: Path
     emulator: RunningEmulator

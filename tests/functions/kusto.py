@@ -126,7 +126,7 @@ STAGES: Mapping[str, Callable[[str, str], str]] = {
 
 
 def _split(text: str) -> list[str]:
-    """The parts between commas that stand in no bracket."""
+    """The parts between those commas that are outside of brackets."""
     return [part.strip() for part in re.split(r",(?![^()]*(?:\([^()]*\)[^()]*)*\))", text)]
 
 

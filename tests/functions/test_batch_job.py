@@ -83,7 +83,7 @@ def queue_of(app: App) -> JobQueue:
 
 
 def lapse(app: App) -> None:
-    """A minute goes by: the leases of processes that died lapse."""
+    """Move the clock by a minute: the leases of processes that died expire."""
     jobs = app.state.open_jobs()
     for name in (*(f"job/{job.id}" for job in jobs), *(f"sync/{job.request.sync}" for job in jobs)):
         if lease := app.state.lease(name):
@@ -171,7 +171,7 @@ class TestWay:
                 assert len(got) == messages, minutes
 
     def test_many_starts_at_once_are_one_job_and_one_run(self, world: World, azure: str, host: FunctionsHost) -> None:
-        """All are told the id of the one that waits, and messages that are too many cost no run."""
+        """All callers get the id of the job that waits, and superfluous messages start no run."""
         world.define("customers", schedule=NIGHTLY)
         app = world.app
         definition = app.definition("customers")
@@ -275,7 +275,7 @@ class TestTrouble:
     def test_a_job_that_ends_its_process_each_time_is_poisoned_and_the_tick_reports_it(
         self, world: World, azure: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """After five deliveries; the job is Failed, its message is gone, and its sync waits for its schedule."""
+        """After five deliveries the job is Failed, its message is removed, and its sync waits for its schedule."""
         world.define("customers", schedule=NIGHTLY)
         app = world.app
         tick(app)
@@ -400,7 +400,7 @@ class TestTrouble:
 
 
 class Quick:
-    """A queue whose delays pass at once: its clock goes on instead."""
+    """A queue that moves its clock instead of waiting for delays."""
 
     def __init__(self, queue: JobQueue, begin: datetime) -> None:
         self._queue = queue

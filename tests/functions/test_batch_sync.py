@@ -160,7 +160,7 @@ class TestJobRequests:
         assert world.app.state.job_requests() == ()
 
     def test_a_request_for_no_sync_is_logged_and_forgotten(self, host: FunctionsHost, world: World) -> None:
-        """A wrong name does not come back every minute."""
+        """A wrong name is not reported again every minute."""
         world.app.state.request_job(self.request("nobody"))
         tick(host)
         assert world.app.state.job_requests() == ()

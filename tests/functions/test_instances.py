@@ -74,7 +74,7 @@ def test_a_due_sync_is_run_by_one_instance(world: World, instance: Callable[[], 
 
 
 def test_a_requested_job_is_taken_up_once(world: World, instance: Callable[[], App]) -> None:
-    """However many instances see the request, it makes one run and is gone."""
+    """However many instances see the request, it makes one run and is removed."""
     world.define("customers", rows=5, schedule=NIGHTLY)
     file = world.folder / "syncs" / "customers.yaml"
     file.write_text(file.read_text().replace(f'schedule: "{NIGHTLY}"\n', ""))

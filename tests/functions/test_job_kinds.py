@@ -275,7 +275,7 @@ class TestUndo:
         assert (ended.state, len(ended.runs), world.accounts()) == ("Succeeded", 2, {})
 
     def test_a_run_that_cannot_be_taken_back_ends_the_job_with_the_reason(self, world: World, app: App) -> None:
-        """The row in the execution log says which run was meant; the sync goes on as before."""
+        """The row in the execution log names the run that was meant; the sync continues as before."""
         world.define("customers", schedule=NEVER)
         app.run("customers")
         run_id = app.run("customers").run_id
@@ -318,7 +318,7 @@ class TestOnOneMachine:
     """The console of a laptop runs jobs in its own process."""
 
     def test_it_takes_up_what_an_earlier_process_left(self, world: World) -> None:
-        """A question that was begun, and a run that waits: nobody wakes it up."""
+        """A job that writes nothing and was begun, and a run that waits: no message starts it."""
         world.define("customers", schedule=NEVER)
         app = world.app
         asked, waits = ask(app, JobKind.PLAN), ask(app, JobKind.RUN)
@@ -349,7 +349,7 @@ class TestOnOneMachine:
 
 
 class Told(NoProgress):
-    """Keeps what was told of the rows of the writing."""
+    """Keeps the numbers of rows that were reported while the run wrote."""
 
     def __init__(self) -> None:
         self.rows: list[int] = []

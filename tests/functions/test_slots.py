@@ -49,7 +49,7 @@ def waiting(state: SqliteStateStore, *names: str, lane: str = "lane") -> list[Jo
 
 
 def test_so_many_jobs_have_a_slot_and_no_more(state: SqliteStateStore) -> None:
-    """Each lane has its own; one that cannot be told has slots without end."""
+    """Each lane has its own slots; an unknown lane has no limit."""
     slots = Slots(state, Messages(), 2)
     jobs = waiting(state, "a", "b", "c")
     with ExitStack() as stack:

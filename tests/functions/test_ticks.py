@@ -133,7 +133,7 @@ class TestUnforeseen:
 
     @pytest.mark.parametrize("place", ["before the run", "in the run"])
     def test_a_request_that_ends_so_is_not_tried_again(self, world: World, place: str) -> None:
-        """It is Failed, wherever the error came, and the request is gone."""
+        """It is Failed, wherever the error was raised, and the request is removed."""
         world.define("odd", schedule=NIGHTLY)
         world.app.state.begin_run(died("odd", attempt=0, ended=datetime.now(UTC)))
 
@@ -194,7 +194,7 @@ class TestRefused:
 
 class TestStateStoreAway:
     def test_a_run_whose_end_meets_a_store_that_restarts_is_not_repeated(self, world: World) -> None:
-        """The end waits for the store, the lease lapses by itself, and the request is done."""
+        """The end waits for the store, the lease expires, and the request is done."""
         world.define("customers", schedule=NIGHTLY)
         world.app.state.begin_run(died("customers", attempt=0, ended=datetime.now(UTC)))
         world.app.state.request_job(request("customers"))
@@ -222,7 +222,7 @@ class TestStateStoreAway:
         written: list[bool] = []
 
         class Away(Dataverse):
-            """Goes away before it writes, or afterwards."""
+            """Becomes unavailable before it writes, or afterwards."""
 
             def write(self, *given: Any, **options: Any) -> Iterator[Outcome]:
                 if written.pop():
@@ -277,7 +277,7 @@ class TestMistakes:
         assert states(app, "beta") == [("timer", "Succeeded"), ("definition", "Failed")]
 
     def test_a_request_for_a_definition_with_a_mistake_leaves_a_row(self, world: World) -> None:
-        """It is Failed with the reason, and gone; so is one for a sync that there is not."""
+        """It is Failed with the reason, and removed; so is a request for a sync that does not exist."""
         world.define("beta", schedule=NIGHTLY)
         app = spoil(world, "beta")
         for name in ("beta", "no-such-sync"):
@@ -434,7 +434,7 @@ class TestFair:
         assert ("job", "Succeeded") in states(app, "asked")
 
     def test_interrupted_syncs_leave_a_place_for_the_others(self, world: World) -> None:
-        """Three that need several ticks do not hold up one that is due more often."""
+        """Three runs that need several ticks do not delay a sync that is due more often."""
         disk_space = Counting(world.folder, free_space=lambda _: 50_000_000)
         app = App(Settings.load(), disk_space=disk_space)
         now = datetime.now(UTC)

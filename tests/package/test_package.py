@@ -78,7 +78,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def environment(emulator: RunningEmulator, storage_account: str, tmp_path: Path) -> dict[str, str]:
-    """What the deployed app is told: definitions, file and state in the storage account."""
+    """The settings of the deployed app: definitions, file and state in the storage account."""
     emulator.reset()
     known = {
         "service_url": emulator.service_url,

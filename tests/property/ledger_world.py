@@ -181,7 +181,7 @@ class World:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rows:
-    """A source that has its rows at hand."""
+    """A source with rows from a list."""
 
     definition: SyncDefinition
     rows: Source

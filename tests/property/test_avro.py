@@ -28,7 +28,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Number(str):
-    """Text that stands in JSON as a number: its digits are those of the sender."""
+    """Text that JSON has as a number: its digits are those of the sender."""
 
     __slots__ = ()
 

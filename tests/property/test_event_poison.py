@@ -206,7 +206,7 @@ def test_every_event_has_one_outcome(
     strategy: str,
     metadata: str,
 ) -> None:
-    """Nothing is raised, every message is counted, and valid events between poison messages take effect."""
+    """No exception is raised, every message is counted, and valid events between poison messages take effect."""
     emulator.reset()
     world = World(
         emulator=emulator,

@@ -44,7 +44,7 @@ MOST_RUNS = 4
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rows:
-    """A source that has its rows at hand."""
+    """A source with rows from a list."""
 
     case: Case
 

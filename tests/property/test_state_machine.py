@@ -404,7 +404,7 @@ class SyncMachine(RuleBasedStateMachine):
     def _run(
         self, before: Mapping[str, Record], death: tuple[int, bool] | None = None, **options: Any
     ) -> RunSummary | None:
-        """Run once; None when the run did not come to its end."""
+        """Run once; None when the run did not reach its end."""
         with self.source.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerow(["number", "name", "size"])

@@ -54,7 +54,7 @@ Records = dict[str, dict[str, Any]]
 
 
 def definition(dropped: Dropped) -> SyncDefinition:
-    """A sync of items. A dropped item that comes back is opened again."""
+    """A sync of items. A dropped item whose row returns is opened again."""
     mappings = [
         {"source": source, "target": target} for source, target in (("key", KEY), ("text", TEXT), ("note", NOTE))
     ]

@@ -104,7 +104,7 @@ def _guessed(path: Path) -> Dialect:
 
 
 def _python_rows(path: Path, dialect: Dialect) -> Iterator[list[str] | csv.Error]:
-    """Yield what the csv module reads, without blank lines; an error where it gives up."""
+    """Yield what the csv module reads, without blank lines; an error if it cannot continue."""
     csv.field_size_limit(1 << 30)
     encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
     with path.open(encoding=encoding, errors="replace", newline=dialect.newline) as text:

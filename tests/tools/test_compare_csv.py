@@ -70,7 +70,7 @@ def _trimmed(record: records.Record | records.Broken) -> records.Record | record
 
 
 def test_a_file_that_takes_too_long_costs_no_other_file(tmp_path: Path) -> None:
-    """It is told as slow, and the next one is compared by a new process."""
+    """It is reported as slow, and the next one is compared by a new process."""
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("a,b\n1,2\n")
     assert [verdict.kind for _, verdict in compare_folder(tmp_path, seconds=0)] == ["slow", "slow"]

@@ -48,7 +48,7 @@ def test_basic_authentication_is_replaced_at_every_offset(user: str, secret: str
 
 
 def test_a_key_of_several_lines_is_replaced_line_by_line() -> None:
-    """A certificate's key comes back on one line, or in part."""
+    """An answer has the key of a certificate on one line, or a part of it."""
     redactor, line = Redactor(), "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"
     redactor.add(f"-----BEGIN PRIVATE KEY-----\n{line}\n{line[::-1]}\n-----END PRIVATE KEY-----\n")
     assert line not in redactor.clean(f"key {line} is not valid")

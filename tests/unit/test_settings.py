@@ -185,7 +185,7 @@ class TestDocumentation:
         ]
 
     def test_nothing_else_reads_the_environment(self) -> None:
-        """One module knows the settings, one whether this is Azure; the others are told."""
+        """One module reads the settings, and one finds out whether this is Azure; the others get both as arguments."""
         reads = re.compile(r"\bos\.(environ|getenv|putenv)\b|\bfrom os import .*(environ|getenv)")
         code = [*ROOT.glob("shared/**/*.py"), *ROOT.glob("*_sync/**/*.py"), ROOT / "function_app.py"]
         assert sorted(file.relative_to(ROOT) for file in code if reads.search(file.read_text("utf-8"))) == [

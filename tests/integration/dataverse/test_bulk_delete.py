@@ -34,7 +34,7 @@ def deletes(ids: dict[int, str]) -> list[Change]:
 
 
 def test_a_large_drop_is_a_job_of_the_service(emulator: RunningEmulator, connect: Connect) -> None:
-    """One request starts it, a few look at it, and each row is known to be gone."""
+    """One request starts it, a few ask for its state, and each row is known to be deleted."""
     client = connect(emulator, bulk_delete_from=1000)
     ids = loaded(client)
     kept = {n: ids.pop(n) for n in range(0, ROWS, 10)}

@@ -105,7 +105,7 @@ def test_upserts_survive(fault: dict[str, Any], emulator: RunningEmulator, clien
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_deletes_survive(fault: dict[str, Any], emulator: RunningEmulator, client: Dataverse) -> None:
-    """Whatever happens to a batch of deletes, the records are gone and each delete counts as applied."""
+    """Whatever happens to a batch of deletes, the records are deleted and each delete counts as applied."""
     account = client.entity("account")
     ids = ids_of(settled(client.write(account, accounts(ChangeAction.INSERT))))
     emulator.faults({**fault, "match": {"path": "$batch"}, "times": times(fault)})
@@ -135,7 +135,7 @@ def test_a_request_that_takes_too_long_is_not_sent_twice(emulator: RunningEmulat
 
 
 def test_rows_that_a_plugin_refuses_fail_with_its_words(emulator: RunningEmulator, client: Dataverse) -> None:
-    """Each bad row fails with the message and code; all the others land."""
+    """Each bad row fails with the message and code; all other rows are written."""
     account = client.entity("account")
     condition = "name eq 'Company 7' or name eq 'Company 123'"
     emulator.faults({"action": "refuse_rows", "match": {"filter": condition}, "message": "Credit hold", "times": 1000})
@@ -161,7 +161,7 @@ def test_a_missing_privilege_ends_the_run(emulator: RunningEmulator, client: Dat
 
 
 def test_a_filter_that_the_service_cannot_read_is_refused_with_its_words(client: Dataverse) -> None:
-    """The service's own message comes back."""
+    """The error has the service's own message."""
     account = client.entity("account")
     with Workspace.open() as workspace, pytest.raises(Exception, match="Nome"):
         client.read(workspace, account, ACCOUNT_LAYOUT, condition="Nome eq 'x'")

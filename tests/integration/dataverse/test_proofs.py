@@ -81,7 +81,7 @@ def test_a_certificate_signs_in(entra: RunningEmulator, form: str) -> None:
 def test_a_refusal_says_what_entra_said(
     entra: RunningEmulator, proof: Callable[[], ClientProof], client: str | None, code: str
 ) -> None:
-    """And what to check, but nothing of the proof."""
+    """The message says what to check, and has no part of the proof."""
     entra.credentials(certificates=[ONE.public])
     with pytest.raises(AbortRun, match=code) as caught:
         signed_in(entra, proof(), client).token(entra.base_url)
@@ -97,7 +97,7 @@ def test_a_secret_that_holds_a_certificate_names_the_key_to_write(entra: Running
 
 
 def test_a_renewed_certificate_is_read_when_the_old_one_is_refused(entra: RunningEmulator) -> None:
-    """The application has only the new one from a moment on; the process goes on."""
+    """From a moment on the application has only the new one; the process continues."""
     two, kept = made("two"), {"secret": ONE.pem()}
     store = {"secret": ONE.pem()}
     entra.credentials(certificates=[ONE.public])

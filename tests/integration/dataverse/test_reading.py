@@ -136,7 +136,7 @@ def test_metadata_has_what_the_rules_need(emulator: RunningEmulator, connect: Co
 
 
 def test_known_metadata_costs_one_request(emulator: RunningEmulator, connect: Connect) -> None:
-    """The metadata version tells whether anything has changed."""
+    """The metadata version shows whether anything has changed."""
     client = connect(emulator)
     client.entity("contact")
     before = client.usage().requests

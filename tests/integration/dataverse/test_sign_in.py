@@ -90,7 +90,7 @@ def test_several_application_users_share_the_writing(emulator: RunningEmulator, 
 
 
 def test_limits_that_bind_are_obeyed(connect: Connect) -> None:
-    """Over a short window: every row lands once, and the client learns to wait instead of being refused."""
+    """Over a short window: every row is written once, and the client learns to wait before it is refused."""
     with running(in_thread=True, limits="requests=12,time=1000,concurrency=6,window=2", dop=10) as emulator:
         client = connect(emulator)
         account = client.entity("account")

@@ -21,7 +21,7 @@ def target(table: str, *refers: str, environment: str = "dev") -> SyncTarget:
 
 
 def test_a_table_that_lookups_refer_to_is_written_first() -> None:
-    """Whatever the names of the syncs; those that need nothing of each other are in the order of their names."""
+    """Whatever the names of the syncs; those that do not depend on each other are in the order of their names."""
     order = in_order(
         {
             "a-tasks": target("task", "contact", "account"),

@@ -197,7 +197,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
 
 @given(command_lines())
 def test_no_argument_is_unforeseen(words: list[str]) -> None:
-    """Every ending is one that the exit codes know, told in a sentence."""
+    """Every command ends with one of the exit codes and a sentence."""
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
         code = run(words)
     said = out.getvalue() + err.getvalue()

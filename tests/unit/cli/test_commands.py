@@ -376,7 +376,7 @@ def test_an_invalid_plan_file_is_refused_with_its_path(
 
 
 def test_the_plan_of_another_sync_is_refused(typed: Type, tmp_path: Path) -> None:
-    """A plan is for the sync that it was made of."""
+    """A plan can be applied only to the sync of which it was made."""
     file = tmp_path / "plan.json"
     typed("plan", "customers", "--out", str(file))
     assert "is a plan of customers, not of orders" in typed("run", "orders", "--plan", str(file)).err

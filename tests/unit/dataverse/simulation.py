@@ -56,7 +56,7 @@ ACCOUNT = EntityMetadata(
 
 
 class SimulatedClock:
-    """Time that passes only when it is told to."""
+    """A clock whose time changes only when a test changes it."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -335,7 +335,7 @@ class Memory:
 
 
 class SimulatedSenders:
-    """Requests in flight in virtual time: each acts when it is sent and lands when its duration has passed."""
+    """Requests in flight in virtual time: each has its effect when it is sent, and is answered after its duration."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

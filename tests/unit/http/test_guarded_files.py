@@ -101,6 +101,6 @@ def test_the_address_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_http_is_for_this_machine() -> None:
-    """A file that travels in the open can be changed on its way."""
+    """A file that is sent without encryption can be changed by others."""
     with pytest.raises(UserError, match="write https://"):
         guarded().check("http://files.example.com/a.csv")

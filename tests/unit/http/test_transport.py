@@ -170,7 +170,7 @@ def test_a_refused_connection_was_never_sent(transport: HttpTransport) -> None:
 
 
 def test_a_name_that_does_not_resolve_was_never_sent(transport: HttpTransport) -> None:
-    """A wrong host name is told as such."""
+    """A wrong host name is named as the cause."""
     with pytest.raises(Unsent, match=r"nowhere\.invalid"):
         transport.send(get("http://nowhere.invalid/", timeout=5))
 

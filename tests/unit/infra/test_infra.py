@@ -112,7 +112,7 @@ def test_the_hook_after_a_deployment_can_be_run() -> None:
 
 
 def test_every_role_is_given_on_one_resource() -> None:
-    """No role assignment stands in a scope wider than its resource."""
+    """No role assignment has a wider scope than its resource."""
     for file in FILES:
         found = re.findall(
             r"roleAssignments@[\d-]+'.*?\n}\n|roleAssignments@[\d-]+'.*?\n]\n", file.read_text("utf-8"), re.DOTALL
@@ -128,7 +128,7 @@ def test_the_options_of_a_deployment_are_documented() -> None:
 
 
 def test_nothing_is_reached_by_a_key() -> None:
-    """Storage and event hub refuse keys, the vault goes by roles, and no file asks for a key."""
+    """Storage and event hub refuse keys, the vault uses roles, and no file reads a key."""
     assert "allowSharedKeyAccess: false" in text("modules/storage.bicep")
     assert "disableLocalAuth: true" in text("modules/events.bicep")
     assert "enableRbacAuthorization: true" in text("modules/vault.bicep")

@@ -51,7 +51,7 @@ def test_each_phase_is_noted_when_it_begins(state: StoreInFront) -> None:
 
 
 def test_a_store_that_is_away_changes_nothing(state: StoreInFront) -> None:
-    """The run goes on, and the next note is written."""
+    """The run continues, and the next note is written."""
     noted = NotedProgress(state, "r", NoProgress(), clock=lambda: 0.0)
     with state.acting(note_progress=failing(RetryLater("away", retry_after=1))):
         noted.phase(Phase.LOAD)

@@ -100,7 +100,7 @@ def test_errors_are_counted_in_words(
 
 
 def test_fields_that_were_left_out_are_counted_by_column() -> None:
-    """Whatever the reason; a row that lacks a value lost none, and a rejected row is told elsewhere."""
+    """Whatever the reason; a row that lacks a value has no field left out, and a rejected row is counted elsewhere."""
     missing = replace(error(7, "a value is required", kind="Invalid Column"), error_type="Mandatory Rule Violation")
     errors = [
         error(2, "not a number", column="size", kind="Invalid Column"),

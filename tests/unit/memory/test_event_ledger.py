@@ -97,7 +97,7 @@ def test_a_run_takes_entries_into_the_parts(state: SqliteStateStore, ledger: Eve
 
 
 def test_an_entry_is_not_written_over_what_another_process_noted(state: SqliteStateStore, ledger: EventLedger) -> None:
-    """Nothing of the batch is noted then; after the write the other one's note stays, which has read ours."""
+    """Then nothing of the batch is noted; after the write the note of the other writer, who has read ours, stays."""
     other = EventLedger(state, "customers", lambda: Workspace.open(threads=1))
     write(ledger, 1, A)
     records = [known(1), known(2)]
@@ -160,7 +160,7 @@ def test_only_what_was_noted_a_moment_ago_is_fresh(state: SqliteStateStore, ledg
 
 
 def test_a_ledger_with_damaged_files_has_only_its_entries(state: SqliteStateStore, ledger: EventLedger) -> None:
-    """As for a run: nothing of the files counts."""
+    """As in a run: none of the files is used."""
     run(state, (1, "created", True, A), (2, "created", True, A))
     write(ledger, 2, B)
     head = state.ledger("customers")

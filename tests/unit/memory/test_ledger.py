@@ -48,7 +48,7 @@ class Store:
     def swap_ledger(
         self, sync: str, parts: Sequence[str], *, expected: LedgerHead | None, fence: int
     ) -> LedgerHead | None:
-        """Swap where nobody else has."""
+        """Swap if no other run has swapped."""
         assert sync == "customers"
         if self.head != expected:
             return None
@@ -142,7 +142,7 @@ def test_the_latest_row_of_a_record_counts(store: Store, workspace: Workspace) -
 
 
 def test_many_parts_are_written_anew(store: Store, workspace: Workspace) -> None:
-    """Their number stays small whatever happens, rows that were removed are gone, and a part has a bound."""
+    """Their number stays small, removed rows are not in them, and the size of a part is limited."""
     ledger = opened(store, workspace, rows_in_a_part=4)
     for n in range(20):
         append(ledger, workspace, (known(n), "created", False, None, None), (known(n // 2), None, False, None, None))
@@ -162,7 +162,7 @@ def test_a_run_continues_what_an_earlier_one_wrote(store: Store, workspace: Work
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 def test_a_ledger_that_cannot_be_read_is_begun_anew(store: Store, workspace: Workspace, damage: str) -> None:
-    """Nothing of it is used, not even the parts that are whole."""
+    """No part of it is used, not even undamaged ones."""
     ledger = opened(store, workspace)
     append(ledger, workspace, (known(1), "created", False, None, None))
     append(ledger, workspace, (known(2), "created", False, None, None))
@@ -179,7 +179,7 @@ def test_a_ledger_that_cannot_be_read_is_begun_anew(store: Store, workspace: Wor
 
 
 def test_a_ledger_that_another_run_has_changed_is_not_overwritten(store: Store, workspace: Workspace) -> None:
-    """The run that read it first is told, and nothing is changed."""
+    """The run that read it first gets an error, and nothing is changed."""
     late = opened(store, workspace)
     append(opened(store, workspace), workspace, (known(1), "created", False, None, None))
     with pytest.raises(LedgerConflictError, match="another run of customers"):

@@ -66,7 +66,7 @@ def test_filters_that_may_depend_on_more(text: str, named: str) -> None:
 
 
 def test_columns_whose_values_change_without_their_record() -> None:
-    """Whether they are read or stand in the filter; others of the table do not matter."""
+    """Whether they are read or used in the filter; other columns of the table have no effect."""
     for column, said in (("rate", ""), ("name", "formula column"), ("accountnumber", "formula column")):
         changed = replace(TRACKED.attributes[column], computed="formula")
         entity = replace(TRACKED, attributes={**TRACKED.attributes, column: changed})
@@ -79,7 +79,7 @@ def test_columns_whose_values_change_without_their_record() -> None:
 
 
 def test_tables_without_a_mirror() -> None:
-    """Each reason is told in words."""
+    """The message names each reason."""
     sync = definition()
     assert "Track changes" in _obstacle(sync, ACCOUNT)
     assert "elastic" in _obstacle(sync, replace(TRACKED, elastic=True))

@@ -260,7 +260,7 @@ def test_a_mark_that_is_not_there_any_more_is_not_the_syncs_own(run: Run) -> Non
 
 @pytest.mark.parametrize("filter_", [None, "name ne null"])
 def test_records_that_are_gone_are_forgotten(run: Run, filter_: str | None) -> None:
-    """Deleted by this sync; or by others, where no filter can hide them, and unless they were only set aside."""
+    """Records deleted by this sync; or by others, if no filter can hide them and if they were not only set aside."""
     for number in (1, 2, 3):
         run.remember(number, "created", written=A)
     run.record(1, "A")

@@ -96,7 +96,7 @@ def test_too_many_updates_are_refused() -> None:
 
 
 def test_an_empty_source_is_refused_while_it_would_drop_records() -> None:
-    """No row in the source is more likely an accident than a wish, unless the definition says otherwise."""
+    """An empty source is probably a mistake, so the plan is refused, unless the definition allows it."""
     (violation,) = plan(delete=3, target_rows=3).violations()
     assert "3 of the target's 3 records" in violation
     assert not plan(ignored=3, target_rows=3, drops=False).violations()

@@ -142,7 +142,7 @@ def test_a_failure_without_a_row_is_counted(run: Workspace) -> None:
 
 @pytest.mark.parametrize("name", ["SourceErrors", "TargetErrors"])
 def test_the_file_has_one_line_a_row(run: Workspace, name: str) -> None:
-    """It is rejected if one of its errors rejects it; the errors stand in the order of the columns."""
+    """It is rejected if one of its errors rejects it; the errors are in the order of the columns."""
     header, query = error_files()[name]
     own = "source_errors" if name == "SourceErrors" else "target_errors"
     rows = [
@@ -163,7 +163,7 @@ def test_the_file_has_one_line_a_row(run: Workspace, name: str) -> None:
 
 
 def test_the_file_of_failures_names_the_record_where_one_is_known(run: Workspace) -> None:
-    """An insert has the id that the service found, an update its own; they stand in the order of the changes."""
+    """An insert has the id that the service found, an update its own; they are in the order of the changes."""
     outcome(run, 3, "failed", action="delete", record=id_of(3), message="in use")
     outcome(run, 1, "failed", row=10, action="insert", found=id_of(1), code="0x1", message="taken")
     outcome(run, 2, "failed", row=11, record=id_of(2), found=id_of(9), code="", message="refused")

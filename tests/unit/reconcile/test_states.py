@@ -347,7 +347,7 @@ def test_a_case_is_resolved_by_an_action_and_canceled_by_an_update(workspace: Wo
 
 
 def test_a_new_task_is_open_and_a_closed_one_changes_directly(workspace: Workspace) -> None:
-    """A status of the open state goes with the create; other tables with more than two states may start elsewhere."""
+    """A status of the open state is sent with the create; new records of tables with more than two states may have another state."""
     options = (
         {0: "Open", 1: "Completed", 2: "Canceled"},
         {3: ("In Progress", 0), 5: ("Completed", 1), 6: ("Canceled", 2)},
@@ -365,7 +365,7 @@ def test_a_new_task_is_open_and_a_closed_one_changes_directly(workspace: Workspa
 
 
 def test_a_quote_is_reopened_before_its_other_columns_are_written(workspace: Workspace) -> None:
-    """A closed quote is read-only (0x80040230); a state that stays is not in the way."""
+    """A closed quote is read-only (0x80040230); a state that does not change has no effect."""
     rows = [{"name": "a", "statecode": "Draft"}] * 2
     records = [{"name": "b", "statecode": 3, "statuscode": 5}, {"name": "b", "statecode": 0, "statuscode": 1}]
     planned = Planned(workspace, QUOTE, rows, records).changes

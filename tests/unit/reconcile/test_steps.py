@@ -113,7 +113,7 @@ ONE_RECORD = len(LAYOUT) + 1  # values with its key
 
 @pytest.fixture
 def mixed(workspace: Workspace) -> Workspace:
-    """One row or record of every fate, and two that are new."""
+    """One row or record for each possible decision, and two new ones."""
     table(
         workspace, "desired", DESIRED,
         (1, "new 2", "n", None, "new 2"), (2, "same", "s", 1, "same"), (3, "OTHER", "new name", 2, "other"), (4, "new 1", None, 3, "new 1"),
@@ -265,7 +265,7 @@ def test_a_protected_record_is_not_dropped(workspace: Workspace, dropped: str | 
     ],
 )
 def test_nothing_is_dropped_while_a_row_without_a_known_key_may_be_any_record(mixed: Workspace, unknown: str) -> None:
-    """Everything else goes on, and each record that would have been dropped is reported and not counted as rejected."""
+    """All other rows are synced. Each record that would have been dropped is reported and not counted as rejected."""
     mixed.execute(unknown)
     changes = reconcile(mixed, LAYOUT, dropped="delete")
     assert [c["action"] for c in changes] == ["insert", "insert", "update"]
@@ -398,7 +398,7 @@ def test_a_state_follows_unless_new_records_have_it(
     payload: dict[str, Any],
     later: dict[str, Any],
 ) -> None:
-    """A status goes with its state. Where a table has more states than two, which one new records have is not known."""
+    """A status is sent with its state. If a table has more than two states, the state of new records is not known."""
     layout = (
         NUMBER,
         column("state", AttributeType.STATE, "INTEGER", creatable=False, choices=choices, omit=Omit.WHEN_NULL),
@@ -416,7 +416,7 @@ def test_a_state_follows_unless_new_records_have_it(
 
 
 def test_what_only_an_update_takes_does_not_depend_on_the_state(workspace: Workspace) -> None:
-    """A new record has its state already, and the other column follows all the same."""
+    """A new record has its state already, and the other column is sent afterwards in any case."""
     state = column("state", AttributeType.STATE, "INTEGER", creatable=False, choices=USUAL, omit=Omit.WHEN_NULL)
     columns = "number VARCHAR, state INTEGER, size DECIMAL(38,2), _k1 VARCHAR"
     table(workspace, "desired", f"_row BIGINT, {columns}", (1, "a", 0, 1, "a"))
@@ -483,7 +483,7 @@ def test_delta_follows_the_action_column_and_rejects_what_names_none(workspace: 
 
 
 def test_the_sample_has_the_first_changes_of_each_action(workspace: Workspace) -> None:
-    """A thousand inserts do not hide the one deletion."""
+    """The one deletion is shown beside a thousand inserts."""
     table(workspace, "desired", DESIRED, *((row, f"n{row}", "x", 1, f"n{row}") for row in range(1, 6)))
     table(workspace, "current", CURRENT, (1, ID.format(1), None, "gone", "g", None, "gone"))
     reconcile(workspace, LAYOUT, dropped="delete")

@@ -197,7 +197,7 @@ class TestRefusals:
         assert "disabled" in error.message
 
     def test_a_vault_in_trouble_is_asked_again_and_then_later(self, store: KeyVaultSecrets, cloud: FakeCloud) -> None:
-        """One 503 is overcome; a vault that stays away means: come back later."""
+        """After one 503 the request is sent again; a vault that stays unavailable raises RetryLater."""
         busy = Answer(status=503, body={"error": {"code": "ServiceUnavailable", "message": "busy"}})
         cloud.failures = [busy]
         assert store.get("client-secret") == "s3cr3t"
@@ -221,7 +221,7 @@ class TestRefusals:
     def test_an_error_without_an_identity_names_the_ways_to_sign_in(
         self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Who is not signed in is told both ways."""
+        """A person who is not signed in gets both ways to sign in."""
         monkeypatch.setenv("IDENTITY_HEADER", "wrong")
         error = refusal(opened(cloud), "client-secret")
         assert isinstance(error, AbortRun)
@@ -240,7 +240,7 @@ class TestRefusals:
         assert isinstance(error, UserError)
 
     def test_no_message_holds_a_secret(self, store: KeyVaultSecrets, cloud: FakeCloud) -> None:
-        """Whatever goes wrong after a value is known, the value is not told."""
+        """Whatever error follows after a value is known, no message has the value."""
         store.get("client-secret")
         cloud.forbidden.add("client-secret")
         with pytest.raises(AbortRun) as caught:

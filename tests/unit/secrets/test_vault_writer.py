@@ -70,7 +70,7 @@ def test_nothing_is_read_back(writer: VaultWriter, cloud: FakeCloud) -> None:
 
 
 def test_the_owner_is_that_of_the_newest_version_that_has_one(writer: VaultWriter, cloud: FakeCloud) -> None:
-    """A version that somebody makes by other means has no tag and takes the owner from nobody."""
+    """A version that was made by other means has no tag, and the owner stays."""
     stamp = {"enabled": True, "updated": 1}
     where = f"{cloud.url}/secrets/secret/"
     cloud.versions["secret"] = [{"id": f"{where}{3:032x}", "attributes": {**stamp, "created": 3}}]
@@ -87,7 +87,7 @@ def test_the_owner_is_that_of_the_newest_version_that_has_one(writer: VaultWrite
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "x" * 128, "a_b", "a/b", "name\n"])
 def test_a_name_that_no_secret_can_have_is_refused_at_once(writer: VaultWriter, cloud: FakeCloud, name: str) -> None:
-    """Nobody is asked."""
+    """The vault is not asked."""
     assert isinstance(refusal(writer, name), UserError)
     with pytest.raises(UserError):
         writer.known(name)
@@ -123,7 +123,7 @@ def test_the_name_of_a_deleted_secret_is_not_free(writer: VaultWriter, cloud: Fa
 
 
 def test_a_vault_in_trouble_means_later(writer: VaultWriter, cloud: FakeCloud) -> None:
-    """One refusal for a moment is overcome; a vault that stays away is not."""
+    """After one temporary refusal the request is sent again; a vault that stays unavailable raises an error."""
     busy = Answer(status=503, body={"error": {"code": "ServiceUnavailable", "message": "busy"}})
     cloud.failures = [busy]
     writer.write("secret", VALUE, "customers")

@@ -118,7 +118,7 @@ def root() -> Iterator[logging.Logger]:
 def test_the_handlers_of_the_host_get_json_lines_and_the_level_of_the_settings(
     monkeypatch: pytest.MonkeyPatch, root: logging.Logger
 ) -> None:
-    """A missing exporter is told once and stops nothing."""
+    """A missing exporter is logged once and stops nothing."""
     monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry.exporter", None)  # means: not there
     handler = Lines()
     handler.setFormatter(None)

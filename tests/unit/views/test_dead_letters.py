@@ -53,7 +53,7 @@ def test_a_letter_is_found_by_its_id_and_by_its_short_id(state: StateStore) -> N
 
 
 def test_the_counts_of_letters_add_up(state: StateStore) -> None:
-    """Those that no listener takes are apart, and so are those of syncs that are gone."""
+    """Letters that no listener takes are listed separately, and so are those of syncs that were removed."""
     state.add_dead_letters([letter(1), letter(2), letter(3, sync=""), letter(4, sync="gone")])
     counts = letter_counts(state, ["customers", "orders"])
     assert counts == {"customers": 2, "unclaimed": 1, "without a definition": 1}

@@ -75,7 +75,7 @@ def test_a_lost_run_is_explained() -> None:
 
 
 def test_the_app_continues_what_it_started() -> None:
-    """An interrupted run of the schedule needs nobody."""
+    """An interrupted run of the schedule needs no person."""
     (step,) = next_steps(replace(RUN, state="Interrupted", trigger="timer"), has_errors=False)
     assert "next tick" in step
 

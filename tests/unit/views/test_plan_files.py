@@ -11,7 +11,7 @@ PLAN = {"sync": "customers", "checksum": "c" * 64}
 
 
 def test_a_plan_file_keeps_the_type_of_every_value() -> None:
-    """A date comes back as a date and not as a text that looks like one."""
+    """A date is read as a date and not as text."""
     values: dict[str, ParameterValue] = {
         "text": "2026-03-01",
         "day": date(2026, 3, 1),

@@ -90,7 +90,7 @@ def test_a_comment_is_never_too_long_for_github(rows: int) -> None:
 
 @given(st.text(max_size=60))
 def test_no_text_of_a_row_is_read_as_markdown(value: str) -> None:
-    """It stands in a code element as entities, in one cell: no link, mention, picture, heading or further column."""
+    """It is in a code element as entities, in one cell: it makes no link, mention, picture, heading or further column."""
     change = {"action": "insert", "row": 1, "key": {"a": value}, "columns": [{"column": value, "after": value}]}
     text = plan_markdown(plan(sample=[change], errors=[], violations=[value], sync=value), values=True)
     (line,) = [line for line in text.splitlines() if line.startswith("| insert")]

@@ -42,7 +42,7 @@ def test_what_started_a_run_is_said_in_words() -> None:
 
 
 def test_counts_are_shown_where_there_are_some() -> None:
-    """Rows by their fate, changes done and planned, other counts; those of events by their own names."""
+    """Rows by their result, changes done and planned, other counts; those of events by their own names."""
     counts = {
         "strategy": "full",
         "source": {"processed": 5000, "verified": 4999, "rejected": 1, "filtered": 0},

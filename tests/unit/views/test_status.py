@@ -96,7 +96,7 @@ def test_a_sync_has_its_last_run_its_last_success_and_its_next_run(state: StateS
     ],
 )
 def test_what_needs_a_person_is_named(state: StateStore, record: RunRecord, need: str | None) -> None:
-    """What the app mends by itself does not."""
+    """A problem that the app solves by itself does not need a person."""
     state.begin_run(record)
     needs = only(state).needs
     assert len(needs) == (1 if need else 0)

@@ -99,7 +99,7 @@ def test_a_kept_workspace_opens_in_any_client(tmp_path: Path) -> None:
 
 
 def test_more_than_the_memory_limit_spills(tmp_path: Path) -> None:
-    """A table four times the limit is sorted all the same."""
+    """A table of four times the limit is sorted too."""
     with Workspace.open(memory_limit="64MB", temp_folder=tmp_path, threads=1) as workspace:
         workspace.execute(
             "CREATE TABLE big AS SELECT hash(range) AS h, repeat('x', 100) || range AS t FROM range(1000000)"
@@ -162,7 +162,7 @@ def test_a_failing_step_names_its_place_and_no_value(workspace: Workspace) -> No
 
 
 def test_rows_stream_while_other_statements_run(workspace: Workspace) -> None:
-    """A reader that is half way through does not mind."""
+    """A reader that has read one half of it continues without an error."""
     workspace.execute("CREATE TABLE t AS SELECT range AS n FROM range(5000)")
     rows = workspace.rows("SELECT n FROM t ORDER BY n", size=100)
     assert next(rows) == (0,)

@@ -87,7 +87,7 @@ def test_within_the_time_nothing_changes(workspace: Workspace) -> None:
 
 
 def test_an_expression_without_an_end_is_a_problem_and_the_last_one() -> None:
-    """The trial stops there: what stands before it is told as well."""
+    """The trial stops there: mistakes before it are reported too."""
     problem = Problem(message="before", path="source.filter")
     trial = Trial({"a": "VARCHAR"}, seconds=0.0)
 

@@ -142,7 +142,7 @@ def test_it_is_as_closed_as_any(workspace: WarmWorkspace) -> None:
 
 
 def test_a_workspace_is_lent_empty_and_again() -> None:
-    """Tables of a batch are gone before the next one."""
+    """Tables of a batch are removed before the next one."""
     workspaces = Workspaces(lambda: WarmWorkspace.open(threads=1))
     with workspaces.lend() as first:
         first.create(table("t", "SELECT 1"))
@@ -154,7 +154,7 @@ def test_a_workspace_is_lent_empty_and_again() -> None:
 
 
 def test_one_whose_batch_failed_is_not_used_again() -> None:
-    """Nobody knows what it was left in."""
+    """Its content is not known."""
     workspaces = Workspaces(lambda: WarmWorkspace.open(threads=1))
     with pytest.raises(ZeroDivisionError), workspaces.lend() as first:
         raise ZeroDivisionError

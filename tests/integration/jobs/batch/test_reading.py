@@ -134,7 +134,7 @@ def test_a_mirror_of_something_else_is_not_used(sync: Sync, what: str, changed: 
 
 
 def test_a_column_that_was_made_again_is_another_column(sync: Sync) -> None:
-    """Its values are gone, and the service lists no record for it."""
+    """It has no values any more, and the service lists no record as changed because of it."""
     begun(sync)
     made_again(TEXT)
     done = sync.equal_run(ROWS)

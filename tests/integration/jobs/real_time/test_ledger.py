@@ -67,7 +67,7 @@ def test_a_record_that_is_edited_between_reading_and_writing_is_compared_again(m
 
 
 def test_an_event_whose_record_others_always_change_is_a_dead_letter(make: Make) -> None:
-    """It holds up no other event; tried again, it takes effect."""
+    """It blocks no other event; when it is tried again, it takes effect."""
     world = make(mappings=GUARDED)
     world.run(event("1", city="Bern"), event("2", city="Bern"))
     number = iter(range(100))

@@ -664,7 +664,7 @@ def test_the_last_events_of_partitions_cost_no_question_of_the_state_store(make:
 
 
 def test_partitions_that_write_one_record_at_once_lose_nothing(make: Make) -> None:
-    """Events of one key in several partitions are a fault of the sender; nevertheless the record is created once."""
+    """Events of one key in several partitions are a mistake of the sender; also then the record is created once."""
     world = make()
     batches = [
         world.messages(*({"op": "c", "number": f"{n}", "city": str(n)} for n in range(60)), partition=str(partition))

@@ -44,7 +44,7 @@ def test_a_reader_gives_a_value_or_one_error(reader: Any, value: Any) -> None:
 
 
 def test_the_place_is_named_and_the_value_is_not() -> None:
-    """So that a message holds nothing of a record."""
+    """So a message has no part of a record."""
     answer = parsed(b'{"value":[{"accountid":"somebody"}]}', "accounts")
     with pytest.raises(UnexpectedAnswer, match=r"value\[0\]\.accountid is not an id") as caught:
         answer.rows()[0].member("accountid").guid()

@@ -17,7 +17,7 @@ Answer = Response | Exception
 
 
 class Scripted:
-    """A transport that answers what it was told, in order; the last answer stays."""
+    """A transport that gives the answers of a list in order; the last one is repeated."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -103,7 +103,7 @@ def test_reading_is_repeated_after_trouble(trouble: Callable[[], Answer], waits:
 
 
 def test_retries_end() -> None:
-    """After its tries the error says how many there were and when to come back."""
+    """After its tries the error says how many there were and when to try again."""
     made, transport, _, _ = service(refused(503, "0x80040216", "The service is unavailable.", retry_after="5"))
     with pytest.raises(RetryLater, match=r"7 tries.*unavailable") as caught:
         made.fetch(Call(path="accounts"))
@@ -125,7 +125,7 @@ def test_a_host_that_never_answered_is_given_up_soon() -> None:
 
 
 def test_a_deadline_ends_retries() -> None:
-    """No wait goes beyond it."""
+    """No wait is longer."""
     made, transport, _, clock = service(refused(429, "0x80072322", retry_after="60"))
     with pytest.raises(RetryLater):
         made.fetch(Call(path="accounts"), deadline=clock.monotonic())

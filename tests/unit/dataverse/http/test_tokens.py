@@ -112,7 +112,7 @@ def test_a_short_token_is_used_for_half_its_life() -> None:
 
 
 def test_a_dropped_token_is_asked_for_again() -> None:
-    """After a 401 the token counts as gone."""
+    """After a 401 the token is not used again."""
     endpoint = Endpoint()
     tokens = credentials(endpoint)
     tokens.token(RESOURCE)
@@ -133,7 +133,7 @@ def test_many_threads_ask_once() -> None:
 
 
 def test_a_rotated_secret_is_fetched_anew_once() -> None:
-    """invalid_client makes the store forget; the fresh secret signs in."""
+    """After invalid_client the secret is read again, and the new one signs in."""
     store = {"secret": "old"}
     endpoint = Endpoint(valid="new")
     tokens = credentials(endpoint, lambda: store["secret"], lambda: store.update(secret="new"))
@@ -238,7 +238,7 @@ def test_a_secret_that_the_endpoint_repeats_is_replaced() -> None:
     "challenge", ["Bearer authorization_uri=http://[::1/x", "Bearer authorization_uri=x", "Bearer"]
 )
 def test_a_challenge_that_names_no_address_is_an_error_of_its_own(challenge: str) -> None:
-    """The secret goes nowhere."""
+    """The secret is sent nowhere."""
     endpoint = Endpoint()
     endpoint.challenge = challenge
     with pytest.raises(AbortRun):

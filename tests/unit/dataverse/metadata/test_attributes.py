@@ -117,7 +117,7 @@ def test_states_and_statuses_know_each_other() -> None:
 
 @pytest.mark.parametrize(("source", "kind"), [(None, ""), (0, ""), (1, "calculated"), (2, "rollup"), (3, "formula")])
 def test_computed_columns_say_how(source: int | None, kind: str) -> None:
-    """`SourceType` tells; null is a column that cannot be computed."""
+    """`SourceType` says it; null is a column that cannot be computed."""
     found = attribute_of(column(SourceType=source), {}, {})
     assert found is not None
     assert found.computed == kind

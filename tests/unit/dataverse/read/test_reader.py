@@ -128,7 +128,7 @@ def test_an_empty_page_inserts_nothing() -> None:
 
 
 def test_rows_are_numbered_in_the_order_of_the_page() -> None:
-    """The number goes on from the page before."""
+    """The numbers continue from the page before."""
     rows = inserted([{"accountid": ID, "accountnumber": str(n)} for n in range(4)])
     assert [(row[0], row[2]) for row in rows] == [(5001 + n, str(n)) for n in range(4)]
 
@@ -188,7 +188,7 @@ def test_cuts_share_the_source_out_evenly() -> None:
 
 
 def test_a_table_is_only_divided_by_a_key_that_keeps_it_unique() -> None:
-    """Otherwise the order of reading tells duplicates apart."""
+    """Otherwise duplicates are distinguished by the order in which they are read."""
     assert cut_column(TABLE, LAYOUT) == attribute("accountnumber")
     assert cut_column(replace(TABLE, keys=()), LAYOUT) is None
     assert cut_column(replace(TABLE, keys=(replace(TABLE.keys[0], active=False),)), LAYOUT) is None
@@ -220,7 +220,7 @@ def test_an_answer_that_is_not_a_page_is_an_error(text: str) -> None:
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none()), st.text(), st.text())
 def test_any_page_is_cut_out(row: dict[str, Any], before: str, after: str) -> None:
-    """Whatever texts stand in and around the records."""
+    """Whatever texts are in and around the records."""
     text = json.dumps({"@odata.context": before, "value": [row, row], "@odata.nextLink": after}, ensure_ascii=False)
     assert json.loads(rows_of(text.encode()) or b"") == [row, row]
 

@@ -83,7 +83,7 @@ def test_a_refused_chunk_is_halved_and_the_rest_waits() -> None:
 
 
 def test_a_half_that_passes_puts_the_rest_under_suspicion() -> None:
-    """The good half is applied, and the hunt goes on in the other."""
+    """The good half is applied, and the other half is divided further."""
     hunted = only(evaluate(chunk(RequestKind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
     result = evaluate(hunted, good(), TARGET)
     assert [type(outcome) for outcome in result.outcomes] == [Applied] * 50
@@ -116,7 +116,7 @@ def test_where_many_rows_are_bad_a_batch_judges_them_all() -> None:
 
 
 def test_a_batch_that_is_refused_as_a_whole_gets_smaller_until_it_is_one_row() -> None:
-    """No row of it was looked at, so none is to refused; it ends all the same."""
+    """The service read no row of it, so no row is the cause; it ends in any case."""
     now = [chunk(RequestKind.CREATE, 5, step=NextStep.SINGLY)]
     failed = []
     for _ in range(20):
@@ -312,7 +312,7 @@ def test_too_large_a_request_is_sent_in_halves() -> None:
 
 
 def test_parts_of_a_batch_are_judged_one_by_one() -> None:
-    """Gone counts as deleted; trouble is tried again; a refusal is final; a privilege ends the run."""
+    """A record that does not exist counts as deleted; a temporary failure is tried again; a refusal is final; a missing privilege ends the run."""
     parts = [good(), answer(404, "0x80040217"), answer(429, "0x80072322"), answer(400, "0x80040265", "Locked")]
     result = evaluate(chunk(RequestKind.DELETE, 4), batch(*parts), TARGET)
     assert [type(outcome) for outcome in result.outcomes] == [Applied, Applied, Failed]

@@ -28,7 +28,7 @@ ONCE = Change(
 
 @pytest.mark.parametrize(("change", "condition"), [(GUARDED, VERSION), (replace(GUARDED, version=""), "*")])
 def test_an_update_names_the_version_that_was_compared(change: Change, condition: str) -> None:
-    """A bulk request has no place for it, so the update goes by itself; another update only must not create."""
+    """A bulk request cannot contain a version, so the update is sent alone; any other update must only not create a record."""
     target = Target(
         entity=ACCOUNT,
         connection=Connection(service_url="https://org.crm.dynamics.com/api/data/v9.2/"),

@@ -27,7 +27,7 @@ def rows(_: RequestKind) -> int:
 def test_no_record_is_twice_in_flight_and_its_changes_keep_their_order(
     wanted: list[tuple[int, ChangeAction]], senders: int, random: object
 ) -> None:
-    """Whatever order requests come back in, every change is handed out once, and those of one record in order."""
+    """In whatever order requests are answered, every change is given out once, and those of one record in order."""
     changes = [change(number, f"K{key}", action) for number, (key, action) in enumerate(wanted)]
     feed = Feed(changes, lambda _: NextStep.SEND)
     flying: list[Change] = []

@@ -213,7 +213,7 @@ def test_a_server_that_queues_does_not_look_slow() -> None:
 
 
 def test_where_requests_are_scarce_each_is_filled() -> None:
-    """A limit on requests has been met, so no row goes in a request that another could have carried."""
+    """After a limit on requests was reached, rows are not spread over more requests than needed."""
     controller = Controller(parallel=8, most_parallel=8)
     message = "Number of requests exceeded the limit of 6,000 over time window of 300 seconds."
     controller.observe(Throttled(at=1.0, concurrency=False, wait=1.0, message=message))

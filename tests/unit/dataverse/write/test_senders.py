@@ -42,7 +42,7 @@ def test_nothing_is_there_before_it_is_done(threads: ThreadPoolExecutor) -> None
 
 
 def test_an_abandoned_write_waits_for_its_requests(threads: ThreadPoolExecutor) -> None:
-    """What is on its way takes effect; the next write must not overtake it."""
+    """A request that was sent takes effect; the next write must not overtake it."""
     gate, done = threading.Event(), list[int]()
     senders = ThreadSenders[None](threads)
 

@@ -87,7 +87,7 @@ def test_updates_go_through_update_multiple_by_id() -> None:
 
 
 def test_deletes_go_through_batches() -> None:
-    """Deletes travel in $batch, and a record that is gone already counts as deleted."""
+    """Deletes are sent in $batch, and a record that does not exist any more counts as deleted."""
     here, ids = loaded(300)
     del here.memory.records[ids[7]]
     assert settled(here.write([delete(n, ids[n]) for n in range(300)]), 300) == {"Applied": 300}
@@ -142,7 +142,7 @@ def test_a_table_without_bulk_messages_is_written_through_batches() -> None:
 
 @pytest.mark.parametrize("bad", [1, 15])
 def test_invalid_rows_are_found_and_the_others_are_written(bad: int) -> None:
-    """Scattered bad rows cost at most 2 % more requests than bad x log2(chunk) predicts; all good rows land."""
+    """Scattered bad rows cost at most 2 % more requests than bad x log2(chunk) predicts; all good rows are written."""
     rows, every = 20_000, 20_000 // bad
     here = world(bad=lambda row: "too long" if int(row["accountnumber"][1:]) % every == every - 3 else None)
     plain = world()
@@ -189,7 +189,7 @@ def test_a_create_that_takes_effect_late_is_not_doubled(guarded: bool) -> None: 
 
 
 def test_a_gateway_error_counts_as_a_lost_answer() -> None:
-    """A 502 may hide a request that was carried out: creates are looked up before they are sent again."""
+    """After a 502 the request may have been carried out: creates are looked up before they are sent again."""
     here = world(key_guarded=False, faults=[Fault(kind="status", status=502)])
     assert settled(here.write(inserts(100)), 100) == {"Applied": 100}
     assert here.memory.requests["$batch"] == 1
@@ -268,7 +268,7 @@ def test_two_changes_of_one_record_are_never_in_flight_together() -> None:
 
 
 def test_a_refusal_says_nothing_about_the_time_that_rows_take() -> None:
-    """It comes at once, and taken for speed it would keep parallelism low for good."""
+    """It is answered at once; if its time counted as speed, parallelism would stay low."""
     here, ids = loaded(40, bad=lambda row: "no" if row.get("name") == "bad" else None, row_seconds=0.1)
     here.write([update(number, record, name="good") for number, record in enumerate(ids)])
     control = here.sending_users[0].controller
@@ -402,7 +402,7 @@ def request(method: str, row: dict[str, str], *, unharmed: World) -> Request:
 
 
 def test_a_create_brings_no_id_where_the_table_takes_none() -> None:
-    """Then the key alone tells what a lost request has made."""
+    """Then only the key shows what a lost request has created."""
     fixed = replace(ACCOUNT.attributes["accountid"], creatable=False)
     entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "accountid": fixed})
     here = world(entity=entity, faults=[Fault(kind="drop_after", times=2)])
@@ -434,7 +434,7 @@ def test_a_short_retry_policy_ends_the_write_early(fault: Fault) -> None:
 
 
 def test_a_pause_that_is_longer_than_all_retries_is_not_waited_for() -> None:
-    """What an earlier write was told holds for the next one: it raises at once, with the time to wait."""
+    """A pause that Dataverse asked an earlier write for also applies to the next one: it raises at once, with the time to wait."""
     throttle = Fault(kind="status", status=429, code="0x80072322", headers={"retry-after": "300"}, times=1)
     here = world(faults=[throttle], retry_policy=RetryPolicy(seconds=60.0))
     assert isinstance(drained(here, inserts(5))[1], RetryLater)

@@ -44,7 +44,7 @@ def definition(*left_out: str, name: str = "customers", **destination: Any) -> s
 
 
 class Clock:
-    """Seconds that pass only when told to."""
+    """Seconds that change only when a test changes them."""
 
     now = 0.0
 

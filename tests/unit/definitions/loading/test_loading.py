@@ -56,7 +56,7 @@ def test_the_example_of_the_reference_page_is_accepted() -> None:
 
 
 def test_five_mistakes_are_all_reported_each_at_its_line_and_column() -> None:
-    """Mistakes of five kinds do not hide each other."""
+    """Mistakes of five kinds are all reported together."""
     text = changed(
         ("schedule: ", "shedule: "),
         ("type: number, validate", "type: nubmer, validate"),

@@ -16,7 +16,7 @@ from shared.errors import DefinitionError, Problem, UserError
 
 
 class Clock:
-    """Seconds that pass only when told to."""
+    """Seconds that change only when a test changes them."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -118,7 +118,7 @@ def test_a_removed_file_is_forgotten_and_a_new_one_found(tmp_path: Path) -> None
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_and_other_files_are_used(tmp_path: Path) -> None:
-    """A link to nowhere looks like a definition and is none."""
+    """A link whose target does not exist is not a definition."""
     write(tmp_path, a=named("a"))
     (tmp_path / "b.yaml").symlink_to(tmp_path / "gone.yaml")
     (tmp_path / "c.yaml").mkdir()
@@ -171,7 +171,7 @@ def test_a_broken_file_keeps_the_name_that_it_gives(tmp_path: Path) -> None:
 
 
 def test_a_broken_copy_does_not_take_the_name_of_a_good_file(tmp_path: Path) -> None:
-    """It is known by its file's name, and the sync goes on."""
+    """It has the name of its file, and the sync continues."""
     write(tmp_path, a=named("same").replace("full", "ful"), b=named("same"))
 
     assert [entry.name for entry in load_folder(tmp_path)] == ["a", "same"]

@@ -37,7 +37,7 @@ def _parsed(sample: Path) -> Element:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
 def test_every_sample_becomes_a_definition_that_validates(sample: Path) -> None:
-    """Offline, with the same rules as `validate --offline`; the list of what needs a person stands in the file too."""
+    """Offline, with the same rules as `validate --offline`; the file has the list of what needs a person too."""
     made = imported(sample.read_bytes(), sample.name)
     definition = _definition(made.text)
     assert definition.name == made.name

@@ -42,7 +42,7 @@ def refused(workspace: Workspace, row: int, message: str) -> None:
 
 
 def test_each_cause_has_its_own_line_with_its_own_rows(workspace: Workspace) -> None:
-    """Two causes of one type in one column are not told with one message."""
+    """Two causes of one type in one column have two messages."""
     for row in (1, 4, 9):
         wrong(workspace, row, "not a number")
     wrong(workspace, 2, "not between 0 and 100")

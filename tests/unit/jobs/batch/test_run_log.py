@@ -131,7 +131,7 @@ def test_a_store_that_refuses_is_not_waited_for(logged: Logged) -> None:
 def test_a_run_that_was_interrupted_before_it_wrote_counts_as_an_attempt(
     logged: Logged, state: RunState, writes: int, count: int
 ) -> None:
-    """One that wrote has come further, and the next goes on from there."""
+    """A run that wrote has made progress, and the next one continues."""
     assert logged.row.counts == {"attempt": 3}
     logged.log.end(ended(state, writes=writes))
     assert attempts(logged.row) == count

@@ -150,7 +150,7 @@ class TestQuietHours:
         return bool(due([ScheduledSync(name="s", schedule=self.BERLIN, **of)], now))  # type: ignore[arg-type]  # by name
 
     def test_what_falls_due_in_quiet_hours_starts_once_at_their_end(self) -> None:
-        """Thirty-two quarters of an hour are one start; then the schedule goes on."""
+        """Thirty-two missed quarters of an hour are one start; then the schedule continues."""
         last = self.EVENING - timedelta(minutes=15)
         minutes = [self.EVENING + timedelta(minutes=n) for n in range(12 * 60)]
         started: list[datetime] = []

@@ -184,7 +184,7 @@ def test_only_what_a_change_refers_to_is_created(written: Workspace) -> None:
 
 
 def test_changes_are_written_in_waves(written: Workspace) -> None:
-    """What refers to nothing new goes with the first; a delete has its place by its record."""
+    """A change that refers to nothing new is in the first generation; a delete is in that of its record."""
     for row, generation in ((2, 0), (3, 1), (4, 20)):
         add(written, "generations", row, generation)
     add(written, "changes", 6, "delete", None, id_of(1), "", "{}", "", "")

@@ -18,7 +18,7 @@ LEAD = TargetColumn(
 
 
 def test_a_link_to_a_record_that_exists_meanwhile_has_its_id_in_key_and_payload() -> None:
-    """The key of a link is what its request is made of."""
+    """The request of a link is made from its key."""
     with Workspace.open() as workspace:
         workspace.execute("CREATE TABLE desired (_row BIGINT, leadid UUID)")
         workspace.execute(f"INSERT INTO desired VALUES (1, '{PLANNED}'), (2, '{FOUND}')")

@@ -24,7 +24,7 @@ COLUMNS = [{"name": "id"}]
 
 @pytest.fixture
 def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
-    """A server on this machine that speaks TLS, and whose certificate is trusted for localhost."""
+    """A server with TLS on this machine, whose certificate is trusted for localhost."""
     files = Certificates.make(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(files.certificate_file, files.key_file)

@@ -89,7 +89,7 @@ def test_a_mistake_between_keys_is_named_at_its_place(replacement: tuple[str, st
 
 
 def test_a_delimiter_that_is_also_the_text_qualifier_is_refused() -> None:
-    """Fields could not be told from quotes."""
+    """Fields could not be distinguished from quotes."""
     found_problems = problems(changed(("text_qualifier: '\"'", "text_qualifier: ','")))
     assert any("the delimiter and the text qualifier are the same" in each.message for each in found_problems)
 

@@ -254,6 +254,6 @@ def test_a_schedule_without_a_moment_is_refused(text: str) -> None:
     ],
 )
 def test_the_next_moment_is_the_first_after_another(text: str, moment: str) -> None:
-    """Also where many follow it, and where it lies years ahead."""
+    """Also if many follow it, and if it is years in the future."""
     after = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)
     assert Timetable(schedule=text).next(after) == datetime.fromisoformat(moment).replace(tzinfo=UTC)

@@ -114,6 +114,6 @@ def test_parameters_are_found_in_the_sql_of_databases(text: str, names: tuple[st
 
 
 def test_a_statement_is_judged_without_its_texts() -> None:
-    """Quoted parts and comments become blanks, and a semicolon at the end goes."""
+    """Quoted parts and comments become blanks, and a semicolon at the end is removed."""
     assert bare("a ';' \"(\" -- )\n@b") == f"a{' ' * 13}\n@b"
     assert statement("SELECT ';' -- ;\n ; -- end") == "SELECT ';' -- ;\n "

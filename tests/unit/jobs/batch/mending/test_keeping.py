@@ -44,7 +44,7 @@ def test_a_run_without_an_error_keeps_no_row(workspace: Workspace) -> None:
 
 
 def test_rejected_rows_come_before_those_of_which_a_field_was_left_out(workspace: Workspace) -> None:
-    """Of more rows than are kept, and the number of all of them is told."""
+    """Of more rows than are kept, the number of all of them is known."""
     rows(workspace, MOST_ROWS + 2, rejected=f"n > {MOST_ROWS}")
     kept = rows_in_error(DEFINITION, workspace)
     assert kept is not None

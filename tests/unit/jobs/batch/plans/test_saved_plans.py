@@ -51,7 +51,7 @@ def test_a_run_that_fails_gives_the_plan_back_where_it_wrote_nothing(
 
 
 def test_a_plan_that_cannot_be_given_back_changes_nothing_of_how_the_run_ended(store: SqliteStateStore) -> None:
-    """The error that ended the run is the one that is told."""
+    """The error that ended the run is the one that is raised."""
     away = StoreInFront(store, return_plan=failing(RetryLater("away", retry_after=1)))
     with pytest.raises(ZeroDivisionError), using_plan(away, MINE, wrote=lambda: False):
         raise ZeroDivisionError

@@ -106,7 +106,7 @@ def test_files_are_read_by_partition_and_sequence_number(tmp_path: Path) -> None
 
 
 def test_files_without_a_partition_are_streams_of_their_own(tmp_path: Path) -> None:
-    """The same numbers in two files are different events, unless somebody says which partition they are of."""
+    """The same numbers in two files are different events, unless the partition is given."""
     for name in ("a.avro", "b.avro"):
         (tmp_path / name).write_bytes(content([event(1, name)]))
     names = (tmp_path / "a.avro", tmp_path / "b.avro")

@@ -90,7 +90,7 @@ def test_a_line_that_broke_off_does_not_swallow_the_next(cut: bytes) -> None:
     ],
 )
 def test_where_a_value_breaks_off_the_place_is_named(content: bytes, given: int, says: str) -> None:
-    """What came before was given; what comes after cannot be told apart."""
+    """The events before it were given; those after it cannot be distinguished."""
     found, error = read(content)
     assert (len(found), says in error) == (given, True), error
 
