@@ -173,16 +173,16 @@ _KEYS = Step(
 )
 
 
-def link_reversing_steps(fates: str) -> tuple[Step, ...]:
+def link_reversing_steps(decided: str) -> tuple[Step, ...]:
     """Turn the links of `journal` into `changes` that undo a run.
 
     Args:
-        fates: The table that says for each change which action undoes it.
+        decided: The table that says for each change which action undoes it.
     """
     note = f"""
 INSERT INTO changes
-SELECT row_number() OVER (ORDER BY change), fate, change, NULL, key, '{{}}', '', '', '', '', '{{}}', ''
-FROM {fates} JOIN journal USING (change)""".strip()
+SELECT row_number() OVER (ORDER BY change), decision, change, NULL, key, '{{}}', '', '', '', '', '{{}}', ''
+FROM {decided} JOIN journal USING (change)""".strip()
     return (_TABLE, Step("Write down which links change", note, needs=frozenset({Table.CHANGES, Table.JOURNAL})))
 
 

@@ -142,7 +142,7 @@ def after_writing(
         f"ledger._{name} IS NOT DISTINCT FROM found.{name}" for name in ("origin", "marked", "written", "pending")
     )
     query = f"""
-WITH fate AS (
+WITH done AS (
   SELECT changes._change, changes.action, changes._row, changes._id, changes.columns, changes.version,
     coalesce(outcomes.result, 'skipped') AS result, outcomes.id
   FROM changes LEFT JOIN outcomes ON outcomes._change = changes._change),
@@ -185,11 +185,11 @@ WHERE {" OR ".join(held)}""".strip()
 def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone: bool) -> str:
     """Records that have a row."""
     columns = _guarded(layout)
-    applied = f"fate.result = {_APPLIED}"
-    guarded = f"{applied} AND fate.version IS NOT NULL"
+    applied = f"done.result = {_APPLIED}"
+    guarded = f"{applied} AND done.version IS NOT NULL"
     written = [
         (
-            f"CASE WHEN {applied} AND list_contains(string_split(fate.columns, ','), {literal(c.name)}) "
+            f"CASE WHEN {applied} AND list_contains(string_split(done.columns, ','), {literal(c.name)}) "
             f"THEN {_member(c, f'desired.{quoted(c.name)}')} "
             f"WHEN ({sent(c)} AND desired.{quoted(c.name)} IS NOT DISTINCT FROM target.{quoted(c.name)}) "
             f"OR {unedited(c)} THEN {_member(c, f'target.{quoted(c.name)}')} "
@@ -199,7 +199,7 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
     ]
     return f"""
   SELECT target._id AS id, coalesce(nullif(ledger._origin, 'marked'), 'matched') AS origin,
-    CASE WHEN fate.action = 'reactivate' AND {applied} THEN false
+    CASE WHEN done.action = 'reactivate' AND {applied} THEN false
       ELSE coalesce(ledger._marked AND ({marks_held(definition, layout)}), false) END AS marked,
     {_object(written)} AS written,
     {"NULL::VARCHAR" if alone else f"CASE WHEN NOT coalesce({guarded}, false) THEN ledger._pending END"} AS pending
@@ -207,31 +207,31 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
   JOIN desired ON desired._row = decisions._row
   JOIN current AS target ON target._id = decisions._id
   LEFT JOIN ledger ON ledger._id = target._id
-  LEFT JOIN fate ON fate._row = decisions._row AND fate._id = decisions._id
-  WHERE coalesce(fate.result, '') NOT IN {_UNKNOWN}"""
+  LEFT JOIN done ON done._row = decisions._row AND done._id = decisions._id
+  WHERE coalesce(done.result, '') NOT IN {_UNKNOWN}"""
 
 
 def _created(layout: Sequence[TargetColumn]) -> str:
     written = _object([_first(column) for column in _guarded(layout)])
     return f"""
-  SELECT coalesce(fate.id, fate._id), 'created', false, {written}, NULL
-  FROM fate JOIN desired ON desired._row = fate._row
-  WHERE fate.action = 'insert' AND fate.result = {_APPLIED}"""
+  SELECT coalesce(done.id, done._id), 'created', false, {written}, NULL
+  FROM done JOIN desired ON desired._row = done._row
+  WHERE done.action = 'insert' AND done.result = {_APPLIED}"""
 
 
 _DELETED: Final = f"""
-  SELECT fate._id, NULL, false, NULL, NULL
-  FROM fate WHERE fate.action = 'delete' AND fate.result = {_APPLIED}"""
+  SELECT done._id, NULL, false, NULL, NULL
+  FROM done WHERE done.action = 'delete' AND done.result = {_APPLIED}"""
 _NOT_MADE: Final = f"""
-  SELECT fate._id, NULL, false, NULL, NULL
-  FROM fate
-  WHERE fate.action = 'insert' AND fate._id IS NOT NULL AND fate._id IS DISTINCT FROM fate.id
-    AND fate.result IN ({_FAILED}, {_ADOPTED})"""
+  SELECT done._id, NULL, false, NULL, NULL
+  FROM done
+  WHERE done.action = 'insert' AND done._id IS NOT NULL AND done._id IS DISTINCT FROM done.id
+    AND done.result IN ({_FAILED}, {_ADOPTED})"""
 # A record whose drop was taken out of the plan, because it has the key of a row.
 _NOT_TRIED: Final = """
   SELECT ledger_before.id, ledger._origin, coalesce(ledger._marked, false), ledger._written, ledger._pending
   FROM ledger_before LEFT JOIN ledger ON ledger._id = ledger_before.id
-  WHERE NOT EXISTS (SELECT 1 FROM fate WHERE ledger_before.id IN (fate._id, fate.id))"""
+  WHERE NOT EXISTS (SELECT 1 FROM done WHERE ledger_before.id IN (done._id, done.id))"""
 _GONE: Final = """
   SELECT ledger._id, NULL, false, NULL, NULL
   FROM ledger
@@ -246,23 +246,23 @@ def _adopted(layout: Sequence[TargetColumn]) -> str:
         for column in _guarded(layout)
     ]
     return f"""
-  SELECT fate.id, coalesce(nullif(ledger._origin, 'marked'), 'matched'), coalesce(ledger._marked, false),
+  SELECT done.id, coalesce(nullif(ledger._origin, 'marked'), 'matched'), coalesce(ledger._marked, false),
     coalesce(ledger._written, '{{}}'), nullif({_object(values)}, '{{}}')
-  FROM fate JOIN desired ON desired._row = fate._row
-  LEFT JOIN ledger ON ledger._id = fate.id
-  WHERE fate.action = 'insert' AND fate.result = {_ADOPTED}"""
+  FROM done JOIN desired ON desired._row = done._row
+  LEFT JOIN ledger ON ledger._id = done.id
+  WHERE done.action = 'insert' AND done.result = {_ADOPTED}"""
 
 
 def _marked(layout: Sequence[TargetColumn], *, alone: bool) -> str:
     """Records that were marked, or whose mark was refused."""
-    applied = f"fate.result = {_APPLIED}"
+    applied = f"done.result = {_APPLIED}"
     return f"""
-  SELECT fate._id, CASE WHEN {applied} THEN coalesce(ledger._origin, 'marked') ELSE ledger._origin END,
+  SELECT done._id, CASE WHEN {applied} THEN coalesce(ledger._origin, 'marked') ELSE ledger._origin END,
     {applied} OR coalesce(ledger._marked, false), {_settled(layout)}, {"NULL" if alone else "ledger._pending"}
-  FROM fate
-  JOIN current AS target ON target._id = fate._id
-  LEFT JOIN ledger ON ledger._id = fate._id
-  WHERE fate.action IN {_MARKING} AND fate.result IN ({_APPLIED}, {_FAILED})"""
+  FROM done
+  JOIN current AS target ON target._id = done._id
+  LEFT JOIN ledger ON ledger._id = done._id
+  WHERE done.action IN {_MARKING} AND done.result IN ({_APPLIED}, {_FAILED})"""
 
 
 def _settled(layout: Sequence[TargetColumn]) -> str:

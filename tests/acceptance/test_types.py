@@ -45,7 +45,7 @@ _TYPED: Final = {
 }
 
 
-class Fate(Enum):
+class Meaning(Enum):
     """The result for a text that is no value of its column."""
 
     EMPTY = "empty"
@@ -74,8 +74,8 @@ def _padded(cells: st.SearchStrategy[Cell]) -> st.SearchStrategy[Cell]:
     return st.builds(lambda before, cell, after: Cell(before + cell.text + after, cell.means), _pads, cells, _pads)
 
 
-def _wrong(*texts: str, fate: Fate = Fate.LEFT_OUT) -> st.SearchStrategy[Cell]:
-    return st.sampled_from([Cell(text, fate) for text in texts])
+def _wrong(*texts: str, meaning: Meaning = Meaning.LEFT_OUT) -> st.SearchStrategy[Cell]:
+    return st.sampled_from([Cell(text, meaning) for text in texts])
 
 
 _not_numbers = _wrong("abc", "1,5", "--1", "0x10", "1_000", "1e", "٣", "½", "1 2", "NaN", "inf", "-Infinity", "1e30")
@@ -91,7 +91,7 @@ def _whole(low: int, high: int) -> st.SearchStrategy[Cell]:
     edges = st.sampled_from([low, low + 1, high - 1, high, 0, -1, 1])
     inside = st.one_of(edges, st.integers(low, high))
     good = st.builds(lambda number, style: Cell(_written(Decimal(number), style), number), inside, st.integers(0, 4))
-    outside = st.sampled_from([low - 1, high + 1]).map(lambda number: Cell(str(number), Fate.LEFT_OUT))
+    outside = st.sampled_from([low - 1, high + 1]).map(lambda number: Cell(str(number), Meaning.LEFT_OUT))
     special = st.sampled_from([Cell("-0", 0), Cell("3.000", 3), Cell("30e-1", 3), Cell("4.", 4)])
     return st.one_of(_padded(good), special, outside, _wrong("1.5", "0.0000001"), _not_numbers)
 
@@ -137,7 +137,7 @@ def _texts(most: int) -> st.SearchStrategy[Cell]:
             *("x" * most, "😀" * (most // 2), "é" * most),
         ]
     )
-    long = _wrong("x" * (most + 1), "😀" * (most // 2) + "x", " " * (most + 1), fate=Fate.REJECTS)
+    long = _wrong("x" * (most + 1), "😀" * (most // 2) + "x", " " * (most + 1), meaning=Meaning.REJECTS)
     short = st.text(characters, min_size=1, max_size=most // 2)
     return st.one_of(short.map(_as_it_is), special.map(_as_it_is), long)
 
@@ -145,7 +145,7 @@ def _texts(most: int) -> st.SearchStrategy[Cell]:
 def _as_it_is(text: str) -> Cell:
     """Text stays as it is, unless it has a character that XML has no place for, which the service refuses."""
     refused = any(character in _NOT_IN_XML for character in text)
-    return Cell(text, Fate.REJECTS if refused else text)
+    return Cell(text, Meaning.REJECTS if refused else text)
 
 
 _NOT_IN_XML: Final = frozenset({*map(chr, range(0x20)), "\ufffe", "\uffff"} - {"\t", "\n", "\r"})
@@ -160,7 +160,8 @@ _spelled = st.sampled_from(sorted(_CHOSEN)).flatmap(
     lambda text: _any_case(text).map(lambda said: (said, _CHOSEN[text]))
 )
 _choice = st.one_of(
-    _padded(_spelled.map(lambda said: Cell(*said))), _wrong("3", "Golden", "Gold;1", "01", "1.0", fate=Fate.REJECTS)
+    _padded(_spelled.map(lambda said: Cell(*said))),
+    _wrong("3", "Golden", "Gold;1", "01", "1.0", meaning=Meaning.REJECTS),
 )
 _several = st.lists(_spelled, min_size=1, max_size=5).map(
     lambda said: Cell(
@@ -173,7 +174,7 @@ _choices = st.one_of(
     _padded(_several),
     st.sampled_from([Cell("7,1", "1,7"), Cell("1, gold", "1"), Cell("100000000,2", "2,100000000")]),
     st.sampled_from([Cell("1;;7", "1,7"), Cell("gold;", "1"), Cell('["Silver, dull", "1"]', "1,2")]),
-    _wrong("1;3", "Golden", '["Golden"]', "{}", fate=Fate.REJECTS),
+    _wrong("1;3", "Golden", '["Golden"]', "{}", meaning=Meaning.REJECTS),
 )
 _words = st.sampled_from(
     [(word, truth) for words, truth in (("true yes y t 1", True), ("false no n f 0", False)) for word in words.split()]
@@ -253,7 +254,7 @@ _CELLS: Final[Mapping[str, st.SearchStrategy[Cell]]] = {
     "new_fixed": _times,
     "new_guid": _guids,
 }
-_EMPTY: Final = Cell("", Fate.EMPTY)
+_EMPTY: Final = Cell("", Meaning.EMPTY)
 
 
 def _rows(cells: Mapping[str, st.SearchStrategy[Cell]]) -> st.SearchStrategy[Row]:
@@ -303,13 +304,13 @@ def _expected(rows: Sequence[Row], before: Mapping[str, dict[str, Any]], *, keep
     """What the table holds after a run, by the documentation's rules alone."""
     after = {code: dict(record) for code, record in before.items()}
     for number, row in enumerate(rows):
-        if any(cell.means is Fate.REJECTS for cell in row.values()):
+        if any(cell.means is Meaning.REJECTS for cell in row.values()):
             continue
         record = after.setdefault(f"c{number}", dict.fromkeys(_COLUMNS))
         for name, cell in row.items():
-            if cell.means is Fate.EMPTY:
+            if cell.means is Meaning.EMPTY:
                 record[name] = record[name] if keep else None
-            elif cell.means is not Fate.LEFT_OUT:
+            elif cell.means is not Meaning.LEFT_OUT:
                 record[name] = cell.means
     return after
 
@@ -336,20 +337,20 @@ def _assert_reported(done: RunSummary, rows: Sequence[Row]) -> None:
         for error in done.errors
         for row in error.rows
     }  # fmt: skip
-    rejected = [number for number, row in enumerate(rows, start=1) if Fate.REJECTS in _fates(row)]
+    rejected = [number for number, row in enumerate(rows, start=1) if Meaning.REJECTS in _meanings(row)]
     assert done.source.rejected == len(rejected)
     for number, row in enumerate(rows, start=1):
         for name, cell in row.items():
-            if cell.means is Fate.REJECTS:
+            if cell.means is Meaning.REJECTS:
                 assert said[number, name] == "Invalid Row"
-            elif cell.means is Fate.LEFT_OUT and number not in rejected:
+            elif cell.means is Meaning.LEFT_OUT and number not in rejected:
                 assert said[number, name] == "Invalid Column"
-            elif cell.means is not Fate.LEFT_OUT:
+            elif cell.means is not Meaning.LEFT_OUT:
                 assert (number, name) not in said
 
 
-def _fates(row: Row) -> set[Any]:
-    return {cell.means for cell in row.values() if isinstance(cell.means, Fate)}
+def _meanings(row: Row) -> set[Any]:
+    return {cell.means for cell in row.values() if isinstance(cell.means, Meaning)}
 
 
 def _run(here: World, name: str, rows: Sequence[Row]) -> RunSummary:

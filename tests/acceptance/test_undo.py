@@ -148,8 +148,8 @@ def test_what_others_have_changed_is_left_alone_and_reported(here: World, typed:
     }
     typed("errors", done["run_id"], "--csv", str(tmp_path))
     text = (tmp_path / f"{done['run_id']}_Undo.csv").read_text("utf-8")
-    fates = {row["Key"]: row["The undo"] for row in csv.DictReader(io.StringIO(text))}
-    assert fates == {"A1": "set back", "A4": "created again", "A5": "edited since"}
+    results = {row["Key"]: row["The undo"] for row in csv.DictReader(io.StringIO(text))}
+    assert results == {"A1": "set back", "A4": "created again", "A5": "edited since"}
     typed.value("undo", run, "--yes", "--force")
     assert held(here) == before
 

@@ -50,7 +50,7 @@ _MEANT = {  # class of an error of a side, in words
     ("target", "Kept Record"): "record kept",
     ("sync", "Failed Operation"): "refused by Dataverse",
 }
-_FATES = {
+_EVENT_RESULTS = {
     "lost": "Dead letters",
     "joined": "Joined with later ones",
 }  # counts whose name does not describe the result of the events
@@ -231,8 +231,8 @@ def events_text(done: EventsSummary) -> Text:
     lines += [_line("Unclaimed:", f"{done.unclaimed:,}")] if done.unclaimed else []
     for name, counts in done.syncs.items():
         joined = counts.get("events", 0) - sum(count for what, count in counts.items() if what != "events")
-        fates = {**counts, **({"joined": joined} if joined > 0 else {})}
-        listed = ((_FATES.get(what, what.capitalize()), count) for what, count in fates.items())
+        results = {**counts, **({"joined": joined} if joined > 0 else {})}
+        listed = ((_EVENT_RESULTS.get(what, what.capitalize()), count) for what, count in results.items())
         lines += [f"{name}:", *(_line(f"   {what}:", f"{count:,}") for what, count in listed)]
         lines += _became_letters(done.lost.get(name, {}))
     if "" in done.lost:

@@ -322,16 +322,16 @@ class Wave:
         if self.sync.in_order or self.ledger:
             order = WriteOrder.of(adoption, self.sync.definition, self.sync.layout)
             remember = self.ledger.note_after if self.ledger else None
-            fates = writing.write_in_order(changes, order, remember=remember)
+            results = writing.write_in_order(changes, order, remember=remember)
         else:
-            fates = writing.write(changes)
+            results = writing.write(changes)
         failures: dict[int, Failure] = {}
         for change, position in owned:
-            fate = fates.get(change.number)
-            if isinstance(fate, Failure):
-                failures[position] = fate
-            if fate is not None:
-                counts.update({change.action.value: -1, "failed" if isinstance(fate, Failure) else fate: 1})
+            result = results.get(change.number)
+            if isinstance(result, Failure):
+                failures[position] = result
+            if result is not None:
+                counts.update({change.action.value: -1, "failed" if isinstance(result, Failure) else result: 1})
         return WaveResult(failures=failures, counts=+counts)
 
     def _changes(self, *, by_key: bool, moves: bool) -> list[tuple[Change, int]]:

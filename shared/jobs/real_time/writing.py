@@ -19,9 +19,9 @@ from shared.reconcile.links.dependencies import FORGET_CREATED
 from shared.reconcile.outcomes import Result, results_query
 from shared.workspace import Table, Workspace
 
-__all__ = ["Fate", "WaveWriting"]
+__all__ = ["ChangeResult", "WaveWriting"]
 
-Fate = str | Failure  # the name of a count, or why a change was not made
+ChangeResult = str | Failure  # the name of a count, or why a change was not made
 
 _SPARED: Final = "ignored"
 _REFUSED: Final = "Failed Operation"
@@ -42,7 +42,7 @@ class WaveWriting:
     workspace: Workspace
     adoption: Adoption | None = None
 
-    def write(self, changes: Sequence[Change]) -> Mapping[int, Fate]:
+    def write(self, changes: Sequence[Change]) -> Mapping[int, ChangeResult]:
         """Write; number of a change -> its result, if it differs from the plan.
 
         Raises:
@@ -60,7 +60,7 @@ class WaveWriting:
 
     def write_in_order(
         self, changes: Sequence[Change], order: WriteOrder, *, remember: Callable[[], None] | None = None
-    ) -> Mapping[int, Fate]:
+    ) -> Mapping[int, ChangeResult]:
         """Write changes of which some refer to records that others create, or whose outcomes are noted; see `write`.
 
         Args:
@@ -86,33 +86,35 @@ class WaveWriting:
             raise RetryLater(f"{skipped} changes were not sent", retry_after=_PAUSE)
         if remember:
             remember()
-        fates: dict[int, Fate] = {change.number: _SPARED for change in changes if change.number not in outcomes}
+        results: dict[int, ChangeResult] = {
+            change.number: _SPARED for change in changes if change.number not in outcomes
+        }
         for number, (result, code, message) in outcomes.items():
             match result:
                 case Result.ADOPTED:
-                    fates[number] = Result.ADOPTED
+                    results[number] = Result.ADOPTED
                 case Result.EDITED:
-                    fates[number] = BUSY
+                    results[number] = BUSY
                 case Result.FAILED | Result.SKIPPED:
                     said = aborted if result == Result.SKIPPED else message
-                    fates[number] = Failure(error=_REFUSED, message=said or "", code=code or "")
-        return fates
+                    results[number] = Failure(error=_REFUSED, message=said or "", code=code or "")
+        return results
 
     def _adopting(
         self, adoption: Adoption, outcomes: Mapping[int, Outcome], others: Sequence[Change]
-    ) -> Mapping[int, Fate]:
+    ) -> Mapping[int, ChangeResult]:
         """Adopt the records that have the keys of inserts before anything else is sent: none of them is dropped."""
         make_outcomes(self.workspace)
         keep_outcomes(self.workspace, tuple(outcomes.values()), adopting=True)
         updates = adoption.decide(self.workspace)
         adopted, planned = self._numbers("adoptions"), self._numbers("changes")
         kept = [change for change in others if change.number in planned]
-        fates: dict[int, Fate] = dict.fromkeys((change.number for change in others), _SPARED)
+        results: dict[int, ChangeResult] = dict.fromkeys((change.number for change in others), _SPARED)
         for change in kept:
-            del fates[change.number]
-        fates |= dict.fromkeys(adopted, Result.ADOPTED)
+            del results[change.number]
+        results |= dict.fromkeys(adopted, Result.ADOPTED)
         refused = {number: outcome for number, outcome in outcomes.items() if number not in adopted}
-        return fates | _failures(refused | self._outcomes([*updates, *kept]))
+        return results | _failures(refused | self._outcomes([*updates, *kept]))
 
     def _numbers(self, table: str) -> frozenset[int]:
         return frozenset(number for (number,) in self.workspace.query(f"SELECT _change FROM {table}"))
@@ -134,7 +136,7 @@ class WaveWriting:
         return outcomes
 
 
-def _failures(outcomes: Mapping[int, Outcome]) -> dict[int, Fate]:
+def _failures(outcomes: Mapping[int, Outcome]) -> dict[int, ChangeResult]:
     return {
         number: Failure(error=_REFUSED, message=outcome.message, code=outcome.code)
         for number, outcome in outcomes.items()

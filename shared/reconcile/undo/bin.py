@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from shared.reconcile.links.dependencies import NOT_SETTLED
-from shared.reconcile.undo.decide import FATES
+from shared.reconcile.undo.decide import UNDO_DECISIONS
 from shared.workspace import NewTable
 
 __all__ = ["IDS_TO_CREATE", "IN_BIN", "NOTE_IN_BIN", "TO_RESTORE"]
 
 IN_BIN: Final = NewTable(name="undo_bin", columns="(id UUID)")
 """The table of their ids, without rows."""
-IDS_TO_CREATE: Final = f"SELECT CAST(id AS VARCHAR) FROM {FATES} WHERE fate = 'insert' AND id IS NOT NULL"
+IDS_TO_CREATE: Final = f"SELECT CAST(id AS VARCHAR) FROM {UNDO_DECISIONS} WHERE decision = 'insert' AND id IS NOT NULL"
 """SQL of the ids of the records that are to be created again."""
 NOTE_IN_BIN: Final = f"INSERT INTO {IN_BIN.name} SELECT unnest(?::UUID[])"
 """SQL that notes ids, its parameter."""

@@ -1,8 +1,8 @@
-"""What is done to each record of a journal: the fate of each, and from it `desired`, `decisions` and `parents`.
+"""What an undo does to each record of a journal: a decision for each, and from it `desired`, `decisions` and `parents`.
 
-Only what nobody has changed since the run is taken back. Of an update that is each value for itself; of a new record it
-is the record, because deleting it would delete what others have added. Values that are as before the run already need
-nothing, so an undo that was interrupted can be repeated.
+Only what nobody has changed since the run is undone. For an update this is decided for each value; for a new record it
+is decided for the whole record, because a delete would also remove what others have added. Values that are already as
+before the run are not written, so an interrupted undo can be repeated.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from shared.transform.metadata_columns import CHANGED_BY, CHANGED_FOR, CHANGED_O
 from shared.transform.service_values import record_id
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
-__all__ = ["FATES", "Fate", "Reversal", "link_fates"]
+__all__ = ["UNDO_DECISIONS", "Reversal", "UndoDecision", "link_decisions"]
 
-FATES: Final = "undo_fates"
+UNDO_DECISIONS: Final = "undo_decisions"
 _DELETE: Final = literal(PlanAction.DELETE)
 _INSERT: Final = literal(PlanAction.INSERT)
 _OfColumn = Callable[[TargetColumn], str]
 
 
-class Fate(StrEnum):
+class UndoDecision(StrEnum):
     """What an undo does to a record."""
 
     INSERT = "insert"
@@ -70,28 +70,28 @@ class Reversal:
         """The steps from `undo_records` and `current` to the tables that the steps of changes need."""
         yield Step.creating(
             "Decide what is undone",
-            NewTable(name=FATES, query=self._fates()),
+            NewTable(name=UNDO_DECISIONS, query=self._undo_decisions()),
             needs=frozenset({UNDO_RECORDS, Table.CURRENT}),
         )
         yield Step.creating(
             "Set values back",
             NewTable(name=Table.DESIRED, query=self._desired()),
-            needs=frozenset({FATES, UNDO_RECORDS, Table.CURRENT}),
+            needs=frozenset({UNDO_DECISIONS, UNDO_RECORDS, Table.CURRENT}),
         )
-        acts = ", ".join(map(literal, (Fate.INSERT, Fate.UPDATE, Fate.DELETE)))
+        acts = ", ".join(map(literal, (UndoDecision.INSERT, UndoDecision.UPDATE, UndoDecision.DELETE)))
         yield Step.creating(
             "Note the decisions",
             NewTable(
                 name=Table.DECISIONS,
-                query=f"SELECT fate AS action, change AS _row, CASE WHEN fate <> {_INSERT} THEN id END AS _id\n"
-                f"FROM {FATES} WHERE fate IN ({acts})",
+                query=f"SELECT decision AS action, change AS _row, CASE WHEN decision <> {_INSERT} THEN id END AS _id\n"
+                f"FROM {UNDO_DECISIONS} WHERE decision IN ({acts})",
             ),
-            needs=frozenset({FATES}),
+            needs=frozenset({UNDO_DECISIONS}),
         )
         if any(column.late for column in self.layout):
             yield from self._links()
 
-    def _fates(self) -> str:
+    def _undo_decisions(self) -> str:
         written = [column for column in self.layout if column.writes]
         edited = "[]::VARCHAR[]"
         if not self.force:
@@ -119,7 +119,7 @@ SELECT change, id, action, there,
     WHEN len(settable) > 0 THEN 'update'
     WHEN len(edited) > 0 THEN 'edited'
     ELSE 'unchanged'
-  END AS fate
+  END AS decision
 FROM compared""".strip()
 
     def _listed(self, columns: Sequence[TargetColumn], condition: _OfColumn) -> str:
@@ -147,17 +147,17 @@ FROM compared""".strip()
         values = "".join(f",\n  {self._value(column)} AS {quoted(column.name)}" for column in self.layout)
         links = "".join(f",\n  {_deferred(column)} AS {quoted(link_name(column.name))}" for column in self._late)
         return f"""
-SELECT fates.change AS _row, fates.id AS {identity}{values}{links}
-FROM {FATES} AS fates JOIN {UNDO_RECORDS} AS records ON records.change = fates.change
-LEFT JOIN current AS target ON target._id = fates.id
-WHERE fates.fate IN ('insert', 'update')""".strip()
+SELECT decided.change AS _row, decided.id AS {identity}{values}{links}
+FROM {UNDO_DECISIONS} AS decided JOIN {UNDO_RECORDS} AS records ON records.change = decided.change
+LEFT JOIN current AS target ON target._id = decided.id
+WHERE decided.decision IN ('insert', 'update')""".strip()
 
     def _value(self, column: TargetColumn) -> str:
         held = f"target.{quoted(column.name)}"
         same = "true" if self.force else f"{held} IS NOT DISTINCT FROM {wrote(column)}"
         kept = "" if column.attribute.clearable else f" AND {was(column)} IS NOT NULL"
-        back = f"{has(column)} AND (fates.action = {_DELETE} OR {same}){kept}"
-        return f"CASE WHEN fates.fate = 'insert' OR ({back}) THEN {was(column)} ELSE {held} END"
+        back = f"{has(column)} AND (decided.action = {_DELETE} OR {same}){kept}"
+        return f"CASE WHEN decided.decision = 'insert' OR ({back}) THEN {was(column)} ELSE {held} END"
 
     @property
     def _late(self) -> list[TargetColumn]:
@@ -168,9 +168,10 @@ WHERE fates.fate IN ('insert', 'update')""".strip()
         yield Step.creating(
             "Note the ids of records that are created again",
             NewTable(
-                name=Table.NEW_RECORDS, query=f"SELECT change AS _row, id AS _id FROM {FATES} WHERE fate = 'insert'"
+                name=Table.NEW_RECORDS,
+                query=f"SELECT change AS _row, id AS _id FROM {UNDO_DECISIONS} WHERE decision = 'insert'",
             ),
-            needs=frozenset({FATES}),
+            needs=frozenset({UNDO_DECISIONS}),
         )
         yield Step.creating(
             "Let all of them be created at once",
@@ -178,7 +179,7 @@ WHERE fates.fate IN ('insert', 'update')""".strip()
         )
         refers = "\n  UNION ALL\n".join(
             f"  SELECT desired._row, {literal(column.name)} AS name, parents.change AS parent FROM desired\n"
-            f"  JOIN {FATES} AS parents ON parents.fate = 'insert'\n"
+            f"  JOIN {UNDO_DECISIONS} AS parents ON parents.decision = 'insert'\n"
             f"    AND parents.id = {record_id(column.attribute, f'desired.{quoted(column.name)}')}\n"
             f"  WHERE desired.{quoted(link_name(column.name))} IS NOT NULL"
             for column in self._late
@@ -186,7 +187,7 @@ WHERE fates.fate IN ('insert', 'update')""".strip()
         yield Step.creating(
             "Note which of them refer to each other",
             NewTable(name=Table.PARENTS, query=f"SELECT *, true AS deferred FROM (\n{refers})"),
-            needs=frozenset({Table.DESIRED, FATES}),
+            needs=frozenset({Table.DESIRED, UNDO_DECISIONS}),
         )
 
 
@@ -196,15 +197,19 @@ def _differs(column: TargetColumn, value: _OfColumn) -> str:
 
 def _deferred(column: TargetColumn) -> str:
     """SQL of what says that a reference is written when all records exist."""
-    again = f"SELECT id FROM {FATES} WHERE fate = 'insert'"
+    again = f"SELECT id FROM {UNDO_DECISIONS} WHERE decision = 'insert'"
     record = record_id(column.attribute, was(column))
-    return f"CASE WHEN fates.fate = 'insert' AND {record} IN ({again}) THEN {DEFERRED} END"
+    return f"CASE WHEN decided.decision = 'insert' AND {record} IN ({again}) THEN {DEFERRED} END"
 
 
-def link_fates() -> tuple[Step, ...]:
+def link_decisions() -> tuple[Step, ...]:
     """The steps for a journal of links: each is made or removed, whether it is there or not."""
-    fates = f"""
+    decided = f"""
 SELECT change, id, action, true AS there, []::VARCHAR[] AS edited,
-  CASE WHEN action = {_INSERT} THEN 'delete' ELSE 'insert' END AS fate
+  CASE WHEN action = {_INSERT} THEN 'delete' ELSE 'insert' END AS decision
 FROM journal""".strip()
-    return (Step.creating("Turn links around", NewTable(name=FATES, query=fates), needs=frozenset({Table.JOURNAL})),)
+    return (
+        Step.creating(
+            "Decide what undoes each link", NewTable(name=UNDO_DECISIONS, query=decided), needs=frozenset({Table.JOURNAL})
+        ),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.reconcile.plan import DROPS, PlanAction
-from shared.reconcile.undo.decide import FATES
+from shared.reconcile.undo.decide import UNDO_DECISIONS
 from shared.reconcile.undo.records import UNDO_RECORDS, has, was
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Table, literal
@@ -25,7 +25,7 @@ def fill_rows(rows: str) -> str:
     return f"""
 INSERT INTO {Table.LEDGER}
 SELECT id, origin, marked, written, pending FROM ({rows})
-WHERE origin IS NOT NULL AND id IN (SELECT id FROM {FATES})""".strip()
+WHERE origin IS NOT NULL AND id IN (SELECT id FROM {UNDO_DECISIONS})""".strip()
 
 
 def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
@@ -41,13 +41,13 @@ def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
     return NewTable(
         name=Table.LEDGER_AFTER,
         query=f"""
-SELECT ledger.id, CASE WHEN fates.fate <> 'delete' THEN ledger.origin END AS origin,
-  CASE WHEN fates.action IN {_MARKS} THEN false WHEN fates.action = {literal(PlanAction.REACTIVATE)} THEN true
+SELECT ledger.id, CASE WHEN decided.decision <> 'delete' THEN ledger.origin END AS origin,
+  CASE WHEN decided.action IN {_MARKS} THEN false WHEN decided.action = {literal(PlanAction.REACTIVATE)} THEN true
     ELSE ledger.marked END AS marked,
-  CASE WHEN fates.fate <> 'delete' THEN {written} END AS written, NULL::VARCHAR AS pending
-FROM {Table.LEDGER} AS ledger JOIN {FATES} AS fates ON fates.id = ledger.id
-JOIN {UNDO_RECORDS} AS records ON records.change = fates.change
-JOIN changes ON changes._row = fates.change JOIN outcomes ON outcomes._change = changes._change
+  CASE WHEN decided.decision <> 'delete' THEN {written} END AS written, NULL::VARCHAR AS pending
+FROM {Table.LEDGER} AS ledger JOIN {UNDO_DECISIONS} AS decided ON decided.id = ledger.id
+JOIN {UNDO_RECORDS} AS records ON records.change = decided.change
+JOIN changes ON changes._row = decided.change JOIN outcomes ON outcomes._change = changes._change
 WHERE outcomes.result = 'applied'""".strip(),
     )
 

@@ -7,7 +7,7 @@ from typing import Final
 from shared.reconcile.outcomes import FAILED_CHANGES
 from shared.reconcile.reports import ROWS_SHOWN
 from shared.reconcile.undo.bin import IN_BIN
-from shared.reconcile.undo.decide import FATES
+from shared.reconcile.undo.decide import UNDO_DECISIONS
 from shared.transform import ErrorType
 from shared.workspace import literal
 
@@ -21,17 +21,19 @@ _MEANWHILE: Final = "the record was changed while it was undone; it is left as i
 _EDITED: Final = literal(ErrorType.EDITED_SINCE)
 
 UNDO_COUNTS: Final = f"""
-SELECT count(*) FILTER (fate = 'insert'), count(*) FILTER (fate = 'update'), count(*) FILTER (fate = 'delete'),
-  count(*) FILTER (fate = 'insert' AND id IN (SELECT id FROM {IN_BIN.name})), count(*) FILTER (fate = 'unchanged'),
-  count(*) FILTER (fate = 'edited' OR len(edited) > 0)
-FROM {FATES}""".strip()
+SELECT count(*) FILTER (decision = 'insert'), count(*) FILTER (decision = 'update'),
+  count(*) FILTER (decision = 'delete'),
+  count(*) FILTER (decision = 'insert' AND id IN (SELECT id FROM {IN_BIN.name})),
+  count(*) FILTER (decision = 'unchanged'),
+  count(*) FILTER (decision = 'edited' OR len(edited) > 0)
+FROM {UNDO_DECISIONS}""".strip()
 """SQL for the number of records to create again, to set back, to delete, to restore (of the first), and of those that
 are as before and that others have changed."""
 _KEPT: Final = f"""
 SELECT change, id, '' AS "column", CASE WHEN there THEN {literal(_CHANGED)} ELSE {literal(_GONE)} END AS message
-FROM {FATES} WHERE fate = 'edited' AND len(edited) = 0
+FROM {UNDO_DECISIONS} WHERE decision = 'edited' AND len(edited) = 0
 UNION ALL
-SELECT change, id, unnest(edited), {literal(_COLUMN)} FROM {FATES}
+SELECT change, id, unnest(edited), {literal(_COLUMN)} FROM {UNDO_DECISIONS}
 UNION ALL
 SELECT _row, _id, '', {literal(_MEANWHILE)}
 FROM changes JOIN outcomes USING (_change) WHERE result = 'edited'""".strip()
@@ -50,18 +52,18 @@ UNDO_FILE_HEADER: Final = ("Record Id", "Key", "The run", "The undo", "Message")
 UNDO_FILE: Final = f"""
 WITH kept AS (SELECT change, string_agg(concat_ws(': ', nullif("column", ''), message), '; ') AS message
   FROM ({_KEPT}) GROUP BY change)
-SELECT fates.id, {_KEY.replace("key,", "journal.key,")},
-  CASE fates.action WHEN 'insert' THEN 'created' WHEN 'delete' THEN 'deleted' ELSE 'changed' END,
+SELECT decided.id, {_KEY.replace("key,", "journal.key,")},
+  CASE decided.action WHEN 'insert' THEN 'created' WHEN 'delete' THEN 'deleted' ELSE 'changed' END,
   CASE WHEN outcomes.result = 'applied'
-      THEN CASE WHEN fates.id IN (SELECT id FROM {IN_BIN.name}) THEN 'restored' WHEN fates.fate = 'insert'
-        THEN 'created again' WHEN fates.fate = 'delete' THEN 'deleted' ELSE 'set back' END
+      THEN CASE WHEN decided.id IN (SELECT id FROM {IN_BIN.name}) THEN 'restored' WHEN decided.decision = 'insert'
+        THEN 'created again' WHEN decided.decision = 'delete' THEN 'deleted' ELSE 'set back' END
     WHEN outcomes.result = 'failed' THEN 'failed' WHEN outcomes.result = 'skipped' THEN 'not tried'
-    WHEN outcomes.result = 'edited' OR fates.fate = 'edited' THEN 'edited since' ELSE 'as before' END,
+    WHEN outcomes.result = 'edited' OR decided.decision = 'edited' THEN 'edited since' ELSE 'as before' END,
   concat_ws('; ', outcomes.message, kept.message)
-FROM {FATES} AS fates JOIN journal ON journal.change = fates.change
-LEFT JOIN changes ON changes._row = fates.change LEFT JOIN outcomes ON outcomes._change = changes._change
-LEFT JOIN kept ON kept.change = fates.change
-ORDER BY fates.change""".strip()
+FROM {UNDO_DECISIONS} AS decided JOIN journal ON journal.change = decided.change
+LEFT JOIN changes ON changes._row = decided.change LEFT JOIN outcomes ON outcomes._change = changes._change
+LEFT JOIN kept ON kept.change = decided.change
+ORDER BY decided.change""".strip()
 """SQL of the result of each record."""
 
 

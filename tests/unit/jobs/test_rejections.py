@@ -48,7 +48,7 @@ def rows(processed: int, rejected: int) -> RowCounts:
             "3 of 4 rows were rejected; most often 5 fields instead of 14.",
         ),
         (rows(1, 1), [DATE], "The only row was rejected; most often"),
-        (rows(5, 5), [error(9, "not a date", kind="Invalid Column")], "All 5 rows were rejected. Mend"),
+        (rows(5, 5), [error(9, "not a date", kind="Invalid Column")], "All 5 rows were rejected. Correct"),
     ],
 )
 def test_the_most_frequent_reason_is_the_cause(source: RowCounts, errors: list[ErrorRow], said: str) -> None:

@@ -1,4 +1,4 @@
-"""What a run adds to the ledger: before the first write and after the last, for every fate of a record."""
+"""What a run adds to the ledger: before the first write and after the last, for every result of a record."""
 
 from __future__ import annotations
 

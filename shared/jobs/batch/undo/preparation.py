@@ -21,7 +21,7 @@ from shared.jobs.progress import Phase
 from shared.memory.journal import Journal
 from shared.reconcile.changes import link_reversing_steps, reversing_steps
 from shared.reconcile.undo.bin import IN_BIN
-from shared.reconcile.undo.decide import FATES, Reversal, link_fates
+from shared.reconcile.undo.decide import UNDO_DECISIONS, Reversal, link_decisions
 from shared.reconcile.undo.journal import SOME_KEY, columns_query, journal_table
 from shared.reconcile.undo.records import RECORD_IDS, journal_tables_query, records_step
 from shared.run_ids import SHORT_ID
@@ -157,7 +157,7 @@ def _table(job: UndoJob, journal: Journal, dataverse: Dataverse) -> EntityMetada
 def _links(job: UndoJob, entity: EntityMetadata, workspace: Workspace) -> PreparedUndo:
     if job.where:
         raise UserError("--where cannot be used where the run changed links: they have no columns of their own")
-    for step in (*link_fates(), *link_reversing_steps(FATES)):
+    for step in (*link_decisions(), *link_reversing_steps(UNDO_DECISIONS)):
         workspace.run(step)
     make_outcomes(workspace)
     workspace.create(IN_BIN)

@@ -12,7 +12,7 @@ import pytest
 
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.reconcile.changes import reversing_steps
-from shared.reconcile.undo.decide import FATES, Reversal
+from shared.reconcile.undo.decide import UNDO_DECISIONS, Reversal
 from shared.reconcile.undo.records import UNDO_RECORDS, records_step
 from shared.transform import current_table_step
 from shared.transform.metadata_columns import identified, metadata_layout, watched, writable_columns
@@ -92,7 +92,10 @@ def decided(
     reversal = Reversal(entity=ITEM, layout=LAYOUT, users=frozenset({str(US)}), ended=ended, force=force)
     for step in (*reversal.steps(), *reversing_steps(identified(ITEM, LAYOUT), "itemid")):
         workspace.run(step)
-    return [(fate, edited) for fate, edited in workspace.query(f"SELECT fate, edited FROM {FATES} ORDER BY change")]
+    return [
+        (decision, edited)
+        for decision, edited in workspace.query(f"SELECT decision, edited FROM {UNDO_DECISIONS} ORDER BY change")
+    ]
 
 
 def changes(workspace: Workspace) -> list[tuple[Any, ...]]:
@@ -100,7 +103,7 @@ def changes(workspace: Workspace) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("now", "force", "fate", "edited", "sent"),
+    ("now", "force", "decision", "edited", "sent"),
     [
         pytest.param({"name": "new", "amount": 2}, False, "update", [], {"name": "old", "amount": 1}, id="ours"),
         pytest.param({"name": "x", "amount": 2}, False, "update", ["name"], {"amount": 1}, id="one of two edited"),
@@ -113,20 +116,20 @@ def changes(workspace: Workspace) -> list[tuple[Any, ...]]:
     ],
 )
 def test_each_value_of_an_update_is_set_back_where_it_is_still_what_the_run_wrote(
-    workspace: Workspace, now: dict[str, Any] | None, *, force: bool, fate: str, edited: list[str], sent: object
+    workspace: Workspace, now: dict[str, Any] | None, *, force: bool, decision: str, edited: list[str], sent: object
 ) -> None:
     """Who changed the record last does not matter; the version that was compared is asked for."""
     journal(workspace, "update", '{"name":"old","amount":1}', '{"name":"new","amount":2}', "name,amount")
     if now is not None:
         held(workspace, by=OTHER, **now)
-    assert decided(workspace, force=force) == [(fate, edited)]
+    assert decided(workspace, force=force) == [(decision, edited)]
     assert [(json.loads(payload), version) for _, payload, _, version in changes(workspace)] == (
         [(sent, "W/1")] if sent else []
     )
 
 
 @pytest.mark.parametrize(
-    ("by", "on", "ended", "force", "fate"),
+    ("by", "on", "ended", "force", "decision"),
     [
         pytest.param(US, TOO_LATE, ENDED, False, "delete", id="changed last by us"),
         pytest.param(OTHER, IN_TIME, ENDED, False, "delete", id="changed last before the end of the run"),
@@ -136,13 +139,13 @@ def test_each_value_of_an_update_is_set_back_where_it_is_still_what_the_run_wrot
     ],
 )
 def test_a_new_record_is_deleted_if_nobody_has_changed_it(
-    workspace: Workspace, by: UUID, on: str, ended: datetime | None, *, force: bool, fate: str
+    workspace: Workspace, by: UUID, on: str, ended: datetime | None, *, force: bool, decision: str
 ) -> None:
     """The service keeps whole seconds, so the last second of the run counts as after it."""
     journal(workspace, "insert", "{}", '{"name":"new"}', "name")
     held(workspace, by=by, on=on, name="new")
-    assert decided(workspace, force=force, ended=ended) == [(fate, [])]
-    assert [action for action, *_ in changes(workspace)] == (["delete"] if fate == "delete" else [])
+    assert decided(workspace, force=force, ended=ended) == [(decision, [])]
+    assert [action for action, *_ in changes(workspace)] == (["delete"] if decision == "delete" else [])
 
 
 def test_a_new_record_that_is_gone_needs_nothing(workspace: Workspace) -> None:
@@ -169,18 +172,18 @@ def test_a_deleted_record_is_created_again_with_every_digit_and_reference(worksp
 
 
 @pytest.mark.parametrize(
-    ("by", "force", "fate", "edited"),
+    ("by", "force", "decision", "edited"),
     [(US, False, "update", []), (OTHER, False, "edited", ["amount"]), (OTHER, True, "update", [])],
 )
 def test_a_deleted_record_that_is_there_again_gets_its_values_unless_others_have_changed_it(
-    workspace: Workspace, by: UUID, *, force: bool, fate: str, edited: list[str]
+    workspace: Workspace, by: UUID, *, force: bool, decision: str, edited: list[str]
 ) -> None:
     """An undo that was interrupted may have created it without some of them."""
     journal(workspace, "delete", '{"name":"old","amount":1}', "{}", "")
     held(workspace, by=by, name="old", amount=2)
-    assert decided(workspace, force=force) == [(fate, edited)]
+    assert decided(workspace, force=force) == [(decision, edited)]
     assert [json.loads(payload) for _, payload, *_ in changes(workspace)] == (
-        [{"amount": 1}] if fate == "update" else []
+        [{"amount": 1}] if decision == "update" else []
     )
 
 

@@ -13,8 +13,8 @@ from shared.reconcile.undo.reports import UNDO_COUNTS, UNDO_ERRORS, UNDO_FILE, e
 
 IDS = [UUID(int=number) for number in range(1, 8)]
 # Number, action of the run, what the undo does, whether it is there, columns that others have changed.
-FATES = f"""
-CREATE TABLE undo_fates AS SELECT * FROM (VALUES
+UNDO_DECISIONS = f"""
+CREATE TABLE undo_decisions AS SELECT * FROM (VALUES
   (1, '{IDS[0]}'::UUID, 'insert', 'delete', true, []::VARCHAR[]),
   (2, '{IDS[1]}'::UUID, 'update', 'update', true, ['city']),
   (3, '{IDS[2]}'::UUID, 'delete', 'insert', false, []),
@@ -22,12 +22,12 @@ CREATE TABLE undo_fates AS SELECT * FROM (VALUES
   (5, '{IDS[4]}'::UUID, 'insert', 'edited', true, []),
   (6, '{IDS[5]}'::UUID, 'update', 'edited', false, []),
   (7, '{IDS[6]}'::UUID, 'update', 'unchanged', true, [])
-) AS t(change, id, action, fate, there, edited)
+) AS t(change, id, action, decision, there, edited)
 """
-JOURNAL = """CREATE TABLE journal AS SELECT change, id, '{"number": "A' || change || '"}' AS key FROM undo_fates"""
+JOURNAL = """CREATE TABLE journal AS SELECT change, id, '{"number": "A' || change || '"}' AS key FROM undo_decisions"""
 CHANGES = """
-CREATE TABLE changes AS SELECT change AS _change, change AS _row, fate AS action, id AS _id, '{}' AS key
-FROM undo_fates WHERE fate IN ('insert', 'update', 'delete')
+CREATE TABLE changes AS SELECT change AS _change, change AS _row, decision AS action, id AS _id, '{}' AS key
+FROM undo_decisions WHERE decision IN ('insert', 'update', 'delete')
 """
 OUTCOMES = """
 CREATE TABLE outcomes AS SELECT * FROM (VALUES
@@ -40,7 +40,7 @@ CREATE TABLE outcomes AS SELECT * FROM (VALUES
 def db() -> Iterator[duckdb.DuckDBPyConnection]:
     """An undo of seven changes; one of the two records to create again is in the recycle bin."""
     with duckdb.connect() as connection:
-        for statement in (FATES, JOURNAL, CHANGES, OUTCOMES, f"CREATE TABLE {IN_BIN.name} {IN_BIN.columns}"):
+        for statement in (UNDO_DECISIONS, JOURNAL, CHANGES, OUTCOMES, f"CREATE TABLE {IN_BIN.name} {IN_BIN.columns}"):
             connection.execute(statement)
         connection.execute(NOTE_IN_BIN, [[IDS[3]]])
         yield connection
