@@ -210,6 +210,8 @@ SELECT change, id, action, true AS there, []::VARCHAR[] AS edited,
 FROM journal""".strip()
     return (
         Step.creating(
-            "Decide what undoes each link", NewTable(name=UNDO_DECISIONS, query=decided), needs=frozenset({Table.JOURNAL})
+            "Decide what undoes each link",
+            NewTable(name=UNDO_DECISIONS, query=decided),
+            needs=frozenset({Table.JOURNAL}),
         ),
     )

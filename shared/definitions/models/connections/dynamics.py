@@ -8,7 +8,7 @@ from shared.definitions.models.dynamics_environment import DynamicsEnvironment, 
 __all__ = ["DynamicsConnection"]
 
 
-# Both say what `type` is; the environment's word comes first.
+# Both describe `type`; the description of the environment is used.
 class DynamicsConnection(DynamicsEnvironment, ConnectionModel):
     """A Dataverse environment that several definitions share."""
 
