@@ -93,9 +93,9 @@ def _shown(plan: UndoPlan, run: RunRecord) -> list[RenderableType]:
         ("Delete, because the run created them", counts.delete),
         ("Set back to the values before the run", counts.set_back),
         ("Create again, because the run deleted them", counts.create - counts.restore),
-        ("Restore from the recycle bin, likewise", counts.restore),
+        ("Restore deleted ones from the recycle bin", counts.restore),
         ("Already as before the run", counts.unchanged),
-        ("Edited since, left alone as far as that", counts.edited),
+        ("Edited by others since, left as it is", counts.edited),
     )
     said: list[RenderableType] = [Text(f"Undo of run {run.run_id[:SHORT_ID]} of {run.sync}", style="bold")]
     said += [Text(f"   {name + ':':<46}{count:>9,}{records(count)}") for name, count in lines]
