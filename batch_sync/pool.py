@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.state import Job, Poisoned
+from shared.state import Job, PoisonedMessage
 from shared.state.job_queue import NOW
 
 __all__ = ["LocalQueue", "Pool", "Work"]
@@ -54,11 +54,11 @@ class LocalQueue:
         with self._lock:
             return self._ready_at.get(job_id, 0.0) <= time.monotonic()
 
-    def poisoned(self) -> Sequence[Poisoned]:
+    def poisoned(self) -> Sequence[PoisonedMessage]:
         """See `JobQueue.poisoned`."""
         return ()
 
-    def discard(self, poisoned: Poisoned) -> None:
+    def discard(self, poisoned: PoisonedMessage) -> None:
         """See `JobQueue.discard`."""
 
 

@@ -16,7 +16,7 @@ from shared.jobs.real_time.events import (
     replay,
     run_events,
 )
-from shared.jobs.real_time.files import Place, Stream, messages_of
+from shared.jobs.real_time.files import EventFilePlace, Stream, messages_of
 from shared.jobs.real_time.record import EventsSummary
 from shared.state import DeadLetter
 
@@ -43,7 +43,7 @@ def feed(app: App, name: str, *files: str, partition: str | None = None) -> Even
     if definition.listener is None:
         raise UserError(f"{name} has no listener, so it cannot process events")
     listeners, tools = Listeners(syncs=(app.event_sync(definition),)), app.event_tools
-    place = Place(
+    place = EventFilePlace(
         feeding=f"command-{uuid4().hex}",
         standard_input=_standard_input,
         open_url=tools.memory.schemas.open_url,

@@ -35,7 +35,7 @@ from shared.dataverse.read.reader import (
 from shared.dataverse.read.references import read_reference
 from shared.dataverse.read.tracking import Tracking
 from shared.dataverse.read.views import view_query
-from shared.dataverse.write.bulk_delete import Dropping
+from shared.dataverse.write.bulk_delete import BulkDeleting
 from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
 from shared.dataverse.write.links import link_changes
@@ -313,7 +313,7 @@ class Dataverse:
         if fewest is None or entity.elastic:
             return self._written(entity, changes, limits)
         write = partial(self._written, entity)
-        return Dropping(self.service, entity, fewest=fewest, limits=limits, write=write).outcomes(changes)
+        return BulkDeleting(self.service, entity, fewest=fewest, limits=limits, write=write).outcomes(changes)
 
     def _written(self, entity: EntityMetadata, changes: Iterable[Change], limits: WriteLimits) -> Iterator[Outcome]:
         users = self._sending_users_of(entity)

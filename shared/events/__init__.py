@@ -1,7 +1,7 @@
 """Real time: from a hub's messages to events, and from many events of a record to the changes they add up to."""
 
-from shared.events.agenda import Agenda
 from shared.events.bodies import moment, parse
+from shared.events.change_queue import ChangeQueue
 from shared.events.decoding import Decoded, ReadBody, decode, read
 from shared.events.extraction import Fields, Reader, carried_definition, fields_of
 from shared.events.folding import FoldedBatch, FoldRules, NetChange, fold, unfold
@@ -20,7 +20,7 @@ from shared.events.routing import Claim, claim
 from shared.events.selection import SelectedEvents, Selection
 
 __all__ = [
-    "Agenda",
+    "ChangeQueue",
     "Claim",
     "Decoded",
     "Event",

@@ -9,13 +9,13 @@ from shared.dataverse import Dataverse
 from shared.dataverse.metadata.privileges import HeldPrivileges, TableFacts, held_privileges, table_facts
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.transform.access import Need, needed_access
+from shared.transform.access import RequiredPrivilege, needed_access
 
-__all__ = ["NeededPrivilege", "access_of"]
+__all__ = ["PrivilegeCheck", "access_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NeededPrivilege:
+class PrivilegeCheck:
     """One privilege that a definition needs.
 
     Attributes:
@@ -25,7 +25,7 @@ class NeededPrivilege:
         users: How many application users there are.
     """
 
-    need: Need
+    need: RequiredPrivilege
     name: str
     lacking: tuple[int, ...]
     users: int
@@ -37,7 +37,7 @@ class NeededPrivilege:
         return f"{who} lacks the privilege {self.name}{of}: add it to one of its security roles"
 
 
-def access_of(definition: SyncDefinition, entity: EntityMetadata, dataverse: Dataverse) -> Sequence[NeededPrivilege]:
+def access_of(definition: SyncDefinition, entity: EntityMetadata, dataverse: Dataverse) -> Sequence[PrivilegeCheck]:
     """Every privilege that a definition needs, and who lacks it.
 
     Raises:
@@ -50,13 +50,13 @@ def access_of(definition: SyncDefinition, entity: EntityMetadata, dataverse: Dat
     needs = needed_access(definition, entity)
     facts = {table: table_facts(service, table) for table in dict.fromkeys(need.table for need in needs if need.table)}
     return [
-        NeededPrivilege(need=need, name=name, lacking=tuple(_lacking(name, wanted, held)), users=len(held))
+        PrivilegeCheck(need=need, name=name, lacking=tuple(_lacking(name, wanted, held)), users=len(held))
         for need in needs
         for name, wanted in _named(need, facts)
     ]
 
 
-def _named(need: Need, facts: dict[str, TableFacts]) -> Iterator[tuple[str, str]]:
+def _named(need: RequiredPrivilege, facts: dict[str, TableFacts]) -> Iterator[tuple[str, str]]:
     """The name and the id of a privilege; none where a table does not have this kind, so that nobody needs it."""
     if not need.table:
         yield need.kind, ""

@@ -12,7 +12,7 @@ from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.reconcile import ledger_table_step, link_steps, reconcile_steps
 from shared.transform import (
-    Desire,
+    CompiledMappings,
     Reference,
     TargetColumn,
     current_finish_steps,
@@ -67,7 +67,7 @@ class RunSteps:
 
     definition: SyncDefinition
     entity: EntityMetadata
-    desire: Desire
+    desire: CompiledMappings
     columns: Sequence[TargetColumn]
     started: datetime
     target_rows: Callable[[], int] = lambda: 0
@@ -132,18 +132,22 @@ class RunSteps:
         )
 
 
-def seeing_steps(desire: Desire) -> tuple[Step, ...]:
+def seeing_steps(desire: CompiledMappings) -> tuple[Step, ...]:
     """The steps of the stage `SHAPE` before the scripts: what they see, and where their results go."""
     return tuple(script_steps(desire.definition))
 
 
-def shaping_steps(desire: Desire, entity: EntityMetadata, *, leave_out: Purpose = NOTHING) -> tuple[Step, ...]:
+def shaping_steps(
+    desire: CompiledMappings, entity: EntityMetadata, *, leave_out: Purpose = NOTHING
+) -> tuple[Step, ...]:
     """The steps of the stage `SHAPE` after the scripts, which depend on the definition and the metadata alone."""
     steps = (*shape_steps(desire.definition), *desire_steps(desire.definition, entity, desire))
     return _without(leave_out, (*steps, *reference_steps(references(desire.early))))
 
 
-def resolving_steps(desire: Desire, entity: EntityMetadata, *, leave_out: Purpose = NOTHING) -> tuple[Step, ...]:
+def resolving_steps(
+    desire: CompiledMappings, entity: EntityMetadata, *, leave_out: Purpose = NOTHING
+) -> tuple[Step, ...]:
     """The steps of the stage `RESOLVE`, which depend on the definition and the metadata alone."""
     return _without(leave_out, desired_finish_steps(desire.definition, entity, desire))
 

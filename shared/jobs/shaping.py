@@ -10,7 +10,7 @@ from shared.entities import EntityMetadata
 from shared.jobs.run_steps import NOTHING, seeing_steps, shaping_steps
 from shared.jobs.scripting import run_scripts
 from shared.scripts import ScriptEngine
-from shared.transform import Desire, ScriptColumn, script_columns
+from shared.transform import CompiledMappings, ScriptColumn, script_columns
 from shared.workspace import Purpose, Step, Workspace
 
 __all__ = ["Shaping", "run_all"]
@@ -40,7 +40,7 @@ class Shaping:
     steps: tuple[Step, ...]
 
     @classmethod
-    def of(cls, desire: Desire, entity: EntityMetadata, *, leave_out: Purpose = NOTHING) -> Shaping:
+    def of(cls, desire: CompiledMappings, entity: EntityMetadata, *, leave_out: Purpose = NOTHING) -> Shaping:
         """The shaping of a sync's rows, without the steps that have no other purpose than those to leave out."""
         return cls(
             seeing=seeing_steps(desire),

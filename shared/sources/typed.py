@@ -12,7 +12,7 @@ from shared.definitions.models import Column, ColumnType, SelfDescribing, TypedC
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 
-__all__ = ["Known", "described", "found_name", "known_type"]
+__all__ = ["KnownColumn", "described", "found_name", "known_type"]
 
 _MOST_LISTED: Final = 20
 _TEXT: Final = "VARCHAR"
@@ -28,7 +28,7 @@ _TYPES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownColumn:
     """What a source knows of a column.
 
     Attributes:
@@ -42,20 +42,20 @@ class Known:
     sql_type: str
 
     @classmethod
-    def as_text(cls, kind: ColumnType) -> Known:
+    def as_text(cls, kind: ColumnType) -> KnownColumn:
         """A column of a type whose values are loaded as text."""
         return cls(kind, ColumnType.TEXT, _TEXT)
 
 
-def known_type(sql_type: str) -> Known | None:
+def known_type(sql_type: str) -> KnownColumn | None:
     """What values of an SQL type are; None for binary and nested values."""
     for pattern, kind, as_it_is in _TYPES:
         if re.fullmatch(pattern, sql_type, re.DOTALL):
-            return Known(kind, kind, sql_type) if as_it_is else Known.as_text(kind)
+            return KnownColumn(kind, kind, sql_type) if as_it_is else KnownColumn.as_text(kind)
     return None
 
 
-def described(source: SelfDescribing, found: Mapping[str, Known | str], place: str) -> tuple[Column, ...]:
+def described(source: SelfDescribing, found: Mapping[str, KnownColumn | str], place: str) -> tuple[Column, ...]:
     """The columns of a definition with the types of its files; all columns of the files where it names none.
 
     Args:
@@ -87,7 +87,7 @@ def found_name(name: str, names: Mapping[str, object]) -> str | None:
 
 
 class _Describing:
-    def __init__(self, found: Mapping[str, Known | str], place: str) -> None:
+    def __init__(self, found: Mapping[str, KnownColumn | str], place: str) -> None:
         self._found = found
         self._place = place
         self.problems: list[Problem] = []
@@ -120,7 +120,7 @@ class _Describing:
                 columns.append(TypedColumn.of(Column(name=name), known.type, known.raw, known.sql_type))
         return columns
 
-    def _notation(self, column: Column, known: Known, path: str) -> None:
+    def _notation(self, column: Column, known: KnownColumn, path: str) -> None:
         """Keys about a text that the files do not have, or about another type."""
         for key, kind in TYPE_OF_KEY.items():
             if not getattr(column, key):

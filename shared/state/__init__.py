@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.state.job_kinds import JobKind
-from shared.state.job_queue import JobQueue, Poisoned
+from shared.state.job_queue import JobQueue, PoisonedMessage
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
     RETRY,
@@ -19,7 +19,7 @@ from shared.state.records import (
     Pause,
     PlanUse,
     Position,
-    Pruned,
+    RemovedCounts,
     RunRecord,
     RunState,
 )
@@ -40,9 +40,9 @@ __all__ = [
     "Lease",
     "Pause",
     "PlanUse",
-    "Poisoned",
+    "PoisonedMessage",
     "Position",
-    "Pruned",
+    "RemovedCounts",
     "RowToMend",
     "RowsToMend",
     "RunRecord",

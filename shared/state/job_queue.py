@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
-__all__ = ["NOW", "QUEUE_NAME", "JobQueue", "Poisoned"]
+__all__ = ["NOW", "QUEUE_NAME", "JobQueue", "PoisonedMessage"]
 
 # The trigger in batch_sync/function.py names it too.
 QUEUE_NAME: Final = "dynamics-sync-jobs"
@@ -16,7 +16,7 @@ NOW: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Poisoned:
+class PoisonedMessage:
     """A message that was delivered too often, because the process that got it ended each time.
 
     Attributes:
@@ -37,8 +37,8 @@ class JobQueue(Protocol):
     def send(self, job_id: str, delay: timedelta = NOW) -> None:
         """Put the id of a job into the queue; it is delivered after a delay of at most six days."""
 
-    def poisoned(self) -> Sequence[Poisoned]:
+    def poisoned(self) -> Sequence[PoisonedMessage]:
         """Messages that were delivered too often; a call may give a part of them."""
 
-    def discard(self, poisoned: Poisoned) -> None:
+    def discard(self, poisoned: PoisonedMessage) -> None:
         """Remove such a message; one that is gone already is not an error."""

@@ -28,7 +28,7 @@ __all__ = [
     "Pause",
     "PlanUse",
     "Position",
-    "Pruned",
+    "RemovedCounts",
     "RunRecord",
     "RunState",
 ]
@@ -382,7 +382,7 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
+class RemovedCounts:
     """What one call of `StateStore.prune` removed.
 
     Attributes:

@@ -20,7 +20,7 @@ from shared.state.records import (
     Pause,
     PlanUse,
     Position,
-    Pruned,
+    RemovedCounts,
     RunRecord,
 )
 
@@ -261,7 +261,7 @@ class StateStore(Protocol):
 
     # -- Retention -----------------------------------------------------------------------------------------------
 
-    def prune(self, before: datetime, *, limit: int) -> Pruned:
+    def prune(self, before: datetime, *, limit: int) -> RemovedCounts:
         """Remove what is older than a moment, in a bounded amount of work.
 
         Removed are runs that started before it with their errors, files, journals and rows to mend, dead letters kept

@@ -2,7 +2,7 @@
 
 from shared.transform.check import check, check_expressions
 from shared.transform.current import current_finish_steps, current_table_step
-from shared.transform.desire import Desire, desire_of, desire_steps
+from shared.transform.desire import CompiledMappings, desire_of, desire_steps
 from shared.transform.desired_finish import desired_finish_steps
 from shared.transform.keys import folded, normalise_key
 from shared.transform.lookups.columns import (
@@ -29,7 +29,7 @@ __all__ = [
     "SOURCE_ERRORS",
     "SOURCE_PLACES",
     "SOURCE_TYPES",
-    "Desire",
+    "CompiledMappings",
     "ErrorType",
     "LookupColumn",
     "MarkColumn",

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from shared.definitions.models import Mapping, Strategy, SyncBehaviour, SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 
-__all__ = ["Need", "needed_access"]
+__all__ = ["RequiredPrivilege", "needed_access"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class RequiredPrivilege:
     """One privilege that a sync needs.
 
     Attributes:
@@ -30,45 +30,47 @@ class Need:
     table: str = ""
 
 
-def needed_access(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Need, ...]:
+def needed_access(definition: SyncDefinition, entity: EntityMetadata) -> tuple[RequiredPrivilege, ...]:
     """Every privilege that a run of a definition can need, each once."""
-    found: dict[tuple[str, str], Need] = {}
+    found: dict[tuple[str, str], RequiredPrivilege] = {}
     for need in (*_of_table(definition, entity), *_of_mappings(definition, entity), *_of_options(definition)):
         found.setdefault((need.table, need.kind), need)
     return tuple(found.values())
 
 
-def _of_table(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Need]:
+def _of_table(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[RequiredPrivilege]:
     if entity.intersect:
         for end in entity.ends:
             for kind in ("Read", "Append", "AppendTo"):
-                yield Need(kind=kind, table=end.table, path="destination.entity")
+                yield RequiredPrivilege(kind=kind, table=end.table, path="destination.entity")
         return
     behaviour, table = definition.sync_behaviour, entity.logical_name
     full = behaviour.strategy is Strategy.FULL
     if full:
-        yield Need(kind="Read", table=table, path="destination.entity")
+        yield RequiredPrivilege(kind="Read", table=table, path="destination.entity")
     if not full or behaviour.new == "insert":
-        yield Need(kind="Create", table=table, path="sync_behaviour.new" if full else "sync_behaviour.strategy")
+        yield RequiredPrivilege(
+            kind="Create", table=table, path="sync_behaviour.new" if full else "sync_behaviour.strategy"
+        )
     if behaviour.strategy is Strategy.UPSERT or behaviour.action_column is not None:
-        yield Need(kind="Write", table=table, path="sync_behaviour.strategy")
+        yield RequiredPrivilege(kind="Write", table=table, path="sync_behaviour.strategy")
     if full and behaviour.changed != "ignore":
-        yield Need(kind="Write", table=table, path="sync_behaviour.changed")
+        yield RequiredPrivilege(kind="Write", table=table, path="sync_behaviour.changed")
     yield from _of_drops(behaviour, table)
 
 
-def _of_drops(behaviour: SyncBehaviour, table: str) -> Iterator[Need]:
+def _of_drops(behaviour: SyncBehaviour, table: str) -> Iterator[RequiredPrivilege]:
     if behaviour.dropped == "delete":
-        yield Need(kind="Delete", table=table, path="sync_behaviour.dropped")
+        yield RequiredPrivilege(kind="Delete", table=table, path="sync_behaviour.dropped")
     elif behaviour.dropped != "ignore":
-        yield Need(kind="Write", table=table, path="sync_behaviour.dropped")
+        yield RequiredPrivilege(kind="Write", table=table, path="sync_behaviour.dropped")
     if behaviour.returned != "ignore":
-        yield Need(kind="Write", table=table, path="sync_behaviour.returned")
+        yield RequiredPrivilege(kind="Write", table=table, path="sync_behaviour.returned")
     if behaviour.action_column is not None:
-        yield Need(kind="Delete", table=table, path="sync_behaviour.action_column")
+        yield RequiredPrivilege(kind="Delete", table=table, path="sync_behaviour.action_column")
 
 
-def _of_mappings(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Need]:
+def _of_mappings(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[RequiredPrivilege]:
     if entity.intersect:
         return
     for place, mapping in enumerate(definition.destination.mappings):
@@ -77,25 +79,27 @@ def _of_mappings(definition: SyncDefinition, entity: EntityMetadata) -> Iterator
             yield from _of_reference(mapping, attribute, entity, f"destination.mappings[{place}]")
 
 
-def _of_reference(mapping: Mapping, attribute: AttributeMetadata, entity: EntityMetadata, path: str) -> Iterator[Need]:
+def _of_reference(
+    mapping: Mapping, attribute: AttributeMetadata, entity: EntityMetadata, path: str
+) -> Iterator[RequiredPrivilege]:
     if attribute.type is AttributeType.OWNER:
-        yield Need(kind="Assign", table=entity.logical_name, path=path)
+        yield RequiredPrivilege(kind="Assign", table=entity.logical_name, path=path)
     else:
-        yield Need(kind="Append", table=entity.logical_name, path=path)
+        yield RequiredPrivilege(kind="Append", table=entity.logical_name, path=path)
     for lookup in mapping.lookups:
         for table in lookup.tables or attribute.targets[:1]:
-            yield Need(kind="Read", table=table, path=path)
+            yield RequiredPrivilege(kind="Read", table=table, path=path)
             if attribute.type is not AttributeType.OWNER:
-                yield Need(kind="AppendTo", table=table, path=path)
+                yield RequiredPrivilege(kind="AppendTo", table=table, path=path)
             if lookup.on_missing == "create":
-                yield Need(kind="Create", table=table, path=path)
+                yield RequiredPrivilege(kind="Create", table=table, path=path)
 
 
-def _of_options(definition: SyncDefinition) -> Iterator[Need]:
+def _of_options(definition: SyncDefinition) -> Iterator[RequiredPrivilege]:
     options = definition.destination.options
     if options.bypass_custom_logic:
-        yield Need(kind="prvBypassCustomBusinessLogic", path="destination.options.bypass_custom_logic")
+        yield RequiredPrivilege(kind="prvBypassCustomBusinessLogic", path="destination.options.bypass_custom_logic")
     if options.run_as:
-        yield Need(kind="prvActOnBehalfOfAnotherUser", path="destination.options.run_as")
+        yield RequiredPrivilege(kind="prvActOnBehalfOfAnotherUser", path="destination.options.run_as")
     if options.bulk_delete_from is not None and definition.sync_behaviour.dropped == "delete":
-        yield Need(kind="prvBulkDelete", path="destination.options.bulk_delete_from")
+        yield RequiredPrivilege(kind="prvBulkDelete", path="destination.options.bulk_delete_from")

@@ -19,14 +19,14 @@ from shared.transform.service_values import canonical_double
 from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
-__all__ = ["Conversion", "Flaw", "conversion", "fits"]
+__all__ = ["Conversion", "ValueProblem", "conversion", "fits"]
 
 # Dataverse keeps dates in SQL Server's datetime (Microsoft: behavior and format of the date and time column).
 _EARLIEST, _AFTER_LATEST = "1753-01-01", "10000-01-01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flaw:
+class ValueProblem:
     """A way in which a value does not fit.
 
     Attributes:
@@ -60,7 +60,7 @@ class Conversion:
 
     read: str
     value: str
-    flaws: tuple[Flaw, ...]
+    flaws: tuple[ValueProblem, ...]
     incoming: str = ""
     options: tuple[tuple[str, int], ...] = ()
 
@@ -129,7 +129,7 @@ def _string(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
     flaws = [_character_flaw(names.value)] if kind in (ColumnType.TEXT, ColumnType.JSON) else []
     if attribute.max_length is not None:
         flaws.append(
-            Flaw(
+            ValueProblem(
                 error=ErrorType.MAX_LENGTH,
                 message=f"longer than {attribute.max_length} characters, the limit of {attribute.name}",
                 broken=_longer(names.value, attribute.max_length),
@@ -143,11 +143,11 @@ def _string(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
 _REFUSED_CHARACTERS: Final = r"\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}"
 
 
-def _character_flaw(text: str) -> Flaw:
+def _character_flaw(text: str) -> ValueProblem:
     """Text that the service would refuse; the message names the character and its position."""
     before = f"length(regexp_extract({text}, '^[^{_REFUSED_CHARACTERS}]*'))"
     code = f"unicode(substring({text}, {before} + 1, 1))"
-    return Flaw(
+    return ValueProblem(
         error=ErrorType.INVALID_FORMAT,
         message="which Dataverse does not accept in text; remove it in the source, or with `replace`",
         broken=f"regexp_matches({text}, '[{_REFUSED_CHARACTERS}]')",
@@ -251,8 +251,8 @@ def _double(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
     )
 
 
-def _format_flaw(message: str, names: _Names) -> Flaw:
-    return Flaw(error=ErrorType.INVALID_FORMAT, message=message, broken=_missed(names))
+def _format_flaw(message: str, names: _Names) -> ValueProblem:
+    return ValueProblem(error=ErrorType.INVALID_FORMAT, message=message, broken=_missed(names))
 
 
 def _boolean(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
@@ -294,7 +294,7 @@ def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
         read=read,
         value=value,
         flaws=(
-            Flaw(
+            ValueProblem(
                 error=ErrorType.UNKNOWN_CHOICE,
                 message=no_option(attribute),
                 broken=_missed(names),
@@ -323,7 +323,7 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
         read=f"list_filter(list_transform({_parts(text, known)}, lambda part: trim(part)), lambda part: part <> '')",
         value=f"CASE WHEN len({names.read}) > 0 THEN array_to_string({chosen}, ',') END",
         flaws=(
-            Flaw(
+            ValueProblem(
                 error=ErrorType.UNKNOWN_CHOICE,
                 message=no_option(attribute),
                 broken=f"len({unknown}) > 0",

@@ -10,7 +10,7 @@ from shared.definitions.models.columns import Column, ColumnType
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.choices.options import suggestion_steps
-from shared.transform.convert import Conversion, Flaw, conversion
+from shared.transform.convert import Conversion, ValueProblem, conversion
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import (
     LookupColumn,
@@ -27,14 +27,14 @@ from shared.transform.states.pairs import Pair, never_empty, pair_of, state_rule
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns, sql_type
 from shared.workspace import Expression, NewTable, Step, Table, parsed, quoted
 
-__all__ = ["Desire", "desire_of", "desire_steps", "value_sql"]
+__all__ = ["CompiledMappings", "desire_of", "desire_steps", "value_sql"]
 
 _DESIRED = frozenset({Table.DESIRED})
 _BOTH = _DESIRED | {Table.SOURCE_ERRORS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mapped:
+class MappedColumn:
     """One mapping during the conversion.
 
     Attributes:
@@ -56,7 +56,7 @@ class Mapped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desire:
+class CompiledMappings:
     """What the mappings of a definition compile to.
 
     Attributes:
@@ -69,7 +69,7 @@ class Desire:
     definition: SyncDefinition
     shape: Shape
     columns: tuple[TargetColumn, ...]
-    mapped: tuple[Mapped, ...]
+    mapped: tuple[MappedColumn, ...]
     lookups: tuple[LookupColumn, ...]
     missing: RuleSet
 
@@ -105,7 +105,7 @@ class Desire:
         return (*self.shape.rules.columns, *self.missing.columns, PASSES)
 
 
-def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> Desire:
+def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> CompiledMappings:
     """Compile the mappings.
 
     Raises:
@@ -121,7 +121,7 @@ def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> Desire:
         *_key_rules(mapped),
         *state_rules({each.column.name: each.label for each in mapped}, columns),
     ]
-    return Desire(
+    return CompiledMappings(
         definition=definition,
         shape=shape,
         columns=columns,
@@ -131,7 +131,9 @@ def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> Desire:
     )
 
 
-def desire_steps(definition: SyncDefinition, entity: EntityMetadata, desire: Desire | None = None) -> tuple[Step, ...]:
+def desire_steps(
+    definition: SyncDefinition, entity: EntityMetadata, desire: CompiledMappings | None = None
+) -> tuple[Step, ...]:
     """Return the steps that make `desired` of `shaped` and report what is wrong; lookups have no values yet.
 
     Args:
@@ -176,7 +178,9 @@ def _parsed(definition: SyncDefinition, value: str, origin: str) -> Expression:
     return parsed(value, names=[column.label for column in definition.source.columns], origin=origin)
 
 
-def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn, columns: Sequence[TargetColumn]) -> Mapped:
+def _mapped(
+    definition: SyncDefinition, shape: Shape, column: TargetColumn, columns: Sequence[TargetColumn]
+) -> MappedColumn:
     place, mapping = next(
         (place, each) for place, each in enumerate(definition.destination.mappings) if each.target == column.name
     )
@@ -185,7 +189,7 @@ def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn, colu
         return _of_expression(column, expression, shape, columns=columns)
     source = _source(definition, mapping.sources[0] if mapping.sources else "", place)
     fitted = conversion(source.type, column.attribute)
-    return Mapped(
+    return MappedColumn(
         column=column,
         incoming=incoming(source, column),
         label=source.label,
@@ -206,7 +210,7 @@ def _source(definition: SyncDefinition, name: str, place: int) -> Column:
     return source
 
 
-def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn) -> Iterator[Mapped]:
+def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn) -> Iterator[MappedColumn]:
     """What a lookup searches for; a value that its match column cannot hold is found nowhere."""
     for value in lookup.values:
         column = TargetColumn(
@@ -214,7 +218,7 @@ def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn
         )
         if value.source:
             source = _source(definition, value.source, lookup.place)
-            yield Mapped(
+            yield MappedColumn(
                 column=column,
                 incoming=incoming(source, column),
                 label=source.label,
@@ -231,7 +235,7 @@ def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn
 
 def _of_expression(
     column: TargetColumn, expression: Expression, shape: Shape, label: str = "", columns: Sequence[TargetColumn] = ()
-) -> Mapped:
+) -> MappedColumn:
     """A mapped expression: its result goes by its text; where it fails on a row the field is left out."""
     fitted = conversion(ColumnType.TEXT, column.attribute)
     flaws = () if label else fitted.flaws  # what a lookup searches for need not fit
@@ -243,7 +247,7 @@ def _of_expression(
         message="the mapping's expression fails on this row",
         broken=f"{quoted(f'try:{column.name}')} IS NULL",
     )
-    return Mapped(
+    return MappedColumn(
         column=column,
         incoming=f"nullif({quoted(f'try:{column.name}')}[1], '')",
         attempt=f"TRY([CAST({expression.sql} AS VARCHAR)])",
@@ -259,7 +263,7 @@ def _kept(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(dict.fromkeys(rule for rule in rules if not rule.rejects))
 
 
-def _rules(flaws: Sequence[Flaw], label: str, *, rejects: bool) -> tuple[Rule, ...]:
+def _rules(flaws: Sequence[ValueProblem], label: str, *, rejects: bool) -> tuple[Rule, ...]:
     return tuple(
         Rule(
             column=label,
@@ -274,7 +278,7 @@ def _rules(flaws: Sequence[Flaw], label: str, *, rejects: bool) -> tuple[Rule, .
     )
 
 
-def _key_rules(mapped: Sequence[Mapped]) -> list[Rule]:
+def _key_rules(mapped: Sequence[MappedColumn]) -> list[Rule]:
     return [
         Rule(
             column=each.label,
@@ -288,7 +292,7 @@ def _key_rules(mapped: Sequence[Mapped]) -> list[Rule]:
     ]
 
 
-def _desired(desire: Desire) -> str:
+def _desired(desire: CompiledMappings) -> str:
     """The query behind `desired`, layer by layer: incoming values, read, converted, checked."""
     mapped, shape, missing = desire.mapped, desire.shape, desire.missing
     judged = ", ".join((*shape.rules.columns, PASSES))
@@ -316,7 +320,7 @@ def _desired(desire: Desire) -> str:
     return "SELECT " + ",\n    ".join(items) + f"\n  FROM ({missed})"
 
 
-def _comparable(desire: Desire) -> Iterator[str]:
+def _comparable(desire: CompiledMappings) -> Iterator[str]:
     """The sync key and what lookups search for, as they are compared; a key that a lookup gives is not known yet."""
     for column in key_columns(desire.columns):
         value = f"CAST(NULL AS {column.sql_type})" if column.resolved else column.key_sql
@@ -336,14 +340,14 @@ def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
 _DELETES = quoted("row:deletes")
 
 
-def _deletes(desire: Desire) -> Iterator[str]:
+def _deletes(desire: CompiledMappings) -> Iterator[str]:
     """Whether the row itself says that its record is deleted."""
     column = desire.definition.sync_behaviour.action_column
     if column is not None and desire.lookups:
         yield f"({action_of(quoted(column))} = 'DELETE') IS TRUE AS {_DELETES}"
 
 
-def _searched(desire: Desire) -> Iterator[str]:
+def _searched(desire: CompiledMappings) -> Iterator[str]:
     """What the lookup steps need: the values, their comparable forms, and whether the row leaves the column alone."""
     acts = desire.definition.sync_behaviour.action_column is not None
     for lookup in desire.lookups:
@@ -362,11 +366,11 @@ def _searched(desire: Desire) -> Iterator[str]:
         yield f"CAST(NULL AS BIGINT) AS {quoted(link_name(lookup.name))}"
 
 
-def _name(stage: str, each: Mapped) -> str:
+def _name(stage: str, each: MappedColumn) -> str:
     return quoted(f"{stage}:{each.column.name}")
 
 
-def _believed(each: Mapped, shape: Shape) -> str:
+def _believed(each: MappedColumn, shape: Shape) -> str:
     """The incoming value; null if it was calculated from a field in error, so that no key is made from it."""
     doubted = shape.rules.any_of(each.doubts)
     return each.incoming if doubted == "false" else f"CASE WHEN NOT {doubted} THEN {each.incoming} END"
@@ -380,7 +384,7 @@ def _value(column: TargetColumn, pair: Pair | None) -> str:
     return f"CAST(NULL AS {column.sql_type}) AS {name}" if unknown else name
 
 
-def _omits(mapped: Sequence[Mapped], shape: Shape, missing: RuleSet, pair: Pair | None) -> list[str]:
+def _omits(mapped: Sequence[MappedColumn], shape: Shape, missing: RuleSet, pair: Pair | None) -> list[str]:
     """`_omit_<target>`: the field is in error and the row is not rejected for it."""
     omits = pair.omits() if pair else {}
     items = [f"{sql} AS {quoted(f'_omit_{name}')}" for name, sql in omits.items()]

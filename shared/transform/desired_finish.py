@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.transform.desire import Desire, desire_of
+from shared.transform.desire import CompiledMappings, desire_of
 from shared.transform.lookups.columns import LookupColumn
 from shared.transform.lookups.resolve import resolve_steps, unresolved
 from shared.transform.rules import ErrorType
@@ -22,7 +22,7 @@ _DUPLICATE = literal(ErrorType.DUPLICATE_KEY)
 
 
 def desired_finish_steps(
-    definition: SyncDefinition, entity: EntityMetadata, desire: Desire | None = None
+    definition: SyncDefinition, entity: EntityMetadata, desire: CompiledMappings | None = None
 ) -> tuple[Step, ...]:
     """Return the steps that resolve lookups, set rejected and filtered rows aside, keep one row a key, and count.
 
@@ -86,7 +86,7 @@ def _keep_first(columns: Sequence[TargetColumn]) -> tuple[Step, Step]:
     )
 
 
-def _protect_rejected(desire: Desire, rejected: str) -> tuple[Step, ...]:
+def _protect_rejected(desire: CompiledMappings, rejected: str) -> tuple[Step, ...]:
     """A rejected row is still in the source: the record with its key was not dropped.
 
     A row whose key exists but cannot be read is kept with nulls: it may belong to any record. A row with an empty key
@@ -113,7 +113,7 @@ WHERE {rejected} AND ({known} OR _row IN ({unread}))""".strip()
     )
 
 
-def _about_keys(desire: Desire) -> str:
+def _about_keys(desire: CompiledMappings) -> str:
     """Narrow errors to those that can keep a key from being read: of a calculated key, any column's."""
     labels = [each.label for each in desire.mapped if each.column.key_part]
     resolved = [lookup for lookup in desire.lookups if _is_key(lookup, desire.columns)]

@@ -23,7 +23,7 @@ from shared.state import (
     LatestRows,
     PlanUse,
     Position,
-    Pruned,
+    RemovedCounts,
     RowsToMend,
     RowToMend,
     RunRecord,
@@ -605,13 +605,13 @@ class TestRetention:
             store.add_errors([ErrorRecord(run_id=f"r{number}", error_class="Row", error_type="T", count=1)])
             store.put_file(f"r{number}", "a.csv", b"1")
             store.put_rows_to_mend(f"r{number}", TO_MEND)
-        assert store.prune(NOON + timedelta(minutes=2), limit=100) == Pruned(runs=2)
+        assert store.prune(NOON + timedelta(minutes=2), limit=100) == RemovedCounts(runs=2)
         assert [run.run_id for run in store.runs()] == ["r3", "r2"]
         assert [run.run_id for run in store.runs("customers")] == ["r3", "r2"]
         assert (store.run("r1"), store.errors("r1"), store.files("r1")) == (None, (), ())
         assert (store.rows_to_mend("r1"), store.rows_to_mend("r2")) == (None, TO_MEND)
         assert (len(store.errors("r2")), store.files("r2")) == (1, ("a.csv",))
-        assert store.prune(NOON + timedelta(minutes=2), limit=100) == Pruned()
+        assert store.prune(NOON + timedelta(minutes=2), limit=100) == RemovedCounts()
 
     def test_the_last_run_of_each_sync_stays(self, store: StateStore) -> None:
         """Whether a sync is due is decided by it, however old it is, and whatever its events did since."""
@@ -628,7 +628,7 @@ class TestRetention:
         ):
             store.begin_run(a_run(f"r{number}", minutes=number, sync=sync, trigger=trigger))
         removed = store.prune(NOON + timedelta(days=100), limit=100)
-        assert removed == Pruned(runs=3)
+        assert removed == RemovedCounts(runs=3)
         assert [run.run_id for run in store.runs()] == ["r6", "r5", "r2", "r1"]
         last = store.last_run("a")
         assert last is not None
@@ -639,7 +639,7 @@ class TestRetention:
         for number, trigger in enumerate(("timer", "retry", "job", "retry", "retry", "events")):
             store.begin_run(a_run(f"r{number}", minutes=number, trigger=trigger))
         store.begin_run(a_run("young", minutes=60 * 24 * 200, trigger="retry"))
-        assert store.prune(NOON + timedelta(days=100), limit=100) == Pruned(runs=4)
+        assert store.prune(NOON + timedelta(days=100), limit=100) == RemovedCounts(runs=4)
         assert [run.run_id for run in store.runs()] == ["young", "r5", "r2"]
 
     def test_a_call_does_a_bounded_amount_of_work_and_the_next_continues(self, store: StateStore) -> None:
@@ -657,7 +657,7 @@ class TestRetention:
         old = [a_letter(1), a_letter(2, body=b"x" * 100_000, properties={"p": "y" * 200_000})]
         young = a_letter(3, kept=NOON + timedelta(seconds=1))
         store.add_dead_letters([*old, young])
-        assert store.prune(NOON + timedelta(seconds=1), limit=100) == Pruned(dead_letters=2)
+        assert store.prune(NOON + timedelta(seconds=1), limit=100) == RemovedCounts(dead_letters=2)
         assert store.dead_letters() == (young,)
 
     def test_leases_of_requests_go_and_others_stay(self, store: StateStore) -> None:
@@ -667,7 +667,7 @@ class TestRetention:
             assert lease is not None
             assert name == "job/2" or store.release_lease(lease)
         long_after = datetime.now(UTC) + timedelta(days=3650)
-        assert store.prune(long_after, limit=100) == Pruned(leases=1)
+        assert store.prune(long_after, limit=100) == RemovedCounts(leases=1)
         again = store.acquire_lease("sync/a", holder="b", seconds=60)
         assert again is not None
         assert again.fence == 2

@@ -27,7 +27,7 @@ from shared.jobs import NoProgress, writing
 from shared.jobs.batch import cancelling
 from shared.jobs.progress import Phase
 from shared.jobs.requests import new_request, stop
-from shared.state import Job, JobKind, JobRequest, Poisoned, RunState
+from shared.state import Job, JobKind, JobRequest, PoisonedMessage, RunState
 from shared.views.runs import latest_runs, run_named
 from shared.views.to_mend import file_to_mend
 from tests.functions.conftest import World
@@ -172,8 +172,8 @@ class Poison(LocalQueue):
         super().__init__()
         self._job_id = job_id
 
-    def poisoned(self) -> tuple[Poisoned, ...]:
-        return (Poisoned(job_id=self._job_id, receipt="r"),)
+    def poisoned(self) -> tuple[PoisonedMessage, ...]:
+        return (PoisonedMessage(job_id=self._job_id, receipt="r"),)
 
 
 class TestApply:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.definitions.loading.yaml_loader import Path, read_yaml
 from shared.drafts.editing import Edit, Insert, Move, Remove, Set, edited, rewritten
 from shared.drafts.editing.edits import applied, same
-from shared.drafts.editing.surgery import inline
+from shared.drafts.editing.replacements import inline
 from shared.drafts.yaml_text import scalar_text
 
 

@@ -21,7 +21,7 @@ from shared.dataverse.write.writer import POLL_SECONDS
 from shared.entities import EntityMetadata
 from shared.errors import RequestRefused, SyncError
 
-__all__ = ["Dropping", "Write"]
+__all__ = ["BulkDeleting", "Write"]
 
 Write = Callable[[Iterable[Change], WriteLimits], Iterator[Outcome]]
 
@@ -41,7 +41,7 @@ class _Job:
     changes: tuple[Change, ...]
 
 
-class Dropping:
+class BulkDeleting:
     """One call of the writer in which many deletes become jobs.
 
     Args:

@@ -15,7 +15,7 @@ from shared.definitions.loading.yaml_loader import compose_yaml, read_yaml
 from shared.drafts.editing.differences import differences
 from shared.drafts.editing.edits import Edit, Set, applied, same
 from shared.drafts.editing.nodes import Text
-from shared.drafts.editing.surgery import NotPossibleError, Replacement, replacements
+from shared.drafts.editing.replacements import NotPossibleError, Replacement, replacements
 from shared.errors import UserError
 
 __all__ = ["EditRefusedError", "edited", "rewritten"]

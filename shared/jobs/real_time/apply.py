@@ -11,7 +11,7 @@ from typing import Final
 from shared.dataverse import KEY_TAKEN
 from shared.definitions.models import Strategy
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
-from shared.events import Agenda, Event, NetChange, unfold
+from shared.events import ChangeQueue, Event, NetChange, unfold
 from shared.jobs.real_time.boundary import Failure, bisect, failure_of
 from shared.jobs.real_time.ledger import BUSY
 from shared.jobs.real_time.letters import FailedEvent
@@ -49,7 +49,7 @@ def apply_batch(changes: Iterable[NetChange], session: Session) -> AppliedBatch:
         AnswerLost: Likewise, with a request on the way.
     """
     applying = _Applying(session)
-    applying.work(Agenda(changes))
+    applying.work(ChangeQueue(changes))
     return AppliedBatch(settled=applying.settled, lost=tuple(applying.lost.values()), counts=applying.counts)
 
 
@@ -71,14 +71,14 @@ class _Applying:
             ledger=session.ledger,
         )
 
-    def work(self, agenda: Agenda) -> None:
+    def work(self, queue: ChangeQueue) -> None:
         """Apply all changes. The events of a sum that is refused are applied one by one."""
-        while wave := agenda.next():
+        while wave := queue.next():
             for change, failure in self._applied([change for change in wave if not self._overtaken(change)]):
                 if failure is None:
                     self._settle(change)
                 elif len(change.settles) > 1:
-                    agenda.put_first(unfold(change))
+                    queue.put_first(unfold(change))
                 else:
                     (event,) = change.settles
                     self.lost[event.number] = FailedEvent.of(event, failure)

@@ -19,7 +19,7 @@ from shared.events import FoldRules, Reader, Selection, carried_definition, fiel
 from shared.jobs.run_steps import Stage, resolving_steps
 from shared.jobs.shaping import Shaping
 from shared.transform import (
-    Desire,
+    CompiledMappings,
     LookupColumn,
     Omit,
     TargetColumn,
@@ -170,7 +170,7 @@ class PreparedSync:
         return fields_of(self.definition, self._identity)
 
     @cached_property
-    def desire(self) -> Desire:
+    def desire(self) -> CompiledMappings:
         """What the mappings compile to."""
         return desire_of(self.definition, self.entity)
 

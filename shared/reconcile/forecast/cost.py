@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
 
-__all__ = ["BY_LIMITS", "DAILY_REQUESTS", "Forecast", "Rates", "Sizes", "Workload", "forecast"]
+__all__ = ["BY_LIMITS", "DAILY_REQUESTS", "Forecast", "Rates", "Workload", "WriterSizes", "forecast"]
 
 WINDOW_SECONDS: Final = 300
 REQUESTS_A_WINDOW: Final = 6000
@@ -61,7 +61,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
+class WriterSizes:
     """How the writer sends records.
 
     Attributes:
@@ -159,7 +159,7 @@ class Forecast:
 
 
 def forecast(
-    load: Workload, sizes: Sizes, rates: Rates, *, prepared: float, daily_requests: int = DAILY_REQUESTS
+    load: Workload, sizes: WriterSizes, rates: Rates, *, prepared: float, daily_requests: int = DAILY_REQUESTS
 ) -> Forecast:
     """Say what a run will cost.
 
@@ -197,7 +197,7 @@ def _learnt_writes(load: Workload, rates: Rates) -> int:
     return ceil(_like(load, rates) / rates.rows_a_request)
 
 
-def _writes(load: Workload, sizes: Sizes) -> int:
+def _writes(load: Workload, sizes: WriterSizes) -> int:
     passes = (*load.groups, load.second, load.created)
     sent = sum(_requests(rows, sizes.rows, sizes.parallel) for rows in passes)
     closing = _requests(load.closing, min(sizes.rows, _CLOSED_AT_ONCE), sizes.parallel)
@@ -220,7 +220,7 @@ def _requests_of_jobs(rows: int) -> int:
     return ceil(rows / 5000) + ceil(rows / 500)
 
 
-def _seconds(load: Workload, sizes: Sizes, requests: int) -> float:
+def _seconds(load: Workload, sizes: WriterSizes, requests: int) -> float:
     """The longer one of what the limits of requests and of execution time allow."""
     windows = max(requests / REQUESTS_A_WINDOW, load.operations * SECONDS_A_RECORD / EXECUTION_A_WINDOW)
     return windows * WINDOW_SECONDS / sizes.users

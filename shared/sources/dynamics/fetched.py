@@ -13,7 +13,7 @@ from shared.definitions.models import ColumnType
 from shared.entities import EntityMetadata
 from shared.errors import UserError
 from shared.sources.dynamics.members import Columns, Member, member_of, parts_of, table_columns
-from shared.sources.typed import Known
+from shared.sources.typed import KnownColumn
 from shared.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _with(found: Columns, element: Element, entity: EntityMetadata, prefix: str)
         label = alias or f"{prefix}{name}"
         member = member_of(attribute, label if alias or prefix else None)
         if computed in _NUMBERS:
-            own[label] = Member(selected=label, known=Known.as_text(ColumnType.NUMBER))
+            own[label] = Member(selected=label, known=KnownColumn.as_text(ColumnType.NUMBER))
         elif isinstance(member, str):
             unreadable[label] = f"{entity.logical_name}: {member}"
         else:

@@ -12,18 +12,18 @@ from typing import Final
 
 from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
-from shared.sources.typed import Known
+from shared.sources.typed import KnownColumn
 
 __all__ = ["FORMATTED", "LOOKUP_TABLE", "Columns", "Member", "member_of", "table_columns"]
 
 FORMATTED: Final = "OData.Community.Display.V1.FormattedValue"
 LOOKUP_TABLE: Final = "Microsoft.Dynamics.CRM.lookuplogicalname"
 
-_WHOLE: Final = Known(ColumnType.NUMBER, ColumnType.NUMBER, "BIGINT")
+_WHOLE: Final = KnownColumn(ColumnType.NUMBER, ColumnType.NUMBER, "BIGINT")
 # Money has four digits behind the point, and a decimal ten at most.
-_DECIMAL: Final = Known(ColumnType.NUMBER, ColumnType.NUMBER, "DECIMAL(38,10)")
-_TEXT: Final = Known.as_text(ColumnType.TEXT)
-_KNOWN: Final[Mapping[AttributeType, Known]] = {
+_DECIMAL: Final = KnownColumn(ColumnType.NUMBER, ColumnType.NUMBER, "DECIMAL(38,10)")
+_TEXT: Final = KnownColumn.as_text(ColumnType.TEXT)
+_KNOWN: Final[Mapping[AttributeType, KnownColumn]] = {
     AttributeType.STRING: _TEXT,
     AttributeType.MEMO: _TEXT,
     AttributeType.INTEGER: _WHOLE,
@@ -31,19 +31,19 @@ _KNOWN: Final[Mapping[AttributeType, Known]] = {
     AttributeType.DECIMAL: _DECIMAL,
     AttributeType.MONEY: _DECIMAL,
     # The intended number is the shortest text of a binary floating-point number.
-    AttributeType.DOUBLE: Known.as_text(ColumnType.NUMBER),
-    AttributeType.BOOLEAN: Known(ColumnType.BOOL, ColumnType.BOOL, "BOOLEAN"),
+    AttributeType.DOUBLE: KnownColumn.as_text(ColumnType.NUMBER),
+    AttributeType.BOOLEAN: KnownColumn(ColumnType.BOOL, ColumnType.BOOL, "BOOLEAN"),
     AttributeType.PICKLIST: _WHOLE,
     AttributeType.STATE: _WHOLE,
     AttributeType.STATUS: _WHOLE,
     AttributeType.MULTI_PICKLIST: _TEXT,
-    AttributeType.DATETIME: Known(ColumnType.DATE, ColumnType.DATE, "TIMESTAMP"),
+    AttributeType.DATETIME: KnownColumn(ColumnType.DATE, ColumnType.DATE, "TIMESTAMP"),
     AttributeType.LOOKUP: _TEXT,
     AttributeType.CUSTOMER: _TEXT,
     AttributeType.OWNER: _TEXT,
     AttributeType.UNIQUEIDENTIFIER: _TEXT,
 }
-_DATE_ONLY: Final = Known(ColumnType.DATE, ColumnType.DATE, "DATE")
+_DATE_ONLY: Final = KnownColumn(ColumnType.DATE, ColumnType.DATE, "DATE")
 _EXACT: Final = frozenset({AttributeType.DECIMAL, AttributeType.MONEY})
 _PLAIN: Final = frozenset({AttributeType.STRING, AttributeType.MEMO, AttributeType.UNIQUEIDENTIFIER})
 _REFERENCES: Final = frozenset({AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER})
@@ -63,7 +63,7 @@ class Member:
 
     selected: str
     annotation: str = ""
-    known: Known
+    known: KnownColumn
     exact: bool = False
     attribute: str = ""
 

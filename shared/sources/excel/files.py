@@ -22,7 +22,7 @@ from shared.sources.excel.workbook import Workbook as Book
 from shared.sources.files import InputFile, find_files
 from shared.sources.plain import own_csv, writing
 from shared.sources.text_files import file_values, raw_columns
-from shared.sources.typed import Known, described, found_name
+from shared.sources.typed import KnownColumn, described, found_name
 from shared.transform import SOURCE_ERRORS, SOURCE_PLACES
 from shared.workspace import Workspace, literal
 
@@ -249,10 +249,10 @@ def _write(workspace: Workspace, part: _Part, table: SheetTable, columns: Sequen
     return count
 
 
-def _together(parts: Sequence[_Part]) -> Mapping[str, Known]:
+def _together(parts: Sequence[_Part]) -> Mapping[str, KnownColumn]:
     """Column -> what is known of it in all sheets. The first one gives names and order."""
     return {
-        name: Known.as_text(kind_of_column(set[type]().union(*(_of(part.types, name) for part in parts))))
+        name: KnownColumn.as_text(kind_of_column(set[type]().union(*(_of(part.types, name) for part in parts))))
         for name in parts[0].columns
     }
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.definitions.models import ColumnType
 from shared.json_paths import Step, steps_of
-from shared.sources.typed import Known, found_name, known_type
+from shared.sources.typed import KnownColumn, found_name, known_type
 from shared.workspace import literal, quoted
 
 __all__ = ["Field", "as_json", "field"]
@@ -69,9 +69,9 @@ def _within(sql: str, kind: str, steps: list[Step]) -> Field:
     return Field(f"json_extract_string({document}, {path})", "VARCHAR")
 
 
-def as_json(found: Field) -> tuple[Known, str]:
+def as_json(found: Field) -> tuple[KnownColumn, str]:
     """What is known of a value that a definition reads as JSON, and its text."""
     known = known_type(found.sql_type)
     is_text = known is not None and known.type is ColumnType.TEXT and found.sql_type in _TEXT
     text = f"CAST({found.sql} AS VARCHAR)" if is_text else f"CAST(to_json({found.sql}) AS VARCHAR)"
-    return Known.as_text(ColumnType.JSON), text
+    return KnownColumn.as_text(ColumnType.JSON), text

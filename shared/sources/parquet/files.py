@@ -21,7 +21,7 @@ from shared.sources.files import InputFile, find_files
 from shared.sources.parquet.fields import Field, as_json, field
 from shared.sources.plain import writing
 from shared.sources.text_files import file_values, raw_columns
-from shared.sources.typed import Known, described, found_name, known_type
+from shared.sources.typed import KnownColumn, described, found_name, known_type
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
 from shared.workspace.database import explained
@@ -53,7 +53,7 @@ class _Part:
     name: str
     path: Path
     types: Mapping[str, str]
-    known: Mapping[str, Known | str]
+    known: Mapping[str, KnownColumn | str]
     values: Mapping[str, str]
     partitions: Mapping[str, str | None]
     copied: bool
@@ -144,7 +144,7 @@ def _part(workspace: Workspace, number: int, file: InputFile, columns: Sequence[
     known = dict(_known(types, partitions, file.name))
     values: dict[str, str] = {}
     for name, found, sql in _fields(workspace, path, types, columns):
-        known[name], values[name] = found if isinstance(found, Known) else f"{file.name}: {found}", sql
+        known[name], values[name] = found if isinstance(found, KnownColumn) else f"{file.name}: {found}", sql
     return _Part(
         file=file,
         name=file.name,
@@ -159,7 +159,7 @@ def _part(workspace: Workspace, number: int, file: InputFile, columns: Sequence[
 
 def _fields(
     workspace: Workspace, path: Path, types: Mapping[str, str], columns: Sequence[Column]
-) -> Iterator[tuple[str, Known | str, str]]:
+) -> Iterator[tuple[str, KnownColumn | str, str]]:
     """Yield name, what is known, and the SQL of each column that is read by a path or as JSON and is there."""
 
     def type_of(sql: str) -> str | None:
@@ -206,19 +206,19 @@ def _partitions(path: str) -> Iterator[tuple[str, str | None]]:
 
 def _known(
     types: Mapping[str, str], partitions: Mapping[str, str | None], name: str
-) -> Iterator[tuple[str, Known | str]]:
+) -> Iterator[tuple[str, KnownColumn | str]]:
     for column, sql_type in types.items():
         yield column, known_type(sql_type) or f"{name}: {_unreadable(column, sql_type)}"
     for column in partitions:
-        yield column, Known.as_text(ColumnType.TEXT)
+        yield column, KnownColumn.as_text(ColumnType.TEXT)
 
 
-def _together(parts: Sequence[_Part]) -> Mapping[str, Known | str]:
+def _together(parts: Sequence[_Part]) -> Mapping[str, KnownColumn | str]:
     """Column of all files -> what is known of it, or why it cannot be read. The first file gives names and order."""
     return {name: _agreed(parts, name) for name in parts[0].known}
 
 
-def _agreed(parts: Sequence[_Part], name: str) -> Known | str:
+def _agreed(parts: Sequence[_Part], name: str) -> KnownColumn | str:
     """What is known of a column of several files; values of different SQL types are loaded as their texts."""
     agreed = parts[0].known[name]
     for part in parts[1:]:
@@ -230,7 +230,7 @@ def _agreed(parts: Sequence[_Part], name: str) -> Known | str:
             return agreed if isinstance(agreed, str) else str(known)
         if known.type is not agreed.type:
             return f"{part.name} has {known.type} values in {name}, and {parts[0].name} has {agreed.type} values"
-        agreed = agreed if known == agreed else Known.as_text(agreed.type)
+        agreed = agreed if known == agreed else KnownColumn.as_text(agreed.type)
     return agreed
 
 

@@ -11,13 +11,13 @@ from shared.json_paths import ABSENT, finder
 from shared.sources.json_text.records import BadRecord, text_of
 from shared.sources.rest.paging import AnswerPage, PageRequest
 
-__all__ = ["Seen", "Total"]
+__all__ = ["SeenPages", "Total"]
 
 _MOST_PAGES: Final = 100_000
 _REMEDY: Final = "check pagination: its parameter, or where the next page is named"
 
 
-class Seen:
+class SeenPages:
     """The requests and the pages so far, by their hashes; a loop ends at once and not at the limit.
 
     Args:

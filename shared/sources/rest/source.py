@@ -24,7 +24,7 @@ from shared.sources.rest.endpoint import Endpoint, endpoint_of
 from shared.sources.rest.paging import AnswerPage, PageRequest, pager_of
 from shared.sources.rest.past import PastWatermark
 from shared.sources.rest.retries import Retries
-from shared.sources.rest.seen import Seen, Total
+from shared.sources.rest.seen import SeenPages, Total
 from shared.sources.text_files import make_text_tables
 from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.workspace import Workspace
@@ -98,7 +98,7 @@ class _Reading:
         self._file = workspace.folder / "answer.json"
         self._find = finder(_ELEMENTS.sub("", source.records)) if source.records else None
         self._total_path = source.pagination.total if source.pagination else None
-        self._seen, self._total = Seen(), Total(self._total_path)
+        self._seen, self._total = SeenPages(), Total(self._total_path)
 
     def all(self, start: PageRequest) -> int:
         """Read every page; gives the number of records of the first one."""

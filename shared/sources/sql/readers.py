@@ -12,7 +12,7 @@ from shared.definitions.models import ColumnType, TypedColumn
 from shared.sources.sql.batches import Batches
 from shared.sources.sql.statements import Statements, table_of
 from shared.sources.sql.types import Found, of_driver, of_sqlalchemy, of_sqlite
-from shared.sources.typed import Known
+from shared.sources.typed import KnownColumn
 from shared.sources.watermarks.marks import Scale
 
 __all__ = ["WATERMARK", "RowReader", "SqliteReader", "exact"]
@@ -77,7 +77,7 @@ class RowReader:
             for rows in result.partitions():
                 batches.add(rows)
 
-    def scale(self, column: TypedColumn, known: Known) -> Scale | None:
+    def scale(self, column: TypedColumn, known: KnownColumn) -> Scale | None:
         """How the values of a watermark's column are ordered; None where they cannot be a watermark."""
         match known.type:
             case ColumnType.NUMBER:
@@ -142,7 +142,7 @@ class SqliteReader(RowReader):
         """A column as it is declared."""
         return exact(name)
 
-    def scale(self, column: TypedColumn, known: Known) -> Scale | None:
+    def scale(self, column: TypedColumn, known: KnownColumn) -> Scale | None:
         """Numbers are numbers; anything else is compared as the text that it is."""
         if known.type is ColumnType.BOOL:
             return None

@@ -20,7 +20,7 @@ from shared.sources.sql.readers import WATERMARK, RowReader, SqliteReader
 from shared.sources.sql.refusals import refusal
 from shared.sources.sql.statements import Bound, Statements, bound_text
 from shared.sources.sql.types import refused_or_known
-from shared.sources.typed import Known
+from shared.sources.typed import KnownColumn
 from shared.sources.watermarks.marks import Scale
 from shared.workspace import Workspace
 
@@ -88,11 +88,11 @@ class SqlSession:
         driver: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         return SQLAlchemyError, driver, OSError, struct.error, *SDK_MISREADS
 
-    def found(self, statements: Statements) -> Mapping[str, Known | str]:
+    def found(self, statements: Statements) -> Mapping[str, KnownColumn | str]:
         """Column -> what is known of it, or why it cannot be read."""
         return refused_or_known(self._reader.found(self._opened, statements), statements.name)
 
-    def scale(self, column: TypedColumn, known: Known) -> Scale | None:
+    def scale(self, column: TypedColumn, known: KnownColumn) -> Scale | None:
         """How the values of a watermark's column are ordered; None where they cannot be a watermark."""
         return self._reader.scale(column, known)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from shared.definitions.models import Column, SecretReference, SqlConnection, SqlSource, TypedColumn
 from shared.errors import UserError
 from shared.sources.context import SourceContext
-from shared.sources.typed import Known, described, found_name
+from shared.sources.typed import KnownColumn, described, found_name
 from shared.sources.watermarks.marks import Scale, start_of, unusable, watermark_column
 from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.workspace import Workspace
@@ -71,7 +71,7 @@ class SqlRows(ReadsPastWatermark):
 
     def _described(
         self, session: SqlSession
-    ) -> tuple[tuple[Column, ...], dict[str, TypedColumn], Mapping[str, Known | str]]:
+    ) -> tuple[tuple[Column, ...], dict[str, TypedColumn], Mapping[str, KnownColumn | str]]:
         """The columns, those that are read by their name in the database, and what is known of each."""
         statements = self._statements()
         found = session.found(statements)
@@ -80,7 +80,7 @@ class SqlRows(ReadsPastWatermark):
         return columns, {found_name(column.name, found) or column.name: column for column in read}, found
 
     def _past(
-        self, session: SqlSession, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]
+        self, session: SqlSession, read: Mapping[str, TypedColumn], found: Mapping[str, KnownColumn | str]
     ) -> Statements:
         """The statements for what is past the watermark, where there is one."""
         statements = self._statements()
@@ -93,12 +93,12 @@ class SqlRows(ReadsPastWatermark):
         return session.past(statements, name, start_of(mark, scale, self._watermark.overlap), scale)
 
     def _marked(
-        self, session: SqlSession, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]
+        self, session: SqlSession, read: Mapping[str, TypedColumn], found: Mapping[str, KnownColumn | str]
     ) -> tuple[str, TypedColumn, Scale]:
         """The column of the watermark with its name in the database, and what it holds."""
         name, column = watermark_column(self._source, read)
         known = found[name]
-        scale = session.scale(column, known) if isinstance(known, Known) else None
+        scale = session.scale(column, known) if isinstance(known, KnownColumn) else None
         if scale is None:
             raise unusable(f"{name} is a {column.type}; a number, a date or a text is needed")
         return name, column, scale

@@ -16,12 +16,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from shared.definitions.models import ColumnType
-from shared.sources.typed import Known
+from shared.sources.typed import KnownColumn
 
 __all__ = ["BINARY", "of_driver", "of_postgresql", "of_sqlalchemy", "of_sqlite", "unreadable"]
 
 BINARY: Final = "binary"
-Found = Known | str
+Found = KnownColumn | str
 
 _SQLALCHEMY: Final[tuple[tuple[type[Any], ColumnType | str], ...]] = (
     (sa.types.LargeBinary, BINARY),
@@ -55,12 +55,12 @@ _PYTHON: Final[tuple[tuple[type[Any], ColumnType | str], ...]] = (
 )
 # The names of pg_type. Of numeric and float8 the text has every value: NaN and numbers with more than 38 digits too.
 _POSTGRESQL: Final = {
-    **dict.fromkeys(("int2", "int4", "int8", "oid"), Known(ColumnType.NUMBER, ColumnType.NUMBER, "BIGINT")),
-    **dict.fromkeys(("numeric", "float4", "float8"), Known.as_text(ColumnType.NUMBER)),
-    "bool": Known(ColumnType.BOOL, ColumnType.BOOL, "BOOLEAN"),
-    "date": Known(ColumnType.DATE, ColumnType.DATE, "DATE"),
-    "timestamp": Known(ColumnType.DATE, ColumnType.DATE, "TIMESTAMP"),
-    "timestamptz": Known(ColumnType.DATE, ColumnType.DATE, "TIMESTAMP WITH TIME ZONE"),
+    **dict.fromkeys(("int2", "int4", "int8", "oid"), KnownColumn(ColumnType.NUMBER, ColumnType.NUMBER, "BIGINT")),
+    **dict.fromkeys(("numeric", "float4", "float8"), KnownColumn.as_text(ColumnType.NUMBER)),
+    "bool": KnownColumn(ColumnType.BOOL, ColumnType.BOOL, "BOOLEAN"),
+    "date": KnownColumn(ColumnType.DATE, ColumnType.DATE, "DATE"),
+    "timestamp": KnownColumn(ColumnType.DATE, ColumnType.DATE, "TIMESTAMP"),
+    "timestamptz": KnownColumn(ColumnType.DATE, ColumnType.DATE, "TIMESTAMP WITH TIME ZONE"),
 }
 # SQLite keeps any value in any column. What a column was declared as says what is meant:
 # https://www.sqlite.org/datatype3.html#determination_of_column_affinity
@@ -97,16 +97,16 @@ def of_driver(code: Any, dbapi: Any) -> Found:
         return _found(next((meant for known, meant in _PYTHON if issubclass(code, known)), ColumnType.TEXT))
     for name, meant in (("DATETIME", ColumnType.DATE), ("NUMBER", ColumnType.NUMBER)):
         if code is not None and getattr(dbapi, name, None) == code:
-            return Known.as_text(meant)
+            return KnownColumn.as_text(meant)
     if (getattr(dbapi, "__name__", ""), code) == _DECIMAL:
-        return Known.as_text(ColumnType.NUMBER)
+        return KnownColumn.as_text(ColumnType.NUMBER)
     # BINARY of PyMySQL is also what TEXT columns have: a binary value is an error of its row.
-    return Known.as_text(ColumnType.TEXT)
+    return KnownColumn.as_text(ColumnType.TEXT)
 
 
 def of_postgresql(name: str) -> Found:
     """What a type of PostgreSQL is, by its name in `pg_type`."""
-    return BINARY if name == "bytea" else _POSTGRESQL.get(name, Known.as_text(ColumnType.TEXT))
+    return BINARY if name == "bytea" else _POSTGRESQL.get(name, KnownColumn.as_text(ColumnType.TEXT))
 
 
 def of_sqlite(declared: str) -> Found:
@@ -115,7 +115,7 @@ def of_sqlite(declared: str) -> Found:
 
 
 def _found(meant: ColumnType | str) -> Found:
-    return Known.as_text(meant) if isinstance(meant, ColumnType) else meant
+    return KnownColumn.as_text(meant) if isinstance(meant, ColumnType) else meant
 
 
 def refused_or_known(found: Iterable[tuple[str, Found]], place: str) -> Mapping[str, Found]:

@@ -19,7 +19,7 @@ from shared.state.azure._mirrors import MirrorFiles
 from shared.state.azure._people import PeopleTables
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
 from shared.state.azure._storage import MEMORY, key, read_record
-from shared.state.records import RETRY, Pruned, RunRecord
+from shared.state.records import RETRY, RemovedCounts, RunRecord
 
 __all__ = ["Retention"]
 
@@ -31,7 +31,7 @@ APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, PeopleTables, EventTables):
     """The part of the state store that keeps it small."""
 
-    def prune(self, before: datetime, *, limit: int) -> Pruned:
+    def prune(self, before: datetime, *, limit: int) -> RemovedCounts:
         """See `StateStore.prune`."""
         runs = list(islice(self._old_runs(before), limit))
         self._remove_runs(runs)
@@ -40,7 +40,7 @@ class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, 
         self._remove_letters({(row["PartitionKey"], row["RowKey"]) for row in letters})
         leases = self._old_leases(before, limit)
         self._delete(LEASES, leases)
-        removed = Pruned(
+        removed = RemovedCounts(
             runs=len(runs),
             dead_letters=len(letters),
             leases=len(leases),

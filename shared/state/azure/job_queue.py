@@ -15,7 +15,7 @@ from azure.storage.queue import QueueMessage, QueueServiceClient
 from shared.errors import UserError
 from shared.settings import Settings
 from shared.state.azure._storage import RETRIES, explained, options_of_files
-from shared.state.job_queue import NOW, QUEUE_NAME, Poisoned
+from shared.state.job_queue import NOW, QUEUE_NAME, PoisonedMessage
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -56,17 +56,17 @@ class StorageQueue:
                     queue.create_queue()
                 queue.send_message(text, visibility_timeout=hidden, time_to_live=NEVER)
 
-    def poisoned(self) -> Sequence[Poisoned]:
+    def poisoned(self) -> Sequence[PoisonedMessage]:
         """See `JobQueue.poisoned`."""
         poison = self._service.get_queue_client(POISON)
         with explained():
             try:
                 found = poison.receive_messages(max_messages=AT_ONCE, visibility_timeout=LOOK_SECONDS)
-                return [Poisoned(job_id=_id(message), receipt=message) for message in found]
+                return [PoisonedMessage(job_id=_id(message), receipt=message) for message in found]
             except ResourceNotFoundError:
                 return []  # no message was ever delivered too often
 
-    def discard(self, poisoned: Poisoned) -> None:
+    def discard(self, poisoned: PoisonedMessage) -> None:
         """See `JobQueue.discard`."""
         message: Any = poisoned.receipt
         with explained(), suppress(ResourceNotFoundError):  # another instance was faster

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.state.records import RETRY, Pruned
+from shared.state.records import RETRY, RemovedCounts
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, marks
 from shared.state.sqlite._jobs import JobRows
@@ -33,7 +33,7 @@ OLD_LEASES = "SELECT name FROM leases WHERE name >= 'job/' AND name < 'job0' AND
 class Retention(JobRows, JournalRows, LeaseRows, LedgerRows, MirrorFiles, PeopleRows, RunRows):
     """The part of the state store that keeps it small."""
 
-    def prune(self, before: datetime, *, limit: int) -> Pruned:
+    def prune(self, before: datetime, *, limit: int) -> RemovedCounts:
         """See `StateStore.prune`."""
         moment, most = tables.text(before), min(limit, MOST_ROWS)
         runs = [str(run_id) for (run_id,) in self._all(OLD_RUNS, (moment, most))]
@@ -48,7 +48,7 @@ class Retention(JobRows, JournalRows, LeaseRows, LedgerRows, MirrorFiles, People
             sql = "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE kept < ? LIMIT ?)"
             letters = db.execute(sql, (moment, most)).rowcount
             db.executemany("DELETE FROM leases WHERE name = ?", [(name,) for name in leases])
-        return Pruned(
+        return RemovedCounts(
             runs=len(runs),
             dead_letters=letters,
             leases=len(leases),

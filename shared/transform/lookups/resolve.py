@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.definitions.models import NullPolicy
 from shared.transform.current import current_table_step
-from shared.transform.desire import Desire
+from shared.transform.desire import CompiledMappings
 from shared.transform.lookups.columns import (
     Candidate,
     LookupColumn,
@@ -52,7 +52,7 @@ def _reference_step(reference: Reference) -> Step:
     return current_table_step(reference.columns, name=reference.name, title=title, stored_keys=True)
 
 
-def resolve_steps(desire: Desire, lookups: Sequence[LookupColumn]) -> tuple[Step, ...]:
+def resolve_steps(desire: CompiledMappings, lookups: Sequence[LookupColumn]) -> tuple[Step, ...]:
     """Return the steps that set the lookup columns of `desired` from the referenced records, and report errors."""
     if not lookups:
         return ()

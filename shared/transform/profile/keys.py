@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeType
-from shared.transform.desire import Desire
+from shared.transform.desire import CompiledMappings
 from shared.transform.keys import normalise_key
 from shared.transform.shape import PASSES
 from shared.transform.targets import TargetColumn
@@ -89,7 +89,7 @@ class KeyCounts:
         return not any((self.source.empty, self.source.repeated, self.target.repeated))
 
 
-def candidates(desire: Desire) -> tuple[TargetColumn, ...]:
+def candidates(desire: CompiledMappings) -> tuple[TargetColumn, ...]:
     """The mapped columns that may be part of a key; a lookup's value is known only when its records are read."""
     found = [
         column
@@ -103,7 +103,7 @@ def candidates(desire: Desire) -> tuple[TargetColumn, ...]:
     return tuple([*keys, *(column for column in found if not column.key_part)][:_MOST_CANDIDATES])
 
 
-def forms_steps(desire: Desire, columns: Sequence[TargetColumn], key_match: KeyMatch) -> tuple[Step, ...]:
+def forms_steps(desire: CompiledMappings, columns: Sequence[TargetColumn], key_match: KeyMatch) -> tuple[Step, ...]:
     """The steps that make the tables with the values of the candidates as keys are compared.
 
     Args:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.definitions.models import SyncBehaviour
 from shared.definitions.models.listener import KeyChange
 from shared.events import (
-    Agenda,
+    ChangeQueue,
     Event,
     EventAction,
     EventPosition,
@@ -157,8 +157,8 @@ class TestStaleness:
 
 class TestChangedKeys:
     def waves(self, folded: FoldedBatch) -> list[list[tuple[str, list[int]]]]:
-        agenda, found = Agenda(folded.changes), []
-        while wave := agenda.next():
+        queue, found = ChangeQueue(folded.changes), []
+        while wave := queue.next():
             found.append([(step.action.value, [part.number for part in step.events]) for step in wave])
         return found
 
@@ -195,11 +195,11 @@ class TestChangedKeys:
 
     def test_refused_merged_events_are_retried_before_later_steps(self) -> None:
         """They are applied one by one, and only then the later steps of the record."""
-        agenda = Agenda(fold([row(1), row(2), row(3, record="b", before="a")], {}, FULL).changes)
-        (first,) = agenda.next()
-        agenda.put_first(unfold(first))
+        queue = ChangeQueue(fold([row(1), row(2), row(3, record="b", before="a")], {}, FULL).changes)
+        (first,) = queue.next()
+        queue.put_first(unfold(first))
         found = []
-        while wave := agenda.next():
+        while wave := queue.next():
             found.append([step.settles[0].number for step in wave])
         assert found == [[1], [2], [3]]
 
@@ -266,8 +266,8 @@ def folded_up(
     store: Store, rows: Iterable[Event], fields: Mapping[int, dict[str, int | None]], rules: FoldRules
 ) -> None:
     seen: dict[str, EventPosition] = {}
-    agenda = Agenda(fold(rows, {}, rules).changes)
-    while wave := agenda.next():
+    queue = ChangeQueue(fold(rows, {}, rules).changes)
+    while wave := queue.next():
         for step in wave:
             last = step.settles[-1]
             if len(step.settles) == 1 and last.key in seen and last.position.is_stale_after(seen[last.key]):
@@ -278,7 +278,7 @@ def folded_up(
                     for key in part.keys:
                         seen[key] = part.position.after(seen.get(key))
             elif len(step.settles) > 1:
-                agenda.put_first(unfold(step))
+                queue.put_first(unfold(step))
 
 
 EVENTS = st.lists(

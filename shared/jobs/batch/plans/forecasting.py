@@ -14,7 +14,7 @@ from shared.definitions.models.post_sync import RunOn
 from shared.errors import SyncError
 from shared.jobs.batch.job import BatchJob, Tools, keeps_journal
 from shared.jobs.batch.plans.about import environment_of
-from shared.reconcile.forecast.cost import BY_LIMITS, Forecast, Rates, Sizes, Workload, forecast
+from shared.reconcile.forecast.cost import BY_LIMITS, Forecast, Rates, Workload, WriterSizes, forecast
 from shared.reconcile.forecast.learnt import MOST_RUNS, learnt_rates
 from shared.reconcile.forecast.queries import workload_query
 from shared.reconcile.links.dependencies import CREATES, DELETES, waves_query
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
+class StepRequests:
     """What the steps after the sync send to Dataverse.
 
     Attributes:
@@ -73,15 +73,17 @@ def _has_errors(workspace: Workspace) -> bool:
     return bool(rejected or violations)
 
 
-def _steps(definition: SyncDefinition, *, has_errors: bool) -> Steps:
+def _steps(definition: SyncDefinition, *, has_errors: bool) -> StepRequests:
     """Of the steps that the run will carry out if no change fails: one request for each call, and for each update."""
     run_on = {RunOn.ALWAYS, RunOn.ERRORS if has_errors else RunOn.SUCCESS}
     steps = [step for step in definition.post_sync if step.run_on in run_on]
     updates = sum(step.update is not None for step in steps)
-    return Steps(requests=updates + sum(step.action is not None for step in steps), updates=updates)
+    return StepRequests(requests=updates + sum(step.action is not None for step in steps), updates=updates)
 
 
-def _workload(dataverse: Dataverse, workspace: Workspace, created: int, steps: Steps, *, journal: bool) -> Workload:
+def _workload(
+    dataverse: Dataverse, workspace: Workspace, created: int, steps: StepRequests, *, journal: bool
+) -> Workload:
     found = workspace.query(workload_query())
     groups = {kind: [rows] for kind, rows, *_ in found}
     deletes, fewest = sum(groups.get("delete", ())), dataverse.service.connection.bulk_delete_from
@@ -115,9 +117,9 @@ def _waves(workspace: Workspace, order: Table, condition: str) -> list[int]:
     return [count for _, count in workspace.query(waves_query(order, condition))]
 
 
-def _sizes(dataverse: Dataverse) -> Sizes:
+def _sizes(dataverse: Dataverse) -> WriterSizes:
     users, hint = max(1, len(dataverse.service.users)), dataverse.service.meter.parallelism
-    return Sizes(rows=FIRST_ROWS, parallel=users * (hint or DEFAULT_PARALLEL), users=users)
+    return WriterSizes(rows=FIRST_ROWS, parallel=users * (hint or DEFAULT_PARALLEL), users=users)
 
 
 def _rates(job: BatchJob, tools: Tools) -> Rates:

@@ -15,7 +15,7 @@ from shared.jobs.real_time.files.json_values import messages_in
 from shared.remote import OpenUrl
 from shared.sources.files import InputFile, find_files
 
-__all__ = ["STANDARD_INPUT", "Place", "messages_of"]
+__all__ = ["STANDARD_INPUT", "EventFilePlace", "messages_of"]
 
 STANDARD_INPUT: Final = "-"
 _ENDING: Final = ".avro"  # of the files that a folder means
@@ -74,7 +74,7 @@ class _Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class EventFilePlace:
     """Where the files are.
 
     Attributes:
@@ -90,7 +90,7 @@ class Place:
     partition: Stream | None = None
 
 
-def messages_of(names: Iterable[str], place: Place) -> Iterator[Message]:
+def messages_of(names: Iterable[str], place: EventFilePlace) -> Iterator[Message]:
     """The events of files: those of Capture by partition and sequence number, then the others in the order given.
 
     Args:
@@ -106,7 +106,7 @@ def messages_of(names: Iterable[str], place: Place) -> Iterator[Message]:
         yield from each.messages()
 
 
-def _found(names: Iterable[str], place: Place) -> Iterator[_Given]:
+def _found(names: Iterable[str], place: EventFilePlace) -> Iterator[_Given]:
     """The files, each with a stream of its own."""
     number = 0
     for name in names:

@@ -13,7 +13,7 @@ import pytest
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
-from shared.dataverse.write.bulk_delete import IDS_A_QUERY, JOBS_AT_ONCE, ROWS_A_JOB, Dropping
+from shared.dataverse.write.bulk_delete import IDS_A_QUERY, JOBS_AT_ONCE, ROWS_A_JOB, BulkDeleting
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from shared.http.transport import Request, Response
 from tests.unit.dataverse.simulation import ACCOUNT, BASE, FixedToken, SimulatedClock
@@ -95,12 +95,12 @@ def deletes(count: int, *, start: int = 0) -> list[Change]:
     return [Change(number=n, action=ChangeAction.DELETE, id=record(n)) for n in range(start, start + count)]
 
 
-def dropping(jobs: Jobs, *, fewest: int = 100, **limits: Any) -> Dropping:
+def dropping(jobs: Jobs, *, fewest: int = 100, **limits: Any) -> BulkDeleting:
     service = Service(Connection(service_url=BASE), transport=jobs, users=[FixedToken()], clock=jobs.clock)
-    return Dropping(service, ACCOUNT, fewest=fewest, limits=WriteLimits(**limits), write=jobs.write)
+    return BulkDeleting(service, ACCOUNT, fewest=fewest, limits=WriteLimits(**limits), write=jobs.write)
 
 
-def drained(drops: Dropping, changes: Iterable[Change]) -> tuple[dict[int, Outcome], SyncError | None]:
+def drained(drops: BulkDeleting, changes: Iterable[Change]) -> tuple[dict[int, Outcome], SyncError | None]:
     outcomes: list[Outcome] = []
     error: SyncError | None = None
     try:

@@ -8,14 +8,14 @@ import pytest
 
 from shared.errors import UnsafePlanError
 from shared.reconcile import Plan, PlanCounts, SafetyLimits
-from shared.reconcile.forecast.cost import BY_LIMITS, Forecast, Rates, Sizes, Workload, forecast
+from shared.reconcile.forecast.cost import BY_LIMITS, Forecast, Rates, Workload, WriterSizes, forecast
 from shared.reconcile.forecast.learnt import learnt_rates
 
 HERE = "org.crm.dynamics.com"
 
 
 def by_limits(load: Workload, *, parallel: int = 1, users: int = 1, prepared: float = 0.0) -> Forecast:
-    return forecast(load, Sizes(rows=100, parallel=parallel, users=users), BY_LIMITS, prepared=prepared)
+    return forecast(load, WriterSizes(rows=100, parallel=parallel, users=users), BY_LIMITS, prepared=prepared)
 
 
 def logged(rows: int, *, sync: str = "a", environment: str = HERE, writes: int = 10, seconds: float = 10.0) -> Any:
@@ -75,7 +75,7 @@ def test_the_requests_of_steps_are_added_and_take_no_time_from_the_writes() -> N
 def test_records_are_looked_up_as_many_at_once_as_earlier_runs_wrote() -> None:
     """400 records by 200 a request: two requests that read, and two that write."""
     rates = Rates(runs=1, own=True, rows_a_request=200.0, rows_a_second=400.0)
-    cost = forecast(Workload(reads=5, groups=(400,), looked_up=400), Sizes(), rates, prepared=0.0)
+    cost = forecast(Workload(reads=5, groups=(400,), looked_up=400), WriterSizes(), rates, prepared=0.0)
     assert (cost.reads, cost.writes) == (7, 2)
 
 
@@ -83,7 +83,7 @@ def test_rates_of_earlier_runs_replace_the_limits() -> None:
     """Two runs: 6,000 records in 30 requests and 15 s = 200 a request, 400 a second. 8,000 records: 40 and 20 s."""
     rates = learnt_rates([logged(2000), logged(4000, writes=20, seconds=5.0)], environment=HERE, sync="a")
     assert rates == Rates(runs=2, own=True, rows_a_request=200.0, rows_a_second=400.0)
-    cost = forecast(Workload(groups=(8000,), second=8000), Sizes(), rates, prepared=5.0)
+    cost = forecast(Workload(groups=(8000,), second=8000), WriterSizes(), rates, prepared=5.0)
     assert (cost.writes, cost.seconds, cost.runs) == (40, 25.0, 2)
     assert cost.counted == 16_000
 
@@ -91,7 +91,7 @@ def test_rates_of_earlier_runs_replace_the_limits() -> None:
 def test_rates_of_other_syncs_do_not_know_the_second_requests_of_this_one() -> None:
     """Then each second request is work like a record: 8,000 and 8,000 are 80 requests and 40 s."""
     other = learnt_rates([logged(2000), logged(4000, writes=20, seconds=5.0)], environment=HERE, sync="b")
-    cost = forecast(Workload(groups=(8000,), second=8000), Sizes(), other, prepared=0.0)
+    cost = forecast(Workload(groups=(8000,), second=8000), WriterSizes(), other, prepared=0.0)
     assert (cost.writes, cost.seconds) == (80, 40.0)
 
 

@@ -9,12 +9,12 @@ import pytest
 from shared.errors import UserError
 from shared.sources.rest.addresses import shown_request, with_parameter
 from shared.sources.rest.paging import AnswerPage, PageRequest
-from shared.sources.rest.seen import Seen, Total
+from shared.sources.rest.seen import SeenPages, Total
 
 
 def test_the_number_of_pages_is_limited() -> None:
     """A service may name new pages for ever."""
-    seen = Seen(most=3)
+    seen = SeenPages(most=3)
     for number in range(3):
         seen.ask(PageRequest(url=f"https://a/?p={number}"), "GET https://a/")
     with pytest.raises(UserError, match="GET https://a/: more than 3 pages; ask for larger pages, or check pagination"):
@@ -23,7 +23,7 @@ def test_the_number_of_pages_is_limited() -> None:
 
 def test_the_same_url_with_another_body_is_another_request() -> None:
     """The parameters of pages can be in the body."""
-    seen = Seen()
+    seen = SeenPages()
     for body in (None, "{}", '{"offset": 10}'):
         seen.ask(PageRequest(url="https://a/", body=body), "POST https://a/")
     with pytest.raises(UserError, match="read before"):
@@ -32,7 +32,7 @@ def test_the_same_url_with_another_body_is_another_request() -> None:
 
 def test_pages_that_share_rows_are_not_the_same() -> None:
     """All records of a page are compared, in their order; empty pages are not."""
-    seen = Seen()
+    seen = SeenPages()
     pages: list[list[dict[str, Any]]] = [[], [{"a": "1"}, {"a": "2"}], [{"a": "2"}, {"a": "1"}], [{"a": "1"}], []]
     for page in pages:
         assert list(seen.noted(page, "page")) == page

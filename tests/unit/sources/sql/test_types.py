@@ -18,14 +18,14 @@ from shared.sources.sql.postgresql import PostgresqlReader
 from shared.sources.sql.readers import RowReader, SqliteReader
 from shared.sources.sql.statements import Statements
 from shared.sources.sql.types import BINARY, of_driver, of_sqlalchemy, of_sqlite
-from shared.sources.typed import Known
+from shared.sources.typed import KnownColumn
 from shared.sources.watermarks.marks import Scale
 
 TEXT, NUMBER, DATE, BOOL = ColumnType.TEXT, ColumnType.NUMBER, ColumnType.DATE, ColumnType.BOOL
 
 
-def meant(found: Known | str) -> ColumnType | str:
-    return found.type if isinstance(found, Known) else found
+def meant(found: KnownColumn | str) -> ColumnType | str:
+    return found.type if isinstance(found, KnownColumn) else found
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_order_of_a_watermark_follows_the_type(
 ) -> None:
     """In SQLite a date is compared as text, and the definition gives the type of an expression."""
     column = TypedColumn(name="c", type=own, raw=ColumnType.TEXT, sql_type="VARCHAR")
-    assert reader.scale(column, Known.as_text(known)) is expected
+    assert reader.scale(column, KnownColumn.as_text(known)) is expected
 
 
 PAST = {

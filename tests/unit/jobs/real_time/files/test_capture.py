@@ -14,7 +14,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.events import Message
-from shared.jobs.real_time.files import Place, Stream, messages_of
+from shared.jobs.real_time.files import EventFilePlace, Stream, messages_of
 from shared.jobs.real_time.files.capture import captured, stream_in
 from shared.remote import open_without_account
 from tests.unit.jobs.real_time.files.captures import content, event, write
@@ -27,7 +27,7 @@ def read(data: bytes) -> list[Message]:
 
 
 def given(*names: object, partition: Stream | None = None, standard_input: bytes = b"") -> Iterator[Message]:
-    place = Place(
+    place = EventFilePlace(
         feeding="command-1",
         standard_input=lambda: io.BufferedReader(io.BytesIO(standard_input)),
         open_url=open_without_account,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from shared.events.folding import NetChange
 
-__all__ = ["Agenda"]
+__all__ = ["ChangeQueue"]
 
 
-class Agenda:
+class ChangeQueue:
     """Changes that are still to be made.
 
     Every record has a queue, and a change that concerns two records stands in both. All queues keep one common order,
