@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from batch_sync.worker import ASK_AGAIN, settle, wait_of
+from batch_sync.worker import ASK_AGAIN, job_after_run, wait_of
 from shared.app import App
 from shared.jobs.batch.attempts import ended_job
 from shared.jobs.batch.lease_keeping import keeping
@@ -32,14 +32,14 @@ def take_up(app: App, queue: JobQueue, jobs: Iterable[Job], now: Callable[[], da
             with keeping(app.state, f"job/{job.id}", uuid.uuid4().hex) as lease:
                 left = app.state.job(job.id) if lease else None
                 if left is not None and not left.waits and left.ended is None:
-                    _settled(app, queue, left, now())
+                    _take_up(app, queue, left, now())
 
 
-def _settled(app: App, queue: JobQueue, job: Job, now: datetime) -> None:
+def _take_up(app: App, queue: JobQueue, job: Job, now: datetime) -> None:
     if job.request.kind.asks:
         app.state.put_job(ended_job(job, RunState.FAILED, now, ASK_AGAIN))
         return
-    after = settle(app, job, now)
+    after = job_after_run(app, job, now)
     if after is None:
         return
     app.state.put_job(after)

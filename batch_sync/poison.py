@@ -8,7 +8,7 @@ from datetime import datetime
 
 from batch_sync.starting import Start
 from shared.app import App
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, ended_job, last_run_settled
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, ended_job, last_run_closed
 from shared.jobs.batch.lease_keeping import keeping
 from shared.state import JobQueue, RunState
 from shared.telemetry import record_poisoned
@@ -39,7 +39,7 @@ def _end(app: App, job_id: str, now: datetime) -> bool:
         job = app.state.job(job_id)
         if job is not None and job.ended is None:
             if not job.request.kind.asks:  # a question does not run its sync
-                last_run_settled(app.state, job.request.sync, now)
+                last_run_closed(app.state, job.request.sync, now)
                 start = Start(app=app, request=job.request, deadline=None, still_due=lambda _: True)
                 start.give_up(max(job.attempts, MOST_ATTEMPTS), WHY)
             app.state.put_job(ended_job(job, RunState.FAILED, now, WHY))

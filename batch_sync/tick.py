@@ -21,7 +21,7 @@ from batch_sync.worker import Worker
 from shared.app import App, current
 from shared.definitions import Timetable
 from shared.errors import RetryLater, SyncError
-from shared.jobs.batch.attempts import attempts, last_runs_settled, sends_again
+from shared.jobs.batch.attempts import attempts, last_runs_closed, sends_again
 from shared.jobs.batch.lease_keeping import keeping
 from shared.jobs.batch.schedule import ScheduledSync, due, overdue_seconds
 from shared.settings import environment, function_time_limit
@@ -155,7 +155,7 @@ class Tick:
     def _open_due(self, known: tuple[Job, ...]) -> tuple[Job, ...]:
         """Make a job for each sync that is due: the row first, so that no message is lost without a trace."""
         now, definitions = self.now(), self._app.runnable()
-        last = last_runs_settled(self._state, [each.name for each in definitions], now)
+        last = last_runs_closed(self._state, [each.name for each in definitions], now)
         self._tried = {name: attempts(run) for name, run in last.items()}
         paused = self._state.pauses()
         clocks = {each.name: each.timetable for each in definitions if each.timetable and each.name not in paused}

@@ -29,7 +29,7 @@ from shared.jobs.batch.attempts import (
     has_no_attempts_left,
     held_until,
     last_run,
-    last_run_settled,
+    last_run_closed,
 )
 from shared.jobs.batch.lease_keeping import HeldLease, keeping
 from shared.jobs.batch.run_log import patiently
@@ -40,7 +40,7 @@ from shared.state import Job, JobQueue, RunRecord, RunState
 from shared.state.job_queue import NOW
 from shared.telemetry import log_context
 
-__all__ = ["ASK_AGAIN", "Worker", "settle", "wait_of"]
+__all__ = ["ASK_AGAIN", "Worker", "job_after_run", "wait_of"]
 
 log = logging.getLogger(__name__)
 
@@ -124,11 +124,11 @@ class Worker:
 
     def _work(self, job: Job) -> None:
         if not job.waits:  # the process that ran it has ended
-            settled = settle(self._app, job, self._now())
-            if settled is None:
+            after = job_after_run(self._app, job, self._now())
+            if after is None:
                 self._queue.send(job.id, NOT_NOW)
                 return
-            job = settled
+            job = after
             self._keep(job)
         if job.ended is not None or (job.not_before is not None and self._now() < job.not_before):
             return
@@ -182,7 +182,7 @@ class Worker:
             turn = start.run()
         match turn:
             case StartResult.ENDED:
-                self._keep(settle(self._app, begun, self._now()) or begun)
+                self._keep(job_after_run(self._app, begun, self._now()) or begun)
             case StartResult.UNAVAILABLE:
                 run = self._state.run(start.run_id)
                 self._keep(after_unavailable(begun, self._now(), run.message if run else "a service is unavailable"))
@@ -197,7 +197,7 @@ class Worker:
         """End a job whose run ended with an error that the program does not handle: it would only come again."""
         # Where the state store is unavailable, it is not known whether the run has ended.
         if error is not None and not isinstance(error, SyncError):
-            self._keep(settle(self._app, job, self._now()) or job)
+            self._keep(job_after_run(self._app, job, self._now()) or job)
 
     def _is_due(self, job: Job, last: RunRecord | None) -> bool:
         """Whether a job is still to be run: asked under the sync's lease, with its latest run."""
@@ -252,13 +252,13 @@ def wait_of(job: Job, now: datetime) -> timedelta:
     return max(NOW, job.not_before - now) if job.not_before else NOW
 
 
-def settle(app: App, job: Job, now: datetime) -> Job | None:
+def job_after_run(app: App, job: Job, now: datetime) -> Job | None:
     """The result of a job whose latest run is over; under the job's lease. A run that died is marked first.
 
     Returns:
         The job as it is to be kept; None where the lease of the run has not lapsed yet.
     """
-    last_run_settled(app.state, job.request.sync, now)
+    last_run_closed(app.state, job.request.sync, now)
     run = app.state.run(job.runs[-1]) if job.runs else None
     if run is not None and run.state == RunState.RUNNING:
         return None

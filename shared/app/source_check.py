@@ -73,7 +73,7 @@ class SourceCheck:
             UserError: Its files are not there.
         """
         source = definition.source
-        if not isinstance(source, SelfDescribing) or not (self.offline or source.settled):
+        if not isinstance(source, SelfDescribing) or not (self.offline or source.has_all_columns):
             return False
         if absent.keys() & names_used(source, without=["columns"]):
             return False  # only a run knows the source

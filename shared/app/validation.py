@@ -116,7 +116,7 @@ class Validation:
             if absent.keys() & names_in(definition.destination.connection or ""):
                 return _of_expressions(definition)  # only a run knows the environment
             definition = self.wiring.repository.joined(definition, values)
-            if isinstance(definition.source, SelfDescribing) and not definition.source.settled:
+            if isinstance(definition.source, SelfDescribing) and not definition.source.has_all_columns:
                 if absent.keys() & names_used(definition.source, without=["columns"]):
                     return ()  # only a run knows the source, and only the source knows the columns
                 place = "source"
@@ -152,7 +152,7 @@ class Validation:
 
 def _of_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
     """The mistakes in the expressions of a definition; none where only its source knows columns or types."""
-    return check_expressions(definition) if definition.source.settled else ()
+    return check_expressions(definition) if definition.source.has_all_columns else ()
 
 
 def without_value(definition: SyncDefinition) -> dict[str, ParameterValue]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, Strategy, SyncDefinition, in_odata
 from shared.entities import EntityMetadata
-from shared.jobs.outcomes import settle_taken, taken_keys
+from shared.jobs.outcomes import resolve_taken, taken_keys
 from shared.reconcile import adoption_steps
 from shared.reconcile.outcomes import adopted_updates_query
 from shared.transform import TargetColumn
@@ -79,7 +79,7 @@ class Adoption:
         self.recall()
         for step in adoption_steps(self.definition, self.columns):
             workspace.run(step)
-        settle_taken(workspace)
+        resolve_taken(workspace)
         self.note(workspace)
         return [
             Change(

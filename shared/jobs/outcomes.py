@@ -14,7 +14,7 @@ from shared.reconcile.outcomes import (
     Result,
     failed_count_query,
     outcome_counts_query,
-    settle_taken_statements,
+    resolve_taken_statements,
     skip_reason_query,
     skip_statements,
     taken_keys_query,
@@ -28,7 +28,7 @@ __all__ = [
     "keep_outcomes",
     "make_outcomes",
     "outcome_counts",
-    "settle_taken",
+    "resolve_taken",
     "skip_reason",
     "skip_rest",
     "taken_keys",
@@ -86,13 +86,13 @@ def correct_outcomes(workspace: Workspace, outcomes: Sequence[Outcome]) -> None:
         workspace.execute("UPDATE outcomes SET result = ?, status = ?, code = ?, message = ? WHERE _change = ?", values)
 
 
-def settle_taken(workspace: Workspace) -> None:
+def resolve_taken(workspace: Workspace) -> None:
     """Give each insert whose key is taken its result: adopted or failed; of one that becomes an update, none yet.
 
     Args:
         workspace: Has the table `adoptions` as well.
     """
-    for statement in settle_taken_statements():
+    for statement in resolve_taken_statements():
         workspace.execute(statement)
 
 

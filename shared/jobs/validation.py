@@ -50,7 +50,7 @@ def online_problems(
 
 def mirror_doubts(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
     """Why a mirror that is wanted will not be kept."""
-    if not definition.destination.mirror or not definition.source.settled or check(definition, entity):
+    if not definition.destination.mirror or not definition.source.has_all_columns or check(definition, entity):
         return
     if obstacle := mirror_obstacle(definition, entity, layout(definition, entity)):
         yield Problem(message=f"there will be no mirror: {obstacle}", path="destination.mirror")

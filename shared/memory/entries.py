@@ -77,7 +77,7 @@ class RecordEntry:
     noted: datetime
     busy: datetime = _LONG_AGO
 
-    def is_settled(self, now: datetime) -> bool:
+    def is_idle(self, now: datetime) -> bool:
         """Whether nobody is writing to the record any more."""
         return self.busy <= now
 

@@ -91,7 +91,7 @@ class EventLedger:
             found[record] = RememberedRecord(
                 known=combined(row, entry, parts),
                 entry=stored,
-                others=entry.busy if entry and not entry.is_settled(now) else None,
+                others=entry.busy if entry and not entry.is_idle(now) else None,
                 in_parts=row is not None,
                 basis=parts[-1] if parts else "",
                 fresh=is_new or (entry is not None and entry.noted > now - _SKEW),

@@ -27,7 +27,7 @@ __all__ = ["Ledger", "LedgerConflictError"]
 _MOST_PARTS: Final = 8  # of a ledger that is not written anew yet
 ROWS_IN_A_PART: Final = 250_000  # about 15 MB with a value of common length: a part is held in memory once
 _ENTRIES: Final = "ledger_entries"
-_ADDED: Final = f"SELECT {NAMES}, settled FROM {json_rows({**MEMBERS, 'settled': 'BOOLEAN'}, flat=True)}"
+_ADDED: Final = f"SELECT {NAMES}, idle FROM {json_rows({**MEMBERS, 'idle': 'BOOLEAN'}, flat=True)}"
 
 
 class LedgerConflictError(UserError):
@@ -40,7 +40,7 @@ class Ledger:
     Args:
         store: Keeps it.
         sync: Name of the sync.
-        now: The time, by which entries of events are settled or not.
+        now: The time, by which it is known whether an event may still write to the record of an entry.
         rows_in_a_part: Most rows of a file.
     """
 
@@ -53,7 +53,7 @@ class Ledger:
         self._parts: list[str] = []
         self._files: dict[str, Path] = {}
         self._earlier: Mapping[str, LedgerEntry] = {}
-        self._settled: dict[str, LedgerEntry] = {}
+        self._idle: dict[str, LedgerEntry] = {}
         self.missing = ""
 
     def look(self) -> None:
@@ -106,13 +106,13 @@ class Ledger:
         files = self._paths(parts)
         found = {record: RecordEntry.of_text(entry.text) for record, entry in entries.items()}
         rows = rows_of(workspace, files, list(found)) if found else {}
-        self._settled = {
+        self._idle = {
             record: entries[record]
             for record, entry in found.items()
-            if entry.is_settled(self._now) and self._earlier.get(record) == entries[record]
+            if entry.is_idle(self._now) and self._earlier.get(record) == entries[record]
         }
         added = [
-            {"settled": record in self._settled, **combined(rows.get(record), entry, parts).to_row(record)}
+            {"idle": record in self._idle, **combined(rows.get(record), entry, parts).to_row(record)}
             for record, entry in found.items()
         ]
         workspace.execute(f"CREATE OR REPLACE TEMP TABLE {_ENTRIES} AS {_ADDED}", [json.dumps(added)])
@@ -125,7 +125,7 @@ class Ledger:
         self._parts = list(parts)
 
     def begin(self, workspace: Workspace, table: str, *, fence: int) -> None:
-        """Add the rows of a table, and what settled entries tell of other records; then remove these entries.
+        """Add the rows of a table, and what idle entries say of other records; then remove these entries.
 
         An entry that an event has changed in the meantime stays.
 
@@ -133,10 +133,10 @@ class Ledger:
             LedgerConflictError: Another run has swapped it; nothing was changed.
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        settled = f"SELECT {NAMES} FROM {_ENTRIES} WHERE settled AND id NOT IN (SELECT id FROM {table})"
-        self._append(workspace, f"SELECT {NAMES} FROM {table} UNION ALL {settled}", fence)
-        if self._settled:
-            self._store.remove_ledger_entries(self._sync, self._settled)
+        idle = f"SELECT {NAMES} FROM {_ENTRIES} WHERE idle AND id NOT IN (SELECT id FROM {table})"
+        self._append(workspace, f"SELECT {NAMES} FROM {table} UNION ALL {idle}", fence)
+        if self._idle:
+            self._store.remove_ledger_entries(self._sync, self._idle)
 
     def append(self, workspace: Workspace, table: str, *, fence: int) -> None:
         """Add the rows of a table, and swap.

@@ -111,18 +111,18 @@ class _Sending:
         self._left = left
 
     def status(self) -> int:
-        answer = self._settled()
+        answer = self._final_answer()
         if answer.status == HTTPStatus.UNAUTHORIZED and self._credentials.renewed():
-            answer = self._settled()
+            answer = self._final_answer()
         if answer.status in _REDIRECTS:
             raise UserError(f"{self._wanted.place} answered {answer.status}, a redirect; write the URL that answers")
         if not HTTPStatus.OK <= answer.status < _OTHER:
             raise UserError(f"{self._wanted.place} answered {shown_answer(answer.status, answer.body)}")
         return answer.status
 
-    def _settled(self) -> Response:
+    def _final_answer(self) -> Response:
         repeatable = self._wanted.method in _REPEATABLE
-        return self._retries.settled(self._sent, self._wanted.place, repeatable=repeatable)
+        return self._retries.answer(self._sent, self._wanted.place, repeatable=repeatable)
 
     def _sent(self) -> Response:
         url, credentials = self._credentials.signed(self._wanted.url)

@@ -14,15 +14,15 @@ __all__ = [
     "FAILED_CHANGES",
     "KEEP_OUTCOMES",
     "OUTCOMES",
-    "UNSETTLED_ROWS",
+    "UNFINISHED_ROWS",
     "Result",
     "adopted_updates_query",
     "changes_count_query",
     "changes_query",
     "failed_count_query",
     "outcome_counts_query",
+    "resolve_taken_statements",
     "results_query",
-    "settle_taken_statements",
     "skip_reason_query",
     "skip_statements",
     "taken_keys_query",
@@ -68,7 +68,7 @@ EDITED_CHANGES: Final = f"""(
     SELECT c._row, c._id FROM outcomes o JOIN changes c USING (_change) WHERE o.result = {literal(Result.EDITED)})"""
 """SQL of a table: the changes that were not made, because the record was changed after it was compared."""
 
-UNSETTLED_ROWS: Final = f"""
+UNFINISHED_ROWS: Final = f"""
 SELECT c._row FROM changes c LEFT JOIN outcomes o USING (_change)
 WHERE c._row IS NOT NULL AND coalesce(o.result, '') NOT IN ({literal(Result.APPLIED)}, {literal(Result.ADOPTED)})
 UNION ALL
@@ -109,7 +109,7 @@ WHERE result = {literal(Result.TAKEN)}
 ORDER BY _change""".strip()
 
 
-def settle_taken_statements() -> tuple[str, ...]:
+def resolve_taken_statements() -> tuple[str, ...]:
     """SQL that gives each insert whose key is taken its result: adopted or failed; of one that becomes an update, none.
 
     The statements need the table `adoptions`. The outcome of such an update is the insert's.

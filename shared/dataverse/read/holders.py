@@ -97,11 +97,13 @@ def _answers(service: Service, entity: EntityMetadata, paths: Mapping[int, str],
         if attempt:
             _pause(service, attempt, service.clock.monotonic() - started)
         attempt += 1
-        answers |= _settled(service, entity, {number: paths[number] for number in missing}, prefer)
+        answers |= _final_answers(service, entity, {number: paths[number] for number in missing}, prefer)
     return answers
 
 
-def _settled(service: Service, entity: EntityMetadata, paths: Mapping[int, str], prefer: str) -> Mapping[int, Response]:
+def _final_answers(
+    service: Service, entity: EntityMetadata, paths: Mapping[int, str], prefer: str
+) -> Mapping[int, Response]:
     headers = {"Prefer": prefer} if prefer else {}
     boundary = f"batch_{uuid4()}"
     call = Call(

@@ -30,7 +30,7 @@ from shared.dataverse.write.bulk import details_of
 from shared.dataverse.write.chunks import APART, Chunk, NextStep, Target, halved, lookups_of
 from shared.dataverse.write.closing import checked, is_last_try
 from shared.dataverse.write.controller import RequestKind
-from shared.dataverse.write.links import is_settled
+from shared.dataverse.write.links import is_in_effect_already
 from shared.dataverse.write.lookup_answers import found_records
 from shared.errors import AbortRun
 from shared.http.retry import Trouble
@@ -311,7 +311,7 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
         met = Trouble.DATABASE  # an error that can be temporary: try again
     if met is not None and (met is not Trouble.DATABASE or chunk.tries.get(met, 0) < _MOST_ROLLBACKS):
         return met
-    if is_settled(chunk.kind, refused) or (chunk.kind is RequestKind.DELETE and refused.code in _GONE):
+    if is_in_effect_already(chunk.kind, refused) or (chunk.kind is RequestKind.DELETE and refused.code in _GONE):
         return Applied(number=change.number, id=change.id, created=False)
     if conflict(refused) is Conflict.KEY_TAKEN:
         if _may_be_ours(chunk):

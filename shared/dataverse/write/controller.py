@@ -150,7 +150,7 @@ class Controller:
         """Learn from one request."""
         match seen:
             case RequestAnswered():
-                self._settled(seen)
+                self._answered(seen)
             case Throttled():
                 self._throttled(seen)
             case Deadlocked(at=at):
@@ -160,7 +160,7 @@ class Controller:
             case _ as never:
                 assert_never(never)
 
-    def _settled(self, seen: RequestAnswered) -> None:
+    def _answered(self, seen: RequestAnswered) -> None:
         self.pace.spent(seen.at, seen.seconds)
         if seen.rows < min(self.sizes.fewest, self.rows(seen.kind)):
             return  # a single row shows the latency, not the cost of a row

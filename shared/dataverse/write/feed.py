@@ -40,7 +40,7 @@ class Feed:
         self._ended = False
 
     @property
-    def unsettled(self) -> Mapping[int, Change]:
+    def unfinished(self) -> Mapping[int, Change]:
         """Changes that were taken from the source and have no outcome yet."""
         return self._active
 
@@ -84,7 +84,7 @@ class Feed:
         self._busy |= _identities(change)
         self._push(kind, NextStep.SINGLY if change.version else next_step_of(change), change, lost=lost)
 
-    def settled(self, number: int) -> None:
+    def finished(self, number: int) -> None:
         """A change has its outcome: its record may be written again."""
         change = self._active.pop(number)
         self._busy.difference_update(_identities(change))

@@ -16,7 +16,7 @@ from shared.dataverse.http.service_errors import Conflict, Refusal, conflict, en
 from shared.dataverse.write.controller import RequestKind
 from shared.entities import EntityMetadata, LinkEnd
 
-__all__ = ["association", "disassociation", "is_settled", "link_changes"]
+__all__ = ["association", "disassociation", "is_in_effect_already", "link_changes"]
 
 
 def link_changes(changes: Iterable[Change]) -> Iterator[Change]:
@@ -39,7 +39,7 @@ def disassociation(entity: EntityMetadata, change: Change) -> str:
     return f"{_record(entity, first, change)}/{first.navigation}({key_values(change.key)[second.column]})/$ref"
 
 
-def is_settled(kind: RequestKind, refused: Refusal) -> bool:
+def is_in_effect_already(kind: RequestKind, refused: Refusal) -> bool:
     """Whether a refusal means that the link is there already, or not there any more."""
     if kind is RequestKind.ASSOCIATE:
         return conflict(refused) is Conflict.KEY_TAKEN

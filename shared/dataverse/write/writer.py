@@ -81,7 +81,7 @@ class Writing:
         self._course = course or Course()
         self._again: deque[Chunk] = deque()
         self._steps = SecondSteps()
-        self._settled = 0
+        self._finished_changes = 0
         self._failed = 0
         self._errors = 0
         self._stopped = ""
@@ -163,7 +163,7 @@ class Writing:
         """Wait until a result arrives, or until the next chunk may leave."""
         now = self._clock.monotonic()
         moments = [chunk.not_before for chunk in self._again]
-        if self._again or feed.unsettled or not in_flight:
+        if self._again or feed.unfinished or not in_flight:
             moments += [user.controller.ready_at(now) for user in self._users if user.may_send_one_more()]
         ahead = [moment - now for moment in moments if moment > now]
         seconds = min([POLL_SECONDS, *ahead])
@@ -194,10 +194,10 @@ class Writing:
             again = with_id(change, self.target.entity, self._clock.now()) if creates else change
             feed.put_back(kind, again, lost=creates and sent.chunk.lost)
         for outcome in map(self._steps.whole, self._finished(result.outcomes, feed)):
-            self._settled += 1
+            self._finished_changes += 1
             self._failed += isinstance(outcome, Failed)
-            self._errors += self._limits.counts(outcome, feed.unsettled[outcome.number])
-            feed.settled(outcome.number)
+            self._errors += self._limits.counts(outcome, feed.unfinished[outcome.number])
+            feed.finished(outcome.number)
             if isinstance(outcome, Applied):
                 self._course.written()
             yield outcome
@@ -205,7 +205,7 @@ class Writing:
     def _finished(self, outcomes: Iterable[Outcome], feed: Feed) -> Iterator[Outcome]:
         """The outcomes of changes that are at their end; the others go back for their second request."""
         for outcome in outcomes:
-            second = self._steps.next(feed.unsettled[outcome.number], outcome)
+            second = self._steps.next(feed.unfinished[outcome.number], outcome)
             if second is None:
                 yield outcome
             else:
@@ -236,7 +236,7 @@ class Writing:
         return (chunk,) if chunk.step is NextStep.LOOK_UP else halved(chunk)
 
     def _dense(self) -> bool:
-        return self._failed >= DENSE_AFTER and self._failed > DENSE_SHARE * self._settled
+        return self._failed >= DENSE_AFTER and self._failed > DENSE_SHARE * self._finished_changes
 
     def _learn(self, sent: SendResult, response: Response, result: ChunkResult) -> None:
         now, controller, chunk = self._clock.monotonic(), sent.user.controller, sent.chunk

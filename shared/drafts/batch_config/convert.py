@@ -147,6 +147,6 @@ def _remaining(text: str) -> Iterator[str]:
     """What `validate` would say about the definition."""
     reading = read_definition(text)
     problems = list(reading.problems)
-    if reading.definition is not None and reading.definition.source.settled:
+    if reading.definition is not None and reading.definition.source.has_all_columns:
         problems += check_expressions(reading.definition)
     yield from (f"{problem.path}: {problem.message}" for problem in problems)

@@ -31,8 +31,8 @@ __all__ = [
     "has_no_attempts_left",
     "held_until",
     "last_run",
-    "last_run_settled",
-    "last_runs_settled",
+    "last_run_closed",
+    "last_runs_closed",
     "not_before",
     "runs_before",
     "sends_again",
@@ -168,10 +168,10 @@ def attempts_of_retry(latest: RunRecord | None, run_id: str) -> int:
     return attempts(latest) if latest is not None and latest.counts.get(RETRY_OF) == run_id else 0
 
 
-def last_runs_settled(store: StateStore, syncs: Collection[str], now: datetime) -> Mapping[str, RunRecord]:
-    """The same as `last_run_settled` for many syncs, read at once; without those that never ran."""
+def last_runs_closed(store: StateStore, syncs: Collection[str], now: datetime) -> Mapping[str, RunRecord]:
+    """The same as `last_run_closed` for many syncs, read at once; without those that never ran."""
     found = store.last_runs(syncs, until=now + CLOCK_DIFFERENCE)
-    running = {sync: last_run_settled(store, sync, now) for sync, run in found.items() if run.state == RunState.RUNNING}
+    running = {sync: last_run_closed(store, sync, now) for sync, run in found.items() if run.state == RunState.RUNNING}
     return {**found, **{sync: run for sync, run in running.items() if run}}
 
 
@@ -196,7 +196,7 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
     return dead
 
 
-def last_run_settled(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
+def last_run_closed(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
     """The latest run of a sync that is no retry.
 
     A run whose process died, also a retry, is marked as interrupted first.

@@ -17,7 +17,7 @@ from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.journaling import Journaling
 from shared.jobs.batch.lease_keeping import HeldLease, holding
-from shared.jobs.batch.mending.keeping import rows_in_error, settled
+from shared.jobs.batch.mending.keeping import results_of_retry, rows_in_error
 from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.plans.forecasting import forecast_of, has_cost_limit
 from shared.jobs.batch.plans.planning import plan_of, source_counts, target_counts
@@ -218,7 +218,7 @@ class _Run:
         earlier = self.tools.state.rows_to_mend(retry.run_id) if retry else None
         if retry is None or earlier is None:
             return
-        now = settled(retry.file, earlier, workspace, self.job.options.run_id)
+        now = results_of_retry(retry.file, earlier, workspace, self.job.options.run_id)
         self.log.keep_to_mend(retry.run_id, now.earlier)
         if now.own is not None:
             self.log.keep_to_mend(self.job.options.run_id, now.own)

@@ -11,7 +11,7 @@ from shared.definitions.models import WatermarkedSource
 from shared.errors import UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import holding
-from shared.reconcile.outcomes import UNSETTLED_ROWS
+from shared.reconcile.outcomes import UNFINISHED_ROWS
 from shared.sources.watermarks.marks import Mark, Watermarked, identity_of, later
 from shared.state import StateStore
 from shared.workspace import Workspace
@@ -89,8 +89,8 @@ class Watermarking:
     def moved(self, workspace: Workspace) -> str | None:
         """The watermark after the run, for the state store; None where it stays.
 
-        It never moves back: rows of the overlap that are not settled are in the overlap of the next run, too.
+        It never moves back: rows of the overlap that are not done are in the overlap of the next run, too.
         """
-        reached = self.source.reached(workspace, UNSETTLED_ROWS)
+        reached = self.source.reached(workspace, UNFINISHED_ROWS)
         before = None if self.source.began_anew else Mark.read(self.kept)
         return reached.to_text() if reached is not None and later(reached, before) else None

@@ -206,7 +206,7 @@ def _related(matches: Mapping[str, Match], place: DraftTarget) -> Iterator[tuple
 def _sound(draft: Draft) -> Draft:
     """The draft without matches that its own table refuses, such as a date for a number."""
     definition = load_definition(text_of(draft), file="the first definition")
-    if not definition.source.settled:
+    if not definition.source.has_all_columns:
         return draft
     targets = [mapping.target for mapping in definition.destination.mappings]
     refused = {

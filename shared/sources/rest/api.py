@@ -66,13 +66,13 @@ class Api:
         """
         url = asked.url
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._settled(asked, url)
+            answer = self._final_answer(asked, url)
             if answer.status not in _REDIRECTS:
                 return answer, url
             url = self._redirected(url, answer)
         raise UserError(f"{self.place(asked)}: more than {_MOST_REDIRECTS} redirects; write the URL that they lead to")
 
-    def _settled(self, asked: PageRequest, url: str) -> Response:
+    def _final_answer(self, asked: PageRequest, url: str) -> Response:
         """The answer of one URL; credentials that are refused are renewed once."""
         own = self._is_own(url)
         answer = self._sent(asked, url, own=own)
@@ -107,7 +107,7 @@ class Api:
             body=None if asked.body is None else asked.body.encode(),
             timeout=self._endpoint.timeout,
         )
-        return self._retries.settled(lambda: self._received(request), shown_request(request.method, url))
+        return self._retries.answer(lambda: self._received(request), shown_request(request.method, url))
 
     def _received(self, request: Request) -> Response:
         with writing(self._file.parent), self._file.open("wb") as file:

@@ -50,7 +50,7 @@ class Retries:
         self._go_on = go_on
         self._next = 0.0
 
-    def settled(self, send: Callable[[], Response], place: str, *, repeatable: bool = True) -> Response:
+    def answer(self, send: Callable[[], Response], place: str, *, repeatable: bool = True) -> Response:
         """The answer to a request, whatever it says, once the service gives one.
 
         Args:

@@ -107,7 +107,7 @@ class ClientTokens:
         request = Request(
             method="POST", url=self._url, headers=headers, body=urlencode(form).encode(), timeout=_TIMEOUT
         )
-        return self._retries.settled(lambda: self._transport.send(request), self._place)
+        return self._retries.answer(lambda: self._transport.send(request), self._place)
 
     @property
     def _place(self) -> str:

@@ -109,12 +109,12 @@ class Watermarked(Protocol):
         """Read only what is past a watermark, less the overlap; everything for None."""
         ...
 
-    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
+    def reached(self, workspace: Workspace, unfinished: str) -> Mark | None:
         """How far the source has been read, and everything up to there is settled; None where that is not known.
 
         Args:
             workspace: Has `source_raw`.
-            unsettled: SQL that gives the `_row` of each row that is not settled.
+            unfinished: SQL that gives the `_row` of each row that is not settled.
         """
         ...
 

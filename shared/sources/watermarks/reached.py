@@ -37,7 +37,7 @@ def order_of(value: str, scale: Scale) -> str:
 
 
 def reached_value(
-    workspace: Workspace, column: Column, scale: Scale, unsettled: str, *, within: str = "true"
+    workspace: Workspace, column: Column, scale: Scale, unfinished: str, *, within: str = "true"
 ) -> str | None:
     """The value up to which all rows of `source_raw` are settled; None where no value is known to be one.
 
@@ -48,13 +48,13 @@ def reached_value(
         workspace: Has `source_raw`.
         column: The column of the watermark.
         scale: What it holds.
-        unsettled: SQL that gives the `_row` of each row that is not settled.
+        unfinished: SQL that gives the `_row` of each row that is not settled.
         within: SQL condition over `place`, `value` and `_row`: the rows whose value can be reached.
     """
     order, text = ordering(column, scale), f"CAST({quoted(column.name)} AS VARCHAR)"
     rows = f"(SELECT {order} AS place, nullif({text}, '') AS value, _row FROM source_raw)"
     ((open_rows, without_place),) = workspace.query(
-        f"SELECT count(value), count(value) - count(place) FROM {rows} WHERE _row IN ({unsettled})"
+        f"SELECT count(value), count(value) - count(place) FROM {rows} WHERE _row IN ({unfinished})"
     )
     if without_place or (open_rows and scale is Scale.COLLATED):
         return None
@@ -63,6 +63,6 @@ def reached_value(
     if open_rows and place is not None:
         ((value,),) = workspace.query(
             f"SELECT arg_min(value, place) FROM (({candidates}) UNION ALL "
-            f"SELECT min(place), arg_min(value, place) FROM {rows} WHERE _row IN ({unsettled}))"
+            f"SELECT min(place), arg_min(value, place) FROM {rows} WHERE _row IN ({unfinished}))"
         )
     return None if value is None else str(value)

@@ -29,9 +29,9 @@ class ReadsPastWatermark:
         """See `Watermarked.start_at`."""
         self._watermark.start_at(mark)
 
-    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
+    def reached(self, workspace: Workspace, unfinished: str) -> Mark | None:
         """See `Watermarked.reached`."""
-        return self._watermark.reached(workspace, unsettled)
+        return self._watermark.reached(workspace, unfinished)
 
 
 class WatermarkReading:
@@ -68,12 +68,12 @@ class WatermarkReading:
         self.began_anew = mark is not None
         return None
 
-    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
+    def reached(self, workspace: Workspace, unfinished: str) -> Mark | None:
         """How far the source has been read; see `Watermarked.reached`."""
         if self._column is None:
             return None
         column, scale = self._column
-        value = reached_value(workspace, column, scale, unsettled, within=self.within)
+        value = reached_value(workspace, column, scale, unfinished, within=self.within)
         return None if value is None else Mark(value=value, scale=scale, identity=self._identity)
 
     @property

@@ -14,7 +14,7 @@ from shared.reconcile.outcomes import (
     changes_query,
     failed_count_query,
     outcome_counts_query,
-    settle_taken_statements,
+    resolve_taken_statements,
     skip_reason_query,
     skip_statements,
     taken_keys_query,
@@ -52,7 +52,7 @@ def test_a_taken_key_is_adopted_becomes_an_update_or_fails(written: Workspace) -
     assert written.query(taken_keys_query()) == [(2, "k2"), (3, "k3"), (4, "k4")]
     for number, action in ((2, "unchanged"), (3, "update")):
         written.execute("INSERT INTO adoptions VALUES (?, ?, ?, '{1}', '', 'c', 7)", [number, id_of(number), action])
-    for statement in settle_taken_statements():
+    for statement in resolve_taken_statements():
         written.execute(statement)
 
     assert results(written) == {1: "failed", 2: "adopted", 4: "failed"}

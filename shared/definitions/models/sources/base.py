@@ -31,7 +31,7 @@ class SourceModel(Model):
         return self.filter
 
     @property
-    def settled(self) -> bool:
+    def has_all_columns(self) -> bool:
         """Whether the definition alone says which columns there are, and their types."""
         return True
 
@@ -46,7 +46,7 @@ class SelfDescribing(SourceModel):
     )
 
     @property
-    def settled(self) -> bool:
+    def has_all_columns(self) -> bool:
         """Whether the definition gives a type to each column that is read, and there is one."""
         read = [column for column in self.columns if column.stored]
         return bool(read) and all("type" in column.model_fields_set for column in read)

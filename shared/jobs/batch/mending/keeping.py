@@ -8,14 +8,14 @@ from typing import Final
 
 from shared.definitions import Column, SyncDefinition
 from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
-from shared.reconcile.outcomes import UNSETTLED_ROWS
+from shared.reconcile.outcomes import UNFINISHED_ROWS
 from shared.reconcile.reports import rows_in_error_query, values_in_error_query
 from shared.state import RowsToMend, RowToMend
 from shared.state.mending import FAULT_SHOWN
 from shared.transform import FAULT
 from shared.workspace import Workspace
 
-__all__ = ["MOST_CHARACTERS", "MOST_ROWS", "RetriedRows", "rows_in_error", "settled"]
+__all__ = ["MOST_CHARACTERS", "MOST_ROWS", "RetriedRows", "results_of_retry", "rows_in_error"]
 
 # More rows than a person corrects by hand: with more of them, the source or the definition has a mistake.
 MOST_ROWS: Final = 10_000
@@ -66,7 +66,7 @@ class RetriedRows:
     own: RowsToMend | None
 
 
-def settled(file: MendedFile, earlier: RowsToMend, workspace: Workspace, run_id: str) -> RetriedRows:
+def results_of_retry(file: MendedFile, earlier: RowsToMend, workspace: Workspace, run_id: str) -> RetriedRows:
     """Compare the rows of a mended file with their results.
 
     A row that has no error and whose change was made leaves the list. One that fails again stays, with its corrected
@@ -79,14 +79,14 @@ def settled(file: MendedFile, earlier: RowsToMend, workspace: Workspace, run_id:
         run_id: The retry.
     """
     failed = {number: (reason, duplicate) for number, reason, duplicate, _ in workspace.rows(rows_in_error_query())}
-    unsettled = {number for (number,) in workspace.rows(UNSETTLED_ROWS)}
+    unfinished = {number for (number,) in workspace.rows(UNFINISHED_ROWS)}
     listed = {row.number: row for row in earlier.rows}
     left, own = {n: row for n, row in listed.items() if n not in file.numbers}, []
     for number, row in enumerate(file.rows, start=1):
         before = listed.get(row.number) if row.number is not None else None
         if number in failed:
             reason, duplicate = failed[number]
-        elif number in unsettled and before is not None:
+        elif number in unfinished and before is not None:
             reason, duplicate = before.reason, before.duplicate
         else:
             continue

@@ -40,7 +40,7 @@ def test_no_record_is_twice_in_flight_and_its_changes_keep_their_order(
             flying += chunk.changes
             handed += chunk.changes
         if flying:
-            feed.settled(flying.pop(getattr(random, "randrange")(len(flying))).number)  # noqa: B009 - typed as object
+            feed.finished(flying.pop(getattr(random, "randrange")(len(flying))).number)  # noqa: B009 - typed as object
     assert sorted(one.number for one in handed) == list(range(len(changes)))
     for key in {one.id for one in changes}:
         order = [one.number for one in handed if one.id == key]

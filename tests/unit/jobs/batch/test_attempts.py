@@ -17,7 +17,7 @@ from shared.jobs.batch.attempts import (
     attempts_of_retry,
     close_dead_run,
     last_run,
-    last_run_settled,
+    last_run_closed,
     not_before,
     runs_before,
     sends_again,
@@ -89,10 +89,10 @@ def test_a_run_whose_process_died_is_marked_once_its_lease_is_free(store: Sqlite
     store.begin_run(a_run(attempt=2))
     lease = store.acquire_lease("sync/customers", holder="r1", seconds=60)
     assert lease is not None
-    assert last_run_settled(store, "customers", NOON) == a_run(attempt=2)
+    assert last_run_closed(store, "customers", NOON) == a_run(attempt=2)
     store.release_lease(lease)
 
-    dead = last_run_settled(store, "customers", NOON)
+    dead = last_run_closed(store, "customers", NOON)
 
     assert dead is not None
     assert dead == store.run("r1")
@@ -107,7 +107,7 @@ def test_a_run_that_ends_while_a_tick_looks_keeps_its_end(store: SqliteStateStor
     """Between the row and the lease the run ended in order: its row is read again under the lease."""
     ends = StoreInFront(store, lease=lambda _: store.finish_run(a_run(state="Succeeded", attempt=None)))
     store.begin_run(a_run())
-    found = last_run_settled(ends, "customers", NOON)
+    found = last_run_closed(ends, "customers", NOON)
     assert found is not None
     assert found.state == "Succeeded"
     assert found == store.run("r1")
@@ -155,12 +155,12 @@ def test_the_process_of_a_retry_that_died_is_seen_by_its_job(store: SqliteStateS
     lease = store.acquire_lease("sync/customers", holder="r2", seconds=60)
     assert lease is not None
     for state in ("Running", "Interrupted"):
-        assert last_run_settled(store, "customers", NOON) == store.run("r1")
+        assert last_run_closed(store, "customers", NOON) == store.run("r1")
         found = store.run("r2")
         assert found is not None
         assert found.state == state
         store.release_lease(lease)
-    assert last_run_settled(store, "customers", NOON) == store.run("r1")
+    assert last_run_closed(store, "customers", NOON) == store.run("r1")
 
 
 def test_a_dead_run_is_closed_before_it_decides(store: SqliteStateStore) -> None:

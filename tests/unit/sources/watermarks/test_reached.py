@@ -15,14 +15,14 @@ NOBODY = "SELECT 0"
 
 
 def reached(
-    values: list[str | None], scale: Scale, sql_type: str = "VARCHAR", unsettled: str = NOBODY, within: str = "true"
+    values: list[str | None], scale: Scale, sql_type: str = "VARCHAR", unfinished: str = NOBODY, within: str = "true"
 ) -> str | None:
     column = TypedColumn(name="c", raw=ColumnType.TEXT, sql_type=sql_type)
     with Workspace.open() as workspace:
         workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, c {sql_type})")
         for number, value in enumerate(values, start=1):
             workspace.execute("INSERT INTO source_raw VALUES (?, ?)", [number, value])
-        return reached_value(workspace, column, scale, unsettled, within=within)
+        return reached_value(workspace, column, scale, unfinished, within=within)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_greatest_value_is_reached_if_all_rows_are_settled(
 
 
 @pytest.mark.parametrize(
-    ("values", "unsettled", "expected"),
+    ("values", "unfinished", "expected"),
     [
         (["1", "2", "3"], "SELECT 2", "2"),
         (["1", "2", "3"], "SELECT unnest([3, 2])", "2"),
@@ -65,14 +65,14 @@ def test_the_greatest_value_is_reached_if_all_rows_are_settled(
     ],
 )
 def test_a_watermark_does_not_pass_a_row_that_is_not_settled(
-    values: list[str | None], unsettled: str, expected: str | None
+    values: list[str | None], unfinished: str, expected: str | None
 ) -> None:
     """Every run reads rows without a value; a row with an unknown place stops the watermark."""
-    assert reached(values, Scale.NUMBER, unsettled=unsettled) == expected
+    assert reached(values, Scale.NUMBER, unfinished=unfinished) == expected
 
 
 @pytest.mark.parametrize(
-    ("values", "unsettled", "within", "expected"),
+    ("values", "unfinished", "within", "expected"),
     [
         (["2", "3", "1"], NOBODY, "_row <= 1", "2"),
         (["2", "3", "1"], "SELECT 3", "_row <= 1", "1"),
@@ -82,16 +82,16 @@ def test_a_watermark_does_not_pass_a_row_that_is_not_settled(
         (["2", "3"], "SELECT 1", "false", None),
     ],
 )
-def test_only_some_rows_can_be_reached(values: list[str], unsettled: str, within: str, expected: str | None) -> None:
+def test_only_some_rows_can_be_reached(values: list[str], unfinished: str, within: str, expected: str | None) -> None:
     """A row that is not settled holds the watermark wherever it is."""
-    assert reached([*values], Scale.NUMBER, unsettled=unsettled, within=within) == expected
+    assert reached([*values], Scale.NUMBER, unfinished=unfinished, within=within) == expected
 
 
 def test_in_an_unknown_order_the_watermark_waits_for_every_row() -> None:
     """No row is known to be the least one."""
     assert reached(["a", "B"], Scale.COLLATED) == "a"
-    assert reached(["a", "B", None], Scale.COLLATED, unsettled="SELECT 3") == "a"
-    assert reached(["a", "B"], Scale.COLLATED, unsettled="SELECT 1") is None
+    assert reached(["a", "B", None], Scale.COLLATED, unfinished="SELECT 3") == "a"
+    assert reached(["a", "B"], Scale.COLLATED, unfinished="SELECT 1") is None
 
 
 NUMBERS = st.integers(0, 61).map(lambda number: f"{number:02}")

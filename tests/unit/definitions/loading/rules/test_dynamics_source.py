@@ -59,7 +59,7 @@ def test_a_table_a_view_or_a_query_is_read(keys: str) -> None:
     found = load_definition(text(f"{KEYS}, type: dynamics, {keys}}}"))
     assert isinstance(found.source, DynamicsSource)
     assert found.source.row_filter is None
-    assert not found.source.settled
+    assert not found.source.has_all_columns
 
 
 def test_a_connection_stands_for_the_keys_of_the_environment() -> None:

@@ -48,7 +48,7 @@ def test_a_source_is_settled_when_the_definition_gives_every_type(
 ) -> None:
     """Otherwise the files must be read before an expression can be checked."""
     described = ParquetSource.model_validate({"type": "parquet", "path": "x", "columns": columns})
-    assert described.settled is settled
+    assert described.has_all_columns is settled
     assert isinstance(described, SelfDescribing)
 
 
