@@ -36,7 +36,7 @@ def take_up(app: App, queue: JobQueue, jobs: Iterable[Job], now: Callable[[], da
 
 
 def _take_up(app: App, queue: JobQueue, job: Job, now: datetime) -> None:
-    if job.request.kind.asks:
+    if job.request.kind.is_read_only:
         app.state.put_job(ended_job(job, RunState.FAILED, now, ASK_AGAIN))
         return
     after = job_after_run(app, job, now)

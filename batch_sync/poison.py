@@ -38,7 +38,7 @@ def _end(app: App, job_id: str, now: datetime) -> bool:
             return False
         job = app.state.job(job_id)
         if job is not None and job.ended is None:
-            if not job.request.kind.asks:  # a question does not run its sync
+            if not job.request.kind.is_read_only:  # a read-only job does not run its sync
                 last_run_closed(app.state, job.request.sync, now)
                 start = Start(app=app, request=job.request, deadline=None, still_due=lambda _: True)
                 start.give_up(max(job.attempts, MOST_ATTEMPTS), WHY)

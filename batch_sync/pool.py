@@ -126,8 +126,8 @@ class Pool:
         busy = [job for job, _ in self._at_work.values()]
         for job in sorted(jobs, key=lambda job: job.request.trigger != "job" or bool(job.runs)):
             follows = sum(bool(each.runs) for each in busy) >= SIDE_BY_SIDE - 1 and bool(job.runs)
-            taken = {each.request.sync for each in busy if not each.request.kind.asks}
-            if tried[job.id] or follows or (job.request.sync in taken and not job.request.kind.asks):
+            taken = {each.request.sync for each in busy if not each.request.kind.is_read_only}
+            if tried[job.id] or follows or (job.request.sync in taken and not job.request.kind.is_read_only):
                 continue
             if len(busy) >= SIDE_BY_SIDE:
                 return

@@ -1,6 +1,6 @@
 """Slots: how many jobs run at once with the same application users, so that instances do not share one user's limits.
 
-A slot is a lease. A job that finds none free waits in its row, and a job that gives a slot back reserves it for the job
+A slot is a lease. A job that gets none waits in its row, and a job that gives a slot back reserves it for the job
 that has waited longest, and wakes that one up: so a new job never comes before one that waits.
 """
 
@@ -37,7 +37,7 @@ class Slots:
 
     @contextmanager
     def taken(self, job: Job, lane: str) -> Iterator[bool]:
-        """Take a slot of the lane for the block; False where none is free. An empty lane has slots without end."""
+        """Take a slot of the lane for the block; False where none is free. An empty lane has no limit of slots."""
         if not lane:
             yield True
             return

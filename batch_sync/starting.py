@@ -30,7 +30,7 @@ _ABOUT_RUNS: Final = {JobKind.RETRY: (RETRY, RETRY_OF), JobKind.UNDO: (UNDO, UND
 
 
 class StartResult(Enum):
-    """What one start came to.
+    """The result of one start.
 
     Attributes:
         ENDED: The run is over; its row in the execution log says how it ended.
@@ -45,7 +45,7 @@ class StartResult(Enum):
     NOT_DUE = auto()
 
 
-class _NoRoomError(UserError):
+class _DiskFullError(UserError):
     """The other runs of this process leave too little temporary disk; nothing was begun."""
 
 
@@ -79,7 +79,7 @@ class Start:
         except NotDueError as error:
             log.info("%s", error.message)
             return StartResult.NOT_DUE
-        except (LeaseTaken, _NoRoomError) as error:
+        except (LeaseTaken, _DiskFullError) as error:
             log.info("%s", error.message)
             return StartResult.NOT_NOW
         except RetryLater as error:
@@ -112,7 +112,7 @@ class Start:
         needed = self.app.expected_disk(sync, self.request.parameters)
         with self.app.disk_space.held(sync, needed, until=self.deadline) as fits:
             if not fits:
-                raise _NoRoomError(f"{sync} waits: other runs use the temporary disk")
+                raise _DiskFullError(f"{sync} waits: other runs use the temporary disk")
             return self._run_now()
 
     def _run_now(self) -> RunSummary:
@@ -133,7 +133,7 @@ class Start:
         )
 
     def _has_written(self) -> bool:
-        """Whether the run sent writes before the other side went away: then its request counts as done."""
+        """Whether the run sent writes before Dataverse became unavailable: then its request counts as done."""
         row = self.app.state.run(self.run_id)
         return row is not None and bool(row.counts.get("writes"))
 
@@ -145,7 +145,7 @@ class Start:
 
     def _log_end(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Give a run that an error ended before its first row one, so that its schedule is kept, and count the run."""
-        if error is None or isinstance(error, LeaseTaken | NotDueError | _NoRoomError):
+        if error is None or isinstance(error, LeaseTaken | NotDueError | _DiskFullError):
             return
         row = self.app.state.run(self.run_id)
         if row is None and not isinstance(error, RetryLater):

@@ -1,4 +1,4 @@
-"""Running one job: under its lease, in a slot, and with what becomes of it in its row."""
+"""Runs one job: under its lease, in a slot, and with the result in its row."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 # After so long a sync that runs elsewhere, or a disk that is full, is tried again.
 NOT_NOW: Final = timedelta(seconds=30)
-# What becomes of a question whose process ended: whoever asked it may still wait for the answer, or not.
+# The message of a read-only job whose process ended: the person may still wait for the answer, or not.
 ASK_AGAIN: Final = "its process ended: ask again"
 
 
@@ -94,7 +94,7 @@ class Worker:
             self._leases[job_id] = lease
             try:
                 with log_context(sync=job.request.sync):
-                    if job.request.kind.asks:
+                    if job.request.kind.is_read_only:
                         self._answer(job)
                     else:
                         self._work(job)
@@ -102,7 +102,7 @@ class Worker:
                 del self._leases[job_id]
 
     def _answer(self, job: Job) -> None:
-        """Answer a question; it is asked once, and whoever asked it may ask again."""
+        """Carry out a read-only job; it is tried once, and the person may ask again."""
         if not job.waits:
             self._keep(ended_job(job, RunState.FAILED, self._now(), ASK_AGAIN))
             return
@@ -114,7 +114,7 @@ class Worker:
             self._keep(ended_job(job, RunState.SUCCEEDED, self._now(), ""))
 
     def _keep_unanswered(self, job: Job, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        """End the job of a question that could not be answered; other errors than known ones are raised again."""
+        """End a read-only job that has no answer; unknown errors are raised again."""
         if error is None:
             return False
         known = isinstance(error, SyncError)
@@ -248,7 +248,7 @@ def _is_over(job: Job | None) -> bool:
 
 
 def wait_of(job: Job, now: datetime) -> timedelta:
-    """How long the message of a job that waits is to be held back."""
+    """How long the queue delays the message of a job that waits."""
     return max(NOW, job.not_before - now) if job.not_before else NOW
 
 

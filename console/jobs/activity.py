@@ -142,12 +142,12 @@ def _own_runs(state: StateStore, recent: Collection[RunRecord], owned: Collectio
 
 
 def _of_job(job: Job, state: StateStore) -> Active:
-    asks, waits = job.request.kind.asks, job.waits
-    run = "" if asks or waits or not job.runs else job.runs[-1]
+    read_only, waits = job.request.kind.is_read_only, job.waits
+    run = "" if read_only or waits or not job.runs else job.runs[-1]
     return Active(
         id=run or job.id,
         link=f"/jobs/{job.id}",
-        cancel=f"/jobs/{job.id}/cancel" if waits or not asks else "",
+        cancel=f"/jobs/{job.id}/cancel" if waits or not read_only else "",
         sync=job.request.sync,
         what=KINDS[job.request.kind],
         state=job.state,

@@ -167,7 +167,7 @@ def planned_job(visit: Visit, kind: JobKind) -> Job:
 
 
 def _asked(visit: Visit, request: JobRequest, files: Mapping[str, bytes] = MappingProxyType({})) -> tuple[Job, bool]:
-    if not request.kind.asks and request.kind is not JobKind.UNDO:
+    if not request.kind.is_read_only and request.kind is not JobKind.UNDO:
         refuse_paused(visit.app.state, request.sync)
     job = visit.console.ask(request, files)
     joined = job.id != request.id

@@ -89,7 +89,7 @@ def screen_of(
     if not whole:
         status = Status(syncs=status.syncs, unclaimed=0)
     levels = {loaded.name: found for loaded, found in visible}
-    waiting = {job.request.sync for job in state.open_jobs() if job.waits and not job.request.kind.asks}
+    waiting = {job.request.sync for job in state.open_jobs() if job.waits and not job.request.kind.is_read_only}
     broken = {loaded.name for loaded, _ in visible if loaded.definition is None}
     lines = tuple(
         with_phase(

@@ -1,4 +1,4 @@
-"""What jobs ask for: runs that follow from an earlier plan or run, and questions that are answered without a write."""
+"""What jobs ask for: runs that follow from an earlier plan or run, and the answers of read-only jobs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ANSWER", "MENDED", "PLAN", "answered", "keep_answer", "run_requested"]
 
 ANSWER: Final = "answer.json"
-"""The file of a job that has the answer to a question: a JSON object."""
+"""The file of a read-only job that has its answer: a JSON object."""
 PLAN: Final = "plan.json"
 """The file of a job that planned, which a job that applies the plan reads."""
 MENDED: Final = "mended.csv"
@@ -79,11 +79,11 @@ def _retry(app: App, request: JobRequest, options: RunOptions, progress: Progres
 
 
 def answered(app: App, request: JobRequest, progress: Progress) -> dict[str, Any]:
-    """The answer to a question.
+    """The answer of a read-only job.
 
     Args:
         app: Definitions, state and plans.
-        request: The question.
+        request: The job.
         progress: Gets phases and numbers of rows.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The progress of a run or a question, noted in the state store for people who watch it elsewhere."""
+"""The progress of a run or a read-only job, noted in the state store for people who watch it elsewhere."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _stop_job(state: StateStore, job: Job, by: str) -> RunState:
         found = state.job(job.id)
         if found is None or found.ended is not None:
             raise UserError(f"the job {job.id} has ended: there is nothing to stop")
-        if not found.waits and found.request.kind.asks:
+        if not found.waits and found.request.kind.is_read_only:
             raise UserError(f"the job {job.id} has begun: it writes nothing, and ends by itself")
         if not found.waits and found.runs:
             state.cancel_run(found.runs[-1], by)

@@ -15,10 +15,10 @@ class JobKind(StrEnum):
         APPLY: A run that applies exactly the plan of an earlier job, `JobRequest.of`.
         RETRY: A run of the mended rows of an earlier run, `JobRequest.of`.
         UNDO: A run that takes an earlier run back, `JobRequest.of`; `force` sets back what others have changed, too.
-        PLAN: A question: what a run would do.
-        UNDO_PLAN: A question: what the undo of an earlier run would do, `JobRequest.of`.
-        PREVIEW: A question: what a run of the first rows would do, with a definition that need not be saved.
-        TEST: A question: whether everything is there that a definition needs.
+        PLAN: Read-only: what a run would do.
+        UNDO_PLAN: Read-only: what the undo of an earlier run would do, `JobRequest.of`.
+        PREVIEW: Read-only: what a run of the first rows would do, with a definition that need not be saved.
+        TEST: Read-only: whether everything exists that a definition needs.
     """
 
     RUN = "run"
@@ -31,8 +31,8 @@ class JobKind(StrEnum):
     TEST = "test"
 
     @property
-    def asks(self) -> bool:
-        """Whether it is a question: it writes nothing, so it takes no lease of its sync and has no run."""
+    def is_read_only(self) -> bool:
+        """Whether it only answers what would happen: it writes nothing, takes no lease of its sync and has no run."""
         return self in {JobKind.PLAN, JobKind.UNDO_PLAN, JobKind.PREVIEW, JobKind.TEST}
 
     @property

@@ -240,7 +240,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """What a job is to do: one run of a sync, or a question that is answered without a write.
+    """What a job is to do: one run of a sync, or a read-only job, which has an answer and writes nothing.
 
     Attributes:
         id: Unique; also the id of the job.

@@ -38,8 +38,8 @@ def latest_runs(state: StateStore, sync: str | None, limit: int) -> tuple[RunRec
 
 
 def waiting_runs(state: StateStore) -> Iterator[JobRequest]:
-    """The requests for runs that wait, oldest first; questions are no runs."""
-    yield from (request for request in state.job_requests() if not request.kind.asks)
+    """The requests for runs that wait, oldest first; read-only jobs are no runs."""
+    yield from (request for request in state.job_requests() if not request.kind.is_read_only)
 
 
 def _queued(request: JobRequest, state: str = RunState.QUEUED.value) -> RunRecord:

@@ -1,4 +1,4 @@
-"""Questions about a definition that need not be saved: its connection, and a preview of its first rows."""
+"""Read-only jobs about a definition that need not be saved: a test of its connection, a preview of its first rows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 __all__ = ["ABOUT", "MOST_ROWS", "asked_by", "previewed", "tested"]
 
 ABOUT: Final = "about.json"
-"""The file of a job with a question: `file`, the name of the definition's file; `by`, the id of who asks; `rows`."""
+"""The file of a read-only job: `file`, the name of the definition's file; `by`, the id of who asks; `rows`."""
 MOST_ROWS: Final = 100
 _ROWS: Final = 10
 
 
 def asked_by(app: App, request: JobRequest) -> str:
-    """The id of the person who asked a question; empty where that is not known.
+    """The id of the person who asked for a read-only job; empty where that is not known.
 
     Raises:
         RetryLater: The state store is unavailable.
     """
-    return str(_about(app, request).get("by", "")) if request.kind.asks else ""
+    return str(_about(app, request).get("by", "")) if request.kind.is_read_only else ""
 
 
 def tested(app: App, request: JobRequest, progress: Progress) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def tested(app: App, request: JobRequest, progress: Progress) -> dict[str, Any]:
 
     Args:
         app: Definitions and state.
-        request: The question; a draft is a file of its job.
+        request: The job; a draft is a file of its job.
         progress: Gets the phase.
 
     Raises:
@@ -54,7 +54,7 @@ def previewed(app: App, request: JobRequest, progress: Progress) -> dict[str, An
 
     Args:
         app: Definitions and state.
-        request: The question; a draft is a file of its job.
+        request: The job; a draft is a file of its job.
         progress: Gets phases and numbers of rows.
 
     Raises:
@@ -72,7 +72,7 @@ def previewed(app: App, request: JobRequest, progress: Progress) -> dict[str, An
 
 
 def _asked(app: App, request: JobRequest) -> tuple[DraftApp, dict[str, Any]]:
-    """The app that has the definition of a question: the draft of its job, or what is saved."""
+    """The app that has the definition of a job: the draft of its job, or what is saved."""
     text = app.state.job_file(request.id, DRAFT)
     about = _about(app, request)
     if text is not None:

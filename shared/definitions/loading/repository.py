@@ -187,7 +187,7 @@ class Repository:
             return self._found
 
     def look_again(self) -> None:
-        """Look at the folder at the next question: it was changed by this process."""
+        """Look at the folder at the next call: it was changed by this process."""
         with self._lock:
             self._looked = float("-inf")
 

@@ -216,7 +216,7 @@ def _requests(rows: int, size: int, parallel: int) -> int:
 
 
 def _requests_of_jobs(rows: int) -> int:
-    """A job for 5,000 records, and a question for 500 of them whether they are gone."""
+    """A job for 5,000 records, and a request for each 500 of them whether they still exist."""
     return ceil(rows / 5000) + ceil(rows / 500)
 
 

@@ -19,7 +19,7 @@ from shared.views.runs import LOST
 __all__ = ["MOST_CHARTED", "MOST_COURSES", "MOST_WITH_ERRORS", "history_charts", "runs_page"]
 
 MOST_CHARTED: Final = 500  # runs on a page
-MOST_WITH_ERRORS: Final = 100  # runs whose errors are counted: each is a question to the state store
+MOST_WITH_ERRORS: Final = 100  # runs whose errors are counted: each is a request to the state store
 _MOST_KINDS: Final = 20  # of errors
 MOST_COURSES: Final = 6  # runs whose course is drawn
 _LEGEND: Final = {
