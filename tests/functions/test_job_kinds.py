@@ -178,7 +178,7 @@ class Poison(LocalQueue):
 
 class TestApply:
     def test_exactly_the_plan_is_applied_and_only_once(self, world: World, app: App) -> None:
-        """The second job for it is refused, although nothing has moved back."""
+        """The second job for it is refused, although nothing has changed back."""
         world.define("customers", schedule=NEVER)
         plan = planned(app)
         first = done(app, ask(app, JobKind.APPLY, plan.id))
@@ -189,19 +189,19 @@ class TestApply:
         assert "applied already" in again.message
         assert [state for state, _ in runs(app)] == ["Refused", "Succeeded"]
 
-    @pytest.mark.parametrize("moved", ["source", "target"])
-    def test_it_is_refused_when_source_or_target_moved(self, world: World, app: App, moved: str) -> None:
+    @pytest.mark.parametrize("changed", ["source", "target"])
+    def test_it_is_refused_when_source_or_target_changed(self, world: World, app: App, changed: str) -> None:
         """Nothing is written; the message says what to do."""
         world.define("customers", schedule=NEVER)
         plan = planned(app)
-        if moved == "source":
+        if changed == "source":
             world.write("customers", [("customers-0", "Changed")])
         else:
             world.put("customers-7")
         before = world.accounts()
         job = done(app, ask(app, JobKind.APPLY, plan.id))
         assert job.state == "Refused"
-        assert "source or target moved" in job.message
+        assert "source or target changed" in job.message
         assert "make a new plan" in job.message
         assert world.accounts() == before
 
