@@ -25,7 +25,7 @@ from shared.transform.lookups.resolve import found_in_reference, link_update, re
 from shared.transform.service_values import record_id
 from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
-__all__ = ["DEFERRED", "MOST_GENERATIONS", "_not_deferred", "drop_order_step", "link_steps", "links_of"]
+__all__ = ["DEFERRED", "MOST_GENERATIONS", "drop_order_step", "link_steps", "links_of", "written_at_once"]
 
 MOST_GENERATIONS: Final = 20
 """Levels of new parents that are created one after the other; deeper references are written after all creates."""
