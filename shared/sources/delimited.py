@@ -167,10 +167,13 @@ class _Load:
         lines = self.workspace.folder / f"source-{self.number}.lines"
         with file.stored() as stored, writing(self.workspace.folder), packed.open("wb") as copy:
             all_of_it = _copied(stored, copy, blocks)
+        content = True
         if all_of_it:
             with packed.open("rb") as stored:
-                check_zstd(stored, file.name)
-        if not self._lines(packed, lines, r"\n") and (
+                content = check_zstd(stored, file.name)
+        if not content:
+            lines.touch()
+        elif not self._lines(packed, lines, r"\n") and (
             self._lines(packed, lines, r"\r") or not self._lines(packed, lines, "")
         ):
             raise UserError(

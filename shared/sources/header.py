@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from shared.counted import counted
 from shared.definitions.models import DelimitedSource
 from shared.errors import UserError
 from shared.sources.files import BLOCK, InputFile
@@ -97,7 +98,9 @@ class _Reader:
         if first.broken:
             raise self._apart(first)
         if len(first.fields) < len(self._columns):
-            raise self._other_text(first) or self._too_narrow(first, f"the first row has {len(first.fields)} fields")
+            raise self._other_text(first) or self._too_narrow(
+                first, f"the first row has {counted(len(first.fields), 'field')}"
+            )
         places = tuple(range(len(self._columns)))
         return Header(width=len(first.fields), places=places, lines=self._ignored, newline=first.newline)
 
@@ -128,7 +131,7 @@ class _Reader:
         offset, line = 0, self._ignored + 1
         while offset < len(data) and len(found) < most:
             record = scanner.record(offset)
-            following = line + len(re.findall(rb"\r\n|\r|\n", data[offset : record.end]))
+            following = line + _lines_in(data[offset : record.end])
             if isinstance(record, Broken):
                 found.append(_Row([_first_line(data, offset)], line, following, broken=record.reason))
             elif _holds_a_value(record):
@@ -276,6 +279,11 @@ def _scanner(data: bytes, dialect: Dialect) -> Scanner:
 
 def _holds_a_value(record: Record) -> bool:
     return any(field.strip() for field in record.fields)
+
+
+def _lines_in(record: bytes) -> int:
+    """How many lines a record has; the last line of a file need not have a line end."""
+    return len(re.findall(rb"\r\n|\r|\n", record)) + (not record.endswith((b"\r", b"\n")))
 
 
 def _first_line(data: bytes, offset: int) -> str:

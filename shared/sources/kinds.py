@@ -32,9 +32,10 @@ _KINDS: Final = (  # what it begins with, its name, what to do; marks that a lin
     (rb"PK\x03\x04.*xl/", "an Excel file (xlsx)", _or_type("excel")),
     (rb"PK\x03\x04.*word/", "a Word file (docx)", _EXPORT),
     (rb"PK\x03\x04.*\[Content_Types\]\.xml", "an Office file", _EXPORT),
+    (rb"PK\x03\x04.*opendocument\.spreadsheet", "an OpenDocument spreadsheet (ods)", _or_type("excel")),
     (rb"PK\x03\x04.*opendocument", "an OpenDocument file", _EXPORT),
     (rb"PK(\x03\x04|\x05\x06|\x07\x08)", "a zip file", _UNPACK),
-    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file (xls) or another Office file", _EXPORT),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file (xls) or another Office file", _or_type("excel")),
     (rb"PAR1.*\x00", "a Parquet file", _or_type("parquet")),
     (rb"ORC.*\x00", "an ORC file", _EXPORT),
     (rb"Obj\x01.*avro\.schema", "an Avro file", _or_type("avro")),
@@ -52,13 +53,14 @@ _WIDE: Final = (
 )
 
 
-def refuse_other_kinds(file: InputFile, encoding: str, *, wanted: str = "delimited text") -> None:
+def refuse_other_kinds(file: InputFile, encoding: str, *, wanted: str = "delimited text", chosen: bool = True) -> None:
     """Read a file's first bytes and refuse a file that is not text.
 
     Args:
         file: The file.
         encoding: The encoding of its text.
         wanted: What it should be, for the message.
+        chosen: Whether the definition can choose another encoding.
 
     Raises:
         UserError: It is something else; the message says what, and what to do.
@@ -70,8 +72,17 @@ def refuse_other_kinds(file: InputFile, encoding: str, *, wanted: str = "delimit
         raise UserError(f"{file.name} is not {wanted}: by its content it is {name}; {what}")
     found = "utf-8" if first.startswith(codecs.BOM_UTF8) else utf_16_of(first)
     # Any byte is text in most encodings of one byte a character: such a file would be read, and wrongly.
-    if found and not codecs.lookup(encoding).name.startswith(found[:6]):
-        raise UserError(f"{file.name} is not {encoding}: it looks like {found}; set the source's encoding: {found}")
+    if found and codecs.lookup(encoding).name not in _readers(found, first):
+        remedy = f"set the source's encoding: {found}" if chosen else "save it as UTF-8"
+        raise UserError(f"{file.name} is not {encoding}: it looks like {found}; {remedy}")
+
+
+def _readers(found: str, first: bytes) -> frozenset[str]:
+    """The encodings that read a text of a kind of Unicode as it is; a byte order mark decides between two of them."""
+    if found == "utf-8":
+        return frozenset({"utf-8", "utf-8-sig"})
+    little = first.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF16_LE))
+    return frozenset({found} if found[-3:] in {"-le", "-be"} else {found, f"{found}-{'le' if little else 'be'}"})
 
 
 def utf_16_of(first: bytes) -> str:

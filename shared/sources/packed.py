@@ -68,23 +68,26 @@ def _gzip_trouble(text: str) -> str:
     return "its compressed data is damaged"
 
 
-def check_zstd(stored: IO[bytes], name: str) -> None:
+def check_zstd(stored: IO[bytes], name: str) -> bool:
     """Check the frames and blocks of a zstd file to its end: the reader does not detect an incomplete file.
 
     Args:
         stored: The file as it is stored.
         name: The file as messages show it.
 
+    Returns:
+        Whether there is any content in it.
+
     Raises:
         UserError: It is not a zstd file, it is incomplete, or there is other data after it.
     """
-    first = True
+    first, content = True, False
     while magic := stored.read(len(_ZSTD)):
         whole = len(magic) == len(_ZSTD)
         if whole and 0x184D2A50 <= int.from_bytes(magic, "little") <= 0x184D2A5F:  # noqa: PLR2004 - RFC 8878, 3.1.2
             _pass(stored, int.from_bytes(_exactly(stored, 4, name), "little"), name)
         elif magic == _ZSTD:
-            _pass_frame(stored, name)
+            content = _pass_frame(stored, name) or content
         else:
             found = "its name says zstd, but its content is not compressed by zstd"
             follows = "there is other data after its compressed data"
@@ -92,21 +95,26 @@ def check_zstd(stored: IO[bytes], name: str) -> None:
         first = False
     if first:
         raise UserError(f"{name} cannot be read: it is empty; {_AGAIN}")
+    return content
 
 
-def _pass_frame(stored: IO[bytes], name: str) -> None:
-    """Pass one frame as RFC 8878, 3.1.1 lays it out: header, blocks, and a checksum if there is one."""
+def _pass_frame(stored: IO[bytes], name: str) -> bool:
+    """Pass one frame as RFC 8878, 3.1.1 lays it out: header, blocks, and a checksum if there is one.
+
+    Returns whether one of its blocks has content.
+    """
     descriptor = _exactly(stored, 1, name)[0]
     single = descriptor >> 5 & 1
     dictionary = (0, 1, 2, 4)[descriptor & 3]
     size = (single, 2, 4, 8)[descriptor >> 6]
     _pass(stored, 1 - single + dictionary + size, name)
-    last, run_length = 0, 1
+    last, run_length, content = 0, 1, False
     while not last:
         block = int.from_bytes(_exactly(stored, 3, name), "little")
-        last = block & 1
+        last, content = block & 1, content or block >> 3 > 0
         _pass(stored, 1 if block >> 1 & 3 == run_length else block >> 3, name)
     _pass(stored, 4 * (descriptor >> 2 & 1), name)
+    return content
 
 
 def _pass(stored: IO[bytes], count: int, name: str) -> None:

@@ -33,7 +33,9 @@ __all__ = [
 ]
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_USUAL: Final = ("utf-8", "windows-1252", "iso-8859-1")
 _MOST_BLOCKS: Final = 256  # of the first rows of a file: a hundred rows as long as possible have more
+_WITHOUT_MARK: Final = frozenset({"utf-8-sig", "utf-16", "utf-32"})  # their decoders take the byte order mark away
 _LINE_END_BYTES: Final = re.compile(rb"\r\n|\r|\n")
 
 
@@ -46,13 +48,20 @@ class Layout:
     foot: int = 0
 
 
-def text_blocks(file: InputFile, encoding: str, *, head: int = 0) -> Generator[str, None, None]:
+def text_blocks(file: InputFile, encoding: str, *, head: int = 0, chosen: bool = True) -> Generator[str, None, None]:
     """Yield a file's text, decompressed, line ends kept as they are, without the lines above the data.
+
+    Args:
+        file: The file.
+        encoding: Of its text.
+        head: How many lines are above the data.
+        chosen: Whether the definition can choose another encoding.
 
     Raises:
         UserError: It cannot be read, or is not in this encoding; the message says where.
     """
-    return _without_first(_decoded(file, encoding), head) if head else _decoded(file, encoding)
+    blocks = _decoded(file, encoding, chosen=chosen)
+    return _without_first(blocks, head) if head else blocks
 
 
 def write_plain(file: InputFile, layout: Layout, target: Path, *, blocks: int | None = None) -> bool:
@@ -163,15 +172,18 @@ def mapped(path: Path) -> Iterator[bytes | mmap.mmap]:
             yield content
 
 
-def _decoded(file: InputFile, encoding: str) -> Generator[str, None, None]:
+def _decoded(file: InputFile, encoding: str, *, chosen: bool) -> Generator[str, None, None]:
     decoder = codecs.getincrementaldecoder(_marked(encoding))()
+    mark = "" if _marked(encoding) in _WITHOUT_MARK else "\ufeff"
     with file.content() as stream:
         try:
             while block := stream.read(BLOCK):
-                yield decoder.decode(block)
-            yield decoder.decode(b"", final=True)
+                text = decoder.decode(block)
+                yield text.removeprefix(mark)
+                mark = "" if text else mark
+            yield decoder.decode(b"", final=True).removeprefix(mark)
         except UnicodeError as error:
-            raise _undecodable(file, encoding) from error
+            raise _undecodable(file, encoding, chosen=chosen) from error
 
 
 def _without_first(blocks: Iterator[str], count: int) -> Generator[str, None, None]:
@@ -219,30 +231,51 @@ def _marked(encoding: str) -> str:
     return "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
 
 
-def _undecodable(file: InputFile, encoding: str) -> UserError:
+def _undecodable(file: InputFile, encoding: str, *, chosen: bool) -> UserError:
     """Find the place where a file leaves its encoding: byte offset and line, both in what is decompressed."""
     decoder = codecs.getincrementaldecoder(_marked(encoding))()
-    offset, lines, first = 0, 1, b""
+    offset, lines, first, accents = 0, 1, b"", False
     with file.content() as stream:
         while block := stream.read(BLOCK):
             first = first or block
             kept = decoder.getstate()[0]
             try:
-                lines += _lines_of(decoder.decode(block), "\n", "\r")
+                text = decoder.decode(block)
             except UnicodeError as error:
                 # UTF-16 without its mark is an error without a place: it is the first byte's.
                 start = error.start if isinstance(error, UnicodeDecodeError) else 0
-                lines += _lines_of((kept + block)[:start], b"\n", b"\r")
+                valid = (kept + block)[:start]
+                lines += _lines_of(valid, b"\n", b"\r")
+                accents = accents or not valid.removeprefix(codecs.BOM_UTF8).isascii()
                 offset += start - len(kept)
                 break
+            lines += _lines_of(text, "\n", "\r")
+            accents = accents or not text.isascii()
             offset += len(block)
-    spoken = ("utf-8", "windows-1252", "iso-8859-1", "utf-16")
-    others = [name for name in spoken if codecs.lookup(name).name != codecs.lookup(encoding).name]
-    hint = utf_16_of(first) or f"{', '.join(others[:-1])} or {others[-1]}"
     return UserError(
         f"{file.name} is not {encoding}: the byte at offset {offset:,} (line {lines:,}) is not valid there; "
-        f"set the source's encoding, for example to {hint}"
+        f"{_remedy(encoding, first, accents=accents) if chosen else 'save it as UTF-8'}"
     )
+
+
+def _remedy(encoding: str, first: bytes, *, accents: bool) -> str:
+    """What to do with a file that is not in its encoding.
+
+    Args:
+        encoding: That of the definition.
+        first: The first bytes of the file.
+        accents: Whether there are characters before the bad byte that are not ASCII.
+    """
+    if utf_16_of(first):  # other encodings were refused before
+        return "the file is damaged or ends too early: get it again from its origin"
+    if _marked(encoding) == "utf-8-sig" and accents:  # text of another encoding is not UTF-8 from its first accent on
+        return (
+            "letters above it are valid, and another encoding would read them wrongly: correct the file at its origin; "
+            "parts of it may come from programs with different encodings"
+        )
+    usual = (*_USUAL, "utf-16-le" if encoding == "utf-16" else "utf-16")
+    others = [name for name in usual if codecs.lookup(name).name != encoding]
+    return f"set the source's encoding, for example to {', '.join(others[:-1])} or {others[-1]}"
 
 
 def _lines_of(text: AnyStr, line_feed: AnyStr, carriage_return: AnyStr) -> int:

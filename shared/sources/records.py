@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from shared.counted import counted
+
 __all__ = [
     "MOST_BYTES",
     "Broken",
@@ -103,7 +105,7 @@ def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iter
             if width > 1 or found.fields[0]:
                 yield found.fields
         elif found.count > 1 or found.fields[0].strip():
-            yield Malformed(f"{found.count} fields instead of {width}", lines.at(offset))
+            yield Malformed(f"{counted(found.count, 'field')} instead of {width}", lines.at(offset))
         offset = found.end
 
 

@@ -46,7 +46,7 @@ class JsonFiles(TextFiles[JsonSource]):
         warnings: list[str] = []
         for file in self._first_files():
             refuse_zstd(file)
-            refuse_other_kinds(file, "utf-8", wanted="JSON")
+            refuse_other_kinds(file, "utf-8", wanted="JSON", chosen=False)
             found = self._first_records(file)
             records = [each for each in found if not isinstance(each, BadRecord)]
             bad = next((each for each in found if isinstance(each, BadRecord)), None)
@@ -58,7 +58,7 @@ class JsonFiles(TextFiles[JsonSource]):
     def _first_records(self, file: InputFile) -> list[dict[str, Any] | BadRecord]:
         """The first records; none of a long document, which can only be read as a whole."""
         find = finder(self._source.records) if self._source.records else None
-        with closing(text_blocks(file, "utf-8")) as blocks:
+        with closing(text_blocks(file, "utf-8", chosen=False)) as blocks:
             try:
                 return [*islice(json_records(_beginning(blocks), file.name, find), _RECORDS_LOOKED_AT)]
             except _TooLongError:
@@ -86,8 +86,8 @@ class JsonFiles(TextFiles[JsonSource]):
         rows = RecordRows(workspace, names)
         for file in self._begun(workspace):
             refuse_zstd(file)
-            refuse_other_kinds(file, "utf-8", wanted="JSON")
-            with closing(text_blocks(file, "utf-8")) as blocks:
+            refuse_other_kinds(file, "utf-8", wanted="JSON", chosen=False)
+            with closing(text_blocks(file, "utf-8", chosen=False)) as blocks:
                 found = workspace.in_time(json_records(blocks, file.name, find))
                 rows.add(islice(found, self._left(workspace)), values, Path(file.name).name)
             rows.flush(file_values(self._source.columns, file.name))

@@ -96,6 +96,15 @@ def test_a_truncated_zstd_file_is_refused(load: Load, zstd: Callable[[str], byte
         load(data + b"garbage", "a.csv.zst")
 
 
+def test_a_zstd_file_without_content_is_told_as_empty(load: Load) -> None:
+    """As a gzip file is, with one frame or several; without a header it has no rows."""
+    frame = bytes.fromhex("28b52ffd2000010000")  # one raw block without a byte
+    for data in (frame, frame + frame):
+        with pytest.raises(UserError, match=r"a\.csv\.zst is empty: is the delivery incomplete"):
+            load(data, "a.csv.zst")
+        assert load(data, "a.csv.zst", header=False) == ([], [])
+
+
 def test_line_ends_of_a_zstd_file_are_kept_or_it_is_refused(load: Load, zstd: Callable[[str], bytes]) -> None:
     """It is decompressed line by line; a value never changes."""
     assert load(zstd('A,B,C\r\n1,"2\r\n",3\r\n'), "a.csv.zst") == ([(1, "1", "2\r\n", "3")], [])
@@ -133,7 +142,14 @@ def parquet(folder: Path) -> bytes:
             "an Excel file (xlsx); write type: excel, or export it as delimited text",
         ),
         (zipped("[Content_Types].xml", "word/document.xml"), "a Word file (docx); export it"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an Excel file (xls) or another Office file; export it"),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+            "an Excel file (xls) or another Office file; write type: excel, or export it",
+        ),
+        (
+            zipped("mimetype/application/vnd.oasis.opendocument.spreadsheet"),
+            "an OpenDocument spreadsheet (ods); write type: excel, or export it",
+        ),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document; export it"),
         (b"\x28\xb5\x2f\xfd\x00\x58", "a zstd file; give it a name that ends in .zst"),
     ],

@@ -55,6 +55,9 @@ TEXT = "A,B,C\né,ß,3\n"
         (TEXT.encode("cp1252"), {"encoding": "windows-1252"}, ACCENTS),
         (TEXT.encode("utf-16"), {"encoding": "utf-16"}, ACCENTS),
         (TEXT.encode("utf-8-sig"), {"encoding": "utf-8-sig"}, ACCENTS),
+        (b"\xff\xfe" + "1,2,3\n".encode("utf-16-le"), {"encoding": "utf-16-le", "header": False}, ONE),
+        (b"\xfe\xff" + "1,2,3\n".encode("utf-16-be"), {"encoding": "utf-16-be", "header": False}, ONE),
+        ("\ufeff1,2,3\n".encode("gb18030"), {"encoding": "gb18030", "header": False}, ONE),
         ("A\n1\n\n2\n", {"columns": ("A",)}, ([(1, "1"), (2, "2")], [])),
         ("   \n,\nA,B,C\n1,2,3\n", {}, ONE),
         ("A,B,C\r\r\n1,2,3\r\r\n", {}, ONE),
@@ -117,7 +120,7 @@ def test_both_parsers_give_the_same_rows(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text(clean + "oops\n")
     rows, errors = load_source(described(str(tmp_path / "bad.csv")))
     assert load_source(described(str(tmp_path / "clean.csv"))) == (rows, [])
-    assert errors == [(3000, BROKEN, "1 fields instead of 3 (line 6,000 of bad.csv)")]
+    assert errors == [(3000, BROKEN, "1 field instead of 3 (line 6,000 of bad.csv)")]
 
 
 def test_a_file_that_may_not_be_read_in_place_is_copied(tmp_path: Path) -> None:
@@ -188,7 +191,7 @@ def test_remote_files() -> None:
             "a.csv",
             {"header": False},
             (
-                "the first row has 1 fields and the definition names 3: is the delimiter ',' right? The delimiter is "
+                "the first row has 1 field and the definition names 3: is the delimiter ',' right? The delimiter is "
                 "probably '|'"
             ),
         ),
@@ -205,7 +208,13 @@ def test_remote_files() -> None:
         (TEXT.encode("utf-16"), "a.csv", {}, "it looks like utf-16; set the source's encoding: utf-16"),
         (TEXT.encode("utf-16-le"), "a.csv", {}, "set the source's encoding: utf-16-le"),
         (TEXT.encode("utf-16-be"), "a.csv", {"header": False}, "set the source's encoding: utf-16-be"),
-        (TEXT.encode("utf-16-le"), "a.csv", {"encoding": "utf-16"}, "for example to utf-16-le"),
+        (TEXT.encode("utf-16-le"), "a.csv", {"encoding": "utf-16"}, "set the source's encoding: utf-16-le"),
+        (TEXT.encode("utf-16"), "a.csv", {"encoding": "utf-16-be"}, "set the source's encoding: utf-16"),
+        (TEXT.encode("utf-16-be"), "a.csv", {"encoding": "utf-16-le"}, "set the source's encoding: utf-16-be"),
+        (TEXT.encode("utf-16")[:-1], "a.csv", {"encoding": "utf-16"}, "the file is damaged or ends too early"),
+        (TEXT.encode("utf-8"), "a.csv", {"encoding": "utf-16"}, "for example to utf-8, windows-1252, iso-8859-1"),
+        ("日本,語\n".encode("utf-16-le"), "a.csv", {"encoding": "utf-16"}, "or utf-16-le"),
+        (TEXT.encode() + TEXT.encode("cp1252"), "a.csv", {}, "correct the file at its origin"),
         (TEXT.encode("utf-32-le"), "a.csv", {}, "set the source's encoding: utf-32-le"),
         (TEXT.encode("utf-8-sig"), "a.csv", {"encoding": "windows-1252"}, "set the source's encoding: utf-8"),
         (b"A,B,C\n1,2,3\n", "a.csv.gz", {}, "its name says gzip, but its content is not compressed by gzip"),

@@ -52,6 +52,17 @@ def test_an_ambiguous_name_is_refused(load: Load, header: str) -> None:
     assert ("[U+200B]" in message) == ("\u200b" in header)
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("above", ["", "report\n", "\n", 'r,"e\np"\n'])
+@pytest.mark.parametrize("header", ["number,name", '"number","na\nme"', "\ufeffnumber,name", "number,name,"])
+def test_names_without_a_line_end_are_no_row(load: Load, above: str, header: str, *, in_place: bool) -> None:
+    """A file without rows may end behind its last name."""
+    columns = tuple(header.strip("\ufeff,").replace('"', "").split(","))
+    ignored = {"header_rows_to_ignore": above.count("\n"), "header": True} if above.strip() else {}
+    data = header if "\ufeff" in header and not above else above + header.strip("\ufeff")
+    assert load(data, columns=columns, in_place=in_place, **ignored) == ([], [])
+
+
 def test_an_exact_name_has_precedence_over_similar_names(load: Load) -> None:
     """The definition decides which one is read."""
     assert load("Name,name,NAME\n1,2,3\n", columns=("name",)) == ([(1, "2")], [])

@@ -86,7 +86,7 @@ def test_a_row_that_is_too_long_affects_no_other_row(load: Load, row: str, lines
     assert found == [(1, "0", "a"), (3, "2", "b")]
     assert [message for *_, message in errors] == [
         "it is longer than 16 MB (line 3 of a.csv)",
-        f"1 fields instead of 2 (line {lines + 4:,} of a.csv)",
+        f"1 field instead of 2 (line {lines + 4:,} of a.csv)",
     ]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from shared.counted import counted
 from shared.errors import UserError
 from shared.state.mending import ROW_COLUMN
 from shared.suggestions import did_you_mean
@@ -161,7 +162,9 @@ def _rows(
 ) -> Iterator[MendedRow]:
     for line, fields in records:
         if len(fields) != width:
-            raise UserError(f"{name} has {len(fields)} fields instead of {width} (line {line:,}): correct the line")
+            raise UserError(
+                f"{name} has {counted(len(fields), 'field')} instead of {width} (line {line:,}): correct the line"
+            )
         texts = {column: fields[place] for column, place in places.items() if fields[place]}
         number = texts.pop(ROW_COLUMN, "").strip()
         if number and not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
