@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, Final
+from decimal import Decimal
+from functools import cache, lru_cache
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import UserError
 
-__all__ = ["ABSENT", "Finder", "Step", "finder", "steps_of"]
+if TYPE_CHECKING:
+    import jsonpath
+
+__all__ = ["ABSENT", "Finder", "NumberText", "Step", "finder", "finder_of_records", "steps_of"]
 
 
 class _Absent:
@@ -17,6 +22,12 @@ class _Absent:
 
     def __repr__(self) -> str:
         return "ABSENT"
+
+
+class NumberText(str):
+    """A number as it is written: binary floating point would change its digits."""
+
+    __slots__ = ()
 
 
 ABSENT: Final = _Absent()
@@ -54,13 +65,36 @@ def _plain(names: tuple[str, ...]) -> Finder:
     return find
 
 
+@lru_cache(maxsize=1024)
+def finder_of_records(path: str) -> Finder:
+    """As `finder`, but `ABSENT` also where the place is not there in which a path looks for several values.
+
+    So `$.data.items[*]` tells a list without records from a document that has no list, such as an error.
+
+    Raises:
+        UserError: The path is not a JSONPath.
+    """
+    if _PLAIN.fullmatch(path):
+        return finder(path)
+    import jsonpath  # noqa: PLC0415 - a plain path does not need it at a cold start
+
+    query, find = _query(path), finder(path)
+    if not isinstance(query, jsonpath.JSONPath) or query.singular_query():
+        return find
+    first = takewhile(lambda each: jsonpath.JSONPath(env=query.env, segments=(each,)).singular_query(), query.segments)
+    place = jsonpath.JSONPath(env=query.env, segments=tuple(first))
+
+    def find_in_place(value: Any) -> Any:
+        found = place.findall(value)
+        return find(value) if found and isinstance(found[0], list | dict | None) else ABSENT
+
+    return find_in_place
+
+
 def _compiled(path: str) -> Finder:
     import jsonpath  # noqa: PLC0415 - a plain path does not need it at a cold start
 
-    try:
-        query = jsonpath.compile(path)
-    except jsonpath.JSONPathError as error:
-        raise UserError(f"{path!r} is not a JSONPath: {error}") from None
+    query = _query(path)
     single = isinstance(query, jsonpath.JSONPath) and query.singular_query()
 
     def find(value: Any) -> Any:
@@ -70,6 +104,41 @@ def _compiled(path: str) -> Finder:
         return found
 
     return find
+
+
+def _query(path: str) -> jsonpath.JSONPath | jsonpath.CompoundJSONPath:
+    import jsonpath  # noqa: PLC0415 - a plain path does not need it at a cold start
+
+    try:
+        return _environment().compile(path)
+    except jsonpath.JSONPathError as error:
+        raise UserError(f"{path!r} is not a JSONPath: {error}") from None
+
+
+@cache
+def _environment() -> jsonpath.JSONPathEnvironment:
+    import jsonpath  # noqa: PLC0415 - a plain path does not need it at a cold start
+
+    class Environment(jsonpath.JSONPathEnvironment):
+        """Compares numbers by their values, in whichever form they were read."""
+
+        def compare(self, left: object, operator: str, right: object) -> bool:
+            return super().compare(_comparable(left), operator, _comparable(right))
+
+    return Environment()
+
+
+def _comparable(value: object) -> object:
+    match value:
+        case NumberText() | float():
+            try:
+                return Decimal(str(value))
+            except ArithmeticError:  # an exponent that no Decimal has
+                return value
+        case list():
+            return [*map(_comparable, value)]
+        case _:
+            return value
 
 
 def steps_of(path: str) -> tuple[Step, ...] | None:

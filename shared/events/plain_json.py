@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from shared.definitions.models.listener import Topic
 from shared.events.records import Event, EventAction, EventPosition, Message, Undecodable, Unusable
-from shared.json_paths import ABSENT, finder
+from shared.json_paths import ABSENT, finder, finder_of_records
 
 __all__ = ["action_named", "decode", "events_in", "speaks_of_a_delete"]
 
@@ -83,7 +83,7 @@ def events_in(
         when: The events' own time.
         otherwise: The action where `topic.action` is not given.
     """
-    found = finder(records)(body)
+    found = finder_of_records(records)(body)
     if found is ABSENT:
         yield Undecodable(reason=f"the body has no value at {records}")
         return

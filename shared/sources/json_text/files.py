@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.definitions.models import JsonSource
 from shared.errors import UserError
-from shared.json_paths import finder
+from shared.json_paths import finder_of_records
 from shared.sources.files import InputFile
 from shared.sources.json_text.loading import RecordRows, value_of
 from shared.sources.json_text.records import BadRecord, json_records
@@ -57,7 +57,7 @@ class JsonFiles(TextFiles[JsonSource]):
 
     def _first_records(self, file: InputFile) -> list[dict[str, Any] | BadRecord]:
         """The first records; none of a long document, which can only be read as a whole."""
-        find = finder(self._source.records) if self._source.records else None
+        find = finder_of_records(self._source.records) if self._source.records else None
         with closing(text_blocks(file, "utf-8", chosen=False)) as blocks:
             try:
                 return [*islice(json_records(_beginning(blocks), file.name, find), _RECORDS_LOOKED_AT)]
@@ -82,7 +82,7 @@ class JsonFiles(TextFiles[JsonSource]):
         """
         names = [column.name for column in self._source.columns if column.stored]
         values = [value_of(name) for name in names]
-        find = finder(self._source.records) if self._source.records else None
+        find = finder_of_records(self._source.records) if self._source.records else None
         rows = RecordRows(workspace, names)
         for file in self._begun(workspace):
             refuse_zstd(file)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.errors import UserError
-from shared.json_paths import ABSENT, Finder
+from shared.json_paths import ABSENT, Finder, NumberText
 
 __all__ = ["BadRecord", "chosen", "json_document", "json_records", "text_of"]
 
@@ -20,17 +20,11 @@ _DEEP: Final = "its values are nested too deeply"
 _ANEW: Final = "get the file again from its origin"
 
 
-class _Number(str):
-    """A number as it is written: binary floating point would change its digits."""
-
-    __slots__ = ()
-
-
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_no_constant)
+_DECODER: Final = json.JSONDecoder(parse_float=NumberText, parse_int=NumberText, parse_constant=_no_constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +89,7 @@ def text_of(value: Any) -> str | None:
 
 def _dumped(value: Any) -> str:
     match value:
-        case _Number():
+        case NumberText():
             return str(value)
         case dict():
             members = (f"{json.dumps(key, ensure_ascii=False)}:{_dumped(each)}" for key, each in value.items())
@@ -163,7 +157,7 @@ def _kind(value: Any) -> str:
             return "a list"
         case bool():
             return "true or false"
-        case _Number():
+        case NumberText():
             return "a number"
         case _:
             return "text"

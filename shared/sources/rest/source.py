@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +13,7 @@ from shared.definitions.models import Column, RestColumn, RestSource
 from shared.definitions.models.sources.paging import CursorPages, LinkPages
 from shared.errors import UserError
 from shared.http.transport import Response
-from shared.json_paths import ABSENT, finder
+from shared.json_paths import ABSENT, finder_of_records
 from shared.sources.context import SourceContext
 from shared.sources.json_text.loading import RecordRows, Value, value_of
 from shared.sources.json_text.records import BadRecord, chosen, json_document, json_records
@@ -33,7 +32,6 @@ __all__ = ["RestRows"]
 
 _WAITING: Final = 1 << 22  # bytes of rows that are loaded at once: one statement for each page would take longer
 # A path to all elements finds an empty list where there is no list at all, such as in an error with status 200.
-_ELEMENTS: Final = re.compile(r"(?:\[\*\]|\.\*)$")
 _NOT_JSON: Final = "see what the service answers to this request"
 Records = Iterable[dict[str, Any] | BadRecord]
 
@@ -96,7 +94,7 @@ class _Reading:
         self._columns = [column for column in source.columns if column.read]
         self._rows = RecordRows(workspace, [column.name for column in self._columns])
         self._file = workspace.folder / "answer.json"
-        self._find = finder(_ELEMENTS.sub("", source.records)) if source.records else None
+        self._find = finder_of_records(source.records) if source.records else None
         self._total_path = source.pagination.total if source.pagination else None
         self._seen, self._total = SeenPages(), Total(self._total_path)
 

@@ -52,6 +52,11 @@ class TestJson:
         assert isinstance(found[2], Event)
         assert found[2].position.item == 2
 
+    def test_a_path_compares_numbers_by_their_values(self) -> None:
+        """A fraction too."""
+        found = decoded({"rows": [{"n": 1.1}, {"n": 2}]}, records="$.rows[?@.n == 1.1]")
+        assert [float(each.new["n"]) for each in found if isinstance(each, Event)] == [1.1]
+
     def test_a_body_that_is_an_array_holds_many_records(self) -> None:
         """The default is the whole body, whether it is one record or many."""
         assert len(decoded([{"n": 1}, {"n": 2}])) == 2
@@ -86,6 +91,8 @@ class TestJson:
         ("body", "topic", "says"),
         [
             ({"a": 1}, {"records": "$.data"}, "no value at $.data"),
+            ({"a": 1}, {"records": "$.data[*]"}, "no value at $.data[*]"),
+            ({"data": "busy"}, {"records": "$.data[?@.n > 1]"}, "no value at $.data"),
             (5, {}, "a number"),
             (None, {}, "null"),
             ("text", {}, "text"),

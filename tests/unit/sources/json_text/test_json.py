@@ -125,11 +125,38 @@ def test_an_element_that_is_no_record_is_reported_and_the_others_are_read(load: 
     assert [message for _, message in errors] == said
 
 
-def test_a_path_that_finds_nothing_is_reported(load: Any) -> None:
+@pytest.mark.parametrize("path", ["$.data", "$.data[*]", "$['data'][?@.a]", "$.data[0:9]"])
+def test_a_path_that_finds_nothing_is_reported(load: Any, path: str) -> None:
     """A service may answer with an error instead of records."""
-    rows, errors = load('{"data": [{"a": 1}]}\n{"error": "busy"}\n', records="$.data")
+    rows, errors = load('{"data": [{"a": 1}]}\n{"error": "busy"}\n', records=path)
     assert rows == [(1, "1")]
     assert errors == [(2, "the path of `records` finds nothing (line 2 of a.json)")]
+
+
+@pytest.mark.parametrize("path", ["$.data", "$.data[*]", "$.data[?@.a == 9]"])
+def test_a_list_may_have_no_record(load: Any, path: str) -> None:
+    """It is there, and is no error."""
+    assert load('{"data": []}', records=path) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("@.n == 1", ["x", "y"]),
+        ("@.n == 1.0", ["x", "y"]),
+        ("@.n > 1", ["z"]),
+        ("@.n <= 1.25", ["x", "y", "z"]),
+        ("@.n == 1.25", ["z"]),
+        ("@.n == '1'", ["w"]),
+        ("@.n in [1, 2]", ["x", "y"]),
+        ("1.25 in @.list", ["z"]),
+    ],
+)
+def test_a_path_compares_numbers_by_their_values(load: Any, condition: str, found: list[str]) -> None:
+    """Of records and of columns; a number is not equal to a text."""
+    data = '[{"a":"x","n":1},{"a":"y","n":1.0},{"a":"z","n":1.25,"list":[1.25]},{"a":"w","n":"1"}]'
+    assert [a for _, a in load(data, records=f"$[?{condition}]")[0]] == found
+    assert load(f'{{"all": {data}}}', f"$.all[?{condition}].a")[0] == [(1, json.dumps(found, separators=(",", ":")))]
 
 
 BROKEN = {
