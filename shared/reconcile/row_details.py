@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from shared.definitions.models import Column, SyncDefinition
+from shared.transform import FAULT, FAULT_SHOWN
 from shared.visible import ABOUT_VALUES, MOST_OF_A_VALUE
 from shared.workspace import NewTable, literal, quoted
 
@@ -137,4 +138,5 @@ def _with_value(message: str, value: str) -> str:
 
 def _shown_value(column: Column) -> str:
     value = f"raw.{quoted(column.name)}" if column.read else f"shaped.{quoted(column.label)}"
-    return f"left(CAST({value} AS VARCHAR), {_MOST_SHOWN})"
+    text = f"CAST({value} AS VARCHAR)"
+    return f"CASE WHEN {text} = {literal(FAULT)} THEN {literal(FAULT_SHOWN)} ELSE left({text}, {_MOST_SHOWN}) END"

@@ -16,6 +16,7 @@ __all__ = ["KnownColumn", "described", "found_name", "known_type"]
 
 _MOST_LISTED: Final = 20
 _TEXT: Final = "VARCHAR"
+_NO_TYPE: Final = '"NULL"'  # programs write it for a column without any value
 # What a definition calls them, and whether they are loaded as they are or as text.
 _TYPES: Final = (
     (r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(\d+,\d+\)", ColumnType.NUMBER, True),
@@ -35,11 +36,13 @@ class KnownColumn:
         type: What the column is for a definition.
         raw: What is loaded: text where only its text has the exact value.
         sql_type: The SQL type of what is loaded.
+        empty: Whether the source knows no type, because none of the values is there.
     """
 
     type: ColumnType
     raw: ColumnType
     sql_type: str
+    empty: bool = False
 
     @classmethod
     def as_text(cls, kind: ColumnType) -> KnownColumn:
@@ -49,6 +52,8 @@ class KnownColumn:
 
 def known_type(sql_type: str) -> KnownColumn | None:
     """What values of an SQL type are; None for binary and nested values."""
+    if sql_type == _NO_TYPE:
+        return Known(ColumnType.TEXT, ColumnType.TEXT, _TEXT, empty=True)
     for pattern, kind, as_it_is in _TYPES:
         if re.fullmatch(pattern, sql_type, re.DOTALL):
             return KnownColumn(kind, kind, sql_type) if as_it_is else KnownColumn.as_text(kind)

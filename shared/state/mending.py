@@ -9,15 +9,12 @@ from typing import Any, Final, Self
 
 from shared.state._reading import reading
 
-__all__ = ["FAULT_SHOWN", "REASON_COLUMN", "ROW_COLUMN", "RowToMend", "RowsToMend"]
+__all__ = ["REASON_COLUMN", "ROW_COLUMN", "RowToMend", "RowsToMend"]
 
 ROW_COLUMN: Final = "to_mend_row"
 """Column of the file to mend with the number of the row in its run; a retry finds the row by it."""
 REASON_COLUMN: Final = "to_mend_reason"
 """Column of the file to mend that says what is wrong with the row; a retry does not read it."""
-
-FAULT_SHOWN: Final = "#ERROR!"
-"""The value of a cell of a workbook that holds an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

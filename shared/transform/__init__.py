@@ -15,7 +15,7 @@ from shared.transform.lookups.columns import (
 )
 from shared.transform.lookups.held import held_references, held_steps
 from shared.transform.lookups.resolve import reference_steps, searched_values
-from shared.transform.reading import FAULT
+from shared.transform.reading import FAULT, FAULT_SHOWN
 from shared.transform.rules import ErrorType
 from shared.transform.scripts.columns import ScriptColumn, script_columns, script_steps, seen_by
 from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
@@ -26,6 +26,7 @@ from shared.transform.targets import Omit, TargetColumn, key_columns, layout, ne
 
 __all__ = [
     "FAULT",
+    "FAULT_SHOWN",
     "SOURCE_ERRORS",
     "SOURCE_PLACES",
     "SOURCE_TYPES",

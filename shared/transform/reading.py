@@ -31,10 +31,23 @@ from shared.transform.notation.words import boolean, truth_words, without_words
 from shared.transform.rules import ErrorType
 from shared.workspace import literal, quoted
 
-__all__ = ["FAULT", "Misfit", "Reading", "cleaned", "is_typed", "read_columns", "reading", "text_name", "written"]
+__all__ = [
+    "FAULT",
+    "FAULT_SHOWN",
+    "Misfit",
+    "Reading",
+    "cleaned",
+    "is_typed",
+    "read_columns",
+    "reading",
+    "text_name",
+    "written",
+]
 
 FAULT: Final = "\ufdd0"
 """The text of a value that is an error in its source: a character of Unicode that no text has."""
+FAULT_SHOWN: Final = "#ERROR!"
+"""What people see of it."""
 Items = tuple[tuple[str, str], ...]
 """(SQL, name) of columns; a name that is there already gets a new value."""
 

@@ -228,6 +228,9 @@ def _agreed(parts: Sequence[_Part], name: str) -> KnownColumn | str:
         known = part.known[own]
         if isinstance(agreed, str) or isinstance(known, str):
             return agreed if isinstance(agreed, str) else str(known)
+        if known.empty or agreed.empty:
+            agreed = agreed if known.empty else known
+            continue
         if known.type is not agreed.type:
             return f"{part.name} has {known.type} values in {name}, and {parts[0].name} has {agreed.type} values"
         agreed = agreed if known == agreed else KnownColumn.as_text(agreed.type)

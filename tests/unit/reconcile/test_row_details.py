@@ -45,6 +45,13 @@ def test_a_row_is_told_by_its_key(loaded: Workspace) -> None:
     assert examples(loaded, PLAIN) == [(2, "size", None, None, None, None)]
 
 
+def test_a_cell_with_an_error_is_shown_as_one(loaded: Workspace) -> None:
+    """In the key and in the value, and not as the character that stands for it."""
+    loaded.execute("UPDATE source_raw SET number = chr(64976), size = chr(64976)")
+    details = RowDetails.of(sync(), values=True)
+    assert examples(loaded, details) == [(2, "size", "#ERROR!", "#ERROR!", None, None)]
+
+
 def test_a_key_that_no_column_gives_is_not_told(loaded: Workspace) -> None:
     """It is the result of an expression over several columns."""
     assert RowDetails.of(sync(key="nowhere"), values=False) == PLAIN

@@ -11,8 +11,7 @@ from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
 from shared.reconcile.outcomes import UNFINISHED_ROWS
 from shared.reconcile.reports import rows_in_error_query, values_in_error_query
 from shared.state import RowsToMend, RowToMend
-from shared.state.mending import FAULT_SHOWN
-from shared.transform import FAULT
+from shared.transform import FAULT, FAULT_SHOWN
 from shared.workspace import Workspace
 
 __all__ = ["MOST_CHARACTERS", "MOST_ROWS", "RetriedRows", "results_of_retry", "rows_in_error"]

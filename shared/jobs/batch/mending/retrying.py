@@ -12,8 +12,7 @@ from shared.definitions.models import TypedColumn
 from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
 from shared.sources.places.row_lines import RowLine
 from shared.state import RowsToMend
-from shared.state.mending import FAULT_SHOWN
-from shared.transform import FAULT, SOURCE_ERRORS, ErrorType
+from shared.transform import FAULT, FAULT_SHOWN, SOURCE_ERRORS, ErrorType
 from shared.transform.event_rows import event_raw_table, raw_members
 from shared.workspace import Workspace
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -163,6 +164,38 @@ def test_files_may_have_numbers_of_different_types(write: Write, tmp_path: Path)
         {"n": Decimal(9007199254740993), "d": moment("2024-01-31T00:00:00")},
         {"n": Decimal("0.1"), "d": moment("2024-01-31T10:00:00")},
     ]
+
+
+# One row, 'A' and nothing, as pyarrow and pandas write a column without any value: it has no type.
+WITHOUT_TYPE = base64.b64decode(
+    "UEFSMRUAFRYVFiwVAhUAFQYVBhwAAAACAAAAAgEBAAAAQRUAFQwVDCwVAhUAFQYVBhwAAAACAAAAAgAVBBk8NQAYBnNjaGVtYRUEABUMJQIYBm51"
+    "bWJlciUATBwAAAAVAiUCGARzaXplbLwAAAAWAhkcGSwmABwVDBklBgAZGAZudW1iZXIVABYCFjwWPCYISRwVABUAFQIAPBYCGQYZJgACAAAAJgAc"
+    "FQIZJQYAGRgEc2l6ZRUAFgIWMhYyJkRJHBUAFQAVAgA8KQYZJgIAAAAAFm4WAiYIFm4AKCBwYXJxdWV0LWNwcC1hcnJvdyB2ZXJzaW9uIDI2LjAu"
+    "MRksHAAAHAAAAMsAAABQQVIx"
+)
+
+
+@pytest.mark.parametrize(
+    ("others", "value"), [("DOUBLE '1.5'", Decimal("1.5")), ("DATE '2024-01-31'", None), ("'x'", "x")]
+)
+@pytest.mark.parametrize("name", ["a.parquet", "z.parquet"])
+def test_a_column_without_any_value_fits_every_type(
+    write: Write, tmp_path: Path, others: str, value: object, name: str
+) -> None:
+    """Wherever its file is among the others; alone it is read as text or as the definition says."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(WITHOUT_TYPE)
+    write("in/m.parquet", f"SELECT 'M' AS number, {others} AS size")
+    found = {row["number"]: row["size"] for row in values(opened(tmp_path / "in"))}
+    assert found == {"A": None, "M": value or moment("2024-01-31T00:00:00")}
+
+
+@pytest.mark.parametrize("kind", [None, "number", "date", "bool", "json"])
+def test_a_file_may_have_a_column_without_any_value(tmp_path: Path, kind: str | None) -> None:
+    """It has no type, so that any type of the definition is right."""
+    (tmp_path / "a.parquet").write_bytes(WITHOUT_TYPE)
+    size = {"name": "size", **({"type": kind} if kind else {})}
+    assert values(opened(tmp_path / "a.parquet", {"name": "number"}, size)) == [{"number": "A", "size": None}]
 
 
 def test_files_that_differ_are_named(write: Write, tmp_path: Path) -> None:
