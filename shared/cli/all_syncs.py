@@ -85,10 +85,10 @@ def plan_all(app: App, output: Output, given: Mapping[str, str], options: PlanOp
             report = app.plan(definition.name, values, options, progress=bars)
         value = report.to_json()
         violations = [f"refused as unsafe: {violation}" for violation in report.plan.violations()]
-        code = EXIT_UNSAFE if violations else EXIT_ERRORS if report.errors else 0
+        code = EXIT_UNSAFE if violations else EXIT_ERRORS if report.has_errors else 0
         if detailed and report.plan.counts.changes and not violations:
             code = EXIT_CHANGES
-        state = "Refused" if violations else "Planned with errors" if report.errors else "Planned"
+        state = "Refused" if violations else "Planned with errors" if report.has_errors else "Planned"
         said = "; ".join([report.cause, *violations] if report.cause else violations)
         return SyncDone(state=state, code=code, changes=shown_counts(value["planned"]), message=said, value=value)
 

@@ -160,7 +160,7 @@ def plan(
         return EXIT_UNSAFE
     if detailed_exit_code and report.plan.counts.changes:
         return EXIT_CHANGES
-    return EXIT_ERRORS if report.errors else 0
+    return EXIT_ERRORS if report.has_errors else 0
 
 
 @program.command()

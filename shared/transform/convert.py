@@ -13,7 +13,7 @@ from shared.transform.blanks import trimmed
 from shared.transform.choices.options import no_option, numbers_of, options_of, unknown_text
 from shared.transform.notation.dates import iso_timestamp
 from shared.transform.notation.numbers import NUMBER, number
-from shared.transform.notation.words import boolean, listed_value, looked_up
+from shared.transform.notation.words import boolean, listed_value, looked_up, spelled
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import canonical_double
 from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
@@ -283,8 +283,8 @@ def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
         options = tuple((f"CAST({text} AS {NUMBER})", value) for text, value in numbers_of(attribute.choices).items())
         read = names.incoming
     else:
-        options = tuple((f"lower({literal(text)})", value) for text, value in options_of(attribute.choices).items())
-        read = f"lower({_as_text(kind, names.incoming)})"
+        options = tuple((spelled(literal(text)), value) for text, value in options_of(attribute.choices).items())
+        read = spelled(_as_text(kind, names.incoming))
     value = names.option
     if len(options) <= _MOST_LOOKED_UP:
         of_type = NUMBER if kind is ColumnType.NUMBER else "VARCHAR"
@@ -313,13 +313,13 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
     lists with one.
     """
     options = options_of(attribute.choices)
-    known = f"[{', '.join(f'lower({literal(text)})' for text in options)}]::VARCHAR[]"
+    known = f"[{', '.join(spelled(literal(text)) for text in options)}]::VARCHAR[]"
     text = names.incoming
     value = looked_up("part", tuple(options.items()), "INTEGER") if options else "CAST(NULL AS INTEGER)"
     chosen = f"list_sort(list_distinct(list_transform({names.read}, lambda part: {value})))"
     unknown = f"list_filter({names.read}, lambda part: NOT list_contains({known}, part))"
     return Conversion(
-        incoming=f"lower({trimmed(text) if kind is ColumnType.TEXT else _as_text(kind, text)})",
+        incoming=spelled(trimmed(text) if kind is ColumnType.TEXT else _as_text(kind, text)),
         read=f"list_filter(list_transform({_parts(text, known)}, lambda part: trim(part)), lambda part: part <> '')",
         value=f"CASE WHEN len({names.read}) > 0 THEN array_to_string({chosen}, ',') END",
         flaws=(

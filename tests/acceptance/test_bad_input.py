@@ -189,6 +189,29 @@ def test_five_mistakes_are_five_messages(here: World, command: Command) -> None:
     assert "p4ssw0rd" not in said
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "code"),
+    [
+        ({}, "x", 0),
+        ({"validate": True}, "x", 2),
+        ({"mandatory": True}, "", 2),
+        ({"mandatory": True, "validate": True}, "", 2),
+    ],
+)
+def test_a_plan_ends_with_the_exit_code_of_its_run(
+    here: World, command: Command, column: dict[str, bool], value: str, code: int
+) -> None:
+    """A field that is left out is told, and is no error of either."""
+    definition = accounts()
+    revenue = next(each for each in definition["source"]["columns"] if each["name"] == "revenue")
+    revenue.update({"type": "number", "mandatory": False, "validate": False, **column})
+    here.define(definition)
+    here.csv([{"number": f"A{place}", "name": "x", "city": "", "revenue": value} for place in range(2)])
+    assert command("plan", "accounts")[0] == code
+    assert command("plan", "--all")[0] == code
+    assert command("run", "accounts")[0] == code
+
+
 def test_only_the_row_that_does_not_fit_the_column_is_rejected(here: World, command: Command) -> None:
     """A value too large for the column rejects its row; the other rows are written."""
     here.define(accounts())

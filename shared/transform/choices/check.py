@@ -10,6 +10,7 @@ from shared.definitions.models import Column, SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import Problem
 from shared.transform.choices.options import options_of, unknown_choice
+from shared.transform.notation.words import folded_word
 from shared.transform.targets import CHOICES
 
 __all__ = ["choice_problems"]
@@ -59,5 +60,5 @@ def _of_literal(expression: str, attribute: AttributeMetadata, path: str) -> Ite
     if found is None:
         return
     text = found[1].replace("''", "'").strip()
-    if text and text.lower() not in options_of(attribute.choices):
+    if text and folded_word(text) not in options_of(attribute.choices):
         yield path, attribute, text

@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.suggestions import closest
+from shared.transform.notation.words import folded_word, spelled
 from shared.transform.rules import ErrorType
 from shared.transform.targets import CHOICES, TargetColumn
 from shared.workspace import Step, Table, literal
@@ -34,11 +35,11 @@ _SIMILAR: Final = 0.85  # of 1, by Jaro and Winkler: a slip of the hand, or the 
 
 
 def options_of(choices: tuple[Choice, ...]) -> dict[str, int]:
-    """Text -> value: the value itself before any label, and of equal labels the first."""
-    labels = [(label.strip(), choice.value) for choice in choices for label in choice.labels]
+    """Text, as `folded_word` gives it -> value: the value itself before any label, and of equal labels the first."""
     found: dict[str, int] = {str(choice.value): choice.value for choice in choices}
-    for label, value in labels:
-        found.setdefault(label.lower(), value)
+    for choice in choices:
+        for label in choice.labels:
+            found.setdefault(folded_word(label), choice.value)
     return found
 
 
@@ -85,7 +86,7 @@ def suggestion_steps(columns: Sequence[TargetColumn]) -> tuple[Step, ...]:
     if not rows:
         return ()
     unknown = f"error = {literal(ErrorType.UNKNOWN_CHOICE)}"
-    similarity = "jaro_winkler_similarity(lower(unknown.said), option.label)"
+    similarity = f"jaro_winkler_similarity({spelled('unknown.said')}, option.label)"
     sql = rf"""
 UPDATE source_errors SET message = source_errors.message || ': did you mean ' || best.shown || '?'
 FROM (
@@ -111,4 +112,4 @@ WHERE {unknown} AND source_errors.message = best.message""".strip()
 def _option_rows(attribute: AttributeMetadata) -> Iterable[str]:
     for choice in attribute.choices:
         for label in choice.labels:
-            yield f"({literal(attribute.name)}, {literal(label.strip().lower())}, {literal(str(choice))})"
+            yield f"({literal(attribute.name)}, {literal(folded_word(label))}, {literal(str(choice))})"

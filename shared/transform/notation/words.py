@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from shared.definitions.models import Column
 from shared.definitions.models.notation import FALSE_WORDS, TRUE_WORDS
 from shared.workspace import literal
 
-__all__ = ["boolean", "listed_value", "looked_up", "truth_words", "without_words"]
+__all__ = ["boolean", "folded_word", "listed_value", "looked_up", "spelled", "truth_words", "without_words"]
 
 
 def truth_words(column: Column) -> dict[str, bool]:
@@ -20,6 +21,16 @@ def truth_words(column: Column) -> dict[str, bool]:
 _USUAL = {**dict.fromkeys(TRUE_WORDS, True), **dict.fromkeys(FALSE_WORDS, False)}
 
 
+def spelled(text: str) -> str:
+    """SQL for the form in which words are compared: in lower case, an accent as one character with its letter."""
+    return f"nfc_normalize(lower({text}))"
+
+
+def folded_word(text: str) -> str:
+    """The same form of a word of a definition or of the metadata, without blanks at its ends."""
+    return unicodedata.normalize("NFC", text.strip().lower())
+
+
 def boolean(text: str, labels: Iterable[tuple[str, bool]] = (), words: dict[str, bool] = _USUAL) -> str:
     """SQL for the truth value that a text names; NULL where it names none.
 
@@ -28,15 +39,15 @@ def boolean(text: str, labels: Iterable[tuple[str, bool]] = (), words: dict[str,
         labels: Further names and their values; they have precedence over the words.
         words: Word -> its value.
     """
-    return looked_up(f"lower({text})", (*labels, *words.items()), "BOOLEAN")
+    return looked_up(spelled(text), (*labels, *words.items()), "BOOLEAN")
 
 
 def looked_up(folded: str, known: Iterable[tuple[str, bool | int]], sql_type: str) -> str:
-    """SQL for the value of the first word that equals a text in lower case; NULL where none does.
+    """SQL for the value of the first word that equals a text in the form of `spelled`; NULL where none does.
 
     A CASE would write the text's expression once for each word.
     """
-    return listed_value(folded, [(f"lower({literal(word)})", value) for word, value in known], "VARCHAR", sql_type)
+    return listed_value(folded, [(spelled(literal(word)), value) for word, value in known], "VARCHAR", sql_type)
 
 
 def listed_value(sought: str, known: Iterable[tuple[str, bool | int]], of_type: str, sql_type: str) -> str:

@@ -11,6 +11,7 @@ from shared.definitions.models.notation import FALSE_WORDS, TRUE_WORDS
 from shared.transform.blanks import trimmed
 from shared.transform.notation.dates import in_calendar, iso_timestamp, read_format
 from shared.transform.notation.numbers import number, plain_number
+from shared.transform.notation.words import spelled
 from shared.workspace import NewTable, literal, quoted
 
 __all__ = ["PROFILED", "Notation", "Profile", "profile_of", "profile_query", "profiled_table", "unlike_query"]
@@ -162,9 +163,9 @@ def profile_of(row: Sequence[Any]) -> Profile:
 
 
 def unlike_query(name: str, known: Sequence[str]) -> str:
-    """SQL of the number of different values of a column that are none of some texts in lower case."""
+    """SQL of the number of different values of a column that are none of some texts in the form of `folded_word`."""
     listed = ", ".join(map(literal, known)) or "NULL"
-    value = f"lower({trimmed(quoted(name))})"
+    value = spelled(trimmed(quoted(name)))
     return (
         f"SELECT count(DISTINCT {value}) FILTER ({value} <> '' AND coalesce({value} NOT IN ({listed}), true)) "
         f"FROM {PROFILED}"

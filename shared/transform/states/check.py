@@ -10,6 +10,7 @@ from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.state_rules import rules_of
 from shared.transform.choices.options import options_of, unknown_choice
+from shared.transform.notation.words import folded_word
 from shared.transform.states.pairs import listed
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, parsed
@@ -82,7 +83,7 @@ def _halves(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[_Hal
             continue
         path = f"destination.mappings[{place}].{'value' if mapping.value is not None else 'source'}"
         text = _constant(definition, mapping, path)
-        folded = text.strip().lower() if text is not None else ""
+        folded = folded_word(text) if text is not None else ""
         value = options_of(attribute.choices).get(folded)
         yield _Half(attribute=attribute, path=path, constant=text is not None, text=folded, value=value)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.entities import AttributeMetadata, AttributeType, Choice
+from shared.transform.notation.words import folded_word
 from shared.transform.rules import ErrorType, Rule
 from shared.transform.targets import TargetColumn
 from shared.workspace import literal, quoted
@@ -113,7 +114,7 @@ class Pair:
 
 
 def _folded(option: Choice) -> set[str]:
-    return {label.strip().lower() for label in option.labels}
+    return {folded_word(label) for label in option.labels}
 
 
 def pair_of(columns: Sequence[TargetColumn]) -> Pair | None:

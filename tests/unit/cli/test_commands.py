@@ -69,6 +69,11 @@ def planned(*, unsafe: bool = False, changes: bool = True, errors: bool = False)
     )
 
 
+def sound(report: PlanReport) -> PlanReport:
+    """The same without rejected rows."""
+    return replace(report, source=RowCounts(processed=10, verified=10))
+
+
 def summarised(*, completed: bool = True, errors: bool = False) -> RunSummary:
     return RunSummary(
         run_id="run-1",
@@ -249,7 +254,7 @@ Type = Callable[..., Typed]
 def test_a_plan_prints_counts_then_samples_then_the_next_command(typed: Type, fake: FakeApp) -> None:
     """Counts of both sides, what is to do, before and after per column, and how to go on."""
     done = typed("plan", "customers", "-p", "region=West=1", "--limit", "3")
-    assert done.code == 0
+    assert done.code == 2
     asked = {"parameters": {"region": "West=1", "tag": 0}, "keep": None, "options": PlanOptions(sample=3)}
     assert fake.asked == {"name": "customers", **asked}
     for line in (
@@ -276,9 +281,11 @@ def test_a_plan_in_json_is_one_object_and_nothing_else(typed: Type) -> None:
 @pytest.mark.parametrize(
     ("report", "arguments", "code"),
     [
-        (planned(), (), 0),
-        (planned(), ("--detailed-exit-code",), 4),
-        (planned(changes=False), ("--detailed-exit-code",), 0),
+        (sound(planned()), (), 0),
+        (sound(planned()), ("--detailed-exit-code",), 4),
+        (sound(planned(changes=False)), ("--detailed-exit-code",), 0),
+        (sound(planned(errors=True)), (), 0),
+        (replace(sound(planned()), lacking=1), (), 2),
         (planned(errors=True), (), 2),
         (planned(errors=True), ("--detailed-exit-code",), 4),
         (planned(unsafe=True), ("--detailed-exit-code",), 3),

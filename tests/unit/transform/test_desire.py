@@ -147,6 +147,26 @@ def test_a_value_has_precedence_over_an_equal_label(workspace: Workspace) -> Non
     assert found == [(1,), (2,), (1,)]
 
 
+@pytest.mark.parametrize("kind", [AttributeType.PICKLIST, AttributeType.STATUS, AttributeType.MULTI_PICKLIST])
+@pytest.mark.parametrize("many", [0, 80])
+def test_an_accent_of_a_label_may_be_written_in_two_ways(workspace: Workspace, kind: AttributeType, many: int) -> None:
+    """As one character or as a letter and its accent, on either side; few options are compared, many are joined."""
+    more = tuple(Choice(value=100 + n, labels=(f"More {n}",)) for n in range(many))
+    choices = (Choice(value=1, labels=("Café",)), Choice(value=2, labels=("E\u0301clair",)), *more)
+    attribute = AttributeMetadata(name="x", type=kind, choices=choices)
+    entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "x": attribute})
+    texts = ("café", "CAFE\u0301", "éclair", "e\u0301CLAIR", "cafe")
+    shaped(
+        workspace,
+        definition([{"name": "x"}], [{"source": "x", "target": "x"}]),
+        [(str(place), text) for place, text in enumerate(texts)],
+        entity=entity,
+    )
+    found = [row[0] for row in workspace.query("SELECT x FROM desired ORDER BY _row")]
+    assert [None if each is None else int(each) for each in found] == [1, 1, 2, 2]
+    assert errors(workspace) == [(5, "x", "Unknown Choice", True)]
+
+
 def test_an_id_is_read_in_any_spelling(workspace: Workspace) -> None:
     """Capitals and braces are the same id."""
     texts = ("0F8FAD5B-D9CB-469F-A165-70867728950E", "{0f8fad5b-d9cb-469f-a165-70867728950e}")

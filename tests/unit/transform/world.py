@@ -98,11 +98,12 @@ def shaped(
     sync: SyncDefinition,
     rows: Sequence[Sequence[str | None]],
     parameters: Mapping[str, SqlValue] | None = None,
+    entity: EntityMetadata = ACCOUNT,
 ) -> None:
     """Run a definition's steps over rows, up to `desired`."""
     workspace.bind(parameters or {})
     load(workspace, sync, rows)
-    for step in (*shape_steps(sync), *desire_steps(sync, ACCOUNT), *desired_finish_steps(sync, ACCOUNT)):
+    for step in (*shape_steps(sync), *desire_steps(sync, entity), *desired_finish_steps(sync, entity)):
         workspace.run(step)
     assert_accounted_for(workspace)
 

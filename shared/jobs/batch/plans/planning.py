@@ -20,7 +20,7 @@ from shared.jobs.summary import ErrorRow, RowCounts
 from shared.jobs.writing import creating_columns
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
-from shared.reconcile.reports import source_counts_query, target_counts_query
+from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
 from shared.transform import TargetColumn
 from shared.workspace import Workspace
 
@@ -45,6 +45,13 @@ class PlanReport:
     requests: int
     elapsed_seconds: float
     about: Mapping[str, Any] = field(default_factory=dict)
+    lacking: int = 0
+    """Rows that lack a mandatory value and are not rejected for it."""
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether a run with these rows completes with errors; a field that is left out is none."""
+        return bool(self.source.rejected or self.lacking)
 
     @property
     def cause(self) -> str:
@@ -108,6 +115,7 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         plan = plan_of(job.definition, workspace, columns, with_checksum=True)
         cost = forecast_of(job, tools, workspace, created=plan.counts.created_references, begun=start)
         plan = replace(plan, forecast=cost)
+        ((lacking,),) = workspace.query(violations_query())
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
@@ -123,6 +131,7 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
             about=about_plan(job, tools, entity, plan, workspace),
+            lacking=lacking,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,6 +68,16 @@ def test_options_and_values_that_are_not_known_yet_are_accepted(then: str) -> No
     """Expressions and parameters get their values when the rows are read."""
     column = {"name": "x", "cases": [{"when": "number = '1'", "then": then}]}
     assert check(definition([column], [{"source": "x", "target": "segment"}]), ACCOUNT) == ()
+
+
+def test_an_accent_of_a_constant_may_be_written_in_two_ways() -> None:
+    """As one character or as a letter and its accent."""
+    sold = AttributeMetadata(
+        name="segment", type=AttributeType.PICKLIST, choices=(Choice(value=1, labels=("Café", "Kafe\u0301")),)
+    )
+    entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "segment": sold})
+    for text in ("CAFE\u0301", "kafé"):
+        assert check(definition([], [{"value": f"'{text}'", "target": "segment"}]), entity) == ()
 
 
 def test_the_options_of_a_column_are_listed_once() -> None:

@@ -169,6 +169,12 @@ def test_words_without_a_list_keep_their_meaning(workspace: Workspace) -> None:
     assert messages(workspace) == ["not one of Ja, false, no, n, f, 0"]
 
 
+def test_an_accent_of_a_word_may_be_written_in_two_ways(workspace: Workspace) -> None:
+    """As one character or as a letter and its accent."""
+    run(workspace, {"type": "bool", "true_values": ["si\u0301"], "false_values": ["não"]}, "Sí", "Na\u0303o", "si")
+    assert column_of(workspace, "source", "x") == [True, False, None]
+
+
 def test_texts_that_mean_no_value(workspace: Workspace) -> None:
     """The list of a column replaces that of the source; flags see an empty value; `replace` comes after it."""
     columns: list[dict[str, Any]] = [

@@ -91,6 +91,12 @@ def test_values_that_are_none_of_some_texts(workspace: Workspace) -> None:
     assert workspace.query(unlike_query("a label", [])) == [(3,)]
 
 
+def test_an_accent_of_a_text_may_be_written_in_two_ways(workspace: Workspace) -> None:
+    """As one character or as a letter and its accent."""
+    _loaded(workspace, ["CAFE\u0301", "cafe"])
+    assert workspace.query(unlike_query("a label", ["café"])) == [(1,)]
+
+
 NUMBERS = st.decimals(-1_000_000, 1_000_000, places=2, allow_nan=False, allow_infinity=False)
 
 
