@@ -145,6 +145,10 @@ def _keys(model: type[Model]) -> set[str]:
     return {info.alias or name for name, info in model.model_fields.items()}
 
 
+_MERGE: Final = "<<"
+_NO_MERGE: Final = "YAML 1.2 does not merge keys, so write them here"
+
+
 def unknown_keys(found: Sequence[TypedValue]) -> Iterator[PathProblem]:
     """Keys that the models do not have; in a secret the key is not repeated, because it may be the secret."""
     for each in found:
@@ -154,7 +158,7 @@ def unknown_keys(found: Sequence[TypedValue]) -> Iterator[PathProblem]:
             if each.secret is not None:
                 yield PathProblem(path=each.path, message=REFERENCE_REMEDY)
             else:
-                hint = close_to(key, _keys(each.model))
+                hint = _NO_MERGE if key == _MERGE else close_to(key, _keys(each.model))
                 yield PathProblem(path=(*each.path, key), message=f"unknown key; {hint}")
 
 

@@ -197,6 +197,10 @@ class _Builder:
         if any("\ud800" <= character <= "\udfff" for character in node.value):
             self._report("half of a surrogate pair is not a character", node, path)
             return None
+        if node.style in _BLOCKS and not node.value:
+            message = f"{node.style} begins a text on the lines below, and there is none; put the sign itself in quotes"
+            self._report(message, node, path)
+            return None
         return node.value if node.style is not None else plain_scalar(node.value)
 
     def _list(self, node: Node, path: Path) -> list[object]:
@@ -227,6 +231,7 @@ class _Builder:
                 self._report("a key must be plain text", key, path)
 
 
+_BLOCKS: Final = frozenset({"|", ">"})
 _PLAIN_TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 # No number of the program has more digits than DuckDB's widest exact one; what is longer is an id and stays text.
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,37})")

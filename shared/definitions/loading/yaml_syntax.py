@@ -25,6 +25,7 @@ _KINDS: Final = (
     ("end of stream", "a closing quote is missing"),
     ("stream end", "a closing bracket or quote is missing"),
     ("occurrence", "this anchor (&) is given twice"),
+    ("but found ','", "text cannot start with a comma; put the whole text in quotes"),
     ("but got ':'", "a comma or the closing bracket is missing here; put text that contains a colon in quotes"),
     ("expected ','", "a comma or the closing bracket is missing after this value"),
     ("<block end>", "the indentation does not match the lines above; check indentation and quotes"),

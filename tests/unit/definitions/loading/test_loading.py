@@ -80,6 +80,16 @@ def test_five_mistakes_are_all_reported_each_at_its_line_and_column() -> None:
     assert str(found[0]).startswith("syncs/a.yaml:6:1: shedule: unknown key")
 
 
+def test_keys_are_not_merged() -> None:
+    """The sign for it is of YAML 1.1; the message says what to do."""
+    text = changed(("{source: number, target: accountnumber}", "{<<: *shared, target: accountnumber}"))
+    text = text.replace("{source: Name,", "&shared {source: Name,")
+    moved = text.replace("*shared", "{source: number}")
+    assert ("destination.mappings[0].<<", "unknown key; YAML 1.2 does not merge keys, so write them here") in [
+        (each.path, each.message) for each in problems(moved)
+    ]
+
+
 # What is changed, with ^ where the mistake is to be reported; the path; words of the message.
 MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "name": ([("name: customers", "name: ^Customers!")], "name", "a-z, 0-9 and -"),

@@ -26,6 +26,13 @@ from shared.definitions.loading.yaml_loader import read_yaml
         ("a: it's\nb: 'c\n", (2, 4), "the quote that opens here"),
         ("a: [1, 2\nb: 3\n", (1, 4), "the bracket that opens here"),
         ("a: {b: 1\nc: 3\n", (1, 4), "the bracket that opens here"),
+        ("a: b\nc: ,\n", (2, 4), "text cannot start with a comma; put the whole text in quotes"),
+        (
+            "a: b\nc: |\n",
+            (2, 4),
+            "| begins a text on the lines below, and there is none; put the sign itself in quotes",
+        ),
+        ("a: >-\n\nc: 1\n", (1, 4), "> begins a text on the lines below, and there is none"),
         ('a: {b: "c, d: "e"}\n', (1, 16), "a double quote is missing in this line, which has 3"),
     ],
 )
