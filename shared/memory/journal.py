@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from shared.errors import UserError
-from shared.workspace import Workspace, literal
+from shared.workspace import Workspace, literal, writing
 
 __all__ = ["ROWS_IN_A_PART", "Journal", "JournalStore"]
 
@@ -110,7 +110,8 @@ class Journal:
             if data is None:
                 raise self._damaged()
             file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-            file.write_bytes(data)
+            with writing(workspace.folder):
+                file.write_bytes(data)
             yield name, file
 
     def replace(self, name: str, file: Path) -> None:

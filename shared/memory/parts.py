@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.entities import LedgerStore
 from shared.memory.entries import KnownRecord, StoredRow
-from shared.workspace import Row, Workspace, literal
+from shared.workspace import Row, Workspace, literal, writing
 
 __all__ = ["MEMBERS", "NAMES", "LostPartError", "fetched", "latest", "rows_of"]
 
@@ -39,7 +39,8 @@ def fetched(store: LedgerStore, sync: str, name: str, folder: Path) -> Path:
     if data is None:
         raise LostPartError
     file = folder / f"{uuid.uuid4().hex}.parquet"
-    file.write_bytes(data)
+    with writing(folder):
+        file.write_bytes(data)
     return file
 
 

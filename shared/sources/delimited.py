@@ -29,11 +29,10 @@ from shared.sources.plain import (
     own_csv,
     survey_lines,
     write_plain,
-    writing,
 )
 from shared.sources.records import MOST_BYTES, Dialect, Malformed, Scanner, first_rows, has_first, records
 from shared.sources.text_files import TextFiles, file_values, last_row, text_columns
-from shared.workspace import Workspace, literal, quoted
+from shared.workspace import Workspace, literal, quoted, writing
 
 __all__ = ["DelimitedFiles"]
 

@@ -17,10 +17,10 @@ from shared.definitions.models import FixedColumn, FixedWidthSource, ShortLines
 from shared.errors import UserError
 from shared.sources.files import InputFile
 from shared.sources.kinds import refuse_other_kinds
-from shared.sources.plain import Layout, mapped, more_blocks, own_csv, text_blocks, write_plain, writing
+from shared.sources.plain import Layout, mapped, more_blocks, own_csv, text_blocks, write_plain
 from shared.sources.records import MOST_BYTES
 from shared.sources.text_files import TextFiles, file_values, last_row, refuse_zstd
-from shared.workspace import Workspace, literal
+from shared.workspace import Workspace, literal, writing
 
 __all__ = ["FixedWidthFiles"]
 

@@ -17,7 +17,7 @@ from shared.errors import UserError
 from shared.sources.files import BLOCK, InputFile
 from shared.sources.kinds import utf_16_of
 from shared.sources.records import LineEnd
-from shared.workspace import literal
+from shared.workspace import literal, writing
 
 __all__ = [
     "Layout",
@@ -29,7 +29,6 @@ __all__ = [
     "survey_lines",
     "text_blocks",
     "write_plain",
-    "writing",
 ]
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
@@ -132,18 +131,6 @@ def survey_lines(file: InputFile, line_end: LineEnd, quote: str) -> LineSurvey:
             if line_end.stray in whole and whole.count(line_end.stray) > whole.count(b"\r\n"):
                 return LineSurvey(lines=lines, strays=True, quotes=quotes)
     return LineSurvey(lines=lines + (last != ended), strays=held == line_end.stray, quotes=quotes)
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Explain why the workspace's folder cannot be written: the source is not the cause."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"the workspace's folder {folder} cannot be written: {error.strerror or type(error).__name__}; free disk "
-            "space there, or set WORKSPACE_TEMP to another folder. The source is not the cause"
-        ) from error
 
 
 def own_csv(path: Path, names: Iterable[str], *, longest: int) -> str:

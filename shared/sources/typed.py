@@ -53,7 +53,7 @@ class KnownColumn:
 def known_type(sql_type: str) -> KnownColumn | None:
     """What values of an SQL type are; None for binary and nested values."""
     if sql_type == _NO_TYPE:
-        return Known(ColumnType.TEXT, ColumnType.TEXT, _TEXT, empty=True)
+        return KnownColumn(ColumnType.TEXT, ColumnType.TEXT, _TEXT, empty=True)
     for pattern, kind, as_it_is in _TYPES:
         if re.fullmatch(pattern, sql_type, re.DOTALL):
             return KnownColumn(kind, kind, sql_type) if as_it_is else KnownColumn.as_text(kind)

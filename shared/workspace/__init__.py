@@ -1,7 +1,7 @@
 """The run's database: DuckDB under limits, the steps that run in it, and the sandbox of user expressions."""
 
 from shared.workspace.database import OutOfTimeError, Row, Workspace, check_new_file
-from shared.workspace.disk_space import DiskSpace, DiskUse
+from shared.workspace.disk_space import DiskSpace, DiskUse, writing
 from shared.workspace.expressions import Expression, checked, parsed
 from shared.workspace.growth import too_long
 from shared.workspace.sql import SqlValue, json_rows, literal, quoted
@@ -28,4 +28,5 @@ __all__ = [
     "parsed",
     "quoted",
     "too_long",
+    "writing",
 ]

@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.errors import UserError
 
-__all__ = ["DiskSpace", "DiskUse", "free_bytes"]
+__all__ = ["DiskSpace", "DiskUse", "free_bytes", "writing"]
 
 MB: Final = 1_000_000
 # A run's folder holds a handful of files: looking at it takes less than a tenth of a millisecond.
@@ -28,6 +28,22 @@ def free_bytes(folder: Path) -> int:
         OSError: There is no such folder.
     """
     return shutil.disk_usage(folder).free
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Explain why a file in the folder of a workspace cannot be written: its disk may be full.
+
+    Raises:
+        UserError: With the reason, and what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the workspace's folder {folder} cannot be written: {error.strerror or type(error).__name__}; free disk "
+            "space there, or set WORKSPACE_TEMP to another folder. Neither the source nor the target is the cause"
+        ) from error
 
 
 class DiskUse:

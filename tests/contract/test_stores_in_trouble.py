@@ -43,6 +43,15 @@ class TestSqlite:
             SqliteStateStore(file)
         assert file.read_text() == "Dear Ann, " * 500
 
+    @pytest.mark.parametrize("kept", [100, 4096, 40_000])
+    def test_a_damaged_file_is_refused_with_what_to_do(self, tmp_path: Path, kept: int) -> None:
+        """A copy that ended too early."""
+        file = tmp_path / "state.db"
+        SqliteStateStore(file).close()
+        file.write_bytes(file.read_bytes()[:kept])
+        with pytest.raises(UserError, match="restore a copy of the file, or move it away"):
+            SqliteStateStore(file)
+
     def test_a_newer_schema_is_refused(self, tmp_path: Path) -> None:
         """An old program does not write into what it does not understand."""
         SqliteStateStore(tmp_path / "state.db").close()

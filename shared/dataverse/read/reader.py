@@ -26,7 +26,7 @@ from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 from shared.transform.service_values import from_service
 from shared.transform.targets import TargetColumn, key_columns, needs_version
-from shared.workspace import Table, Workspace, json_rows, literal, quoted
+from shared.workspace import Table, Workspace, json_rows, literal, quoted, writing
 
 __all__ = [
     "READ_BY_ID",
@@ -301,7 +301,8 @@ def laid_out(workspace: Workspace, rows: bytes) -> Iterator[str]:
     """A page's rows as a file in the workspace's folder, for as long as they are read."""
     # A different name for each page: DuckDB may keep what it has read of a file.
     file = workspace.folder / f"page-{uuid4().hex}.json"
-    file.write_bytes(rows)
+    with writing(workspace.folder):
+        file.write_bytes(rows)
     try:
         yield str(file)
     finally:

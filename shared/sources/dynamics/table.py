@@ -20,13 +20,12 @@ from shared.sources.dynamics.fetched import fetched_columns
 from shared.sources.dynamics.members import Columns, Member, table_columns
 from shared.sources.dynamics.past import add_condition, check_whole, condition_of, scale_of, sent, up_to
 from shared.sources.dynamics.tables import Tables
-from shared.sources.plain import writing
 from shared.sources.text_files import loaded_rows
 from shared.sources.typed import described, found_name
 from shared.sources.watermarks.marks import Scale, start_of, watermark_column
 from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.transform import SOURCE_ERRORS
-from shared.workspace import Workspace, json_rows, literal, quoted
+from shared.workspace import Workspace, json_rows, literal, quoted, writing
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element  # the parser is loaded only where there is a query

@@ -20,11 +20,11 @@ from shared.sources.excel.table import SheetTable
 from shared.sources.excel.workbook import Sheet, open_workbook
 from shared.sources.excel.workbook import Workbook as Book
 from shared.sources.files import InputFile, find_files
-from shared.sources.plain import own_csv, writing
+from shared.sources.plain import own_csv
 from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import KnownColumn, described, found_name
 from shared.transform import SOURCE_ERRORS, SOURCE_PLACES
-from shared.workspace import Workspace, literal
+from shared.workspace import Workspace, literal, writing
 
 __all__ = ["ExcelFiles"]
 

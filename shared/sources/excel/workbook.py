@@ -20,7 +20,7 @@ from shared.sources.excel.xlsb import binary_sheet_parts, survey_xlsb
 from shared.sources.excel.xlsx import office_parts, sheet_parts, survey_xlsx
 from shared.sources.files import InputFile
 from shared.sources.kinds import kind_of
-from shared.sources.plain import writing
+from shared.workspace import writing
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from shared.json_paths import finder
 from shared.sources.json_text.records import BadRecord, text_of
-from shared.sources.plain import own_csv, writing
-from shared.workspace import Workspace
+from shared.sources.plain import own_csv
+from shared.workspace import Workspace, writing
 
 __all__ = ["RecordRows", "Value", "value_of"]
 

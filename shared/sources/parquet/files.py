@@ -19,11 +19,10 @@ from shared.remote import is_remote
 from shared.sources.context import SourceContext
 from shared.sources.files import InputFile, find_files
 from shared.sources.parquet.fields import Field, as_json, field
-from shared.sources.plain import writing
 from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import KnownColumn, described, found_name, known_type
 from shared.transform import SOURCE_ERRORS
-from shared.workspace import Workspace, literal, quoted
+from shared.workspace import Workspace, literal, quoted, writing
 from shared.workspace.database import explained
 
 __all__ = ["ParquetFiles"]

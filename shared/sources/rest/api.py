@@ -14,12 +14,12 @@ from shared.errors import UserError
 from shared.http.hosts import origin_of
 from shared.http.transport import HttpTransport, Request, Response
 from shared.sources.context import SourceContext
-from shared.sources.plain import writing
 from shared.sources.rest.addresses import shown_request
 from shared.sources.rest.endpoint import PLAIN_HEADERS, Endpoint
 from shared.sources.rest.paging import PageRequest
 from shared.sources.rest.retries import Retries
 from shared.sources.rest.sign_in import sign_in
+from shared.workspace import writing
 
 __all__ = ["Api"]
 

@@ -21,9 +21,9 @@ import duckdb
 
 from shared.definitions.models import ColumnType, TypedColumn
 from shared.errors import UserError
-from shared.sources.plain import own_csv, writing
+from shared.sources.plain import own_csv
 from shared.transform import SOURCE_ERRORS
-from shared.workspace import Workspace, quoted
+from shared.workspace import Workspace, quoted, writing
 
 __all__ = ["Batches"]
 

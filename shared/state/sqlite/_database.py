@@ -32,6 +32,11 @@ PASSING = {
     sqlite3.SQLITE_NOMEM,
 }
 PRIMARY_CODE = 0xFF
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_ANEW = (
+    "restore a copy of the file, or move it away to begin with an empty one, without the runs, watermarks, ledgers and "
+    "dead letters in it"
+)
 # SQLite takes at most 32,766 bound values in a statement.
 MOST_VALUES = 10_000
 # What SQLite counts rows with.
@@ -78,7 +83,8 @@ class Database:
             raise (self._away(error) if _is_locked(error) else self._unusable(error)) from error
 
     def _unusable(self, error: Exception) -> UserError:
-        return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}")
+        remedy = f"; {_ANEW}" if _code(error) in _DAMAGED else ""
+        return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}{remedy}")
 
     def _away(self, error: Exception) -> RetryLater:
         return RetryLater(f"The state store {self._file} is not available: {error}", retry_after=5)

@@ -26,7 +26,7 @@ from shared.reconcile.undo.erase import (
 )
 from shared.reconcile.undo.journal import PLANNED
 from shared.state import ErrorRecord, RunRecord, StateStore
-from shared.workspace import Workspace, literal
+from shared.workspace import Workspace, literal, writing
 
 __all__ = ["MOST_LETTERS", "MOST_RUNS", "Eraser", "ErasureCounts"]
 
@@ -149,7 +149,8 @@ class Eraser:
             for part in head.parts if head else ():
                 data = self.state.ledger_part(sync, part)
                 file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-                file.write_bytes(data or b"")
+                with writing(workspace.folder):
+                    file.write_bytes(data or b"")
                 ((count,),) = workspace.query(in_ledger_query(file), [sorted(self.ids)])
                 found += count
                 parts.append(part)
