@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -31,6 +32,11 @@ _PACKED: Final = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 _DELIMITERS: Final = (",", ";", "\t", "|", "\x01")
 _LOOKED_AT: Final = 65_536  # characters of delimited text
 _ROWS: Final = 50
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)', re.IGNORECASE)
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)")
+_MOST_ABOVE: Final = 20  # lines above the names of the columns
+_LEAST_ALIKE: Final = 0.5  # share of the records that have as many fields as the first one
+_FEW_COLUMNS: Final = 2
 _FIRST_BYTES: Final = 4096
 _WINDOWS: Final = "windows-1252"
 
@@ -102,16 +108,21 @@ def _delimited(path: str, file: InputFile) -> FirstLook:
     encoding, remarks = _encoding(file)
     with closing(text_blocks(file, encoding)) as blocks:
         text = next(blocks, "")[:_LOOKED_AT].removeprefix("\ufeff")
-    if not text.strip():
+    above, delimiter, rows = _table(text) if text.strip() else (0, "", [])
+    if not rows:
         raise UserError(f"{file.name} is empty: a first definition needs a line of names and a row")
-    delimiter, rows = max(((each, _rows(text, each)) for each in _DELIMITERS), key=lambda found: _regularity(found[1]))
     source: dict[str, Any] = {"type": "delimited", "path": path}
+    if above:
+        source |= {"header_rows_to_ignore": above, "header": True}
+        remarks.append(
+            f"the names of the columns are taken from line {above + 1}, and the lines above it skipped; check it"
+        )
     if delimiter != ",":
         source["delimiter"] = {"\t": "\\t", "\x01": "U+0001"}.get(delimiter, delimiter)
     if encoding != "utf-8":
         source["encoding"] = encoding
-    names = tuple(name.strip() for name in rows[0])
-    if not _are_names(names):
+    names = _names(rows[0])
+    if not above and not _are_names(names):
         source["header"] = False
         remarks.append("the first line is not taken for names of columns, which are numbered; check it")
         names = tuple(f"c{number}" for number in range(1, len(names) + 1))
@@ -133,6 +144,41 @@ def _encoding(file: InputFile) -> tuple[str, list[str]]:
     return "utf-8", []
 
 
+def _table(text: str) -> tuple[int, str, list[list[str]]]:
+    """The number of lines above the names of the columns, the delimiter, and the first records."""
+    if told := _SEPARATOR_LINE.match(text):
+        return 1, told[1], _rows(text[told.end() :], told[1])
+    delimiter, rows = _split(text)
+    if _is_regular(rows, least=_LEAST_ALIKE):
+        return 0, delimiter, rows
+    at, blank = 0, False
+    for above, line in enumerate(_LINE.findall(text)[:_MOST_ABOVE], start=1):
+        at += len(line)
+        blank = blank or not line.strip()
+        found, below = _split(text[at:])
+        # One column of texts that hold a delimiter looks like a table too.
+        if _is_regular(below, least=1) and _are_names(_names(below[0])) and (blank or len(below[0]) > _FEW_COLUMNS):
+            begin = text[at:].lstrip("\r\n")
+            return above + len(_LINE.findall(text[at : len(text) - len(begin)])), found, below
+    return 0, delimiter, rows
+
+
+def _split(text: str) -> tuple[str, list[list[str]]]:
+    """The delimiter that splits the first records best, and these records."""
+    return max(((each, _rows(text, each)) for each in _DELIMITERS), key=lambda found: _regularity(found[1]))
+
+
+def _is_regular(rows: Sequence[Sequence[str]], *, least: float) -> bool:
+    several, alike, _ = _regularity(rows)
+    return several and alike >= least and len(rows) > 1
+
+
+def _names(fields: Sequence[str]) -> tuple[str, ...]:
+    """The names in a line; programs that end each line with a delimiter make an empty one behind the last."""
+    names = [name.strip() for name in fields]
+    return tuple(names[:-1] if len(names) > 1 and not names[-1] else names)
+
+
 def _rows(text: str, delimiter: str) -> list[list[str]]:
     """The first records; the last one may be cut."""
     try:
@@ -144,8 +190,8 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
 
 def _regularity(rows: Sequence[Sequence[str]]) -> tuple[bool, float, int]:
     """How well records were split: several fields, as many in each record, many fields."""
-    width = len(rows[0])
-    alike = sum(len(row) == width for row in rows) / len(rows)
+    width = len(rows[0]) if rows else 0
+    alike = sum(len(row) == width for row in rows) / max(1, len(rows))
     return width > 1, alike, width
 
 
