@@ -251,7 +251,7 @@ async def _exchange(scope: Scope, receive: Receive) -> _Exchange:
         if size > _LARGEST_BODY:
             raise request_too_large(_LARGEST_BODY)
         more = message.get("more_body", False)
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = _headers(scope["headers"])
     path = scope["raw_path"].decode("ascii", "replace")
     query = scope["query_string"].decode("latin-1")
     host = headers.get("host", "127.0.0.1")
@@ -265,6 +265,16 @@ async def _exchange(scope: Scope, receive: Receive) -> _Exchange:
         body=b"".join(parts),
         started=time.perf_counter(),
     )
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Names in lower case; a header that is sent several times is one list, as Microsoft's samples do with `Prefer`."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        separator = "; " if name == "cookie" else ", "
+        headers[name] = f"{headers[name]}{separator}{value}" if name in headers else value
+    return headers
 
 
 def _cookies(headers: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from emulator.errors import ServiceError, invalid_request_body
+from emulator.body_errors import PayloadError
+from emulator.errors import ServiceError
 from emulator.messages import Response
 
 __all__ = ["InnerRequest", "Part", "boundary_of", "inner_request", "parts_of", "written_part"]
@@ -50,7 +51,7 @@ def boundary_of(content_type: str) -> str | None:
 
 def _unreadable() -> ServiceError:
     """The answer to a batch with bare line feeds (SupportArticles, web-api-client-errors)."""
-    return invalid_request_body("System.ArgumentException: Stream was not readable.")
+    return PayloadError("System.ArgumentException: Stream was not readable.")
 
 
 def parts_of(body: bytes, boundary: str, *, outermost: bool = False) -> Iterator[Part]:
@@ -82,12 +83,13 @@ def _is_ended(rest: bytes, pieces: list[bytes]) -> bool:
 
 
 def _headers(head: bytes) -> dict[str, str]:
-    headers = {}
+    headers: dict[str, str] = {}
     for line in _LINE_END.split(head):
         name, colon, value = line.decode("utf-8", "replace").partition(":")
         if not colon:
             raise _unreadable()
-        headers[name.strip().lower()] = value.strip()
+        key, text = name.strip().lower(), value.strip()
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 
 
