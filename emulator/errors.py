@@ -14,19 +14,11 @@ __all__ = [
     "associated_with_another",
     "content_id_missing",
     "content_id_unknown",
-    "decimal_out_of_range",
     "duplicate_key",
     "duplicate_primary_key",
     "hierarchy_loop",
-    "integer_out_of_range",
     "invalid_argument",
-    "invalid_characters",
     "invalid_entity_key",
-    "invalid_literal",
-    "invalid_option",
-    "invalid_property",
-    "invalid_request_body",
-    "key_column_in_body",
     "matching_record_exists",
     "method_not_allowed",
     "no_resource",
@@ -38,19 +30,15 @@ __all__ = [
     "sql_deadlock",
     "sql_timeout",
     "team_owns_records",
-    "text_too_long",
     "too_many_links",
     "unauthorized",
-    "undeclared_property",
     "unknown_property",
     "unknown_segment",
     "unsupported_message",
-    "value_required",
     "version_mismatch",
 ]
 
 NAMESPACE: Final = "Microsoft.Dynamics.CRM"
-_LONGEST_SHOWN: Final = 100  # characters of a refused value: an answer does not repeat a whole body
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -120,24 +108,6 @@ def unknown_property(name: str, table: str) -> ODataError:
     return ODataError(f"Could not find a property named '{name}' on type '{NAMESPACE}.{table}'.", code="0x0")
 
 
-def invalid_property(name: str, table: str) -> ServiceError:
-    """A body names a property that the type does not have."""
-    return ServiceError(400, "0x0", f"Invalid property '{name}' was found in entity '{NAMESPACE}.{table}'.")
-
-
-def undeclared_property(name: str) -> ServiceError:
-    """A body binds ``name@odata.bind`` where ``name`` is not a navigation property (SupportArticles)."""
-    return ServiceError(
-        400,
-        "0x80048d19",
-        "Error identified in Payload provided by the user for Entity :'', For more information on this error please "
-        f"follow this help link https://go.microsoft.com/fwlink/?linkid=2195293  ----> InnerException : "
-        f"Microsoft.OData.ODataException: An undeclared property '{name}' which only has property annotations in the "
-        "payload but no property value was found in the payload. In OData, only declared navigation properties and "
-        "declared named streams can be represented as properties without values.",
-    )
-
-
 def too_many_links() -> ServiceError:
     """A query joins more than 15 tables (join-tables pages of OData and FetchXML)."""
     return ServiceError(400, "0x8004430D", "Number of link entities in query exceeded maximum limit.")
@@ -154,91 +124,9 @@ def invalid_entity_key(table: str) -> ServiceError:
     )
 
 
-# Bodies and values
-
-
-def invalid_request_body(reason: str) -> ServiceError:
-    """The body is not JSON, or the operation cannot use it."""
-    return ServiceError(
-        400, "0x80048d19", f"Error identified in Payload provided by the user for Entity :'', InnerException : {reason}"
-    )
-
-
-def invalid_literal(literal: object, edm_type: str) -> ServiceError:
-    """A value is not of the column's type; ``edm_type`` is for example ``Edm.Int32``."""
-    shown = str(literal)
-    if len(shown) > _LONGEST_SHOWN:
-        shown = f"{shown[:_LONGEST_SHOWN]}…"
-    return ServiceError(
-        400,
-        "0x80048d19",
-        "Error identified in Payload provided by the user for Entity :'', InnerException : "
-        f"Microsoft.OData.ODataException: Cannot convert the literal '{shown}' to the expected type '{edm_type}'.",
-    )
-
-
-def invalid_characters(column: str) -> ServiceError:
-    """A text holds a character that XML does not allow (error code InvalidCharactersInField)."""
-    return ServiceError(400, "0x80040278", f"The field '{column}' contains one or more invalid characters.")
-
-
-def text_too_long(column: str, table: str, limit: int) -> ServiceError:
-    """A text is longer than its column allows; the message is the sample of the batch page, with its two spaces."""
-    return ServiceError(
-        400,
-        "0x80044331",
-        f"A validation error occurred.  The length of the '{column}' attribute of the '{table}' entity exceeded the "
-        f"maximum allowed length of '{limit}'.",
-    )
-
-
-def integer_out_of_range(column: str, table: str) -> ServiceError:
-    """A whole number is outside the column's range."""
-    return ServiceError(
-        400,
-        "0x8004432f",
-        f"A validation error occurred.  The value of '{column}' on record of type '{table}' is outside the valid "
-        "range.",
-    )
-
-
-def decimal_out_of_range(column: str, table: str) -> ServiceError:
-    """A decimal, money or floating-point number is outside the column's range."""
-    return ServiceError(
-        400,
-        "0x80044330",
-        f"A validation error occurred.  The value of '{column}' on record of type '{table}' is outside the valid "
-        "range.",
-    )
-
-
-def invalid_option(value: object, column: str, table: str, valid: Sequence[int]) -> ServiceError:
-    """A choice column gets a value that is not one of its options."""
-    known = ", ".join(str(option) for option in valid)
-    return ServiceError(
-        400,
-        "0x8004431a",
-        f"A validation error occurred.  The value {value} of '{column}' on record of type '{table}' is outside the "
-        f"valid range. Accepted Values: {known}",
-    )
-
-
 def invalid_argument(message: str) -> ServiceError:
     """An argument is not valid, for any reason without a code of its own."""
     return ServiceError(400, "0x80040203", message)
-
-
-def value_required(column: str, table: str) -> ServiceError:
-    """A required column has no value (error code InvalidArgument)."""
-    return invalid_argument(
-        f"A validation error occurred.  The '{column}' attribute of the '{table}' entity is required and cannot be "
-        "null."
-    )
-
-
-def key_column_in_body() -> ServiceError:
-    """UpsertMultiple creates a row, and both its ``@odata.id`` and its body state a key column."""
-    return ServiceError(400, "0x80040216", "An unexpected error occurred.")
 
 
 # Rows

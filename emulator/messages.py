@@ -1,7 +1,7 @@
 """A request and its answer without a web framework: a part of a `$batch` is such a request too."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -10,10 +10,22 @@ from typing import Any, Final, Self
 
 import orjson
 
-from emulator.errors import ServiceError, invalid_request_body
+from emulator.body_errors import invalid_parameter, invalid_payload
+from emulator.errors import ServiceError
 from emulator.json_depth import is_too_deep
 
-__all__ = ["Caller", "Effect", "Planned", "Preferences", "Request", "Response", "answer", "plain_text", "refusal"]
+__all__ = [
+    "Caller",
+    "Effect",
+    "Planned",
+    "Preferences",
+    "Request",
+    "Response",
+    "answer",
+    "count_answer",
+    "plain_text",
+    "refusal",
+]
 
 _JSON: Final = "application/json; odata.metadata=minimal"
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -136,14 +148,24 @@ class Request:
         try:
             content = orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
-            raise invalid_request_body(f"Microsoft.OData.ODataException: {error}") from error
+            raise invalid_payload(str(error)) from error
         if not isinstance(content, dict):
-            raise invalid_request_body("Microsoft.OData.ODataException: A JSON object was expected.")
+            raise invalid_payload("A JSON object was expected.")
         if is_too_deep(content):
-            raise invalid_request_body(
-                "Microsoft.OData.ODataException: The depth limit was reached: the JSON is nested more than 100 deep."
-            )
+            raise invalid_payload("The depth limit was reached: the JSON is nested more than 100 deep.")
         return content
+
+    def parameters(self, operation: str, known: Collection[str]) -> dict[str, Any]:
+        """Returns the body, the parameters of an action.
+
+        Raises:
+            ServiceError: The body is not a JSON object, or has a parameter that the action does not have.
+        """
+        body = self.json()
+        for name in body:
+            if name not in known and "@" not in name:
+                raise invalid_parameter(name, operation)
+        return body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,9 +220,14 @@ def answer(
 
 
 def plain_text(value: object) -> Response:
-    """Returns an answer of plain text, such as the number that `$count` asks for."""
+    """Returns an answer of plain text."""
     headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
     return Response(status=200, headers=headers, body=str(value).encode())
+
+
+def count_answer(total: int) -> Response:
+    """Returns the number for `/$count`, after a byte order mark (retrieve-entity-using-web-api page)."""
+    return plain_text(f"\N{ZERO WIDTH NO-BREAK SPACE}{total}")
 
 
 def refusal(error: ServiceError, preferences: Preferences | None = None) -> Response:

@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from emulator.errors import ServiceError, content_id_missing, content_id_unknown, invalid_request_body
+from emulator.body_errors import invalid_payload
+from emulator.errors import ServiceError, content_id_missing, content_id_unknown
 from emulator.http.multipart import InnerRequest, Part, boundary_of, inner_request, parts_of, written_part
 from emulator.messages import Planned, Preferences, Request, Response, refusal
 from emulator.policies.faults import Faults
@@ -102,7 +103,7 @@ class BatchRunner:
         """
         boundary = boundary_of(request.headers.get("content-type", ""))
         if boundary is None:
-            raise invalid_request_body("Microsoft.OData.ODataException: A batch is of the type multipart/mixed.")
+            raise invalid_payload("A batch is of the type multipart/mixed.")
         try:
             parts = _parts(request, boundary)
         except ServiceError as error:  # answered in the shape of a batch, as web-api-client-errors shows
@@ -158,9 +159,7 @@ class BatchRunner:
         if content_id is None:
             raise content_id_missing()
         if operation.method == "GET":
-            raise invalid_request_body(
-                "Microsoft.OData.ODataException: A GET operation is not allowed in a change set."
-            )
+            raise invalid_payload("A GET operation is not allowed in a change set.")
         response = self._plan(self._prepared(run, operation)).act()
         self._remember(run, content_id, response)
         return response
@@ -170,7 +169,7 @@ class BatchRunner:
         self._stats.inner(kind_of(inner.method, inner.path, if_match="if-match" in inner.headers))
         self._faults.take_inner(inner.method, target, lambda: (inner.json(),) if inner.body else ())
         if inner.path.startswith("$batch"):
-            raise invalid_request_body("Microsoft.OData.ODataException: A batch can't contain a batch.")
+            raise invalid_payload("A batch can't contain a batch.")
         return self._service.plan(replace(inner, row_check=self._faults.row_check(inner.method, target)))
 
     def _prepared(self, run: _Run, inner: InnerRequest) -> Request:

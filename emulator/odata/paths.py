@@ -23,6 +23,8 @@ _NO_ALIASES: Final[Mapping[str, str]] = MappingProxyType({})
 _DANGEROUS: Final = re.compile(r"[<>*%&:\\?+]")
 _BY_ID: Final = re.compile(rf"/?(\w+)\(({GUID})\)")
 _BY_TEXT: Final = re.compile(r"/?(\w+)\((\w+)='([^'%]*)'\)")
+_QUOTED: Final = r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\""""
+_ARGUMENT: Final = re.compile(rf"""\s*(\w+)\s*=\s*(\[(?:{_QUOTED}|[^\]'"])*\]|{_QUOTED}|[^,\['"]+)\s*(?:,|$)""")
 _MOST_SEGMENTS: Final = 100  # the limit of Microsoft's OData library
 _ROOT: Final = re.compile(r"(?:https?://[^/]+)?/?(?:api/data/v\d+\.\d+/)?")
 
@@ -186,6 +188,8 @@ def _parts(path: str) -> Iterator[str]:
 
 
 def _arguments(text: str, aliases: Mapping[str, str]) -> Arguments:
+    if "=[" in text.replace(" ", ""):
+        return Arguments(named=dict(_with_lists(text, aliases)))
     tokens = tokenize(text)
     if len(tokens) == 1:
         return Arguments()
@@ -200,6 +204,19 @@ def _arguments(text: str, aliases: Mapping[str, str]) -> Arguments:
         if group[3].kind == END:
             return Arguments(named=named)
     raise ODataError("Bad Request - Error in query syntax.")
+
+
+def _with_lists(text: str, aliases: Mapping[str, str]) -> Iterator[tuple[str, Literal]]:
+    """The arguments of a function of which one is a list, ``EntityNames=['account','contact']``."""
+    for match in _ARGUMENT.finditer(text):
+        name, value = match[1], match[2].strip()
+        if value.startswith("["):
+            yield name, json_literal(value)
+            continue
+        tokens = tokenize(value)
+        yield name, _literal(tokens[0], aliases)
+    if _ARGUMENT.sub("", text).strip():
+        raise ODataError("Bad Request - Error in query syntax.")
 
 
 def _literal(token: Token, aliases: Mapping[str, str]) -> Literal:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from emulator.body_errors import invalid_parameter
 from emulator.environment import Environment
 from emulator.errors import invalid_argument, no_resource, unknown_segment
 from emulator.messages import Planned, Request, answer
@@ -100,10 +101,7 @@ class Actions:
         known = {parameter.name for parameter in action.parameters}
         unknown = [name for name in given if name not in known and "@" not in name]
         if unknown:
-            raise invalid_argument(
-                f"The parameter '{unknown[0]}' in the request payload is not a valid parameter for the operation "
-                f"'{action.name}'."
-            )
+            raise invalid_parameter(unknown[0], action.name)
         missing = [one.name for one in action.parameters if one.required and given.get(one.name) is None]
         if missing:
             raise invalid_argument(f"Required field '{missing[0]}' is missing")

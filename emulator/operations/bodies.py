@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from emulator.environment import Environment
-from emulator.errors import (
-    ServiceError,
-    invalid_argument,
+from emulator.body_errors import (
+    PayloadError,
+    conflicting_type,
+    invalid_payload,
     invalid_property,
-    invalid_request_body,
-    not_implemented,
     undeclared_property,
     value_required,
 )
+from emulator.environment import Environment
+from emulator.errors import ServiceError, invalid_argument, not_implemented
 from emulator.odata import child_link, row_reference
 from emulator.operations.references import existing_id
 from emulator.operations.rules.parties import GIVEN, checked_party
@@ -21,10 +21,12 @@ from emulator.schema.activities import ACTIVITIES, PARTIES, parties_property
 from emulator.store import Values
 from emulator.store.values import converter, guid_text
 
-__all__ = ["BodyReader"]
+__all__ = ["BodyReader", "check_type"]
 
 _Setter = Callable[[Values, Any], None]
 _BIND: Final = "@odata.bind"
+_TYPE: Final = "@odata.type"
+_LONGEST_NAME: Final = 200
 
 
 class BodyReader:
@@ -55,12 +57,15 @@ class BodyReader:
 
     def _read(self, body: Mapping[str, Any], setters: Mapping[str, _Setter]) -> Values:
         values: Values = {}
-        for name, value in body.items():
-            setter = setters.get(name)
-            if setter is not None:
-                setter(values, value)
-            elif "@" not in name or name.endswith(_BIND):
-                raise self._unknown(name)
+        try:
+            for name, value in body.items():
+                setter = setters.get(name)
+                if setter is not None:
+                    setter(values, value)
+                elif "@" not in name or name.endswith(_BIND):
+                    raise self._unknown(name)
+        except PayloadError as error:
+            raise error.about(self.table.entity_set) from error
         return values
 
     def _unknown(self, name: str) -> ServiceError:
@@ -77,7 +82,7 @@ class BodyReader:
         return invalid_property(name, self.table.logical_name)
 
     def _setters(self, *, creating: bool) -> dict[str, _Setter]:
-        setters: dict[str, _Setter] = {}
+        setters: dict[str, _Setter] = {_TYPE: self._typed}
         keyed = {part for key in self.table.keys for part in key.columns}
         for name, column in self.table.columns.items():
             allowed = column.valid_for_create if creating else column.valid_for_update
@@ -98,6 +103,10 @@ class BodyReader:
             setters[parties_property(self.table)] = self._parties(parties)
         return setters
 
+    def _typed(self, values: Values, value: Any) -> None:
+        del values
+        check_type(value, self.table)
+
     def _parties(self, parties: Table) -> _Setter:
         """Reads the collection of an activity's parties, which an insert and an update can state."""
         name = parties_property(self.table)
@@ -105,7 +114,7 @@ class BodyReader:
 
         def setter(values: Values, value: Any) -> None:
             if not isinstance(value, list) or not all(isinstance(party, dict) for party in value):
-                raise invalid_request_body(f"Microsoft.OData.ODataException: '{name}' must be a collection of objects.")
+                raise invalid_payload(f"'{name}' must be a collection of objects.")
             values[GIVEN] = [checked_party(self.table, reader.created(party)) for party in value]
 
         return setter
@@ -157,6 +166,16 @@ class BodyReader:
                 values[f"{name}__type"] = target.logical_name
 
         return setter
+
+
+def check_type(stated: object, table: Table) -> None:
+    """Checks `@odata.type`, which may have a hash sign at its start.
+
+    Raises:
+        ServiceError: It is the name of another type.
+    """
+    if str(stated).removeprefix("#") != table.edm_name:
+        raise conflicting_type(table.edm_name, str(stated)[:_LONGEST_NAME])
 
 
 def _ignored(values: Values, value: Any) -> None:

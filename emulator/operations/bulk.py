@@ -6,17 +6,12 @@ from typing import Any, Final
 
 import orjson
 
+from emulator.body_errors import invalid_payload, key_column_in_body
 from emulator.environment import Environment
-from emulator.errors import (
-    ServiceError,
-    duplicate_primary_key,
-    invalid_argument,
-    invalid_request_body,
-    key_column_in_body,
-    not_implemented,
-)
+from emulator.errors import ServiceError, duplicate_primary_key, invalid_argument, not_implemented
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import RowKey, row_reference
+from emulator.operations.bodies import check_type
 from emulator.operations.changes import Changes, TableChanges, written
 from emulator.operations.reading import session_token
 from emulator.operations.references import absent, drop_key_columns, identity, key_values, take_identity
@@ -80,9 +75,9 @@ class Bulk:
         return Planned(rows=rows, act=lambda: self._act_together(request, work, message, steps))
 
     def _items(self, request: Request, work: TableChanges, message: str) -> list[_Item]:
-        targets = request.json().get("Targets")
+        targets = request.parameters(message, ("Targets",)).get("Targets")
         if not isinstance(targets, list):
-            raise invalid_request_body("Microsoft.OData.ODataException: The parameter 'Targets' is missing.")
+            raise invalid_payload("The parameter 'Targets' is missing.")
         items = [self._item(work, target) for target in targets]
         if message != "CreateMultiple":
             self._find(work, items)
@@ -91,15 +86,15 @@ class Bulk:
 
     def _item(self, work: TableChanges, target: Any) -> _Item:
         table = work.table
-        if not isinstance(target, dict) or str(target.get("@odata.type", "")).lstrip("#") != table.edm_name:
-            raise invalid_request_body(
-                "Microsoft.OData.ODataException: A type named for each item in 'Targets' is required: set "
-                f"@odata.type to '{table.edm_name}'."
+        if not isinstance(target, dict) or "@odata.type" not in target:
+            raise invalid_payload(
+                f"A type named for each item in 'Targets' is required: set @odata.type to '{table.edm_name}'."
             )
+        check_type(target["@odata.type"], table)
         address = target.get("@odata.id")
         if address is not None:
             if not isinstance(address, str):
-                raise invalid_request_body("Microsoft.OData.ODataException: The value of '@odata.id' must be a text.")
+                raise invalid_payload("The value of '@odata.id' must be a text.")
             found, reference = row_reference(address, self._environment.schema)
             if found is not table:
                 raise invalid_argument(f"The target {address} is not a row of {table.entity_set}.")

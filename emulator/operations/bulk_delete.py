@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from emulator.environment import Environment
-from emulator.errors import ServiceError, invalid_argument
+from emulator.errors import ServiceError, invalid_argument, not_implemented
 from emulator.messages import Caller, Effect, Planned, Request, Response, answer
 from emulator.odata import Sql
 from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical, Membership, Negation
@@ -30,6 +30,12 @@ _OPERATORS: Final = {
     "LessEqual": "le",
 }
 _PATTERNS: Final = {"BeginsWith": "startswith", "EndsWith": "endswith", "Contains": "contains"}
+_PARAMETERS: Final = frozenset(
+    {
+        *("QuerySet", "JobName", "SendEmailNotification", "ToRecipients", "CCRecipients", "RecurrencePattern"),
+        *("StartDateTime", "SourceImportId", "RunNow"),
+    }
+)
 _COMPLETED: Final = {"statecode": 3, "statuscode": 30}
 _CANCELED: Final = {"statecode": 3, "statuscode": 32}
 
@@ -61,10 +67,12 @@ class BulkDeletes:
         Raises:
             ServiceError: A query is missing or not valid, or has a condition that is not emulated.
         """
-        body = request.json()
+        body = request.parameters("BulkDelete", _PARAMETERS)
         queries = body.get("QuerySet")
         if not isinstance(queries, list) or not queries:
             raise invalid_argument("Required field 'QuerySet' is missing")
+        if body.get("RecurrencePattern"):
+            raise not_implemented("The parameter 'RecurrencePattern' of BulkDelete is not emulated.")
         try:
             wanted = [self._query(request, query) for query in queries]
         except (AttributeError, TypeError, ValueError, OverflowError) as error:

@@ -4,8 +4,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emulator.body_errors import value_required
 from emulator.environment import Environment
-from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, record_not_found, value_required
+from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, record_not_found
 from emulator.messages import Caller, Effect
 from emulator.operations.bodies import BodyReader
 from emulator.operations.rules.assignments import Assignment, assigns

@@ -7,6 +7,7 @@ Each closing action creates an activity that describes the closing, completed, a
 from collections.abc import Mapping
 from typing import Any, Final
 
+from emulator.body_errors import invalid_parameter
 from emulator.environment import Environment
 from emulator.errors import invalid_argument, no_resource
 from emulator.messages import Planned, Request, Response, answer
@@ -158,9 +159,7 @@ def _known(table: Table, values: Values) -> Values:
 def _check_parameters(name: str, body: Mapping[str, Any], known: tuple[str, ...]) -> None:
     unknown = [one for one in body if one not in known and "@" not in one]
     if unknown:
-        raise invalid_argument(
-            f"The parameter '{unknown[0]}' in the request payload is not a valid parameter for the operation '{name}'."
-        )
+        raise invalid_parameter(unknown[0], name)
     missing = [one for one in known if body.get(one) is None]
     if missing:
         raise invalid_argument(f"Required field '{missing[0]}' is missing")

@@ -10,16 +10,16 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from emulator.errors import (
-    ServiceError,
+from emulator.body_errors import (
     decimal_out_of_range,
     integer_out_of_range,
-    invalid_argument,
     invalid_characters,
     invalid_literal,
     invalid_option,
+    number_as_text,
     text_too_long,
 )
+from emulator.errors import ServiceError, invalid_argument
 from emulator.schema import Column, ColumnType, DateBehavior, Table
 
 __all__ = ["Convert", "converter", "guid_text", "service_time"]
@@ -34,6 +34,9 @@ _MOMENT: Final = re.compile(
 _UTC_SECOND: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 # Not allowed in XML 1.0: control characters except tab and line ends, halves of surrogate pairs, U+FFFE and U+FFFF.
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
+_DOUBLE: Final = re.compile(r"\s*[+-]?(?:[0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,2})?\s*")
+_INT32: Final = 2**31
 _EARLIEST_YEAR: Final = 1753  # behavior-format-date-time-attribute: the minimum of SQL Server's datetime
 _MOST_CHOICES: Final = 150
 _BYTES_OF_NON_BMP: Final = 2
@@ -97,15 +100,12 @@ def _text(column: Column, table: str) -> Convert:
 def _integer(column: Column, table: str) -> Convert:
     low, high = column.min_value, column.max_value
     name = column.logical_name
-    edm = "Edm.Int64" if column.type is ColumnType.BIGINT else "Edm.Int32"
+    read = _long if column.type is ColumnType.BIGINT else _int
 
     def convert(value: Any) -> Any:
         if value is None:
             return None
-        if type(value) is not int:
-            if not isinstance(value, float) or not value.is_integer():
-                raise invalid_literal(value, edm)
-            value = int(value)
+        value = read(value)
         if (low is not None and value < low) or (high is not None and value > high):
             raise integer_out_of_range(name, table)
         return value
@@ -113,16 +113,50 @@ def _integer(column: Column, table: str) -> Convert:
     return convert
 
 
+def _int(value: Any) -> int:
+    """Reads an `Edm.Int32` as Microsoft's OData library does (ODataPayloadValueConverter): also from a text."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        value = int(value)
+    if type(value) is not int or not -_INT32 <= value < _INT32:
+        raise invalid_literal(value, "Edm.Int32")
+    return value
+
+
+def _long(value: Any) -> int:
+    """Reads an `Edm.Int64`: a decimal is rounded."""
+    if isinstance(value, str):
+        raise number_as_text("Edm.Int64")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise invalid_literal(value, "Edm.Int64")
+    return round(value)
+
+
+def _decimal(value: Any) -> int | float:
+    if isinstance(value, str):
+        raise number_as_text("Edm.Decimal")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise invalid_literal(value, "Edm.Decimal")
+    return value
+
+
+def _double(value: Any) -> int | float:
+    """Reads an `Edm.Double`, also from a text."""
+    if isinstance(value, str) and _DOUBLE.fullmatch(value):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise invalid_literal(value, "Edm.Double")
+    return value
+
+
 def _number(column: Column, table: str) -> Convert:
     low, high, digits = column.min_value, column.max_value, column.precision
     name = column.logical_name
-    edm = "Edm.Double" if column.type is ColumnType.DOUBLE else "Edm.Decimal"
+    read = _double if column.type is ColumnType.DOUBLE else _decimal
 
     def convert(value: Any) -> Any:
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise invalid_literal(value, edm)
+        value = read(value)
         if (low is not None and value < low) or (high is not None and value > high):
             raise decimal_out_of_range(name, table)
         if isinstance(value, float) and digits is not None:
@@ -146,6 +180,8 @@ def _boolean(column: Column, table: str) -> Convert:
     def convert(value: Any) -> Any:
         if value is None or isinstance(value, bool):
             return value
+        if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+            return value.strip().lower() == "true"
         raise invalid_literal(value, "Edm.Boolean")
 
     return convert
@@ -159,8 +195,7 @@ def _choice(column: Column, table: str) -> Convert:
     def convert(value: Any) -> Any:
         if value is None:
             return None
-        if type(value) is not int:
-            raise invalid_literal(value, "Edm.Int32")
+        value = _int(value)
         if known and value not in known:
             raise invalid_option(value, name, table, options)
         return value

@@ -7,12 +7,13 @@ from urllib.parse import unquote
 
 import orjson
 
+from emulator.body_errors import invalid_payload
 from emulator.environment import Environment
-from emulator.errors import invalid_argument, invalid_request_body, method_not_allowed, unknown_segment
-from emulator.messages import Planned, Request, Response, answer, plain_text
+from emulator.errors import invalid_argument, method_not_allowed, unknown_segment
+from emulator.messages import Planned, Request, Response, answer, count_answer
 from emulator.odata import ChildLink, Link, PairLink, RowKey, Segment, Sql, parse_query, resolve_key, row_reference
 from emulator.operations.changes import Changes
-from emulator.operations.paths.segments import changed_property, is_keyed
+from emulator.operations.paths.segments import address_of, changed_property, is_keyed
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
 from emulator.operations.reading import TableQuery
 from emulator.operations.records import Records, row_address
@@ -52,7 +53,7 @@ class Collections:
         )
         within = _within(link, parent_id)
         if after == ["$count"]:
-            text = plain_text(min(count_of(asked, within), COUNT_LIMIT))
+            text = count_answer(min(count_of(asked.checked(), within), COUNT_LIMIT))
             return Planned(rows={"read": 1}, act=lambda: text)
         if after not in ([], ["$ref"]):
             raise unknown_segment(after[0])
@@ -127,10 +128,9 @@ class Collections:
         """The row that a request on references names."""
         if not adds and segment.arguments is not None and is_keyed(segment):
             return link.table, resolve_key(segment.arguments, link.table)
-        address = request.json().get("@odata.id") if adds else _id_option(request)
-        if not isinstance(address, str) or not address:
-            where = "'@odata.id' in the body" if adds else "'$id' in the query"
-            raise invalid_request_body(f"Microsoft.OData.ODataException: The address of the row is missing: {where}.")
+        address = address_of(request) if adds else _id_option(request)
+        if not address:
+            raise invalid_payload("The address of the row is missing: '$id' in the query.")
         return row_reference(address, self._environment.schema)
 
     def _pair(self, request: Request, link: PairLink, parent_id: str, other_id: str, *, adds: bool) -> Planned:

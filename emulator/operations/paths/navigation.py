@@ -9,7 +9,7 @@ from emulator.messages import Planned, Request, Response, answer, plain_text
 from emulator.odata import Link, RowKey, Segment, child_link
 from emulator.operations.changes import Changes
 from emulator.operations.paths.collections import Collections
-from emulator.operations.paths.segments import changed_property, is_keyed
+from emulator.operations.paths.segments import address_of, changed_property, is_keyed, property_value
 from emulator.operations.records import Records, row_address
 from emulator.operations.references import existing_row
 from emulator.schema import Column, ColumnType, Table
@@ -54,7 +54,7 @@ class Navigation:
                 response = self._value(request, table, reference, column, raw=len(rest) > 1)
                 return Planned(rows={"read": 1}, act=lambda: response)
             case "PUT" if not column.is_lookup:
-                return self._change(request, table, reference, {column.logical_name: request.json().get("value")})
+                return self._change(request, table, reference, {column.logical_name: property_value(request)})
             case "DELETE" if not column.is_lookup:
                 return self._change(request, table, reference, {column.logical_name: None})
             case _:
@@ -86,8 +86,7 @@ class Navigation:
                     response = self._reference(request, table, reference, name)
                     return Planned(rows={"read": 1}, act=lambda: response)
                 case "PUT" | "POST":
-                    bound = request.json().get("@odata.id")
-                    return self._change(request, table, reference, {f"{name}@odata.bind": bound})
+                    return self._change(request, table, reference, {f"{name}@odata.bind": address_of(request)})
                 case "DELETE":
                     return self._change(request, table, reference, {f"{name}@odata.bind": None})
                 case _:
@@ -130,7 +129,7 @@ class Navigation:
 
     def _children(self, request: Request, link: Link, reference: RowKey, rest: Sequence[Segment]) -> Planned:
         if request.method == "PUT" and len(rest) == 1 and rest[0].name == parties_property(link.parent):
-            body = {rest[0].name: request.json().get("value")}  # replaces the parties of an activity
+            body = {rest[0].name: property_value(request)}  # replaces the parties of an activity
             return changed_property(self._records, request, link.parent, reference, body)
         removes = request.method == "DELETE" and [segment.name for segment in rest[1:]] == ["$ref"]
         if not is_keyed(rest[0]) or removes:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from emulator.body_errors import invalid_payload
 from emulator.environment import Environment
-from emulator.errors import invalid_argument, invalid_request_body
+from emulator.errors import invalid_argument
 from emulator.messages import Effect, Request
 from emulator.odata import ChildLink, Link, child_link, row_reference
 from emulator.operations.changes import Changes, written
@@ -126,11 +127,11 @@ class DeepInsert:
 
 def _object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise invalid_request_body(f"Microsoft.OData.ODataException: The items of '{name}' must be JSON objects.")
+        raise invalid_payload(f"The items of '{name}' must be JSON objects.")
     return value
 
 
 def _address(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise invalid_request_body(f"Microsoft.OData.ODataException: The items of '{name}' must be addresses of rows.")
+        raise invalid_payload(f"The items of '{name}' must be addresses of rows.")
     return value

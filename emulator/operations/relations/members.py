@@ -42,7 +42,7 @@ class Members:
         if request.method != "POST":
             raise no_resource(request.url)
         link = child_link(_COLLECTION, table, self._environment.schema)
-        members = request.json().get("Members")
+        members = request.parameters(action, ("Members",)).get("Members")
         if not isinstance(members, list) or not isinstance(link, PairLink):
             raise invalid_argument("Required field 'Members' is missing")
         team_id = existing_id(self._environment, table, reference)

@@ -35,7 +35,7 @@ class Restoring:
         """
         if request.method != "POST":
             raise no_resource(request.url)
-        target = request.json().get("Target")
+        target = request.parameters("Restore", ("Target",)).get("Target")
         if not isinstance(target, Mapping):
             raise invalid_argument("Required field 'Target' is missing")
         table, record_id = self._named(target)

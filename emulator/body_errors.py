@@ -1,0 +1,160 @@
+"""Error answers for the bodies of requests: what is not JSON, names no property, or does not fit its column."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from emulator.errors import NAMESPACE, ServiceError, invalid_argument
+
+__all__ = [
+    "PayloadError",
+    "conflicting_type",
+    "decimal_out_of_range",
+    "integer_out_of_range",
+    "invalid_characters",
+    "invalid_literal",
+    "invalid_option",
+    "invalid_parameter",
+    "invalid_payload",
+    "invalid_property",
+    "key_column_in_body",
+    "number_as_text",
+    "text_too_long",
+    "undeclared_property",
+    "value_required",
+]
+
+_LONGEST_SHOWN: Final = 100  # characters of a refused value: an answer does not repeat a whole body
+
+
+class PayloadError(ServiceError):
+    """A body that Microsoft's OData library refuses; its message names the entity set (web-api-client-errors)."""
+
+    def __init__(self, reason: str, entity_set: str = "") -> None:
+        """Keep the reason, the text of the inner exception."""
+        super().__init__(
+            400,
+            "0x80048d19",
+            f"Error identified in Payload provided by the user for Entity :'{entity_set}', For more information on "
+            "this error please follow this help link https://go.microsoft.com/fwlink/?linkid=2195293  ---->  "
+            f"InnerException : {reason}",
+        )
+        self.reason = reason
+
+    def about(self, entity_set: str) -> "PayloadError":
+        """Return the same error with the name of the entity set."""
+        return PayloadError(self.reason, entity_set)
+
+
+def invalid_property(name: str, table: str) -> ServiceError:
+    """A body names a property that the type does not have (web-api-client-errors)."""
+    return ServiceError(
+        400,
+        "0x0",
+        f"An error occurred while validating input parameters: Microsoft.Crm.CrmException: Invalid property '{name}' "
+        f"was found in entity '{NAMESPACE}.{table}'. ---> Microsoft.OData.ODataException: Does not support untyped "
+        "value in non-open type.",
+    )
+
+
+def undeclared_property(name: str) -> ServiceError:
+    """A body binds ``name@odata.bind`` where ``name`` is not a navigation property (SupportArticles)."""
+    return invalid_payload(
+        f"An undeclared property '{name}' which only has property annotations in the payload but no property value "
+        "was found in the payload. In OData, only declared navigation properties and declared named streams can be "
+        "represented as properties without values."
+    )
+
+
+def invalid_payload(reason: str) -> ServiceError:
+    """The body is not JSON, or the operation cannot use it."""
+    return PayloadError(f"Microsoft.OData.ODataException: {reason}")
+
+
+def conflicting_type(value_type: str, found: str) -> ServiceError:
+    """A body states another type of row than that of the address; the text is that of Microsoft's library."""
+    return invalid_payload(
+        f"A resource with type '{found}' was found, but it is not assignable to the expected type '{value_type}'. The "
+        "type specified in the resource must be equal to either the expected type or a derived type."
+    )
+
+
+def invalid_parameter(name: str, operation: str) -> ServiceError:
+    """The body of an action has a parameter that the action does not have."""
+    return invalid_payload(
+        f"The parameter '{name}' in the request payload is not a valid parameter for the operation '{operation}'."
+    )
+
+
+def invalid_literal(literal: object, edm_type: str) -> ServiceError:
+    """A value is not of the column's type; ``edm_type`` is for example ``Edm.Int32``."""
+    shown = str(literal)
+    if len(shown) > _LONGEST_SHOWN:
+        shown = f"{shown[:_LONGEST_SHOWN]}…"
+    return invalid_payload(f"Cannot convert the literal '{shown}' to the expected type '{edm_type}'.")
+
+
+def number_as_text(edm_type: str) -> ServiceError:
+    """A decimal or a 64-bit number is a text, which Microsoft's library reads only where a client announces it."""
+    return invalid_payload(
+        f"Cannot convert a value to target type '{edm_type}' because of conflict between input format string/number "
+        "and parameter 'IEEE754Compatible' false/true."
+    )
+
+
+def invalid_characters(column: str) -> ServiceError:
+    """A text holds a character that XML does not allow (error code InvalidCharactersInField)."""
+    return ServiceError(400, "0x80040278", f"The field '{column}' contains one or more invalid characters.")
+
+
+def text_too_long(column: str, table: str, limit: int) -> ServiceError:
+    """A text is longer than its column allows; the message is the sample of the batch page, with its two spaces."""
+    return ServiceError(
+        400,
+        "0x80044331",
+        f"A validation error occurred.  The length of the '{column}' attribute of the '{table}' entity exceeded the "
+        f"maximum allowed length of '{limit}'.",
+    )
+
+
+def integer_out_of_range(column: str, table: str) -> ServiceError:
+    """A whole number is outside the column's range."""
+    return ServiceError(
+        400,
+        "0x8004432f",
+        f"A validation error occurred.  The value of '{column}' on record of type '{table}' is outside the valid "
+        "range.",
+    )
+
+
+def decimal_out_of_range(column: str, table: str) -> ServiceError:
+    """A decimal, money or floating-point number is outside the column's range."""
+    return ServiceError(
+        400,
+        "0x80044330",
+        f"A validation error occurred.  The value of '{column}' on record of type '{table}' is outside the valid "
+        "range.",
+    )
+
+
+def invalid_option(value: object, column: str, table: str, valid: Sequence[int]) -> ServiceError:
+    """A choice column gets a value that is not one of its options."""
+    known = ", ".join(str(option) for option in valid)
+    return ServiceError(
+        400,
+        "0x8004431a",
+        f"A validation error occurred.  The value {value} of '{column}' on record of type '{table}' is outside the "
+        f"valid range. Accepted Values: {known}",
+    )
+
+
+def value_required(column: str, table: str) -> ServiceError:
+    """A required column has no value (error code InvalidArgument)."""
+    return invalid_argument(
+        f"A validation error occurred.  The '{column}' attribute of the '{table}' entity is required and cannot be "
+        "null."
+    )
+
+
+def key_column_in_body() -> ServiceError:
+    """UpsertMultiple creates a row, and both its ``@odata.id`` and its body state a key column."""
+    return ServiceError(400, "0x80040216", "An unexpected error occurred.")
