@@ -9,6 +9,7 @@ from emulator.schema.columns import DEFAULT_LANGUAGE
 from emulator.store.system_rows import NAMESPACE
 
 __all__ = [
+    "ATTRIBUTE_CLASSES",
     "BASE_PROPERTIES",
     "attribute_class",
     "attribute_json",
@@ -26,6 +27,11 @@ _CLASSES: Final = {
     ColumnType.OWNER: "LookupAttributeMetadata",
     ColumnType.VIRTUAL: "AttributeMetadata",
 }
+ATTRIBUTE_CLASSES: Final = frozenset(
+    {*_CLASSES.values(), *(f"{kind}AttributeMetadata" for kind in ColumnType if kind not in _CLASSES)}
+    | {"FileAttributeMetadata", "EntityNameAttributeMetadata", "ManagedPropertyAttributeMetadata"}
+) - {"AttributeMetadata"}
+"""The derived types of `AttributeMetadata` to which the columns of a table can be cast."""
 _TRANSITIONS: Final = "http://schemas.microsoft.com/crm/2009/WebServices"
 _VIRTUAL: Final = frozenset({ColumnType.MULTI_PICKLIST, ColumnType.IMAGE, ColumnType.VIRTUAL})
 
@@ -50,6 +56,23 @@ def label_json(text: str | Mapping[int, str]) -> Json:
 def managed(*, value: bool, name: str) -> Json:
     """Returns a BooleanManagedProperty."""
     return {"Value": value, "CanBeChanged": True, "ManagedPropertyLogicalName": f"{name}"}
+
+
+_SAME_FOR_ALL: Final[Json] = {
+    **dict.fromkeys(("DeprecatedVersion", "ExternalName", "InheritsFrom", "LinkedAttributeId")),
+    **dict.fromkeys(("CanBeSecuredForCreate", "CanBeSecuredForRead", "CanBeSecuredForUpdate"), False),
+    **dict.fromkeys(("IsDataSourceSecret", "IsRequiredForForm", "IsRetrievable"), False),
+    **dict.fromkeys(("IsValidForForm", "IsValidForGrid"), True),
+    **dict.fromkeys(("CreatedOn", "ModifiedOn"), "1900-01-01T00:00:00Z"),
+    "CanModifyAdditionalSettings": managed(value=True, name="canmodifyadditionalsettings"),
+    "IsAuditEnabled": managed(value=True, name="canmodifyauditsettings"),
+    "IsCustomizable": managed(value=True, name="iscustomizable"),
+    "IsGlobalFilterEnabled": managed(value=False, name="canmodifyglobalfiltersettings"),
+    "IsRenameable": managed(value=True, name="isrenameable"),
+    "IsSortableEnabled": managed(value=False, name="canmodifyissortablesettings"),
+    "IsValidForAdvancedFind": managed(value=True, name="canmodifysearchsettings"),
+    "Settings": [],
+}
 
 
 def attribute_class(column: Column) -> str:
@@ -104,6 +127,8 @@ def _base(table: Table, column: Column) -> Json:
         "SourceType": 1 if column.computed else 0,
         "IntroducedVersion": "1.0",
         "HasChanged": None,
+        "AutoNumberFormat": None,
+        **_SAME_FOR_ALL,
     }
 
 
@@ -113,7 +138,7 @@ BASE_PROPERTIES: Final = frozenset(
         *("AttributeOf", "ColumnNumber", "DisplayName", "Description", "RequiredLevel", "IsPrimaryId"),
         *("IsPrimaryName", "IsCustomAttribute", "IsManaged", "IsLogical", "IsSecured", "IsValidForCreate"),
         *("IsValidForRead", "IsValidForUpdate", "IsValidODataAttribute", "IsFilterable", "IsSearchable"),
-        *("SourceType", "IntroducedVersion", "HasChanged"),
+        *("SourceType", "IntroducedVersion", "HasChanged", "AutoNumberFormat", *_SAME_FOR_ALL),
     }
 )
 """The properties of `AttributeMetadata`; others can only be selected after a cast."""

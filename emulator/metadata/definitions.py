@@ -20,6 +20,7 @@ _NOTHING: Final = (
     *("DataSourceId", "OwnerId", "OwnerIdType", "OwningBusinessUnit", "SettingOf", "HasChanged"),
 )
 _NO: Final = (
+    "SyncToExternalSearchIndex",
     *("AutoCreateAccessTeams", "AutoRouteToOwnerQueue", "EntityHelpUrlEnabled"),
     *(
         "HasEmailAddresses",
@@ -40,7 +41,14 @@ _NO: Final = (
     *("IsRetrieveMultipleAuditEnabled", "IsSLAEnabled", "UsesBusinessDataLabelTable"),
 )
 _YES: Final = (
-    *("IsAvailableOffline", "IsEnabledForCharts", "IsEnabledForTrace", "IsImportable", "IsReadingPaneEnabled"),
+    *(
+        "CanTriggerWorkflow",
+        "IsAvailableOffline",
+        "IsEnabledForCharts",
+        "IsEnabledForTrace",
+        "IsImportable",
+        "IsReadingPaneEnabled",
+    ),
     "IsSolutionAware",
 )
 _MANAGED: Final = (
@@ -58,6 +66,7 @@ _MANAGED: Final = (
         "IsMappable",
         "IsOfflineInMobileClient",
     ),
+    *("CanBeInCustomEntityAssociation", "CanChangeHierarchicalRelationship", "CanEnableSyncToExternalSearchIndex"),
     *("IsReadOnlyInMobileClient", "IsRenameable", "IsValidForQueue", "IsVisibleInMobile", "IsVisibleInMobileClient"),
 )
 _SAME_FOR_ALL: Final[Json] = {
@@ -65,8 +74,10 @@ _SAME_FOR_ALL: Final[Json] = {
     **dict.fromkeys(_NO, False),
     **dict.fromkeys(_YES, True),
     **{name: managed(value=True, name=name.lower()) for name in _MANAGED},
+    **dict.fromkeys(("CreatedOn", "ModifiedOn"), "1900-01-01T00:00:00Z"),
     "ActivityTypeMask": 0,
     "DaysSinceRecordLastModified": 0,
+    "Settings": [],
 }
 
 

@@ -4,19 +4,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.errors import unknown_property
+from emulator.errors import ODataError, unknown_property
 from emulator.metadata.attributes import BASE_PROPERTIES, attribute_class, attribute_json, option_set_json
 from emulator.metadata.definitions import entity_json, key_json
 from emulator.metadata.party_lists import party_lists
 from emulator.metadata.relationships import relationships, relationships_of
-from emulator.odata import Query, matches
+from emulator.odata import Query, matches, properties_of
 from emulator.schema import OPTION_TYPES, Column, ColumnType, Schema, Table
 from emulator.schema.activities import PARTIES
 
 __all__ = [
     "Node",
     "attribute_node",
+    "check_options",
     "child_nodes",
+    "context_of",
     "entity_node",
     "global_option_sets",
     "matching",
@@ -113,15 +115,47 @@ def shaped(nodes: Iterable[Node], query: Query) -> list[Json]:
     Raises:
         ODataError: A property is unknown to the type.
     """
-    kept = matching(nodes, query)
-    if query.top is not None:
-        kept = kept[: query.top]
-    return [_shape(node, query) for node in kept]
+    return [_shape(node, query) for node in matching(nodes, query)]
 
 
 def matching(nodes: Iterable[Node], query: Query) -> list[Node]:
-    """Returns the nodes that the query's filter keeps."""
-    return [node for node in nodes if query.filter is None or matches(query.filter, _filterable(node.content))]
+    """Returns the nodes that the query's filter keeps.
+
+    Raises:
+        ODataError: A property of the filter is unknown to the type.
+    """
+    if query.filter is None:
+        return list(nodes)
+    names = properties_of(query.filter)
+    kept = []
+    for node in nodes:
+        _check(node, names)
+        if matches(query.filter, _filterable(node.content)):
+            kept.append(node)
+    return kept
+
+
+def check_options(query: Query) -> None:
+    """Refuses the options that the service has for rows only: definitions have no pages, order or count.
+
+    Raises:
+        ODataError: The query has one of these options; the text is that of real organisations.
+    """
+    given = {
+        "$top": query.top is not None,
+        "$orderby": bool(query.order),
+        "$count": query.count,
+        "$apply": query.apply is not None,
+    }
+    for name in (name for name, there in given.items() if there):
+        raise ODataError(f"The query parameter {name} is not supported")
+
+
+def context_of(query: Query) -> str:
+    """Returns what `@odata.context` says of the query: the names that it selects and expands."""
+    expanded = (f"{one.name}{context_of(one.query)}" for one in query.expand)
+    names = [*(query.select or ()), *expanded]
+    return f"({','.join(names)})" if names else ""
 
 
 def _filterable(content: Json) -> Json:

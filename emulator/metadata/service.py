@@ -16,13 +16,15 @@ from emulator.errors import (
     unknown_segment,
 )
 from emulator.json_depth import is_too_deep
-from emulator.messages import Planned, Request, Response, answer, plain_text
-from emulator.metadata.attributes import attribute_class
+from emulator.messages import Planned, Request, Response, answer, count_answer
+from emulator.metadata.attributes import ATTRIBUTE_CLASSES, attribute_class
 from emulator.metadata.key_indexes import KeyIndexes
 from emulator.metadata.nodes import (
     Node,
     attribute_node,
+    check_options,
     child_nodes,
+    context_of,
     entity_node,
     global_option_sets,
     matching,
@@ -85,8 +87,9 @@ class Metadata:
         """
         if request.method != "POST":
             raise no_resource(request.url)
-        body = request.json()
-        for name in ("EntityLogicalName", "EntityKeyLogicalName"):
+        names = ("EntityLogicalName", "EntityKeyLogicalName")
+        body = request.parameters("ReactivateEntityKey", names)
+        for name in names:
             if not isinstance(body.get(name), str):
                 raise invalid_argument(f"Required field '{name}' is missing")
 
@@ -110,6 +113,7 @@ class Metadata:
     def _read(self, request: Request, segments: Sequence[Segment]) -> Response:
         first, rest = segments[0], segments[1:]
         query = parse_query(request.query)
+        check_options(query)
         nodes: list[Node]
         match first.name:
             case "EntityDefinitions" if first.arguments is not None:
@@ -151,7 +155,8 @@ class Metadata:
             node = entity_node(table, schema)
             if child.name in node.content and not rest:
                 value = node.content[child.name]
-                return answer({"@odata.context": request.context(f"{context}/{child.name}"), "value": value})
+                content = value if isinstance(value, dict) else {"value": value}
+                return answer({"@odata.context": request.context(f"{context}/{child.name}"), **content})
             raise unknown_segment(child.name)
         if _is_count(rest):
             return _total(child_nodes(table, child.name, schema), query)
@@ -171,6 +176,8 @@ class Metadata:
         schema = self._environment.schema
         columns = [column for column in table.columns.values() if cast in {None, attribute_class(column)}]
         nodes = [attribute_node(table, column, schema, cast=cast is not None) for column in columns]
+        if cast is not None and cast not in ATTRIBUTE_CLASSES:  # query-metadata-web-api: no cast to their base types
+            raise unknown_segment(rest[0].name)
         if cast in {None, "LookupAttributeMetadata"}:
             nodes += party_list_nodes(table, schema, cast=cast is not None)
         if cast is not None:
@@ -321,15 +328,12 @@ def _without_type(node: Node) -> Node:
 
 
 def _one(request: Request, context: str, node: Node, query: Query) -> Response:
-    content = shaped([node], replace(query, filter=None, top=None))[0]
-    return answer({"@odata.context": request.context(f"{context}/$entity"), **content})
+    content = shaped([node], replace(query, filter=None))[0]
+    return answer({"@odata.context": request.context(f"{context}{context_of(query)}/$entity"), **content})
 
 
 def _many(request: Request, context: str, nodes: Sequence[Node], query: Query) -> Response:
-    content: dict[str, Any] = {"@odata.context": request.context(context)}
-    if query.count:
-        content["@odata.count"] = len(matching(nodes, query))
-    return answer({**content, "value": shaped(nodes, query)})
+    return answer({"@odata.context": request.context(context + context_of(query)), "value": shaped(nodes, query)})
 
 
 def _cast(nodes: list[Node], rest: Sequence[Segment]) -> tuple[list[Node], Sequence[Segment], str | None]:
@@ -365,7 +369,7 @@ def _is_count(rest: Sequence[Segment]) -> bool:
 
 
 def _total(nodes: Sequence[Node], query: Query) -> Response:
-    return plain_text(len(matching(nodes, query)))
+    return count_answer(len(matching(nodes, query)))
 
 
 def _made(request: Request, context: str, definition_id: str) -> Response:

@@ -12,7 +12,6 @@ from emulator.odata.nodes import (
     Expression,
     Literal,
     Logical,
-    Membership,
     Negation,
     Operand,
     Property,
@@ -21,7 +20,7 @@ from emulator.odata.nodes import (
 from emulator.odata.types import instant_text
 from emulator.store.collation import Collation
 
-__all__ = ["matches"]
+__all__ = ["matches", "properties_of"]
 
 _DEFAULT: Final = Collation()
 
@@ -44,9 +43,6 @@ def matches(expression: Expression, row: Mapping[str, Any], collation: Collation
         case Comparison():
             left, right = _value(expression.left, row, collation), _value(expression.right, row, collation)
             return _compared(expression.operator, left, right)
-        case Membership():
-            values = [_value(literal, row, collation) for literal in expression.values]
-            return _value(expression.operand, row, collation) in values
         case Call():
             return _called(expression, row, collation)
         case QueryFunction(name="In" | "NotIn"):
@@ -55,6 +51,21 @@ def matches(expression: Expression, row: Mapping[str, Any], collation: Collation
             return _value(expression, row, collation) is True
         case _:
             raise ODataError("This filter can only be evaluated on a table.")
+
+
+def properties_of(expression: Expression) -> list[str]:
+    """Return the properties that a filter names, without the parts of their values."""
+    match expression:
+        case Logical():
+            return [name for part in expression.operands for name in properties_of(part)]
+        case Negation() | Call():
+            return properties_of(expression.operand)
+        case Comparison():
+            return [name for side in (expression.left, expression.right) for name in properties_of(side)]
+        case Property():
+            return [expression.path[0]]
+        case _:
+            return []
 
 
 def _value(operand: Operand, row: Mapping[str, Any], collation: Collation) -> Any:
