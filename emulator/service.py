@@ -4,19 +4,20 @@ from dataclasses import replace
 from typing import Final
 
 from emulator.environment import Environment
-from emulator.errors import no_resource, unknown_segment, unsupported_message
-from emulator.messages import Planned, Request, Response, answer, plain_text
+from emulator.errors import method_not_allowed, no_resource, unknown_segment, unsupported_message
+from emulator.messages import Planned, Request, Response, answer, count_answer
 from emulator.metadata import METADATA_ROOTS, Metadata
 from emulator.metadata.csdl import metadata_document
 from emulator.odata import Segment, parse_path, parse_query, resolve_key
 from emulator.operations.actions import Actions
+from emulator.operations.aggregates.apply import aggregated
 from emulator.operations.bulk import Bulk
 from emulator.operations.bulk_delete import BulkDeletes
 from emulator.operations.changes import Changes
 from emulator.operations.closing import Closing
 from emulator.operations.counting import total_record_count
 from emulator.operations.custom_apis import public_apis
-from emulator.operations.fetch.answer import fetched
+from emulator.operations.fetch.answer import fetched, predefined
 from emulator.operations.paths.navigation import Navigation
 from emulator.operations.paths.segments import is_keyed
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
@@ -156,12 +157,12 @@ class Service:
                 case "POST":
                     return self.records.create(request, table)
                 case _:
-                    raise no_resource(request.url)
+                    raise method_not_allowed(request.method)
         name = rest[0].name
         if name == "$count" and request.method == "GET":
-            asked = self._asked(request, table)
+            asked = self._asked(request, table).checked()
             found = changes_total(asked) if asked.query.delta_token else min(count_of(asked), COUNT_LIMIT)
-            return _at_once(plain_text(found))
+            return _at_once(count_answer(found))
         message = name.removeprefix(_NAMESPACE)
         if name.startswith(_NAMESPACE) and message in BULK_MESSAGES:
             if request.method != "POST":
@@ -174,6 +175,10 @@ class Service:
     def _rows(self, asked: TableQuery) -> Response:
         if asked.query.fetch_xml is not None:
             return fetched(asked, asked.query.fetch_xml)
+        if (answered := predefined(asked)) is not None:
+            return answered
+        if asked.query.apply is not None:
+            return aggregated(asked, asked.query.apply)
         if asked.query.delta_token is not None:
             return changes_since(asked)
         if asked.request.preferences.track_changes:

@@ -25,10 +25,10 @@ def formatter(column: Column) -> Format | None:
         case ColumnType.INTEGER | ColumnType.BIGINT:
             return lambda value: f"{value:,}"
         case ColumnType.DECIMAL | ColumnType.DOUBLE:
-            digits = column.precision or 2
+            digits = 2 if column.precision is None else column.precision
             return lambda value: f"{value:,.{digits}f}"
         case ColumnType.MONEY:
-            digits = column.precision or 2
+            digits = 2 if column.precision is None else column.precision
             return lambda value: f"${value:,.{digits}f}"
         case ColumnType.DATETIME:
             return _day if column.date_behavior is DateBehavior.DATE_ONLY else _moment

@@ -4,19 +4,30 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, Protocol
 
-from emulator.errors import NAMESPACE, ODataError
+from emulator.errors import NAMESPACE, ODataError, not_implemented
 from emulator.odata.dates import COUNTED, NAMED, Span
+from emulator.odata.hierarchies import HIERARCHY, TEAMS, hierarchy_condition, team_condition
 from emulator.odata.nodes import Property, QueryFunction
 from emulator.odata.scopes import Place, Scope
 from emulator.odata.types import Stored, edm_type, instant_text, stored_text
 from emulator.schema.model import Column, ColumnType
 
-__all__ = ["function_condition"]
+__all__ = ["NOT_EMULATED", "function_condition"]
 
 _DAY: Final = timedelta(days=1)
 _COUNT_DIGITS: Final = 10
 _IDENTITIES: Final = frozenset({"EqualUserId", "NotEqualUserId", "EqualBusinessId", "NotEqualBusinessId"})
 _DATES: Final = frozenset({"On", "NotOn", "OnOrAfter", "OnOrBefore"}) | NAMED.keys() | COUNTED.keys()
+NOT_EMULATED: Final = frozenset(
+    {
+        *("InFiscalPeriod", "InFiscalPeriodAndYear", "InFiscalYear", "InOrAfterFiscalPeriodAndYear"),
+        *("InOrBeforeFiscalPeriodAndYear", "LastFiscalPeriod", "LastFiscalYear", "LastXFiscalPeriods"),
+        *("LastXFiscalYears", "NextFiscalPeriod", "NextFiscalYear", "NextXFiscalPeriods", "NextXFiscalYears"),
+        *("ThisFiscalPeriod", "ThisFiscalYear", "Contains", "EqualRoleBusinessId", "EqualUserLanguage"),
+        *("EqualUserOrUserHierarchy", "EqualUserOrUserHierarchyAndTeams"),
+    }
+)
+"""The other functions of the QueryFunctionIndex page."""
 _LISTS: Final = frozenset({"In", "NotIn", "ContainValues", "DoesNotContainValues", "Between", "NotBetween"})
 
 
@@ -51,7 +62,9 @@ def function_condition(node: QueryFunction, scope: Scope, work: _Work) -> str:
     Raises:
         ODataError: The function is unknown or not emulated, or its parameters do not fit the function or column.
     """
-    if node.name not in _LISTS | _DATES | _IDENTITIES:
+    if node.name in NOT_EMULATED:
+        raise not_implemented(f"The query function '{node.name}' is not emulated.")
+    if node.name not in _LISTS | _DATES | _IDENTITIES | HIERARCHY | TEAMS:
         raise ODataError(
             f"An unknown function with name '{NAMESPACE}.{node.name}' was found. This may also be a function import "
             "or a key lookup on a navigation property, which is not allowed.",
@@ -62,6 +75,10 @@ def function_condition(node: QueryFunction, scope: Scope, work: _Work) -> str:
         return _list_condition(node, place, work)
     if node.name in _IDENTITIES:
         return _identity_condition(node, place, work)
+    if node.name in HIERARCHY:
+        return _hierarchy_condition(node, place, work)
+    if node.name in TEAMS:
+        return _repeated(team_condition(node.name, place), work.compiler.user_id, work)
     return _date_condition(node, place, work)
 
 
@@ -130,6 +147,17 @@ def _identity_condition(node: QueryFunction, place: Place, work: _Work) -> str:
     identity = compiler.user_id if node.name.endswith("UserId") else compiler.business_unit_id
     work.parameters.append(identity)
     return f"{place.sql()} {'IS NOT' if node.name.startswith('Not') else 'IS'} ?"
+
+
+def _hierarchy_condition(node: QueryFunction, place: Place, work: _Work) -> str:
+    condition = hierarchy_condition(node.name, place)
+    return _repeated(condition, stored_text(_single(node, "PropertyValue"), place.column), work)
+
+
+def _repeated(condition: str, value: Stored, work: _Work) -> str:
+    """The condition with the same value for each of its question marks."""
+    work.parameters.extend([value] * condition.count("?"))
+    return f"coalesce({condition}, 0)"
 
 
 def _date_condition(node: QueryFunction, place: Place, work: _Work) -> str:

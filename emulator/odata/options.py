@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from emulator.errors import ODataError, not_implemented, too_many_links, unknown_property
 from emulator.odata.nodes import Expression, Property
@@ -12,15 +12,18 @@ from emulator.odata.scopes import PairLink, child_link
 from emulator.odata.sql import Order
 from emulator.schema.model import Schema, Table
 
-__all__ = ["Expand", "Query", "check_query", "parse_query"]
+__all__ = ["Expand", "Query", "check_query", "parse_query", "split"]
 
 _KNOWN: Final = frozenset(
-    {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "$deltatoken", "$format"}
+    {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$apply", "$skiptoken", "$deltatoken", "$format"}
 )
-_NOT_EMULATED: Final = frozenset({"$apply", "$compute", "$search", "savedquery", "sql", "userquery"})
+# optional-parameters page, and others
+_CUSTOM: Final = frozenset({"fetchxml", "labellanguages", "partitionid", "savedquery", "tag", "userquery"})
+_WHOLE_TABLES: Final = frozenset({"fetchxml", "savedquery", "userquery"})
 _TOP_MAXIMUM: Final = 2**31 - 1
 _TOP_DIGITS: Final = 10
 _MOST_EXPANDS: Final = 15  # join-tables page: "up to 15 $expand options in a query"
+_PLAIN: Final = "$(),;=/'@*:"  # characters that stay as they are in the links of expanded collections
 _WITHIN_EXPAND: Final = frozenset({"$select", "$filter", "$orderby", "$top", "$expand"})  # the same page's table
 
 
@@ -39,6 +42,7 @@ class Query:
         delta_token: The decoded ``$deltatoken``, or None.
         aliases: Parameter aliases with their at-sign, as text.
         fetch_xml: The query in FetchXML, or None.
+        apply: The text of ``$apply``, or None.
         custom: Options without a dollar sign by name, such as ``tag`` or ``partitionId``.
     """
 
@@ -52,6 +56,7 @@ class Query:
     delta_token: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     fetch_xml: str | None = None
+    apply: str | None = None
     custom: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,11 +68,19 @@ class Expand:
         name: The navigation property.
         query: The options.
         references: Whether ``/$ref`` follows the name: the answer then has only the address of the related row.
+        text: The options as they are written.
     """
 
     name: str
     query: Query
     references: bool = False
+    text: str = ""
+
+    @property
+    def query_string(self) -> str:
+        """The options as those of a URL, percent-encoded."""
+        options = (option.strip().partition("=") for option in split(self.text, ";") if option.strip())
+        return "&".join(f"{name.strip()}={quote(value.strip(), safe=_PLAIN)}" for name, _, value in options)
 
 
 def parse_query(raw: str) -> Query:
@@ -111,6 +124,7 @@ def _query(options: Mapping[str, str], depth: int = 0) -> Query:
         delta_token=options.get("$deltatoken"),
         aliases=aliases,
         fetch_xml=next((value for name, value in options.items() if name.lower() == "fetchxml"), None),
+        apply=options.get("$apply"),
         custom={name: value for name, value in options.items() if name[0] not in "$@"},
     )
 
@@ -118,10 +132,12 @@ def _query(options: Mapping[str, str], depth: int = 0) -> Query:
 def _check_name(name: str) -> None:
     if name == "$skip":
         raise ODataError("Skip Clause is not supported in CRM")
-    if name.lower() in _NOT_EMULATED:
+    if name.lower() == "sql":
         raise not_implemented(f"The query option '{name}' is not emulated.")
-    if name.startswith("$") and name not in _KNOWN:
-        raise ODataError(f"The query parameter '{name}' is not supported.")
+    if name.startswith("@") or name in _KNOWN or name.lower() in _CUSTOM:
+        return
+    # The service refuses any other option, also one without a dollar sign; the texts are those of real organisations.
+    raise ODataError(f"The query parameter {name} is not supported", code="0x80060888" if name[0] == "$" else "0x0")
 
 
 def _select(text: str | None) -> tuple[str, ...] | None:
@@ -151,7 +167,7 @@ def _count(text: str) -> bool:
 
 
 def _order(text: str, aliases: Mapping[str, str]) -> Iterator[Order]:
-    for part in _split(text, ","):
+    for part in split(text, ","):
         words = part.split()
         if not words or len(words) > 2 or (len(words) == 2 and words[1] not in {"asc", "desc"}):  # noqa: PLR2004 - name and direction
             raise ODataError(f"Syntax error at position {len(words[0]) if words else 0} in '{text}'.")
@@ -164,25 +180,22 @@ def _order(text: str, aliases: Mapping[str, str]) -> Iterator[Order]:
 def _expands(text: str, aliases: Mapping[str, str], depth: int) -> Iterator[Expand]:
     if depth > _MOST_EXPANDS:
         raise too_many_links()
-    for part in _split(text, ","):
+    for part in split(text, ","):
         name, opened, rest = part.strip().partition("(")
         if not name or (opened and not rest.endswith(")")):
             raise ODataError("Term '' is not valid in a $select or $expand expression.")
         options: dict[str, str] = dict(aliases)
-        for option in _split(rest[:-1], ";") if rest else ():
-            key, _, value = option.strip().partition("=")
+        for option in split(rest[:-1], ";") if rest else ():
+            key, value = (part.strip() for part in option.partition("=")[::2])
             if key not in _WITHIN_EXPAND:
                 raise ODataError(f"The query parameter '{key}' is not supported within $expand.")
             options[key] = value
         bare = name.removesuffix("/$ref")
-        query = _query(options, depth)
-        if depth > 1 and (query.top is not None or query.order):
-            raise ODataError("The query parameters '$orderby' and '$top' are not supported within a nested $expand.")
-        yield Expand(name=bare, query=query, references=bare != name)
+        yield Expand(name=bare, query=_query(options, depth), references=bare != name, text=rest[:-1])
 
 
-def _split(text: str, separator: str) -> Iterator[str]:
-    """Split at the separators outside quotes and parentheses."""
+def split(text: str, separator: str) -> Iterator[str]:
+    """Split a text at the separators outside quotes and parentheses."""
     depth, quoted, start = 0, False, 0
     for position, char in enumerate(text):
         if char == "'":
@@ -203,7 +216,11 @@ def check_query(query: Query, table: Table, schema: Schema, *, nested: bool = Fa
 
     Raises:
         ODataError: The table does not have a property, or a property to expand is not a navigation property.
+        ServiceError: The query has an option that is emulated for whole tables only (501).
     """
+    whole = ["$apply"] if query.apply is not None else []
+    for name in (*whole, *(name for name in query.custom if name.lower() in _WHOLE_TABLES)):
+        raise not_implemented(f"The query option '{name}' is emulated for whole tables only.")
     for name in query.select or ():
         if name not in table.by_property and name not in table.by_navigation and not child_link(name, table, schema):
             raise unknown_property(name, table.logical_name)
@@ -211,6 +228,7 @@ def check_query(query: Query, table: Table, schema: Schema, *, nested: bool = Fa
         raise too_many_links()
     for expand in query.expand:
         _check_expand(expand, table, schema)
+    _check_limited(query, table, nested=nested)
     _check_pairs(query, table, schema, nested=nested)
     if query.select is None:
         return query
@@ -244,6 +262,18 @@ def _check_expand(expand: Expand, table: Table, schema: Schema) -> None:
         check_query(expand.query, targets[0], schema, nested=True)
     else:
         _check_principal(expand.query, targets)
+
+
+def _check_limited(query: Query, table: Table, *, nested: bool) -> None:
+    """Check that only collections are ordered and limited, and only where no ``$expand`` is nested (join-tables)."""
+    nested = nested or any(expand.query.expand for expand in query.expand)
+    for expand in query.expand:
+        limited = expand.query.top is not None or expand.query.order
+        if limited and (nested or expand.name in table.by_navigation):
+            raise ODataError(
+                "Only $select and $filter clause can be provided while doing $expand on many-to-one relationship or "
+                "nested one-to-many relationship."
+            )
 
 
 def _check_pairs(query: Query, table: Table, schema: Schema, *, nested: bool) -> None:

@@ -17,7 +17,6 @@ from emulator.odata.nodes import (
     Lambda,
     Literal,
     Logical,
-    Membership,
     Negation,
     Operand,
     Property,
@@ -108,8 +107,17 @@ class FilterParser:
         negated = False
         while self._take_word("not"):
             negated = not negated
+        position = self._peek().position
         expression = self._comparison()
-        return Negation(operand=expression) if negated else expression
+        if not negated:
+            return expression
+        if _has_query_function(expression):  # use-web-api-functions page, "Limitations of query functions"
+            raise ODataError(
+                "Not operator along with the Custom Named Condition operators is not allowed",
+                status=405,
+                position=position,
+            )
+        return Negation(operand=expression)
 
     def _comparison(self) -> Expression:
         left = self._primary()
@@ -130,16 +138,19 @@ class FilterParser:
                 f"Only a property and a value can be compared: operator kind '{COMPARISONS[operator]}'.",
                 position=self._peek().position,
             )
+        if isinstance(left, Property) and isinstance(right, Property) and left.path[:-1] != right.path[:-1]:
+            raise ODataError("Only properties of the same row can be compared.", position=self._peek().position)
         return Comparison(operator=operator, left=left, right=right)
 
-    def _membership(self, left: Expression) -> Membership:
+    def _membership(self, left: Expression) -> Expression:
+        """Reads the operator of OData 4.01, which real organisations refuse with this answer."""
         if not isinstance(left, Property) or not self.take_mark("("):
             raise self._syntax_error()
-        values = [self._literal()]
+        self._literal()
         while self.take_mark(","):
-            values.append(self._literal())
+            self._literal()
         self._close()
-        return Membership(operand=left, values=tuple(values))
+        raise ODataError("The query node In is not supported", status=501, code="0x8006088a")
 
     def _primary(self) -> Expression:
         if self.take_mark("("):
@@ -236,6 +247,8 @@ class FilterParser:
     # Tokens
 
     def _aliased(self, token: Token) -> Operand:
+        if token.text not in self._aliases:  # query/overview page, "Use parameter aliases with query options"
+            return Literal(value=None, edm="null", text="null", position=token.position)
         inner = FilterParser(self._alias_text(token), self._aliases)
         value = inner.operand()
         if inner._peek().kind != END:
@@ -282,6 +295,18 @@ class FilterParser:
     def _syntax_error(self) -> ODataError:
         position = self._peek().position
         return ODataError(f"Syntax error at position {position} in '{self._text}'.", position=position)
+
+
+def _has_query_function(node: Expression) -> bool:
+    match node:
+        case QueryFunction():
+            return True
+        case Logical():
+            return any(_has_query_function(each) for each in node.operands)
+        case Negation():
+            return _has_query_function(node.operand)
+        case _:
+            return False
 
 
 def _as_text(token: Token, whole: str) -> str:

@@ -89,12 +89,13 @@ class Compiler:
     def order(self, terms: Sequence[Order], table: Table) -> str:
         """Compile ``$orderby`` to the terms of an ORDER BY clause, without the primary key; empty for no terms.
 
-        Text sorts by the collation; nulls come first, as in SQL Server.
+        Text sorts by the collation, a lookup by the name of its row (order-rows page); nulls come first, as in SQL
+        Server.
         """
         scope = Scope.of(table)
         work = _Filter(self)
         return ", ".join(
-            f"{work.comparable(work.place(term.operand, scope))}{' DESC' if term.descending else ''}" for term in terms
+            f"{work.sortable(work.place(term.operand, scope))}{' DESC' if term.descending else ''}" for term in terms
         )
 
     def value(self, operand: Property, table: Table) -> tuple[str, str]:
@@ -159,6 +160,23 @@ class _Filter:
         if edm_type(column) != "Edm.String" or column.type is ColumnType.MULTI_PICKLIST:
             return place.sql()
         return place.folded_sql()
+
+    def sortable(self, place: Place) -> str:
+        """The SQL for a column in an order: a lookup has the place of the name of the row that it refers to."""
+        if not place.column.is_lookup:
+            return self.comparable(place)
+        known = self.compiler.schema.tables
+        names = [self._name_of(known[target], place) for target in place.column.targets if target in known]
+        return f"coalesce({', '.join(names)}, NULL)" if names else place.sql()
+
+    def _name_of(self, table: Table, place: Place) -> str:
+        self.aliases += 1
+        alias = f"t{self.aliases}"
+        name = f"dv_norm({alias}.{sql_name(table.primary_name)})"
+        return (
+            f"(SELECT {name} FROM {sql_name(table.logical_name)} AS {alias}"
+            f" WHERE {alias}.{sql_name(table.primary_id)} = {place.sql()})"
+        )
 
     def bound(self, value: Stored, column: Column) -> str:
         """Store a value and return its question mark; text is stored in normal form."""

@@ -1,13 +1,14 @@
 """`$expand`: the related rows of a row in its JSON, by lookup or by collection."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
 from emulator.errors import ServiceError
 from emulator.odata import Expand, Link, child_link
+from emulator.odata.paging import PageMark
 from emulator.operations.reading import Record, RowShape, TableQuery
 from emulator.schema import Table
 from emulator.store import sql_name
@@ -104,26 +105,55 @@ def _rows(asked: TableQuery, ids: Sequence[str]) -> dict[str, tuple[Record | Non
     return {record[primary_id]: (record, size) for record, size in zip(records, sizes, strict=True)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A row in an expanded collection, the number of rows in it, and its own number."""
+
+    record: Record
+    size: int
+    row: int
+
+
 def _expand_children(asked: TableQuery, link: Link, expand: Expand, records: Sequence[Record]) -> _Sizes:
     parent_id = link.parent.primary_id
     asked = asked.related(link.table, expand.query)
     rows, children = _children(asked, link, [record[parent_id] for record in records])
     sizes = expand_records(asked, children)
-    grouped: dict[str, list[tuple[Record, int]]] = {}
+    grouped: dict[str, list[_Child]] = {}
     for row, child, size in zip(rows, children, sizes, strict=True):
-        grouped.setdefault(row[-1], []).append((child, size))
-    chosen = [grouped.get(record[parent_id], [])[: expand.query.top] for record in records]
+        grouped.setdefault(row[-1], []).append(_Child(child, size, row[-2]))
+    most = asked.related_rows if expand.query.top is None else expand.query.top
+    chosen = [grouped.get(record[parent_id], [])[:most] for record in records]
     for record, found in zip(records, chosen, strict=True):
-        record[expand.name] = [child for child, _ in found]
-    return [sum(size for _, size in found) for found in chosen]
+        record[expand.name] = [child.record for child in found]
+        if asked.linked:
+            record.update(_next_link(asked, link, expand, record[parent_id], found))
+    return [sum(child.size for child in found) for found in chosen]
+
+
+def _next_link(asked: TableQuery, link: Link, expand: Expand, parent_id: str, found: Sequence[_Child]) -> Record:
+    """The link of an expanded collection: to all its rows, or to its next page (join-tables page)."""
+    name = f"{expand.name}@odata.nextLink"
+    options = expand.query_string
+    url = f"{asked.request.root}{link.parent.entity_set}({parent_id})/{expand.name}{'?' if options else ''}{options}"
+    if asked.related_rows is None:
+        return {name: url}
+    if len(found) < asked.related_rows:
+        return {}
+    mark = PageMark(number=2, row=found[-1].row, skipped=len(found))
+    primary_id = link.table.primary_id
+    return {name: mark.link(url, primary_id, found[-1].record[primary_id])}
 
 
 def _children(asked: TableQuery, link: Link, parents: Sequence[str]) -> tuple[list[tuple[Any, ...]], list[Record]]:
-    """The rows of the collections of these parents: as tuples with the parent's identifier last, and as JSON."""
+    """The rows of the collections of these parents, as JSON and as tuples.
+
+    The tuples end in the number of the row and the identifier of its parent.
+    """
     query, name = asked.query, asked.sql_table
     compiler, shape = asked.compiler, RowShape(asked)
     text = (
-        f"SELECT {shape.columns}, {link.parent_sql} FROM {link.sources}"
+        f'SELECT {shape.columns}, {name}."row_", {link.parent_sql} FROM {link.sources}'
         f" WHERE {link.parent_sql} IN (SELECT value FROM json_each(?)) AND {link.condition}"
     )
     parameters: list[object] = [_json(parents)]

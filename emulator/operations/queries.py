@@ -1,9 +1,8 @@
 """Queries on collections: filter, order, pages, counts and related rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from emulator.errors import not_implemented
 from emulator.messages import Request, Response, answer
 from emulator.odata import Sql
 from emulator.odata.paging import LARGEST_PAGE, PageMark
@@ -100,9 +99,7 @@ def collection(asked: TableQuery, *, within: Sql = _EVERYTHING) -> Response:
     Raises:
         ServiceError: A name in the query is unknown, or an option is not supported.
     """
-    if asked.query.fetch_xml is not None:
-        raise not_implemented("The query option 'fetchXml' is emulated for whole tables only.")
-    asked = asked.checked()
+    asked = _with_related_pages(asked.checked())
     page = RowsPage(asked, Window.of(asked), within)
     expand_records(asked, page.records)
     content: Record = {"@odata.context": asked.context(), **totals(asked, within), "value": page.records}
@@ -111,6 +108,12 @@ def collection(asked: TableQuery, *, within: Sql = _EVERYTHING) -> Response:
         last_id = page.records[-1][primary_id]
         content["@odata.nextLink"] = page.next_mark.link(asked.request.url, primary_id, last_id)
     return answer(content, headers=applied(asked.request), effects=asked.read(len(page.records)))
+
+
+def _with_related_pages(asked: TableQuery) -> TableQuery:
+    """Pages of expanded collections: of the preferred size, but only where an `$expand` is nested (join-tables)."""
+    nested = any(expand.query.expand for expand in asked.query.expand)
+    return replace(asked, linked=True, related_rows=asked.request.preferences.page_size if nested else None)
 
 
 def totals(asked: TableQuery, within: Sql = _EVERYTHING) -> Record:

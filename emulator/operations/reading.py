@@ -62,13 +62,25 @@ def _currency(table: Table, selected: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableQuery:
-    """A query on one table, with its request and environment; `deleted` reads the rows in the recycle bin."""
+    """A query on one table, with its request and environment.
+
+    Attributes:
+        environment: The rows and the schema.
+        request: The request that asks.
+        table: The table.
+        query: The query options.
+        deleted: Whether it reads the rows in the recycle bin.
+        linked: Whether each expanded collection has a link with which it can be read alone.
+        related_rows: The largest number of rows of each expanded collection, or None.
+    """
 
     environment: Environment
     request: Request
     table: Table
     query: Query
     deleted: bool = False
+    linked: bool = False
+    related_rows: int | None = None
 
     def checked(self) -> Self:
         """Returns the query after a check of its names, except those of the filter.
@@ -112,7 +124,16 @@ class TableQuery:
 
 
 def _expanded_context(expand: Expand) -> str:
-    return f"{expand.name}/$ref" if expand.references else f"{expand.name}({','.join(expand.query.select or ())})"
+    if expand.references:
+        return f"{expand.name},{expand.name}/$ref()"
+    parts = [*(expand.query.select or ()), *(_expanded_context(nested) for nested in expand.query.expand)]
+    return f"{expand.name}({','.join(parts)})"
+
+
+def _referenced(asked: TableQuery) -> tuple[str, ...]:
+    """The lookups that come with the addresses of their rows (join-tables page, "Return references")."""
+    found = (asked.table.by_navigation.get(expand.name) for expand in asked.query.expand if expand.references)
+    return tuple(pair[0].property_name for pair in found if pair is not None)
 
 
 class RowShape:
@@ -128,7 +149,7 @@ class RowShape:
         self.table = table
         self._environment = asked.environment
         selected = query.select if query.select is not None else readable(table)
-        properties = dict.fromkeys((*selected, *_keys(table), *_currency(table, selected)))
+        properties = dict.fromkeys((*selected, *_referenced(asked), *_keys(table), *_currency(table, selected)))
         columns = [table.by_property[name] for name in properties]
         self.properties = tuple(properties)
         self._names = ("@odata.etag", *properties)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from emulator.environment import Environment
-from emulator.errors import matching_record_exists, no_resource, record_not_found_by_key, version_mismatch
+from emulator.errors import matching_record_exists, method_not_allowed, record_not_found_by_key, version_mismatch
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import RowKey, parse_query
 from emulator.operations.changes import Changes, TableChanges, written
@@ -212,7 +212,7 @@ class Records:
             case "DELETE":
                 return self.delete(request, table, reference)
             case _:
-                raise no_resource(request.url)
+                raise method_not_allowed(request.method)
 
     def retrieve(self, request: Request, table: Table, reference: RowKey) -> Planned:
         """Plans `GET accounts(...)`.

@@ -112,7 +112,7 @@ class Player:
             else:
                 _compare(answer.json(), expected["body"], "body")
         if "text" in expected:
-            _compare(answer.text.replace("\r\n", "\n"), expected["text"], "text")
+            _compare(answer.content.decode("utf-8").replace("\r\n", "\n"), expected["text"], "text")
 
 
 def _saved(answer: requests.Response, place: str) -> str:

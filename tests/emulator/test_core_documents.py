@@ -40,9 +40,9 @@ def test_a_comma_at_the_end_of_select_is_ignored(client: Client) -> None:
     assert client.send("GET", "accounts?$select=").status_code == 400
 
 
-@pytest.mark.parametrize("query", ["=x", "&", "&=&$top=1", "%20=1"])
+@pytest.mark.parametrize("query", ["=x", "&", "&=&$top=1"])
 def test_an_option_without_a_name_is_ignored(client: Client, query: str) -> None:
-    """Like any unknown option without a dollar sign."""
+    """It cannot be refused by its name."""
     assert client.send("GET", f"accounts?{query}").status_code == 200
 
 
@@ -64,7 +64,8 @@ def test_expand_with_ref_gives_addresses(client: Client) -> None:
     first, second = answer["value"]
     assert first["primarycontactid"] == {"@odata.id": f"{client.base}/api/data/v9.2/contacts({contact})"}
     assert second["primarycontactid"] is None
-    assert answer["@odata.context"].endswith("#accounts(name,primarycontactid/$ref)")
+    assert answer["@odata.context"].endswith("#accounts(name,primarycontactid,primarycontactid/$ref())")
+    assert (first["_primarycontactid_value"], second["_primarycontactid_value"]) == (contact, None)
     one = client.send("GET", f"accounts({account})?$select=name&$expand=primarycontactid/$ref").json()
     assert one["primarycontactid"] == first["primarycontactid"]
     refused = client.send("GET", "accounts?$expand=contact_customer_accounts/$ref")
@@ -269,7 +270,7 @@ def test_every_kind_of_literal_is_recorded(client: Client, emulator: RunningEmul
 
 
 @pytest.mark.parametrize(
-    "query", ["@p0=[", "@p0=" + "[" * 500 + "]" * 500, "@p0=@p0", "@p0=%20@p0", "@p0={'a", "@p0=[a]", ""]
+    "query", ["@p0=[", "@p0=" + "[" * 500 + "]" * 500, "@p0=@p0", "@p0=%20@p0", "@p0={'a", "@p0=[a]"]
 )
 def test_aliases_without_a_value_are_refused(client: Client, query: str) -> None:
     """Incomplete JSON, deep JSON, and an alias of itself."""
@@ -333,14 +334,15 @@ def test_users_that_cannot_be_impersonated(client: Client) -> None:
 
 
 def test_definitions_are_counted(client: Client) -> None:
-    """By `$count=true` and by `/$count`, with and without a filter."""
-    listed = client.send("GET", "EntityDefinitions?$select=LogicalName&$count=true").json()
-    assert listed["@odata.count"] == len(listed["value"])
-    assert client.send("GET", "EntityDefinitions/$count").text == str(len(listed["value"]))
+    """By `/$count`, with and without a filter."""
+    listed = client.send("GET", "EntityDefinitions?$select=LogicalName").json()
+    assert client.send("GET", "EntityDefinitions/$count").content.decode("utf-8-sig") == str(len(listed["value"]))
     one = "LogicalName eq 'account'"
-    assert client.send("GET", f"EntityDefinitions/$count?$filter={one}").text == "1"
+    assert client.send("GET", f"EntityDefinitions/$count?$filter={one}").content.decode("utf-8-sig") == "1"
     columns = client.send("GET", "EntityDefinitions(LogicalName='team')/Attributes?$select=LogicalName").json()["value"]
-    assert client.send("GET", "EntityDefinitions(LogicalName='team')/Attributes/$count").text == str(len(columns))
+    assert client.send("GET", "EntityDefinitions(LogicalName='team')/Attributes/$count").content.decode(
+        "utf-8-sig"
+    ) == str(len(columns))
 
 
 def test_definitions_have_the_documented_properties(client: Client) -> None:
@@ -385,8 +387,9 @@ def test_refusals_use_no_internal_names(client: Client, path: str, body: Any) ->
         ("POST", "PublishAllXml", "action 'PublishAllXml'"),
         ("POST", "QualifyLead", "action 'QualifyLead'"),
         ("POST", "accounts(00000000-0000-0000-0000-000000000001)/Microsoft.Dynamics.CRM.Merge", "action 'Merge'"),
-        ("GET", "accounts?userQuery=1", "query option 'userQuery'"),
-        ("GET", "accounts?$apply=aggregate($count as n)", "query option '$apply'"),
+        ("GET", "accounts?sql=select name from account", "query option 'sql'"),
+        ("GET", "accounts(00000000-0000-0000-0000-000000000001)?userQuery=1", "query option 'userQuery'"),
+        ("GET", "accounts/$count?fetchXml=x", "query option 'fetchXml'"),
         ("GET", "accounts(00000000-0000-0000-0000-000000000001)/listaccount_association", "listaccount_association"),
         ("PUT", "EntityDefinitions(LogicalName='account')", "PUT of 'EntityDefinitions'"),
         ("POST", "GlobalOptionSetDefinitions", "POST of 'GlobalOptionSetDefinitions'"),

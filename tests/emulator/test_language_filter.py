@@ -22,8 +22,7 @@ def names(*texts: str | None) -> World:
         ("not new_name eq 'miller'", [3, 4, 5]),
         ("new_name eq null", [5]),
         ("new_name ne null", [1, 2, 3, 4]),
-        ("new_name in ('MILLER','O''Brian')", [1, 2, 4]),
-        ("not (new_name in ('miller'))", [3, 4, 5]),
+        ("new_name eq @p", [5]),
         ("'miller' eq new_name", [1, 2]),
         ("new_name gt 'miller'", [3, 4]),
         ("not (new_name gt 'miller')", [1, 2]),
@@ -239,7 +238,11 @@ def test_aliases_can_be_values_and_lists() -> None:
             "Microsoft.Dynamics.CRM.In(PropertyName='new_name',PropertyValues=['a' 'b'])",
             "Invalid JSON. A comma character ',' was expected in scope 'Array'. Every two elements in an array and properties of an object must be separated by commas.",
         ),
-        ("new_name eq @p", "The parameter alias '@p' has no value."),
+        ("new_name in ('MILLER','O''Brian')", "The query node In is not supported"),
+        (
+            "not (new_code eq null or Microsoft.Dynamics.CRM.In(PropertyName='new_name',PropertyValues=['a']))",
+            "Not operator along with the Custom Named Condition operators is not allowed",
+        ),
         ("'a'", "The $filter expression must evaluate to a single boolean value."),
     ],
 )
@@ -247,7 +250,6 @@ def test_a_filter_that_cannot_be_read_is_refused_with_the_services_message(text:
     """Each mistake has its position or property, in the words of OData's library."""
     with pytest.raises(ODataError) as caught:
         names("a").found(text)
-    assert caught.value.status == 400
     assert caught.value.message == message
 
 
@@ -267,14 +269,15 @@ CRM = "Microsoft.Dynamics.CRM."
         ("startswith(new_ParentId,'1')", "No function signature for the function with name 'startswith'"),
         (f"new_ParentId eq {guid(1)}", "A binary operator with incompatible types was detected"),
         ("new_count eq new_name", "A binary operator with incompatible types was detected"),
-        ("new_name in ('a',1)", "A binary operator with incompatible types was detected"),
+        ("new_name eq new_ParentId/new_name", "Only properties of the same row can be compared."),
         ("new_name/new_code eq 'a'", "Could not find a property named 'new_name'"),
         ("new_ParentId/ eq 'a'", "Syntax error at position 17"),
         ("new_ParentId/1 eq 'a'", "Syntax error at position"),
         ("new_ParentId/any()", "Could not find a property named 'new_ParentId'"),
         ("new_thing_children/any(c)", "Syntax error at position"),
         ("new_thing_children/any(c:c/Name eq 'a')", "Could not find a property named 'Name'"),
-        (f"{CRM}Above(PropertyName='new_parentid')", f"An unknown function with name '{CRM}Above' was found"),
+        (f"{CRM}Over(PropertyName='new_parentid')", f"An unknown function with name '{CRM}Over' was found"),
+        (f"{CRM}Above(PropertyName='new_parentid',PropertyValue='a')", "'new_parentid' is not the key of a table with"),
         (f"{CRM}In(PropertyName='new_ParentId',PropertyValues=['a'])", "'new_ParentId' is not a column"),
         (f"{CRM}In(PropertyName='Name',PropertyValues=['a'])", "Could not find a property named 'Name'"),
         (f"{CRM}In(PropertyName='new_name')", f"The function '{CRM}In' needs the parameter 'PropertyValues'"),
@@ -301,7 +304,7 @@ CRM = "Microsoft.Dynamics.CRM."
         (f"{CRM}LastXDays(PropertyName='new_day',PropertyValue=0)", "'0' is not a count"),
         (f"{CRM}LastXYears(PropertyName='new_day',PropertyValue=9000)", "'9000' is too large for a date"),
         ("new_moment eq 2026-01-01T25:00:00Z", "Unrecognized 'Edm.DateTimeOffset' literal"),
-        ("new_name eq @p eq", "The parameter alias '@p' has no value"),
+        ("new_name eq @p eq", "Syntax error at position"),
     ],
 )
 def test_invalid_parts_of_a_filter_are_refused(text: str, beginning: str) -> None:

@@ -82,7 +82,7 @@ def written(node: Node) -> str:
         case ("compare", column, operator, _, text):
             return f"{property_of(column)} {operator} {text}"
         case ("in", column, _, texts):
-            return f"{property_of(column)} in ({','.join(texts)})"
+            return "(" + " or ".join(f"{property_of(column)} eq {text}" for text in texts) + ")"
         case ("like", function, column, text):
             return f"{function}({column},{quote(text)})"
         case _:

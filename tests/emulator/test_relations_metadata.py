@@ -55,7 +55,7 @@ def test_relationships_by_kind_and_by_name(client: Client) -> None:
     pairs = {one["SchemaName"]: (one["Entity1LogicalName"], one["Entity2IntersectAttribute"]) for one in found}
     assert pairs["accountleads_association"] == ("account", "leadid")
     assert pairs["new_parent_friends"] == ("new_parent", "new_parentidtwo")
-    count = client.send("GET", f"{CASTS}.ManyToManyRelationshipMetadata/$count").text.strip("\ufeff")
+    count = client.send("GET", f"{CASTS}.ManyToManyRelationshipMetadata/$count").content.decode("utf-8-sig")
     assert int(count) == len(found)
     one = client.send("GET", "RelationshipDefinitions(SchemaName='teammembership_association')").json()
     assert one["Entity1NavigationPropertyName"] == "teammembership_association"

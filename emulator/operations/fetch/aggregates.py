@@ -1,29 +1,21 @@
 """Aggregate queries in FetchXML: functions over groups of rows (fetchxml/aggregate-data page)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 from xml.etree.ElementTree import Element
 
-from emulator.errors import ServiceError, not_implemented
-from emulator.odata.formats import formatter
+from emulator.errors import not_implemented
 from emulator.odata.nodes import Property
+from emulator.operations.aggregates.terms import Term, function_fits, function_term, group_term
 from emulator.operations.fetch.conditions import column_of, malformed
 from emulator.operations.fetch.links import Link
 from emulator.operations.reading import TableQuery
 from emulator.schema import Column, ColumnType, Table
-from emulator.store import sql_name
 
-__all__ = ["LIMIT", "Term", "is_true", "limit_exceeded", "order_of", "terms_of"]
+__all__ = ["is_true", "order_of", "terms_of"]
 
-LIMIT: Final = 50_000  # aggregate-data page, "Limitations"
 _ATTRIBUTES: Final = frozenset({"name", "alias", "aggregate", "groupby", "dategrouping", "distinct", "usertimezone"})
 _FUNCTIONS: Final = frozenset({"avg", "count", "countcolumn", "max", "min", "sum"})
-_NUMBERS: Final = frozenset(
-    {ColumnType.INTEGER, ColumnType.BIGINT, ColumnType.DECIMAL, ColumnType.DOUBLE, ColumnType.MONEY}
-)
-_WHOLE: Final = frozenset({ColumnType.INTEGER, ColumnType.BIGINT})
-_EXACT_DIGITS: Final = 10  # a decimal has at most ten digits behind the point; SQLite adds up doubles
 # The week is that of SQL Server's DATEPART: the first one begins on 1 January, the others on Sundays. So the example
 # of the page is week 12 and week 35. The time zone of the user is UTC.
 _PARTS: Final[Mapping[str, str]] = {
@@ -39,47 +31,9 @@ _PARTS: Final[Mapping[str, str]] = {
 _FISCAL: Final = frozenset({"fiscal-period", "fiscal-year"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """One column of an aggregate query.
-
-    Attributes:
-        alias: The name of its property in the answer.
-        column: The column of the table.
-        function: The aggregate function; empty for a group.
-        sql: The value of a group of rows.
-        group: What the rows are grouped by; empty for a function.
-        target: For a lookup the SQL of the table that it refers to; empty for other columns.
-        is_count: Whether the value is a number of rows or a part of a date, and not of the type of the column.
-    """
-
-    alias: str
-    column: Column
-    function: str
-    sql: str
-    group: str = ""
-    target: str = ""
-    is_count: bool = False
-
-    def value(self, stored: Any) -> Any:
-        """The JSON of a value."""
-        is_boolean = self.column.type is ColumnType.BOOLEAN and not self.is_count
-        return stored == 1 if is_boolean and stored is not None else stored
-
-    @property
-    def formatted(self) -> Callable[[Any], str] | None:
-        """The function that formats a value, or None if the service gives none."""
-        return (lambda value: f"{value:,}") if self.is_count else formatter(self.column)
-
-
 def is_true(text: str | None) -> bool:
     """Whether an attribute of an element is set."""
     return (text or "").lower() in {"true", "1"}
-
-
-def limit_exceeded() -> ServiceError:
-    """More rows than an aggregate query may have (aggregate-data page, "Limitations")."""
-    return ServiceError(400, "0x8004E023", "AggregateQueryRecordLimit exceeded. Cannot perform this operation.")
 
 
 def terms_of(asked: TableQuery, entity: Element, links: Sequence[Link]) -> tuple[Term, ...]:
@@ -131,17 +85,9 @@ def _function(element: Element, alias: str, column: Column, value: str, compared
     if function in {"count", "countcolumn"}:
         counted = "*" if function == "count" else f"DISTINCT {compared}" if distinct else value
         return Term(alias=alias, column=column, function=function, sql=f"count({counted})", is_count=True)
-    is_date = column.type is ColumnType.DATETIME and function in {"max", "min"}
-    if column.type not in _NUMBERS and not is_date:
+    if not function_fits(function, column):
         raise malformed(f"The aggregate function '{function}' can't be used for '{column.logical_name}'.")
-    sql = f"{function}({value})"
-    if function == "sum":
-        sql = f"coalesce({sql}, 0)"  # as the group without values in the example of the page
-    if function in {"avg", "sum"} and column.type in _WHOLE:
-        sql = f"CAST({sql} AS INTEGER)"  # as SQL Server, and as the example of the page
-    elif function in {"avg", "sum"} and column.type is not ColumnType.DOUBLE:
-        sql = f"round({sql}, {_EXACT_DIGITS})"
-    return Term(alias=alias, column=column, function=function, sql=sql)
+    return function_term(function, alias, column, value)
 
 
 def _group(asked: TableQuery, element: Element, alias: str, column: Column, joined: str, compared: str) -> Term:
@@ -150,15 +96,9 @@ def _group(asked: TableQuery, element: Element, alias: str, column: Column, join
         return _part_of_date(part, alias, column, compared)
     if column.type is ColumnType.DATETIME and element.get("usertimezone") is not None:
         raise malformed("usertimezone needs dategrouping.")
-    target = ""
-    if column.is_polymorphic:
-        if joined:
-            raise not_implemented("A group by a polymorphic lookup of a joined table is not emulated.")
-        target = f"{asked.sql_table}.{sql_name(f'{column.logical_name}__type')}"
-    elif column.is_lookup:
-        target = f"'{column.targets[0]}'"
-    value = joined or f"{asked.sql_table}.{sql_name(column.logical_name)}"
-    return Term(alias=alias, column=column, function="", sql=f"min({value})", group=compared, target=target)
+    if column.is_polymorphic and joined:
+        raise not_implemented("A group by a polymorphic lookup of a joined table is not emulated.")
+    return group_term(asked, alias, column, joined, compared)
 
 
 def _part_of_date(part: str, alias: str, column: Column, compared: str) -> Term:

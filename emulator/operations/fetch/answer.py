@@ -1,25 +1,25 @@
 """The answer to a FetchXML query: rows without nulls, and the annotations of its pages (fetchxml/page-results page)."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
-from emulator.errors import ServiceError, not_implemented
+from emulator.errors import ServiceError, not_implemented, record_not_found
 from emulator.messages import Response, answer
-from emulator.odata import Sql
 from emulator.odata.paging import PageMark
+from emulator.operations.aggregates.terms import LIMIT, group_records, limit_exceeded, rows_of
 from emulator.operations.expansion import expand_records
-from emulator.operations.fetch.aggregates import LIMIT, Term, is_true, limit_exceeded, order_of, terms_of
+from emulator.operations.fetch.aggregates import is_true, order_of, terms_of
 from emulator.operations.fetch.conditions import filter_expression, joined
 from emulator.operations.fetch.document import Fetch, parse_fetch, positive_number, read_document, window_of
 from emulator.operations.fetch.links import conditions_of, expansions, flattened, links_of
 from emulator.operations.queries import RowsPage, Window, applied, count_of, totals
-from emulator.operations.reading import FORMATTED, LOOKUP_TABLE, Record, TableQuery, names_of
+from emulator.operations.reading import Record, TableQuery
+from emulator.store.values import guid_text
 
-__all__ = ["fetched"]
+__all__ = ["fetched", "predefined"]
 
 _COOKIE: Final = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
 _MORE: Final = "Microsoft.Dynamics.CRM.morerecords"
@@ -57,6 +57,32 @@ def fetched(asked: TableQuery, text: str) -> Response:
     return answer(content, headers=applied(asked.request), effects=asked.read(len(records)))
 
 
+def predefined(asked: TableQuery) -> Response | None:
+    """Answers `?savedQuery=` and `?userQuery=`: the FetchXML of a view (retrieve-and-execute-predefined-queries page).
+
+    Returns:
+        The answer, or None if the request names no view.
+
+    Raises:
+        ServiceError: There is no such view (404), or its query is refused.
+    """
+    given = {name.lower(): value for name, value in asked.query.custom.items()}
+    for kind in ("savedquery", "userquery"):
+        if kind in given:
+            return fetched(asked, _fetch_xml_of(asked, kind, given[kind]))
+    return None
+
+
+def _fetch_xml_of(asked: TableQuery, kind: str, text: str) -> str:
+    table, view_id = asked.environment.schema.tables[kind], guid_text(text)
+    rows = asked.environment.rows(table)
+    number = rows.by_id(view_id)
+    found = rows.fetch(number, ("fetchxml",)) if number is not None else None
+    if found is None:
+        raise record_not_found(kind, view_id)
+    return str(found[0] or "")
+
+
 def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
     """Answers an aggregate query: a row for each group, without ETag and id."""
     links = links_of(entity, asked.table, asked.environment.schema)
@@ -68,45 +94,13 @@ def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
     if counted > min(positive_number(root, "aggregatelimit") or LIMIT, LIMIT):
         raise limit_exceeded()
     top, size, number = window_of(root)
-    statement = asked.compiler.filter(found, asked.table) if found is not None else Sql(text="1")
-    groups, order = ", ".join(term.group for term in terms if term.group), order_of(entity, terms)
-    text = f"SELECT {', '.join(term.sql for term in terms)}, {', '.join(_targets(terms)) or '1'} FROM {asked.sql_table}"
-    text += f" WHERE {statement.text}{f' GROUP BY {groups}' if groups else ''}{f' ORDER BY {order}' if order else ''}"
     size = min(top, size) if top is not None else size
-    rows = asked.fetch(f"{text} LIMIT ? OFFSET ?", (*statement.parameters, size + 1, (number - 1) * size))
+    rows = rows_of(asked, terms, order_of(entity, terms), (size + 1, (number - 1) * size))
     content: Record = {"@odata.context": asked.context()}
     if asked.request.preferences.wants(_MORE):
         content[f"@{_MORE}"] = len(rows) > size and top is None
-    content["value"] = _group_records(asked, terms, rows[:size])
+    content["value"] = group_records(asked, terms, rows[:size])
     return answer(content, headers=applied(asked.request), effects=asked.read(counted))
-
-
-def _targets(terms: Sequence[Term]) -> list[str]:
-    return [f"min({term.target})" for term in terms if term.target]
-
-
-def _group_records(asked: TableQuery, terms: Sequence[Term], rows: Sequence[tuple[Any, ...]]) -> list[Record]:
-    """The groups as JSON, without what is null, and with the annotations that are asked for."""
-    wants = asked.request.preferences.wants
-    lookups = [term for term in terms if term.target]
-    references = [(row[len(terms) + at], row[terms.index(term)]) for row in rows for at, term in enumerate(lookups)]
-    known = [(target, key) for target, key in references if key is not None]
-    names = names_of(asked.environment, known) if wants(FORMATTED) else {}
-    records = []
-    for row in rows:
-        record: Record = {}
-        for at, term in enumerate(terms):
-            if row[at] is None:
-                continue
-            record[term.alias] = term.value(row[at])
-            target = row[len(terms) + lookups.index(term)] if term.target else ""
-            text = names.get((target, row[at])) if target else term.formatted(row[at]) if term.formatted else None
-            if wants(FORMATTED) and text is not None:
-                record[f"{term.alias}@{FORMATTED}"] = text
-            if target and wants(LOOKUP_TABLE):
-                record[f"{term.alias}@{LOOKUP_TABLE}"] = target
-        records.append(record)
-    return records
 
 
 def _window(fetch: Fetch) -> Window:

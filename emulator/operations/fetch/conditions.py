@@ -36,11 +36,21 @@ _OTHERS: Final = {
     "ne-userid": "NotEqualUserId",
     "eq-businessid": "EqualBusinessId",
     "ne-businessid": "NotEqualBusinessId",
+    "eq-userteams": "EqualUserTeams",
+    "eq-useroruserteams": "EqualUserOrUserTeams",
+    "above": "Above",
+    "eq-or-above": "AboveOrEqual",
+    "under": "Under",
+    "eq-or-under": "UnderOrEqual",
+    "not-under": "NotUnder",
     "on": "On",
     "not-on": "NotOn",
     "on-or-after": "OnOrAfter",
     "on-or-before": "OnOrBefore",
 }
+_NOT_EMULATED: Final = frozenset(
+    {"eq-userlanguage", "eq-useroruserhierarchy", "eq-useroruserhierarchyandteams", "eq-rolebusinessid"}
+)
 _DEEPEST: Final = 50
 
 
@@ -130,6 +140,8 @@ def _condition(element: Element, table: Table, path: tuple[str, ...]) -> Express
             value = element.get("value")
             given = {} if value is None else {"PropertyValue": value}
             return _function(name, column, path, **given)
+    if operator in _NOT_EMULATED or "-fiscal-" in operator:
+        raise not_implemented(f"The condition operator '{operator}' is not emulated.")
     raise ServiceError(400, "0x80041118", f"The condition operator '{operator}' is not valid.")
 
 

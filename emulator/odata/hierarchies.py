@@ -1,0 +1,66 @@
+"""Query functions over several rows: those above and below a row of a hierarchy, and the teams of a user."""
+
+from typing import Final
+
+from emulator.errors import ODataError
+from emulator.odata.scopes import Place
+from emulator.schema.model import Column, Table
+from emulator.store.ddl import sql_name
+
+__all__ = ["HIERARCHY", "TEAMS", "hierarchy_condition", "team_condition"]
+
+HIERARCHY: Final = frozenset({"Above", "AboveOrEqual", "NotUnder", "Under", "UnderOrEqual"})
+TEAMS: Final = frozenset({"EqualUserOrUserTeams", "EqualUserTeams"})
+_DEEPEST: Final = 100  # query-hierarchical-data page, "Recursion limits"
+
+
+def hierarchy_condition(name: str, place: Place) -> str:
+    """The SQL for rows above or below another one, whose identifier is the value of each question mark.
+
+    Raises:
+        ODataError: The column is not the key of a table with a hierarchy.
+    """
+    table = place.table
+    parent = next((column for column in table.columns.values() if _is_hierarchy(column, table)), None)
+    if parent is None or not place.column.primary_id:
+        raise ODataError(f"'{place.column.logical_name}' is not the key of a table with a hierarchical relationship.")
+    rows = _above(table, parent) if name.startswith("Above") else _below(table, parent)
+    condition = f"{place.sql()} IN ({rows})"
+    if name == "NotUnder":
+        return f"NOT {condition}"
+    return f"({condition} OR {place.sql()} = ?)" if name.endswith("OrEqual") else condition
+
+
+def _is_hierarchy(column: Column, table: Table) -> bool:
+    return column.hierarchical and table.logical_name in column.targets
+
+
+def _parent(column: Column, table: Table) -> str:
+    name = f"r.{sql_name(column.logical_name)}"
+    if not column.is_polymorphic:
+        return name
+    return f"CASE WHEN r.{sql_name(f'{column.logical_name}__type')} = '{table.logical_name}' THEN {name} END"
+
+
+def _above(table: Table, column: Column) -> str:
+    parent, source, key = _parent(column, table), f"{sql_name(table.logical_name)} AS r", sql_name(table.primary_id)
+    return (
+        f"WITH RECURSIVE way(id, depth) AS (SELECT {parent}, 1 FROM {source} WHERE r.{key} = ?"
+        f" UNION ALL SELECT {parent}, depth + 1 FROM way JOIN {source} ON r.{key} = way.id WHERE depth < {_DEEPEST})"
+        " SELECT id FROM way WHERE id IS NOT NULL"
+    )
+
+
+def _below(table: Table, column: Column) -> str:
+    parent, source, key = _parent(column, table), f"{sql_name(table.logical_name)} AS r", sql_name(table.primary_id)
+    return (
+        f"WITH RECURSIVE way(id, depth) AS (SELECT r.{key}, 1 FROM {source} WHERE {parent} = ?"
+        f" UNION ALL SELECT r.{key}, depth + 1 FROM way JOIN {source} ON {parent} = way.id WHERE depth < {_DEEPEST})"
+        " SELECT id FROM way"
+    )
+
+
+def team_condition(name: str, place: Place) -> str:
+    """The SQL for an owner that is a team of the user, or the user; each question mark is the user."""
+    teams = f"{place.sql()} IN (SELECT teamid FROM teammembership WHERE systemuserid = ?)"
+    return teams if name == "EqualUserTeams" else f"({teams} OR {place.sql()} = ?)"
