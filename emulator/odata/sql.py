@@ -37,6 +37,7 @@ __all__ = ["Compiler", "Order", "Sql"]
 _SQL: Final = {"eq": "=", "ne": "IS NOT", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _NEGATED: Final = {"eq": "ne", "ne": "eq", "gt": "le", "le": "gt", "ge": "lt", "lt": "ge"}
 _MIRRORED: Final = {"eq": "eq", "ne": "ne", "gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
+_CHOICES: Final = frozenset({ColumnType.PICKLIST, ColumnType.STATE, ColumnType.STATUS})
 _MOST_CONDITIONS: Final = 500  # filter-rows page, "Condition limits"
 _MOST_LINKS: Final = 15  # fetchxml/join-tables page: a query has at most 15 link-entity elements
 
@@ -51,10 +52,11 @@ class Sql:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One term of ``$orderby``."""
+    """One term of ``$orderby``, or of an order in FetchXML, which sorts choices by their labels."""
 
     operand: Property
     descending: bool = False
+    by_label: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,9 @@ class Compiler:
         scope = Scope.of(table)
         work = _Filter(self)
         return ", ".join(
-            f"{work.sortable(work.place(term.operand, scope))}{' DESC' if term.descending else ''}" for term in terms
+            f"{work.sortable(work.place(term.operand, scope), by_label=term.by_label)}"
+            f"{' DESC' if term.descending else ''}"
+            for term in terms
         )
 
     def value(self, operand: Property, table: Table) -> tuple[str, str]:
@@ -161,8 +165,10 @@ class _Filter:
             return place.sql()
         return place.folded_sql()
 
-    def sortable(self, place: Place) -> str:
+    def sortable(self, place: Place, *, by_label: bool) -> str:
         """The SQL for a column in an order: a lookup has the place of the name of the row that it refers to."""
+        if by_label and place.column.type in _CHOICES and place.column.options:
+            return _labelled(place)
         if not place.column.is_lookup:
             return self.comparable(place)
         known = self.compiler.schema.tables
@@ -295,6 +301,13 @@ class _Filter:
             condition += f" AND {self.condition(node.predicate, inner, negated=every)}"
         exists = f"EXISTS (SELECT 1 FROM {sql_name(link.table.logical_name)} AS {inner.name} WHERE {condition})"
         return f"NOT {exists}" if every is not negated else exists
+
+
+def _labelled(place: Place) -> str:
+    """The SQL for the label of a choice in normal form."""
+    labels = ((option.value, option.label.replace("'", "''")) for option in place.column.options)
+    cases = " ".join(f"WHEN {value} THEN dv_norm('{label}')" for value, label in labels)
+    return f"CASE {place.sql()} {cases} END"
 
 
 _TRUE: Final = Literal(value=True, edm="Edm.Boolean", text="true")

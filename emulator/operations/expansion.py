@@ -91,16 +91,17 @@ def _targets(
 
 
 def _rows(asked: TableQuery, ids: Sequence[str]) -> dict[str, tuple[Record | None, int]]:
-    """The rows with these identifiers, each with the number of rows in it."""
+    """The rows with these identifiers that the filter keeps, each with the number of rows in it."""
     primary_id = asked.table.primary_id
     shape = RowShape(asked)
-    records = shape.records(
-        asked.fetch(
-            f"SELECT {shape.columns} FROM {asked.sql_table}"
-            f" WHERE {sql_name(primary_id)} IN (SELECT value FROM json_each(?))",
-            (_json(ids),),
-        )
-    )
+    text = f"SELECT {shape.columns} FROM {asked.sql_table} WHERE {sql_name(primary_id)} IN"
+    text += " (SELECT value FROM json_each(?))"
+    parameters: list[object] = [_json(ids)]
+    if asked.query.filter is not None:
+        condition = asked.compiler.filter(asked.query.filter, asked.table)
+        text += f" AND {condition.text}"
+        parameters.extend(condition.parameters)
+    records = shape.records(asked.fetch(text, parameters))
     sizes = expand_records(asked, records)
     return {record[primary_id]: (record, size) for record, size in zip(records, sizes, strict=True)}
 

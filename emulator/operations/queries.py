@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from emulator.messages import Request, Response, answer
+from emulator.messages import Preferences, Response, answer
 from emulator.odata import Sql
 from emulator.odata.paging import LARGEST_PAGE, PageMark
 from emulator.operations.expansion import expand_records
@@ -107,7 +107,7 @@ def collection(asked: TableQuery, *, within: Sql = _EVERYTHING) -> Response:
         primary_id = asked.table.primary_id
         last_id = page.records[-1][primary_id]
         content["@odata.nextLink"] = page.next_mark.link(asked.request.url, primary_id, last_id)
-    return answer(content, headers=applied(asked.request), effects=asked.read(len(page.records)))
+    return answer(content, headers=applied(asked.request.preferences), effects=asked.read(len(page.records)))
 
 
 def _with_related_pages(asked: TableQuery) -> TableQuery:
@@ -134,9 +134,8 @@ def totals(asked: TableQuery, within: Sql = _EVERYTHING) -> Record:
     return content
 
 
-def applied(request: Request) -> dict[str, str]:
+def applied(preferences: Preferences) -> dict[str, str]:
     """Returns the header that names the preferences which were followed."""
-    preferences = request.preferences
     applied = []
     if preferences.page_size:
         applied.append(f"odata.maxpagesize={min(preferences.page_size, LARGEST_PAGE)}")

@@ -17,10 +17,29 @@ PAGING = 'odata.include-annotations="Microsoft.Dynamics.CRM.fetchxmlpagingcookie
 COOKIE = "@Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
 MORE = "@Microsoft.Dynamics.CRM.morerecords"
 ROWS: list[dict[str, Any]] = [
-    {"name": "Fabrikam & Co", "address1_city": "Redmond", "revenue": 10, "numberofemployees": 5, "donotphone": True},
-    {"name": "Contoso", "address1_city": "Seattle", "revenue": 20.5, "numberofemployees": 15},
-    {"name": "Litware", "address1_city": "Bellevue", "numberofemployees": 25, "new_dueon": "2024-02-03"},
-    {"name": "Adventure_Works", "revenue": 40, "new_expiredon": "2024-02-03T18:05:00Z"},
+    {
+        "name": "Fabrikam & Co",
+        "address1_city": "Redmond",
+        "revenue": 10,
+        "numberofemployees": 5,
+        "donotphone": True,
+        "address1_addresstypecode": 2,
+    },
+    {
+        "name": "Contoso",
+        "address1_city": "Seattle",
+        "revenue": 20.5,
+        "numberofemployees": 15,
+        "address1_addresstypecode": 4,
+    },
+    {
+        "name": "Litware",
+        "address1_city": "Bellevue",
+        "numberofemployees": 25,
+        "new_dueon": "2024-02-03",
+        "address1_addresstypecode": 3,
+    },
+    {"name": "Adventure_Works", "revenue": 40, "new_expiredon": "2024-02-03T18:05:00Z", "address1_addresstypecode": 1},
 ]
 
 
@@ -153,6 +172,101 @@ def test_the_row_of_a_lookup_is_joined(client: Client, kind: str, inside: str, e
     assert not [key for row in found if row is not joined for key in row if key.startswith(("p.", "o."))]
 
 
+LEFT_OUT = LINK.format(
+    "outer",
+    "<attribute name='fullname'/><filter><condition attribute='lastname' operator='eq' value='Hopper'/></filter>",
+)
+
+
+def test_the_filter_of_an_outer_join_leaves_out_joined_rows_only(client: Client) -> None:
+    """join-tables: "outer: includes results from the parent element that don't have a match"."""
+    found = fetch(client, entity(LEFT_OUT + "<order attribute='name'/>"))["value"]
+    assert [row["name"] for row in found] == ["Adventure_Works", "Contoso", "Fabrikam & Co", "Litware"]
+    assert not [key for row in found for key in row if key.startswith("p.")]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("<condition entityname='p' attribute='lastname' operator='eq' value='Byron'/>", ["Fabrikam"]),
+        ("<condition entityname='p' attribute='contactid' operator='null'/>", ["Adventure_Works", "Contoso", "Litware"]),
+        (
+            ("<filter type='or'><condition entityname='p' attribute='lastname' operator='eq' value='Byron'/>"
+            "<condition attribute='name' operator='eq' value='Litware'/></filter>"),
+            ["Fabrikam", "Litware"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_condition_names_a_joined_table(client: Client, condition: str, expected: list[str]) -> None:
+    """filter-rows, "Filters on link-entity": entityname applies a condition to the table after the join."""
+    link = LINK.format("outer", "")
+    found = fetch(client, entity(f"{link}<filter>{condition}</filter><order attribute='name'/>"))
+    assert [row["name"].partition(" ")[0] for row in found["value"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("link", "order"),
+    [
+        (
+            "",
+            "<order entityname='p' attribute='lastname' descending='true'/><order attribute='name' descending='true'/>",
+        ),
+        ("<order attribute='lastname' descending='true'/>", ""),
+    ],
+)
+def test_rows_are_sorted_by_a_joined_table(client: Client, link: str, order: str) -> None:
+    """order-rows, "Process link-entity orders first": by entityname, or after those of the entity itself."""
+    found = fetch(client, entity(LINK.format("outer", link) + order))["value"]
+    assert found[0]["name"] == "Fabrikam & Co"
+    if order:
+        assert [row["name"] for row in found[1:]] == ["Litware", "Contoso", "Adventure_Works"]
+
+
+def test_the_orders_of_the_entity_come_first(client: Client) -> None:
+    """order-rows: "first process any sort orders for entity, followed by sort orders within link-entity"."""
+    link = LINK.format("outer", "<order attribute='lastname' descending='true'/>")
+    found = fetch(client, entity(f"{link}<order attribute='name'/>"))["value"]
+    assert [row["name"] for row in found] == ["Adventure_Works", "Contoso", "Fabrikam & Co", "Litware"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [("", ["Bill To", "Other", "Primary", "Ship To"]), ("useraworderby='true'", ["Bill To", "Ship To", "Primary", "Other"])],
+)  # fmt: skip
+def test_choices_are_sorted_by_their_labels(client: Client, settings: str, expected: list[str]) -> None:
+    """order-rows, "Choice columns": by the formatted value, or by the number with useraworderby."""
+    column, shown = "address1_addresstypecode", "OData.Community.Display.V1.FormattedValue"
+    xml = entity(f"<attribute name='{column}'/><order attribute='{column}'/>", settings)
+    found = fetch(client, xml, Prefer=f'odata.include-annotations="{shown}"')["value"]
+    assert [row[f"{column}@{shown}"] for row in found] == expected
+
+
+@pytest.mark.parametrize("settings", ["returntotalrecordcount='true' count='3'", "count='3'"])
+def test_the_rows_are_counted(client: Client, settings: str) -> None:
+    """count-rows: returntotalrecordcount "has the same result as setting the OData $count query option"."""
+    also = "" if settings.startswith("return") else "&$count=true"
+    total = 'odata.include-annotations="Microsoft.Dynamics.CRM.totalrecordcount,Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"'
+    answer = client.send("GET", f"accounts?fetchXml={quote(entity('', settings))}{also}", Prefer=total).json()
+    assert (answer["@odata.count"], len(answer["value"])) == (4, 3)
+    assert answer["@Microsoft.Dynamics.CRM.totalrecordcount"] == 4
+    assert answer["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"] is False
+
+
+def test_the_size_of_a_page_is_that_of_the_query(client: Client) -> None:
+    """page-results: pages of FetchXML have the size of count; odata.maxpagesize is for OData queries."""
+    answer = client.send("GET", f"accounts?fetchXml={quote(entity(''))}", Prefer="odata.maxpagesize=2")
+    assert len(answer.json()["value"]) == 4
+    assert "Preference-Applied" not in answer.headers
+
+
+@pytest.mark.parametrize("option", ["$select=name", "$filter=revenue gt 10", "$top=1", "$orderby=name"])
+def test_other_options_are_not_ignored(client: Client, option: str) -> None:
+    """Without the refusal the answer would have other rows than the client asked for."""
+    answer = client.send("GET", f"accounts?fetchXml={quote(entity(''))}&{option}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "0x80040800")
+    assert option.partition("=")[0] in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("order", ["", "<order attribute='name'/>"])
 def test_pages_follow_by_the_paging_cookie(client: Client, order: str) -> None:
     """page-results: the attribute of the annotation is URL-encoded twice, and the next query has it decoded."""
@@ -231,11 +345,15 @@ def test_a_saved_view_holds_fetch_xml(client: Client) -> None:
             entity("<link-entity name='contact' from='contactid' to='primarycontactid' link-type='exists'/>"),
             501,
             "0x0",
-            "types of join",
+            "inner and outer joins",
         ),
         (entity("", "aggregate='true'"), 400, "0x80040203", "'name' needs an alias"),
         (entity("", "distinct='true'"), 501, "0x0", "distinct"),
         (entity("<order alias='x'/>"), 501, "0x0", "order"),
+        (entity("<order attribute='name' entityname='x'/>"), 400, "0x80040203", "'x' is no alias"),
+        (entity(LEFT_OUT + "<order attribute='fullname' entityname='p'/>"), 501, "0x0", "outer join"),
+        (entity(LINK.format("outer", "<filter/><order attribute='fullname'/>")), 501, "0x0", "outer join"),
+        (entity("", "top='2' returntotalrecordcount='true'"), 400, "0x80040203", "returntotalrecordcount"),
     ],
 )
 def test_what_is_refused_and_what_is_not_emulated(client: Client, xml: str, status: int, code: str, named: str) -> None:

@@ -134,6 +134,16 @@ def test_an_expanded_collection_has_a_link_to_all_of_it(client: Client) -> None:
     assert [task["subject"] for task in again] == ["Task 0", "Task 1", "Task 2"]
 
 
+def test_a_filter_of_an_expanded_lookup_leaves_out_its_row(client: Client) -> None:
+    """It was ignored before."""
+    for last in ("Zett", "Abel"):
+        contact = made(client, "contacts", lastname=last)
+        made(client, "accounts", name=last, **{"primarycontactid@odata.bind": f"contacts({contact})"})
+    expand = "primarycontactid($select=lastname;$filter=lastname eq 'Abel')"
+    rows = found(client, f"accounts?$select=name&$expand={expand}&$orderby=name")
+    assert [(row["primarycontactid"] or {}).get("lastname") for row in rows] == ["Abel", None]
+
+
 def test_a_nested_expand_pages_all_collections(client: Client) -> None:
     """The link of a full page leads to the rest, and the context names what is expanded in what."""
     account_with_tasks(client, 3)

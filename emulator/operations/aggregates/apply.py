@@ -58,7 +58,7 @@ def aggregated(asked: TableQuery, text: str) -> Response:
     if len(rows) > size and asked.query.top is None:
         following = PageMark(number=mark.number + 1, skipped=mark.skipped + size)
         content["@odata.nextLink"] = following.link(asked.request.url, asked.table.primary_id, "")
-    return answer(content, headers=applied(asked.request), effects=asked.read(counted))
+    return answer(content, headers=applied(asked.request.preferences), effects=asked.read(counted))
 
 
 def _check_others(asked: TableQuery) -> None:

@@ -7,12 +7,12 @@ from xml.etree.ElementTree import Element
 from emulator.errors import not_implemented
 from emulator.odata.nodes import Property
 from emulator.operations.aggregates.terms import Term, function_fits, function_term, group_term
-from emulator.operations.fetch.conditions import column_of, malformed
+from emulator.operations.fetch.conditions import column_of, is_true, malformed
 from emulator.operations.fetch.links import Link
 from emulator.operations.reading import TableQuery
 from emulator.schema import Column, ColumnType, Table
 
-__all__ = ["is_true", "order_of", "terms_of"]
+__all__ = ["order_of", "terms_of"]
 
 _ATTRIBUTES: Final = frozenset({"name", "alias", "aggregate", "groupby", "dategrouping", "distinct", "usertimezone"})
 _FUNCTIONS: Final = frozenset({"avg", "count", "countcolumn", "max", "min", "sum"})
@@ -29,11 +29,6 @@ _PARTS: Final[Mapping[str, str]] = {
     "year": "CAST(strftime('%Y', {day}) AS INTEGER)",
 }
 _FISCAL: Final = frozenset({"fiscal-period", "fiscal-year"})
-
-
-def is_true(text: str | None) -> bool:
-    """Whether an attribute of an element is set."""
-    return (text or "").lower() in {"true", "1"}
 
 
 def terms_of(asked: TableQuery, entity: Element, links: Sequence[Link]) -> tuple[Term, ...]:

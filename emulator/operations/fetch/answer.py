@@ -1,6 +1,7 @@
 """The answer to a FetchXML query: rows without nulls, and the annotations of its pages (fetchxml/page-results page)."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
@@ -11,10 +12,17 @@ from emulator.messages import Response, answer
 from emulator.odata.paging import PageMark
 from emulator.operations.aggregates.terms import LIMIT, group_records, limit_exceeded, rows_of
 from emulator.operations.expansion import expand_records
-from emulator.operations.fetch.aggregates import is_true, order_of, terms_of
-from emulator.operations.fetch.conditions import filter_expression, joined
-from emulator.operations.fetch.document import Fetch, parse_fetch, positive_number, read_document, window_of
-from emulator.operations.fetch.links import conditions_of, expansions, flattened, links_of
+from emulator.operations.fetch.aggregates import order_of, terms_of
+from emulator.operations.fetch.conditions import filter_expression, is_true, joined
+from emulator.operations.fetch.document import (
+    Fetch,
+    counts_rows,
+    parse_fetch,
+    positive_number,
+    read_document,
+    window_of,
+)
+from emulator.operations.fetch.links import Link, conditions_of, expansions, flattened, links_of, places_of
 from emulator.operations.queries import RowsPage, Window, applied, count_of, totals
 from emulator.operations.reading import Record, TableQuery
 from emulator.store.values import guid_text
@@ -32,6 +40,7 @@ def fetched(asked: TableQuery, text: str) -> Response:
     Raises:
         ServiceError: The query is refused, or a part of it is not emulated (501).
     """
+    _check_others(asked)
     root, entity = read_document(text, asked.table)
     if is_true(root.get("aggregate")):
         if root.get("datasource") == "bin":
@@ -41,7 +50,8 @@ def fetched(asked: TableQuery, text: str) -> Response:
     if root.get("datasource") == "bin":
         asked = replace(asked, deleted=True)
     query = replace(asked.query, select=fetch.attributes, filter=fetch.condition, order=fetch.order)
-    asked = replace(asked, query=replace(query, expand=expansions(fetch.links)))
+    query = replace(query, expand=expansions(fetch.links), count=query.count or counts_rows(root))
+    asked = replace(asked, query=query)
     page = RowsPage(asked, _window(fetch))
     expand_records(asked, page.records)
     records = [_shaped(record, fetch) for record in page.records]
@@ -54,7 +64,27 @@ def fetched(asked: TableQuery, text: str) -> Response:
         if wants(_MORE):
             content[f"@{_MORE}"] = page.more
     content["value"] = records
-    return answer(content, headers=applied(asked.request), effects=asked.read(len(records)))
+    return answer(content, headers=_applied(asked), effects=asked.read(len(records)))
+
+
+def _applied(asked: TableQuery) -> dict[str, str]:
+    """The preferences that were followed: the size of a page is that of the query."""
+    preferences = replace(asked.request.preferences, page_size=None)
+    return applied(preferences)
+
+
+def _check_others(asked: TableQuery) -> None:
+    query = asked.query
+    given = {
+        "$select": query.select is not None,
+        "$filter": query.filter is not None,
+        "$expand": bool(query.expand),
+        "$orderby": bool(query.order),
+        "$top": query.top is not None,
+        "$apply": query.apply is not None,
+    }
+    for name in (name for name, there in given.items() if there):
+        raise not_implemented(f"The query option '{name}' together with FetchXML is not emulated.")
 
 
 def predefined(asked: TableQuery) -> Response | None:
@@ -86,7 +116,12 @@ def _fetch_xml_of(asked: TableQuery, kind: str, text: str) -> str:
 def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
     """Answers an aggregate query: a row for each group, without ETag and id."""
     links = links_of(entity, asked.table, asked.environment.schema)
-    conditions = [filter_expression(entity.findall("filter"), asked.table), *conditions_of(links)]
+    if asked.query.count or counts_rows(root):
+        raise not_implemented("The number of groups of an aggregate query is not emulated.")
+    if _any_refined(links):
+        raise not_implemented("Orders in a join of an aggregate query, and filters in an outer join, are not emulated.")
+    filters = filter_expression(entity.findall("filter"), asked.table, places=places_of(links))
+    conditions = [filters, *conditions_of(links)]
     found = joined("and", [each for each in conditions if each is not None])
     asked = replace(asked, query=replace(asked.query, select=None, filter=found))
     terms = terms_of(asked, entity, links)
@@ -100,7 +135,11 @@ def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
     if asked.request.preferences.wants(_MORE):
         content[f"@{_MORE}"] = len(rows) > size and top is None
     content["value"] = group_records(asked, terms, rows[:size])
-    return answer(content, headers=applied(asked.request), effects=asked.read(counted))
+    return answer(content, headers=_applied(asked), effects=asked.read(counted))
+
+
+def _any_refined(links: Sequence[Link]) -> bool:
+    return any(link.is_filtered or link.orders or _any_refined(link.links) for link in links)
 
 
 def _window(fetch: Fetch) -> Window:

@@ -1,8 +1,9 @@
 """The filter of a FetchXML query as the expression that an OData filter becomes (fetchxml/filter-rows page)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -12,7 +13,7 @@ from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical,
 from emulator.odata.types import edm_type
 from emulator.schema import Column, Table
 
-__all__ = ["column_of", "filter_expression", "joined", "malformed"]
+__all__ = ["Places", "column_of", "filter_expression", "is_true", "joined", "malformed", "place_of"]
 
 _COMPARISONS: Final = {"eq": "eq", "ne": "ne", "neq": "ne", "gt": "gt", "ge": "ge", "lt": "lt", "le": "le"}
 _TEXTS: Final = {
@@ -52,11 +53,19 @@ _NOT_EMULATED: Final = frozenset(
     {"eq-userlanguage", "eq-useroruserhierarchy", "eq-useroruserhierarchyandteams", "eq-rolebusinessid"}
 )
 _DEEPEST: Final = 50
+Places = Mapping[str, tuple[Table, tuple[str, ...]] | None]
+"""The joined tables by their aliases, with the navigation properties that lead to them; None where not emulated."""
+_NOWHERE: Final[Places] = MappingProxyType({})
 
 
 def malformed(message: str) -> ServiceError:
     """The query is not FetchXML; the service's own code for it is not documented."""
     return ServiceError(400, "0x80040203", f"Invalid XML. {message}")
+
+
+def is_true(text: str | None) -> bool:
+    """Whether an attribute of an element is set."""
+    return (text or "").lower() in {"true", "1"}
 
 
 def column_of(name: str, table: Table) -> Column:
@@ -73,7 +82,7 @@ def column_of(name: str, table: Table) -> Column:
 
 
 def filter_expression(
-    filters: Sequence[Element], table: Table, *, path: tuple[str, ...] = (), depth: int = 0
+    filters: Sequence[Element], table: Table, *, path: tuple[str, ...] = (), depth: int = 0, places: Places = _NOWHERE
 ) -> Expression | None:
     """Returns the expression of filters that all have to hold; None where there is no condition.
 
@@ -82,32 +91,50 @@ def filter_expression(
         table: The table of their columns.
         path: The navigation properties that lead to the table.
         depth: The number of filters around them.
+        places: The joined tables that the conditions can name.
 
     Raises:
         ServiceError: A condition is unknown or not emulated, or its value does not fit the column.
     """
     if depth > _DEEPEST:
         raise malformed("The filters are nested too deep.")
-    found = (_filter(element, table, path, depth) for element in filters)
+    found = (_filter(element, table, path, depth, places) for element in filters)
     return joined("and", [each for each in found if each is not None])
 
 
-def _filter(element: Element, table: Table, path: tuple[str, ...], depth: int) -> Expression | None:
+def _filter(element: Element, table: Table, path: tuple[str, ...], depth: int, places: Places) -> Expression | None:
     kind = element.get("type", "and")
     if kind not in {"and", "or"}:
         raise malformed(f"The filter type '{kind}' is not valid.")
     parts: list[Expression] = []
     for child in element:
         if child.tag == "condition":
-            parts.append(_condition(child, table, path))
+            parts.append(_condition(child, *place_of(child, table, path, places)))
         elif child.tag == "filter":
-            inner = filter_expression([child], table, path=path, depth=depth + 1)
+            inner = filter_expression([child], table, path=path, depth=depth + 1, places=places)
             parts += [] if inner is None else [inner]
         elif child.tag == "link-entity":
             raise not_implemented("The element 'link-entity' of FetchXML within a filter is not emulated.")
         else:
             raise malformed(f"The element '{child.tag}' was not expected.")
     return joined(kind, parts)
+
+
+def place_of(element: Element, table: Table, path: tuple[str, ...], places: Places) -> tuple[Table, tuple[str, ...]]:
+    """The table of a condition or an order and the way to it: that of its element, or the one that `entityname` names.
+
+    Raises:
+        ServiceError: There is no joined table of that name, or an outer join filters it (501).
+    """
+    name = element.get("entityname")
+    if name is None:
+        return table, path
+    if name not in places:
+        raise malformed(f"The entityname '{name[:100]}' is no alias of a link-entity.")
+    found = places[name]
+    if found is None:
+        raise not_implemented("An entityname of a joined table with a filter in an outer join is not emulated.")
+    return found
 
 
 def joined(operator: str, parts: Sequence[Expression]) -> Expression | None:
@@ -118,7 +145,8 @@ def joined(operator: str, parts: Sequence[Expression]) -> Expression | None:
 
 
 def _condition(element: Element, table: Table, path: tuple[str, ...]) -> Expression:
-    if not {*element.attrib} <= {"attribute", "operator", "value", "valueof", "uitype", "uiname", "uihidden"}:
+    known = {"attribute", "entityname", "operator", "value", "valueof", "uitype", "uiname", "uihidden"}
+    if not {*element.attrib} <= known:
         raise not_implemented("Of the element 'condition' of FetchXML only attribute, operator and value are emulated.")
     column = column_of(element.get("attribute", ""), table)
     operand = Property(path=(*path, column.property_name))

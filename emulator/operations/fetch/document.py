@@ -4,7 +4,7 @@ Documented in fetchxml/overview, select-columns, order-rows, page-results and re
 with 501.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from xml.etree.ElementTree import Element, ParseError, fromstring
@@ -12,19 +12,22 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 from emulator.errors import ServiceError, not_implemented
 from emulator.odata.nodes import Expression, Property
 from emulator.odata.sql import Order
-from emulator.operations.fetch.conditions import column_of, filter_expression, joined, malformed
-from emulator.operations.fetch.links import Link, conditions_of, links_of
+from emulator.operations.fetch.conditions import column_of, filter_expression, is_true, joined, malformed, place_of
+from emulator.operations.fetch.links import Link, conditions_of, links_of, orders_of, places_of
 from emulator.schema import Schema, Table
 
-__all__ = ["Fetch", "parse_fetch", "positive_number", "read_document", "window_of"]
+__all__ = ["Fetch", "counts_rows", "parse_fetch", "positive_number", "read_document", "window_of"]
 
 _NO_EFFECT: Final = frozenset(
     {"version", "output-format", "mapping", "no-lock", "latematerialize", "options", "savedqueryid", "datasource"}
 )
-_NOT_EMULATED: Final = frozenset({"distinct", "returntotalrecordcount", "useraworderby"})
+_NOT_EMULATED: Final = frozenset({"distinct"})
 _LARGEST: Final = 5000  # page-results page: "The default and maximum page size is 5,000 rows"
 _DIGITS: Final = 10
-_OWN: Final = frozenset({"top", "count", "page", "paging-cookie", "aggregate", "aggregatelimit"})
+_TOTAL: Final = "returntotalrecordcount"
+_OWN: Final = frozenset(
+    {"top", "count", "page", "paging-cookie", "aggregate", "aggregatelimit", "useraworderby", _TOTAL}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,7 @@ def window_of(root: Element) -> tuple[int | None, int, int]:
         ServiceError: One of them is not a number, or they do not go together.
     """
     top = positive_number(root, "top")
-    for name in ("page", "count"):
+    for name in ("page", "count", _TOTAL):
         if top is not None and root.get(name) is not None:
             raise ServiceError(400, "0x80040203", f"The top attribute can't be specified with paging attribute {name}")
     return top, min(positive_number(root, "count") or _LARGEST, _LARGEST), positive_number(root, "page") or 1
@@ -87,19 +90,25 @@ def parse_fetch(root: Element, entity: Element, table: Table, schema: Schema) ->
     """
     attributes, aliases = _columns(entity, table)
     links = links_of(entity, table, schema)
-    conditions = [filter_expression(entity.findall("filter"), table), *conditions_of(links)]
+    places = places_of(links)
+    conditions = [filter_expression(entity.findall("filter"), table, places=places), *conditions_of(links)]
     top, count, page = window_of(root)
     return Fetch(
         attributes=attributes,
         aliases=aliases,
         condition=joined("and", [each for each in conditions if each is not None]),
-        order=tuple(_order(entity, table)),
+        order=tuple(_orders(root, entity, table, links)),
         top=top,
         count=count,
         page=page,
         cookie=root.get("paging-cookie"),
         links=links,
     )
+
+
+def counts_rows(root: Element) -> bool:
+    """Whether the answer tells how many rows there are in all (fetchxml/count-rows page)."""
+    return is_true(root.get(_TOTAL))
 
 
 def _root(text: str) -> Element:
@@ -152,13 +161,18 @@ def _columns(entity: Element, table: Table) -> tuple[tuple[str, ...] | None, dic
     return None if everything else tuple(names), aliases
 
 
-def _order(entity: Element, table: Table) -> Iterator[Order]:
-    for element in entity.findall("order"):
-        if not {*element.attrib} <= {"attribute", "descending"}:
+def _orders(root: Element, entity: Element, table: Table, links: Sequence[Link]) -> Iterator[Order]:
+    """The orders of the entity, which may name joined tables, and then those within joined tables (order-rows page)."""
+    by_label = not is_true(root.get("useraworderby"))
+    places = places_of(links)
+    own = [(element, *place_of(element, table, (), places)) for element in entity.findall("order")]
+    for element, ordered, path in (*own, *orders_of(links)):
+        if not {*element.attrib} <= {"attribute", "descending", "entityname"}:
             raise not_implemented("Of the element 'order' of FetchXML only attribute and descending are emulated.")
-        column = column_of(element.get("attribute", ""), table)
-        descending = element.get("descending", "false").lower() in {"true", "1"}
-        yield Order(operand=Property(path=(column.property_name,)), descending=descending)
+        column = column_of(element.get("attribute", ""), ordered)
+        descending = is_true(element.get("descending"))
+        operand = Property(path=(*path, column.property_name))
+        yield Order(operand=operand, descending=descending, by_label=by_label)
 
 
 def positive_number(root: Element, name: str) -> int | None:

@@ -11,11 +11,11 @@ from xml.etree.ElementTree import Element
 from emulator.errors import not_implemented
 from emulator.odata import Expand, Query
 from emulator.odata.nodes import Comparison, Expression, Literal, Property
-from emulator.operations.fetch.conditions import column_of, filter_expression, malformed
+from emulator.operations.fetch.conditions import Places, column_of, filter_expression, malformed
 from emulator.operations.reading import Record, readable
 from emulator.schema import Schema, Table
 
-__all__ = ["Link", "conditions_of", "expansions", "flattened", "links_of"]
+__all__ = ["Link", "conditions_of", "expansions", "flattened", "links_of", "orders_of", "places_of"]
 
 _MOST: Final = 15  # join-tables page: "A query can have up to 15 link-entity elements"
 _ATTRIBUTES: Final = frozenset({"name", "from", "to", "alias", "link-type", "visible", "intersect"})
@@ -29,17 +29,31 @@ class Link:
         navigation: The navigation property of the lookup.
         table: The joined table.
         columns: Property of the joined table -> the name of the property in the answer.
+        alias: The name of the joined rows in conditions and orders: their alias or the name of their table.
         inner: Whether only rows that have a joined row are found.
         filters: The filters of the joined rows.
+        orders: The orders by columns of the joined rows.
         links: The tables that are joined to this one.
     """
 
     navigation: str
+    alias: str
     table: Table
     columns: Mapping[str, str]
     inner: bool
     filters: Sequence[Element]
+    orders: Sequence[Element]
     links: "tuple[Link, ...]"
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a filter leaves out joined rows, but not the rows that they are joined to."""
+        return bool(self.filters) and not self.inner
+
+    @property
+    def condition(self) -> Expression | None:
+        """The filter of the joined rows, with their own columns."""
+        return filter_expression(self.filters, self.table)
 
 
 def links_of(element: Element, table: Table, schema: Schema, depth: int = 1) -> tuple[Link, ...]:
@@ -63,17 +77,16 @@ def _link(element: Element, table: Table, schema: Schema, depth: int) -> Link:
     lookup = column_of(element.get("to", ""), table)
     if element.get("from") != joined.primary_id or joined.logical_name not in lookup.navigation:
         raise not_implemented("A link-entity that does not follow a lookup to its row is not emulated.")
-    filters = element.findall("filter")
-    if kind not in {"inner", "outer"} or (filters and kind == "outer") or element.find("order") is not None:
-        raise not_implemented(
-            "Of link-entity, filters in an outer join, order and other types of join are not emulated."
-        )
+    if kind not in {"inner", "outer"}:
+        raise not_implemented("Of link-entity, only inner and outer joins are emulated.")
     return Link(
         navigation=lookup.navigation[joined.logical_name],
+        alias=element.get("alias") or joined.logical_name,
         table=joined,
         columns=dict(_columns(element, joined)),
         inner=kind == "inner",
-        filters=filters,
+        filters=element.findall("filter"),
+        orders=element.findall("order"),
         links=links_of(element, joined, schema, depth + 1),
     )
 
@@ -96,18 +109,50 @@ def conditions_of(links: Sequence[Link], path: tuple[str, ...] = ()) -> Iterator
         if link.inner:
             exists = Property(path=(*inside, link.table.primary_id))
             yield Comparison(operator="ne", left=exists, right=Literal(value=None, edm="null"))
-        found = filter_expression(link.filters, link.table, path=inside)
-        if found is not None:
-            yield found
+            found = filter_expression(link.filters, link.table, path=inside)
+            if found is not None:
+                yield found
         yield from conditions_of(link.links, inside)
 
 
 def expansions(links: Sequence[Link]) -> tuple[Expand, ...]:
-    """The same as `$expand`."""
+    """The same as `$expand`; the filter of an outer join leaves out joined rows only."""
     return tuple(
-        Expand(name=link.navigation, query=Query(select=tuple(link.columns), expand=expansions(link.links)))
+        Expand(
+            name=link.navigation,
+            query=Query(
+                select=tuple(link.columns),
+                filter=None if link.inner else link.condition,
+                expand=expansions(link.links),
+            ),
+        )
         for link in links
     )
+
+
+def places_of(links: Sequence[Link], path: tuple[str, ...] = (), *, emulated: bool = True) -> Places:
+    """The joined tables that conditions and orders can name; those that an outer join filters are not emulated."""
+    places: dict[str, tuple[Table, tuple[str, ...]] | None] = {}
+    for link in links:
+        inside = (*path, link.navigation)
+        there = emulated and not link.is_filtered
+        places[link.alias] = (link.table, inside) if there else None
+        places |= places_of(link.links, inside, emulated=there)
+    return places
+
+
+def orders_of(links: Sequence[Link], path: tuple[str, ...] = ()) -> Iterator[tuple[Element, Table, tuple[str, ...]]]:
+    """The orders within the joined tables, each with its table and the way to it.
+
+    Raises:
+        ServiceError: The joined rows of an order are filtered by an outer join (501).
+    """
+    for link in links:
+        if link.is_filtered and link.orders:
+            raise not_implemented("An order by a joined table with a filter in an outer join is not emulated.")
+        inside = (*path, link.navigation)
+        yield from ((element, link.table, inside) for element in link.orders)
+        yield from orders_of(link.links, inside)
 
 
 def flattened(record: Record, links: Sequence[Link]) -> Record:
