@@ -20,6 +20,7 @@ __all__ = [
     "Operand",
     "Property",
     "QueryFunction",
+    "Related",
 ]
 
 LiteralValue = str | int | Decimal | bool | datetime | list[object] | dict[str, object] | None
@@ -118,6 +119,25 @@ class Lambda:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Related:
+    """There is a row of another table with the same value: a `link-entity` in a filter of FetchXML.
+
+    Attributes:
+        table: The logical name of the other table.
+        column: The property of its rows.
+        same: The property with the same value.
+        variable: What names the other row in the predicate.
+        predicate: What else is true for the other row; None for nothing.
+    """
+
+    table: str
+    column: str
+    same: Property
+    variable: str
+    predicate: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Logical:
     """Two or more expressions joined by the same ``and`` or ``or``, in one list, as long lists are common."""
 
@@ -132,5 +152,5 @@ class Negation:
     operand: "Expression"
 
 
-Expression = Comparison | Membership | Call | QueryFunction | Lambda | Logical | Negation | Property | Literal
+Expression = Comparison | Membership | Call | QueryFunction | Lambda | Related | Logical | Negation | Property | Literal
 """A filter or a part of it; a `Property` or `Literal` alone must be boolean."""

@@ -24,6 +24,7 @@ from emulator.odata.nodes import (
     Negation,
     Property,
     QueryFunction,
+    Related,
 )
 from emulator.odata.scopes import Place, Scope
 from emulator.odata.types import Stored, edm_type, fits, stored_literal
@@ -132,10 +133,8 @@ class _Filter:
                 return f"({f' {joint} '.join(parts)})"
             case Negation():
                 return self.condition(node.operand, scope, negated=not negated)
-            case Property():
-                return self._comparison(node, "ne" if negated else "eq", _TRUE, scope)
-            case Literal():
-                return self._constant(node, negated=negated)
+            case Property() | Literal():
+                return self._alone(node, scope, negated=negated)
             case Comparison():
                 return self._sides(node, scope, negated=negated)
             case Membership():
@@ -146,6 +145,8 @@ class _Filter:
                 return self._query_function(node, scope, negated=negated)
             case Lambda():
                 return self._lambda(node, scope, negated=negated)
+            case Related():
+                return self._related(node, scope, negated=negated)
 
     def place(self, operand: Property, scope: Scope) -> Place:
         """Return the place of a property; its path can contain lookups."""
@@ -201,7 +202,9 @@ class _Filter:
         if len(self.links) > _MOST_LINKS:
             raise too_many_links()
 
-    def _constant(self, node: Literal, *, negated: bool) -> str:
+    def _alone(self, node: Property | Literal, scope: Scope, *, negated: bool) -> str:
+        if isinstance(node, Property):
+            return self._comparison(node, "ne" if negated else "eq", _TRUE, scope)
         if not isinstance(node.value, bool):
             raise ODataError("The $filter expression must evaluate to a single boolean value.")
         return "1" if node.value is not negated else "0"
@@ -301,6 +304,21 @@ class _Filter:
             condition += f" AND {self.condition(node.predicate, inner, negated=every)}"
         exists = f"EXISTS (SELECT 1 FROM {sql_name(link.table.logical_name)} AS {inner.name} WHERE {condition})"
         return f"NOT {exists}" if every is not negated else exists
+
+    def _related(self, node: Related, scope: Scope, *, negated: bool) -> str:
+        same = self.place(node.same, scope)
+        self.aliases += 1
+        self._link(scope.name, f"t{self.aliases}")
+        table = self.compiler.schema.tables[node.table]
+        inner = Scope(table=table, name=f"t{self.aliases}", variable=node.variable, outer=scope)
+        own = Place(table=table, name=inner.name).pointed(node.column)
+        if edm_type(own.column) != edm_type(same.column):
+            raise _incompatible(edm_type(same.column), edm_type(own.column), "eq")
+        condition = f"{self.comparable(own)} = {self.comparable(same)}"
+        if node.predicate is not None:
+            condition += f" AND {self.condition(node.predicate, inner, negated=False)}"
+        found = f"EXISTS (SELECT 1 FROM {sql_name(table.logical_name)} AS {inner.name} WHERE {condition})"
+        return f"NOT {found}" if negated else found
 
 
 def _labelled(place: Place) -> str:

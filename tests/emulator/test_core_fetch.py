@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from emulator.testing import running
-from tests.emulator.http_client import Client
+from tests.emulator.http_client import Client, made
 
 PAGING = 'odata.include-annotations="Microsoft.Dynamics.CRM.fetchxmlpagingcookie,Microsoft.Dynamics.CRM.morerecords"'
 COOKIE = "@Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
@@ -241,6 +241,97 @@ def test_choices_are_sorted_by_their_labels(client: Client, settings: str, expec
     assert [row[f"{column}@{shown}"] for row in found] == expected
 
 
+RELATED = "<link-entity name='account' from='primarycontactid' to='contactid' link-type='{}'>{}</link-entity>"
+CONTOSO = "<filter><condition attribute='name' operator='eq' value='Contoso'/></filter>"
+
+
+@pytest.fixture(scope="module")
+def contacts() -> Iterator[Client]:
+    """Contacts named by the accounts that they are the primary contact of: Contoso and another, only others, none."""
+    with running(in_thread=True) as emulator, Client(emulator) as client:
+        for last, accounts in (("Both", ["Contoso", "Litware"]), ("Other", ["Fabrikam"]), ("None", [])):
+            contact = made(client, "contacts", lastname=last)
+            for account in accounts:
+                made(client, "accounts", name=account, **{"primarycontactid@odata.bind": f"contacts({contact})"})
+        yield client
+
+
+def last_names(client: Client, inside: str) -> list[str]:
+    columns = "<attribute name='lastname'/><order attribute='lastname'/>"
+    xml = f"<fetch><entity name='contact'>{columns}{inside}</entity></fetch>"
+    answer = client.send("GET", f"contacts?fetchXml={quote(xml)}")
+    assert answer.ok, answer.text
+    return [row["lastname"] for row in answer.json()["value"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside", "expected"),
+    [
+        ("any", "", ["Both", "Other"]),
+        ("any", CONTOSO, ["Both"]),
+        ("not any", "", ["None"]),
+        ("not any", CONTOSO, ["None", "Other"]),
+        ("all", CONTOSO, ["Other"]),
+        ("not all", CONTOSO, ["Both"]),
+    ],
+)
+def test_a_filter_asks_for_related_rows(contacts: Client, kind: str, inside: str, expected: list[str]) -> None:
+    """reference/link-entity, "Filter Link Types": `all` means that none satisfies the filters, `not all` is `any`."""
+    assert last_names(contacts, f"<filter>{RELATED.format(kind, inside)}</filter>") == expected
+
+
+def test_a_filter_asks_for_related_rows_or_something_else(contacts: Client) -> None:
+    """reference/link-entity: the page's filter of the type or."""
+    other = "<condition attribute='lastname' operator='eq' value='None'/>"
+    assert last_names(contacts, f"<filter type='or'>{RELATED.format('any', CONTOSO)}{other}</filter>") == [
+        "Both",
+        "None",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["exists", "in"])
+def test_a_row_with_several_related_rows_is_found_once(contacts: Client, kind: str) -> None:
+    """reference/link-entity: as inner, but "only returns the parent row at most once"."""
+    assert last_names(contacts, RELATED.format(kind, "")) == ["Both", "Other"]
+    assert last_names(contacts, RELATED.format(kind, CONTOSO)) == ["Both"]
+
+
+def test_a_related_row_has_related_rows(contacts: Client) -> None:
+    """Through the pairs of a many-to-many relationship, as in the page about joins."""
+    user = contacts.send("GET", "WhoAmI").json()["UserId"]
+    team = made(contacts, "teams", name="Sales")
+    members = {"Members": [{"@odata.type": "Microsoft.Dynamics.CRM.systemuser", "ownerid": user}]}
+    assert contacts.send("POST", f"teams({team})/Microsoft.Dynamics.CRM.AddMembersTeam", members).ok
+    pairs = (
+        "<link-entity name='teammembership' from='systemuserid' to='systemuserid' link-type='exists'>{}</link-entity>"
+    )
+    for name, users in (("Sales", [user]), ("Service", [])):
+        filters = f"<filter><condition attribute='name' operator='eq' value='{name}'/></filter>"
+        link = pairs.format(f"<link-entity name='team' from='teamid' to='teamid'>{filters}</link-entity>")
+        xml = f"<fetch><entity name='systemuser'><attribute name='fullname'/>{link}</entity></fetch>"
+        answer = contacts.send("GET", f"systemusers?fetchXml={quote(xml)}")
+        assert [row["systemuserid"] for row in answer.json()["value"]] == users, answer.text
+
+
+def test_a_link_to_related_rows_has_no_columns(contacts: Client) -> None:
+    """reference/link-entity: "They do not allow returning column values from the link entity rows"."""
+    related = RELATED.format("any", "<attribute name='name'/>")
+    xml = f"<fetch><entity name='contact'><filter>{related}</filter></entity></fetch>"
+    answer = contacts.send("GET", f"contacts?fetchXml={quote(xml)}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "0x80040203")
+
+
+def test_columns_of_two_tables_are_compared(client: Client) -> None:
+    """filter-rows, "Cross table comparisons": valueof names the alias and the column."""
+    contact = made(client, "contacts", lastname="Tailspin")
+    account = made(client, "accounts", name="Tailspin", **{"primarycontactid@odata.bind": f"contacts({contact})"})
+    same = "<filter><condition attribute='name' operator='eq' valueof='p.lastname'/></filter>"
+    found = fetch(client, entity(LINK.format("outer", "") + same))["value"]
+    assert client.send("DELETE", f"accounts({account})").ok
+    assert client.send("DELETE", f"contacts({contact})").ok
+    assert [row["name"] for row in found] == ["Tailspin"]
+
+
 @pytest.mark.parametrize("settings", ["returntotalrecordcount='true' count='3'", "count='3'"])
 def test_the_rows_are_counted(client: Client, settings: str) -> None:
     """count-rows: returntotalrecordcount "has the same result as setting the OData $count query option"."""
@@ -342,10 +433,10 @@ def test_a_saved_view_holds_fetch_xml(client: Client) -> None:
         (entity("<link-entity name='contact' from='contactid' to='nmae'/>"), 400, "0x80041103", "Name = 'nmae'"),
         (entity("<link-entity name='contact' from='parentcustomerid' to='accountid'/>"), 501, "0x0", "link-entity"),
         (
-            entity("<link-entity name='contact' from='contactid' to='primarycontactid' link-type='exists'/>"),
+            entity("<link-entity name='contact' from='contactid' to='primarycontactid' link-type='natural'/>"),
             501,
             "0x0",
-            "inner and outer joins",
+            "inner, outer, exists and in",
         ),
         (entity("", "aggregate='true'"), 400, "0x80040203", "'name' needs an alias"),
         (entity("", "distinct='true'"), 501, "0x0", "distinct"),

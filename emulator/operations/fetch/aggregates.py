@@ -8,7 +8,7 @@ from emulator.errors import not_implemented
 from emulator.odata.nodes import Property
 from emulator.operations.aggregates.terms import Term, function_fits, function_term, group_term
 from emulator.operations.fetch.conditions import column_of, is_true, malformed
-from emulator.operations.fetch.links import Link
+from emulator.operations.fetch.links import Link, joins_in
 from emulator.operations.reading import TableQuery
 from emulator.schema import Column, ColumnType, Table
 
@@ -53,7 +53,7 @@ def _terms(
         raise malformed("An aggregate query can't have the element 'all-attributes'.")
     for each in element.findall("attribute"):
         yield _term(asked, each, column_of(each.get("name", ""), table), path)
-    for below, link in zip(element.findall("link-entity"), links, strict=True):
+    for below, link in zip(joins_in(element), links, strict=True):
         yield from _terms(asked, below, link.table, link.links, (*path, link.navigation))
 
 

@@ -13,7 +13,7 @@ from emulator.odata.paging import PageMark
 from emulator.operations.aggregates.terms import LIMIT, group_records, limit_exceeded, rows_of
 from emulator.operations.expansion import expand_records
 from emulator.operations.fetch.aggregates import order_of, terms_of
-from emulator.operations.fetch.conditions import filter_expression, is_true, joined
+from emulator.operations.fetch.conditions import is_true
 from emulator.operations.fetch.document import (
     Fetch,
     counts_rows,
@@ -22,7 +22,7 @@ from emulator.operations.fetch.document import (
     read_document,
     window_of,
 )
-from emulator.operations.fetch.links import Link, conditions_of, expansions, flattened, links_of, places_of
+from emulator.operations.fetch.links import Link, condition_of, expansions, flattened, links_of
 from emulator.operations.queries import RowsPage, Window, applied, count_of, totals
 from emulator.operations.reading import Record, TableQuery
 from emulator.store.values import guid_text
@@ -50,7 +50,9 @@ def fetched(asked: TableQuery, text: str) -> Response:
     if root.get("datasource") == "bin":
         asked = replace(asked, deleted=True)
     query = replace(asked.query, select=fetch.attributes, filter=fetch.condition, order=fetch.order)
-    query = replace(query, expand=expansions(fetch.links), count=query.count or counts_rows(root))
+    query = replace(
+        query, expand=expansions(fetch.links, asked.environment.schema), count=query.count or counts_rows(root)
+    )
     asked = replace(asked, query=query)
     page = RowsPage(asked, _window(fetch))
     expand_records(asked, page.records)
@@ -120,9 +122,7 @@ def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
         raise not_implemented("The number of groups of an aggregate query is not emulated.")
     if _any_refined(links):
         raise not_implemented("Orders in a join of an aggregate query, and filters in an outer join, are not emulated.")
-    filters = filter_expression(entity.findall("filter"), asked.table, places=places_of(links))
-    conditions = [filters, *conditions_of(links)]
-    found = joined("and", [each for each in conditions if each is not None])
+    found = condition_of(entity, asked.table, asked.environment.schema, links)
     asked = replace(asked, query=replace(asked.query, select=None, filter=found))
     terms = terms_of(asked, entity, links)
     counted = count_of(asked)

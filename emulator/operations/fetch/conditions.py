@@ -1,19 +1,41 @@
 """The filter of a FetchXML query as the expression that an OData filter becomes (fetchxml/filter-rows page)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from types import MappingProxyType
 from typing import Final
 from xml.etree.ElementTree import Element
 
 from emulator.errors import ServiceError, not_implemented
 from emulator.odata.dates import COUNTED, NAMED
-from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical, Negation, Property, QueryFunction
+from emulator.odata.nodes import (
+    Call,
+    Comparison,
+    Expression,
+    Literal,
+    Logical,
+    Negation,
+    Property,
+    QueryFunction,
+    Related,
+)
 from emulator.odata.types import edm_type
-from emulator.schema import Column, Table
+from emulator.schema import Column, Schema, Table
 
-__all__ = ["Places", "column_of", "filter_expression", "is_true", "joined", "malformed", "place_of"]
+__all__ = [
+    "EXISTING",
+    "LINK_ATTRIBUTES",
+    "Names",
+    "Places",
+    "column_of",
+    "filter_expression",
+    "is_true",
+    "joined",
+    "malformed",
+    "place_of",
+    "related_rows",
+]
 
 _COMPARISONS: Final = {"eq": "eq", "ne": "ne", "neq": "ne", "gt": "gt", "ge": "ge", "lt": "lt", "le": "le"}
 _TEXTS: Final = {
@@ -53,9 +75,19 @@ _NOT_EMULATED: Final = frozenset(
     {"eq-userlanguage", "eq-useroruserhierarchy", "eq-useroruserhierarchyandteams", "eq-rolebusinessid"}
 )
 _DEEPEST: Final = 50
+LINK_ATTRIBUTES: Final = frozenset({"name", "from", "to", "alias", "link-type", "visible", "intersect"})
+EXISTING: Final = frozenset({"exists", "in"})
+"""Types of links that find rows with a related row, and have no columns."""
 Places = Mapping[str, tuple[Table, tuple[str, ...]] | None]
 """The joined tables by their aliases, with the navigation properties that lead to them; None where not emulated."""
-_NOWHERE: Final[Places] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What the names in a filter mean: the tables, and the joined tables by their aliases."""
+
+    schema: Schema
+    places: Places = field(default_factory=dict)
 
 
 def malformed(message: str) -> ServiceError:
@@ -82,39 +114,39 @@ def column_of(name: str, table: Table) -> Column:
 
 
 def filter_expression(
-    filters: Sequence[Element], table: Table, *, path: tuple[str, ...] = (), depth: int = 0, places: Places = _NOWHERE
+    filters: Sequence[Element], table: Table, names: Names, *, path: tuple[str, ...] = (), depth: int = 0
 ) -> Expression | None:
     """Returns the expression of filters that all have to hold; None where there is no condition.
 
     Args:
         filters: The elements.
         table: The table of their columns.
+        names: The tables that conditions can name.
         path: The navigation properties that lead to the table.
         depth: The number of filters around them.
-        places: The joined tables that the conditions can name.
 
     Raises:
         ServiceError: A condition is unknown or not emulated, or its value does not fit the column.
     """
     if depth > _DEEPEST:
         raise malformed("The filters are nested too deep.")
-    found = (_filter(element, table, path, depth, places) for element in filters)
+    found = (_filter(element, table, names, path, depth) for element in filters)
     return joined("and", [each for each in found if each is not None])
 
 
-def _filter(element: Element, table: Table, path: tuple[str, ...], depth: int, places: Places) -> Expression | None:
+def _filter(element: Element, table: Table, names: Names, path: tuple[str, ...], depth: int) -> Expression | None:
     kind = element.get("type", "and")
     if kind not in {"and", "or"}:
         raise malformed(f"The filter type '{kind}' is not valid.")
     parts: list[Expression] = []
     for child in element:
         if child.tag == "condition":
-            parts.append(_condition(child, *place_of(child, table, path, places)))
+            parts.append(_condition(child, *place_of(child, table, path, names.places), names.places))
         elif child.tag == "filter":
-            inner = filter_expression([child], table, path=path, depth=depth + 1, places=places)
+            inner = filter_expression([child], table, names, path=path, depth=depth + 1)
             parts += [] if inner is None else [inner]
         elif child.tag == "link-entity":
-            raise not_implemented("The element 'link-entity' of FetchXML within a filter is not emulated.")
+            parts.append(_any_or_all(child, table, names, path, depth))
         else:
             raise malformed(f"The element '{child.tag}' was not expected.")
     return joined(kind, parts)
@@ -127,14 +159,68 @@ def place_of(element: Element, table: Table, path: tuple[str, ...], places: Plac
         ServiceError: There is no joined table of that name, or an outer join filters it (501).
     """
     name = element.get("entityname")
-    if name is None:
-        return table, path
+    return (table, path) if name is None else _named(name, places)
+
+
+def _named(name: str, places: Places) -> tuple[Table, tuple[str, ...]]:
     if name not in places:
         raise malformed(f"The entityname '{name[:100]}' is no alias of a link-entity.")
     found = places[name]
     if found is None:
         raise not_implemented("An entityname of a joined table with a filter in an outer join is not emulated.")
     return found
+
+
+def _any_or_all(element: Element, table: Table, names: Names, path: tuple[str, ...], depth: int) -> Expression:
+    """A `link-entity` in a filter (reference/link-entity page, "Filter Link Types").
+
+    As the page says, `all` finds rows with related rows of which none satisfies the filters, and `not all` is the same
+    as `any`.
+    """
+    kind = element.get("link-type", "")
+    found = related_rows(element, table, names, path=path, depth=depth)
+    match kind:
+        case "any" | "not all":
+            return found
+        case "not any":
+            return Negation(operand=found)
+        case "all":
+            return Logical(operator="and", operands=(replace(found, predicate=None), Negation(operand=found)))
+        case _:
+            raise malformed(f"The link-type '{kind}' is not valid in a filter.")
+
+
+def related_rows(
+    element: Element, table: Table, names: Names, *, path: tuple[str, ...] = (), depth: int = 0
+) -> Related:
+    """The condition that a `link-entity` finds a row; it has filters and further links, but no columns.
+
+    Raises:
+        ServiceError: A name is unknown, or the element has what only a join has.
+    """
+    if depth > _DEEPEST:
+        raise malformed("The filters are nested too deep.")
+    other = names.schema.tables.get(element.get("name", ""))
+    if other is None:
+        raise malformed(f"The entity '{element.get('name', '')[:100]}' of a link was not found.")
+    if not {*element.attrib} <= LINK_ATTRIBUTES or any(each.tag not in {"filter", "link-entity"} for each in element):
+        raise malformed(f"A link-entity of the type '{element.get('link-type', 'inner')}' has no columns and orders.")
+    variable = f"link-entity {depth}"
+    inner = [filter_expression(element.findall("filter"), other, names, path=(variable,), depth=depth + 1)]
+    for each in element.findall("link-entity"):
+        if each.get("link-type", "inner") not in {"inner", *EXISTING}:
+            raise not_implemented(
+                "Of link-entity in another one that returns no columns, only inner joins are emulated."
+            )
+        inner.append(related_rows(each, other, names, path=(variable,), depth=depth + 1))
+    same = Property(path=(*path, column_of(element.get("to", ""), table).property_name))
+    return Related(
+        table=other.logical_name,
+        column=column_of(element.get("from", ""), other).property_name,
+        same=same,
+        variable=variable,
+        predicate=joined("and", [each for each in inner if each is not None]),
+    )
 
 
 def joined(operator: str, parts: Sequence[Expression]) -> Expression | None:
@@ -144,7 +230,7 @@ def joined(operator: str, parts: Sequence[Expression]) -> Expression | None:
     return Logical(operator=operator, operands=tuple(parts))
 
 
-def _condition(element: Element, table: Table, path: tuple[str, ...]) -> Expression:
+def _condition(element: Element, table: Table, path: tuple[str, ...], places: Places) -> Expression:
     known = {"attribute", "entityname", "operator", "value", "valueof", "uitype", "uiname", "uihidden"}
     if not {*element.attrib} <= known:
         raise not_implemented("Of the element 'condition' of FetchXML only attribute, operator and value are emulated.")
@@ -155,7 +241,7 @@ def _condition(element: Element, table: Table, path: tuple[str, ...]) -> Express
         case "null" | "not-null":
             return Comparison(operator="eq" if operator == "null" else "ne", left=operand, right=_NULL)
         case _ if operator in _COMPARISONS:
-            right = _compared(element, column, table, path)
+            right = _compared(element, column, (table, path), places)
             return Comparison(operator=_COMPARISONS[operator], left=operand, right=right)
         case _ if operator in _TEXTS:
             name, negated = _TEXTS[operator]
@@ -173,11 +259,16 @@ def _condition(element: Element, table: Table, path: tuple[str, ...]) -> Express
     raise ServiceError(400, "0x80041118", f"The condition operator '{operator}' is not valid.")
 
 
-def _compared(element: Element, column: Column, table: Table, path: tuple[str, ...]) -> Literal | Property:
+def _compared(
+    element: Element, column: Column, place: tuple[Table, tuple[str, ...]], places: Places
+) -> Literal | Property:
+    """The value of a condition, or the column of the row or of a joined one that `valueof` names (filter-rows page)."""
     other = element.get("valueof")
-    if other is not None:
-        return Property(path=(*path, column_of(other, table).property_name))
-    return _literal(_value(element), column)
+    if other is None:
+        return _literal(_value(element), column)
+    alias, dot, name = other.rpartition(".")
+    table, path = _named(alias, places) if dot else place
+    return Property(path=(*path, column_of(name, table).property_name))
 
 
 def _function_name(operator: str) -> str:

@@ -12,8 +12,8 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 from emulator.errors import ServiceError, not_implemented
 from emulator.odata.nodes import Expression, Property
 from emulator.odata.sql import Order
-from emulator.operations.fetch.conditions import column_of, filter_expression, is_true, joined, malformed, place_of
-from emulator.operations.fetch.links import Link, conditions_of, links_of, orders_of, places_of
+from emulator.operations.fetch.conditions import column_of, is_true, malformed, place_of
+from emulator.operations.fetch.links import Link, condition_of, links_of, orders_of, places_of
 from emulator.schema import Schema, Table
 
 __all__ = ["Fetch", "counts_rows", "parse_fetch", "positive_number", "read_document", "window_of"]
@@ -90,13 +90,11 @@ def parse_fetch(root: Element, entity: Element, table: Table, schema: Schema) ->
     """
     attributes, aliases = _columns(entity, table)
     links = links_of(entity, table, schema)
-    places = places_of(links)
-    conditions = [filter_expression(entity.findall("filter"), table, places=places), *conditions_of(links)]
     top, count, page = window_of(root)
     return Fetch(
         attributes=attributes,
         aliases=aliases,
-        condition=joined("and", [each for each in conditions if each is not None]),
+        condition=condition_of(entity, table, schema, links),
         order=tuple(_orders(root, entity, table, links)),
         top=top,
         count=count,

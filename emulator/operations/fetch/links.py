@@ -11,14 +11,33 @@ from xml.etree.ElementTree import Element
 from emulator.errors import not_implemented
 from emulator.odata import Expand, Query
 from emulator.odata.nodes import Comparison, Expression, Literal, Property
-from emulator.operations.fetch.conditions import Places, column_of, filter_expression, malformed
+from emulator.operations.fetch.conditions import (
+    EXISTING,
+    LINK_ATTRIBUTES,
+    Names,
+    Places,
+    column_of,
+    filter_expression,
+    joined,
+    malformed,
+    related_rows,
+)
 from emulator.operations.reading import Record, readable
 from emulator.schema import Schema, Table
 
-__all__ = ["Link", "conditions_of", "expansions", "flattened", "links_of", "orders_of", "places_of"]
+__all__ = [
+    "Link",
+    "condition_of",
+    "existing_in",
+    "expansions",
+    "flattened",
+    "joins_in",
+    "links_of",
+    "orders_of",
+    "places_of",
+]
 
 _MOST: Final = 15  # join-tables page: "A query can have up to 15 link-entity elements"
-_ATTRIBUTES: Final = frozenset({"name", "from", "to", "alias", "link-type", "visible", "intersect"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +53,7 @@ class Link:
         filters: The filters of the joined rows.
         orders: The orders by columns of the joined rows.
         links: The tables that are joined to this one.
+        existing: The links that only find rows with a related row.
     """
 
     navigation: str
@@ -44,16 +64,19 @@ class Link:
     filters: Sequence[Element]
     orders: Sequence[Element]
     links: "tuple[Link, ...]"
+    existing: Sequence[Element]
 
     @property
     def is_filtered(self) -> bool:
         """Whether a filter leaves out joined rows, but not the rows that they are joined to."""
-        return bool(self.filters) and not self.inner
+        return bool(self.filters or self.existing) and not self.inner
 
-    @property
-    def condition(self) -> Expression | None:
-        """The filter of the joined rows, with their own columns."""
-        return filter_expression(self.filters, self.table)
+    def condition(self, schema: Schema, path: tuple[str, ...] = ()) -> Expression | None:
+        """The filter of the joined rows; without a path, with their own columns."""
+        names = Names(schema=schema)
+        found = [filter_expression(self.filters, self.table, names, path=path)]
+        found += [related_rows(each, self.table, names, path=path) for each in self.existing]
+        return joined("and", [each for each in found if each is not None])
 
 
 def links_of(element: Element, table: Table, schema: Schema, depth: int = 1) -> tuple[Link, ...]:
@@ -64,30 +87,41 @@ def links_of(element: Element, table: Table, schema: Schema, depth: int = 1) -> 
     """
     if depth > _MOST:
         raise not_implemented(f"More than {_MOST} levels of link-entity are not emulated.")
-    return tuple(_link(each, table, schema, depth) for each in element.findall("link-entity"))
+    return tuple(_link(each, table, schema, depth) for each in joins_in(element))
+
+
+def joins_in(element: Element) -> list[Element]:
+    """The links of an element that join the columns of other tables."""
+    return [each for each in element.findall("link-entity") if each.get("link-type") not in EXISTING]
+
+
+def existing_in(element: Element) -> list[Element]:
+    """The links of an element that only find rows with a related row (reference/link-entity page)."""
+    return [each for each in element.findall("link-entity") if each.get("link-type") in EXISTING]
 
 
 def _link(element: Element, table: Table, schema: Schema, depth: int) -> Link:
-    if not {*element.attrib} <= _ATTRIBUTES:
+    if not {*element.attrib} <= LINK_ATTRIBUTES:
         raise not_implemented("Of the element 'link-entity' of FetchXML only the usual attributes are emulated.")
     kind = element.get("link-type", "inner")
-    joined = schema.tables.get(element.get("name", ""))
-    if joined is None:
+    other = schema.tables.get(element.get("name", ""))
+    if other is None:
         raise malformed(f"The entity '{element.get('name')}' of a link was not found.")
     lookup = column_of(element.get("to", ""), table)
-    if element.get("from") != joined.primary_id or joined.logical_name not in lookup.navigation:
+    if element.get("from") != other.primary_id or other.logical_name not in lookup.navigation:
         raise not_implemented("A link-entity that does not follow a lookup to its row is not emulated.")
     if kind not in {"inner", "outer"}:
-        raise not_implemented("Of link-entity, only inner and outer joins are emulated.")
+        raise not_implemented("Outside of filters, link-entity is emulated with the types inner, outer, exists and in.")
     return Link(
-        navigation=lookup.navigation[joined.logical_name],
-        alias=element.get("alias") or joined.logical_name,
-        table=joined,
-        columns=dict(_columns(element, joined)),
+        navigation=lookup.navigation[other.logical_name],
+        alias=element.get("alias") or other.logical_name,
+        table=other,
+        columns=dict(_columns(element, other)),
         inner=kind == "inner",
         filters=element.findall("filter"),
         orders=element.findall("order"),
-        links=links_of(element, joined, schema, depth + 1),
+        links=links_of(element, other, schema, depth + 1),
+        existing=existing_in(element),
     )
 
 
@@ -102,28 +136,37 @@ def _columns(element: Element, table: Table) -> Iterator[tuple[str, str]]:
         yield column.property_name, each.get("alias") or f"{prefix}.{column.logical_name}"
 
 
-def conditions_of(links: Sequence[Link], path: tuple[str, ...] = ()) -> Iterator[Expression]:
+def condition_of(entity: Element, table: Table, schema: Schema, links: Sequence[Link]) -> Expression | None:
+    """The condition of the rows of a query: its filters, and what its links ask for."""
+    names = Names(schema=schema, places=places_of(links))
+    found = [filter_expression(entity.findall("filter"), table, names)]
+    found += [related_rows(each, table, names) for each in existing_in(entity)]
+    found += _conditions(links, schema)
+    return joined("and", [each for each in found if each is not None])
+
+
+def _conditions(links: Sequence[Link], schema: Schema, path: tuple[str, ...] = ()) -> Iterator[Expression]:
     """The conditions on the joined rows; an inner join needs the row itself."""
     for link in links:
         inside = (*path, link.navigation)
         if link.inner:
             exists = Property(path=(*inside, link.table.primary_id))
             yield Comparison(operator="ne", left=exists, right=Literal(value=None, edm="null"))
-            found = filter_expression(link.filters, link.table, path=inside)
+            found = link.condition(schema, inside)
             if found is not None:
                 yield found
-        yield from conditions_of(link.links, inside)
+        yield from _conditions(link.links, schema, inside)
 
 
-def expansions(links: Sequence[Link]) -> tuple[Expand, ...]:
+def expansions(links: Sequence[Link], schema: Schema) -> tuple[Expand, ...]:
     """The same as `$expand`; the filter of an outer join leaves out joined rows only."""
     return tuple(
         Expand(
             name=link.navigation,
             query=Query(
                 select=tuple(link.columns),
-                filter=None if link.inner else link.condition,
-                expand=expansions(link.links),
+                filter=None if link.inner else link.condition(schema),
+                expand=expansions(link.links, schema),
             ),
         )
         for link in links
