@@ -71,7 +71,7 @@ class RunningEmulator:
         self._call("POST", "/_emulator/faults", json.dumps(faults).encode())
 
     def clear_faults(self) -> None:
-        """Removes all faults."""
+        """Removes all faults; requests that wait because of a delay go on."""
         self._call("DELETE", "/_emulator/faults")
 
     def credentials(self, *, certificates: Sequence[str] = (), federated: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -95,6 +95,7 @@ class RunningEmulator:
         Waits first until no request is running: a request that its client has abandoned could otherwise write rows
         after the reset.
         """
+        self.clear_faults()
         give_up = time.monotonic() + _START_SECONDS
         while self.stats()["in_flight"]["now"] and time.monotonic() < give_up:
             time.sleep(0.02)

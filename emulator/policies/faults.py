@@ -15,7 +15,8 @@ an answer.
 import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 from urllib.parse import unquote
 
@@ -64,7 +65,8 @@ class Fault:
         code: Error code of the answer.
         message: Message of the answer.
         retry_after: Value of ``Retry-After``, seconds or an HTTP date, or None.
-        seconds: Duration of a delay.
+        seconds: Longest duration of a delay.
+        cleared: Set when the queue is cleared: a request that waits then waits no longer.
     """
 
     action: str
@@ -78,6 +80,7 @@ class Fault:
     message: str = ""
     retry_after: str | None = None
     seconds: float = 0.0
+    cleared: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
 
     @classmethod
     def parse(cls, given: object) -> Self:
@@ -169,7 +172,8 @@ class Fault:
         """
         match self.action:
             case "delay":
-                await asyncio.sleep(self.seconds)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.cleared.wait(), self.seconds)
             case "status":
                 raise self.error()
             case "drop_before":
@@ -192,6 +196,7 @@ class Faults:
         """Start with an empty queue; filters compare text with ``collation``."""
         self._collation = collation
         self._queue: list[Fault] = []
+        self._cleared = asyncio.Event()
         self._struck = 0
 
     def add(self, given: object) -> list[dict[str, Any]]:
@@ -205,12 +210,16 @@ class Faults:
         """
         items: list[object] = given if isinstance(given, list) else [given]
         added = [Fault.parse(item) for item in items]
+        for fault in added:
+            fault.cleared = self._cleared
         self._queue.extend(added)
         return [fault.describe() for fault in added]
 
     def clear(self) -> None:
-        """Remove all faults."""
+        """Remove all faults, and let the requests go on that wait for the end of a delay."""
         self._queue.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
 
     def pending(self) -> list[dict[str, Any]]:
         """Return the faults that are left, in order."""

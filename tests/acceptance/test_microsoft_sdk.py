@@ -202,7 +202,7 @@ def test_alternate_keys_are_described_and_created(client: DataverseClient) -> No
     """A key made through metadata works for upserts as soon as the job for its index has ended."""
     assert [key.key_attributes for key in client.tables.get_alternate_keys("account")] == [["accountnumber"]]
     key = client.tables.create_alternate_key("account", "new_tag_key", ["new_synctag"])
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 100
     while _key_states(client).get("new_tag_key") != "Active":
         assert time.monotonic() < give_up
         time.sleep(0.05)

@@ -66,12 +66,25 @@ class Azurite:
     """
 
     def __init__(self, certificates: Certificates | None = None) -> None:
-        folder = installed()
+        self._script = installed() / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
         self._data = tempfile.TemporaryDirectory(prefix="azurite-")
-        script = folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+        for last in (False, False, False, False, True):
+            said = self._started(certificates)
+            if not said:
+                break
+            # Another process may have taken a port before Azurite did.
+            if last or "EADDRINUSE" not in said:
+                raise AzuriteMissingError(f"Azurite does not start: {said[-500:]}")
+        assert self._process.stdout is not None
+        # Whatever it says later must not fill the pipe.
+        self._reader = threading.Thread(target=self._process.stdout.read, daemon=True)
+        self._reader.start()
+
+    def _started(self, certificates: Certificates | None) -> str:
+        """Start the process; what it said where it has ended instead, else nothing."""
         # Its table service takes port 0 but does not tell which port it got.
-        blob, queue, table = _free_ports(3)
-        command = ["node", str(script), "--blobPort", blob, "--queuePort", queue, "--tablePort", table]
+        self.blob, self.queue, self.table = blob, queue, table = _free_ports(3)
+        command = ["node", str(self._script), "--blobPort", blob, "--queuePort", queue, "--tablePort", table]
         command += ["--skipApiVersionCheck", "--silent", "--disableTelemetry", "--inMemoryPersistence"]
         if certificates is not None:
             command += ["--oauth", "basic", "--cert", str(certificates.certificate_file)]
@@ -85,20 +98,17 @@ class Azurite:
             text=True,
         )
         assert self._process.stdout is not None
-        self.blob, self.queue, self.table = blob, queue, table
-        self._wait_for(self._process.stdout)
-        # Whatever it says later must not fill the pipe.
-        self._reader = threading.Thread(target=self._process.stdout.read, daemon=True)
-        self._reader.start()
+        return self._wait_for(self._process.stdout)
 
-    def _wait_for(self, said: IO[str]) -> None:
+    def _wait_for(self, said: IO[str]) -> str:
         lines: list[str] = []
         while line := said.readline():
             lines.append(line)
             if sum("successfully listening" in one for one in lines) == 3:
-                return
+                return ""
         self._process.wait()
-        raise AzuriteMissingError(f"Azurite does not start: {''.join(lines)[-500:]}")
+        said.close()
+        return "".join(lines) or "it ended without a word"
 
     def connection_string(self, account: str) -> str:
         """What AzureWebJobsStorage would be for one of `ACCOUNTS`."""

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from console.access.person import SignIn
 from console.application import application
@@ -49,6 +49,10 @@ destination:
     - {{source: name, target: name}}
 sync_behaviour: {{sync_key: [accountnumber], dropped: delete}}
 """
+
+# Far more than a page takes: what waits for a job may have to wait for much other work on the machine.
+PATIENCE = 60_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
 
 LISTENER = "listener: {name: crm, topic: {format: json, action: $.op, records: $.row}}\n"
 
@@ -197,7 +201,7 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     """A page of the console; what its script does wrong, or the browser refuses, fails the test."""
     context = browser.new_context(base_url=served.url)
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(PATIENCE)
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)

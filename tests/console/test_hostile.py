@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import re
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from console.web.routing import Path
 from console.web.visit import Visit
 from shared.state import AuditEntry, DeadLetter, JobKind, JobRequest
 from tests.console.conftest import LISTENER, Served, World, serving
+from tests.waiting import until_true
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HTML: Final = "\"'><script>evil</script><img src=x onerror=evil()>"
@@ -242,9 +242,7 @@ def pages_of(served: Served, world: World) -> dict[str, str]:
     job = JobRequest(id=uuid.uuid4().hex, sync="ours", requested=NOW, kind=JobKind.PLAN, requested_by="evil")
     served.console.ask(job)
     run = world.app.run("ours").run_id
-    end = time.monotonic() + 30
-    while (found := world.app.state.job(job.id)) and not found.ended and time.monotonic() < end:
-        time.sleep(0.05)
+    until_true(lambda: (found := world.app.state.job(job.id)) is not None and found.ended is not None)
     targets = (
         "/", "/syncs/ours", "/syncs/ours/edit/info", "/syncs/ours/edit/yaml", "/audit", "/real-time/ours",
         "/real-time/ours/letter?id=ours%2Fh%2F0%2F7", f"/plans/{job.id}", f"/runs/{run}", "/jobs?state=plans",

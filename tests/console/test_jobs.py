@@ -10,8 +10,11 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from shared.jobs import noted_progress
 from shared.jobs.batch import cancelling
 from tests.console.conftest import Served, World, pictures, violations
+from tests.quick_clock import HeldClock
+from tests.waiting import held_creates, until_true
 
 PARAMETERS = """
 parameters:
@@ -100,41 +103,46 @@ def test_a_running_job_shows_its_progress_and_is_cancelled(
     page: Page, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stops between two requests: what was written stays, and the page says by whom."""
-    monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(noted_progress, "SECONDS", 0)
     world.define("customers", rows=8000)
-    world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 2, "times": 1000})
-    page.goto("/syncs/customers/start")
-    page.get_by_role("button", name="Run").click()
-    expect(page.get_by_text(re.compile(r"Writing: [\d,]+ of 8,000 rows"))).to_be_visible(timeout=30_000)
-    looked_at(page, "run-running", tmp_path)
-    page.goto("/jobs")
-    expect(page.get_by_role("row", name="customers")).to_contain_text("Writing")
-    looked_at(page, "jobs-active", tmp_path)
-    page.get_by_role("button", name="Cancel customers").click()
-    expect(page.get_by_role("heading", name="Run of customers Cancelled")).to_be_visible(timeout=30_000)
+    with held_creates(world.emulator):
+        page.goto("/syncs/customers/start")
+        page.get_by_role("button", name="Run").click()
+        expect(page.get_by_text(re.compile(r"Writing: [\d,]+ of 8,000 rows"))).to_be_visible()
+        looked_at(page, "run-running", tmp_path)
+        page.goto("/jobs")
+        expect(page.get_by_role("row", name="customers")).to_contain_text("Writing")
+        looked_at(page, "jobs-active", tmp_path)
+        page.get_by_role("button", name="Cancel customers").click()
+        until_true(lambda: world.app.state.cancelled_by(world.app.state.runs("customers")[0].run_id) is not None)
+    expect(page.get_by_role("heading", name="Run of customers Cancelled")).to_be_visible()
     expect(page.get_by_text("cancelled by Developer on this machine")).to_be_visible()
     assert 0 < len(world.accounts()) < 8000
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "CreateMultiple"), ("GET", "accounts")])
 def test_a_throttled_run_says_how_long_it_waits(
-    page: Page, served: Served, world: World, tmp_path: Path, method: str, path: str
+    page: Page, served: Served, world: World, tmp_path: Path, method: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it reads and while it writes, on its page and to programs; afterwards the number stays."""
+    clock = HeldClock()
+    monkeypatch.setattr("shared.dataverse.client.SystemClock", lambda: clock)
     world.define("customers", rows=300)
-    throttled = {"action": "status", "status": 429, "retry_after": 8}
+    throttled = {"action": "status", "status": 429, "retry_after": 100}
     world.emulator.faults(throttled | {"match": {"method": method, "path": path}, "times": 1})
     page.goto("/syncs/customers/start")
     page.get_by_role("button", name="Run").click()
     said = page.get_by_text(
         re.compile(r"has throttled 1 request so far. The next one waits until 20..-..-.. ..:..:.. UTC")
     )
-    expect(said).to_be_visible(timeout=30_000)
+    expect(said).to_be_visible()
     looked_at(page, f"run-throttled-{method.lower()}", tmp_path)
     (job,) = requests.get(f"{served.url}/api/jobs?state=active", timeout=10).json()["jobs"]
     assert job["progress"]["throttled"] == 1
     assert job["progress"]["waits_until"].startswith("20")
-    expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible(timeout=30_000)
+    clock.release()
+    expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible()
     assert len(world.accounts()) == 300
 
 

@@ -30,16 +30,16 @@ class Client:
 
     def get(self, path: str, status: int = 200) -> Any:
         """The JSON of an answer."""
-        return self._checked(self._session.get(f"{self._url}{path}", timeout=10), status)
+        return self._checked(self._session.get(f"{self._url}{path}", timeout=60), status)
 
     def post(self, path: str, status: int = 202, **body: Any) -> Any:
         """The JSON of an answer to a post; without a body it is an empty object."""
         body = body or {"json": {}}
-        return self._checked(self._session.post(f"{self._url}{path}", timeout=10, **body), status)
+        return self._checked(self._session.post(f"{self._url}{path}", timeout=60, **body), status)
 
     def raw(self, path: str) -> requests.Response:
         """An answer as it is."""
-        return self._session.get(f"{self._url}{path}", timeout=10)
+        return self._session.get(f"{self._url}{path}", timeout=60)
 
     def ended(self, job: str) -> Any:
         """A job, when it has ended."""
@@ -55,7 +55,7 @@ class Client:
         return answer.json()
 
 
-def until(found: Callable[[], Any], seconds: float = 30) -> Any:
+def until(found: Callable[[], Any], seconds: float = 100) -> Any:
     """What a function gives, when it gives something."""
     end = time.monotonic() + seconds
     while not (value := found()):
@@ -67,7 +67,7 @@ def until(found: Callable[[], Any], seconds: float = 30) -> Any:
 def test_a_run_is_started_followed_and_read(served: Served, world: World) -> None:
     """The answer says where the job is, and the job where its run is; the audit log says who asked."""
     world.define("customers", more="parameters: {size: {default: 1}}\n")
-    asked = requests.post(f"{served.url}/api/syncs/customers/jobs", json={"parameters": {"size": 5}}, timeout=10)
+    asked = requests.post(f"{served.url}/api/syncs/customers/jobs", json={"parameters": {"size": 5}}, timeout=60)
     assert asked.status_code == 202
     client, job = Client(served), asked.json()
     assert asked.headers["location"] == f"/api/jobs/{job['id']}"
@@ -113,7 +113,7 @@ def test_a_job_that_waits_is_joined_and_taken_back(idle: Served, world: World) -
     assert jobs[0]["id"] == jobs[1]["id"]
     assert [job["joined"] for job in jobs] == [False, True]
     assert len(world.app.state.audit()) == 1
-    page = requests.get(f"{idle.url}/jobs/{jobs[0]['id']}?joined=yes", timeout=10).text
+    page = requests.get(f"{idle.url}/jobs/{jobs[0]['id']}?joined=yes", timeout=60).text
     assert "no second one was made" in page
     assert client.post(f"/jobs/{jobs[0]['id']}/cancel")["state"] == "Cancelled"
     assert client.get("/jobs")["jobs"] == []
@@ -208,7 +208,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(served: Served, w
     """By what its header says."""
     world.define("customers")
     run = world.app.run("customers").run_id
-    connection = http.client.HTTPConnection(urlsplit(served.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(served.url).netloc, timeout=60)
     connection.putrequest("POST", f"/api/runs/{run}/retry")
     connection.putheader("content-type", "text/csv")
     connection.putheader("content-length", "50000001")
@@ -231,7 +231,7 @@ def test_hostile_values_are_text_on_the_pages(served: Served, world: World) -> N
         f"/syncs/customers/start?p.size={hostile}",
         f"/jobs?state={hostile}",
     ):
-        page = requests.get(f"{served.url}{path}", timeout=10).text
+        page = requests.get(f"{served.url}{path}", timeout=60).text
         assert hostile not in page
 
 
@@ -286,6 +286,6 @@ def test_the_lists_have_pages(served: Served, world: World) -> None:
     assert [first["jobs"][0]["id"], last["jobs"][-1]["id"]] == ["run119", "run1"]
     assert client.get("/jobs?state=failed&page=x")["page"] == 1
     client.get("/jobs?state=other", 400)
-    page = requests.get(f"{served.url}/jobs?state=failed", timeout=10).text
+    page = requests.get(f"{served.url}/jobs?state=failed", timeout=60).text
     assert "Page 1 of 2" in page
     assert "Older" in page

@@ -25,7 +25,7 @@ from shared.app.uploads import addresses as signing
 from shared.app.uploads.addresses import CONTAINER
 from shared.settings import Settings
 from shared.state import RunState
-from tests.console.conftest import Served, World, always_later, pictures, serving, violations
+from tests.console.conftest import PATIENCE, Served, World, always_later, pictures, serving, violations
 
 pytestmark = pytest.mark.azurite
 
@@ -105,7 +105,7 @@ def _opened(world: World, connection: str, sign_in: SignIn) -> Iterator[InStorag
 @pytest.fixture
 def context(browser: Browser, storage: InStorage) -> Iterator[BrowserContext]:
     made = browser.new_context(base_url=storage.served.url)
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(PATIENCE)
     yield made
     made.close()
 

@@ -1,7 +1,7 @@
 """A process that competes for a lease: `lease_worker.py STORE FOLDER MODE`.
 
 `count` takes the lease a number of times and adds one to a file under it, in two steps that a second holder would see;
-`hold` takes it, says so and keeps it until it is killed.
+`hold` takes it, says so with the moment since the start of the machine, and keeps it until it is killed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import uuid
 from pathlib import Path
 
 from shared.state import Lease, StateStore
+from shared.state.machine import since_boot
 
 TURNS = 15
+HELD_SECONDS = 1.5
 NAME = "sync/contended"
 
 
@@ -47,7 +49,8 @@ def count(store: StateStore, folder: Path) -> None:
 
 
 def hold(store: StateStore) -> None:
-    sys.stdout.write(f"{taken(store, 1.5).fence}\n")
+    asked = since_boot()
+    sys.stdout.write(f"{taken(store, HELD_SECONDS).fence} {asked}\n")
     sys.stdout.flush()
     time.sleep(600)
 

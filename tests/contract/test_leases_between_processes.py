@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from shared.state import StateStore
-from tests.contract.lease_worker import NAME, TURNS, opened
+from shared.state import Lease, StateStore
+from shared.state.machine import since_boot
+from tests.contract.lease_worker import HELD_SECONDS, NAME, TURNS, opened
+from tests.waiting import until_true
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +41,7 @@ def test_two_processes_never_hold_a_lease_at_once(store_name: str, tmp_path: Pat
     """Each turn is seen by the next, and every turn has a fencing number of its own."""
     (tmp_path / "counter").write_text("0")
     workers = [start(store_name, tmp_path, "count") for _ in range(2)]
-    said = [worker.communicate(timeout=60)[0] for worker in workers]
+    said = [worker.communicate(timeout=100)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0]
     assert int((tmp_path / "counter").read_text()) == 2 * TURNS
     fences = [int(fence) for line in said for fence in line.split()]
@@ -51,18 +52,20 @@ def test_a_killed_holder_loses_its_lease_when_it_expires(store: StateStore, stor
     """Not before, and what the dead one might still send is refused by its fencing number."""
     with start(store_name, tmp_path, "hold") as holder:
         assert holder.stdout is not None
-        fence = int(holder.stdout.readline())
+        fence, asked = holder.stdout.readline().split()
         holder.kill()
-    assert store.acquire_lease(NAME, holder="next", seconds=30) is None
-    lease = None
-    until = time.monotonic() + 20
-    while lease is None and time.monotonic() < until:
-        time.sleep(0.05)
-        lease = store.acquire_lease(NAME, holder="next", seconds=30)
-    assert lease is not None
-    assert lease.fence == fence + 1
+    got: list[Lease] = []
+
+    def taken() -> bool:
+        got.extend(filter(None, [store.acquire_lease(NAME, holder="next", seconds=3000)]))
+        return bool(got)
+
+    until_true(taken)
+    assert since_boot() - float(asked) >= HELD_SECONDS
+    (lease,) = got
+    assert lease.fence == int(fence) + 1
     assert store.set_watermark("contended", "mine", fence=lease.fence)
-    assert not store.set_watermark("contended", "from the dead", fence=fence)
+    assert not store.set_watermark("contended", "from the dead", fence=int(fence))
     assert store.watermark("contended") == "mine"
 
 
@@ -72,9 +75,7 @@ def test_a_process_killed_while_it_writes_leaves_a_store_that_works(
     """Whatever moment it dies at, others go on at once with what was committed."""
     (tmp_path / "counter").write_text("0")
     worker = start(store_name, tmp_path, "count")
-    until = time.monotonic() + 30
-    while (tmp_path / "counter").read_text() in ("", "0") and time.monotonic() < until:
-        time.sleep(0.005)
+    until_true(lambda: (tmp_path / "counter").read_text() not in ("", "0"))
     worker.kill()
     worker.communicate()
     store.set_watermark("other", "still here", fence=1)

@@ -72,7 +72,7 @@ def waiting_client(client: Client, path: str, requests_wanted: int) -> list[int]
 def key_status(client: Client, table: str, name: str) -> str:
     """Return the state in which the job for the index of an alternate key ends."""
     path = f"EntityDefinitions(LogicalName='{table}')/Keys(LogicalName='{name}')?$select=EntityKeyIndexStatus"
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 100
     while True:
         status = str(client.send("GET", path).json()["EntityKeyIndexStatus"])
         if status not in {"Pending", "InProgress"} or time.monotonic() > give_up:

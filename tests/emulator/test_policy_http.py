@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +16,7 @@ from emulator.http.options import Options
 from emulator.http.server import Server
 from emulator.testing import RunningEmulator, running
 from tests.emulator.http_client import Client, waiting_client, whole_error
+from tests.waiting import until_true
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,25 @@ def test_a_delay_delays_the_answer(client: Client, emulator: RunningEmulator) ->
     begun = time.monotonic()
     assert client.send("GET", "WhoAmI").status_code == 200
     assert time.monotonic() - begun >= 0.4
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_delayed_request_goes_on_when_the_faults_are_removed(
+    client: Client, emulator: RunningEmulator, times: int
+) -> None:
+    """Also that of a fault that is used up."""
+
+    def struck() -> int:
+        return int(client.session.get(f"{client.base}/_emulator/faults", timeout=60).json()["struck"])
+
+    before = struck()
+    emulator.faults({"action": "delay", "seconds": 600, "times": times, "match": {"path": "WhoAmI"}})
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(client.send, "GET", "WhoAmI")
+        until_true(lambda: struck() > before)
+        assert not late.done()
+        emulator.clear_faults()
+        assert late.result().status_code == 200
 
 
 def test_a_deadlock_is_answered_with_its_code(client: Client, emulator: RunningEmulator) -> None:
@@ -163,7 +184,7 @@ def test_a_client_that_obeys_succeeds_without_growing_waits() -> None:
 
 def test_a_client_that_ignores_retry_after_waits_longer_and_longer() -> None:
     """Retry-After grows with each ignored wait."""
-    with running(limits="requests=10,window=2") as one, Client(one) as client:
+    with running(limits="requests=10,window=300") as one, Client(one) as client:
         for _ in range(10):
             assert client.send("GET", "WhoAmI").status_code == 200
         waits = []
@@ -187,7 +208,7 @@ def test_execution_time_of_the_time_model_counts() -> None:
 
 def test_too_many_concurrent_requests_are_refused_at_once() -> None:
     """The third concurrent request is refused, and the first two continue."""
-    with running(limits="concurrency=2", latency_ms=2000) as one, Client(one) as client:
+    with running(limits="concurrency=2", latency_ms=5000) as one, Client(one) as client:
         statuses: list[int] = []
 
         def ask() -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,15 +29,15 @@ from shared.jobs.batch.preparation import prepare
 from shared.jobs.requests import request_run, stop
 from shared.state import Job, JobQueue, RunState
 from shared.state.job_queue import QUEUE_NAME
-from tests.functions.conftest import World
+from tests.functions.conftest import NIGHTLY, World
 from tests.functions.host import FunctionsHost
 from tests.functions.payloads import queue_message, timer
 from tests.functions.queue_host import Died, QueueListener
+from tests.waiting import held_creates, until_true
 
 pytestmark = [pytest.mark.azurite, pytest.mark.runtime]
 
 ROOT = Path(__file__).parents[2]
-NIGHTLY = "0 0 3 29 2 *"
 
 
 @pytest.fixture
@@ -125,33 +124,30 @@ class TestWay:
             Tick(app=world.app, now=run.started, seconds=600).run()
             assert listener.drain() == []
 
-    def test_a_second_instance_takes_the_second_job(self, world: World, azure: str) -> None:
+    def test_a_second_instance_takes_the_second_job(
+        self, world: World, azure: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Both are at work at the same time; a message that comes twice runs nothing twice."""
         for name in ("one", "two"):
             world.define(name, rows=5)
-        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 1, "times": 10})
         apps = [open_app() for _ in range(2)]
         tick(apps[0])
         for job in apps[0].state.open_jobs():
             queue_of(apps[0]).send(job.id)
-        at_work: list[set[str]] = []
+        meeting = threading.Barrier(2)
+
+        def prepared(job: BatchJob, *rest: Any, **named: Any) -> Any:
+            meeting.wait(60)  # neither goes on before the other has begun as well
+            return prepare(job, *rest, **named)
 
         def instance(app: App) -> None:
             worker = Worker(app, queue_of(app), slots=Slots(app.state, queue_of(app), 2))
-
-            def call(job_id: str) -> None:
-                threading.Timer(0.7, look, [app]).start()
-                worker.work(job_id)
-
-            with listening(azure, call) as listener:
+            with listening(azure, worker.work) as listener:
                 listener.drain()
 
-        def look(app: App) -> None:
-            at_work.append({job.request.sync for job in app.state.open_jobs() if job.state == "Running"})
-
+        monkeypatch.setattr(batch, "prepare", prepared)
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(instance, apps))
-        assert {"one", "two"} in at_work
         assert sorted((run.sync, run.state) for run in apps[0].state.runs()) == [
             ("one", "Succeeded"),
             ("two", "Succeeded"),
@@ -219,30 +215,26 @@ def made(sync: str, job_id: str) -> Any:
 class TestTrouble:
     def test_a_job_whose_worker_is_killed_goes_on_in_another(self, world: World, azure: str) -> None:
         """The message comes again, what is missing is written, and the log has one chain of attempts."""
-        world.define("customers", rows=2000)
-        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 0.4, "times": 1000})
+        world.define("customers", rows=6000)
         app = world.app
         tick(app)
         (job,) = app.state.open_jobs()
-        first = worker_process(hidden=5)
-        until = time.monotonic() + 60
-        while not world.accounts() and time.monotonic() < until:
-            time.sleep(0.1)
-        first.send_signal(signal.SIGKILL)
-        first.wait()
+        with held_creates(world.emulator), worker_process(hidden=5) as first:
+            try:
+                until_true(lambda: bool(world.accounts()))
+            finally:
+                first.send_signal(signal.SIGKILL)
+        until_true(lambda: not world.emulator.stats()["in_flight"]["now"])  # what the server was at when it died
         written = len(world.accounts())
-        assert 0 < written < 2000
-        world.emulator.clear_faults()
+        assert 0 < written < 6000
         lapse(app)
         with listening(azure, Worker(app, queue_of(app)).work) as listener:
-            while app.state.open_jobs() and time.monotonic() < until + 60:
-                if listener.step() is None:
-                    time.sleep(0.2)
+            until_true(lambda: listener.step() is not None and not app.state.open_jobs())
             assert listener.poison() == []
-        assert world.accounts() == {f"customers-{number}": f"Account {number}" for number in range(2000)}
+        assert world.accounts() == {f"customers-{number}": f"Account {number}" for number in range(6000)}
         latest, dead = app.state.runs("customers")
         assert (latest.state, dead.state, dead.counts["attempt"]) == ("Succeeded", "Interrupted", 1)
-        assert latest.counts["created"]["planned"] <= 2000 - written
+        assert latest.counts["created"]["planned"] == 6000 - written
         ended = app.state.job(job.id)
         assert ended is not None
         assert (ended.state, ended.runs) == ("Succeeded", (dead.run_id, latest.run_id))
@@ -285,10 +277,7 @@ class TestTrouble:
             raise Died
 
         with listening(azure, dies, hidden=1) as listener:
-            until = time.monotonic() + 30
-            while not listener.poison() and time.monotonic() < until:
-                if listener.step() is None:
-                    time.sleep(0.1)
+            until_true(lambda: listener.step() is not None and bool(listener.poison()))
             assert listener.poison() == [job.id]
             tick(app)
             assert listener.poison() == []
@@ -345,14 +334,11 @@ class TestTrouble:
         world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 0.2, "times": 100})
         apps = [open_app() for _ in range(3)]
         tick(apps[0])
-        give_up = time.monotonic() + 60
 
         def instance(app: App) -> None:
             worker = Worker(app, queue_of(app), slots=Slots(app.state, queue_of(app), 2))
             with listening(azure, worker.work) as listener:
-                while app.state.open_jobs() and time.monotonic() < give_up:
-                    if listener.step() is None:
-                        time.sleep(0.1)
+                until_true(lambda: listener.step() is None and not app.state.open_jobs())
 
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(instance, apps))
@@ -435,19 +421,16 @@ class TestCancel:
         self, world: World, azure: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What was written stays, the rest is not sent, and neither queue nor schedule starts it again."""
-        monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0.1)
+        monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0)
         world.define("customers", rows=6000, schedule=NIGHTLY)
-        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 2, "times": 1000})
         app = world.app
         tick(app)
         (job,) = app.state.open_jobs()
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(1) as pool, held_creates(world.emulator):
             running = pool.submit(Worker(app, queue_of(app)).work, job.id)
-            until = time.monotonic() + 60
-            while not world.accounts() and time.monotonic() < until:
-                time.sleep(0.1)
+            until_true(lambda: bool(world.accounts()))
             assert stop(app.state, app.state.runs("customers")[0], "ann") == RunState.RUNNING
-            running.result(timeout=60)
+        running.result()
         (run,) = app.state.runs("customers")
         assert run.state == "Cancelled"
         assert "cancelled by ann" in run.message

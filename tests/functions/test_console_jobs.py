@@ -12,7 +12,7 @@ from console.access.person import HEADER
 from console.deployed import middleware
 from shared.app import current
 from tests.console.conftest import principal
-from tests.functions.conftest import World
+from tests.functions.conftest import NIGHTLY, World
 from tests.functions.host import FunctionsHost
 from tests.functions.payloads import http_request, queue_message
 from tests.functions.queue_host import QueueListener
@@ -50,7 +50,7 @@ def test_a_plan_is_made_and_applied_through_the_queue(
     host: FunctionsHost, world: World, listener: QueueListener
 ) -> None:
     """Each post sends a message at once; the tick of the timer is not waited for."""
-    world.define("customers", schedule="0 0 3 29 2 *", more="permissions: {execute: [Operators], read: [Operators]}\n")
+    world.define("customers", schedule=NIGHTLY, more="permissions: {execute: [Operators], read: [Operators]}\n")
 
     def asked(path: str, method: str = "GET", **body: Any) -> Any:
         headers = {HEADER: principal("Operators"), "content-type": "application/json"}

@@ -17,11 +17,9 @@ from shared.errors import AbortRun, RetryLater
 from shared.settings import Settings
 from shared.state import JobRequest, Position, RunRecord
 from shared.state.azure.job_queue import StorageQueue
-from tests.functions.conftest import World
+from tests.functions.conftest import NIGHTLY, World
 from tests.functions.queue_host import QueueListener
 from tests.store_in_front import StoreInFront, failing
-
-NIGHTLY = "0 0 3 29 2 *"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])

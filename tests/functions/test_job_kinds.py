@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,9 +30,8 @@ from shared.jobs.requests import new_request, stop
 from shared.state import Job, JobKind, JobRequest, PoisonedMessage, RunState
 from shared.views.runs import latest_runs, run_named
 from shared.views.to_mend import file_to_mend
-from tests.functions.conftest import World
-
-NEVER = "0 0 3 29 2 *"
+from tests.functions.conftest import NIGHTLY, World
+from tests.waiting import held_creates, until_true
 
 
 @pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])
@@ -80,8 +79,8 @@ def planned(app: App) -> Job:
 class TestPlan:
     def test_the_answer_is_the_plan_and_nothing_is_written(self, world: World, app: App) -> None:
         """It has counts, samples and checksum, no run, and never has the lease of its sync: a run goes on beside it."""
-        world.define("customers", schedule=NEVER)
-        lease = app.state.acquire_lease("sync/customers", holder="another run", seconds=60)
+        world.define("customers", schedule=NIGHTLY)
+        lease = app.state.acquire_lease("sync/customers", holder="another run", seconds=6000)
         job = planned(app)
         answer = json.loads(app.state.job_file(job.id, ANSWER) or b"")
         saved = json.loads(app.state.job_file(job.id, PLAN) or b"")
@@ -94,7 +93,7 @@ class TestPlan:
 
     def test_the_same_question_that_waits_is_asked_once_and_is_no_run(self, world: World, app: App) -> None:
         """A run for the same thing is another job."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         first, second = ask(app, JobKind.PLAN), ask(app, JobKind.PLAN)
         assert first.id == second.id
         assert ask(app, JobKind.RUN).id != first.id
@@ -102,7 +101,7 @@ class TestPlan:
 
     def test_it_says_why_it_cannot_be_answered_and_tells_no_secret(self, world: World, app: App) -> None:
         """Dataverse refuses the application, and its answer repeats the secret."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         secret = world.emulator.client_secret
         world.emulator.faults(
             {"action": "status", "match": {"path": "EntityDefinitions"}, "status": 400, "message": f"no: {secret}"}
@@ -116,7 +115,7 @@ class TestPlan:
         self, world: World, app: App, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The message names the kind of the error, and no value."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
 
         def failing(*_: Any) -> Any:
             raise ZeroDivisionError("Zebra GmbH")
@@ -130,7 +129,7 @@ class TestPlan:
     @pytest.mark.parametrize("finder", ["message", "tick", "poison"])
     def test_one_whose_process_ended_is_not_asked_again(self, world: World, app: App, finder: str) -> None:
         """Whoever finds it first ends it; it leaves no run."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         app.run("customers")
         job = ask(app, JobKind.PLAN)
         app.state.put_job(replace(job, state=RunState.RUNNING.value))
@@ -146,7 +145,7 @@ class TestPlan:
 
     def test_one_that_waits_is_taken_back_and_one_that_runs_ends_by_itself(self, world: World, app: App) -> None:
         """Neither leaves a run; the error says so at once."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         job = ask(app, JobKind.PLAN)
         assert stop(app.state, run_named(job.id, app.state), "Ann") == RunState.CANCELLED
         assert done(app, job).message == "taken back by Ann"
@@ -158,7 +157,7 @@ class TestPlan:
 
     def test_plans_go_when_they_are_old(self, world: World, app: App) -> None:
         """With their files, which hold values of rows, and their notes."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         job = planned(app)
         assert app.state.prune(datetime.now(UTC) + timedelta(days=1), limit=100).jobs == 1
         assert (app.state.job(job.id), app.state.job_file(job.id, PLAN)) == (None, None)
@@ -179,7 +178,7 @@ class Poison(LocalQueue):
 class TestApply:
     def test_exactly_the_plan_is_applied_and_only_once(self, world: World, app: App) -> None:
         """The second job for it is refused, although nothing has changed back."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         plan = planned(app)
         first = done(app, ask(app, JobKind.APPLY, plan.id))
         assert (first.state, len(world.accounts())) == ("Succeeded", 3)
@@ -192,7 +191,7 @@ class TestApply:
     @pytest.mark.parametrize("changed", ["source", "target"])
     def test_it_is_refused_when_source_or_target_changed(self, world: World, app: App, changed: str) -> None:
         """Nothing is written; the message says what to do."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         plan = planned(app)
         if changed == "source":
             world.write("customers", [("customers-0", "Changed")])
@@ -207,7 +206,7 @@ class TestApply:
 
     def test_a_plan_that_breaks_a_limit_needs_force(self, world: World, app: App) -> None:
         """Without it the run is refused; with it exactly this plan is applied."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         app.run("customers")
         world.write("customers", [])
         plan = planned(app)
@@ -219,7 +218,7 @@ class TestApply:
 
     def test_without_its_plan_it_fails_and_says_so(self, world: World, app: App) -> None:
         """The plan was removed meanwhile; the run is in the log."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         job = done(app, ask(app, JobKind.APPLY, "gone"))
         assert (job.state, job.message) == ("Failed", "the plan is not there any more: make a new one")
 
@@ -227,7 +226,7 @@ class TestApply:
 class TestRetry:
     def test_mended_rows_are_run_and_leave_the_list(self, world: World, app: App) -> None:
         """Two files that a person sends for one run are two jobs."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         world.write("customers", [("customers-1", "One"), ("", "No number")])
         app.run("customers")
         (run,) = app.state.runs("customers")
@@ -248,7 +247,7 @@ class TestRetry:
 class TestUndo:
     def test_a_run_is_taken_back_although_its_sync_is_paused(self, world: World, app: App) -> None:
         """The question writes nothing; the undo is a run of its own, by who asked, and may be made a second time."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         run_id = app.run("customers").run_id
         question = done(app, ask(app, JobKind.UNDO_PLAN, run_id))
         answer = json.loads(app.state.job_file(question.id, ANSWER) or b"")
@@ -267,7 +266,7 @@ class TestUndo:
 
     def test_an_undo_that_is_out_of_time_is_continued_by_its_job(self, world: World, app: App) -> None:
         """The first run of the job writes nothing, and the second one does what is left."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         job = ask(app, JobKind.UNDO, app.run("customers").run_id)
         Worker(app, LocalQueue(), deadline=time.monotonic()).work(job.id)
         assert (now(app, job).state, len(world.accounts())) == ("Queued", 3)
@@ -276,7 +275,7 @@ class TestUndo:
 
     def test_a_run_that_cannot_be_taken_back_ends_the_job_with_the_reason(self, world: World, app: App) -> None:
         """The row in the execution log names the run that was meant; the sync continues as before."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         app.run("customers")
         run_id = app.run("customers").run_id
         jobs = [done(app, ask(app, kind, run_id)) for kind in (JobKind.UNDO_PLAN, JobKind.UNDO)]
@@ -290,28 +289,19 @@ class TestUndo:
 class TestCancel:
     def test_a_run_stops_between_two_requests(self, world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was written stays; while it ran, its progress and who asked for it could be seen."""
-        monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0.1)
-        world.define("customers", rows=3000, schedule=NEVER)
-        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 1.5, "times": 1000})
+        monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0)
+        world.define("customers", rows=6000, schedule=NIGHTLY)
         job = ask(app, JobKind.RUN)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(1) as pool, held_creates(world.emulator):
             running = pool.submit(done, app, job)
             until_true(lambda: bool(world.accounts()))
             (run,) = app.state.runs("customers")
-            assert app.state.progress(run.run_id).items() >= {"phase": "write", "total": 3000, "by": "Ann"}.items()
+            assert app.state.progress(run.run_id).items() >= {"phase": "write", "total": 6000, "by": "Ann"}.items()
             assert stop(app.state, run, "Bea") == RunState.RUNNING
-            assert running.result(timeout=60).state == "Cancelled"
+        assert running.result().state == "Cancelled"
         ((state, message),) = runs(app)
         assert (state, "cancelled by Bea" in message) == ("Cancelled", True)
-        assert 0 < len(world.accounts()) < 3000
-
-
-def until_true(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not become so"
-        time.sleep(0.05)
+        assert 0 < len(world.accounts()) < 6000
 
 
 class TestOnOneMachine:
@@ -319,7 +309,7 @@ class TestOnOneMachine:
 
     def test_it_takes_up_what_an_earlier_process_left(self, world: World) -> None:
         """A job that writes nothing and was begun, and a run that waits: no message starts it."""
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         app = world.app
         asked, waits = ask(app, JobKind.PLAN), ask(app, JobKind.RUN)
         app.state.put_job(replace(asked, state=RunState.RUNNING.value))
@@ -333,7 +323,7 @@ class TestOnOneMachine:
 
         monkeypatch.setattr(local_runner, "LOOK_SECONDS", 0.1)
         monkeypatch.setattr(worker, "NOT_NOW", timedelta(seconds=0.2))
-        world.define("customers", schedule=NEVER)
+        world.define("customers", schedule=NIGHTLY)
         app = world.app
         lease = app.state.acquire_lease("sync/customers", holder="another run", seconds=600)
         assert lease is not None
@@ -374,7 +364,7 @@ def test_progress_of_the_writing_is_told_by_the_rows_of_a_request(
 ) -> None:
     """Each row once, whether or not the outcomes fill what is kept at once."""
     monkeypatch.setattr(writing, "KEPT_AT_ONCE", 200)
-    world.define("customers", rows=rows, schedule=NEVER)
+    world.define("customers", rows=rows, schedule=NIGHTLY)
     told = Told()
     world.app.run("customers", progress=told)
     assert sum(told.rows) == rows == len(world.accounts())

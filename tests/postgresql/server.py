@@ -19,7 +19,7 @@ __all__ = ["PASSWORD", "Postgresql", "PostgresqlMissingError"]
 
 PASSWORD: Final = "pa55w0rd-of-the-reader"
 _FOLDERS: Final = "/usr/lib/postgresql"  # where Debian has them, by version
-_SECONDS: Final = 60
+_SECONDS: Final = 100
 
 
 class PostgresqlMissingError(Exception):
@@ -50,6 +50,16 @@ class Postgresql:
         data = self._folder / "data"
         command = [initdb, "-D", data, "-U", "app", "-A", "scram-sha-256", f"--pwfile={secret}"]
         self._run([*command, "-E", "UTF8", "--locale=C", "--no-sync"])
+        for last in (False, False, False, False, True):
+            self._start(postgres, data)
+            if self._is_ready():
+                break
+            # Another process may have taken the port before PostgreSQL did.
+            if last:
+                self.stop()
+                raise RuntimeError("PostgreSQL did not start")
+
+    def _start(self, postgres: str, data: Path) -> None:
         self.port = _free_port()
         options = [
             "-c",
@@ -66,7 +76,6 @@ class Postgresql:
             stderr=subprocess.DEVNULL,
             **self._as,
         )
-        self._wait()
 
     def url(self, database: str = "postgres", *, password: str = PASSWORD, user: str = "app") -> str:
         """The URL of a database."""
@@ -87,7 +96,8 @@ class Postgresql:
         if done.returncode:
             raise RuntimeError(f"{command[0]} failed: {done.stderr}")
 
-    def _wait(self) -> None:
+    def _is_ready(self) -> bool:
+        """Whether it has started, or has ended instead."""
         end = time.monotonic() + _SECONDS
         while time.monotonic() < end and self._server.poll() is None:
             try:
@@ -95,9 +105,8 @@ class Postgresql:
             except pg8000.exceptions.Error:  # it does not listen yet, or says that it is starting
                 time.sleep(0.05)
             else:
-                return
-        self.stop()
-        raise RuntimeError("PostgreSQL did not start")
+                return True
+        return False
 
 
 def _other_user() -> dict[str, Any]:

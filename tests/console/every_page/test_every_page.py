@@ -22,7 +22,7 @@ from console.application import ROUTES
 from console.console import Console
 from console.local import local_console
 from emulator.testing import RunningEmulator
-from tests.console.conftest import Served, World, made_world, pictures_in, principal, serving
+from tests.console.conftest import PATIENCE, Served, World, made_world, pictures_in, principal, serving
 from tests.console.every_page.looks import looks, open_parts, still, tabbed_through, violations_in
 from tests.console.every_page.states import FULL, NEW, STATES, UNSIGNED, Shown
 from tests.console.every_page.worlds import filled
@@ -97,7 +97,7 @@ def window(browser: Browser) -> Iterator[Page]:
     """The window of all pages."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(PATIENCE)
     yield opened
     context.close()
 

@@ -163,22 +163,22 @@ def test_a_password_from_netrc_does_not_replace_the_token(
 
 def test_a_refused_connection_was_never_sent(transport: HttpTransport) -> None:
     """No server listens: sending again is safe."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(Unsent, match=r"127\.0\.0\.1 could not be reached"):
-        transport.send(get(f"http://127.0.0.1:{port}/"))
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # no other process can listen here meanwhile
+        with pytest.raises(Unsent, match=r"127\.0\.0\.1 could not be reached"):
+            transport.send(get(f"http://127.0.0.1:{silent.getsockname()[1]}/"))
 
 
 def test_a_name_that_does_not_resolve_was_never_sent(transport: HttpTransport) -> None:
     """A wrong host name is named as the cause."""
     with pytest.raises(Unsent, match=r"nowhere\.invalid"):
-        transport.send(get("http://nowhere.invalid/", timeout=5))
+        transport.send(get("http://nowhere.invalid/", timeout=60))
 
 
 def test_plain_text_where_tls_is_spoken_was_never_sent(transport: HttpTransport) -> None:
     """A handshake that fails carries no request."""
     with serving(reply) as url, pytest.raises(Unsent, match="secure connection"):
-        transport.send(get(url.replace("http:", "https:"), timeout=5))
+        transport.send(get(url.replace("http:", "https:"), timeout=60))
 
 
 def test_tls_that_breaks_after_the_handshake_is_a_lost_answer(
@@ -188,7 +188,7 @@ def test_tls_that_breaks_after_the_handshake_is_a_lost_answer(
     with tls_then_rubbish(tmp_path) as (url, ca):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
         with pytest.raises(AnswerLost):
-            transport.send(get(url, timeout=5))
+            transport.send(get(url, timeout=60))
 
 
 def test_a_timeout_is_a_lost_answer(transport: HttpTransport) -> None:
@@ -217,7 +217,7 @@ def test_a_broken_connection_is_a_lost_answer(said: str, transport: HttpTranspor
         handler.connection.shutdown(socket.SHUT_RDWR)
 
     with serving(answer) as url, pytest.raises(AnswerLost):
-        transport.send(get(url, timeout=5))
+        transport.send(get(url, timeout=60))
 
 
 def trickle(handler: BaseHTTPRequestHandler, start: bytes, piece: bytes, most: int = 2000) -> None:
