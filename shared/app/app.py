@@ -22,7 +22,6 @@ from shared.definitions import (
     SyncDefinition,
     resolve,
 )
-from shared.definitions.parameters.environment import secret_variables
 from shared.errors import DefinitionError, Problem, SyncError, UserError
 from shared.jobs import (
     BatchJob,
@@ -242,8 +241,7 @@ class App:
             UserError: An override is unknown, or a parameter has no value.
         """
         variables = self._environment()
-        connections = (file.connection for file in self._repository.connections().files if file.connection)
-        secrets = {*secret_variables(self.runnable(), connections), *Settings.secret_names()}
+        secrets = {*self._repository.secret_variables(), *Settings.secret_names()}
         register_secret(*(variables.get(name, "") for name in secrets))
         return resolve(definition, overrides, environment=variables, now=datetime.now(UTC), secrets=secrets)
 

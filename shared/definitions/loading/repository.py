@@ -8,6 +8,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from shared.definitions.loading.connections import (
 from shared.definitions.loading.definition import read_definition
 from shared.definitions.loading.loaded import Loaded, LoadedConnection, loaded, stem, with_unique_names
 from shared.definitions.models import ConnectionModel, ParameterValue, SyncDefinition
+from shared.definitions.parameters.environment import secret_variables
 from shared.errors import DefinitionError, Problem, UserError
 from shared.remote import OpenUrl, open_without_account
 from shared.suggestions import did_you_mean
@@ -85,12 +87,19 @@ class _Folder(Protocol):
     def read(self, name: str) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Found:
     """What one look has found."""
 
     syncs: tuple[Loaded, ...]
     connections: Connections
+
+    @cached_property
+    def secret_variables(self) -> frozenset[str]:
+        """See `Repository.secret_variables`: each run asks for it, and there may be hundreds of definitions."""
+        definitions = (each.definition for each in self.syncs if each.definition is not None)
+        connections = (each.connection for each in self.connections.files if each.connection is not None)
+        return frozenset(secret_variables(definitions, connections))
 
     @classmethod
     def of(cls, files: Iterable[Loaded | LoadedConnection], location: str) -> _Found:
@@ -157,6 +166,10 @@ class Repository:
             UserError: When there is none of this name.
         """
         return self.connections().named(name)
+
+    def secret_variables(self) -> frozenset[str]:
+        """The environment variables that any definition or connection uses as secrets."""
+        return self._now().secret_variables
 
     def default_problems(self, definition: SyncDefinition) -> list[Problem]:
         """What is wrong with the connections that a definition names, with the defaults of its parameters."""

@@ -103,6 +103,20 @@ def test_files_are_looked_at_once_a_minute_and_read_again_only_when_changed(tmp_
     assert after[1].definition is before[1].definition
 
 
+def test_the_variables_of_secrets_follow_the_files(tmp_path: Path) -> None:
+    """Those of connections too; a file that has changed names others."""
+    clock = Clock()
+    secret = "client_secret: {key_vault: dynamics-client-secret}"
+    assert secret in EXAMPLE
+    write(tmp_path, a=EXAMPLE.replace(secret, "client_secret: {env: ONE}").replace("name: customers", "name: a"))
+    write(tmp_path, erp="kind: connection\nname: erp\ntype: sql\nurl: {env: ERP}\n")
+    repository = Repository(tmp_path, clock=clock)
+    assert repository.secret_variables() == {"ONE", "ERP"}
+    write(tmp_path, a=EXAMPLE.replace(secret, "client_secret: {env: OTHER}").replace("name: customers", "name: a"))
+    clock.now += 60
+    assert repository.secret_variables() == {"OTHER", "ERP"}
+
+
 def test_a_removed_file_is_forgotten_and_a_new_one_found(tmp_path: Path) -> None:
     """The folder's content counts."""
     clock = Clock()
