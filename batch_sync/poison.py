@@ -10,7 +10,7 @@ from batch_sync.starting import Start
 from shared.app import App
 from shared.jobs.batch.attempts import MOST_ATTEMPTS, ended_job, last_run_closed
 from shared.jobs.batch.lease_keeping import keeping
-from shared.state import JobQueue, RunState
+from shared.state import JobQueue, NewerJobError, RunState
 from shared.telemetry import record_poisoned
 
 __all__ = ["remove_poisoned"]
@@ -28,8 +28,12 @@ def remove_poisoned(app: App, queue: JobQueue, now: datetime) -> None:
 
 
 def _end(app: App, job_id: str, now: datetime) -> bool:
-    """End a job; False where a process works on it, so that its message stays until that is over."""
-    job = app.state.job(job_id)
+    """End a job; False where its message stays: a process works on it, or it waits for a newer version."""
+    try:
+        job = app.state.job(job_id)
+    except NewerJobError as error:
+        log.warning("%s", error.message)
+        return False
     if job is None:
         log.error("A message in the poison queue of jobs names no job; it was removed")
         return True

@@ -36,7 +36,7 @@ from shared.jobs.batch.run_log import patiently
 from shared.jobs.batch.schedule import ScheduledSync, due
 from shared.jobs.noted_progress import NotedProgress
 from shared.redaction import cleaned
-from shared.state import Job, JobQueue, RunRecord, RunState
+from shared.state import Job, JobQueue, NewerJobError, RunRecord, RunState
 from shared.state.job_queue import NOW
 from shared.telemetry import log_context
 
@@ -85,7 +85,11 @@ class Worker:
             SyncError: The state store is unavailable; the job is found again by its row.
             Exception: An error that the program does not handle; it is in the execution log, and the job has ended.
         """
-        if _is_over(self._state.job(job_id)):  # a message that came twice costs no lease
+        try:
+            if _is_over(self._state.job(job_id)):  # a message that came twice costs no lease
+                return
+        except NewerJobError as error:  # the tick of a newer version sends its message again
+            log.warning("%s", error.message)
             return
         with keeping(self._state, f"job/{job_id}", uuid.uuid4().hex) as lease:
             job = self._state.job(job_id) if lease else None

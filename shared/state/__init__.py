@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.state.job_kinds import JobKind
+from shared.state.job_kinds import JobKind, NewerJobError
 from shared.state.job_queue import JobQueue, PoisonedMessage
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
@@ -38,6 +38,7 @@ __all__ = [
     "JobRequest",
     "LatestRows",
     "Lease",
+    "NewerJobError",
     "Pause",
     "PlanUse",
     "PoisonedMessage",

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.entities import MirrorHead
 from shared.errors import AbortRun
+from shared.state.job_kinds import JobKind, NewerJobError
 from shared.state.records import Job, JobRequest
 
 if TYPE_CHECKING:  # `--help` does not wait for it: no row is read
     from pydantic import TypeAdapter
 
-__all__ = ["job_record", "json_object", "mirror_head", "moment", "reading", "record"]
+__all__ = ["job_record", "jobs_known_here", "json_object", "mirror_head", "moment", "reading", "record"]
 
+log = logging.getLogger(__name__)
+
+_KINDS = frozenset(each.value for each in JobKind)
 R = TypeVar("R")
 _checkers: dict[Any, TypeAdapter[Any]] = {}  # made at first use
 SHOWN = 100  # characters of a row's key
@@ -67,11 +72,27 @@ def job_record(fields: Mapping[str, Any]) -> Job:
     """The job of a row's document, or of the request that an earlier version wrote.
 
     Raises:
+        NewerJobError: A newer version of the program wrote it, and this one cannot do what it asks for.
         ValueError: A field is missing or of another type.
     """
     if "request" not in fields:
         return Job.of(record(JobRequest, fields))
+    kind = fields["request"].get("kind", JobKind.RUN)
+    if isinstance(kind, str) and kind not in _KINDS:
+        raise NewerJobError(
+            f"A job asks for {kind[:SHOWN]!r}, which this version of the program does not know: "
+            "it waits for a newer version"
+        )
     return record(Job, {**fields, "request": record(JobRequest, fields["request"])})
+
+
+def jobs_known_here(rows: Iterable[R], read: Callable[[R], Job]) -> Iterator[Job]:
+    """The jobs of rows, without those that wait for a newer version of the program: they hold up no others."""
+    for row in rows:
+        try:
+            yield read(row)
+        except NewerJobError as error:
+            log.warning("%s", error.message)
 
 
 def mirror_head(manifest: bytes, version: str) -> MirrorHead:

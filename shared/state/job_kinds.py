@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["JobKind"]
+from shared.errors import AbortRun
+
+__all__ = ["JobKind", "NewerJobError"]
+
+
+class NewerJobError(AbortRun):
+    """A job asks for what only a newer version of the program can do: it waits until that is back."""
 
 
 class JobKind(StrEnum):

@@ -296,13 +296,17 @@ class StateStore(Protocol):
         """Remove a job that has nothing to do; likewise."""
 
     def job(self, job_id: str) -> Job | None:
-        """One job, also one that has ended; None where there is none."""
+        """One job, also one that has ended; None where there is none.
+
+        Raises:
+            NewerJobError: Only a newer version of the program can do what it asks for.
+        """
 
     def open_jobs(self) -> tuple[Job, ...]:
-        """The jobs that have not ended, those that have waited longest first."""
+        """The jobs that have not ended, those that have waited longest first; without those of newer versions."""
 
     def job_requests(self) -> tuple[JobRequest, ...]:
-        """The requests of the jobs that wait, oldest first."""
+        """The requests of the jobs that wait, oldest first; without those of newer versions."""
 
     def put_job_file(self, job_id: str, name: str, data: bytes) -> None:
         """Keep what a job works on or finds out; it may hold values of rows, and goes with the job."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from shared.jobs import NoProgress, writing
 from shared.jobs.batch import cancelling
 from shared.jobs.progress import Phase
 from shared.jobs.requests import new_request, stop
-from shared.state import Job, JobKind, JobRequest, PoisonedMessage, RunState
+from shared.state import Job, JobKind, JobRequest, NewerJobError, PoisonedMessage, RunState
 from shared.views.runs import latest_runs, run_named
 from shared.views.to_mend import file_to_mend
 from tests.functions.conftest import NIGHTLY, World
@@ -170,9 +171,13 @@ class Poison(LocalQueue):
     def __init__(self, job_id: str) -> None:
         super().__init__()
         self._job_id = job_id
+        self.discarded: list[PoisonedMessage] = []
 
     def poisoned(self) -> tuple[PoisonedMessage, ...]:
         return (PoisonedMessage(job_id=self._job_id, receipt="r"),)
+
+    def discard(self, poisoned: PoisonedMessage) -> None:
+        self.discarded.append(poisoned)
 
 
 class TestApply:
@@ -336,6 +341,32 @@ class TestOnOneMachine:
         until_true(lambda: now(app, run).waits)
         app.state.release_lease(lease)
         until_true(lambda: now(app, run).state == "Succeeded")
+
+
+class Newer(StrEnum):
+    """Kinds of jobs that a newer version has."""
+
+    DREAM = "dream"
+
+    @property
+    def has_files(self) -> bool:
+        return False
+
+
+def test_a_job_that_only_a_newer_version_can_do_waits_and_holds_up_no_other(world: World, app: App) -> None:
+    """Another version was rolled back: neither its message, nor the poison queue, nor a tick ends the job or fails."""
+    world.define("customers")
+    kind: Any = Newer.DREAM
+    app.state.request_job(JobRequest(id="newer", sync="customers", requested=datetime.now(UTC), kind=kind))
+    queue = Poison("newer")
+    Worker(app, queue).work("newer")
+    Tick(app=app, now=datetime.now(UTC), seconds=600).look(queue)
+    assert queue.discarded == []
+    (job,) = app.state.open_jobs()
+    assert app.state.job_requests() == (job.request,)
+    assert (job.request.trigger, done(app, job).state) == ("timer", "Succeeded")
+    with pytest.raises(NewerJobError, match="'dream', which this version of the program does not know"):
+        app.state.job("newer")
 
 
 class Told(NoProgress):

@@ -10,7 +10,7 @@ from typing import Any, Final
 from azure.data.tables import TableEntity, TableTransactionError
 
 from shared.errors import RetryLater
-from shared.state._reading import job_record, reading
+from shared.state._reading import job_record, jobs_known_here, reading
 from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, key, read_document
 from shared.state.records import Job, JobRequest
 
@@ -110,10 +110,10 @@ class JobTables(Storage):
         return str(row["requested_by"]) if row else None
 
     def _each_open_job(self) -> Iterator[Job]:
-        for row in self._query(JOBS, f"PartitionKey eq '{OPEN}'"):
-            # `taken` is of an earlier version, whose requests had no other state.
-            if "job" not in row and not row.get("taken") and (job := _job(row)).ended is None:
-                yield job
+        # `taken` is of an earlier version, whose requests had no other state.
+        found = self._query(JOBS, f"PartitionKey eq '{OPEN}'")
+        rows = (row for row in found if "job" not in row and not row.get("taken"))
+        return (job for job in jobs_known_here(rows, _job) if job.ended is None)
 
     def _open_job(self, row_key: str) -> Job | None:
         row = self._get(JOBS, OPEN, row_key)

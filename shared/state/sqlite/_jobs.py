@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from shared.state._bounds import json_text
-from shared.state._reading import job_record, json_object, reading
+from shared.state._reading import job_record, jobs_known_here, json_object, reading
 from shared.state.records import Job, JobRequest, RunState
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, Database
@@ -48,12 +48,14 @@ class JobRows(Database):
 
     def open_jobs(self) -> tuple[Job, ...]:
         """See `StateStore.open_jobs`."""
-        return tuple(_job(*row) for row in self._all(f"{SELECT} WHERE ended IS NULL ORDER BY since, id"))
+        rows = self._all(f"{SELECT} WHERE ended IS NULL ORDER BY since, id")
+        return tuple(jobs_known_here(rows, lambda row: _job(*row)))
 
     def job_requests(self) -> tuple[JobRequest, ...]:
         """See `StateStore.job_requests`."""
         waiting = f"{SELECT} WHERE ended IS NULL AND state = ? ORDER BY requested, id"
-        return tuple(_job(*row).request for row in self._all(waiting, (RunState.QUEUED.value,)))
+        rows = self._all(waiting, (RunState.QUEUED.value,))
+        return tuple(job.request for job in jobs_known_here(rows, lambda row: _job(*row)))
 
     def put_job_file(self, job_id: str, name: str, data: bytes) -> None:
         """See `StateStore.put_job_file`."""
