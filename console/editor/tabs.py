@@ -174,7 +174,7 @@ def _row(path: str, widget: Widget) -> str:
     row = re.match(r"\[(\d+)\]|\.([^.\[]+)", path[len(widget.shown_path) :])
     if row is None:
         return ""
-    return f"{int(row[1]) + 1}: " if row[1] else f"{row[2]}: "
+    return f"{int(row[1]) + 1:,}: " if row[1] else f"{row[2]}: "
 
 
 def _begins(path: str, start: str) -> bool:

@@ -18,7 +18,7 @@ from console.jobs.asking import (
     stop_run,
 )
 from console.jobs.lists import SEARCHED, listed
-from console.jobs.parameters import PREFIX, fields_of, file_parameter, given
+from console.jobs.parameters import PREFIX, fields_of, file_parameter, given, lacks_file
 from console.jobs.plan_values import shown_plan
 from console.jobs.run_values import download, run_of, shown_run
 from console.jobs.undo_values import shown_undo
@@ -26,6 +26,7 @@ from console.uploads.addresses import address_path
 from console.uploads.keeping import can_upload, has_upload, keep_upload, upload_path
 from console.web.refusals import Refusal, not_found
 from console.web.visit import Visit
+from shared.definitions import SyncDefinition
 from shared.errors import UserError
 from shared.state import Job, JobKind, RunState
 from shared.views.pages.courses import course_chart
@@ -84,13 +85,22 @@ def start_job(visit: Visit) -> Response:
         raise Refusal(400, "No such job", "A job that is started here is a run or a plan.")
     definition = visit.app.definition(visit.sync)
     try:
-        if (file := file_parameter(definition)) and has_upload(visit):
-            typed[file] = keep_upload(visit)
+        typed |= _file(visit, definition, typed)
         values = given(definition, typed)
         job, joined = ask_for_job(visit, JobKind(kind), values, force=force and kind == JobKind.RUN)
     except UserError as error:
         return _start_page(visit, typed, wrong=error.message, force=force)
     return _to_job(visit, job, joined=joined)
+
+
+def _file(visit: Visit, definition: SyncDefinition, typed: Mapping[str, str]) -> dict[str, str]:
+    """The path of the file that was sent, as the value of its parameter."""
+    file = file_parameter(definition)
+    if file and has_upload(visit):
+        return {file: keep_upload(visit)}
+    if can_upload(visit) and lacks_file(definition, typed):
+        raise UserError(f"parameter {file}: choose a file of your machine, or give the path of one")
+    return {}
 
 
 def _to_job(visit: Visit, job: Job, *, joined: bool) -> Response:

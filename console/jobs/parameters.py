@@ -12,7 +12,7 @@ from shared.definitions.models import Parameter
 from shared.definitions.parameters.formulas import parse_formula, secret_of
 from shared.definitions.parameters.values import shown
 
-__all__ = ["PREFIX", "ParameterField", "fields_of", "file_parameter", "given"]
+__all__ = ["PREFIX", "ParameterField", "fields_of", "file_parameter", "given", "lacks_file"]
 
 PREFIX: Final = "p."
 """What the name of a field begins with; the name of its parameter follows."""
@@ -76,10 +76,19 @@ def file_parameter(definition: SyncDefinition) -> str:
     return name if name in definition.parameters else ""
 
 
+def lacks_file(definition: SyncDefinition, typed: Mapping[str, str]) -> bool:
+    """Whether a run must give the path of its source, and nobody has typed one."""
+    name = file_parameter(definition)
+    return bool(name) and _is_required(definition.parameters[name]) and not typed.get(name, "").strip()
+
+
+def _is_required(parameter: Parameter) -> bool:
+    return parameter.formula is None and "default" not in parameter.model_fields_set
+
+
 def _field(name: str, parameter: Parameter, typed: str | None) -> ParameterField:
     default = shown(parameter.default)
     kind, said = _kind(parameter)
-    is_required = parameter.formula is None and "default" not in parameter.model_fields_set
     return ParameterField(
         name=name,
         description=parameter.description,
@@ -87,7 +96,7 @@ def _field(name: str, parameter: Parameter, typed: str | None) -> ParameterField
         help=said,
         default=default,
         value=default if typed is None else typed,
-        is_required=is_required,
+        is_required=_is_required(parameter),
     )
 
 

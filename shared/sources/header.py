@@ -25,6 +25,7 @@ _MOST_COLUMNS: Final = 10_000  # of a file; a table of Dataverse has a tenth of 
 _LINES_LOOKED_AT: Final = 50  # for the names of the columns, below the first line
 _SHOWN: Final = 60  # characters of a line, in messages
 _NAMES_SHOWN: Final = 30
+_MISSING_SHOWN: Final = 10  # columns that a file lacks, each with the names that it has
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE | re.DOTALL)
 _MARKUP: Final = {"<!doctype html": "an HTML page", "<html": "an HTML page", "<?xml": "XML", "{": "JSON", "[": "JSON"}
 
@@ -153,7 +154,10 @@ class _Reader:
             return self._apart(first)
         if len(first.fields) == 1 and len(self._columns) > 1:
             return self._too_narrow(first, "the header has one column")
-        return UserError("\n".join(f"{self._name} has no column {name}; {names.hint(name)}" for name in missing))
+        said = [f"{self._name} has no column {name}; {names.hint(name)}" for name in missing[:_MISSING_SHOWN]]
+        if (more := len(missing) - _MISSING_SHOWN) > 0:
+            said.append(f"and {more:,} more of the {len(self._columns):,} columns of the definition are not there")
+        return UserError("\n".join(said))
 
     def _names_below(self, first: _Row) -> UserError | None:
         """The names may be below a title, a comment, or the line that defines the delimiter for Excel."""

@@ -81,7 +81,7 @@ def test_a_job_needs_the_file_or_its_path(served: Served, world: World) -> None:
     """Without either, or with an empty file, the form says so, and nothing is started."""
     with_a_file(world)
     url, origin = f"{served.url}/syncs/customers/jobs", {"origin": served.url}
-    for file, said in ((None, "parameter rows"), (("x.csv", b""), "choose a file that is not empty")):
+    for file, said in ((None, "Parameter rows: "), (("x.csv", b""), "Choose a file that is not empty")):
         form: dict[str, Any] = {"kind": (None, "run"), "p.rows": (None, "")} | ({"upload": file} if file else {})
         answer = requests.post(url, files=form, headers=origin, timeout=10)
         assert (answer.status_code, said in answer.text) == (422, True)
@@ -94,7 +94,7 @@ def test_a_value_that_cannot_be_used_is_said_on_the_form(served: Served, world: 
     form, origin = {"p.size": "many", "kind": "plan"}, {"origin": served.url}
     answer = requests.post(f"{served.url}/syncs/customers/jobs", data=form, headers=origin, timeout=10)
     assert answer.status_code == 422
-    assert "parameter size: its default is a number, but the given text is not" in answer.text
+    assert "Parameter size: its default is a number, but the given text is not" in answer.text
     assert 'value="many"' in answer.text
     assert world.app.state.open_jobs() == ()
 

@@ -283,7 +283,7 @@ def _fill_rows(widget: Widget, options: Sequence[TypeOption], rows: Rows) -> Non
         model = _model_of(item, raw)
         if model is not None:
             path = (*widget.path, key)
-            label = str(key) if isinstance(key, str) else str(key + 1)
+            label = str(key) if isinstance(key, str) else f"{key + 1:,}"
             row = Widget(path=path, key=str(key), label=label, kind=Kind.GROUP, raw=raw, model=model)
             row.children = fields_of(model, raw, path, rows=rows)
             widget.children.append(row)

@@ -62,7 +62,7 @@ class Pages:
 def _has(key: Any, row: Any, find: str) -> bool:
     """Whether a row has a text in one of its values, or its number or name."""
     if isinstance(key, int):
-        return find == str(key + 1) or any(find in text for text in _texts(row))
+        return find in {str(key + 1), f"{key + 1:,}"} or any(find in text for text in _texts(row))
     return find in str(key).casefold() or any(find in text for text in _texts(row))
 
 

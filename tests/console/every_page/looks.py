@@ -68,6 +68,8 @@ _LOOKS: Final = """
   return {
     h1: [...document.querySelectorAll('h1')].map(each => each.innerText.trim()),
     wider: Math.max(0, root.scrollWidth - innerWidth), outside, overlaps, broken,
+    trail: [...document.querySelectorAll('.trail')].filter(each =>
+      !each.lastElementChild.matches('[aria-current=page]')).map(each => each.innerText),
     mains: [...document.querySelectorAll('.primary')].map(each => each.innerText).slice(1),
   };
 }
@@ -127,8 +129,8 @@ def looks(page: Page) -> dict[str, Any]:
 
     Returns:
         `h1` (texts of the headings), `mains` (main actions besides the first one), `wider` (pixels that must be scrolled), `outside` (texts and controls beyond the
-        edge of their box, or of the window), `overlaps` (texts over others), and `broken` (short words and numbers that
-        go over two lines).
+        edge of their box, or of the window), `overlaps` (texts over others), `broken` (short words and numbers that
+        go over two lines), and `trail` (ways to the page that do not end with it).
     """
     found: dict[str, Any] = page.evaluate(_LOOKS)
     return found

@@ -9,14 +9,15 @@ from typing import Final
 from playwright.sync_api import Page
 
 from tests.console.conftest import principal
-from tests.console.every_page.worlds import LONG
+from tests.console.every_page.worlds import LONG, TAKEN
 
-__all__ = ["FULL", "NEW", "STATES", "UNSIGNED", "Shown"]
+__all__ = ["FULL", "NEW", "STATES", "UNSIGNED", "VAULT", "Shown"]
 
 Act = Callable[[Page], None]
 FULL: Final = "full"
 NEW: Final = "new"
 UNSIGNED: Final = "unsigned"
+VAULT: Final = "vault"
 _ADMIN: Final = ("Sync.Admin",)
 _TABS: Final = {
     "source": "Find the columns of the source",
@@ -42,7 +43,8 @@ class Shown:
         status: HTTP status of the answer.
         roles: Of the person who looks; without any, nobody is signed in.
         act: What the person does before the page is looked at.
-        console: `full`, or `new` without any sync, or `unsigned` where the sign-in is not set up.
+        console: `full`, or `new` without any sync, or `unsigned` where the sign-in is not set up, or `vault`, which is
+            `full` with a vault for secrets.
     """
 
     name: str
@@ -62,6 +64,30 @@ def _fills(label: str, value: str, button: str) -> Act:
     def act(page: Page) -> None:
         page.get_by_label(label, exact=True).fill(value)
         page.get_by_role("button", name=button, exact=True).click()
+
+    return act
+
+
+def _finds(text: str) -> Act:
+    return _fills("Find in columns: a part of a name, or a number", text, "Find")
+
+
+def _asks_for_a_secret(page: Page) -> None:
+    page.get_by_role("button", name="Write a secret for Client secret").click()
+
+
+def _asks_for_a_secret_of_a_new_sync(page: Page) -> None:
+    _fills("Name", "orders", "Fill it in by hand")(page)
+    page.get_by_role("group", name="Parts of the definition").get_by_role("button", name="Destination").click()
+    _asks_for_a_secret(page)
+
+
+def _writes_a_secret(name: str, *, replaces: bool) -> Act:
+    def act(page: Page) -> None:
+        _asks_for_a_secret(page)
+        page.get_by_label("Name", exact=True).fill(name)
+        page.get_by_label("Replace the secret that has this name").set_checked(replaces)
+        _fills("Value", "a-value-of-no-use", "Write the secret")(page)
 
     return act
 
@@ -123,6 +149,10 @@ _SYNCS: Final = (
         act=_fills("since", "someday", "Run"),
     ),
     Shown(name="start-paused", address="/syncs/contacts/start", says="is paused", act=_presses("Run")),
+    Shown(name="start-file", address="/syncs/by-file/start", says="or a file of this machine"),
+    Shown(
+        name="start-no-file", address="/syncs/by-file/start", says="choose a file of your machine", act=_presses("Plan")
+    ),
     Shown(name="versions", address="/syncs/customers/versions", says="Saved by Ann"),
     Shown(name="versions-none", address="/syncs/fresh/versions", says="No earlier version"),
 )
@@ -210,6 +240,63 @@ _EDITOR: Final = (
         act=_overwrites_another_version,
     ),
 )
+_LONG_LISTS: Final = (
+    Shown(name="editor-long-list", address="/syncs/wide/edit/columns", says="Shown: 1 to 40 of 1,002."),
+    Shown(
+        name="editor-last-page",
+        address="/syncs/wide/edit/columns",
+        says="Shown: 1,001 to 1,002 of 1,002.",
+        act=lambda page: page.get_by_role("button", name="Last page of columns", exact=True).click(),
+    ),
+    Shown(
+        name="editor-found",
+        address="/syncs/wide/edit/columns",
+        says="1 to 1 of 1 that have “field999”, of 1,002 in all.",
+        act=_finds("field999"),
+    ),
+    Shown(
+        name="editor-not-found",
+        address="/syncs/wide/edit/columns",
+        says="None of 1,002 has “nothing like it”.",
+        act=_finds("nothing like it"),
+    ),
+    Shown(
+        name="editor-long-list-broken",
+        address="/syncs/wide-broken/edit/columns",
+        says="Shown: 1,001 to 1,002 of 1,002.",
+        act=lambda page: page.locator("#mistakes + ul").get_by_role("button").click(),
+    ),
+)
+_SECRETS: Final = (
+    Shown(
+        name="secret",
+        address="/syncs/fresh/edit/destination",
+        says="is kept nowhere else",
+        act=_asks_for_a_secret,
+        console=VAULT,
+    ),
+    Shown(
+        name="secret-of-a-new-sync",
+        address="/new",
+        says="is kept nowhere else",
+        act=_asks_for_a_secret_of_a_new_sync,
+        console=VAULT,
+    ),
+    Shown(
+        name="secret-taken",
+        address="/syncs/fresh/edit/destination",
+        says="Nothing was written.",
+        act=_writes_a_secret(TAKEN, replaces=False),
+        console=VAULT,
+    ),
+    Shown(
+        name="secret-written",
+        address="/syncs/fresh/edit/destination",
+        says="is in the vault.",
+        act=_writes_a_secret("fresh-client-secret", replaces=True),
+        console=VAULT,
+    ),
+)
 _REFUSED: Final = (
     Shown(name="refused-401", address="/", says="Not signed in", status=401, roles=()),
     Shown(name="refused-403", address="/new", says="Not allowed", status=403, roles=("Readers",)),
@@ -217,4 +304,4 @@ _REFUSED: Final = (
     Shown(name="refused-422", address="/syncs/broken/start", says="The definition has mistakes", status=422),
     Shown(name="refused-503", address="/", says="Sign-in is not set up", status=503, console=UNSIGNED),
 )
-STATES: Final = (*_OVERVIEW, *_SYNCS, *_JOBS, *_REAL_TIME, *_EDITOR, *_REFUSED)
+STATES: Final = (*_OVERVIEW, *_SYNCS, *_JOBS, *_REAL_TIME, *_EDITOR, *_LONG_LISTS, *_SECRETS, *_REFUSED)

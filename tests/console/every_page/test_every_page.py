@@ -7,13 +7,15 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
 import pytest
 import requests
+from azure.keyvault.secrets import SecretClient
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page
 from starlette.routing import compile_path
 
@@ -22,10 +24,16 @@ from console.application import ROUTES
 from console.console import Console
 from console.local import local_console
 from emulator.testing import RunningEmulator
-from tests.console.conftest import PATIENCE, Served, World, made_world, pictures_in, principal, serving
+from shared.app import App
+from shared.settings import Settings
+from tests.console.conftest import PATIENCE, Served, World, always_later, made_world, pictures_in, principal, serving
 from tests.console.every_page.looks import looks, open_parts, still, tabbed_through, violations_in
-from tests.console.every_page.states import FULL, NEW, STATES, UNSIGNED, Shown
-from tests.console.every_page.worlds import filled
+from tests.console.every_page.states import FULL, NEW, STATES, UNSIGNED, VAULT, Shown
+from tests.console.every_page.worlds import TAKEN, filled
+from tests.unit.secrets.fake_cloud import FakeCloud
+from tests.unit.secrets.fixtures import server
+
+__all__ = ["server"]
 
 FILES = {"/static/{name}", "/runs/{run}/files/{name}"}
 """What is no page: the browser loads it, or keeps it."""
@@ -69,8 +77,23 @@ class Consoles:
 
 
 @pytest.fixture(scope="module")
-def consoles(emulator: RunningEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consoles]:
-    """A console that has been through everything, one without syncs, and one without a sign-in."""
+def vault(server: FakeCloud) -> Iterator[str]:
+    """The address of a vault with one secret, to which the console of this process may write."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
+        patch.setenv("IDENTITY_ENDPOINT", f"{server.url}/msi/token")
+        patch.setenv("IDENTITY_HEADER", "header-of-this-app")
+        # The vault's challenge names https://vault.azure.net, which is no domain above localhost.
+        client = partial(SecretClient, verify_challenge_resource=False)
+        patch.setattr("azure.keyvault.secrets.SecretClient", client)
+        taken = {"id": f"{server.url}/secrets/{TAKEN}/{1:032x}", "tags": {"dynamics-sync": "fresh"}}
+        server.versions[TAKEN] = [taken | {"attributes": {"enabled": True, "created": 1, "updated": 1}}]
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def consoles(emulator: RunningEmulator, vault: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consoles]:
+    """A console that has been through everything, the same with a vault, one without syncs, and one without a sign-in."""
     emulator.reset()
     with ExitStack() as stack:
         folder = tmp_path_factory.mktemp("full")
@@ -82,8 +105,16 @@ def consoles(emulator: RunningEmulator, tmp_path_factory: pytest.TempPathFactory
             FULL: stack.enter_context(serving(console_of(full))),
             NEW: stack.enter_context(serving(console_of(new))),
         }
+        served[VAULT] = stack.enter_context(serving(console_of(with_vault(full, vault))))
         served[UNSIGNED] = stack.enter_context(serving(console_of(new, signs_in=False)))
         yield Consoles(served=served, ids=filled(full, served[FULL]))
+
+
+def with_vault(world: World, vault: str) -> World:
+    """The same world for an app that writes secrets."""
+    variables = {**world.variables, "CONSOLE_SECRETS_VAULT": vault}
+    app = App(Settings.load(variables), read_environment=lambda: variables, clock=always_later())
+    return replace(world, app=app, variables=variables)
 
 
 def console_of(world: World, *, signs_in: bool = True) -> Console:

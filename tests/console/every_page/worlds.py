@@ -19,10 +19,14 @@ from tests.console.conftest import LISTENER, Served, World
 from tests.console.editor.pages import form_of
 from tests.console.test_jobs_api import Client
 
-__all__ = ["LONG", "filled"]
+__all__ = ["LONG", "TAKEN", "WIDE", "filled"]
 
 LONG: Final = "customers-of-all-regions-whose-name-is-as-long-as-somebody-may-choose-it"
 """The longest name of a sync here."""
+TAKEN: Final = "customers-partner-key"
+"""The name of a secret that is in the vault from the beginning."""
+WIDE: Final = 1002
+"""Columns of a sync: 25 pages of the form, and two rows on the last one."""
 _LISTENS: Final = LISTENER.replace("name: crm", "name: crm, auto_offset_reset: earliest")
 _RIGHTS: Final = "permissions: {read: [Readers], execute: [Readers, Operators], write: [Writers]}\n"
 _PARAMETERS: Final = """
@@ -34,6 +38,7 @@ parameters:
   all: {default: true}
   key: {formula: SECRET('partner-key')}
 """
+_BY_FILE: Final = "parameters: {file_path: {description: The export of the shop}, region: {default: North}}\n"
 _DETAILS: Final = """
 description: All customers of the shop, with their names, from the nightly export.
 schedule: "0 3 * * *"
@@ -163,7 +168,7 @@ def _counts(size: int) -> dict[str, Any]:
 
 
 def _without_runs(world: World) -> None:
-    """Syncs that never ran: one that can, one with mistakes, and one that does not fit its environment."""
+    """Syncs that never ran: some that can, and some with mistakes."""
     world.define("fresh")
     world.define("broken", more="nonsense: true\nschedule: 61 * * * *\n")
     world.define("misfit")
@@ -171,6 +176,22 @@ def _without_runs(world: World) -> None:
     file.write_text(file.read_text().replace("target: name}", "target: nickname_of_it}"))
 
     (world.folder / "syncs" / "unreadable.yaml").write_text("name: unreadable\nsource: [")
+    world.define("by-file", more=_BY_FILE)
+    file = world.folder / "syncs" / "by-file.yaml"
+    file.write_text(file.read_text().replace(f"path: {world.folder / 'by-file.csv'}", 'path: "@file_path"'))
+    _wide(world, "wide", "true")
+    _wide(world, "wide-broken", "true, max_length: long")
+
+
+def _wide(world: World, name: str, last: str) -> None:
+    """A sync of many columns; `last` is the trim of the last one, with what follows it."""
+    world.define(name)
+    fields = [f"field{number}" for number in range(WIDE - 2)]
+    columns = "".join(f"    - {{name: {field}, trim: true}}\n" for field in fields[:-1])
+    columns += f"    - {{name: {fields[-1]}, trim: {last}}}\n"
+    file = world.folder / "syncs" / f"{name}.yaml"
+    file.write_text(file.read_text().replace("destination:\n", f"{columns}destination:\n"))
+    (world.folder / f"{name}.csv").write_text(",".join(["number", "name", *fields]) + "\n")
 
 
 def _versions(served: Served) -> None:

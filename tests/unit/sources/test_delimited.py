@@ -240,6 +240,16 @@ def test_all_missing_columns_are_named_at_once(load: Any) -> None:
     assert caught.value.message.count("has no column") == 2
 
 
+def test_many_missing_columns_are_counted(load: Any) -> None:
+    """A message of a thousand lines would be read by nobody."""
+    with pytest.raises(UserError) as caught:
+        load("A,B\n1,2\n", columns=("A", *(f"X{number}" for number in range(1_011))))
+    lines = caught.value.message.splitlines()
+    assert len(lines) == 11
+    assert "has no column X9;" in lines[9]
+    assert lines[10] == "and 1,001 more of the 1,012 columns of the definition are not there"
+
+
 def test_an_invalid_byte_is_found_after_the_first_block(load: Any) -> None:
     """Offset and line are correct for large files, also if a character is divided between two blocks."""
     good = "A,B,C\n" + "é,ß,3\n" * 300_000
