@@ -18,6 +18,7 @@ from shared.sources.refused_paths import check_local, check_system
 __all__ = ["BLOCK", "InputFile", "find_files"]
 
 BLOCK: Final = 1 << 20  # bytes read at once
+_LITTLE: Final = 1 << 16
 _COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 # How drivers of fsspec call it. If a driver reports only the size, the size is compared.
 _VERSION_KEYS: Final = ("etag", "ETag", "size", "mtime", "last_modified", "LastModified", "created")
@@ -95,6 +96,15 @@ class InputFile:
         with self.stored() as stream:
             yield unpacked(stream, self.name) if self.compression == "gzip" else stream
 
+    def anywhere(self) -> IO[bytes]:
+        """Open the file as it is stored, for reads at any place where the system allows that.
+
+        Raises:
+            UserError: It cannot be opened; what is done with the stream raises it too.
+        """
+        with _failures(self):
+            return io.BufferedReader(_Anywhere(self, self._opened()), _LITTLE)
+
     def _opened(self) -> IO[bytes]:
         if self.system is None:
             return Path(self.path).open("rb")
@@ -116,6 +126,24 @@ class _Stored(io.RawIOBase):
             data = self._stream.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+class _Anywhere(_Stored):
+    """The same with places."""
+
+    def seekable(self) -> bool:
+        return self._stream.seekable()
+
+    def seek(self, place: int, whence: int = 0, /) -> int:
+        with _failures(self._file):
+            return self._stream.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def find_files(

@@ -17,7 +17,7 @@ from shared.workspace.limits import OverdueError, within
 from shared.workspace.sql import SqlValue, literal, quoted
 from shared.workspace.steps import NewTable, Step
 
-__all__ = ["OutOfTimeError", "Row", "Workspace", "check_new_file"]
+__all__ = ["SERVED", "OutOfTimeError", "Row", "Workspace", "check_new_file"]
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -51,6 +51,9 @@ _NO_TIME = (
 )
 
 _USE_FILE = "USE run"
+
+SERVED = "source://files"
+"""The folder of files that a source serves; see `Workspace.serve`."""
 
 
 class OutOfTimeError(UserError):
@@ -223,6 +226,10 @@ class Workspace:
         with _understood():
             return self._timed(self._connection, lambda: self._executed(sql, params).fetchall())
 
+    def serve(self, files: Any) -> None:
+        """Let statements read the files of a file system of fsspec, whose paths begin with `SERVED`."""
+        self._connection.register_filesystem(files)
+
     def has_table(self, name: str) -> bool:
         """Whether a table or view of this name exists."""
         return bool(self.query("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [name])[0][0])
@@ -367,7 +374,7 @@ def _connected(
     try:
         # Moments are stored and compared in UTC, in any time zone of the machine.
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
+        connection.execute(f"SET allowed_directories = [{literal(str(folder))}, {literal(SERVED)}]")
         # DuckDB looks at where a link leads: both names are allowed.
         paths = dict.fromkeys([*readable, *(str(Path(path).resolve()) for path in readable)])
         connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")

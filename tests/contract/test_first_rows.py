@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import pytest
+from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]  # it ships no types
 
 from shared.definitions import SyncDefinition
 from shared.errors import UserError
@@ -191,6 +193,95 @@ def test_of_parquet_only_the_row_groups_and_files_of_the_first_rows_are_read(tmp
     for each in (definition, folder):
         found, _ = shaped(each, SourceContext(), 10, ", ".join(FIELDS))
         assert told(found) == [expected(row) for row in rows(10)]
+
+
+class Remote(AbstractFileSystem):  # type: ignore[misc]  # see above
+    """A file system that counts what is read of its files, and that may fail."""
+
+    protocol = "remote"
+    cachable = False
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.content = path.read_bytes()
+        self.taken = 0
+        self.left = len(self.content) * 10
+        self.seeks = True
+
+    def _open(self, path: str, *_about: Any, **_options: Any) -> BytesIO:
+        return _Counted(self, self.content)
+
+    def exists(self, path: str, **_options: Any) -> bool:
+        return path == "file"
+
+    def isfile(self, path: str) -> bool:
+        return path == "file"
+
+    def info(self, path: str, **_options: Any) -> dict[str, Any]:
+        return {"name": path, "size": len(self.content), "type": "file"}
+
+    def opened(self, _url: str, _options: Any = None) -> tuple[Any, str]:
+        return self, "file"
+
+
+class _Counted(BytesIO):
+    def __init__(self, system: Remote, content: bytes) -> None:
+        super().__init__(content)
+        self._system = system
+
+    def seekable(self) -> bool:
+        return self._system.seeks
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self._system.taken += len(found)
+        self._system.left -= len(found)
+        if self._system.left < 0:
+            raise OSError("the line is cut")
+        return found
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    """A Parquet file of twenty row groups behind a URL."""
+    path = tmp_path / "a.parquet"
+    with duckdb.connect() as database:
+        rows = "SELECT i + 1 AS number, 'Name ' || (i + 1) AS name, md5(i::VARCHAR) AS more FROM range(200000) AS r(i)"
+        database.execute(f"COPY ({rows}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 10240)")
+    return Remote(path)
+
+
+def of_remote(remote: Remote, most: int | None) -> list[tuple[Any, ...]]:
+    context = SourceContext(open_url=remote.opened)
+    found, errors = first(most, context, type="parquet", path="remote://file", columns=COLUMNS)
+    assert errors == []
+    return [(row, int(number), name) for row, number, name in found]
+
+
+def test_of_a_remote_parquet_file_only_the_blocks_of_the_first_rows_are_read(remote: Remote) -> None:
+    """It is not copied, as it is for a whole read."""
+    size = len(remote.content)
+    assert of_remote(remote, 10) == [(number, number, f"Name {number}") for number in range(1, 11)]
+    assert remote.taken < size / 4
+    assert len(of_remote(remote, 10_250)) == 10_250
+    remote.taken = 0
+    assert len(of_remote(remote, None)) == 200_000
+    assert remote.taken == size
+
+
+def test_a_remote_parquet_file_that_is_read_from_its_beginning_only_is_copied(remote: Remote) -> None:
+    """As some servers give files."""
+    remote.seeks = False
+    assert len(of_remote(remote, 10)) == 10
+    assert remote.taken >= len(remote.content)
+
+
+@pytest.mark.parametrize("after", [0, 4, 70_000])
+def test_a_remote_parquet_file_that_cannot_be_reached_is_not_called_damaged(remote: Remote, after: int) -> None:
+    """Wherever the reading ends."""
+    remote.left = after
+    with pytest.raises(UserError, match="cannot be reached: the line is cut"):
+        of_remote(remote, 10)
 
 
 def test_of_a_workbook_the_sheets_behind_the_first_rows_are_not_read(tmp_path: Path) -> None:

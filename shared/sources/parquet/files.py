@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import duckdb
@@ -25,11 +26,15 @@ from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted, writing
 from shared.workspace.database import explained
 
+if TYPE_CHECKING:
+    from shared.sources.parquet.ranges import Ranges
+
 __all__ = ["ParquetFiles"]
 
 _ENDING: Final = ".parquet"
 _NESTED: Final = re.compile(r"^(STRUCT|MAP|UNION)\(|\]$")
 _PATTERN: Final = frozenset("*?[")
+_NUMBER: Final = "file_row_number"  # DuckDB's own column
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"  # what Hive and Spark call a partition whose value is null
 
 
@@ -40,22 +45,22 @@ class _Part:
     Attributes:
         file: The file, as it was found.
         name: As messages show it.
-        path: Where DuckDB reads it.
+        read: The SQL that reads it.
         types: Column -> its SQL type.
         known: Column, also of the folders and by a path -> what is known of it, or why it cannot be read.
         values: Column whose value is not that of a column of the file -> its SQL.
         partitions: Column that only the folders name -> its value.
-        copied: It is a copy in the folder of the workspace.
+        copy: The copy in the folder of the workspace; None where DuckDB reads the file itself.
     """
 
     file: InputFile
     name: str
-    path: Path
+    read: str
     types: Mapping[str, str]
     known: Mapping[str, KnownColumn | str]
     values: Mapping[str, str]
     partitions: Mapping[str, str | None]
-    copied: bool
+    copy: Path | None = None
 
 
 class ParquetFiles:
@@ -67,6 +72,7 @@ class ParquetFiles:
         self._find = partial(find_files, open_url=context.open_url, roots=context.roots)
         self._parts: tuple[_Part, ...] = ()
         self._most = context.rows
+        self._ranges: Ranges | None = None
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -100,9 +106,10 @@ class ParquetFiles:
         workspace.execute(f"CREATE TABLE source_raw ({raw_columns(columns)})")
         workspace.run(SOURCE_ERRORS)
         for part in self._parts:
-            _load(workspace, part, columns, self._most)
-            if part.copied:
-                part.path.unlink()
+            with self._explained(part.file):
+                _load(workspace, part, columns, self._most)
+            if part.copy is not None:
+                part.copy.unlink()
         for part in self._parts:
             part.file.check_unchanged()
         self._parts = ()
@@ -119,51 +126,77 @@ class ParquetFiles:
     def _needed(self, workspace: Workspace) -> Iterator[_Part]:
         rows = 0
         for number, file in enumerate(self._files()):
-            part = _part(workspace, number, file, self._source.columns)
-            yield part
-            if self._most is not None:
-                rows += _count(workspace, part)
-                if rows >= self._most:
-                    return
+            copy = workspace.folder / f"source-{number}{_ENDING}"
+            read = self._in_place(workspace, file) or _copied(workspace, file, copy)
+            with self._explained(file):
+                part = _part(workspace, file, read, self._source.columns)
+                rows += 0 if self._most is None else _count(workspace, part)
+            yield part if read != str(copy) else replace(part, copy=copy)
+            if self._most is not None and rows >= self._most:
+                return
+
+    def _in_place(self, workspace: Workspace, file: InputFile) -> str:
+        """The path by which DuckDB reads a file itself; empty where it has to be copied."""
+        if file.system is None:
+            # In the name of a file, these characters are a pattern for DuckDB.
+            return file.path if file.path in workspace.readable and _PATTERN.isdisjoint(file.path) else ""
+        if self._most is None:  # reading all of it part by part takes longer than a copy
+            return ""
+        if self._ranges is None:
+            from shared.sources.parquet.ranges import Ranges  # noqa: PLC0415 - loads what only remote files need
+
+            self._ranges = Ranges()
+            workspace.serve(self._ranges)
+        return self._ranges.add(file)
+
+    @contextmanager
+    def _explained(self, file: InputFile) -> Iterator[None]:
+        """Say why a file cannot be read."""
+        failed: duckdb.Error | None = None
+        try:
+            yield
+        except duckdb.Error as error:
+            failed = error
+        if self._ranges is not None and self._ranges.failure is not None:
+            raise self._ranges.failure
+        if failed is not None:
+            raise _damaged(file.name, failed) from failed
 
 
-def _part(workspace: Workspace, number: int, file: InputFile, columns: Sequence[Column]) -> _Part:
-    # In the name of a file, these characters are a pattern for DuckDB.
-    copied = file.system is not None or file.path not in workspace.readable or not _PATTERN.isdisjoint(file.path)
-    path = workspace.folder / f"source-{number}{_ENDING}" if copied else Path(file.path)
-    if copied:
-        with file.stored() as stored, writing(workspace.folder), path.open("wb") as copy:
-            shutil.copyfileobj(stored, copy)
-    try:
-        rows = workspace.query(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {_reading(path)})")
-    except duckdb.Error as error:
-        raise _damaged(file.name, error) from error
+def _copied(workspace: Workspace, file: InputFile, copy: Path) -> str:
+    with file.stored() as stored, writing(workspace.folder), copy.open("wb") as out:
+        shutil.copyfileobj(stored, out)
+    return str(copy)
+
+
+def _part(workspace: Workspace, file: InputFile, path: str, columns: Sequence[Column]) -> _Part:
+    read = _reading(path)
+    rows = workspace.query(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {read})")
     types = {str(name): str(kind) for name, kind in rows}
     partitions = {name: value for name, value in _partitions(file.path) if found_name(name, types) is None}
     known = dict(_known(types, partitions, file.name))
     values: dict[str, str] = {}
-    for name, found, sql in _fields(workspace, path, types, columns):
+    for name, found, sql in _fields(workspace, read, types, columns):
         known[name], values[name] = found if isinstance(found, KnownColumn) else f"{file.name}: {found}", sql
     return _Part(
         file=file,
         name=file.name,
-        path=path,
+        read=read,
         types=types,
         known=known,
         values=values,
         partitions=partitions,
-        copied=copied,
     )
 
 
 def _fields(
-    workspace: Workspace, path: Path, types: Mapping[str, str], columns: Sequence[Column]
+    workspace: Workspace, read: str, types: Mapping[str, str], columns: Sequence[Column]
 ) -> Iterator[tuple[str, KnownColumn | str, str]]:
     """Yield name, what is known, and the SQL of each column that is read by a path or as JSON and is there."""
 
     def type_of(sql: str) -> str | None:
         try:
-            return str(workspace.query(f"SELECT column_type FROM (DESCRIBE SELECT {sql} FROM {_reading(path)})")[0][0])
+            return str(workspace.query(f"SELECT column_type FROM (DESCRIBE SELECT {sql} FROM {read})")[0][0])
         except duckdb.Error:
             return None
 
@@ -247,7 +280,7 @@ def _refuse_further_columns(parts: Sequence[_Part]) -> None:
 
 def _count(workspace: Workspace, part: _Part) -> int:
     """How many rows a file has; its end says so."""
-    ((rows,),) = workspace.query(f"SELECT count(*) FROM {_reading(part.path)}")
+    ((rows,),) = workspace.query(f"SELECT count(*) FROM {part.read}")
     return int(rows)
 
 
@@ -255,11 +288,15 @@ def _load(workspace: Workspace, part: _Part, columns: Sequence[Column], most: in
     values = "".join(f", {_value(part, column)}" for column in columns if isinstance(column, TypedColumn))
     told = file_values(columns, part.name)
     ((before,),) = workspace.query("SELECT coalesce(max(_row), 0) FROM source_raw")
-    rows = _reading(part.path) if most is None else f"(SELECT * FROM {_reading(part.path)} LIMIT {most - before})"
-    try:
-        workspace.execute(f"INSERT INTO source_raw SELECT {before} + row_number() OVER (){values}{told} FROM {rows}")
-    except duckdb.Error as error:
-        raise _damaged(part.name, error) from error
+    rows = part.read if most is None else _first(part, most - before)
+    workspace.execute(f"INSERT INTO source_raw SELECT {before} + row_number() OVER (){values}{told} FROM {rows}")
+
+
+def _first(part: _Part, rows: int) -> str:
+    """SQL of the first rows. By their number DuckDB finds the blocks that have them; with a limit it reads several."""
+    if found_name(_NUMBER, part.types) is None:
+        return f"(SELECT * FROM {part.read} WHERE {_NUMBER} < {rows})"
+    return f"(SELECT * FROM {part.read} LIMIT {rows})"
 
 
 def _value(part: _Part, column: TypedColumn) -> str:
@@ -273,8 +310,8 @@ def _value(part: _Part, column: TypedColumn) -> str:
     return literal(part.partitions[named]) if named is not None else "NULL"
 
 
-def _reading(path: Path) -> str:
-    return f"read_parquet({literal(str(path))}, hive_partitioning = false)"
+def _reading(path: str) -> str:
+    return f"read_parquet({literal(path)}, hive_partitioning = false)"
 
 
 def _damaged(name: str, error: duckdb.Error) -> UserError:
