@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +68,7 @@ class Ledger:
         """
         self._earlier = self._store.ledger_entries(self._sync)
 
-    def load(self, workspace: Workspace, fill: Callable[[str], str]) -> None:
+    def load(self, workspace: Workspace, fill: Callable[[str], str], condition: str = "true") -> None:
         """Fill the workspace's table `ledger`, which exists, once the records were read.
 
         It stays empty where the ledger is missing, but for what events have added. `missing` then says why. A ledger
@@ -76,27 +77,30 @@ class Ledger:
         Args:
             workspace: The run's database.
             fill: Makes the statement that fills the table of a query for the latest row of each record.
+            condition: Which records, over `id`.
 
         Raises:
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
+        filled = partial(self._load, workspace, fill, condition)
         entries = self._store.ledger_entries(self._sync)
         self._head = self._store.ledger(self._sync)
         if self._head is None:
             self.missing = "there is none yet, or it was lost"
         else:
             try:
-                self._load(workspace, fill, self._head.parts, entries)
+                filled(self._head.parts, entries)
             except (LostPartError, duckdb.Error):
                 workspace.execute("DELETE FROM ledger")
                 self.missing = "its files are missing or damaged"
         if self.missing:
-            self._load(workspace, fill, (), entries)
+            filled((), entries)
 
     def _load(
         self,
         workspace: Workspace,
         fill: Callable[[str], str],
+        condition: str,
         parts: Sequence[str],
         entries: Mapping[str, LedgerEntry],
     ) -> None:
@@ -118,8 +122,8 @@ class Ledger:
         workspace.execute(f"CREATE OR REPLACE TEMP TABLE {_ENTRIES} AS {_ADDED}", [json.dumps(added)])
         workspace.execute(
             fill(
-                f"SELECT {NAMES} FROM ({latest(files)}) WHERE id NOT IN (SELECT id FROM {_ENTRIES}) "
-                f"UNION ALL SELECT {NAMES} FROM {_ENTRIES}"
+                f"SELECT {NAMES} FROM ({latest(files, condition)}) WHERE id NOT IN (SELECT id FROM {_ENTRIES}) "
+                f"UNION ALL SELECT {NAMES} FROM {_ENTRIES} WHERE {condition}"
             )
         )
         self._parts = list(parts)

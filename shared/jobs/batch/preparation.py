@@ -174,7 +174,7 @@ class _Preparation:
                     self.memory.look()
                 self._read()
                 if self.memory:
-                    self.memory.load(self.workspace)
+                    self.memory.load(self.workspace, keyed=self.job.options.keyed)
             case Stage.LINK:
                 late, held = self.steps.desire.late, self.steps.held
                 read_references(self.workspace, self.tools.dataverse, late, self.job.parameters, held=held)

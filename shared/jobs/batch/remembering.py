@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata, LedgerStore
@@ -14,6 +15,9 @@ from shared.transform import TargetColumn
 from shared.workspace import Step, Table, Workspace
 
 __all__ = ["Remembering", "remembering_steps"]
+
+
+_READ: Final = f"id IN (SELECT _id FROM {Table.CURRENT})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +57,17 @@ class Remembering:
         """
         self.ledger.look()
 
-    def load(self, workspace: Workspace) -> None:
+    def load(self, workspace: Workspace, *, keyed: bool) -> None:
         """Fill the table `ledger`.
+
+        Args:
+            workspace: The run's database.
+            keyed: Take only the records that were read: few of the table, so few of the ledger.
 
         Raises:
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        self.ledger.load(workspace, lambda rows: fill_ledger(self.columns, rows))
+        self.ledger.load(workspace, lambda rows: fill_ledger(self.columns, rows), _READ if keyed else "true")
 
     def note_before(self, workspace: Workspace, *, fence: int) -> None:
         """Add what the run is about to write: a run that dies is understood by the next one.

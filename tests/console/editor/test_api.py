@@ -124,6 +124,23 @@ def test_a_preview_reads_the_first_rows_and_their_records_alone(
     assert world.emulator.stats()["rows"]["read"] - before <= 4
 
 
+def test_a_preview_knows_what_the_sync_has_written(served_to_many: Served, customers: Path, world: World) -> None:
+    """By the entries of the ledger for its rows: a value that a person has edited is not overwritten."""
+    customers.write_text(customers.read_text().replace("target: name}", "target: name, write: unless_edited}"))
+    world.write("customers", [(f"customers-{number}", f"Account {number}") for number in range(50)])
+    assert world.app.run("customers").completed
+    headers = {"Authorization": f"Bearer {world.emulator.token()}"}
+    url = f"{world.emulator.service_url}accounts"
+    found = requests.get(f"{url}?$filter=accountnumber eq 'customers-1'", headers=headers, timeout=10).json()["value"]
+    change = {"name": "Edited by a person"}
+    requests.patch(f"{url}({found[0]['accountid']})", json=change, headers=headers, timeout=10).raise_for_status()
+    world.write("customers", [(f"customers-{number}", f"New {number}") for number in range(50)])
+    asked = call(served_to_many, "owners", "POST", "syncs/customers/preview", body={"rows": 3})
+    answer = _answer(world, asked.json()["job"])
+    assert [answer["planned"][name] for name in ("created", "updated")] == [0, 2]
+    assert [(each["type"], each["count"]) for each in answer["errors"]] == [("Edited in target", 1)]
+
+
 def test_a_preview_finds_the_records_that_lookups_name(served_to_many: Served, customers: Path, world: World) -> None:
     """In the table itself too: those that the first rows create, those that are there, and those that are not."""
     text = customers.read_text().replace("file: ", "").replace("filter: ", "# ")

@@ -211,6 +211,20 @@ def test_settled_entries_of_events_become_rows(store: Store, workspace: Workspac
     assert [row[2:4] for row in rows_of(store)] == [(False, '{"a":"2"}'), (True, '{"a":"3"}'), (False, '{"a":"2"}')]
 
 
+def test_only_some_records_are_taken(store: Store, workspace: Workspace) -> None:
+    """Of the parts and of the entries of events."""
+    ledger = opened(store, workspace)
+    append(ledger, workspace, *((known(number), "created", False, "{}", None) for number in range(1, 5)))
+    store.entries = {str(known(number)): entry("1", "2", origin="matched") for number in (2, 3)}
+    ledger = Ledger(store, "customers", now=NOW)
+    ledger.look()
+    workspace.execute(f"CREATE OR REPLACE TABLE ledger ({FORM})")
+    condition = f"id IN ('{known(1)}', '{known(2)}', '{known(7)}')"
+    ledger.load(workspace, lambda rows: f"INSERT INTO ledger {rows}", condition)
+    assert workspace.query("SELECT id FROM ledger ORDER BY id") == [(known(1),), (known(2),)]
+    assert not ledger.missing
+
+
 def test_entries_that_events_are_writing_stay(store: Store, workspace: Workspace) -> None:
     """One whose writer may be at work, and one that came or changed while the records were read."""
     store.entries = {str(known(1)): entry("x", "", busy=timedelta(days=2)), str(known(2)): entry("x", "")}
