@@ -4,7 +4,8 @@
 
 It prints one line for each page: milliseconds (the least of 25 answers over HTTP, after two that are not counted), those
 of them in which this process worked, and how often the store was asked; with SQLite also the plan of each query. It
-ends with code 1 where a page takes longer than `--most` milliseconds.
+ends with code 1 where a page takes longer than `--most` milliseconds. The last lines are edits of a definition with 1,000
+columns (the least of 7), which have no such limit.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -32,9 +34,11 @@ from shared.app import App
 from shared.settings import Settings
 from shared.state import AuditEntry, DeadLetter, RunRecord, StateStore
 from shared.state.sqlite import SqliteStateStore
+from tests.console.editor.pages import form_of
 from tests.state_requests import requests_to
 
 TIMES = 25
+TIMES_OF_EDITS = 7
 LETTERS = 100
 ENTRIES = 200
 WIDE = "wide"
@@ -136,6 +140,8 @@ def measure(store: StateStore, name: str, syncs: int, runs: int) -> float:
                 took, cpu = map(min, zip(*(_taken(session, f"{url}{path}") for _ in range(TIMES)), strict=True))
                 slowest, asked_for[path] = max(slowest, took), [*asked]
                 print(f"| `{path}` | {took:.0f} | {cpu:.0f} | {len(asked)} |", flush=True)
+            for what, took, cpu in _edits(session, url):
+                print(f"| {what} | {took:.0f} | {cpu:.0f} | |", flush=True)
     if isinstance(store, SqliteStateStore):
         _print_plans(store, asked_for)
     return slowest
@@ -143,9 +149,28 @@ def measure(store: StateStore, name: str, syncs: int, runs: int) -> float:
 
 def _taken(session: requests.Session, url: str) -> tuple[float, float]:
     """Milliseconds of one answer, and those in which this process worked: for the answer, and for asking."""
+    return _timed(lambda: session.get(url, timeout=60).raise_for_status())
+
+
+def _timed(do: Callable[[], object]) -> tuple[float, float]:
     begun, cpu = time.perf_counter(), time.process_time()
-    session.get(url, timeout=60).raise_for_status()
+    do()
     return (time.perf_counter() - begun) * 1000, (time.process_time() - cpu) * 1000
+
+
+def _edits(session: requests.Session, url: str) -> Iterator[tuple[str, float, float]]:
+    """What one edit takes of the definition with many columns; each gives another text, so that none is remembered."""
+    form = form_of(session, url, session.get(f"{url}/syncs/{WIDE}/edit/columns", timeout=60))
+    edits: dict[str, Callable[[int], requests.Response]] = {
+        "a value is changed": lambda number: form.send(
+            "show:columns", source__columns__3__max_length=f"{200 + number}"
+        ),
+        "nothing is changed": lambda _: form.send("show:columns"),
+        "a column is added": lambda number: form.send("add:source.columns", source__columns__4__alias=f"a{number}"),
+    }
+    for what, send in edits.items():
+        taken = [_timed(partial(send, number)) for number in range(TIMES_OF_EDITS)]
+        yield f"`{WIDE}`: {what}", *map(min, zip(*taken, strict=True))
 
 
 def _print_plans(store: SqliteStateStore, asked_for: dict[str, list[str]]) -> None:

@@ -12,17 +12,14 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from yaml.composer import Composer
 from yaml.error import Mark, MarkedYAMLError, YAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from yaml.parser import Parser
-from yaml.reader import Reader, ReaderError
-from yaml.resolver import BaseResolver
-from yaml.scanner import Scanner
+from yaml.reader import ReaderError
 
 from shared.definitions.loading.large_texts import keeps_large_texts
+from shared.definitions.loading.yaml_nodes import TooManyNodesError, nodes_of
 from shared.definitions.loading.yaml_syntax import explained_syntax
 
 __all__ = [
@@ -69,12 +66,14 @@ class Document:
         values: Where each value starts.
         keys: Where each key of a mapping, or item of a list, starts.
         problems: Mistakes in the YAML; with a syntax error `value` is None.
+        has_anchors: Whether there is an anchor or an alias.
     """
 
     value: object = None
     values: dict[Path, TextPosition] = field(default_factory=dict)
     keys: dict[Path, TextPosition] = field(default_factory=dict)
     problems: list[YamlProblem] = field(default_factory=list)
+    has_anchors: bool = False
 
     def key_position(self, path: Path) -> TextPosition:
         """The position of a key or item, or of the nearest thing around it that the text holds."""
@@ -102,28 +101,9 @@ def shown_path(path: Path) -> str:
     return text
 
 
-class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
-    """PyYAML's pipeline up to the node tree; no implicit tags, no objects."""
-
-    def __init__(self, text: str) -> None:
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-        Composer.__init__(self)
-        BaseResolver.__init__(self)
-        self._composed = 0
-
-    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        """Compose one node, unless the text has too many: each needs time and memory before it is checked."""
-        self._composed += 1
-        if self._composed > _MOST_NODES:
-            raise _TooManyNodesError
-        return super().compose_node(parent, index)
-
-
 def compose_yaml(text: str) -> Node | None:
     """The nodes of a text that `read_yaml` reads without a problem, with their places; None for an empty text."""
-    return _Loader(text).get_single_node()
+    return nodes_of(text, most=_MOST_NODES).root
 
 
 @keeps_large_texts
@@ -135,11 +115,12 @@ def read_yaml(text: str) -> Document:
     text = text.removeprefix("\ufeff")
     document = Document()
     try:
-        node = _Loader(text).get_single_node()
-        if node is None:
+        nodes = nodes_of(text, most=_MOST_NODES)
+        document.has_anchors = nodes.has_anchors
+        if nodes.root is None:
             _report(document, "the file is empty; a definition has the keys name, source, destination, sync_behaviour")
         else:
-            document.value = _Builder(document).build(node, ())
+            document.value = _Builder(document).build(nodes.root, ())
     except ReaderError as error:
         document.problems.append(
             YamlProblem(message="a control character is not allowed here", position=_at(text, error.position))
@@ -149,7 +130,7 @@ def read_yaml(text: str) -> Document:
         document.problems.append(YamlProblem(message=message, position=TextPosition(line=line, column=column)))
     except (YAMLError, ValueError):
         _report(document, "this is not YAML")
-    except (RecursionError, _TooManyNodesError):
+    except (RecursionError, TooManyNodesError):
         _report(document, "this is nested too deeply, repeats aliases too often or has too many values")
     if document.problems and document.value is None:
         document.values.clear()
@@ -158,10 +139,6 @@ def read_yaml(text: str) -> Document:
 
 def _report(document: Document, message: str) -> None:
     document.problems.append(YamlProblem(message=message, position=TextPosition(line=1, column=1)))
-
-
-class _TooManyNodesError(Exception):
-    """More values than a definition may have, written out or named by aliases."""
 
 
 @dataclass(slots=True)
@@ -175,7 +152,7 @@ class _Builder:
     def build(self, node: Node, path: Path) -> object:
         self.nodes += 1
         if self.nodes > _MOST_NODES:
-            raise _TooManyNodesError
+            raise TooManyNodesError
         self.document.values[path] = _position(node.start_mark)
         if node.tag not in _PLAIN_TAGS:
             self._report("a tag (!) has no meaning here", node, path)

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-import yaml
 from yaml.error import YAMLError
 from yaml.nodes import Node
-from yaml.tokens import AliasToken, AnchorToken
 
 from shared.definitions.loading.yaml_loader import compose_yaml, read_yaml
 from shared.drafts.editing.differences import differences
@@ -60,7 +58,7 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
     document = read_yaml(text)
     if document.problems or document.value is None:
         raise EditRefusedError(f"the YAML has mistakes: {_REMEDY}")
-    if _has_anchors(text):
+    if document.has_anchors:
         raise EditRefusedError(
             f"the YAML has anchors (&) or aliases (*), so one edit could change several places: {_REMEDY}"
         )
@@ -132,9 +130,3 @@ def _root(text: str) -> Node:
     if root is None:
         raise NotPossibleError
     return root
-
-
-def _has_anchors(text: str) -> bool:
-    if "&" not in text and "*" not in text:
-        return False
-    return any(isinstance(token, AliasToken | AnchorToken) for token in yaml.scan(text, Loader=yaml.SafeLoader))
