@@ -212,8 +212,7 @@ class App:
         """Bytes of temporary disk that a run is expected to use; the least where it cannot be told before it begins."""
         try:
             definition, values = self.joined(name, parameters)
-            source = self.source(definition, values)
-            return expected_disk(self.state.last_run(name), source.readable)
+            return expected_disk(self.state.last_run(name), self.source(definition, values).readable)
         except UserError:  # the run itself says what is wrong
             return expected_disk(None)
 
@@ -351,7 +350,8 @@ class App:
         source: Source | None = None,
     ) -> Iterator[Tools]:
         """What a run of a definition works with, for the length of a `with` block; a source that is given is small."""
-        read, shown = source or self.source(definition, values), progress or NoProgress()
+        context = self.wiring.source_context(values, counted=lambda meter: dataverse.service.meter.include(meter))  # noqa: PLW0108 - it is opened below
+        read, shown = source or open_source(definition.source, context), progress or NoProgress()
 
         def open_workspace() -> Workspace:
             # A source whose files are missing says so here: inside the run, so that the log has it.

@@ -33,6 +33,7 @@ from shared.dataverse.http.authority import authority_of
 from shared.dataverse.http.connection import service_url_of
 from shared.dataverse.http.identities import DEVELOPER
 from shared.dataverse.http.proofs import ClientProof
+from shared.dataverse.http.service import Meter
 from shared.dataverse.http.workloads import identity_token, issuer_of
 from shared.definitions import (
     ApplicationUser,
@@ -45,6 +46,7 @@ from shared.definitions import (
     SyncDefinition,
     in_text,
 )
+from shared.definitions.models import DynamicsSource
 from shared.deployment import is_deployed
 from shared.errors import UserError
 from shared.http.guarded_files import GuardedFiles
@@ -222,8 +224,19 @@ class Wiring:
         """One for all runs: fsspec keeps the file systems that it made, by what they were made with."""
         return GuardedFiles(RemoteFiles.of(self._settings), self._reach)
 
-    def source_context(self, values: Mapping[str, ParameterValue], rows: int | None = None) -> SourceContext:
-        """What a source may need, with the values of the parameters of its definition; `rows` for its first rows."""
+    def source_context(
+        self,
+        values: Mapping[str, ParameterValue],
+        rows: int | None = None,
+        counted: Callable[[Meter], None] = lambda _meter: None,
+    ) -> SourceContext:
+        """What a source may need: `values` of parameters, `rows` for its first rows; `counted` gets a meter."""
+
+        def open_tables(source: DynamicsSource) -> closing[Dataverse]:
+            client = self._client(source, values, place="source")
+            counted(client.service.meter)
+            return closing(client)
+
         return SourceContext(
             parameters=values,
             open_url=self._source_files.open,
@@ -232,7 +245,7 @@ class Wiring:
             secret=self.secret,
             renew_secret=self._fetch_anew,
             reach=self._reach,
-            open_tables=lambda source: closing(self._client(source, values, place="source")),
+            open_tables=open_tables,
             clock=SystemClock(),
             rows=rows,
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 from playwright.sync_api import Page, expect
 
 from shared.jobs import noted_progress
@@ -58,6 +59,23 @@ def with_a_file(world: World, name: str = "customers", more: str = "") -> None:
     world.define(name, more=f"parameters: {{rows: {{description: The file that is read}}}}\n{more}")
     file = world.folder / "syncs" / f"{name}.yaml"
     file.write_text(file.read_text().replace(f"path: {world.folder / name}.csv", 'path: "@rows"'))
+
+
+def with_contacts_as_source(world: World, rows: int) -> None:
+    """Let the sync read contacts of a Dataverse."""
+    file = world.folder / "syncs" / "customers.yaml"
+    definition = yaml.safe_load(file.read_text())
+    environment = {key: definition["destination"][key] for key in ("service_url", "client_id", "client_secret")}
+    columns = [{"name": "employeeid", "alias": "number", "mandatory": True}, {"name": "lastname", "alias": "name"}]
+    definition["source"] = {"type": "dynamics", "entity": "contact", "columns": columns} | environment
+    file.write_text(yaml.safe_dump(definition))
+    targets = [
+        {"@odata.type": "Microsoft.Dynamics.CRM.contact", "employeeid": f"customers-{number}", "lastname": f"Account {number}"}
+        for number in range(rows)
+    ]  # fmt: skip
+    url = f"{world.emulator.service_url}contacts/Microsoft.Dynamics.CRM.CreateMultiple"
+    headers = {"Authorization": f"Bearer {world.emulator.token()}"}
+    requests.post(url, json={"Targets": targets}, headers=headers, timeout=60).raise_for_status()
 
 
 def test_a_job_is_started_with_a_file(page: Page, world: World, tmp_path: Path) -> None:
@@ -121,14 +139,16 @@ def test_a_running_job_shows_its_progress_and_is_cancelled(
     assert 0 < len(world.accounts()) < 8000
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "CreateMultiple"), ("GET", "accounts")])
+@pytest.mark.parametrize(("method", "path"), [("POST", "CreateMultiple"), ("GET", "accounts"), ("GET", "contacts")])
 def test_a_throttled_run_says_how_long_it_waits(
     page: Page, served: Served, world: World, tmp_path: Path, method: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it reads and while it writes, on its page and to programs; afterwards the number stays."""
+    """While it reads its source or the table and while it writes, on its page and to programs; afterwards the number stays."""
     clock = HeldClock()
     monkeypatch.setattr("shared.dataverse.client.SystemClock", lambda: clock)
     world.define("customers", rows=300)
+    if path == "contacts":
+        with_contacts_as_source(world, 300)
     throttled = {"action": "status", "status": 429, "retry_after": 100}
     world.emulator.faults(throttled | {"match": {"method": method, "path": path}, "times": 1})
     page.goto("/syncs/customers/start")
@@ -144,6 +164,8 @@ def test_a_throttled_run_says_how_long_it_waits(
     clock.release()
     expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible()
     assert len(world.accounts()) == 300
+    (run,) = world.app.state.runs("customers")
+    assert run.counts["throttled"] == 1
 
 
 def test_a_plan_is_looked_at_and_applied_once(page: Page, world: World, tmp_path: Path) -> None:

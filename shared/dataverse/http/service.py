@@ -59,7 +59,7 @@ class Usage:
     Attributes:
         requests: Requests sent, tries included; a `$batch` or a bulk request is one.
         writes: Those of them that write.
-        throttled: Requests that were answered 429.
+        throttled: Requests that were answered 429, also by the environment of the source.
         retries: Requests sent again after trouble.
     """
 
@@ -77,6 +77,7 @@ class Meter:
         self._counts: Counter[str] = Counter()
         self._parallelism = 0
         self._watchers: list[Callable[[int, datetime], None]] = []
+        self._included: list[Meter] = []
 
     def watch(self, watcher: Callable[[int, datetime], None]) -> None:
         """Let it have the number of throttled requests, and the moment until which is waited, while that lasts."""
@@ -87,6 +88,11 @@ class Meter:
         throttled = self.usage().throttled
         for watcher in self._watchers:
             watcher(throttled, until)
+
+    def include(self, other: Meter) -> None:
+        """Count what another service throttles too, and tell it to whoever watches."""
+        self._included.append(other)
+        other.watch(lambda _requests, until: self.waits(until))
 
     def count(self, what: str) -> None:
         """Add one to a field of `Usage`."""
@@ -107,7 +113,14 @@ class Meter:
     def usage(self) -> Usage:
         """The counts as they are now."""
         with self._lock:
-            return Usage(**self._counts)
+            own = Usage(**self._counts)
+        return replace(own, throttled=own.throttled + sum(other.usage().throttled for other in self._included))
+
+    @property
+    def throttled(self) -> int:
+        """Requests to this service alone that were answered 429."""
+        with self._lock:
+            return self._counts["throttled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,7 @@ class Writing:
             raise self._end
 
     def _note_course(self) -> None:
-        throttled = self._service.meter.usage().throttled
+        throttled = self._service.meter.throttled
         self._course.note(self._clock.monotonic(), parallel=self._parallel(), throttled=throttled)
 
     def _stop_if_due(self) -> None:

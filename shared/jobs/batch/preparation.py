@@ -63,6 +63,7 @@ def completed_job(job: BatchJob, tools: Tools, workspace: Workspace) -> BatchJob
         DefinitionError: The source does not have a column that the definition names.
         UserError: The source cannot be read.
     """
+    tools.progress.phase(Phase.CHECK)
     return replace(job, definition=completed(job.definition, tools.source, workspace))
 
 
@@ -83,7 +84,6 @@ def prepare(
         UserError: The source cannot be read, or an expression fails on a row.
         AbortRun: Dataverse refuses the credentials or the table.
     """
-    tools.progress.phase(Phase.CHECK)
     entity = tools.dataverse.tables_of(job.definition)
     steps = replace(_steps(job.definition, entity, started, workspace), stored_keys=job.options.keyed)
     if problems := tuple(step_problems(job.definition, tools.dataverse)):

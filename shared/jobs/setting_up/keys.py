@@ -133,7 +133,6 @@ def proposed_keys(job: BatchJob, tools: Tools) -> KeyReport:
         UserError: The source cannot be read, has no rows, or no column that could be a key.
         AbortRun: Dataverse refuses the credentials or the table.
     """
-    tools.progress.phase(Phase.CHECK)
     entity = tools.dataverse.tables_of(job.definition)
     with tools.open_workspace() as workspace:
         job = completed_job(job, tools, workspace)
