@@ -40,6 +40,9 @@ _INTERRUPTED = "Query interrupted"
 
 # What the system says when a file cannot grow. DuckDB writes to the workspace alone.
 _DISK_IS_FULL = ("No space left", "Disk quota exceeded", "File too large", "not enough space on the disk")
+# What DuckDB says when a table does not fit while it is committed, which is not its error for memory.
+_MEMORY_IS_FULL = ("failed to pin block", "could not allocate block")
+_NO_MEMORY = "the workspace has no memory and no disk space left; raise WORKSPACE_MEMORY or free disk space"
 _NO_ROOM = (
     "the workspace's disk is full; free disk space, or set WORKSPACE_TEMP to a folder on another disk. The source is "
     "not the cause"
@@ -331,6 +334,10 @@ def _understood() -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise UserError(explained(error)) from error
+    except duckdb.TransactionException as error:
+        if not any(words in str(error) for words in _MEMORY_IS_FULL):
+            raise
+        raise UserError(_NO_MEMORY) from error
     except duckdb.IOException as error:
         if not any(words in str(error) for words in _DISK_IS_FULL):
             raise
@@ -348,7 +355,7 @@ def explained(error: duckdb.Error) -> str:
             # DuckDB quotes the value here, and a message never holds a row's content.
             return "a value does not fit its type; use try_cast in the expression to make it null instead"
         case duckdb.OutOfMemoryException():
-            return "the workspace has no memory and no disk space left; raise its memory limit or free disk space"
+            return _NO_MEMORY
         case duckdb.PermissionException():
             return "the workspace may not read files, addresses or settings"
         case _:

@@ -190,3 +190,13 @@ def test_any_name_can_be_quoted(workspace: Workspace, name: str) -> None:
 def test_doubles_are_written_to_the_last_bit(workspace: Workspace, value: float) -> None:
     """Infinite ones included."""
     assert workspace.query(f"SELECT {literal(value)}") == [(value,)]
+
+
+def test_many_columns_that_do_not_fit_into_memory_are_explained(tmp_path: Path) -> None:
+    """Each column needs a block of 256 kB while a table is written; DuckDB reports that as a failed commit."""
+    columns = ", ".join(f"md5((i * {number})::VARCHAR) AS c{number}" for number in range(1, 61))
+    with (
+        Workspace.open(memory_limit="32MB", on_disk=True, threads=2, temp_folder=tmp_path) as workspace,
+        pytest.raises(UserError, match="no memory and no disk space left; raise WORKSPACE_MEMORY"),
+    ):
+        workspace.execute(f"CREATE TABLE t AS SELECT {columns} FROM range(20000) AS r(i)")
