@@ -163,7 +163,7 @@ class _Undo:
             return stopped, f"stopped before the end ({skipped}); {left}"
         said = [f"{done.failed:,} changes were refused"] if done.failed else []
         others = counted(edited, "record was", "records were")
-        said += [f"{others} edited by others since run {run}; these changes were left alone"] if edited else []
+        said += [f"{others} edited since run {run} by others; these changes were left alone"] if edited else []
         return (RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED), "; ".join(said)
 
     def _ended(self, state: RunState, message: str) -> RunSummary:
