@@ -46,7 +46,7 @@ def chosen_environment(
 
     Raises:
         DefinitionError: The connection has problems.
-        UserError: There is no such connection, there are several, or there is nothing to go by.
+        UserError: There is no such connection, there are several, or nothing names an environment.
     """
     if connection is not None:
         return _of_connection(_named(files, connection))

@@ -190,7 +190,7 @@ def _order(outcome: Outcome, content: bytes, name: str) -> tuple[int, str]:
 def _written(
     container: DefinitionFolder, name: str, outcome: Outcome, content: bytes, stored: _Stored | None
 ) -> Outcome:
-    """Write one file; whoever was faster has edited it."""
+    """Write one file; if somebody changed it at the same time, it counts as edited."""
     from azure.core import MatchConditions  # noqa: PLC0415 - see publish
     from azure.core.exceptions import HttpResponseError  # noqa: PLC0415 - see publish
 

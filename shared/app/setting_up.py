@@ -1,4 +1,4 @@
-"""What people ask before the first run: options, keys, whether everything is there."""
+"""What people ask before the first run: options, keys, and a test of the connection."""
 
 from __future__ import annotations
 

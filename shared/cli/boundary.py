@@ -1,4 +1,4 @@
-"""The edge between the program and the person at the terminal: every way a command can end, as message and exit code.
+"""The boundary of the command line: every way in which a command can end becomes a message and an exit code.
 
 0 success · 1 failed or could not start · 2 completed with rejected or failed rows · 3 refused by a safety limit ·
 4 there are changes (`plan --detailed-exit-code`) · 130 stopped, from the keyboard or by SIGTERM.

@@ -1,4 +1,4 @@
-"""An error that ends a run carries what to do next to the edge of the program, which prints it."""
+"""An error that ends a run has notes about what to do next, which the boundary of the command line prints."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def given(parameters: Sequence[str] | None) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What a command gets from whoever runs the program.
+    """What a command gets from the caller of the program.
 
     Attributes:
         output: Its two streams.

@@ -202,7 +202,7 @@ class _Folding:
 
 
 def unfold(change: NetChange) -> tuple[NetChange, ...]:
-    """The events of a change one by one, for a sum that was refused: only some of them are to blame."""
+    """The events of a change one by one, for a sum that was refused: only some of them are refused alone."""
     return tuple(
         NetChange.of(event, records=change.records) for event in sorted(change.settles, key=lambda event: event.number)
     )

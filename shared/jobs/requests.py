@@ -1,4 +1,4 @@
-"""Jobs as people ask for them and take them back: rows in the state store, which the app works off."""
+"""Requests of people for jobs, and cancelling them: rows in the state store, which the app processes."""
 
 from __future__ import annotations
 

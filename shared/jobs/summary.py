@@ -101,7 +101,7 @@ class StepOutcome:
     Attributes:
         kind: `action`, `update`, `sql` or `http`.
         message: Why it has this state; empty for a step that was carried out.
-        figures: What it came to, such as `updated` -> 12 or `status` -> 200.
+        figures: Its figures, such as `updated` -> 12 or `status` -> 200.
         run: The id of the earlier run that carried it out; empty for this run.
     """
 

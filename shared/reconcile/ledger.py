@@ -68,7 +68,7 @@ def _pending_texts(path: str) -> str:
 
 
 def before_writing(layout: Sequence[TargetColumn], *, with_ids: bool) -> tuple[Step, ...]:
-    """The steps that make `ledger_before`: what the run is about to do, so that an interrupted run is understood.
+    """The steps that make `ledger_before`: what the run is about to do; the next run needs it after an interruption.
 
     Args:
         layout: The target columns.

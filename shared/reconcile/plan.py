@@ -88,7 +88,7 @@ class PlanCounts:
 
     @property
     def dropped(self) -> int:
-        """Records that leave the target's living set: deleted, or marked in one of the ways."""
+        """Records that are dropped: deleted, or marked in one of the ways."""
         return self.delete + self.expire + self.deactivate + self.mark
 
     def to_json(self) -> dict[str, int]:

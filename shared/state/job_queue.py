@@ -1,4 +1,4 @@
-"""The queue that wakes up whoever is free to run a job. Rows say what there is to do, messages only when to look."""
+"""The queue whose messages start jobs. The row of a job says what to do; a message only says when to read it."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class RunRecord:
         trigger: What started the run: `timer`, `command`, `job`, `retry` or `events`; `undo` where it takes another run
             back; `definition` where nothing was started because the definition has mistakes.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
-        given: Those of them that whoever started the run gave, as JSON-ready values.
+        given: Those of them that were given at the start of the run, as JSON-ready values.
         host: The machine that ran it; empty in rows of earlier versions.
         state: One of `RunState`, as text.
         ended: None while the run is active (or when its process died).

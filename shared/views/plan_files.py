@@ -39,7 +39,7 @@ class PlanFile(_File):
     Attributes:
         id: Identifies the plan: a saved plan is applied once, and a copy of the file is the same plan.
         parameters: The value of every parameter when the plan was made, also of those that `NOW()` or `GUID()`
-            would give another: with them `run --plan` comes to the same changes. Secrets are not among them.
+            would give another: with them `run --plan` calculates the same changes. Secrets are not among them.
         given: Those of them that were given with the command.
         plan: What `plan --json` prints, for the person who approves it.
     """

@@ -96,7 +96,7 @@ class WarmWorkspace(Workspace):
         self._present: tuple[_Made, ...] = ()  # newest first
         self._path = _NOWHERE
         self._shown: tuple[_Made, ...] = ()  # what the connection's search path shows
-        self._wider: dict[str, tuple[_Made, ...]] = {}  # path -> what came to be beside its tables, the last time
+        self._wider: dict[str, tuple[_Made, ...]] = {}  # path -> what was made beside its tables the last time
         self._numbers = count()
         self._untidy = 0.0
         self.few = False

@@ -39,7 +39,7 @@ def with_draft(app: App, file: str, text: str, *, patience: RetryPolicy | None =
         app: The program; it is not changed.
         file: Name of the file; it need not exist.
         text: What the file would hold.
-        patience: How long and how often requests to Dataverse are tried; the usual for None.
+        patience: The retry policy of requests to Dataverse; the default for None.
 
     Raises:
         DefinitionError: The text is a connection.

@@ -42,7 +42,7 @@ class Address:
 
     Attributes:
         id: Names the file afterwards.
-        url: With the signature; whoever has it can write this one file.
+        url: With the signature; a person who has it can write this one file.
         headers: What the request needs.
         until: When the address ends.
     """

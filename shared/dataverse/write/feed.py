@@ -1,4 +1,4 @@
-"""Changes on their way to becoming chunks: no key twice at once, one phase after the other, even last pieces."""
+"""Divides changes into chunks: no key in two chunks at the same time, one phase after the other."""
 
 from __future__ import annotations
 

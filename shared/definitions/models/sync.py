@@ -329,7 +329,7 @@ class SyncDefinition(Model):
         default_factory=Permissions,
         description="Who may do what in the console and its API: app roles, and object ids of Entra groups and people. "
         "The app role `Sync.Admin` may do everything; without an entry the sync does not exist for a person. The "
-        "command line has the rights of whoever holds the settings.",
+        "command line checks no rights: it can do what its settings allow.",
     )
 
     @property

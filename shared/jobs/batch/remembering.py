@@ -70,7 +70,7 @@ class Remembering:
         self.ledger.load(workspace, lambda rows: fill_ledger(self.columns, rows), _READ if keyed else "true")
 
     def note_before(self, workspace: Workspace, *, fence: int) -> None:
-        """Add what the run is about to write: a run that dies is understood by the next one.
+        """Add what the run is about to write: so the next run knows what a run that died may have written.
 
         Raises:
             LedgerConflictError: Another run has changed the ledger; nothing was written.

@@ -106,7 +106,7 @@ class _Run:
         self._columns: Sequence[TargetColumn] = ()
         self._mirror: MirrorFigures | None = None
         self._reporting = Reporting()
-        self._written: RunSummary | None = None  # what the writing came to, however it ended
+        self._written: RunSummary | None = None  # the results of the writing, however it ended
         self._prepared_notes: tuple[str, ...] = ()
         self._notes: tuple[str, ...] = ()
 
@@ -158,7 +158,7 @@ class _Run:
         return summary
 
     def _carry_out_steps(self, workspace: Workspace, *, failed: bool) -> RunSummary | None:
-        """Carry out the steps after the writes, and keep what the run has come to with them; None without steps."""
+        """Carry out the steps after the writes, and keep the results of the run with them; None without steps."""
         job, tools, written = self.job, self.tools, self._written
         if not job.definition.post_sync or written is None:
             return None
@@ -198,7 +198,7 @@ class _Run:
         return "the lease of the sync was lost" if self.lease.lost() else ""
 
     def _keep(self, workspace: Workspace) -> RunSummary:
-        """Keep what the run has come to, with the errors of its rows, however it ends."""
+        """Keep the results of the run, with the errors of its rows, however it ends."""
         summary = self._written = self._summary(workspace)
         self.log.keep(summary.errors, self._reporting.files(workspace, self.job.options.run_id))
         if self.job.options.retry is None and (rows := rows_in_error(self.job.definition, workspace)) is not None:

@@ -36,7 +36,7 @@ class RunLog:
 
     Attributes:
         parameters: Values of the definition's parameters; secrets are not among them.
-        given: Those that whoever started the run gave.
+        given: Those that were given at the start of the run.
         attempt: This run's number among those in a row that made no progress; 1 for the first.
         fence: Fencing number of the run's lease.
         retry_of: The run whose rows are tried again; empty for a run of the source.

@@ -1,4 +1,4 @@
-"""Which syncs are due: pure, so that every clock in the world can be tried in a test."""
+"""Which syncs are due. Pure, so that tests can use any time."""
 
 from __future__ import annotations
 

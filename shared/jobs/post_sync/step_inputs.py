@@ -89,7 +89,7 @@ def ended(summary: RunSummary, outcomes: Sequence[StepOutcome], *, cancelled: bo
     """The summary of a run with its steps: one that fails makes it Failed, and one that is left Interrupted.
 
     Args:
-        summary: What the run had come to before them.
+        summary: The results of the run before them.
         outcomes: One for each step.
         cancelled: A person has stopped the run.
     """

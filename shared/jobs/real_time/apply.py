@@ -125,7 +125,7 @@ class _Applying:
         return self._session.may_be_made(change.action) and change.settles[0].record not in self._met
 
     def _isolated(self, changes: Sequence[NetChange], *, comparing: bool) -> Iterator[_Result]:
-        """Apply changes; what fails without naming a row is halved until the change to blame is alone."""
+        """Apply changes; what fails without naming a row is halved until the change that fails is alone."""
         for part, made in bisect(changes, partial(self._attempt, comparing=comparing)):
             written = WaveResult(failures={0: made}, counts={}) if isinstance(made, Failure) else made
             self.counts.update(written.counts)

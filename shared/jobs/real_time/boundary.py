@@ -34,11 +34,11 @@ class Failure:
 def bisect(
     items: Sequence[Item], attempt: Callable[[Sequence[Item]], Made | Failure]
 ) -> Iterator[tuple[Sequence[Item], Made | Failure]]:
-    """Attempt items together; where they fail, halve them until the one to blame is alone.
+    """Attempt items together; if they fail, halve them until the item that fails is alone.
 
     Args:
         items: In their order, which the attempts keep.
-        attempt: Works on items together; returns a Failure where that fails without naming the item to blame.
+        attempt: Works on items together; returns a Failure where that fails without naming the item.
 
     Yields:
         The items of an attempt with what it made, or one item with its failure. The next attempt is made only when the

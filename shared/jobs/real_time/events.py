@@ -159,7 +159,7 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
 def _delivery(messages: Iterable[Message], settled: dict[str, int]) -> Delivery:
     """Whether messages follow those that this process has settled.
 
-    Their streams are forgotten until the batch is done: one that is given up half-way comes again.
+    Their streams are forgotten until the batch is done: a batch that is not completed is delivered again.
     """
     firsts: dict[str, int] = {}
     for message in messages:
@@ -234,7 +234,7 @@ class SyncShare:
 
 
 def _applied(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools, delivery: Delivery) -> BatchOutcome:
-    """Apply messages; those that fail together are halved until the one to blame is alone.
+    """Apply messages; those that fail together are halved until the message that fails is alone.
 
     A definition that cannot work loses them all, with the reason.
     """
@@ -243,7 +243,7 @@ def _applied(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools, 
         return BatchOutcome.all_lost(taken, share)
 
     def attempt(part: Sequence[TakenMessage]) -> BatchOutcome | Failure:
-        # A part is applied behind an attempt that failed half-way, which may have applied some of its messages.
+        # A part is applied after an attempt that failed, which may have applied some of its messages.
         again = Delivery.AGAIN if delivery is Delivery.NEXT and len(part) < len(taken) else delivery
         return attempted(partial(_attempt, share, part, again), sync.name)
 

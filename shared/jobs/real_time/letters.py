@@ -105,7 +105,7 @@ def _storable(value: Any, depth: int = 0) -> Any:
 
 
 def keep(letters: Sequence[DeadLetter], state: StateStore) -> None:
-    """Put letters into the store. One that it refuses for good is kept cut, and says so; it holds up no other.
+    """Put letters into the store. A letter that the store refuses is shortened and says so; it blocks no other.
 
     Raises:
         RetryLater: The store is unavailable.

@@ -1,4 +1,4 @@
-"""What an undo comes to, as SQL: in numbers, in kinds of errors, and record by record."""
+"""The results of an undo, as SQL: in numbers, in kinds of errors, and record by record."""
 
 from __future__ import annotations
 

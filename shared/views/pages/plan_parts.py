@@ -77,7 +77,7 @@ class LimitLine:
         what: What it limits.
         name: Its key in the definition.
         limit: Its value in the definition, and of how many records it is a share.
-        planned: What the plan comes to, of how many at most.
+        planned: The number of the plan, of how many at most.
         used: Percent of the limit, 0 to 100; None where it allows any number.
         over: Whether the plan breaks it.
         rest: What it still allows.

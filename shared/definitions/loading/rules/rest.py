@@ -25,7 +25,7 @@ _OWN_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding", 
 _SIGNING: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "ocp-apim-subscription-key", "x-functions-key"}
 )
-# The signature in the address of a webhook: whoever has it may call.
+# The signature in the address of a webhook: a person who has it may call.
 _SIGNATURES: Final = frozenset({"sig", "signature"})
 _KEY_REMEDY: Final = "auth: {type: api_key, query: its name, value: reference to a secret}"
 _WHOLE_URL: Final = "the whole url as a reference to a secret, {key_vault: name} or {env: NAME}"

@@ -75,7 +75,7 @@ def _user() -> str:
 
 
 def _limits(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Each safety limit with what the plan comes to, and how many rows it allows; None where it allows any number."""
+    """Each safety limit with the number of the plan, and how many rows it allows; None where it allows any number."""
     counts, limits = plan.counts, plan.limits
     of = counts.target_rows
     yield _limit("max_delete", counts.dropped, limits.max_delete, of)
