@@ -83,7 +83,7 @@ def explained(error: Exception, asked: VaultRequest, name: str, vault: str) -> S
     )
 
     where = f"the secret {name!r} in {vault}"
-    away = partial(RetryLater, retry_after=RETRY_AFTER)
+    unavailable = partial(RetryLater, retry_after=RETRY_AFTER)
     match error:
         case ResourceNotFoundError():
             return UserError(f"There is no {where.removeprefix('the ')}: create it or correct the reference")
@@ -102,7 +102,7 @@ def explained(error: Exception, asked: VaultRequest, name: str, vault: str) -> S
         case HttpResponseError(status_code=400 | 405 | 409):
             return UserError(f"Key Vault refused {where}: {_first_line(error)}")
         case ServiceRequestError() | ServiceResponseError() | HttpResponseError():
-            return away(f"Key Vault was not available when {asked.doing} {where}: {_first_line(error)}")
+            return unavailable(f"Key Vault was not available when {asked.doing} {where}: {_first_line(error)}")
         case _:
             return AbortRun(f"Cannot {asked.verb} {where}: {_first_line(error)}")
 

@@ -93,7 +93,7 @@ def _answered(transport: Transport, request: Request) -> Response:
         raise RetryLater(error.message, retry_after=5) from error
 
 
-def _away(status: int) -> RetryLater:
+def _unavailable(status: int) -> RetryLater:
     return RetryLater(f"the token endpoint answered {status}", retry_after=5)
 
 
@@ -105,12 +105,12 @@ def _token_answer(response: Response) -> dict[str, Any]:
         AbortRun: It holds no token that could be sent.
     """
     if response.status == _TOO_MANY or response.status >= _SERVER_ERROR:
-        raise _away(response.status)
+        raise _unavailable(response.status)
     try:
         answer = parsed(response.body, "the request for a token")
         error, described, token = (answer.member(name) for name in ("error", "error_description", "access_token"))
     except UnexpectedAnswer:
-        raise _away(response.status) from None
+        raise _unavailable(response.status) from None
     if token.value is None:
         return {"error": error.text("") or "no reason given", "error_description": described.text("")}
     lasts = answer.member("expires_in")
@@ -142,7 +142,7 @@ class _MsalResponse:
 
     def raise_for_status(self) -> None:
         """Called where there is nothing to read."""
-        raise _away(self.status_code)
+        raise _unavailable(self.status_code)
 
 
 class MsalRequests:

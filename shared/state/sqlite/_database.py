@@ -80,13 +80,13 @@ class Database:
             self._prepare()
         except (sqlite3.Error, UserError) as error:
             self._db.close()
-            raise (self._away(error) if _is_locked(error) else self._unusable(error)) from error
+            raise (self._unavailable(error) if _is_locked(error) else self._unusable(error)) from error
 
     def _unusable(self, error: Exception) -> UserError:
         remedy = f"; {_ANEW}" if _code(error) in _DAMAGED else ""
         return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}{remedy}")
 
-    def _away(self, error: Exception) -> RetryLater:
+    def _unavailable(self, error: Exception) -> RetryLater:
         return RetryLater(f"The state store {self._file} is not available: {error}", retry_after=5)
 
     def _prepare(self) -> None:
@@ -171,7 +171,7 @@ class Database:
             yield
         except sqlite3.Error as error:
             if _code(error) in PASSING:
-                raise self._away(error) from error
+                raise self._unavailable(error) from error
             raise AbortRun(f"The state store {self._file} cannot be used: {error}") from error
         except (OverflowError, UnicodeError) as error:
             raise AbortRun(f"The state store cannot store this value: {type(error).__name__}") from error
