@@ -189,7 +189,7 @@ def test_the_page_leads_from_an_empty_folder_to_four_related_tables(reader: Read
         assert [planned[kind] for kind in ("created", "updated", "deleted", "unchanged")] == [0, 0, 0, rows[name]]
 
 
-def test_the_wrong_row_is_told_by_errors_and_gone_after_the_mending(reader: Reader) -> None:
+def test_the_wrong_row_is_reported_by_errors_until_it_is_corrected(reader: Reader) -> None:
     """`errors last` names the row by its key, column and line; the run after the mending has none."""
     told: list[list[Any]] = []
     for block in blocks():

@@ -302,7 +302,7 @@ def test_a_run_that_dataverse_refuses_runs_the_steps_for_errors(here: World, api
         ),
     ],
 )
-def test_why_a_step_failed_is_told(here: World, step: dict[str, Any], message: str) -> None:
+def test_why_a_step_failed_is_reported(here: World, step: dict[str, Any], message: str) -> None:
     """In one sentence, with what to do where that is known; what was written before stays."""
     parameters = {**accounts()["parameters"], "number": {"default": "seven"}}
     with_steps(here, {"name": "one", **step}, parameters=parameters)

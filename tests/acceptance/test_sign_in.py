@@ -60,7 +60,9 @@ def twice(here: World, name: str) -> None:
     assert here.plan(name).plan.counts.changes == 0
 
 
-def test_a_certificate_is_used_and_renewed_while_the_app_goes_on(here: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_certificate_is_used_and_renewed_while_the_app_continues(
+    here: World, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its secret is read anew once Entra ID refuses the old one; neither key nor password is in a log."""
     caplog.set_level(logging.DEBUG)
     two = made("two")

@@ -323,7 +323,7 @@ def test_a_run_that_was_refused_or_has_not_ended_is_not_undone(here: World, type
     here.app.state.release_lease(lease)
 
 
-def test_a_mirror_that_has_a_record_is_thrown_away_when_it_is_erased(here: World, typed: Typed) -> None:
+def test_a_mirror_that_has_a_record_is_deleted_when_it_is_erased(here: World, typed: Typed) -> None:
     """One that does not have it stays; the next run makes a new one, and an undo is seen by the run after it."""
     here.define(accounts(destination={**accounts()["destination"], "mirror": True}))
     here.run()

@@ -93,7 +93,7 @@ def test_the_value_is_in_the_sentence_where_it_was_asked_for(
     assert told(here.app.state.runs()[0].message) == set()
 
 
-def test_no_value_is_told_or_kept_where_it_was_not_asked_for(
+def test_no_value_is_shown_or_kept_where_it_was_not_asked_for(
     here: World, typed: Callable[..., str], tmp_path: Path
 ) -> None:
     """Also not in what the log has of the run. The file to mend has all values: it is written to be corrected."""

@@ -87,7 +87,7 @@ def test_what_is_saved_is_seen_at_once_and_byte_for_byte(shelf: Shelf) -> None:
     assert [each.name for each in shelf.repository.definitions()] == ["orders"]
 
 
-def test_the_second_of_two_people_is_told_and_gets_what_the_first_has_saved(shelf: Shelf) -> None:
+def test_the_second_of_two_people_gets_an_error_and_what_the_first_has_saved(shelf: Shelf) -> None:
     """For a change, a new file and a deletion; nothing is overwritten."""
     made = shelf.files.write("customers.yaml", "name: customers\n", expected=None, by=ANN)
     ann = shelf.files.write("customers.yaml", "name: customers # Ann\n", expected=made.version, by=ANN)

@@ -82,7 +82,7 @@ def test_an_app_with_an_identity_sends_by_the_urls_of_its_settings(identity_acco
     opened.close()
 
 
-def test_a_queue_that_is_away_or_refuses_says_so(storage_account: str) -> None:
+def test_a_queue_that_is_unavailable_or_refuses_says_so(storage_account: str) -> None:
     """Away is tried again later; a wrong key names the roles."""
     gone = re.sub(r"(QueueEndpoint=http://127.0.0.1):[0-9]+", r"\1:9", storage_account)
     nobody = StorageQueue(QueueServiceClient.from_connection_string(gone, retry_total=0))

@@ -121,7 +121,7 @@ def test_a_missing_place_is_named(kind: Kind, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, each in KINDS.items() if each.malformed])
-def test_what_is_no_row_is_told_with_its_place(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_what_is_no_row_is_reported_with_its_place(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """One bad row does not stop the others, if rows can be distinguished."""
     kind = ready(name, request)
     content, message = kind.malformed or (b"", "")
@@ -141,7 +141,7 @@ def test_what_is_no_row_is_told_with_its_place(name: str, tmp_path: Path, reques
 
 
 @pytest.mark.parametrize("name", [name for name, each in KINDS.items() if each.misencoded])
-def test_another_encoding_is_told(name: str, tmp_path: Path) -> None:
+def test_another_encoding_is_reported(name: str, tmp_path: Path) -> None:
     """The run ends with nothing read."""
     kind = KINDS[name]
     content, message = kind.misencoded or (b"", "")

@@ -123,7 +123,7 @@ TO_MEND = RowsToMend(
 
 
 class TestExecutionLog:
-    def test_a_run_comes_back_as_it_was_written(self, store: StateStore) -> None:
+    def test_a_run_is_read_as_it_was_written(self, store: StateStore) -> None:
         """A row holds every field, Unicode, None and numbers included."""
         store.begin_run(a_run("r1"))
         assert store.run("r1") == a_run("r1")
@@ -485,7 +485,7 @@ def a_letter(number: int, *, sync: str = "customers", **more: object) -> DeadLet
 
 
 class TestDeadLetters:
-    def test_an_event_comes_back_as_it_was_kept(self, store: StateStore) -> None:
+    def test_an_event_is_read_as_it_was_kept(self, store: StateStore) -> None:
         """Body, place, reason and properties survive, whatever the bytes."""
         letter = a_letter(
             7,

@@ -36,7 +36,7 @@ def test_the_same_rows_come_out_of_every_kind(tmp_path: Path, capsys: pytest.Cap
     assert all(": 4 rows, equal; after " in line and ": 0 changes planned" in line for line in lines)
 
 
-def test_a_value_that_differs_is_told(
+def test_a_value_that_differs_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if one kind had lost a text."""

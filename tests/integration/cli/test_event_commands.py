@@ -164,7 +164,7 @@ def test_captured_events_take_effect_once(typed: Type, tmp_path: Path) -> None:
     assert again.json["syncs"]["accounts"] == {"events": 2, "stale": 2}
 
 
-def test_captured_events_are_told_their_partition(typed: Type, tmp_path: Path) -> None:
+def test_captured_events_get_their_partition(typed: Type, tmp_path: Path) -> None:
     """Where the path does not say it: without it, events of a file count as new ones."""
     file = tmp_path / "renamed.avro"
     file.write_bytes(captured([event(1, GOOD[0])]))

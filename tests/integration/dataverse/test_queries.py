@@ -143,7 +143,7 @@ class _Token:
         ({"@Microsoft.Dynamics.CRM.morerecords": True, "value": [{"accountid": "1"}]}, "repeat"),
     ],
 )
-def test_an_answer_that_does_not_say_how_it_goes_on_is_no_end(
+def test_an_answer_without_a_next_link_or_an_end_is_refused(
     filled: RunningEmulator, connect: Connect, content: dict[str, Any], named: str
 ) -> None:
     """Records that are left out would be dropped in the target; pages that repeat would never end."""

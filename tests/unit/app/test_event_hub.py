@@ -59,7 +59,7 @@ def test_an_event_that_no_batch_takes_is_refused() -> None:
         hub(Client()).send([AcceptedEvent(id="1", key="a", body=b"x" * 5_000)])
 
 
-def test_a_hub_that_is_away_is_tried_later() -> None:
+def test_a_hub_that_is_unavailable_is_tried_later() -> None:
     """Without the SDK's own words, which may name the host."""
 
     def fail() -> None:

@@ -552,7 +552,7 @@ def test_the_help_of_every_command_is_in_words(typed: Type, monkeypatch: pytest.
         assert not re.search(r"<\w|\w>|<=|[{}]|\blist\[", shown), shown
 
 
-def test_a_range_is_told_and_kept(typed: Type) -> None:
+def test_a_range_is_shown_and_checked(typed: Type) -> None:
     """What lies outside of it is refused as before."""
     assert "Runs to show, from 1 to 10,000." in typed("runs", "--help").out
     assert typed("runs", "--limit", "0").code == 1

@@ -180,7 +180,7 @@ def test_without_a_key_the_host_is_not_asked(app: App, typed: Type, monkeypatch:
     assert (done.code, app.state.job_requests()) == (1, ())
 
 
-def test_an_equal_request_is_told_the_one_that_waits(app: App, typed: Type) -> None:
+def test_an_equal_request_gets_the_id_of_the_one_that_waits(app: App, typed: Type) -> None:
     """A second `start` makes no second run."""
     first, second = (json.loads(typed("accounts", "--json").out)["request_id"] for _ in range(2))
     assert first == second

@@ -68,7 +68,7 @@ def test_the_next_run_is_shown_in_the_time_zone_of_its_schedule(
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0, "0 s ago"), (59, "59 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (200_000, "2 d ago")]
 )
-def test_times_are_told_in_their_largest_unit(seconds: int, said: str) -> None:
+def test_times_are_shown_in_their_largest_unit(seconds: int, said: str) -> None:
     """A screen has little room; JSON has the moment."""
     now = datetime(2026, 3, 1, tzinfo=UTC)
     assert ago(now, now - timedelta(seconds=seconds)) == said

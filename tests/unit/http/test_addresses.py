@@ -77,7 +77,7 @@ def test_each_address_of_a_host_is_tried(server: ApiServer, monkeypatch: pytest.
         assert transport.send(Request(method="GET", url=f"http://api.example.com:{server.port}/")).text == "here"
 
 
-def test_a_host_that_is_not_known_is_told() -> None:
+def test_a_host_that_is_not_known_is_reported() -> None:
     """As without the check."""
     with (
         closing(HttpTransport(check_address=lambda *_: None)) as transport,

@@ -74,7 +74,7 @@ def test_people_sign_in_before_the_console_and_without_a_secret() -> None:
     assert "tokenStore: { enabled: false }" in section
 
 
-def test_what_is_kept_for_days_is_told_to_the_app_and_to_the_storage_account() -> None:
+def test_what_is_kept_for_days_is_set_for_the_app_and_to_the_storage_account() -> None:
     """With the same default and no days that the app refuses; the account removes what a stopped app leaves, later."""
     main, parameters = text("main.bicep"), json.loads(text("main.parameters.json"))["parameters"]
     assert parameters["retentionDays"] == {"value": f"${{RETENTION_DAYS={Settings().retention_days}}}"}

@@ -60,7 +60,7 @@ def test_with_an_empty_target_nothing_is_unsafe() -> None:
     assert not plan(drops=True, source_rows=0, target_rows=0).violations()
 
 
-def test_what_makes_a_plan_unsafe_is_told_first() -> None:
+def test_what_makes_a_plan_unsafe_is_reported_first() -> None:
     """And what is to be mended is not a limit."""
     with pytest.raises(UnsafePlanError) as refusal:
         plan(delete=412, source_rows=588, target_rows=1000).raise_if_unsafe(

@@ -38,7 +38,7 @@ def examples(workspace: Workspace, details: RowDetails) -> list[tuple[object, ..
     return workspace.query(details.examples_query(), [[2], ["size"]])
 
 
-def test_a_row_is_told_by_its_key(loaded: Workspace) -> None:
+def test_a_row_is_named_by_its_key(loaded: Workspace) -> None:
     """As the source has it, or as it is calculated; values only where they are asked for."""
     assert examples(loaded, RowDetails.of(sync(), values=False)) == [(2, "size", "B", None, None, None)]
     assert examples(loaded, RowDetails.of(sync(key="code"), values=True)) == [(2, "size", "N-B", "big", None, None)]

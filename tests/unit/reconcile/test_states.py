@@ -406,7 +406,7 @@ def test_an_adopted_record_is_closed_like_any_other(workspace: Workspace) -> Non
     assert json.loads(later) == {"statecode": 1, "statuscode": 3, "@close": {}}
 
 
-def test_plan_shows_the_state_that_is_reached_in_the_end(workspace: Workspace) -> None:
+def test_plan_shows_the_state_that_is_reached_at_last(workspace: Workspace) -> None:
     """The state in between and the mark of an action are not shown."""
     row = {"name": "a", "statecode": "Won", "actualvalue": "1"}
     record = {"name": "b", "statecode": 2, "statuscode": 5, "actualvalue": 1}

@@ -386,7 +386,7 @@ def test_what_is_only_marked_becomes_an_update_of_the_mark(workspace: Workspace)
 # -- Rejected changes --------------------------------------------------------------------------------------------------
 
 
-def test_what_rejects_a_change_is_told_and_other_errors_are_not(workspace: Workspace) -> None:
+def test_what_rejects_a_change_is_reported_and_other_errors_are_not(workspace: Workspace) -> None:
     workspace.run(SOURCE_ERRORS)
     for values in (
         (1, "parent", "Unresolved Link", True, "none"),

@@ -135,7 +135,7 @@ def test_labels_stand_beside_logical_names_and_values() -> None:
     assert "After" not in text
 
 
-def test_why_rows_are_ignored_is_told() -> None:
+def test_why_rows_are_ignored_is_reported() -> None:
     """With the number of each reason, and the filter of the source."""
     shown = plan(about=ABOUT)
     shown["planned"]["source"]["filtered"] = 7

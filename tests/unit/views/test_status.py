@@ -130,7 +130,7 @@ def in_berlin(schedule: str) -> Loaded:
     return Loaded(name=NAME, file="a.yaml", definition=definition)
 
 
-def test_the_next_run_is_told_in_the_time_zone_of_the_schedule(state: StateStore) -> None:
+def test_the_next_run_is_reported_in_the_time_zone_of_the_schedule(state: StateStore) -> None:
     """NOW is 13:00 in Berlin, in the quiet hours: what is due starts at their end, and is not late."""
     assert only(state, in_berlin("0 3 * * *")).to_json()["next_run"] == "2026-03-01T14:00:00+01:00"  # it never ran
     state.begin_run(run("r", "Succeeded", hours=5))

@@ -152,7 +152,7 @@ def test_a_wrong_secret_ends_the_run_without_showing_it() -> None:
     assert len(endpoint.asked) == 2
 
 
-def test_a_token_endpoint_that_is_away_is_tried_later() -> None:
+def test_a_token_endpoint_that_is_unavailable_is_tried_later() -> None:
     """No JSON from a gateway is no refusal of the credentials."""
     endpoint = Endpoint()
     endpoint.broken = True

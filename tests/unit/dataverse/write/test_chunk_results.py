@@ -345,7 +345,7 @@ def test_an_elastic_table_that_does_not_say_is_asked() -> None:
     assert only(evaluate(chunk(RequestKind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is NextStep.SINGLY
 
 
-def test_an_elastic_table_that_is_throttled_half_way_repeats_only_the_rest() -> None:
+def test_an_elastic_table_that_is_throttled_in_part_repeats_only_the_rest() -> None:
     """What it wrote stays written, and what it may have written is not failed for being there."""
     listed = [
         {"RequestIndex": 0, "Id": "00000000-0000-4000-8000-000000000000", "StatusCode": 200},

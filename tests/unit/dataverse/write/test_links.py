@@ -58,7 +58,7 @@ def test_a_link_that_is_there_already_is_applied() -> None:
     assert result.outcomes == (Applied(number=0, created=False), Applied(number=1, created=True))
 
 
-def test_a_link_that_is_gone_already_is_applied() -> None:
+def test_a_link_that_does_not_exist_any_more_is_applied() -> None:
     gone = answer(404, "0x80040217", "account With Id Does Not Exist")
     result = evaluate(chunk(ChangeAction.DELETE, 2), batch(gone, good()), TARGET)
     assert result.outcomes == (Applied(number=0, created=False), Applied(number=1, created=False))

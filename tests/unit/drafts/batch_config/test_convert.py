@@ -98,7 +98,7 @@ def _changed_values(whole: Element) -> Iterator[tuple[str, Element]]:
 
 
 @pytest.mark.parametrize("sample", [each for each in SAMPLES if each.stem in RICH], ids=lambda path: path.stem)
-def test_every_value_matters_or_is_told(sample: Path) -> None:
+def test_every_value_matters_or_is_reported(sample: Path) -> None:
     """With another value of any attribute the YAML is another one, or a line names the attribute or its element."""
     whole = _parsed(sample)
     before = imported(tostring(whole), sample.name)
@@ -134,7 +134,7 @@ def test_the_values_of_a_file() -> None:
     assert definition.destination.mappings[3].lookups[0].match == "account_number"
 
 
-def test_values_that_cannot_be_used_are_told_one_by_one() -> None:
+def test_values_that_cannot_be_used_are_reported_one_by_one() -> None:
     """Of a file in which nearly everything is wrong: the definition still validates, and each mistake has its line."""
     sample = Path(__file__).parent / "samples" / "slips.xml"
     made = imported(sample.read_bytes(), sample.name)

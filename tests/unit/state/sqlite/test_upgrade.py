@@ -21,7 +21,7 @@ FOUND = ErrorRecord(
 )
 
 
-def test_errors_of_a_file_of_version_1_are_kept_and_told_apart_by_their_messages(tmp_path: Path) -> None:
+def test_errors_of_a_file_of_version_1_are_kept_and_distinguished_by_their_messages(tmp_path: Path) -> None:
     """What is there stays; a second message of one type and column no longer replaces the first."""
     file = tmp_path / "state.db"
     with sqlite3.connect(file) as db:

@@ -222,7 +222,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_does_not_fit_together_is_told_with_its_place(name: str) -> None:
+def test_what_does_not_fit_together_is_reported_with_its_place(name: str) -> None:
     """The message says what to do, and does not repeat what may be a secret."""
     lines, message = BAD[name]
     problems = found(*lines)

@@ -108,7 +108,7 @@ RULES = [
 
 
 @pytest.mark.parametrize(("keys", "path", "message"), RULES)
-def test_keys_that_do_not_fit_together_are_told(keys: str, path: str, message: str) -> None:
+def test_keys_that_do_not_fit_together_are_reported(keys: str, path: str, message: str) -> None:
     """Cells of a column can have several types: a key about one type needs the type."""
     with pytest.raises(DefinitionError) as caught:
         load_definition(TEXT.format(keys=keys))

@@ -68,7 +68,7 @@ def test_what_can_be_read_is_accepted(keys: str) -> None:
         ("connection: erp, table: t, path: x", "source.path", "unknown key"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_place(keys: str, path: str, message: str) -> None:
+def test_what_cannot_be_read_is_reported_with_its_place(keys: str, path: str, message: str) -> None:
     """Before a connection is made."""
     found = problems(f"{{type: sql, {keys}}}")
     assert [place for place, _ in found] == [path]
