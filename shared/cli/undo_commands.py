@@ -16,7 +16,7 @@ from shared.cli.frame import EXIT_ERRORS, FLAG, MOST_SHOWN, AsJson, Name, output
 from shared.cli.screen.output import Output
 from shared.cli.screen.progress import Bars
 from shared.cli.screen.run_tables import next_lines
-from shared.cli.screen.tables import error_table, records, sample_table, summary
+from shared.cli.screen.tables import error_table, records, sample_table, shown, summary
 from shared.cli.stopping import Stopping
 from shared.errors import UserError
 from shared.run_ids import SHORT_ID
@@ -74,12 +74,12 @@ def undo(
 
 def _agreed(output: Output, plan: UndoPlan, run: RunRecord) -> bool:
     """Show the plan and ask; where nobody can answer, the plan is the result."""
-    shown = list(_shown(plan, run))
+    said = list(_shown(plan, run))
     again = command_line("undo", run.run_id[:SHORT_ID], options=("--yes",))
     if output.as_json or not (output.err.is_terminal and output.out.is_terminal):
-        output.result(plan.to_json() | {"applied": False}, *shown, *next_lines([again]))
+        output.result(plan.to_json() | {"applied": False}, *said, *next_lines([again]))
         return False
-    for each in shown:
+    for each in said:
         output.say(each)
     if typer.confirm("Take it back?", err=True):
         return True
@@ -106,7 +106,7 @@ def _shown(plan: UndoPlan, run: RunRecord) -> list[RenderableType]:
     if plan.not_undone:
         said += [Text("What does not come back:", style="yellow")]
         said += [Text(f"   {sentence}.") for sentence in plan.not_undone]
-    return [*said, Text(f"{run.sync} is paused by an undo, until `dynamics-sync resume {run.sync}`.")]
+    return [*said, Text(f"The undo pauses {run.sync}, until `dynamics-sync resume {run.sync}`.")]
 
 
 def _edited(one: Any) -> Text:
@@ -147,17 +147,22 @@ def history(
         found = history_of(app, name, key, bars)
     if not found.entries and found.journals == 0:
         raise UserError(f"{name} has no journals: they are kept for JOURNAL_DAYS, for runs that changed something")
-    shown = [line for entry in found.entries for line in _entry_lines(entry.to_json())]
+    lines = [line for entry in found.entries for line in _entry_lines(entry.to_json())]
     none = [Text(f"No run with a journal has changed {', '.join(key)}.")]
-    output.result(found.to_json(), *(shown or none))
+    output.result(found.to_json(), *(lines or none))
     return 0
 
 
 def _entry_lines(entry: dict[str, Any]) -> list[Text]:
     head = Text(f"{entry['started'][:19].replace('T', ' ')}  run {entry['run_id'][:SHORT_ID]}  ", style="bold")
     head.append(entry["action"] + (f" ({entry['result']})" if entry["result"] != "applied" else ""))
-    lines = [Text(f"   {c['column']}: {c['before']!s} → {c['after']!s}") for c in entry["columns"]]
+    lines = [Text(f"   {c['column']}: {_whole(c['before'])} → {_whole(c['after'])}") for c in entry["columns"]]
     return [head, *lines]
+
+
+def _whole(value: Any) -> str:
+    """A value of a record; a text is not cut."""
+    return "(empty)" if value is None else value if isinstance(value, str) else shown(value)
 
 
 @program.command()

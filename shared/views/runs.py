@@ -80,6 +80,8 @@ def run_named(text: str, state: StateStore) -> RunRecord:
     Raises:
         UserError: There is none, or more than one.
     """
+    if not text.strip():
+        raise UserError(f"a run is named by its id, by the beginning of it, or as `{LATEST}`; this name is empty")
     match runs_named(text, state):
         case [only]:
             return as_seen(only, state)
@@ -92,7 +94,9 @@ def run_named(text: str, state: StateStore) -> RunRecord:
 
 
 def runs_named(text: str, state: StateStore) -> list[RunRecord]:
-    """The runs with this id, or else those whose id begins with it; `last` is the latest one."""
+    """The runs with this id, or else those whose id begins with it; `last` is the latest one; an empty text is none."""
+    if not text.strip():
+        return []
     if found := state.run(text):
         return [found]
     if text == LATEST:

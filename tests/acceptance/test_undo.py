@@ -183,7 +183,9 @@ def test_the_history_of_a_record_shows_each_run(here: World, typed: Typed) -> No
         "name": ("Name 1", "Changed"), "address1_city": ("Ulm", None),
     }  # fmt: skip
     assert typed.value("history", "accounts", entries[0]["id"])["history"] == entries
-    assert "Name 1 → Changed" in typed("history", "accounts", "A1")
+    said = typed("history", "accounts", "A1")
+    assert "Name 1 → Changed" in said
+    assert "accountnumber: (empty) → A1" in said
     assert "No run" in typed("history", "accounts", "A9")
 
 

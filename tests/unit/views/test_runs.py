@@ -14,7 +14,7 @@ import pytest
 from shared.errors import UserError
 from shared.state import JobRequest, RunRecord, StateStore
 from shared.state.sqlite import SqliteStateStore
-from shared.views.runs import LOST, changes_made, error_files, latest_runs, run_json, run_named
+from shared.views.runs import LOST, changes_made, error_files, latest_runs, run_json, run_named, runs_named
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
@@ -67,6 +67,15 @@ def test_a_run_is_found_by_its_id_the_beginning_of_it_and_as_the_last(state: Sta
         assert shown in caught.value.message
     with pytest.raises(UserError, match="There is no run x"):
         run_named("x", state)
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_text_names_no_run(state: StateStore, text: str) -> None:
+    """Not even the only one: a script may give a variable that is not set."""
+    state.begin_run(run("abc1"))
+    assert runs_named(text, state) == []
+    with pytest.raises(UserError, match="this name is empty"):
+        run_named(text, state)
 
 
 def test_a_run_that_is_found_by_its_id_is_lost_where_its_lease_has_lapsed(state: StateStore) -> None:
