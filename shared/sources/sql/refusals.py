@@ -90,18 +90,20 @@ def refusal(error: Exception, label: str, *, changing: bool = False) -> UserErro
 
 def _explained(known: list[BaseException]) -> tuple[str, str]:
     """What an error is, and what is added to that."""
+    other = ""
     for each in known:
         code = _code(each)
         if message := _CODES.get(code) or _CLASSES.get(code[:2] if len(code) == _SQLSTATE else ""):
             return message, _detail(each, code)
-        if code:
-            return f"it refuses the statement (error {code})", ""
+        other = other or code
     for each in known:
         if type(each).__module__.startswith("sqlite3"):
             return _of_sqlite(str(each))
     for kind, message in _NETWORK:
         if any(isinstance(each, kind) for each in known):
             return message, ""
+    if other:
+        return f"it refuses the statement (error {other})", ""
     name = type(known[-1]).__name__
     if any(type(each).__name__ in {"InterfaceError", "OperationalError"} for each in known):
         return f"it cannot be reached, or {_LOST} ({name})", ""

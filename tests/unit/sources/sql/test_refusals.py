@@ -59,6 +59,18 @@ def test_postgresql_says_what_is_wrong_with_the_address(database: Database, capl
     assert PASSWORD not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "url", ["mysql://app:{secret}@{host}:{port}/x", "oracle://app:{secret}@{host}:{port}/?service_name=x"]
+)
+def test_other_databases_that_cannot_be_reached_are_told_as_that(url: str) -> None:
+    """Their drivers have codes of their own for it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        assert "no database listens" in refused(url.format(secret=SECRET, host="127.0.0.1", port=port), table="t")
+    assert "host is not known" in refused(url.format(secret=SECRET, host="nowhere.invalid", port=1), table="t")
+
+
 STATEMENTS = [
     ({"table": "nothing"}, 'there is no such table or view.*relation "nothing" does not exist'),
     ({"query": "SELECT wrong FROM t"}, 'there is no such column.*column "wrong" does not exist'),
