@@ -17,6 +17,7 @@ from emulator.errors import ServiceError, invalid_argument
 from emulator.operations.changes import Changes, TableChanges
 from emulator.operations.rules.refusals import unsupported_message
 from emulator.schema import Column, ColumnType, Schema, Table
+from emulator.schema.yaml_text import read_yaml
 from emulator.store import Values
 
 __all__ = ["load_seed"]
@@ -70,7 +71,7 @@ def _tables(schema: Schema, file: Path) -> Iterator[tuple[Table, Iterator[Mappin
             with file.open(encoding="utf-8-sig", newline="") as lines:
                 yield table, (_typed(row, table) for row in csv.DictReader(lines))
             return
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))  # JSON is YAML
+        content = read_yaml(file.read_text(encoding="utf-8"))  # JSON is YAML
     except (OSError, yaml.YAMLError, csv.Error) as error:
         raise invalid_argument(f"The seed {file} can't be read: {error}") from error
     if not isinstance(content, dict):

@@ -4,7 +4,7 @@ A file maps the schema name of each table to its description; the names `actions
 description of a known table extends it: columns and keys are added, other settings are replaced.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -18,6 +18,7 @@ from emulator.schema.columns import build_column, is_custom
 from emulator.schema.faults import SchemaFileError
 from emulator.schema.model import Action, ActionParameter, AlternateKey, Column, ColumnType, Schema, Table
 from emulator.schema.pairs import with_pairs
+from emulator.schema.yaml_text import read_yaml
 
 __all__ = ["SchemaFileError", "builtin_schema", "extended", "read_schema_file", "schema_from"]
 
@@ -52,12 +53,17 @@ _ACTIVITY_STATES: Final[Mapping[int, Any]] = {
 # libyaml reads the built-in tables seven times as fast; for a user's file, its errors do not show the line.
 _FAST_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+
+def _fast(text: str) -> Any:
+    return yaml.load(text, _FAST_LOADER)  # noqa: S506 - both loaders are safe
+
+
 Description = dict[str, Any]
 
 
-def _yaml(text: str, name: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Description:
+def _yaml(text: str, name: str, read: Callable[[str], Any] = read_yaml) -> Description:
     try:
-        content = yaml.load(text, loader)  # noqa: S506 - both loaders are safe
+        content = read(text)
     except yaml.YAMLError as error:
         raise SchemaFileError(f"{name} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
@@ -69,11 +75,11 @@ def _builtin_descriptions() -> Iterator[tuple[str, Description]]:
     folder = files("emulator.schema") / "tables"
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml") and not file.name.startswith("_"):
-            yield from _yaml(file.read_text(encoding="utf-8"), file.name, _FAST_LOADER).items()
+            yield from _yaml(file.read_text(encoding="utf-8"), file.name, _fast).items()
 
 
 def _shared(name: str) -> Description:
-    return _yaml((files("emulator.schema") / "tables" / name).read_text(encoding="utf-8"), name, _FAST_LOADER)
+    return _yaml((files("emulator.schema") / "tables" / name).read_text(encoding="utf-8"), name, _fast)
 
 
 @cache

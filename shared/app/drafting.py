@@ -68,7 +68,11 @@ def check_new(file: Path, name: str) -> None:
     """
     if not re.fullmatch(SYNC_NAME, name):
         raise UserError(f"{name}: {FORMS[SYNC_NAME]}")
-    if file.exists():
+    try:
+        exists = file.exists()
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}") from error
+    if exists:
         raise UserError(f"{file} exists already and was not changed: name another file with --out")
 
 

@@ -177,6 +177,13 @@ def find_files(
 
 
 def _local_files(path: str, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:
+    try:
+        return _found_on_disk(path, ending, roots)
+    except OSError as error:  # a folder that may not be entered, a name that is too long, a drive that is gone
+        raise UserError(f"{path} cannot be read: {_reason(error)}") from error
+
+
+def _found_on_disk(path: str, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:
     check_local(path, roots)
     # The exact path is tried first, because a name may contain brackets.
     names = [str(Path(path))] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns

@@ -62,13 +62,20 @@ def look_at(path: str, context: SourceContext) -> FirstLook:
     Raises:
         UserError: There is no such file, or it is of a kind whose columns cannot be seen.
     """
-    if not is_remote(path) and Path(path).is_dir():
+    if not is_remote(path) and _is_folder(path):
         return FirstLook(source={"type": "parquet", "path": path})
     files = find_files(path, open_url=context.open_url, roots=context.roots)
     kind = _kind(files[0])
     if kind != "delimited":
         return FirstLook(source={"type": kind, "path": path})
     return _delimited(path, files[0])
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except OSError:  # what is wrong with it is said where the files are looked for
+        return False
 
 
 def of_connection(connection: ConnectionModel, table: str | None) -> FirstLook:

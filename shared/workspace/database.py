@@ -71,9 +71,13 @@ def check_new_file(file: str | Path | None) -> None:
     """
     if file is None:
         return
-    if Path(file).exists():
+    try:
+        exists, has_folder = Path(file).exists(), Path(file).absolute().parent.is_dir()
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}") from error
+    if exists:
         raise UserError(f"{file} exists already: choose a new file for the workspace, or remove this file first")
-    if not Path(file).absolute().parent.is_dir():
+    if not has_folder:
         raise UserError(f"{file}: the folder {Path(file).absolute().parent} does not exist: make it first")
 
 

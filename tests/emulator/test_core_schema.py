@@ -109,6 +109,34 @@ def test_an_invalid_file_is_refused_with_the_place(tmp_path: Path, content: Any,
         read_schema_file(_file(tmp_path, content), builtin_schema())
 
 
+def test_plain_words_of_a_file_are_texts(tmp_path: Path) -> None:
+    """As in YAML 1.2: `No` and `Yes` are labels, and numbers and `true` are what they are."""
+    file = tmp_path / "schema.yaml"
+    file.write_text(
+        "new_Thing:\n  stateless: true\n  columns:\n    new_Name: {type: String, length: 20}\n"
+        "    new_Flag: {type: Boolean, options: {0: No, 1: Yes}}\n"
+        "    new_Turn: {type: Picklist, options: {1: On, 2: off, 3: 10:30, 4: 007}}\n",
+        "utf-8",
+    )
+    columns = read_schema_file(file, builtin_schema()).tables["new_thing"].columns
+    labels = {name: [option.label for option in columns[name].options] for name in ("new_flag", "new_turn")}
+    assert labels == {"new_flag": ["No", "Yes"], "new_turn": ["On", "off", "10:30", "007"]}
+
+
+def test_plain_words_of_a_seed_are_texts(tmp_path: Path) -> None:
+    """Countries, codes with zeros, times and days: in the form of the body of a request."""
+    rows = tmp_path / "rows.yaml"
+    rows.write_text(
+        "accounts:\n- {accountnumber: 007, name: NO, address1_city: 10:30, new_dueon: 2024-01-31, revenue: 1.5}\n",
+        "utf-8",
+    )
+    with running(in_thread=True, seed=[f"demo={rows}"]) as emulator, Client(emulator) as client:
+        assert emulator.seed("demo") == {"accounts": 1}
+        asked = "accountnumber,name,address1_city,new_dueon,revenue"
+        (row,) = client.send("GET", f"accounts?$select={asked}").json()["value"]
+    assert [row[name] for name in asked.split(",")] == ["007", "NO", "10:30", "2024-01-31", 1.5]
+
+
 def test_a_file_that_is_no_yaml_or_does_not_exist_is_refused(tmp_path: Path) -> None:
     """Each has its own message."""
     (tmp_path / "bad.yaml").write_text("a: [", encoding="utf-8")

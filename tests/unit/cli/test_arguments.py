@@ -239,3 +239,20 @@ def test_the_folder_is_valid() -> None:
     assert run(["validate", "customers", "--offline"]) == 0
     assert run(["runs", "customers"]) == 0
     assert Path("state.db").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "customers", "-p", "given=x", "--keep-workspace"),
+        ("plan", "customers", "-p", "given=x", "--keep-workspace"),
+        ("new", "other", "--source", "a.csv", "--entity", "account", "--out"),
+    ],
+)
+def test_a_file_that_cannot_be_made_is_told(arguments: tuple[str, ...]) -> None:
+    """Before anything is read: its name is too long, or its folder may not be entered."""
+    said = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(said):
+        code = run([*arguments, "x" * 300])
+    assert code == 1
+    assert "cannot be written: File name too long" in said.getvalue()

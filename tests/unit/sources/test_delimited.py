@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,7 @@ def test_an_invalid_byte_is_found_after_the_first_block(load: Any) -> None:
         ("{folder}/none.csv", "does not exist; check the path"),
         ("{folder}/none*.csv", "matches no file; check the pattern"),
         ("{folder}", "is a folder; name a file, or files by a pattern"),
+        ("{folder}/" + "x" * 300, "cannot be read: File name too long"),
         ("memory://nowhere/none.csv", "does not exist"),
         ("nonsense://bucket/a.csv", "cannot be reached: Protocol not known"),
     ],
@@ -271,6 +273,16 @@ def test_a_path_that_does_not_exist(tmp_path: Path, path: str, message: str) -> 
     """Each kind of path has its own message."""
     with pytest.raises(UserError, match=message):
         load_source(described(path.format(folder=tmp_path)))
+
+
+def test_a_folder_that_may_not_be_entered_is_told(tmp_path: Path) -> None:
+    """The program runs as another user than the one who owns the files."""
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside").chmod(0)
+    if os.access(tmp_path / "inside", os.X_OK):
+        pytest.skip("this user may enter every folder")
+    with pytest.raises(UserError, match=r"a\.csv cannot be read: Permission denied"):
+        load_source(described(str(tmp_path / "inside" / "a.csv")))
 
 
 def test_a_long_field_is_no_malformed_row(load: Any) -> None:

@@ -69,3 +69,9 @@ def test_a_file_without_a_line_of_names_is_refused(tmp_path: Path, text: str) ->
     """A first definition is made from names and values."""
     with pytest.raises(UserError, match="is empty: a first definition needs a line of names"):
         seen(tmp_path, text)
+
+
+def test_a_path_that_cannot_be_looked_at_is_told() -> None:
+    """Its name is too long, or its folder may not be entered."""
+    with pytest.raises(UserError, match="cannot be read: File name too long"):
+        look_at("x" * 300, SourceContext())
