@@ -245,7 +245,6 @@ def test_the_folder_is_valid() -> None:
     "arguments",
     [
         ("run", "customers", "-p", "given=x", "--keep-workspace"),
-        ("plan", "customers", "-p", "given=x", "--keep-workspace"),
         ("new", "other", "--source", "a.csv", "--entity", "account", "--out"),
     ],
 )
