@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -24,6 +25,7 @@ _COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd":
 _VERSION_KEYS: Final = ("etag", "ETag", "size", "mtime", "last_modified", "LastModified", "created")
 Version = tuple[object, ...]
 _MAGIC: Final = frozenset("*?[")
+_GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +205,8 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
         system, path = open_url(url)
         check_system(system, path, roots)
         names = sorted(system.glob(path)) if _MAGIC & set(path) else [path] if system.exists(path) else []
+        if not names and "http" in system.protocol:
+            _refuse_unanswered(system, path, url)
         if ending and names == [path] and system.isdir(path):
             names = sorted(name for name in system.find(path) if name.endswith(ending))
         for name in names:
@@ -217,6 +221,23 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
             for name in names
             if system.isfile(name)
         )
+
+
+def _refuse_unanswered(system: Any, path: str, url: str) -> None:
+    """Tell a host that is away, or that refuses, from one that does not have the file: to HTTP, both are not there.
+
+    Raises:
+        UserError: The host did not say that there is no such file.
+    """
+    try:
+        system.info(path)
+    except FileNotFoundError as error:
+        cause = error.__cause__
+        status = getattr(cause, "status", None)  # the text of such an error has the whole address
+        if not isinstance(cause, Exception) or isinstance(cause, FileNotFoundError) or status in _GONE:
+            return
+        said = f"the host answers with status {status}" if status else _reason(cause)
+        raise UserError(f"{url} cannot be read: {said}") from cause
 
 
 def _version_of(system: Any, path: str) -> Version:

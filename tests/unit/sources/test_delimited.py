@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from shared.definitions.models import EventsSource
 from shared.errors import UserError
 from shared.sources import SourceContext, open_source
+from tests.api_server import Reply, serving
 from tests.unit.sources.conftest import Loaded, described, load_source
 
 ONE: Loaded = ([(1, "1", "2", "3")], [])
@@ -273,6 +275,28 @@ def test_a_path_that_does_not_exist(tmp_path: Path, path: str, message: str) -> 
     """Each kind of path has its own message."""
     with pytest.raises(UserError, match=message):
         load_source(described(path.format(folder=tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "does not exist"),
+        (403, "cannot be read: the host answers with status 403"),
+        (500, "answers with status 500"),
+    ],
+)
+def test_a_host_that_refuses_a_file_is_told_from_a_file_that_is_not_there(status: int, message: str) -> None:
+    """A URL may need a token, or its host may be out of order."""
+    with serving(lambda _: Reply(status=status)) as server, pytest.raises(UserError, match=message):
+        load_source(described(f"{server.url}/a.csv"))
+
+
+def test_a_host_that_is_away_is_told() -> None:
+    """Its file may well be there."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(UserError, match=r"a\.csv cannot be read: .*127\.0\.0\.1"):
+            load_source(described(f"http://127.0.0.1:{free.getsockname()[1]}/a.csv"))
 
 
 def test_a_folder_that_may_not_be_entered_is_told(tmp_path: Path) -> None:
