@@ -34,6 +34,7 @@ from emulator.schema.documented import check_headers
 __all__ = ["Service"]
 
 _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
+_VERSION: Final = "9.2.0.0"
 _MESSAGES: Final = {"POST": "Create", "PATCH": "Update", "PUT": "Update", "DELETE": "Delete"}
 
 
@@ -90,10 +91,13 @@ class Service:
                 body = metadata_document(shown, annotations=annotated)
                 headers = {"Content-Type": "application/xml", "OData-Version": "4.0"}
                 return _at_once(Response(status=200, headers=headers, body=body))
-            case "WhoAmI" | "RetrieveTotalRecordCount" if request.method not in {"GET", "HEAD"}:
+            case "WhoAmI" | "RetrieveVersion" | "RetrieveTotalRecordCount" if request.method not in {"GET", "HEAD"}:
                 raise no_resource(request.url)
             case "WhoAmI":
                 return _at_once(self._who_am_i(request))
+            case "RetrieveVersion":
+                context = request.context("Microsoft.Dynamics.CRM.RetrieveVersionResponse")
+                return _at_once(answer({"@odata.context": context, "Version": _VERSION}))
             case "RetrieveTotalRecordCount":
                 return total_record_count(self.environment, request, first)
             case name if name in METADATA_ROOTS:

@@ -15,7 +15,7 @@ from uuid import uuid4
 import orjson
 from starlette.applications import Starlette
 
-from emulator.errors import ServiceError, no_resource, request_too_large
+from emulator.errors import ServiceError, no_resource, not_implemented, request_too_large
 from emulator.http.admin import ADMIN_PATH, Admin
 from emulator.http.batch import BatchRunner, Pause
 from emulator.messages import Preferences, Request, Response, answer, refusal
@@ -33,7 +33,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
 
-_ROOT: Final = re.compile(r"/api/data/v9\.[0-2]/")
+_ROOT: Final = re.compile(r"(/api/data/v9\.[0-2])(?:/|$)")
+_OTHERS: Final = {"/api/search/": "Dataverse search", "/xrmservices/": "The Organization service"}
 _CALLS: Final = f"{ADMIN_PATH}/calls"  # lists the calls of declared actions
 _LONGEST_URL: Final = 32768  # characters, outside $batch
 _LARGEST_BODY: Final = 128 * 1024 * 1024  # bytes; 116.85 MB is too large for the service (bulk-operations page)
@@ -177,6 +178,8 @@ class Application:
     def _request(self, exchange: _Exchange, application_id: str) -> Request:
         root = _ROOT.match(exchange.path)
         if root is None:
+            for path in (path for path in _OTHERS if exchange.path.lower().startswith(path)):
+                raise not_implemented(f"{_OTHERS[path]} is not emulated.")
             raise no_resource(exchange.base_url + exchange.target)
         if len(exchange.base_url) + len(exchange.target) > _LONGEST_URL:
             raise ServiceError(414, "", "The request URI is too long.")
@@ -188,7 +191,7 @@ class Application:
             query=exchange.query,
             headers=exchange.headers,
             body=exchange.body,
-            root=exchange.base_url + root[0],
+            root=f"{exchange.base_url}{root[1]}/",
             caller=acting_caller(environment, caller, exchange.headers),
             row_check=self.policies.faults.row_check(exchange.method, exchange.target),
         )

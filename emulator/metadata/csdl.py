@@ -16,6 +16,7 @@ _ALIAS: Final = "mscrm"
 _EDMX: Final = "http://docs.oasis-open.org/odata/ns/edmx"
 _EDM: Final = "http://docs.oasis-open.org/odata/ns/edm"
 _READ_ONLY: Final = "Org.OData.Core.V1.PermissionType/Read"
+_FUNCTIONS: Final = ("WhoAmI", "RetrieveVersion")
 _DECIMAL_TYPES: Final = frozenset({"Edm.Decimal"})
 # A collection-valued navigation property: its name, the children's table, and the lookup's navigation property.
 _Incoming = tuple[str, Table, str]
@@ -36,7 +37,7 @@ def metadata_document(schema: Schema, *, annotations: bool = False) -> bytes:
     incoming = _incoming(schema)
     for table in schema.tables.values():
         _entity_type(body, table, schema, incoming[table.logical_name], annotations=annotations)
-    _who_am_i(body)
+    _functions(body)
     for table in schema.tables.values():
         _bulk_actions(body, table)
     for action in _actions(schema):
@@ -143,12 +144,15 @@ def _alternate_keys(entity: Element, table: Table) -> None:
             SubElement(part, "PropertyValue", Property="Name", PropertyPath=property_name)
 
 
-def _who_am_i(body: Element) -> None:
+def _functions(body: Element) -> None:
     response = SubElement(body, "ComplexType", Name="WhoAmIResponse")
     for name in ("BusinessUnitId", "UserId", "OrganizationId"):
         SubElement(response, "Property", Name=name, Type="Edm.Guid", Nullable="false")
-    function = SubElement(body, "Function", Name="WhoAmI")
-    SubElement(function, "ReturnType", Type=f"{_ALIAS}.WhoAmIResponse", Nullable="false")
+    version = SubElement(body, "ComplexType", Name="RetrieveVersionResponse")
+    SubElement(version, "Property", Name="Version", Type="Edm.String", Nullable="false")
+    for name in _FUNCTIONS:
+        function = SubElement(body, "Function", Name=name)
+        SubElement(function, "ReturnType", Type=f"{_ALIAS}.{name}Response", Nullable="false")
 
 
 def _bulk_actions(body: Element, table: Table) -> None:
@@ -190,7 +194,8 @@ def _container(body: Element, schema: Schema, incoming: Mapping[str, list[_Incom
         )
         for path, target in _bindings(table, schema, incoming[table.logical_name]):
             SubElement(entity_set, "NavigationPropertyBinding", {"Path": path, "Target": target.entity_set})
-    SubElement(container, "FunctionImport", Name="WhoAmI", Function=f"{NAMESPACE}.WhoAmI")
+    for name in _FUNCTIONS:
+        SubElement(container, "FunctionImport", Name=name, Function=f"{NAMESPACE}.{name}")
     for action in _actions(schema):
         if action.bound_to is None:
             kind = "Function" if action.is_function else "Action"

@@ -1,5 +1,6 @@
 """Requests as Microsoft's documents and clients write them, and the answers to those that are not supported."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -383,7 +384,7 @@ def test_refusals_use_no_internal_names(client: Client, path: str, body: Any) ->
         ("GET", "contracts", "table 'contracts'"),
         ("POST", "campaigns", "table 'campaigns'"),
         ("GET", "connections(00000000-0000-0000-0000-000000000001)", "table 'connections'"),
-        ("GET", "RetrieveVersion()", "function 'RetrieveVersion'"),
+        ("GET", "RetrieveTimestamp()", "function 'RetrieveTimestamp'"),
         ("POST", "PublishAllXml", "action 'PublishAllXml'"),
         ("POST", "QualifyLead", "action 'QualifyLead'"),
         ("POST", "accounts(00000000-0000-0000-0000-000000000001)/Microsoft.Dynamics.CRM.Merge", "action 'Merge'"),
@@ -399,6 +400,39 @@ def test_what_is_not_emulated_is_named(client: Client, method: str, path: str, n
     """501 with one sentence, for paths, functions, actions, tables and options of the documented service."""
     status, _, message = whole_error(client.send(method, path, {} if method != "GET" else None))
     assert (status, message.count("."), named in message) == (501, 1 + named.count("."), True)
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/api/search/v2.0/query", "Dataverse search"),
+        ("/api/search/v1.0/suggest", "Dataverse search"),
+        ("/XRMServices/2011/Organization.svc/web", "Organization service"),
+    ],
+)
+def test_other_apis_of_the_environment_are_not_emulated(client: Client, path: str, named: str) -> None:
+    """Of their addresses only unknown ones do not exist."""
+    answer = client.session.post(f"{client.base}{path}", json={}, headers=client.headers, timeout=60)
+    status, _, message = whole_error(answer)
+    assert (status, named in message) == (501, True)
+    assert client.session.get(f"{client.base}/api/other", headers=client.headers, timeout=60).status_code == 404
+
+
+def test_the_root_of_the_service_needs_no_slash(client: Client) -> None:
+    """Both are the service document, with the same address."""
+    with_slash = client.send("GET", "").json()
+    root = f"{client.base}/api/data/v9.2"
+    assert client.session.get(root, headers=client.headers, timeout=60).json() == with_slash
+    assert with_slash["@odata.context"] == f"{root}/$metadata"
+    assert client.session.get(f"{root}5", headers=client.headers, timeout=60).status_code == 404
+
+
+def test_the_version_is_told(client: Client) -> None:
+    """RetrieveVersion function: a text; it is also in the metadata."""
+    answer = client.send("GET", "RetrieveVersion").json()
+    assert answer["@odata.context"].endswith("#Microsoft.Dynamics.CRM.RetrieveVersionResponse")
+    assert re.fullmatch(r"9\.2(\.[0-9]+){2}", answer["Version"])
+    assert b'FunctionImport Name="RetrieveVersion"' in client.send("GET", "$metadata").content
 
 
 @pytest.mark.parametrize(
