@@ -10,8 +10,8 @@ from emulator.odata.evaluate import matches, properties_of
 from emulator.odata.options import Expand, Query, check_query, parse_query
 from emulator.odata.parser import parse_filter
 from emulator.odata.paths import Arguments, RowKey, Segment, parse_path, parse_reference, resolve_key, row_reference
-from emulator.odata.scopes import ChildLink, Link, PairLink, child_link
-from emulator.odata.sql import Compiler, Order, Sql
+from emulator.odata.scopes import ChildLink, Link, PairLink, Scope, child_link
+from emulator.odata.sql import Compiler, Joins, Order, Sql
 from emulator.odata.types import edm_type, instant_text
 
 __all__ = [
@@ -19,11 +19,13 @@ __all__ = [
     "ChildLink",
     "Compiler",
     "Expand",
+    "Joins",
     "Link",
     "Order",
     "PairLink",
     "Query",
     "RowKey",
+    "Scope",
     "Segment",
     "Sql",
     "check_query",

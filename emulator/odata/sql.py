@@ -33,7 +33,7 @@ from emulator.store.collation import Collation
 from emulator.store.ddl import sql_name
 from emulator.store.patterns import LONGEST_PATTERN, glob_pattern, is_simple
 
-__all__ = ["Compiler", "Order", "Sql"]
+__all__ = ["Compiler", "Joins", "Order", "Sql"]
 
 _SQL: Final = {"eq": "=", "ne": "IS NOT", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _NEGATED: Final = {"eq": "ne", "ne": "eq", "gt": "le", "le": "gt", "ge": "lt", "lt": "ge"}
@@ -78,24 +78,24 @@ class Compiler:
     user_id: str
     business_unit_id: str = ""
 
-    def filter(self, expression: Expression, table: Table) -> Sql:
-        """Compile a filter on ``table``; the statement must use the SQLite table without an alias.
+    def filter(self, expression: Expression, rows: Table | Scope) -> Sql:
+        """Compile a filter on rows of a table; the statement must use the SQLite table without an alias.
 
         Raises:
             ODataError: A name is unknown, or a value is not of the property's type.
             ServiceError: There are more than 500 conditions.
         """
         work = _Filter(self)
-        text = work.condition(expression, Scope.of(table))
+        text = work.condition(expression, _scope(rows))
         return Sql(text=text, parameters=tuple(work.parameters))
 
-    def order(self, terms: Sequence[Order], table: Table) -> str:
+    def order(self, terms: Sequence[Order], rows: Table | Scope) -> str:
         """Compile ``$orderby`` to the terms of an ORDER BY clause, without the primary key; empty for no terms.
 
         Text sorts by the collation, a lookup by the name of its row (order-rows page); nulls come first, as in SQL
         Server.
         """
-        scope = Scope.of(table)
+        scope = _scope(rows)
         work = _Filter(self)
         return ", ".join(
             f"{work.sortable(work.place(term.operand, scope), by_label=term.by_label)}"
@@ -103,15 +103,63 @@ class Compiler:
             for term in terms
         )
 
-    def value(self, operand: Property, table: Table) -> tuple[str, str]:
-        """The SQL for a property of a row of ``table``: the value, and what is compared; the path may have lookups.
+    def value(self, operand: Property, rows: Table | Scope) -> tuple[str, str]:
+        """The SQL for a property of a row: the value, and what is compared; the path may have lookups.
 
         Raises:
             ODataError: A name is unknown.
         """
         work = _Filter(self)
-        place = work.place(operand, Scope.of(table))
+        place = work.place(operand, _scope(rows))
         return place.sql(), work.comparable(place)
+
+    def join(
+        self, joins: "Joins", scope: Scope, same: tuple[str, Property], condition: Expression | None, *, inner: bool
+    ) -> "Joins":
+        """Adds a join of the rows of ``scope``.
+
+        Args:
+            joins: The joins before it.
+            scope: The joined rows; around it are those of the joins before.
+            same: The property of the joined rows that has the same value as one before.
+            condition: What else is true for the joined rows.
+            inner: Whether only rows that have a joined row are found.
+
+        Raises:
+            ODataError: A name is unknown, or the types are not the same.
+        """
+        work = _Filter(self)
+        text = work.joined(scope, *same, condition)
+        kind = "CROSS JOIN" if inner else "LEFT JOIN"  # CROSS JOIN keeps the order of the tables
+        return Joins(
+            text=f"{joins.text} {kind} {sql_name(scope.table.logical_name)} AS {scope.name} ON {text}",
+            parameters=(*joins.parameters, *work.parameters),
+            keys=(*joins.keys, f"{scope.name}.{sql_name(scope.table.primary_id)}"),
+            scope=scope,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joins:
+    """Tables that are joined to that of a query.
+
+    Attributes:
+        text: What follows the table in the FROM clause.
+        parameters: The values of its question marks.
+        keys: The SQL of the identifiers of the joined rows.
+        scope: The last joined rows; around them are those before, and the table of the query.
+        multiplies: Whether a row can have several joined rows.
+    """
+
+    text: str = ""
+    parameters: tuple[Stored, ...] = ()
+    keys: tuple[str, ...] = ()
+    scope: Scope | None = None
+    multiplies: bool = False
+
+
+def _scope(rows: Table | Scope) -> Scope:
+    return rows if isinstance(rows, Scope) else Scope.of(rows)
 
 
 @dataclass(slots=True)
@@ -306,19 +354,21 @@ class _Filter:
         return f"NOT {exists}" if every is not negated else exists
 
     def _related(self, node: Related, scope: Scope, *, negated: bool) -> str:
-        same = self.place(node.same, scope)
         self.aliases += 1
         self._link(scope.name, f"t{self.aliases}")
         table = self.compiler.schema.tables[node.table]
         inner = Scope(table=table, name=f"t{self.aliases}", variable=node.variable, outer=scope)
-        own = Place(table=table, name=inner.name).pointed(node.column)
-        if edm_type(own.column) != edm_type(same.column):
-            raise _incompatible(edm_type(same.column), edm_type(own.column), "eq")
-        condition = f"{self.comparable(own)} = {self.comparable(same)}"
-        if node.predicate is not None:
-            condition += f" AND {self.condition(node.predicate, inner, negated=False)}"
+        condition = self.joined(inner, node.column, node.same, node.predicate)
         found = f"EXISTS (SELECT 1 FROM {sql_name(table.logical_name)} AS {inner.name} WHERE {condition})"
         return f"NOT {found}" if negated else found
+
+    def joined(self, scope: Scope, column: str, same: Property, condition: Expression | None) -> str:
+        """The SQL condition for rows that have the same value in a column as a row around them."""
+        own, other = Place(table=scope.table, name=scope.name).pointed(column), self.place(same, scope.outer or scope)
+        if edm_type(own.column) != edm_type(other.column):
+            raise _incompatible(edm_type(other.column), edm_type(own.column), "eq")
+        text = f"{self.comparable(own)} = {self.comparable(other)}"
+        return f"{text} AND {self.condition(condition, scope)}" if condition is not None else text
 
 
 def _labelled(place: Place) -> str:

@@ -13,7 +13,7 @@ from emulator.operations.reading import Record, RowShape, TableQuery
 from emulator.schema import Table
 from emulator.store import sql_name
 
-__all__ = ["expand_records"]
+__all__ = ["expand_records", "rows_by_id"]
 
 # Rows in one answer with all related rows, twenty for each row of a full page: without a limit, two relationships
 # in opposite directions can use all memory.
@@ -80,7 +80,7 @@ def _targets(
     query = expand.query
     if principal and query.select is not None:
         query = replace(query, select=tuple(name for name in query.select if name in target.by_property))
-    rows = _rows(asked.related(target, query), wanted)
+    rows = rows_by_id(asked.related(target, query), wanted)
     if expand.references:
         root = f"{asked.request.root}{target.entity_set}"
         return {record_id: ({"@odata.id": f"{root}({record_id})"}, 1) for record_id in rows}
@@ -90,8 +90,8 @@ def _targets(
     return {record_id: (row and {"@odata.type": kind, **row}, size) for record_id, (row, size) in rows.items()}
 
 
-def _rows(asked: TableQuery, ids: Sequence[str]) -> dict[str, tuple[Record | None, int]]:
-    """The rows with these identifiers that the filter keeps, each with the number of rows in it."""
+def rows_by_id(asked: TableQuery, ids: Sequence[str]) -> dict[str, tuple[Record | None, int]]:
+    """Returns the rows with these identifiers that the filter keeps, each with the number of rows in it."""
     primary_id = asked.table.primary_id
     shape = RowShape(asked)
     text = f"SELECT {shape.columns} FROM {asked.sql_table} WHERE {sql_name(primary_id)} IN"

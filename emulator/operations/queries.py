@@ -22,7 +22,7 @@ _EVERYTHING: Final = Sql(text="1")
 def _condition(asked: TableQuery, within: Sql) -> Sql:
     if asked.query.filter is None:
         return within
-    compiled = asked.compiler.filter(asked.query.filter, asked.table)
+    compiled = asked.compiler.filter(asked.query.filter, asked.scope)
     if within is _EVERYTHING:
         return compiled
     return Sql(text=f"({within.text}) AND {compiled.text}", parameters=(*within.parameters, *compiled.parameters))
@@ -31,8 +31,12 @@ def _condition(asked: TableQuery, within: Sql) -> Sql:
 def count_of(asked: TableQuery, within: Sql = _EVERYTHING) -> int:
     """Returns the number of rows that match, without the limit of the service."""
     condition = _condition(asked, within)
-    statement = f"SELECT count(*) FROM {asked.sql_table} WHERE {condition.text}"
-    return int(asked.environment.database.scalar(statement, condition.parameters))
+    statement = f"SELECT count(*) FROM {asked.source} WHERE {condition.text}"
+    if asked.distinct:
+        rows = f"SELECT 1 FROM {asked.source} WHERE {condition.text} GROUP BY {', '.join(asked.distinct)}"
+        statement = f"SELECT count(*) FROM ({rows})"
+    parameters = (*asked.joins.parameters, *condition.parameters)
+    return int(asked.environment.database.scalar(statement, parameters))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +72,21 @@ class RowsPage:
     """The rows of one page, and the start of the next page."""
 
     def __init__(self, asked: TableQuery, window: Window, within: Sql = _EVERYTHING) -> None:
-        """Reads the rows."""
+        """Reads the rows; `keys` are the identifiers of their joined rows."""
         shape = RowShape(asked)
         name = asked.sql_table
         condition = _condition(asked, within)
-        order = asked.compiler.order(asked.query.order, asked.table)
-        text = f'SELECT {shape.columns}, {name}."row_" FROM {name} WHERE {condition.text}'
-        parameters: tuple[Any, ...] = condition.parameters
-        if order or window.by_offset:
+        order = asked.compiler.order(asked.query.order, asked.scope)
+        joins, keys = asked.joins, "".join(f", {key}" for key in asked.joins.keys)
+        groups = ", ".join(asked.distinct)
+        text = f'SELECT {shape.columns}{keys}, {name}."row_" FROM {asked.source} WHERE {condition.text}'
+        parameters: tuple[Any, ...] = (*joins.parameters, *condition.parameters)
+        if order or window.by_offset or joins.multiplies or groups:
             terms = f"{order}, {name}.{sql_name(asked.table.primary_id)}" if order else f'{name}."row_"'
+            terms += keys if joins.multiplies else ""
+            if groups:
+                text += f" GROUP BY {groups}"
+                terms = f"{order}, {groups}" if order else groups
             text += f" ORDER BY {terms} LIMIT ? OFFSET ?"
             parameters = (*parameters, window.size + 1, window.mark.skipped)
         else:
@@ -86,6 +96,7 @@ class RowsPage:
         self.more = len(rows) > window.size and window.more
         rows = rows[: window.size]
         self.records = shape.records(rows)
+        self.keys = [row[-1 - len(joins.keys) : -1] for row in rows]
         self.next_mark = PageMark(
             number=window.mark.number + 1,
             row=rows[-1][-1] if rows else 0,

@@ -1,12 +1,12 @@
 """What a request reads: a query on a table, and the JSON of its rows with their annotations."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from emulator.environment import Environment
 from emulator.messages import Effect, Request
-from emulator.odata import Compiler, Expand, Query, check_query
+from emulator.odata import Compiler, Expand, Joins, Query, Scope, check_query
 from emulator.odata.formats import formatter
 from emulator.schema import ColumnType, Table
 from emulator.store import sql_name
@@ -69,6 +69,8 @@ class TableQuery:
         request: The request that asks.
         table: The table.
         query: The query options.
+        joins: The tables that are joined to it.
+        distinct: The SQL of the values that no two rows of the answer share; empty where it has every row.
         deleted: Whether it reads the rows in the recycle bin.
         linked: Whether each expanded collection has a link with which it can be read alone.
         related_rows: The largest number of rows of each expanded collection, or None.
@@ -78,6 +80,8 @@ class TableQuery:
     request: Request
     table: Table
     query: Query
+    joins: Joins = field(default_factory=Joins)
+    distinct: tuple[str, ...] = ()
     deleted: bool = False
     linked: bool = False
     related_rows: int | None = None
@@ -92,12 +96,22 @@ class TableQuery:
 
     def related(self, table: Table, query: Query) -> Self:
         """Returns another query of the same request."""
-        return replace(self, table=table, query=query)
+        return replace(self, table=table, query=query, joins=Joins(), distinct=())
 
     @property
     def sql_table(self) -> str:
         """The table's name in SQL."""
         return sql_name(self.table.logical_name)
+
+    @property
+    def source(self) -> str:
+        """The FROM clause: the table, and those that are joined to it."""
+        return f"{self.sql_table}{self.joins.text}"
+
+    @property
+    def scope(self) -> Scope:
+        """What the names in a filter or an order mean."""
+        return self.joins.scope or Scope.of(self.table)
 
     @property
     def compiler(self) -> Compiler:

@@ -108,13 +108,14 @@ def group_term(asked: TableQuery, alias: str, column: Column, joined: str, compa
 
 def rows_of(asked: TableQuery, terms: Sequence[Term], order: str, window: tuple[int, int]) -> list[tuple[Any, ...]]:
     """Reads the groups of a query with this order; `window` is the number of groups to read and to pass over."""
-    condition = asked.compiler.filter(asked.query.filter, asked.table) if asked.query.filter is not None else None
+    condition = asked.compiler.filter(asked.query.filter, asked.scope) if asked.query.filter is not None else None
     groups = ", ".join(term.group for term in terms if term.group)
     targets = ", ".join(f"min({term.target})" for term in terms if term.target)
-    text = f"SELECT {', '.join(term.sql for term in terms)}, {targets or '1'} FROM {asked.sql_table}"
+    text = f"SELECT {', '.join(term.sql for term in terms)}, {targets or '1'} FROM {asked.source}"
     text += f" WHERE {condition.text if condition else '1'}{f' GROUP BY {groups}' if groups else ''}"
     text += f"{f' ORDER BY {order}' if order else ''} LIMIT ? OFFSET ?"
-    return asked.fetch(text, (*(condition.parameters if condition else ()), *window))
+    parameters = (*asked.joins.parameters, *(condition.parameters if condition else ()))
+    return asked.fetch(text, (*parameters, *window))
 
 
 def group_records(asked: TableQuery, terms: Sequence[Term], rows: Sequence[tuple[Any, ...]]) -> list[Record]:

@@ -8,9 +8,9 @@ from emulator.errors import not_implemented
 from emulator.odata.nodes import Property
 from emulator.operations.aggregates.terms import Term, function_fits, function_term, group_term
 from emulator.operations.fetch.conditions import column_of, is_true, malformed
-from emulator.operations.fetch.links import Link, joins_in
+from emulator.operations.fetch.links import Link
 from emulator.operations.reading import TableQuery
-from emulator.schema import Column, ColumnType, Table
+from emulator.schema import Column, ColumnType
 
 __all__ = ["order_of", "terms_of"]
 
@@ -37,7 +37,7 @@ def terms_of(asked: TableQuery, entity: Element, links: Sequence[Link]) -> tuple
     Raises:
         ServiceError: A column has no alias, no function and no group, or one that its type does not have.
     """
-    found = tuple(_terms(asked, entity, asked.table, links, ()))
+    found = tuple(_terms(asked, entity, links))
     if not found:
         raise malformed("An aggregate query needs an attribute with an aggregate function or groupby.")
     for term in found:
@@ -46,15 +46,13 @@ def terms_of(asked: TableQuery, entity: Element, links: Sequence[Link]) -> tuple
     return found
 
 
-def _terms(
-    asked: TableQuery, element: Element, table: Table, links: Sequence[Link], path: tuple[str, ...]
-) -> Iterator[Term]:
-    if element.find("all-attributes") is not None:
-        raise malformed("An aggregate query can't have the element 'all-attributes'.")
-    for each in element.findall("attribute"):
-        yield _term(asked, each, column_of(each.get("name", ""), table), path)
-    for below, link in zip(joins_in(element), links, strict=True):
-        yield from _terms(asked, below, link.table, link.links, (*path, link.navigation))
+def _terms(asked: TableQuery, entity: Element, links: Sequence[Link]) -> Iterator[Term]:
+    joined = [(link.element, link.table, (link.variable,)) for link in links]
+    for element, table, path in ((entity, asked.table, ()), *joined):
+        if element.find("all-attributes") is not None:
+            raise malformed("An aggregate query can't have the element 'all-attributes'.")
+        for each in element.findall("attribute"):
+            yield _term(asked, each, column_of(each.get("name", ""), table), path)
 
 
 def _term(asked: TableQuery, element: Element, column: Column, path: tuple[str, ...]) -> Term:
@@ -66,7 +64,7 @@ def _term(asked: TableQuery, element: Element, column: Column, path: tuple[str, 
             f"In an aggregate query, the attribute '{column.logical_name}' needs an alias, and either aggregate or "
             "groupby."
         )
-    value, compared = asked.compiler.value(Property(path=(*path, column.property_name)), asked.table)
+    value, compared = asked.compiler.value(Property(path=(*path, column.property_name)), asked.scope)
     if function is not None:
         return _function(element, alias, column, value, compared)
     return _group(asked, element, alias, column, value if path else "", compared)

@@ -1,7 +1,7 @@
 """The answer to a FetchXML query: rows without nulls, and the annotations of its pages (fetchxml/page-results page)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element
 
 from emulator.errors import ServiceError, not_implemented, record_not_found
 from emulator.messages import Response, answer
+from emulator.odata.nodes import Property
 from emulator.odata.paging import PageMark
 from emulator.operations.aggregates.terms import LIMIT, group_records, limit_exceeded, rows_of
-from emulator.operations.expansion import expand_records
 from emulator.operations.fetch.aggregates import order_of, terms_of
 from emulator.operations.fetch.conditions import is_true
 from emulator.operations.fetch.document import (
@@ -22,9 +22,9 @@ from emulator.operations.fetch.document import (
     read_document,
     window_of,
 )
-from emulator.operations.fetch.links import Link, condition_of, expansions, flattened, links_of
+from emulator.operations.fetch.links import condition_of, joins_of, links_of, orders_of, with_joined_rows
 from emulator.operations.queries import RowsPage, Window, applied, count_of, totals
-from emulator.operations.reading import Record, TableQuery
+from emulator.operations.reading import Record, TableQuery, readable
 from emulator.store.values import guid_text
 
 __all__ = ["fetched", "predefined"]
@@ -50,13 +50,14 @@ def fetched(asked: TableQuery, text: str) -> Response:
     if root.get("datasource") == "bin":
         asked = replace(asked, deleted=True)
     query = replace(asked.query, select=fetch.attributes, filter=fetch.condition, order=fetch.order)
-    query = replace(
-        query, expand=expansions(fetch.links, asked.environment.schema), count=query.count or counts_rows(root)
-    )
-    asked = replace(asked, query=query)
+    joins = joins_of(fetch.links, asked.table, asked.environment.schema, asked.compiler)
+    asked = replace(asked, query=replace(query, count=query.count or counts_rows(root)), joins=joins)
+    if is_true(root.get("distinct")):
+        asked = replace(asked, distinct=tuple(_compared(asked, fetch)))
     page = RowsPage(asked, _window(fetch))
-    expand_records(asked, page.records)
-    records = [_shaped(record, fetch) for record in page.records]
+    own = [_selected(record, asked) for record in page.records] if asked.distinct else page.records
+    rows = with_joined_rows(asked, fetch.links, own, page.keys)
+    records = [_shaped(record, fetch) for record in rows]
     wants = asked.request.preferences.wants
     content: Record = {"@odata.context": asked.context(), **totals(asked)}
     if asked.request.preferences.annotations:
@@ -67,6 +68,22 @@ def fetched(asked: TableQuery, text: str) -> Response:
             content[f"@{_MORE}"] = page.more
     content["value"] = records
     return answer(content, headers=_applied(asked), effects=asked.read(len(records)))
+
+
+def _compared(asked: TableQuery, fetch: Fetch) -> Iterator[str]:
+    """The SQL of all columns of the answer, as texts are compared."""
+    columns = [*(asked.query.select or readable(asked.table))]
+    joined = [(link.variable, name) for link in fetch.links for name, _ in link.columns]
+    for path in (*((name,) for name in columns), *joined):
+        yield asked.compiler.value(Property(path=path), asked.scope)[1]
+
+
+def _selected(record: Record, asked: TableQuery) -> Record:
+    """A row of a distinct query: without its key and ETag, if the query does not select the key (overview page)."""
+    selected = asked.query.select or readable(asked.table)
+    if asked.table.primary_id in selected:
+        return record
+    return {name: value for name, value in record.items() if name.partition("@")[0] in selected}
 
 
 def _applied(asked: TableQuery) -> dict[str, str]:
@@ -120,10 +137,12 @@ def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
     links = links_of(entity, asked.table, asked.environment.schema)
     if asked.query.count or counts_rows(root):
         raise not_implemented("The number of groups of an aggregate query is not emulated.")
-    if _any_refined(links):
-        raise not_implemented("Orders in a join of an aggregate query, and filters in an outer join, are not emulated.")
-    found = condition_of(entity, asked.table, asked.environment.schema, links)
-    asked = replace(asked, query=replace(asked.query, select=None, filter=found))
+    if any(orders_of(links)):
+        raise not_implemented("Orders in a join of an aggregate query are not emulated.")
+    schema = asked.environment.schema
+    found = condition_of(entity, asked.table, schema, links)
+    joins = joins_of(links, asked.table, schema, asked.compiler)
+    asked = replace(asked, query=replace(asked.query, select=None, filter=found), joins=joins)
     terms = terms_of(asked, entity, links)
     counted = count_of(asked)
     if counted > min(positive_number(root, "aggregatelimit") or LIMIT, LIMIT):
@@ -136,10 +155,6 @@ def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
         content[f"@{_MORE}"] = len(rows) > size and top is None
     content["value"] = group_records(asked, terms, rows[:size])
     return answer(content, headers=_applied(asked), effects=asked.read(counted))
-
-
-def _any_refined(links: Sequence[Link]) -> bool:
-    return any(link.is_filtered or link.orders or _any_refined(link.links) for link in links)
 
 
 def _window(fetch: Fetch) -> Window:
@@ -165,8 +180,7 @@ def _cookie(fetch: Fetch, mark: PageMark, primary_id: str, last_id: str) -> str:
 
 def _shaped(record: Record, fetch: Fetch) -> Record:
     """A row without the properties that are null (retrieve-data page), under the aliases of its columns."""
-    flat = flattened(record, fetch.links)
-    shaped = {name: value for name, value in flat.items() if value is not None}
+    shaped = {name: value for name, value in record.items() if value is not None}
     if not fetch.aliases:
         return shaped
     renamed = {}

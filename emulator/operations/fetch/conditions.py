@@ -78,8 +78,8 @@ _DEEPEST: Final = 50
 LINK_ATTRIBUTES: Final = frozenset({"name", "from", "to", "alias", "link-type", "visible", "intersect"})
 EXISTING: Final = frozenset({"exists", "in"})
 """Types of links that find rows with a related row, and have no columns."""
-Places = Mapping[str, tuple[Table, tuple[str, ...]] | None]
-"""The joined tables by their aliases, with the navigation properties that lead to them; None where not emulated."""
+Places = Mapping[str, tuple[Table, tuple[str, ...]]]
+"""The joined tables by their aliases, with what names their rows in expressions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ def filter_expression(
         filters: The elements.
         table: The table of their columns.
         names: The tables that conditions can name.
-        path: The navigation properties that lead to the table.
+        path: What names the rows of the table in expressions.
         depth: The number of filters around them.
 
     Raises:
@@ -156,7 +156,7 @@ def place_of(element: Element, table: Table, path: tuple[str, ...], places: Plac
     """The table of a condition or an order and the way to it: that of its element, or the one that `entityname` names.
 
     Raises:
-        ServiceError: There is no joined table of that name, or an outer join filters it (501).
+        ServiceError: There is no joined table of that name.
     """
     name = element.get("entityname")
     return (table, path) if name is None else _named(name, places)
@@ -165,10 +165,7 @@ def place_of(element: Element, table: Table, path: tuple[str, ...], places: Plac
 def _named(name: str, places: Places) -> tuple[Table, tuple[str, ...]]:
     if name not in places:
         raise malformed(f"The entityname '{name[:100]}' is no alias of a link-entity.")
-    found = places[name]
-    if found is None:
-        raise not_implemented("An entityname of a joined table with a filter in an outer join is not emulated.")
-    return found
+    return places[name]
 
 
 def _any_or_all(element: Element, table: Table, names: Names, path: tuple[str, ...], depth: int) -> Expression:

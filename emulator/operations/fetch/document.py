@@ -1,7 +1,6 @@
 """A FetchXML query: the elements and attributes that the emulator knows, checked against the table.
 
-Documented in fetchxml/overview, select-columns, order-rows, page-results and reference/fetch. `distinct` is answered
-with 501.
+Documented in fetchxml/overview, select-columns, order-rows, page-results and reference/fetch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,12 +20,11 @@ __all__ = ["Fetch", "counts_rows", "parse_fetch", "positive_number", "read_docum
 _NO_EFFECT: Final = frozenset(
     {"version", "output-format", "mapping", "no-lock", "latematerialize", "options", "savedqueryid", "datasource"}
 )
-_NOT_EMULATED: Final = frozenset({"distinct"})
 _LARGEST: Final = 5000  # page-results page: "The default and maximum page size is 5,000 rows"
 _DIGITS: Final = 10
 _TOTAL: Final = "returntotalrecordcount"
 _OWN: Final = frozenset(
-    {"top", "count", "page", "paging-cookie", "aggregate", "aggregatelimit", "useraworderby", _TOTAL}
+    {"top", "count", "page", "paging-cookie", "aggregate", "aggregatelimit", "useraworderby", "distinct", _TOTAL}
 )
 
 
@@ -137,10 +135,8 @@ def _entity(root: Element, table: Table) -> Element:
 
 
 def _check_settings(root: Element) -> None:
-    for name, value in root.attrib.items():
-        if name in _NOT_EMULATED and value.lower() not in {"false", "0"}:
-            raise not_implemented(f"The attribute '{name}' of FetchXML is not emulated.")
-        if name not in _NO_EFFECT | _NOT_EMULATED | _OWN:
+    for name in root.attrib:
+        if name not in _NO_EFFECT | _OWN:
             raise malformed(f"The attribute '{name}' was not expected.")
 
 

@@ -1,16 +1,14 @@
-"""`link-entity` over a lookup: columns and conditions of the row that a lookup refers to (fetchxml/join-tables page).
-
-Other joins, such as that to the rows that refer to a row, are answered with 501.
-"""
+"""`link-entity`: the tables that a query joins, with their columns, filters and orders (fetchxml/join-tables page)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from emulator.errors import not_implemented
-from emulator.odata import Expand, Query
-from emulator.odata.nodes import Comparison, Expression, Literal, Property
+from emulator.errors import not_implemented, too_many_links
+from emulator.odata import Compiler, Joins, Query, Scope
+from emulator.odata.nodes import Expression, Property
+from emulator.operations.expansion import rows_by_id
 from emulator.operations.fetch.conditions import (
     EXISTING,
     LINK_ATTRIBUTES,
@@ -22,22 +20,12 @@ from emulator.operations.fetch.conditions import (
     malformed,
     related_rows,
 )
-from emulator.operations.reading import Record, readable
+from emulator.operations.reading import Record, TableQuery, readable
 from emulator.schema import Schema, Table
 
-__all__ = [
-    "Link",
-    "condition_of",
-    "existing_in",
-    "expansions",
-    "flattened",
-    "joins_in",
-    "links_of",
-    "orders_of",
-    "places_of",
-]
+__all__ = ["Link", "condition_of", "joins_of", "links_of", "orders_of", "places_of", "with_joined_rows"]
 
-_MOST: Final = 15  # join-tables page: "A query can have up to 15 link-entity elements"
+_MOST: Final = 15  # join-tables page: "You can add up to 15 link-entity elements to a query"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,89 +33,91 @@ class Link:
     """One joined table.
 
     Attributes:
-        navigation: The navigation property of the lookup.
+        element: The element that describes it.
         table: The joined table.
-        columns: Property of the joined table -> the name of the property in the answer.
-        alias: The name of the joined rows in conditions and orders: their alias or the name of their table.
+        variable: What names its rows in expressions and in SQL.
+        alias: What names its rows in the query, and in the answer.
+        same: The property of the table before it that has the same value.
+        column: The property of the joined table with this value.
         inner: Whether only rows that have a joined row are found.
-        filters: The filters of the joined rows.
-        orders: The orders by columns of the joined rows.
-        links: The tables that are joined to this one.
-        existing: The links that only find rows with a related row.
+        single: Whether there is at most one joined row for each row.
     """
 
-    navigation: str
-    alias: str
+    element: Element
     table: Table
-    columns: Mapping[str, str]
+    variable: str
+    alias: str
+    same: Property
+    column: str
     inner: bool
-    filters: Sequence[Element]
-    orders: Sequence[Element]
-    links: "tuple[Link, ...]"
-    existing: Sequence[Element]
+    single: bool
 
     @property
-    def is_filtered(self) -> bool:
-        """Whether a filter leaves out joined rows, but not the rows that they are joined to."""
-        return bool(self.filters or self.existing) and not self.inner
-
-    def condition(self, schema: Schema, path: tuple[str, ...] = ()) -> Expression | None:
-        """The filter of the joined rows; without a path, with their own columns."""
-        names = Names(schema=schema)
-        found = [filter_expression(self.filters, self.table, names, path=path)]
-        found += [related_rows(each, self.table, names, path=path) for each in self.existing]
-        return joined("and", [each for each in found if each is not None])
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """The properties of the joined table, with their names in the answer (select-columns page)."""
+        return tuple(_columns(self.element, self.table, self.alias))
 
 
-def links_of(element: Element, table: Table, schema: Schema, depth: int = 1) -> tuple[Link, ...]:
-    """Returns the tables that are joined to a table.
+def links_of(entity: Element, table: Table, schema: Schema) -> tuple[Link, ...]:
+    """Returns the tables that a query joins, in the order of the document.
 
     Raises:
-        ServiceError: A name is unknown, or the join is not emulated (501).
+        ServiceError: A name is unknown, there are too many links, or one is not emulated (501).
     """
-    if depth > _MOST:
-        raise not_implemented(f"More than {_MOST} levels of link-entity are not emulated.")
-    return tuple(_link(each, table, schema, depth) for each in joins_in(element))
+    if sum(1 for _ in entity.iter("link-entity")) > _MOST:
+        raise too_many_links()
+    links: list[Link] = []
+    _add_links(links, entity, table, schema, ())
+    return tuple(links)
 
 
-def joins_in(element: Element) -> list[Element]:
-    """The links of an element that join the columns of other tables."""
-    return [each for each in element.findall("link-entity") if each.get("link-type") not in EXISTING]
+def _add_links(links: list[Link], element: Element, table: Table, schema: Schema, path: tuple[str, ...]) -> None:
+    for each in element.findall("link-entity"):
+        if each.get("link-type") in EXISTING:
+            continue
+        link = _link(links, each, table, schema, path)
+        links.append(link)
+        _add_links(links, each, link.table, schema, (link.variable,))
 
 
-def existing_in(element: Element) -> list[Element]:
-    """The links of an element that only find rows with a related row (reference/link-entity page)."""
-    return [each for each in element.findall("link-entity") if each.get("link-type") in EXISTING]
-
-
-def _link(element: Element, table: Table, schema: Schema, depth: int) -> Link:
+def _link(links: Sequence[Link], element: Element, table: Table, schema: Schema, path: tuple[str, ...]) -> Link:
     if not {*element.attrib} <= LINK_ATTRIBUTES:
         raise not_implemented("Of the element 'link-entity' of FetchXML only the usual attributes are emulated.")
-    kind = element.get("link-type", "inner")
     other = schema.tables.get(element.get("name", ""))
     if other is None:
-        raise malformed(f"The entity '{element.get('name')}' of a link was not found.")
-    lookup = column_of(element.get("to", ""), table)
-    if element.get("from") != other.primary_id or other.logical_name not in lookup.navigation:
-        raise not_implemented("A link-entity that does not follow a lookup to its row is not emulated.")
+        raise malformed(f"The entity '{element.get('name', '')[:100]}' of a link was not found.")
+    kind = element.get("link-type", "inner")
     if kind not in {"inner", "outer"}:
         raise not_implemented("Outside of filters, link-entity is emulated with the types inner, outer, exists and in.")
+    column = column_of(element.get("from", ""), other)
+    single = column.logical_name == other.primary_id
     return Link(
-        navigation=lookup.navigation[other.logical_name],
-        alias=element.get("alias") or other.logical_name,
+        element=element,
         table=other,
-        columns=dict(_columns(element, other)),
+        variable=f"j{len(links) + 1}",
+        alias=_alias(links, element, other, single=single),
+        same=Property(path=(*path, column_of(element.get("to", ""), table).property_name)),
+        column=column.property_name,
         inner=kind == "inner",
-        filters=element.findall("filter"),
-        orders=element.findall("order"),
-        links=links_of(element, other, schema, depth + 1),
-        existing=existing_in(element),
+        single=single,
     )
 
 
-def _columns(element: Element, table: Table) -> Iterator[tuple[str, str]]:
-    """The columns by the alias of the table, as select-columns shows it: without one the name of the table."""
-    prefix = element.get("alias") or table.logical_name
+def _alias(links: Sequence[Link], element: Element, table: Table, *, single: bool) -> str:
+    """The alias; without one the name of the table, with a number for several rows (join-tables page)."""
+    taken = {link.alias for link in links}
+    alias = element.get("alias")
+    if alias is not None and alias in taken:
+        raise malformed(f"The alias '{alias[:100]}' is not unique.")
+    if alias is not None:
+        return alias
+    name = table.logical_name
+    if single and name not in taken:
+        return name
+    return f"{name}{1 + sum(link.table is table for link in links)}"
+
+
+def _columns(element: Element, table: Table, prefix: str) -> Iterator[tuple[str, str]]:
     if element.find("all-attributes") is not None:
         for name in readable(table):
             yield name, f"{prefix}.{table.by_property[name].logical_name}"
@@ -137,78 +127,76 @@ def _columns(element: Element, table: Table) -> Iterator[tuple[str, str]]:
 
 
 def condition_of(entity: Element, table: Table, schema: Schema, links: Sequence[Link]) -> Expression | None:
-    """The condition of the rows of a query: its filters, and what its links ask for."""
-    names = Names(schema=schema, places=places_of(links))
-    found = [filter_expression(entity.findall("filter"), table, names)]
-    found += [related_rows(each, table, names) for each in existing_in(entity)]
-    found += _conditions(links, schema)
+    """The condition of the rows of a query, after its joins."""
+    return _condition(entity, table, Names(schema=schema, places=places_of(links)), ())
+
+
+def _condition(element: Element, table: Table, names: Names, path: tuple[str, ...]) -> Expression | None:
+    existing = (each for each in element.findall("link-entity") if each.get("link-type") in EXISTING)
+    found = [filter_expression(element.findall("filter"), table, names, path=path)]
+    found += [related_rows(each, table, names, path=path) for each in existing]
     return joined("and", [each for each in found if each is not None])
 
 
-def _conditions(links: Sequence[Link], schema: Schema, path: tuple[str, ...] = ()) -> Iterator[Expression]:
-    """The conditions on the joined rows; an inner join needs the row itself."""
+def joins_of(links: Sequence[Link], table: Table, schema: Schema, compiler: Compiler) -> Joins:
+    """The joins in SQL; the filters of a link are a part of its join (filter-rows page)."""
+    joins = Joins(scope=Scope.of(table))
     for link in links:
-        inside = (*path, link.navigation)
-        if link.inner:
-            exists = Property(path=(*inside, link.table.primary_id))
-            yield Comparison(operator="ne", left=exists, right=Literal(value=None, edm="null"))
-            found = link.condition(schema, inside)
-            if found is not None:
-                yield found
-        yield from _conditions(link.links, schema, inside)
-
-
-def expansions(links: Sequence[Link], schema: Schema) -> tuple[Expand, ...]:
-    """The same as `$expand`; the filter of an outer join leaves out joined rows only."""
-    return tuple(
-        Expand(
-            name=link.navigation,
-            query=Query(
-                select=tuple(link.columns),
-                filter=None if link.inner else link.condition(schema),
-                expand=expansions(link.links, schema),
-            ),
+        condition = _condition(link.element, link.table, Names(schema=schema), (link.variable,))
+        joins = compiler.join(
+            joins,
+            Scope(table=link.table, name=link.variable, variable=link.variable, outer=joins.scope),
+            (link.column, link.same),
+            condition,
+            inner=link.inner,
         )
-        for link in links
-    )
+    return replace(joins, multiplies=not all(link.single for link in links))
 
 
-def places_of(links: Sequence[Link], path: tuple[str, ...] = (), *, emulated: bool = True) -> Places:
-    """The joined tables that conditions and orders can name; those that an outer join filters are not emulated."""
-    places: dict[str, tuple[Table, tuple[str, ...]] | None] = {}
+def places_of(links: Sequence[Link]) -> Places:
+    """The joined tables that conditions and orders can name."""
+    places: dict[str, tuple[Table, tuple[str, ...]]] = {}
     for link in links:
-        inside = (*path, link.navigation)
-        there = emulated and not link.is_filtered
-        places[link.alias] = (link.table, inside) if there else None
-        places |= places_of(link.links, inside, emulated=there)
+        place = (link.table, (link.variable,))
+        places[link.alias] = place
+        if link.element.get("alias") is None:
+            places.setdefault(link.table.logical_name, place)
     return places
 
 
-def orders_of(links: Sequence[Link], path: tuple[str, ...] = ()) -> Iterator[tuple[Element, Table, tuple[str, ...]]]:
-    """The orders within the joined tables, each with its table and the way to it.
+def orders_of(links: Sequence[Link]) -> Iterator[tuple[Element, Table, tuple[str, ...]]]:
+    """The orders within the joined tables, each with its table and the way to it."""
+    for link in links:
+        yield from ((element, link.table, (link.variable,)) for element in link.element.findall("order"))
 
-    Raises:
-        ServiceError: The joined rows of an order are filtered by an outer join (501).
+
+def with_joined_rows(
+    asked: TableQuery, links: Sequence[Link], records: Sequence[Record], keys: Sequence[Sequence[str | None]]
+) -> list[Record]:
+    """Returns rows with the columns of their joined rows beside their own, and their annotations.
+
+    Args:
+        asked: The query.
+        links: The joined tables.
+        records: The rows.
+        keys: For each row the identifiers of its joined rows.
     """
-    for link in links:
-        if link.is_filtered and link.orders:
-            raise not_implemented("An order by a joined table with a filter in an outer join is not emulated.")
-        inside = (*path, link.navigation)
-        yield from ((element, link.table, inside) for element in link.orders)
-        yield from orders_of(link.links, inside)
-
-
-def flattened(record: Record, links: Sequence[Link]) -> Record:
-    """A row with the columns of its joined rows beside its own, and their annotations."""
-    flat = dict(record)
-    for link in links:
-        joined = flat.pop(link.navigation, None)
-        if not isinstance(joined, dict):
+    flat = [dict(record) for record in records]
+    for number, link in enumerate(links):
+        if not link.columns:
             continue
-        for name, value in joined.items():
-            column, at, annotation = name.partition("@")
-            if column in link.columns:
-                flat[f"{link.columns[column]}{at}{annotation}"] = value
-        below = {each.navigation: joined.get(each.navigation) for each in link.links}
-        flat |= flattened(below, link.links)
+        wanted = sorted({key for row in keys if (key := row[number]) is not None})
+        query = Query(select=tuple(dict.fromkeys(name for name, _ in link.columns)))
+        found = rows_by_id(replace(asked.related(link.table, query), deleted=False), wanted)
+        for record, row in zip(flat, keys, strict=True):
+            other, _ = found.get(row[number] or "", (None, 0))
+            record.update(_named(other or {}, link))
     return flat
+
+
+def _named(other: Mapping[str, object], link: Link) -> Iterator[tuple[str, object]]:
+    for name, value in other.items():
+        column, at, annotation = name.partition("@")
+        for prop, alias in link.columns:
+            if prop == column:
+                yield f"{alias}{at}{annotation}", value
