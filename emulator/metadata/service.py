@@ -36,7 +36,7 @@ from emulator.metadata.relationships import MANY_TO_MANY, ONE_TO_MANY
 from emulator.metadata.writes import MetadataWrites
 from emulator.odata import Query, Segment, parse_query
 from emulator.schema import Table
-from emulator.schema.faults import SchemaFileError
+from emulator.schema.faults import NotEmulatedTypeError, SchemaFileError
 
 __all__ = ["METADATA_ROOTS", "Metadata"]
 
@@ -103,6 +103,8 @@ class Metadata:
         """Writes a definition; JSON that lacks a property or has a wrong type in it answers 400."""
         try:
             return self._write(request, segments)
+        except NotEmulatedTypeError as error:
+            raise not_implemented(f"The definition can't be written: {error}.") from error
         except SchemaFileError as error:
             raise invalid_argument(f"The definition is refused: {error}") from error
         except KeyError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from emulator.schema.faults import SchemaFileError
+from emulator.schema.faults import NotEmulatedTypeError, SchemaFileError
 from emulator.schema.model import LOOKUP_TYPES, Column, ColumnType, DateBehavior, Option, Table
 from emulator.schema.relationships import cascades_of
 
@@ -19,6 +19,8 @@ _SETTINGS: Final = frozenset(
         *("cascade", "hierarchical"),
     }
 )
+# Of the types of AttributeTypeCode; a type in a schema file can be any value, also a list.
+_NOT_EMULATED: Final = ("File", "ManagedProperty", "EntityName", "CalendarRules", "PartyList")
 # The range of a column without one: Dataverse's defaults ("Attribute metadata": IntegerAttributeMetadata and so on).
 _BOUNDS: Final[Mapping[ColumnType, tuple[float | int, float | int]]] = {
     ColumnType.INTEGER: (-2147483648, 2147483647),
@@ -53,6 +55,8 @@ def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapp
     unknown = set(settings) - _SETTINGS
     if unknown:
         raise SchemaFileError(f"table {table}, column {name}: unknown setting {', '.join(sorted(unknown))}")
+    if settings.get("type") in _NOT_EMULATED:
+        raise NotEmulatedTypeError(f"table {table}, column {name}: the type {settings['type']!r} is not emulated")
     try:
         column_type = ColumnType(settings["type"])
     except (KeyError, ValueError) as error:

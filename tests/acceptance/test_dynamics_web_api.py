@@ -146,6 +146,12 @@ def test_fetch_xml_is_paged_by_the_cookie(result: dict[str, Any]) -> None:
     assert paging["cookie"].startswith("&lt;cookie page=&quot;1&quot;&gt;&lt;accountid last=&quot;{")
 
 
+def test_views_and_groups_answer(result: dict[str, Any]) -> None:
+    """The client's options `savedQuery` and `apply`."""
+    assert [row["name"] for row in result["view"]["value"]] == [f"Row {number:02}" for number in range(1, 6)]
+    assert result["groups"]["value"] == [{"employees": sum(range(1, 13)), "rows": 12}]
+
+
 def test_metadata_and_functions_answer(result: dict[str, Any]) -> None:
     """WhoAmI, an entity definition and the CSDL document."""
     assert set(result["whoAmI"]) >= {"UserId", "BusinessUnitId", "OrganizationId"}

@@ -142,6 +142,22 @@ def test_queries_go_through_pages(client: DataverseClient) -> None:
     assert [record["name"] for page in pages for record in page] == [f"Company {number:02}" for number in range(25)]
 
 
+def test_fetch_xml_joins_tables_in_both_directions(client: DataverseClient) -> None:
+    """The package's FetchXML query, with a row for each related row, in pages, and with equal rows once."""
+    account = client.records.create("account", {"name": "Contoso"})
+    bind = {"parentcustomerid_account@odata.bind": f"/accounts({account})"}
+    client.records.create("contact", [{"lastname": f"Contact {number}", **bind} for number in range(3)])
+    link = (
+        "<link-entity name='contact' from='parentcustomerid' to='accountid' alias='c'>"
+        "<attribute name='lastname'/><order attribute='lastname'/></link-entity>"
+    )
+    query = f"<entity name='account'><attribute name='name'/>{link}</entity></fetch>"
+    pages = list(client.query.fetchxml(f"<fetch count='2'>{query}").execute_pages())
+    assert [[record["c.lastname"] for record in page] for page in pages] == [["Contact 0", "Contact 1"], ["Contact 2"]]
+    once = query.replace("<attribute name='lastname'/><order attribute='lastname'/>", "")
+    assert _found(client.query.fetchxml(f"<fetch distinct='true'>{once}")) == [{"name": "Contoso"}]
+
+
 def test_formatted_values_are_returned(client: DataverseClient) -> None:
     """Annotations are answered when the client asks for them."""
     client.records.create("account", {"name": "A", "industrycode": 1})

@@ -74,3 +74,19 @@ def test_columns_are_not_cast_to_a_base_type(client: Client) -> None:
     assert client.send("GET", f"{cast}.FileAttributeMetadata").json()["value"] == []
     message = "The table 'ManagedPropertyDefinitions' is not emulated."
     assert whole_error(client.send("GET", "ManagedPropertyDefinitions")) == (501, "0x80040800", message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"),
+    [("File", (501, "0x80040800", "'File' is not emulated")), ("Text", (400, "0x80040203", "no such type 'Text'"))],
+)
+def test_a_column_of_a_type_that_is_not_emulated_is_named(
+    client: Client, kind: str, refused: tuple[int, str, str]
+) -> None:
+    """A type of the service answers 501, an unknown one 400."""
+    column = {"@odata.type": f"Microsoft.Dynamics.CRM.{kind}AttributeMetadata", "SchemaName": "new_Document"}
+    answer = client.send("POST", "EntityDefinitions(LogicalName='account')/Attributes", column)
+    status, code, named = refused
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"] == code
+    assert named in answer.json()["error"]["message"]

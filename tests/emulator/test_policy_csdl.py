@@ -72,7 +72,7 @@ def test_the_container_has_sets_messages_and_imports(document: Element) -> None:
     upserts = [item for item in document.iter(f"{EDM}Action") if item.get("Name") == "UpsertMultiple"]
     assert len(upserts) == len(SCHEMA.tables)
     assert named(container, "ActionImport", "new_Act").get("Action") == "Microsoft.Dynamics.CRM.new_Act"
-    assert [item.get("Name") for item in container.iter(f"{EDM}FunctionImport")] == ["WhoAmI"]
+    assert [item.get("Name") for item in container.iter(f"{EDM}FunctionImport")] == ["WhoAmI", "RetrieveVersion"]
     ask = named(document, "Function", "new_Ask")
     assert ask.get("IsBound") == "true"
 

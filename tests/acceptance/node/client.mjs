@@ -161,6 +161,13 @@ const fetchXml =
   "operator='begins-with' value='Row '/></filter><order attribute='name'/></entity></fetch>";
 result.fetched = await api.fetchAll({ collection: "accounts", fetchXml, includeAnnotations: "*" });
 result.fetchedPage = await api.fetch({ collection: "accounts", fetchXml, includeAnnotations: "*" });
+const view = await api.create({
+  collection: "savedqueries",
+  data: { name: "Rows", returnedtypecode: "account", fetchxml: fetchXml },
+});
+result.view = await api.retrieveMultiple({ collection: "accounts", savedQuery: view });
+const apply = "filter(startswith(name,'Row '))/aggregate(numberofemployees with sum as employees,$count as rows)";
+result.groups = await api.retrieveMultiple({ collection: "accounts", apply });
 result.undone = await api.retrieveMultiple({ collection: "accounts", select: ["name"], filter: "name eq 'Undone'" });
 result.count = await api.count({ collection: "accounts", filter: rows });
 result.tasks = await api.retrieveMultiple({
