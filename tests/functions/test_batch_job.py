@@ -38,6 +38,8 @@ from tests.waiting import held_creates, until_true
 pytestmark = [pytest.mark.azurite, pytest.mark.runtime]
 
 ROOT = Path(__file__).parents[2]
+# More of them take their time: CONTRIBUTING.md has the command.
+STARTS = int(os.environ.get("STARTS", "100"))
 
 
 @pytest.fixture
@@ -178,8 +180,8 @@ class TestWay:
             return request.id
 
         with ThreadPoolExecutor(16) as pool:
-            (told,) = set(pool.map(start, range(100)))
-        with listening(azure, Worker(app, queue_of(app)).work) as listener:
+            (told,) = set(pool.map(start, range(STARTS)))
+        with listening(azure, through(host)) as listener:
             listener.drain()
         (run,) = app.state.runs("customers")
         assert (run.trigger, run.state) == ("job", "Succeeded")
