@@ -69,6 +69,7 @@ class _Applying:
             parameters=session.parameters,
             started=session.started,
             ledger=session.ledger,
+            overtaken=session.positions.overtaken,
         )
 
     def work(self, queue: ChangeQueue) -> None:

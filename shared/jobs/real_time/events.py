@@ -268,7 +268,7 @@ def prepared_share(sync: EventSync, tools: EventTools) -> SyncShare | Failure:
         raise
     except SyncError as error:
         return Failure(error="Definition", message=error.message)
-    positions = Positions(sync=sync.name, state=tools.state)
+    positions = Positions(sync=sync.name, state=tools.state, clock=tools.clock)
     return SyncShare(sync=sync, values=values, prepared=prepared, positions=positions, tools=tools)
 
 

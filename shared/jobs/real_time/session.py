@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from shared.dataverse import Dataverse
+from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue
 from shared.definitions.models import Strategy
+from shared.errors import SyncError
 from shared.events import Event, EventAction, EventPosition, Undecodable, decode
 from shared.jobs.real_time.ledger import WaveLedger
 from shared.jobs.real_time.sync import PreparedSync
@@ -22,6 +23,7 @@ __all__ = ["Decode", "Delivery", "Positions", "Session"]
 
 Decode = Callable[..., Iterable[Event | Undecodable]]
 _LAST_ITEM: Final = 2**31  # of a message that was seen, every event was
+_LOOK_SECONDS: Final = 5.0  # between two looks whether others have gone further
 
 
 class Delivery(Enum):
@@ -32,17 +34,21 @@ class Delivery(Enum):
     REPLAY = "replay"  # they are dead letters that are tried again
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Positions:
     """Where the message keys of one sync are: what the state store has, and what this batch has reached beyond it.
 
     Attributes:
         sync: Name of the sync.
+        clock: Says when the store is asked again.
     """
 
     sync: str
     state: StateStore
+    clock: Clock = field(default_factory=SystemClock)
     _reached: dict[str, EventPosition] = field(default_factory=dict)
+    _stored: dict[str, Position | None] = field(default_factory=dict)
+    _next_look: float = 0.0
 
     def of(self, keys: Collection[str]) -> Mapping[str, EventPosition]:
         """Message key -> position of its last event that took effect.
@@ -51,11 +57,27 @@ class Positions:
             RetryLater: The state store is unavailable.
         """
         found = self.state.seen(self.sync, keys) if keys else {}
+        self._stored.update((key, found.get(key)) for key in keys)
+        self._next_look = self.clock.monotonic() + _LOOK_SECONDS
         stored = {
             key: EventPosition(partition=at.partition, sequence=at.sequence, item=_LAST_ITEM, when=at.when)
             for key, at in found.items()
         }
         return {**stored, **{key: self._reached[key] for key in keys if key in self._reached}}
+
+    def overtaken(self) -> bool:
+        """Whether another instance has gone further since the positions were read: the partition has moved there.
+
+        The state store is asked every few seconds at most, so a batch that need not wait never asks.
+        """
+        if self.clock.monotonic() < self._next_look:
+            return False
+        self._next_look = self.clock.monotonic() + _LOOK_SECONDS
+        try:
+            found = self.state.seen(self.sync, self._stored.keys())
+        except SyncError:  # that it cannot be asked is no reason to stop
+            return False
+        return any(found.get(key) != known for key, known in self._stored.items())
 
     def advance(self, reached: Mapping[str, EventPosition]) -> None:
         """Note what a part of the batch has reached; the state store learns of it when the whole batch is recorded."""

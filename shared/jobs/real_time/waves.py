@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -87,6 +87,7 @@ class Wave:
         parameters: Values that the target's filter names.
         started: When the batch came; what an expired record's date column is set to.
         ledger: What is known of the records; None where the sync keeps no ledger.
+        overtaken: Asked before each request that writes: whether another instance has gone further.
     """
 
     sync: PreparedSync
@@ -95,6 +96,7 @@ class Wave:
     parameters: Mapping[str, ParameterValue]
     started: datetime
     ledger: WaveLedger | None = None
+    overtaken: Callable[[], bool] = lambda: False
 
     def apply(self, changes: Sequence[NetChange], *, comparing: bool) -> WaveResult:
         """Write net changes.
@@ -316,7 +318,11 @@ class Wave:
             self.ledger.note_before()
         owned = self._changes(by_key=by_key, moves=moves)
         writing = WaveWriting(
-            dataverse=self.dataverse, entity=self.sync.entity, workspace=self.workspace, adoption=adoption
+            dataverse=self.dataverse,
+            entity=self.sync.entity,
+            workspace=self.workspace,
+            adoption=adoption,
+            overtaken=self.overtaken,
         )
         changes = [change for change, _ in owned]
         if self.sync.in_order or self.ledger:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.dataverse import KEY_TAKEN, NO_LIMITS, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
+from shared.dataverse import KEY_TAKEN, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, RetryLater
 from shared.jobs.adoption import Adoption
@@ -35,12 +35,14 @@ class WaveWriting:
     Attributes:
         workspace: Has the wave's tables.
         adoption: How records are adopted; None where an insert is an order to insert.
+        overtaken: Whether another instance has gone further with these records: then nothing more is sent.
     """
 
     dataverse: Dataverse
     entity: EntityMetadata
     workspace: Workspace
     adoption: Adoption | None = None
+    overtaken: Callable[[], bool] = lambda: False
 
     def write(self, changes: Sequence[Change]) -> Mapping[int, ChangeResult]:
         """Write; number of a change -> its result, if it differs from the plan.
@@ -74,7 +76,7 @@ class WaveWriting:
         make_outcomes(self.workspace)
         aborted = ""
         try:
-            write_changes(self.workspace, self.dataverse, self.entity, NO_LIMITS, NoProgress(), order)
+            write_changes(self.workspace, self.dataverse, self.entity, self._limits, NoProgress(), order)
         except AbortRun as error:
             aborted = error.message
         finally:
@@ -83,7 +85,7 @@ class WaveWriting:
         outcomes = {number: ended for number, *ended in self.workspace.query(results_query())}
         skipped = sum(result == Result.SKIPPED for result, _, _ in outcomes.values())
         if skipped and not aborted:
-            raise RetryLater(f"{skipped} changes were not sent", retry_after=_PAUSE)
+            raise _not_sent(skipped)
         if remember:
             remember()
         results: dict[int, ChangeResult] = {
@@ -123,7 +125,7 @@ class WaveWriting:
         """Write; number of a change -> its outcome."""
         outcomes: dict[int, Outcome] = {}
         try:
-            for outcome in self.dataverse.write(self.entity, changes) if changes else ():
+            for outcome in self.dataverse.write(self.entity, changes, self._limits) if changes else ():
                 if not isinstance(outcome, Skipped):
                     outcomes[outcome.number] = outcome
         except AbortRun as error:
@@ -132,8 +134,20 @@ class WaveWriting:
                 outcomes.setdefault(change.number, failed)
             return outcomes
         if len(outcomes) < len(changes):
-            raise RetryLater(f"{len(changes) - len(outcomes)} changes were not sent", retry_after=_PAUSE)
+            raise _not_sent(len(changes) - len(outcomes))
         return outcomes
+
+    @property
+    def _limits(self) -> WriteLimits:
+        return WriteLimits(cancelled=self.overtaken)
+
+
+def _not_sent(count: int) -> RetryLater:
+    """The batch comes again, and with the new positions what is old changes nothing."""
+    return RetryLater(
+        f"{count} changes were not sent, because another instance has gone further with their records",
+        retry_after=_PAUSE,
+    )
 
 
 def _failures(outcomes: Mapping[int, Outcome]) -> dict[int, ChangeResult]:

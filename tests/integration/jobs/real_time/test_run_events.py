@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -673,6 +674,40 @@ def test_partitions_that_write_one_record_at_once_lose_nothing(make: Make) -> No
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(world.deliver, batches))
     assert (world.letters, world.accounts()) == ([], {str(n): {"city": str(n)} for n in range(60)})
+
+
+@pytest.mark.parametrize("strategy", ["full", "upsert"])
+def test_an_instance_whose_partition_has_moved_while_it_waited_writes_nothing_old(make: Make, strategy: str) -> None:
+    """Another one has taken the same events and later ones; the batch that comes again changes nothing."""
+    begun, moved = threading.Event(), threading.Event()
+
+    class Slow(Dataverse):
+        """Has to wait a long time before it writes, as under throttling, where the first instance uses it."""
+
+        def write(self, *given: Any, **limits: Any) -> Iterator[Outcome]:
+            if threading.current_thread().name.startswith("first"):
+                begun.set()
+                moved.wait()
+            return super().write(*given, **limits)
+
+    world = make(behaviour={"strategy": strategy}, open_dataverse=Slow)
+    world.tools = replace(world.tools, clock=world.clock)
+    world.run({"op": "c", "number": "A", "name": "one"})
+    batch = world.messages({"op": "u", "number": "A", "name": "two"})
+    with ThreadPoolExecutor(1, thread_name_prefix="first") as pool:
+        try:
+            first = pool.submit(world.deliver, batch)
+            assert begun.wait(100)
+            later = world.messages({"op": "u", "number": "A", "name": "three"})
+            run_events([*batch, *later], world.listeners, replace(world.fresh_tools(), clock=world.clock))
+            world.clock.sleep(60)
+        finally:
+            moved.set()
+    with pytest.raises(RetryLater, match="another instance"):
+        first.result()
+    assert world.accounts()["A"]["name"] == "three"
+    assert world.deliver(batch).syncs["customers"] == {"events": 1, "stale": 1}
+    assert (world.accounts()["A"]["name"], world.letters) == ("three", [])
 
 
 def test_partitions_run_in_parallel(make: Make) -> None:
