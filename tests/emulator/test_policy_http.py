@@ -253,12 +253,14 @@ def test_the_time_model_limits_the_throughput() -> None:
         assert client.upsert(rows).status_code == 204
         took = time.monotonic() - begun
         assert took >= 0.24
-        reads = []
-        for _ in range(5):  # the fastest one: a busy machine slows any of them down
+
+        def reading() -> float:
             begun = time.monotonic()
             assert len(client.names()) == 100
-            reads.append(time.monotonic() - begun)
-        assert 0.04 <= min(reads) < took
+            return time.monotonic() - begun
+
+        assert reading() >= 0.04
+        until_true(lambda: reading() < took)  # a busy machine slows any of them down
 
 
 def test_small_answers_do_not_wait_for_an_acknowledgement() -> None:

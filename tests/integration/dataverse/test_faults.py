@@ -16,6 +16,7 @@ from shared.workspace import Workspace
 from tests.integration.dataverse.conftest import Connect
 from tests.integration.dataverse.tables import ACCOUNT_LAYOUT, read_accounts
 from tests.quick_clock import QuickClock
+from tests.waiting import until_true
 
 ROWS = 230
 FAULTS: dict[str, dict[str, Any]] = {
@@ -126,11 +127,16 @@ def test_reads_survive(fault: dict[str, Any], emulator: RunningEmulator, client:
 
 
 def test_a_request_that_takes_too_long_is_not_sent_twice(emulator: RunningEmulator, connect: Connect) -> None:
-    """After the client's own timeout, creates are looked up before they are sent again, in smaller chunks."""
-    client = connect(emulator, timeout=0.5)
+    """After the client's own timeout, creates are looked up before they are sent again, in smaller chunks.
+
+    The service is at work on the first request longer than on all others, and then creates nothing twice.
+    """
+    client = connect(emulator, timeout=2)
     account = client.entity("account")
-    emulator.faults({"action": "delay", "seconds": 1.0, "match": {"path": "CRM.CreateMultiple"}, "times": 1})
+    emulator.faults({"action": "delay", "seconds": 600, "match": {"path": "CRM.CreateMultiple"}, "times": 1})
     settled(client.write(account, accounts(ChangeAction.INSERT)))
+    emulator.clear_faults()
+    until_true(lambda: not emulator.stats()["in_flight"]["now"])
     assert len(read_accounts(client)) == ROWS
 
 
