@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -181,8 +182,10 @@ class TestBeginning:
         applied(host, {"op": "c", "number": "C"}, b"", first=2, enqueued=after)
         assert set(world.accounts()) == {"C"}
         assert [letter.sequence for letter in world.app.state.dead_letters()] == [3]
-        (run,) = world.app.state.runs("customers")
-        assert (run.counts["before_listening"], run.counts["insert"]) == (2, 1)
+        counted = Counter[str]()
+        for run in world.app.state.runs("customers"):  # a new hour has a row of its own
+            counted.update({name: run.counts.get(name, 0) for name in ("before_listening", "insert")})
+        assert counted == {"before_listening": 2, "insert": 1}
 
     def test_without_a_tick_the_first_invocation_sees_the_listener(self, host: FunctionsHost, world: World) -> None:
         """What the hub has by then is skipped, and what comes later is taken."""

@@ -18,7 +18,7 @@ FAST = "function calc(r) { return r.a + 1 }"
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[ScriptEngine]:
-    with closing(ScriptEngine(seconds=0.2, patience=5)) as made:
+    with closing(ScriptEngine(seconds=0.2)) as made:
         yield made
 
 
@@ -133,7 +133,7 @@ def test_work_that_the_engine_cannot_interrupt_ends_with_its_process() -> None:
     script = (
         "function calc(r) { if (r.a === 2) { const t = 'a'.repeat(6e6); t.indexOf('a'.repeat(3e6) + 'b') } return 1 }"
     )
-    with closing(ScriptEngine(seconds=0.2, patience=1)) as engine:
+    with closing(ScriptEngine(seconds=0.2, patience=5)) as engine:
         assert results(engine, script, {"a": 1}, {"a": 2}, {"a": 3}) == [
             ["1"],
             "takes more than 0.2 s, or more than 128 MB",

@@ -104,7 +104,7 @@ def test_runs_wait_for_each_other_where_they_do_not_fit_together() -> None:
         other.start()
         other.join(0.2)
         order.append(f"first {fits}")
-    other.join(10)
+    other.join()
     assert order == ["first True", "second True"]
 
 

@@ -576,9 +576,17 @@ class TestReplay:
         assert (set(world.accounts()), world.letters) == ({"A"}, [])
 
 
+def in_a_new_hour(world: World) -> World:
+    """A world in which an hour has just begun: the execution log has a row for each."""
+    now = world.clock.now()
+    world.clock.sleep(3600 - now.minute * 60 - now.second)
+    world.tools = replace(world.tools, clock=world.clock)
+    return world
+
+
 def test_the_execution_log_adds_the_counts_of_batches(make: Make) -> None:
     """One row for a sync and hour, with the counts of all batches and a text about the dead letters."""
-    world = make()
+    world = in_a_new_hour(make())
     world.run({"op": "c", "number": "A"})
     world.run({"op": "c", "number": "B"}, b"")
     (row,) = world.state.runs("customers")
@@ -605,10 +613,7 @@ def partitions(world: World) -> dict[str, Any]:
 
 def test_the_execution_log_has_the_last_event_of_each_partition(make: Make) -> None:
     """With its number and how long it has waited; a partition without new events keeps its own."""
-    clock = SkippingClock()
-    clock.sleep_until_full_hour()
-    world = make(clock=clock)
-    world.tools = replace(world.tools, clock=clock)
+    world = in_a_new_hour(make())
     world.run({"op": "c", "number": "first"})  # the listener begins
     world.clock.sleep(100)
     world.deliver(in_hub(world, "A", partition="0", sequence=7, waited=90))
@@ -640,10 +645,7 @@ def test_what_does_not_come_from_a_hub_now_says_nothing_of_its_partition(make: M
 
 def test_the_last_events_of_many_partitions_have_a_bound(make: Make) -> None:
     """Those whose events came last are kept."""
-    clock = SkippingClock()
-    clock.sleep_until_full_hour()
-    world = make(clock=clock)
-    world.tools = replace(world.tools, clock=clock)
+    world = in_a_new_hour(make())
     for number in range(MOST_PARTITIONS + 20):
         world.deliver(in_hub(world, "A", partition=f"{number}", sequence=1))
         world.clock.sleep(1)

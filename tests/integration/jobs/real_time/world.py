@@ -65,10 +65,6 @@ class SkippingClock(SystemClock):
         """Move the time forward."""
         self.skipped += seconds
 
-    def sleep_until_full_hour(self) -> None:
-        """Move the time forward to where the next hour begins."""
-        self.sleep(3600 - self.now().timestamp() % 3600)
-
 
 @dataclass
 class World:
