@@ -101,8 +101,9 @@ class Postgresql:
         end = time.monotonic() + _SECONDS
         while time.monotonic() < end and self._server.poll() is None:
             try:
-                pg8000.native.Connection("app", "127.0.0.1", "postgres", self.port, PASSWORD).close()
-            except pg8000.exceptions.Error:  # it does not listen yet, or says that it is starting
+                pg8000.native.Connection("app", "127.0.0.1", "postgres", self.port, PASSWORD, timeout=10).close()
+            # It does not listen yet, or says that it is starting; or another process has the port.
+            except (pg8000.exceptions.Error, OSError):
                 time.sleep(0.05)
             else:
                 return True
