@@ -17,6 +17,9 @@ __all__ = ["ABOUT_VALUES", "MOST_OF_A_VALUE", "for_spreadsheet", "for_terminal",
 _OBEYED: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+_TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Tags with their attributes, fields of text, and single characters that turn the direction around.
+_SENT_OR_TURNS: Final = re.compile("<textarea\\b.*?</textarea>|<[^>]*>|[\u202a-\u202e\u2066-\u2069]", re.DOTALL)
 _SHOWN: Final = "\N{REPLACEMENT CHARACTER}"
 # What spreadsheets take for the start of a formula, also in full width and after white space that they skip.
 _FORMULA: Final = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -66,11 +69,15 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def in_html(page: str) -> str:
-    """A page with those characters as references, so that browsers show and send the same texts.
+    """A page with those characters as references, so that browsers send the same texts.
 
-    HTML has no references to NUL, to halves of surrogate pairs and to the second set of control characters: they become
-    one sign each. https://html.spec.whatwg.org/multipage/parsing.html#numeric-character-reference-end-state
+    In what is only shown, characters that turn the direction around become one sign each: a browser would obey them,
+    and show another text. HTML has no references to NUL, to halves of surrogate pairs and to the second set of control
+    characters: they become one sign each.
+    https://html.spec.whatwg.org/multipage/parsing.html#numeric-character-reference-end-state
     """
+    if _TURNS.search(page):
+        page = _SENT_OR_TURNS.sub(lambda found: _SHOWN if _TURNS.fullmatch(found[0]) else found[0], page)
     return _OBEYED.sub(_referred, page)
 
 

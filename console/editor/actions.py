@@ -201,7 +201,7 @@ def _ask(editing: Editing, kind: JobKind) -> None:
         editing.say("bad", "Correct the mistakes first.")
     elif editing.may_connect():
         rows = editing.visit.body.text("_rows")
-        job = ask(editing.visit, editing.name, editing.draft, kind, int(rows) if rows.isdecimal() else 10)
+        job = ask(editing.visit, editing.name, editing.draft, kind, int(rows[:9]) if rows.isdecimal() else 10)
         value = waited_for(editing.visit, editing.name, job.id, _SECONDS)
         editing.answer = Answer(kind=kind.value, job=job.id, value=value)
 
@@ -244,15 +244,25 @@ def _stored(editing: Editing) -> Response:
     try:
         files.write(draft.file, draft.text, expected=draft.version or None, by=author(visit))
     except DefinitionChangedError as error:
-        return _changed_meanwhile(editing, error)
-    name = editing.checked.name if editing.checked else editing.name
+        if error.now is None or error.now.text != draft.text:  # else it was sent twice
+            return _changed_meanwhile(editing, error)
+        return _shown_saved(editing)
     lines = difference(before.text if before else "", draft.text)
     visit.note(
         "saved the definition" if before else "made the sync",
-        sync=name,
+        sync=_name_of(editing),
         after="\n".join(lines) if before else draft.text,
     )
-    return visit.to(f"/syncs/{name}/edit/{editing.tab.slug}?saved=1")
+    return _shown_saved(editing)
+
+
+def _name_of(editing: Editing) -> str:
+    """The name that the text gives."""
+    return editing.checked.name if editing.checked else editing.name
+
+
+def _shown_saved(editing: Editing) -> Response:
+    return editing.visit.to(f"/syncs/{_name_of(editing)}/edit/{editing.tab.slug}?saved=1")
 
 
 def _changed_meanwhile(editing: Editing, error: DefinitionChangedError) -> Response:

@@ -12,12 +12,14 @@ from shared.drafts.editing import Edit, Insert, Move, Remove, Set, edited
 
 __all__ = ["ROW_ACTIONS", "append", "change", "turn", "value_at"]
 
+_DIGITS: Final = 10  # the number of a row has fewer
+
 
 def path_of(editing: Editing, name: str) -> Path:
     """The path of a field by its name."""
     path: Path = ()
     for part in name.split("."):
-        is_index = isinstance(value_at(editing.draft.data, path), list) and part.isdecimal()
+        is_index = isinstance(value_at(editing.draft.data, path), list) and part.isdecimal() and len(part) < _DIGITS
         path = (*path, int(part) if is_index else part)
     return path
 
@@ -40,7 +42,7 @@ def change(editing: Editing, *edits: Edit) -> None:
 def turn(editing: Editing, about: str) -> None:
     """Show another page of a list."""
     name, _, start = about.rpartition(":")
-    if start.isascii() and start.isdigit() and len(start) < 10:  # noqa: PLR2004 - no list is so long
+    if start.isascii() and start.isdigit() and len(start) < _DIGITS:
         editing.pages.turn(name, int(start))
 
 
@@ -69,11 +71,12 @@ def append(editing: Editing, path: Path, items: Sequence[Any]) -> None:
 def _name(editing: Editing, about: str) -> None:
     """Add something that has a name, such as a parameter."""
     path, name = path_of(editing, about), editing.visit.body.text(f"{about}.new").strip()
-    if not name or name in (value_at(editing.draft.data, path) or {}):
+    there = value_at(editing.draft.data, path)
+    if not name or (isinstance(there, dict) and name in there):
         editing.say("bad", "Write a name that is not in use yet, and press Add again.")
         return
     change(editing, Set(path=(*path, name), value={}))
-    editing.pages.go_to(about, len(value_at(editing.draft.data, path) or ()) - 1)
+    editing.pages.go_to(about, len(there) if isinstance(there, dict) else 0)
 
 
 def _remove(editing: Editing, about: str) -> None:

@@ -5,6 +5,7 @@ async function follow(seconds) {
   await new Promise(done => setTimeout(done, seconds * 1000));
   const answer = await fetch(location.href, {headers: {accept: 'text/html'}}).catch(() => null);
   if (answer?.redirected) return location.replace(answer.url);
+  if ([401, 403, 404].includes(answer?.status)) return location.reload(); // it says why there is nothing to see any more
   if (answer?.ok) {
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     const left = page.querySelector('[data-follow]'); // it may be within a part, which leaves its page below
@@ -27,6 +28,16 @@ function renew(part, next) {
 
 const followed = document.querySelector('[data-follow]');
 if (followed) follow(Number(followed.dataset.follow));
+
+const PATIENCE = 5000; // milliseconds in which an answer is waited for, before a form can be sent again
+let sentAt = -Infinity;
+
+/** Sends a form once, however often its button is clicked before the answer comes. */
+document.addEventListener('submit', event => {
+  if (event.defaultPrevented) return;
+  if (event.timeStamp - sentAt < PATIENCE) event.preventDefault();
+  else sentAt = event.timeStamp;
+});
 
 /** Asks before a form is sent that cannot be taken back. */
 for (const form of document.querySelectorAll('form[data-ask]'))

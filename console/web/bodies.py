@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
@@ -75,7 +76,7 @@ async def read_body(request: Request, most: int) -> Body:
     request._body = raw  # noqa: SLF001 - Starlette keeps there what `body()` has read; `form()` reads it from there
     try:
         form = await request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=most)
-    except (MultiPartException, ValueError) as error:
+    except (HTTPException, MultiPartException, ValueError) as error:
         raise Refusal(400, "Not a form", "The form that was sent cannot be read.") from error
     fields: dict[str, list[str]] = {}
     files: dict[str, Upload] = {}

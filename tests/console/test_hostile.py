@@ -127,6 +127,27 @@ def test_every_body_has_a_bound(stubbed: Served, ids: dict[str, str]) -> None:
     assert answer.status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"--x\r\nbroken"),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 20_001),
+        ("application/x-www-form-urlencoded", b"&".join([b"do=save"] * 20_001)),
+    ],
+    ids=["no boundary", "many parts", "many fields"],
+)
+def test_a_form_that_cannot_be_read_is_refused_as_everything_else(
+    stubbed: Served, ids: dict[str, str], kind: str, body: bytes
+) -> None:
+    """With a page for people, and with problem details for programs."""
+    for path in WRITES:
+        if len(body) <= path.most_bytes:
+            answer = asked(stubbed, path.method, filled(path, ids), {"content-type": kind}, body)
+            expected = "application/problem+json" if path.path.startswith("/api/") else "text/html; charset=utf-8"
+            assert (answer.status, answer.headers["content-type"]) == (400, expected), path.path
+            assert "The form that was sent cannot be read." in answer.text
+
+
 def test_no_path_leads_elsewhere(served: Served, ids: dict[str, str]) -> None:
     """Whatever stands in a parameter of a path: nothing is found, and no header is added."""
     wrong = []

@@ -102,4 +102,15 @@ def test_a_cell_that_begins_like_a_formula_is_text(cell: str, written: str) -> N
 def test_a_page_has_nothing_that_a_terminal_obeys(text: str) -> None:
     """Browsers read a reference as the character; where HTML has none, one sign stands there."""
     assert for_terminal(in_html(text)) == in_html(text)
-    assert in_html("a\u202eb\x1bc\x9bd\x00") == "a&#x202e;b&#x1b;c\N{REPLACEMENT CHARACTER}d\N{REPLACEMENT CHARACTER}"
+    assert in_html("a\x1bc\x9bd\x00") == "a&#x1b;c\N{REPLACEMENT CHARACTER}d\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize("mark", ["\u202a", "\u202e", "\u2066", "\u2069"])
+def test_a_page_shows_no_text_turned_around(mark: str) -> None:
+    """One sign stands in its place, but in what is sent again: there it stays the character."""
+    code = f"&#x{ord(mark):x};"
+    sign = "\N{REPLACEMENT CHARACTER}"
+    assert in_html(f"<p>a{mark}b</p>") == f"<p>a{sign}b</p>"
+    assert in_html(f'<input value="{mark}"> {mark}') == f'<input value="{code}"> {sign}'
+    area = f'<textarea name="a">\n{mark} &lt;b\n</textarea>'
+    assert in_html(area + mark) == area.replace(mark, code) + sign

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,43 @@ def test_rights_and_hosts_need_admin(served_to_many: Served, customers: Path, ch
     assert customers.read_text() == before
     owner = opened(served_to_many, "owners", tab=tab)
     assert "may change" not in owner.press("save", **fields).html if change == "c" else True
+
+
+def test_a_form_that_comes_twice_is_saved_once(served_to_many: Served, customers: Path, world: World) -> None:
+    """As after two clicks: nobody else has changed anything."""
+    form = opened(served_to_many, "writers")
+    answers = [form.send("save", description="From the shop") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert [each.action for each in world.app.state.audit("customers")] == ["saved the definition"]
+    assert len(world.app.wiring.definition_files.versions("customers.yaml")) == 2
+
+
+NUMBER = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "do"),
+    [
+        ("name: customers\nsource: {columns: 5}\n", "name:source.columns"),
+        ("name: customers\nsource: {columns: [{name: a}]}\n", f"up:source.columns.{NUMBER}"),
+        ("name: customers\nsource: {columns: [{name: a}]}\n", f"remove:source.columns.{NUMBER}"),
+    ],
+)
+def test_a_button_that_fits_nothing_changes_nothing(
+    served_to_many: Served, customers: Path, text: str, do: str
+) -> None:
+    """Whatever a browser sends, the page comes again with the same text."""
+    form = opened(served_to_many, "writers", tab="yaml").press("show:yaml", _yaml=text)
+    fields = {**form.fields, "source.columns.new": ["b"]}
+    assert replace(form, fields=fields, buttons=[do]).press(do).text == text
+
+
+def test_a_preview_of_too_many_rows_is_one_of_the_most(served_to_many: Served, customers: Path) -> None:
+    """However long the number is."""
+    form = opened(served_to_many, "owners")
+    assert (
+        "A run of the first 100 rows" in replace(form, fields={**form.fields, "_rows": [NUMBER]}).press("preview").html
+    )
 
 
 def test_who_may_not_write_sees_the_form_but_has_no_button(served_to_many: Served, customers: Path) -> None:
