@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import duckdb
 
 from shared.errors import UserError
+from shared.workspace.failures import explained, first_line, understood
 from shared.workspace.limits import OverdueError, within
 from shared.workspace.sql import SqlValue, literal, quoted
 from shared.workspace.steps import NewTable, Step
@@ -34,19 +35,6 @@ _CONFIGURATION = {
     # best of several methods; zstd alone is faster, and the file is smaller.
     "force_compression": "zstd",
 }
-
-# What DuckDB makes of the keyboard's interrupt while a statement runs: a RuntimeError with these words.
-_INTERRUPTED = "Query interrupted"
-
-# What the system says when a file cannot grow. DuckDB writes to the workspace alone.
-_DISK_IS_FULL = ("No space left", "Disk quota exceeded", "File too large", "not enough space on the disk")
-# What DuckDB says when a table does not fit while it is committed, which is not its error for memory.
-_MEMORY_IS_FULL = ("failed to pin block", "could not allocate block")
-_NO_MEMORY = "the workspace has no memory and no disk space left; raise WORKSPACE_MEMORY or free disk space"
-_NO_ROOM = (
-    "the workspace's disk is full; free disk space, or set WORKSPACE_TEMP to a folder on another disk. The source is "
-    "not the cause"
-)
 
 _NO_TIME = (
     "the time limit of the run ended before this step was finished. Simplify its expressions, make its source smaller, "
@@ -144,7 +132,7 @@ class Workspace:
                 workspace._move_to_disk()
         except duckdb.Error as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise UserError(f"the workspace cannot be opened: {_first_line(error)}") from error
+            raise UserError(f"the workspace cannot be opened: {first_line(error)}") from error
         return workspace
 
     def _move_to_disk(self) -> None:
@@ -210,7 +198,7 @@ class Workspace:
             UserError: The memory limit and the room to spill do not suffice, or the disk is full.
             OutOfTimeError: The time is over; see `until`.
         """
-        with _understood():
+        with understood():
             self._timed(self._connection, lambda: self._executed(sql, params))
 
     def create(self, table: NewTable, params: Sequence[object] | None = None) -> None:
@@ -220,7 +208,7 @@ class Workspace:
             UserError: The memory limit and the room to spill do not suffice, or the disk is full.
             OutOfTimeError: The time is over; see `until`.
         """
-        with _understood():
+        with understood():
             self._timed(self._connection, lambda: self._created(table, params))
 
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
@@ -230,7 +218,7 @@ class Workspace:
             UserError: The memory limit and the room to spill do not suffice, or the disk is full.
             OutOfTimeError: The time is over; see `until`.
         """
-        with _understood():
+        with understood():
             return self._timed(self._connection, lambda: self._executed(sql, params).fetchall())
 
     def serve(self, files: Any) -> None:
@@ -254,7 +242,7 @@ class Workspace:
         """
         cursor = self._connection.cursor()
         try:
-            with _understood():
+            with understood():
                 _bind(cursor, self._parameters)  # a cursor shares the tables, not the variables
                 if self._on_disk:
                     cursor.execute(_USE_FILE)
@@ -266,7 +254,7 @@ class Workspace:
                 cursor.close()
 
     def _fetched(self, cursor: duckdb.DuckDBPyConnection, size: int) -> list[Row]:
-        with _understood():
+        with understood():
             return self._timed(cursor, lambda: cursor.fetchmany(size))
 
     def run(self, step: Step) -> None:
@@ -277,7 +265,7 @@ class Workspace:
             OutOfTimeError: The time is over; the message names the same.
         """
         try:
-            with _understood():
+            with understood():
                 self._timed(self._connection, lambda: self._done(step), step.origin or step.title)
         except duckdb.Error as error:
             raise UserError(f"{step.origin or step.title}: {explained(error)}") from error
@@ -327,43 +315,8 @@ class Workspace:
     def bind(self, values: Mapping[str, SqlValue]) -> None:
         """Make parameters known to expressions: `@name` reads the variable ``p_name``."""
         self._parameters.update(values)
-        with _understood():
+        with understood():
             _bind(self._connection, values)
-
-
-@contextmanager
-def _understood() -> Iterator[None]:
-    """Explain errors of DuckDB that no statement causes."""
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        raise UserError(explained(error)) from error
-    except duckdb.TransactionException as error:
-        if not any(words in str(error) for words in _MEMORY_IS_FULL):
-            raise
-        raise UserError(_NO_MEMORY) from error
-    except duckdb.IOException as error:
-        if not any(words in str(error) for words in _DISK_IS_FULL):
-            raise
-        raise UserError(_NO_ROOM) from error
-    except RuntimeError as error:
-        if _INTERRUPTED not in str(error):
-            raise
-        raise KeyboardInterrupt from error
-
-
-def explained(error: duckdb.Error) -> str:
-    """Describe the error of a statement without repeating a value of a row."""
-    match error:
-        case duckdb.ConversionException() | duckdb.OutOfRangeException():
-            # DuckDB quotes the value here, and a message never holds a row's content.
-            return "a value does not fit its type; use try_cast in the expression to make it null instead"
-        case duckdb.OutOfMemoryException():
-            return _NO_MEMORY
-        case duckdb.PermissionException():
-            return "the workspace may not read files, addresses or settings"
-        case _:
-            return _first_line(error)
 
 
 def _connected(
@@ -400,8 +353,3 @@ def _connected(
 def _bind(connection: duckdb.DuckDBPyConnection, values: Mapping[str, SqlValue]) -> None:
     for name, value in values.items():
         connection.execute(f"SET VARIABLE {quoted('p_' + name)} = {literal(value)}")
-
-
-def _first_line(error: duckdb.Error) -> str:
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return text.partition("Error: ")[2] or text

@@ -9,7 +9,7 @@ from typing import Final
 import duckdb
 
 from shared.errors import Problem
-from shared.workspace.database import explained
+from shared.workspace.failures import explained
 from shared.workspace.hints import in_plain_words
 from shared.workspace.limits import OverdueError, within
 from shared.workspace.sql import quoted

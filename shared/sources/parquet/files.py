@@ -24,7 +24,7 @@ from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import KnownColumn, described, found_name, known_type
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted, writing
-from shared.workspace.database import explained
+from shared.workspace.failures import explained
 
 if TYPE_CHECKING:
     from shared.sources.parquet.ranges import Ranges
