@@ -1,7 +1,7 @@
 """What the state store costs at size: a tick, dead letters, and an execution log with many runs.
 
     python -m benchmarks.state --store sqlite [--definitions 500] [--letters 5000] [--runs 100000]
-    python -m benchmarks.state --store azurite --runs 3000
+    python -m benchmarks.state --store azurite --runs 10000
 
 It prints one line for each measurement. Azurite is one process of Node.js on this machine, and slow to fill with many
 runs: what it answers in a millisecond takes Azure a few, and what takes it long to search Azure finds by its keys.
