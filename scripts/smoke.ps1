@@ -10,9 +10,9 @@ foreach ($try in 1..40) {
     } catch {
         Write-Host "Azure did not answer: $($_.Exception.Message)"
     }
-    $missing = @('batch_sync', 'batch_job', 'event_sync' | Where-Object { $_ -notin $found })
+    $missing = @('batch_sync', 'batch_job', 'event_sync', 'console' | Where-Object { $_ -notin $found })
     if ($missing.Count -eq 0) {
-        Write-Host "Smoke test: $($env:FUNCTION_APP) shows batch_sync, batch_job and event_sync."
+        Write-Host "Smoke test: $($env:FUNCTION_APP) shows batch_sync, batch_job, event_sync and console."
         exit 0
     }
     Start-Sleep -Seconds 5

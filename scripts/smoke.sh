@@ -18,14 +18,14 @@ while [ "$try" -le "$tries" ]; do
     # The token goes through standard input: arguments of a process can be read by other users of the machine.
     found=$(printf 'header = "Authorization: Bearer %s"\n' "$token" | curl --silent --show-error --config - "$url" || true)
     missing=""
-    for name in batch_sync batch_job event_sync; do
+    for name in batch_sync batch_job event_sync console; do
         case "$found" in
             *"/functions/$name\""*) ;;
             *) missing="$missing $name" ;;
         esac
     done
     if [ -z "$missing" ]; then
-        echo "Smoke test: $FUNCTION_APP shows batch_sync, batch_job and event_sync."
+        echo "Smoke test: $FUNCTION_APP shows batch_sync, batch_job, event_sync and console."
         exit 0
     fi
     try=$((try + 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
+FUNCTIONS = ("batch_sync", "batch_job", "event_sync", "console")
 APP_ID = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/func-x"
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 
@@ -37,7 +39,7 @@ class Manager:
 
             def do_GET(self) -> None:
                 asked.append((self.path, self.headers.get("Authorization", "")))
-                names = ["batch_sync", "batch_job", "event_sync"] if len(asked) >= appear_at else ["batch_sync"]
+                names = FUNCTIONS if len(asked) >= appear_at else FUNCTIONS[:1]
                 value = [{"id": f"{APP_ID}/functions/{name}", "name": f"func-x/{name}"} for name in names]
                 data = json.dumps({"value": value}).encode()
                 self.send_response(200)
@@ -92,6 +94,16 @@ def test_a_missing_function_fails_the_deployment(manager: Manager, tmp_path: Pat
     """The message names the function and the page that helps, and not the token."""
     done = smoke(manager, tmp_path)
     assert done.returncode == 1
-    assert "does not show: batch_job event_sync." in done.stderr
+    assert f"does not show: {' '.join(FUNCTIONS[1:])}." in done.stderr
     assert "docs/runbook.md" in done.stderr
     assert "secret-token" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("script", ["smoke.sh", "smoke.ps1"])
+def test_each_function_of_the_app_is_looked_for(script: str) -> None:
+    """Also one that is added later."""
+    text = (ROOT / "scripts" / script).read_text("utf-8")
+    sources = (path.read_text("utf-8") for path in ROOT.glob("*/function.py"))
+    names = [name for source in sources for name in re.findall(r'@blueprint\.function_name\("(\w+)"\)', source)]
+    assert sorted(names) == sorted(FUNCTIONS)
+    assert all(re.search(rf"\b{name}\b", text) for name in names)
