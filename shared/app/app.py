@@ -44,7 +44,7 @@ from shared.settings import Settings, environment
 from shared.sources import Source, completed, open_source
 from shared.sources.watermarks.marks import Mark
 from shared.state import JobQueue, RunRecord, StateStore
-from shared.workspace import DiskSpace, Step, Workspace, check_new_file
+from shared.workspace import DiskSpace, QuickWorkspace, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
     from shared.app.publishing import PublishedFile
@@ -359,7 +359,9 @@ class App:
             if keep is None:
                 use.needed = expected_disk(last, () if source else readable)
                 self.disk_space.require(definition.name, use.needed)
-            workspace = Workspace.open(
+            # The records of a mirror are in its files, which leaves memory free.
+            kind = QuickWorkspace if definition.destination.mirror else Workspace
+            workspace = kind.open(
                 memory_limit=self.settings.workspace_memory,
                 temp_folder=self.settings.workspace_temp or None,
                 file=keep,

@@ -1,6 +1,6 @@
 """The run's database: DuckDB under limits, the steps that run in it, and the sandbox of user expressions."""
 
-from shared.workspace.database import SERVED, OutOfTimeError, Row, Workspace, check_new_file
+from shared.workspace.database import SERVED, OutOfTimeError, QuickWorkspace, Row, Workspace, check_new_file
 from shared.workspace.disk_space import DiskSpace, DiskUse, writing
 from shared.workspace.expressions import Expression, checked, parsed
 from shared.workspace.growth import too_long
@@ -16,6 +16,7 @@ __all__ = [
     "NewTable",
     "OutOfTimeError",
     "Purpose",
+    "QuickWorkspace",
     "Row",
     "SqlValue",
     "Step",

@@ -18,7 +18,7 @@ from shared.workspace.limits import OverdueError, within
 from shared.workspace.sql import SqlValue, literal, quoted
 from shared.workspace.steps import NewTable, Step
 
-__all__ = ["SERVED", "OutOfTimeError", "Row", "Workspace", "check_new_file"]
+__all__ = ["SERVED", "OutOfTimeError", "QuickWorkspace", "Row", "Workspace", "check_new_file"]
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -31,9 +31,6 @@ _CONFIGURATION = {
     # The time it takes grows with the square of a table's columns: 30 seconds for 300 dates. Our SQL writes an
     # expression once, layer by layer, and leaves it nothing to find.
     "disabled_optimizers": "common_subexpressions",
-    # A table on disk is written once and read a few times. DuckDB takes half of the time of writing text to find the
-    # best of several methods; zstd alone is faster, and the file is smaller.
-    "force_compression": "zstd",
 }
 
 _NO_TIME = (
@@ -317,6 +314,15 @@ class Workspace:
         self._parameters.update(values)
         with understood():
             _bind(self._connection, values)
+
+
+class QuickWorkspace(Workspace):
+    """A workspace that writes text to disk in less time: a million rows need a seventh less CPU, and 70 MB more memory.
+
+    DuckDB takes half of the time of writing text to find the best of several compressions; here it is always zstd.
+    """
+
+    _SETTINGS: ClassVar[Mapping[str, str]] = {"force_compression": "zstd"}
 
 
 def _connected(

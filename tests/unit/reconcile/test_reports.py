@@ -185,7 +185,7 @@ def test_the_source_is_counted_by_its_table(run: Workspace) -> None:
 
 def test_the_target_is_counted_by_its_records(run: Workspace) -> None:
     """A record that was set aside counts once, however many errors it has; one that was only not marked stays."""
-    run.execute("CREATE TABLE current AS SELECT unnest([1, 2, 3]) AS _seq")
+    run.execute("CREATE TABLE current AS SELECT unnest([1, 2, 3]) AS _seq, uuid() AS _id")
     target_error(run, 7, "another record is older", rejected=True)
     target_error(run, 7, "a key needs a value", rejected=True)
     target_error(run, 8, "the value does not fit", rejected=False)
