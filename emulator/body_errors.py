@@ -118,19 +118,18 @@ def text_too_long(column: str, table: str, limit: int) -> ServiceError:
 
 def integer_out_of_range(column: str, table: str) -> ServiceError:
     """A whole number is outside the column's range."""
-    return ServiceError(
-        400,
-        "0x8004432f",
-        f"A validation error occurred.  The value of '{column}' on record of type '{table}' is outside the valid "
-        "range.",
-    )
+    return _out_of_range("0x8004432f", column, table)
 
 
 def decimal_out_of_range(column: str, table: str) -> ServiceError:
     """A decimal, money or floating-point number is outside the column's range."""
+    return _out_of_range("0x80044330", column, table)
+
+
+def _out_of_range(code: str, column: str, table: str) -> ServiceError:
     return ServiceError(
         400,
-        "0x80044330",
+        code,
         f"A validation error occurred.  The value of '{column}' on record of type '{table}' is outside the valid "
         "range.",
     )

@@ -1,7 +1,7 @@
 """A request and its answer without a web framework: a part of a `$batch` is such a request too."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import orjson
 
 from emulator.body_errors import invalid_parameter, invalid_payload
-from emulator.errors import ServiceError
+from emulator.errors import ServiceError, invalid_argument
 from emulator.json_depth import is_too_deep
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Request",
     "Response",
     "answer",
+    "check_parameters",
     "count_answer",
     "plain_text",
     "refusal",
@@ -155,17 +156,30 @@ class Request:
             raise invalid_payload("The depth limit was reached: the JSON is nested more than 100 deep.")
         return content
 
-    def parameters(self, operation: str, known: Collection[str]) -> dict[str, Any]:
+    def parameters(self, operation: str, known: Collection[str], required: Iterable[str] = ()) -> dict[str, Any]:
         """Returns the body, the parameters of an action.
 
         Raises:
-            ServiceError: The body is not a JSON object, or has a parameter that the action does not have.
+            ServiceError: The body is not a JSON object, has a parameter that the action does not have, or lacks a
+                required one.
         """
         body = self.json()
-        for name in body:
-            if name not in known and "@" not in name:
-                raise invalid_parameter(name, operation)
+        check_parameters(body, operation, known, required)
         return body
+
+
+def check_parameters(given: Mapping[str, Any], operation: str, known: Collection[str], required: Iterable[str]) -> None:
+    """Checks the parameters of an action or a function; names with an at-sign are annotations.
+
+    Raises:
+        ServiceError: One is not known, or one that is required is missing or null.
+    """
+    for name in given:
+        if name not in known and "@" not in name:
+            raise invalid_parameter(name, operation)
+    for name in required:
+        if given.get(name) is None:
+            raise invalid_argument(f"Required field '{name}' is missing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,8 @@ def hierarchy_condition(name: str, place: Place) -> str:
     parent = next((column for column in table.columns.values() if _is_hierarchy(column, table)), None)
     if parent is None or not place.column.primary_id:
         raise ODataError(f"'{place.column.logical_name}' is not the key of a table with a hierarchical relationship.")
-    rows = _above(table, parent) if name.startswith("Above") else _below(table, parent)
+    above, key = _parent(parent, table), f"r.{sql_name(table.primary_id)}"
+    rows = _related(table, above, key) if name.startswith("Above") else _related(table, key, above)
     condition = f"{place.sql()} IN ({rows})"
     if name == "NotUnder":
         return f"NOT {condition}"
@@ -42,21 +43,19 @@ def _parent(column: Column, table: Table) -> str:
     return f"CASE WHEN r.{sql_name(f'{column.logical_name}__type')} = '{table.logical_name}' THEN {name} END"
 
 
-def _above(table: Table, column: Column) -> str:
-    parent, source, key = _parent(column, table), f"{sql_name(table.logical_name)} AS r", sql_name(table.primary_id)
+def _related(table: Table, found: str, known: str) -> str:
+    """The SQL for the identifiers that lead on from a row, whose identifier is the question mark.
+
+    Args:
+        table: The table.
+        found: The column of the next identifiers: the parent for rows above, the key for rows below.
+        known: The other one of the two, which has the identifier before.
+    """
+    source = f"{sql_name(table.logical_name)} AS r"
     return (
-        f"WITH RECURSIVE way(id, depth) AS (SELECT {parent}, 1 FROM {source} WHERE r.{key} = ?"
-        f" UNION ALL SELECT {parent}, depth + 1 FROM way JOIN {source} ON r.{key} = way.id WHERE depth < {_DEEPEST})"
+        f"WITH RECURSIVE way(id, depth) AS (SELECT {found}, 1 FROM {source} WHERE {known} = ?"
+        f" UNION ALL SELECT {found}, depth + 1 FROM way JOIN {source} ON {known} = way.id WHERE depth < {_DEEPEST})"
         " SELECT id FROM way WHERE id IS NOT NULL"
-    )
-
-
-def _below(table: Table, column: Column) -> str:
-    parent, source, key = _parent(column, table), f"{sql_name(table.logical_name)} AS r", sql_name(table.primary_id)
-    return (
-        f"WITH RECURSIVE way(id, depth) AS (SELECT r.{key}, 1 FROM {source} WHERE {parent} = ?"
-        f" UNION ALL SELECT r.{key}, depth + 1 FROM way JOIN {source} ON {parent} = way.id WHERE depth < {_DEEPEST})"
-        " SELECT id FROM way"
     )
 
 

@@ -59,6 +59,20 @@ class Query:
     apply: str | None = None
     custom: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def shaping(self) -> tuple[str, ...]:
+        """The names of the given options that say which rows and properties the answer has."""
+        given = {
+            "$select": self.select is not None,
+            "$filter": self.filter is not None,
+            "$expand": bool(self.expand),
+            "$orderby": bool(self.order),
+            "$top": self.top is not None,
+            "$count": self.count,
+            "$apply": self.apply is not None,
+        }
+        return tuple(name for name, is_given in given.items() if is_given)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expand:

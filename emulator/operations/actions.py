@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from emulator.body_errors import invalid_parameter
 from emulator.environment import Environment
-from emulator.errors import invalid_argument, no_resource, unknown_segment
-from emulator.messages import Planned, Request, answer
+from emulator.errors import no_resource, unknown_segment
+from emulator.messages import Planned, Request, answer, check_parameters
 from emulator.odata import Segment
 from emulator.odata.nodes import LiteralValue
 from emulator.operations.closing import CLOSING_ACTIONS, Closing
@@ -99,12 +98,7 @@ class Actions:
         else:
             given = request.json() if request.body.strip() else {}
         known = {parameter.name for parameter in action.parameters}
-        unknown = [name for name in given if name not in known and "@" not in name]
-        if unknown:
-            raise invalid_parameter(unknown[0], action.name)
-        missing = [one.name for one in action.parameters if one.required and given.get(one.name) is None]
-        if missing:
-            raise invalid_argument(f"Required field '{missing[0]}' is missing")
+        check_parameters(given, action.name, known, (one.name for one in action.parameters if one.required))
         return given
 
 

@@ -7,7 +7,6 @@ Each closing action creates an activity that describes the closing, completed, a
 from collections.abc import Mapping
 from typing import Any, Final
 
-from emulator.body_errors import invalid_parameter
 from emulator.environment import Environment
 from emulator.errors import invalid_argument, no_resource
 from emulator.messages import Planned, Request, Response, answer
@@ -47,11 +46,11 @@ class Closing:
         """
         if request.method != "POST":
             raise no_resource(request.url)
-        body = request.json()
         if name in PRICING:
-            return self._prices(request, name, body)
+            return self._prices(request, name)
         action = CLOSING[name]
-        _check_parameters(name, body, ("Status", action.parameter))
+        names = ("Status", action.parameter)
+        body = request.parameters(name, names, required=names)
         status, described = body["Status"], body[action.parameter]
         if type(status) is not int or not isinstance(described, dict):
             raise invalid_argument(f"A parameter of the operation '{name}' has the wrong type.")
@@ -136,9 +135,9 @@ class Closing:
                 made.setdefault("transactioncurrencyid", currency)
         return made
 
-    def _prices(self, request: Request, name: str, body: Mapping[str, Any]) -> Planned:
+    def _prices(self, request: Request, name: str) -> Planned:
         table_name, parameter, locked = PRICING[name]
-        _check_parameters(name, body, (parameter,))
+        body = request.parameters(name, (parameter,), required=(parameter,))
         record_id = guid_text(body[parameter])
         table = self._environment.schema.tables[table_name]
         row = existing_row(self._environment, table, RowKey(id=record_id))
@@ -154,15 +153,6 @@ class Closing:
 def _known(table: Table, values: Values) -> Values:
     """The values of columns that the table has: the tables of a real environment can lack some."""
     return {name: value for name, value in values.items() if name in table.columns}
-
-
-def _check_parameters(name: str, body: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    unknown = [one for one in body if one not in known and "@" not in one]
-    if unknown:
-        raise invalid_parameter(unknown[0], name)
-    missing = [one for one in known if body.get(one) is None]
-    if missing:
-        raise invalid_argument(f"Required field '{missing[0]}' is missing")
 
 
 def _bound(described: Mapping[str, Any], lookup: str, entity_set: str) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Queries on collections: filter, order, pages, counts and related rows."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from emulator.errors import not_implemented
 from emulator.messages import Preferences, Response, answer
 from emulator.odata import Sql
 from emulator.odata.paging import LARGEST_PAGE, PageMark
@@ -10,7 +12,7 @@ from emulator.operations.expansion import expand_records
 from emulator.operations.reading import Record, RowShape, TableQuery
 from emulator.store import sql_name
 
-__all__ = ["COUNT_LIMIT", "RowsPage", "Window", "applied", "collection", "count_of", "totals"]
+__all__ = ["COUNT_LIMIT", "RowsPage", "Window", "applied", "collection", "count_of", "refuse_beside", "totals"]
 
 COUNT_LIMIT: Final = 5000
 _TOTAL: Final = "Microsoft.Dynamics.CRM.totalrecordcount"
@@ -26,6 +28,22 @@ def _condition(asked: TableQuery, within: Sql) -> Sql:
     if within is _EVERYTHING:
         return compiled
     return Sql(text=f"({within.text}) AND {compiled.text}", parameters=(*within.parameters, *compiled.parameters))
+
+
+def refuse_beside(asked: TableQuery, what: str, *, follows: Collection[str]) -> None:
+    """Refuse the options that are not emulated beside another way to query.
+
+    Args:
+        asked: The query.
+        what: The other way, as the message names it.
+        follows: The options that it follows.
+
+    Raises:
+        ServiceError: Another option is given (501).
+    """
+    for name in asked.query.shaping:
+        if name not in follows:
+            raise not_implemented(f"The query option '{name}' together with {what} is not emulated.")
 
 
 def count_of(asked: TableQuery, within: Sql = _EVERYTHING) -> int:

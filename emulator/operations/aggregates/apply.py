@@ -21,7 +21,7 @@ from emulator.operations.aggregates.terms import (
     limit_exceeded,
     rows_of,
 )
-from emulator.operations.queries import applied, count_of
+from emulator.operations.queries import applied, count_of, refuse_beside
 from emulator.operations.reading import Record, TableQuery
 from emulator.schema import Column, ColumnType, Table
 
@@ -41,7 +41,7 @@ def aggregated(asked: TableQuery, text: str) -> Response:
     Raises:
         ServiceError: The option is refused, or is combined with one with which it is not emulated (501).
     """
-    _check_others(asked)
+    refuse_beside(asked, "'$apply'", follows=("$apply", "$orderby", "$top"))
     found, last = _steps(asked, text)
     asked = replace(asked, query=replace(asked.query, filter=found))
     terms = _terms(asked, last)
@@ -59,18 +59,6 @@ def aggregated(asked: TableQuery, text: str) -> Response:
         following = PageMark(number=mark.number + 1, skipped=mark.skipped + size)
         content["@odata.nextLink"] = following.link(asked.request.url, asked.table.primary_id, "")
     return answer(content, headers=applied(asked.request.preferences), effects=asked.read(counted))
-
-
-def _check_others(asked: TableQuery) -> None:
-    query = asked.query
-    given = {
-        "$select": query.select is not None,
-        "$filter": query.filter is not None,
-        "$expand": bool(query.expand),
-        "$count": query.count,
-    }
-    for name in (name for name, there in given.items() if there):
-        raise not_implemented(f"The query option '{name}' together with '$apply' is not emulated.")
 
 
 def _steps(asked: TableQuery, text: str) -> tuple[Expression | None, tuple[str, str]]:

@@ -23,7 +23,7 @@ from emulator.operations.fetch.document import (
     window_of,
 )
 from emulator.operations.fetch.links import condition_of, joins_of, links_of, orders_of, with_joined_rows
-from emulator.operations.queries import RowsPage, Window, applied, count_of, totals
+from emulator.operations.queries import RowsPage, Window, applied, count_of, refuse_beside, totals
 from emulator.operations.reading import Record, TableQuery, readable
 from emulator.store.values import guid_text
 
@@ -40,7 +40,7 @@ def fetched(asked: TableQuery, text: str) -> Response:
     Raises:
         ServiceError: The query is refused, or a part of it is not emulated (501).
     """
-    _check_others(asked)
+    refuse_beside(asked, "FetchXML", follows=("$count",))
     root, entity = read_document(text, asked.table)
     if is_true(root.get("aggregate")):
         if root.get("datasource") == "bin":
@@ -92,20 +92,6 @@ def _applied(asked: TableQuery) -> dict[str, str]:
     return applied(preferences)
 
 
-def _check_others(asked: TableQuery) -> None:
-    query = asked.query
-    given = {
-        "$select": query.select is not None,
-        "$filter": query.filter is not None,
-        "$expand": bool(query.expand),
-        "$orderby": bool(query.order),
-        "$top": query.top is not None,
-        "$apply": query.apply is not None,
-    }
-    for name in (name for name, there in given.items() if there):
-        raise not_implemented(f"The query option '{name}' together with FetchXML is not emulated.")
-
-
 def predefined(asked: TableQuery) -> Response | None:
     """Answers `?savedQuery=` and `?userQuery=`: the FetchXML of a view (retrieve-and-execute-predefined-queries page).
 
@@ -134,12 +120,12 @@ def _fetch_xml_of(asked: TableQuery, kind: str, text: str) -> str:
 
 def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
     """Answers an aggregate query: a row for each group, without ETag and id."""
-    links = links_of(entity, asked.table, asked.environment.schema)
+    schema = asked.environment.schema
+    links = links_of(entity, asked.table, schema)
     if asked.query.count or counts_rows(root):
         raise not_implemented("The number of groups of an aggregate query is not emulated.")
     if any(orders_of(links)):
         raise not_implemented("Orders in a join of an aggregate query are not emulated.")
-    schema = asked.environment.schema
     found = condition_of(entity, asked.table, schema, links)
     joins = joins_of(links, asked.table, schema, asked.compiler)
     asked = replace(asked, query=replace(asked.query, select=None, filter=found), joins=joins)
