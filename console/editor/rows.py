@@ -19,9 +19,13 @@ def path_of(editing: Editing, name: str) -> Path:
     """The path of a field by its name."""
     path: Path = ()
     for part in name.split("."):
-        is_index = isinstance(value_at(editing.draft.data, path), list) and part.isdecimal() and len(part) < _DIGITS
+        is_index = isinstance(value_at(editing.draft.data, path), list) and _is_number(part)
         path = (*path, int(part) if is_index else part)
     return path
+
+
+def _is_number(part: str) -> bool:
+    return part.isascii() and part.isdigit() and len(part) < _DIGITS
 
 
 def value_at(data: Any, path: Path) -> Any:
@@ -42,7 +46,7 @@ def change(editing: Editing, *edits: Edit) -> None:
 def turn(editing: Editing, about: str) -> None:
     """Show another page of a list."""
     name, _, start = about.rpartition(":")
-    if start.isascii() and start.isdigit() and len(start) < _DIGITS:
+    if _is_number(start):
         editing.pages.turn(name, int(start))
 
 

@@ -77,7 +77,7 @@ def file_parameter(definition: SyncDefinition) -> str:
 
 
 def lacks_file(definition: SyncDefinition, typed: Mapping[str, str]) -> bool:
-    """Whether a run must give the path of its source, and nobody has typed one."""
+    """Whether a run must give the path of its source, and none was given."""
     name = file_parameter(definition)
     return bool(name) and _is_required(definition.parameters[name]) and not typed.get(name, "").strip()
 

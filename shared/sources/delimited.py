@@ -31,7 +31,7 @@ from shared.sources.plain import (
     write_plain,
 )
 from shared.sources.records import MOST_BYTES, Dialect, Malformed, Scanner, first_rows, has_first, records
-from shared.sources.text_files import TextFiles, file_values, last_row, text_columns
+from shared.sources.text_files import TextFiles, file_values, last_row, value_columns
 from shared.workspace import Workspace, literal, quoted, writing
 
 __all__ = ["DelimitedFiles"]
@@ -80,7 +80,8 @@ class DelimitedFiles(TextFiles[DelimitedSource]):
             load = _Load(workspace, self._source, columns, dialect, number)
             left = self._left(workspace)
             if left is None:
-                read = load.load(file, alone=number == 0 and len(self.readable) == 1)
+                alone = number == 0 and file.local_bytes >= _LARGE and len(self.readable) == 1
+                read = load.load(file, divided=alone)
             else:
                 read = load.load_first(file, left)
             self._loaded.append(LoadedFile(file=read, before=before, last=last_row(workspace)))
@@ -100,12 +101,12 @@ class _Load:
     dialect: Dialect
     number: int
 
-    def load(self, file: InputFile, *, alone: bool = False) -> InputFile:
+    def load(self, file: InputFile, *, divided: bool = False) -> InputFile:
         """Load a file; returns it, or for a zstd file the local file with its lines.
 
         Args:
             file: The file.
-            alone: It is the only one.
+            divided: Read it in several places at once if its lines allow that; it must be the only file.
         """
         if file.compression == "zstd":
             file, _ = self._unpacked(file)
@@ -114,7 +115,7 @@ class _Load:
         if header is None:
             return file
         in_place = self._in_place(file, header)
-        if in_place and alone and self._is_large(file, header) and self._at_once(file, header):
+        if in_place and divided and self._is_divisible(file, header) and self._at_once(file, header):
             return file
         if in_place and self._fast(file, header, skip=header.lines):
             return file
@@ -210,12 +211,10 @@ class _Load:
             and not self.source.footer_rows_to_ignore
         )
 
-    def _is_large(self, file: InputFile, header: Header) -> bool:
-        """Whether it is worth reading in several places, and seems possible."""
+    def _is_divisible(self, file: InputFile, header: Header) -> bool:
+        """Whether it seems possible to read a file in several places at once."""
         plain = not file.compression and header.newline != "\r" and self.dialect.quote.isascii() and header.places
-        if not plain or file.local_bytes < _LARGE:
-            return False
-        return not self._has_own_rowid and not self._breaks_lines(file)
+        return bool(plain) and not self._has_own_rowid and not self._breaks_lines(file)
 
     def _breaks_lines(self, file: InputFile) -> bool:
         """Whether one of the first lines does not end with its row."""
@@ -236,7 +235,7 @@ class _Load:
         there are no quotes, or as many rows as lines. Then each line is a row by itself.
         """
         rows = self._reading(file, header, header.lines, _PART)
-        self.workspace.execute(f"CREATE TABLE source_rows ({text_columns(self.source.columns)})")
+        self.workspace.execute(f"CREATE TABLE source_rows ({value_columns(self.source.columns)})")
         with ThreadPoolExecutor(max_workers=1) as beside:
             surveyed = beside.submit(survey_lines, file, header.line_end, self.dialect.quote)
             loaded = self._inserted("source_rows", [], rows, header, file)

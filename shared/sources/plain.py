@@ -99,12 +99,12 @@ class LineSurvey:
         lines: How many lines it has, with one at the end that is not ended.
         strays: Whether it has line breaks that end no line, within quotes or not; DuckDB takes some of them for line
             ends. What follows them was not looked at.
-        quotes: How often the quote occurs in it.
+        quotes: Whether the quote occurs in it.
     """
 
     lines: int
     strays: bool
-    quotes: int
+    quotes: bool
 
 
 def survey_lines(file: InputFile, line_end: LineEnd, quote: str) -> LineSurvey:
@@ -121,11 +121,12 @@ def survey_lines(file: InputFile, line_end: LineEnd, quote: str) -> LineSurvey:
         UserError: It cannot be read, or it is damaged.
     """
     mark, ended = quote.encode(), b"\n" if line_end is LineEnd.LINE_FEED else b"\r"
-    lines, quotes, last = 0, 0, ended
+    lines, quotes, last = 0, False, ended
     held = b""  # a carriage return that ends a block: the next one may begin with its line feed
     with file.content() as stream:
         while block := stream.read(BLOCK):
-            lines, quotes, last = lines + block.count(ended), quotes + (block.count(mark) if mark else 0), block[-1:]
+            lines, last = lines + block.count(ended), block[-1:]
+            quotes = quotes or (bool(mark) and mark in block)
             block, held = held + block, block[-1:] if block.endswith(b"\r") else b""
             whole = block[: len(block) - len(held)]
             if line_end.stray in whole and whole.count(line_end.stray) > whole.count(b"\r\n"):

@@ -15,7 +15,16 @@ from shared.sources.files import InputFile, find_files
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["TextFiles", "file_values", "last_row", "loaded_rows", "make_text_tables", "raw_columns", "refuse_zstd"]
+__all__ = [
+    "TextFiles",
+    "file_values",
+    "last_row",
+    "loaded_rows",
+    "make_text_tables",
+    "raw_columns",
+    "refuse_zstd",
+    "value_columns",
+]
 
 _MOST_LOOKED_AT: Final = 10  # files, before a run
 
@@ -97,7 +106,7 @@ def raw_columns(columns: Sequence[Column]) -> str:
     return ", ".join(["_row BIGINT", *_value_columns(columns)])
 
 
-def text_columns(columns: Sequence[Column]) -> str:
+def value_columns(columns: Sequence[Column]) -> str:
     """The columns of `source_raw` without the number of the row."""
     return ", ".join(_value_columns(columns))
 
