@@ -16,6 +16,8 @@ __all__ = ["MOST_BYTES", "Archive", "damaged", "walk"]
 
 MOST_BYTES: Final = 1 << 30
 """What all parts that are read may unpack to. The sheet of a million rows and ten columns has about half of it."""
+# More than any part has. At its size, `zipfile` reports a longer part as damaged, before its bytes are counted.
+_UNKNOWN_SIZE: Final = 1 << 62
 _AGAIN: Final = "get the file again from its origin, or open it in Excel and save it again"
 
 
@@ -74,7 +76,7 @@ class Archive:
         """
         try:
             about = copy.copy(self._zip.getinfo(self._parts[part.lower()]))
-            about.file_size = self._most_bytes << 1  # to find the real length, not the declared one
+            about.file_size = _UNKNOWN_SIZE  # reading ends where the part really ends, not at its declared size
             with self._zip.open(about) as stream:
                 self._open.append(stream)
                 while block := stream.read(BLOCK):

@@ -186,14 +186,16 @@ def test_other_sheets_of_a_workbook_do_not_count(tmp_path: Path) -> None:
     assert len(load(path)[0]) == 1
 
 
-def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
-    """Whatever size its parts declare."""
-    path = write_xlsx(tmp_path / "book.xlsx", {"Data": [("a",), ("x" * (2 << 20),)]})
+@pytest.mark.parametrize("size", [1 << 20, (2 << 20) - 4096, 2 << 20, 5 << 20])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_file_that_unpacks_to_too_much_is_refused(size: int, tmp_path: Path, *, back: bool) -> None:
+    """Whatever size its parts declare, and in whatever order they are read."""
+    path = write_xlsx(tmp_path / "book.xlsx", {"Data": [("a",), ("x" * size,)]})
     with (
         Archive(path, "book.xlsx", lambda: None, most_bytes=1 << 20) as archive,
         pytest.raises(UserError, match="its parts unpack to more than"),
     ):
-        archive.pass_over(archive.names)
+        archive.pass_over(sorted(archive.names, reverse=back))
 
 
 def test_an_xls_file_with_a_huge_declared_size_is_damaged(tmp_path: Path) -> None:
