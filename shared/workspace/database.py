@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
@@ -32,6 +32,9 @@ _CONFIGURATION = {
     # expression once, layer by layer, and leaves it nothing to find.
     "disabled_optimizers": "common_subexpressions",
 }
+
+# For a database that is removed when it is closed: DuckDB does not write its tables again before that.
+_NEVER_READ_AGAIN = {"checkpoint_on_detach": "DISABLED"}
 
 _NO_TIME = (
     "the time limit of the run ended before this step was finished. Simplify its expressions, make its source smaller, "
@@ -122,6 +125,7 @@ class Workspace:
             raise UserError(f"no temporary folder can be made in {temp_folder}: {error.strerror}") from error
         try:
             settings = {**cls._SETTINGS, "memory_limit": memory_limit}
+            settings |= {} if file else _NEVER_READ_AGAIN
             connection = _connected(file, folder, settings=settings, readable=readable, threads=threads)
             workspace = cls(connection, folder=folder, readable=frozenset(readable))
             workspace.is_left_behind = file is not None
@@ -152,8 +156,18 @@ class Workspace:
     def close(self) -> None:
         """Close the database and remove the temporary folder; closing twice is fine."""
         if not self._stuck:  # closing would wait for the statement that is still at work
+            self._leave()
             self._connection.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _leave(self) -> None:
+        """Let go of the file in the temporary folder: only detaching it can be told not to write a checkpoint."""
+        if not self._on_disk:
+            return
+        self._on_disk = False
+        with suppress(duckdb.Error):  # closing the connection then does it, in more time
+            self._connection.execute("USE memory")
+            self._connection.execute("DETACH run")
 
     @contextmanager
     def until(self, left: Callable[[], float] | None) -> Iterator[None]:

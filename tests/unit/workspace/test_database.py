@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -67,6 +68,30 @@ def test_closing_removes_the_folder(tmp_path: Path) -> None:
     """Nothing is left behind."""
     with Workspace.open(temp_folder=tmp_path) as workspace:
         (workspace.folder / "rest").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_writes_no_table_that_is_removed_then(tmp_path: Path) -> None:
+    """Half-full groups of rows are only written when DuckDB makes a checkpoint: here it would be for nothing."""
+    with Workspace.open(temp_folder=tmp_path, on_disk=True) as workspace:
+        workspace.execute("CREATE TABLE t AS SELECT md5(i::VARCHAR) AS text FROM range(100000) AS r(i)")
+        (file,) = workspace.folder.glob("run.duckdb")
+        with file.open("rb") as kept:
+            workspace.close()
+            after = os.fstat(kept.fileno()).st_size
+    assert after < 1 << 20
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workspace_closes_while_rows_are_streamed(tmp_path: Path) -> None:
+    workspace = Workspace.open(temp_folder=tmp_path, on_disk=True)
+    workspace.execute("CREATE TABLE t AS SELECT range AS n FROM range(100000)")
+    assert next(workspace.rows("SELECT n FROM t ORDER BY n")) == (0,)
+    rows = workspace.rows("SELECT n FROM t ORDER BY n")
+    assert next(rows) == (0,)
+    workspace.close()
+    del rows
+    workspace.close()
     assert list(tmp_path.iterdir()) == []
 
 
