@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import databases, lookups, mirror, sources
+from benchmarks import databases, growth, lookups, mirror, sources
 from benchmarks.cases import CASES as SYNCS
 from benchmarks.cases import Bench
 from benchmarks.goals import Result
@@ -26,6 +26,7 @@ from benchmarks.report import overview, publish, save, section
 CASES = {
     **SYNCS,
     "unchanged": mirror.case,
+    "growth": growth.case,
     "lookups": lookups.case,
     "sources": sources.case,
     "databases": databases.case,

@@ -44,12 +44,20 @@ class Difference:
         return cls(changed=rows // CHANGED_EVERY - shift // CHANGED_EVERY, dropped=shift, added=shift)
 
 
-def write(path: Path, rows: int, *, was: bool = False) -> None:
-    """Write rows 1 to n; what was there before is shifted by what is new and what is dropped."""
+def write(path: Path, rows: int, *, was: bool = False, every: int = 0) -> None:
+    """Write rows 1 to n; what was there before is shifted by what is new and what is dropped.
+
+    Args:
+        path: The file.
+        rows: How many.
+        was: Write what was there before.
+        every: One row in so many has another name than without it.
+    """
     shift = rows // DROPPED_EVERY if was else 0
-    values = COLUMNS | (
-        {"name": f"CASE WHEN i % {CHANGED_EVERY} = 0 THEN 'Was ' ELSE '' END || {COLUMNS['name']}"} if was else {}
-    )
+    values = dict(COLUMNS)
+    if was or every:
+        prefix = f"CASE WHEN i % {every or CHANGED_EVERY} = 0 THEN '{'New' if every else 'Was'} ' ELSE '' END"
+        values["name"] = f"{prefix} || {COLUMNS['name']}"
     selected = ", ".join(f"{value} AS {name}" for name, value in values.items())
     duckdb.execute(
         f"COPY (SELECT {selected} FROM range({shift} + 1, {rows} + {shift} + 1) AS t(i)) TO '{path}' (HEADER)"
