@@ -92,6 +92,7 @@ class WarmWorkspace(Workspace):
         super().__init__(connection, folder=folder, readable=readable)
         self._made: dict[_Seen, _Made] = {}
         self._plans: dict[tuple[_Seen, bool], str] = {}  # empty for a text that came once so far
+        self._planned_with: dict[str, int] = {}  # plan -> how many tables there were
         self._texts: dict[str, tuple[duckdb.Statement, ...]] = {}
         self._present: tuple[_Made, ...] = ()  # newest first
         self._path = _NOWHERE
@@ -155,14 +156,25 @@ class WarmWorkspace(Workspace):
             plans[place] = ""
             self._plain(sql, params)
             return
-        if not plans[place]:
-            name = f"plan{next(self._numbers)}"
-            self._plain(f"PREPARE {name} AS {sql}", ())
-            plans[place] = name
+        if self._planned_with.get(plans[place]) != len(self._made):
+            plans[place] = self._plan(sql, plans[place])
         values = f"({', '.join(map(_literal, params))})" if params else ""
         if not self._present_is_shown():
             self._show(self._wider.get(self._path, self._present))
         self._connection.execute(f"EXECUTE {plans[place]}{values}")
+
+    def _plan(self, sql: str, former: str) -> str:
+        """Plan a statement; returns the plan's name.
+
+        A plan from before a table was made still works, but DuckDB makes it anew whenever it runs.
+        """
+        name = f"plan{next(self._numbers)}"
+        self._plain(f"PREPARE {name} AS {sql}", ())
+        self._planned_with[name] = len(self._made)
+        if former:
+            self._connection.execute(f"DEALLOCATE {former}")
+            del self._planned_with[former]
+        return name
 
     def _plain(self, sql: str, params: Sequence[object] | None) -> None:
         """Run a statement that sees what is present and nothing else."""

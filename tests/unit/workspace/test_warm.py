@@ -118,6 +118,28 @@ def test_a_text_that_makes_a_table_is_refused(workspace: WarmWorkspace) -> None:
         workspace.execute("CREATE TABLE t (a INTEGER)")
 
 
+def test_a_plan_is_made_again_when_another_table_was_made(workspace: WarmWorkspace) -> None:
+    """DuckDB would run the former plan too, but it would make it anew each time. Without a new table the plan stays."""
+
+    def plans(turns: int) -> set[str]:
+        for _ in range(turns):
+            workspace.create(table("t", "SELECT 1 AS a"))
+            assert workspace.query("SELECT a FROM t") == [(1,)]
+            workspace.clear()
+        listed = "SELECT name FROM duckdb_prepared_statements() WHERE statement LIKE '%SELECT a FROM t'"
+        return {str(name) for (name,) in workspace.query(listed)}
+
+    first = plans(3)
+    assert len(first) == 1
+    assert plans(3) == first
+    workspace.create(table("other", "SELECT 2 AS b"))
+    workspace.clear()
+    second = plans(3)
+    assert len(second) == 1
+    assert second.isdisjoint(first)
+    assert plans(3) == second
+
+
 def test_parameters_are_those_of_the_call(workspace: WarmWorkspace) -> None:
     """The same text with another value gives another answer."""
     values = ["a", "b", "it's", '{"c": 1}', ""]
