@@ -180,6 +180,29 @@ def test_it_runs_on_flex_consumption_with_the_deployment_target() -> None:
     assert "{ name: 'python', version: '3.13' }" in text("modules/app.bicep")
 
 
+def test_nothing_is_set_that_flex_consumption_refuses() -> None:
+    """Azure then refuses the whole app: "... for Flex Consumption sites is invalid" (error 51021).
+
+    https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
+    """
+    properties = """alwaysOn containerSize ftpsState functionAppScaleLimit functionsRuntimeScaleMonitoringEnabled isReserved
+        isXenon javaVersion linuxFxVersion netFrameworkVersion powerShellVersion preWarmedInstanceCount
+        use32BitWorkerProcess vnetBackupRestoreEnabled vnetContentShareEnabled vnetImagePullEnabled vnetRouteAllEnabled
+        windowsFxVersion"""
+    settings = """ENABLE_ORYX_BUILD FUNCTIONS_EXTENSION_VERSION FUNCTIONS_MAX_HTTP_CONCURRENCY
+        FUNCTIONS_WORKER_DYNAMIC_CONCURRENCY_ENABLED FUNCTIONS_WORKER_PROCESS_COUNT FUNCTIONS_WORKER_RUNTIME
+        FUNCTIONS_WORKER_RUNTIME_VERSION SCM_DO_BUILD_DURING_DEPLOYMENT TZ WEBSITE_CONTENTAZUREFILECONNECTIONSTRING
+        WEBSITE_CONTENTOVERVNET WEBSITE_CONTENTSHARE WEBSITE_DNS_SERVER WEBSITE_LOAD_CERTIFICATES
+        WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT WEBSITE_NODE_DEFAULT_VERSION WEBSITE_RUN_FROM_PACKAGE
+        WEBSITE_SKIP_CONTENTSHARE_VALIDATION WEBSITE_TIME_ZONE WEBSITE_VNET_ROUTE_ALL"""
+    refused = {name.lower() for name in (*properties.split(), *settings.split())}
+    given = re.findall(
+        r"(\w+):", text("modules/app.bicep") + text("main.bicep").partition("options: {")[2].partition("}")[0]
+    )
+    assert {"siteConfig", "minTlsVersion", "AZURE_CLIENT_ID", "RETENTION_DAYS"} <= set(given)
+    assert refused.isdisjoint(name.lower() for name in given)
+
+
 def test_alerts_watch_metrics_that_are_recorded() -> None:
     """A renamed metric would leave an alert silent."""
     assert instruments.__doc__ is not None
