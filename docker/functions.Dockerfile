@@ -11,6 +11,7 @@ RUN pip install --no-cache-dir --no-deps --require-hashes -r /tmp/requirements.t
 
 COPY function_app.py host.json /home/site/wwwroot/
 COPY batch_sync /home/site/wwwroot/batch_sync
+COPY console /home/site/wwwroot/console
 COPY event_sync /home/site/wwwroot/event_sync
 COPY shared /home/site/wwwroot/shared
 COPY syncs /home/site/wwwroot/syncs

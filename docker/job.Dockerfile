@@ -12,6 +12,7 @@ RUN pip install --no-cache-dir --no-deps --require-hashes -r /tmp/job.txt
 
 COPY pyproject.toml README.md LICENSE function_app.py ./
 COPY batch_sync ./batch_sync
+COPY console ./console
 COPY event_sync ./event_sync
 COPY shared ./shared
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
