@@ -36,7 +36,8 @@ class FunctionsHost:
         if not key:
             raise UserError(
                 "--app needs the app's master key in the setting FUNCTIONS_ADMIN_KEY "
-                "(az functionapp keys list --query masterKey); without --app the request waits for the next tick"
+                "(az functionapp keys list --resource-group GROUP --name APP --query masterKey); without --app the "
+                "request waits for the next tick"
             )
         self._host, self._key = host, key
         self._url = f"{url.rstrip('/')}/admin/functions/{TIMER}"
