@@ -26,6 +26,9 @@ CREATE: Final = "Sync.Create"
 """The app role that may make new syncs."""
 SEND_EVENTS: Final = "events.send"
 """The app role of applications that send events."""
+# Set by App Service: https://learn.microsoft.com/azure/app-service/reference-app-settings#authentication--authorization
+# On Flex Consumption the Functions host checks the sign-in itself, and only where this is true; the worker gets all
+# variables of the host. https://github.com/Azure/azure-functions-host/issues/10687
 _ENABLED: Final = "WEBSITE_AUTH_ENABLED"
 _MOST: Final = 100_000  # characters of the header; the front end of App Service takes 32 kB of headers
 _OBJECT_ID: Final = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
