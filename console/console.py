@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from console.access.person import SignIn
 from shared.app import App
-from shared.app.event_hub import SendsEvents
+from shared.app.event_hub.asking import WaitingEvents
+from shared.app.event_hub.sending import SendsEvents
 from shared.state import Job, JobRequest
 
 __all__ = ["Console"]
@@ -24,6 +25,7 @@ class Console:
         wake: Tells whoever does the jobs that one waits, by its id.
         hosts: Names that the console answers to; None where the platform checks them.
         hub: Takes events; None where this process applies them itself.
+        waiting: Knows how many events wait in that hub; None where there is none.
     """
 
     app: App
@@ -31,6 +33,7 @@ class Console:
     wake: Callable[[str], None]
     hosts: Collection[str] | None = None
     hub: SendsEvents | None = None
+    waiting: WaitingEvents | None = None
 
     def ask(self, request: JobRequest, files: Mapping[str, bytes] = MappingProxyType({})) -> Job:
         """Make a job, with its files, and have it begun at once.

@@ -18,11 +18,13 @@ __all__ = ["middleware"]
 def middleware() -> func.AsgiMiddleware:
     """The ASGI app for the host: one for all invocations of the process."""
     app = current()
+    hub = app.wiring.open_event_hub()
     console = Console(
         app=app,
         sign_in=SignIn(app.variables()),
         wake=lambda job_id: _wake(app, job_id),
-        hub=app.wiring.open_event_hub(),
+        hub=hub.sender if hub else None,
+        waiting=hub.waiting if hub else None,
     )
     return func.AsgiMiddleware(application(console))  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
 

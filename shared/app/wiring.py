@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
     from shared.app.definition_files import DefinitionFiles
-    from shared.app.event_hub import SendsEvents
+    from shared.app.event_hub.opening import OpenedHub
     from shared.app.uploads.addresses import Uploads
     from shared.app.uploads.source_files import SourceContainer
     from shared.secrets.key_vault import KeyVaultSecrets
@@ -121,11 +121,11 @@ class Wiring:
 
         return SqliteStateStore(Path(self._settings.state_store.removeprefix("sqlite:///")))
 
-    def open_event_hub(self) -> SendsEvents | None:
+    def open_event_hub(self) -> OpenedHub | None:
         """Open the event hub that the settings name; None where they name none."""
-        from shared.app.event_hub import open_event_hub  # noqa: PLC0415 - only the console sends events
+        from shared.app.event_hub.opening import open_event_hub  # noqa: PLC0415 - only the console has a use for it
 
-        return open_event_hub(self._settings, self._azure_credential)
+        return open_event_hub(self._settings, self._azure_credential, self.open_blobs)
 
     def open_blobs(self, endpoint: str) -> BlobServiceClient:
         """Open a storage account.

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azure.eventhub import EventDataBatch, EventHubProducerClient
+from azure.eventhub import EventDataBatch
 from azure.eventhub.exceptions import ConnectError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.app.event_hub import EventHub, open_event_hub
+from shared.app.event_hub.sending import EventHub
 from shared.errors import RetryLater, UserError
 from shared.jobs.real_time.intake import AcceptedEvent
-from shared.settings import Settings
 
 MOST = 3_000  # bytes of a batch
 
@@ -67,13 +66,3 @@ def test_a_hub_that_is_unavailable_is_tried_later() -> None:
 
     with pytest.raises(RetryLater, match="not available: ConnectError"):
         hub(Client(fail)).send([AcceptedEvent(id="1", key="a", body=b"x")])
-
-
-def test_without_a_namespace_there_is_no_hub() -> None:
-    """A laptop applies events itself; with one, Microsoft's client is opened at the first event."""
-    refused = pytest.fail
-    assert open_event_hub(Settings.load({}), refused) is None
-    connection = "Endpoint=sb://n.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=eA=="
-    opened = open_event_hub(Settings.load({"EventHubConnection": connection}), refused)
-    assert isinstance(opened, EventHub)
-    assert isinstance(opened._client, EventHubProducerClient)

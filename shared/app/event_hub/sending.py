@@ -1,4 +1,4 @@
-"""The app's event hub as a place to send events to."""
+"""An event hub as a place to send events to."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from shared.errors import RetryLater, UserError
 from shared.jobs.real_time.intake import ID_PROPERTY, AcceptedEvent
-from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from azure.core.credentials import TokenCredential
     from azure.eventhub import EventHubProducerClient
 
-__all__ = ["EventHub", "SendsEvents", "open_event_hub"]
+__all__ = ["EventHub", "SendsEvents"]
 
 
 class SendsEvents(Protocol):
@@ -71,23 +67,3 @@ class EventHub:
                 except ValueError:
                     raise UserError(f"an event of {len(event.body):,} bytes is larger than the hub takes") from None
         self._client.send_batch(batch)
-
-
-def open_event_hub(settings: Settings, credential: Callable[[], TokenCredential]) -> SendsEvents | None:
-    """The hub that the settings name; None where they name none, as on a laptop.
-
-    Args:
-        settings: Name the hub and its namespace.
-        credential: Makes the identity's credential where it is needed.
-    """
-    if not (settings.event_hub_connection or settings.event_hub_namespace):
-        return None
-    from azure.eventhub import EventHubProducerClient  # noqa: PLC0415 - it loads slowly
-
-    if settings.event_hub_connection:
-        client = EventHubProducerClient.from_connection_string(
-            settings.event_hub_connection, eventhub_name=settings.event_hub_name
-        )
-    else:
-        client = EventHubProducerClient(settings.event_hub_namespace, settings.event_hub_name, credential())
-    return EventHub(client)

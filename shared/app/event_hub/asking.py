@@ -1,0 +1,76 @@
+"""Asking how many events wait, within a time that a page can take."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from shared.app.event_hub.waiting import HubWaiting, PartitionWaiting, Reading
+from shared.errors import SyncError
+
+__all__ = ["WaitingEvents"]
+
+_LOGGER: Final = logging.getLogger(__name__)
+_NOT_YET: Final = HubWaiting(reading=Reading.NOT_YET)
+
+
+class WaitingEvents:
+    """Events of a hub that wait; safe to be used by several threads.
+
+    Args:
+        read: Reads the partitions of the hub, in order. It may take long, and raise `SyncError` with what to do.
+        patience: Seconds for which a page waits.
+        kept: Seconds for which an answer is given again.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], tuple[PartitionWaiting, ...]],
+        *,
+        patience: float = 2.0,
+        kept: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._patience = patience
+        self._kept = kept
+        self._clock = clock
+        self._lock = threading.Lock()
+        # One reading at a time: a hub that does not answer must not take one thread for each page.
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="events-waiting")
+        self._asked: Future[tuple[PartitionWaiting, ...]] | None = None
+        self._until = 0.0
+
+    def now(self) -> HubWaiting:
+        """What waits, as it was some seconds ago; not known yet where the hub takes longer than a page can wait."""
+        with self._lock:
+            asked = self._asked
+            if asked is None or (asked.done() and self._clock() >= self._until):
+                asked = self._asked = self._threads.submit(self._timed)
+        try:
+            error = asked.exception(self._patience)
+        except TimeoutError:
+            return _NOT_YET
+        if error is not None:
+            return HubWaiting(reading=Reading.FAILED, reason=_reason(error))
+        return HubWaiting(reading=Reading.DONE, partitions=asked.result())
+
+    def _timed(self) -> tuple[PartitionWaiting, ...]:
+        try:
+            return self._read()
+        finally:
+            self._until = self._clock() + self._kept
+
+
+def _reason(error: BaseException) -> str:
+    """Why there is no number; the page is shown whatever the libraries raise."""
+    if isinstance(error, SyncError):
+        return error.message
+    # Its text may name hosts or keys.
+    _LOGGER.warning("the events that wait in the event hub cannot be read: %s", type(error).__name__)
+    return f"An unexpected error: {type(error).__name__}."
