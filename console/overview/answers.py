@@ -19,7 +19,7 @@ class NeedAnswer(BaseModel):
 
     kind: NeedKind = Field(description="Why a person is needed.")
     text: str = Field(description="What it is.")
-    sync: str = Field(description="The sync; empty for events that no listener takes.")
+    sync: str = Field(description="The sync; empty for what is about none.")
     run_id: str = Field(description="The run that it is about; empty where it is about none.")
     page: str = Field(description="Path of the page of the console that shows more of it.")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.app.event_hub.waiting import HubWaiting
+from shared.counted import counted
 from shared.views.status import Need, NeedKind
 
-__all__ = ["UNCLAIMED", "ShownNeed", "shown_need"]
+__all__ = ["UNCLAIMED", "ShownNeed", "needs_of_hub", "shown_need"]
 
 UNCLAIMED = "/real-time/_unclaimed"
 """The page of the events that no listener takes; no sync can have its name."""
@@ -17,7 +19,7 @@ class ShownNeed:
     """One thing that needs a person.
 
     Attributes:
-        sync: The sync; empty for events that no listener takes.
+        sync: The sync; empty for what is about none.
         text: What it is.
         link: The page that shows more of it.
         label: What a person does there.
@@ -35,6 +37,16 @@ def shown_need(need: Need) -> ShownNeed:
     return ShownNeed(sync=need.sync, text=need.text, link=link, label=label)
 
 
+def needs_of_hub(hub: HubWaiting | None) -> tuple[Need, ...]:
+    """What needs a person because of the event hub; None where the app has none."""
+    if hub is None or not hub.ahead:
+        return ()
+    one = len(hub.ahead) == 1
+    partitions = counted(len(hub.ahead), "partition of the event hub is", "partitions of the event hub are")
+    text = f"{partitions} not read: {'its checkpoint is' if one else 'their checkpoints are'} ahead of the hub"
+    return (Need(kind=NeedKind.CHECKPOINT, text=text),)
+
+
 def _place(need: Need) -> tuple[str, str]:
     match need.kind:
         case NeedKind.RUN:
@@ -43,6 +55,8 @@ def _place(need: Need) -> tuple[str, str]:
             return f"/real-time/{need.sync}", "See the dead letters"
         case NeedKind.UNCLAIMED:
             return UNCLAIMED, "See the events"
+        case NeedKind.CHECKPOINT:
+            return "/real-time", "See the partitions"
         case NeedKind.DEFINITION:
             return f"/syncs/{need.sync}", "See the mistakes"
         case NeedKind.SCHEDULE | NeedKind.PAUSE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from console.access.person import ADMIN
 from console.jobs.activity import phase_words
 from console.overview.answers import StatusAnswer, SyncsAnswer, status_answer, sync_answer
-from console.overview.needs import shown_need
+from console.overview.needs import needs_of_hub, shown_need
 from console.overview.screen import Screen, screen_of
 from console.web.needs import Need
 from console.web.rendering import add_filters
@@ -49,7 +50,10 @@ def _syncs(visit: Visit) -> Response:
 
 
 def _screen(visit: Visit) -> Screen:
-    return screen_of([*visit.visible()], visit.app.state, datetime.now(UTC), whole=visit.person.has(ADMIN))
+    screen = screen_of([*visit.visible()], visit.app.state, datetime.now(UTC), whole=visit.person.has(ADMIN))
+    # The first page does not wait for the hub: it shows what the hub said last.
+    hub = visit.console.waiting.latest() if visit.console.waiting else None
+    return replace(screen, needs=(*screen.needs, *needs_of_hub(hub)))
 
 
 ROUTES: Final[Sequence[Path]] = (

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.real_time.letters import ShownLetter
 from console.real_time.listeners import ListenerLine, PartitionLine
 from console.real_time.replaying import MOST
+from shared.app.event_hub.waiting import HubWaiting, PartitionState, Reading
 
 __all__ = [
     "DeadLettersAnswer",
@@ -26,6 +27,7 @@ __all__ = [
     "partitions_answer",
 ]
 
+_HUB: Final = "Null where the app has no event hub."
 _Ids = Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=MOST)]
 
 
@@ -48,12 +50,34 @@ class PartitionAnswer(BaseModel):
     handled: datetime = Field(description="When it was applied.")
     lag: float = Field(description="Seconds between the two.")
     silent: float = Field(description="Seconds since it was applied: nothing was received meanwhile.")
+    waiting: int | None = Field(description="As in `hub`; null where it is not known.")
+
+
+class WaitingAnswer(BaseModel):
+    """One partition of the event hub, with the events that wait for all listeners together."""
+
+    partition: str = Field(description="The hub and the number of the partition.")
+    state: PartitionState = Field(
+        description="`checkpoint ahead`: the hub was made anew, and no events of the partition are read. `not known`: "
+        "its checkpoint has no sequence number."
+    )
+    waiting: int | None = Field(description="Events that the app has not taken yet; null unless they are known.")
+
+
+class HubAnswer(BaseModel):
+    """What waits in the event hub, as it was some seconds ago."""
+
+    state: Reading = Field(description="`not known yet`: ask again in some seconds.")
+    reason: str = Field(description="Why it is not available, and what to do; empty otherwise.")
+    waiting: int | None = Field(description="Events of the partitions whose number is known; null where none is known.")
+    partitions: list[WaitingAnswer] = Field(description="All of the hub.")
 
 
 class PartitionsAnswer(BaseModel):
     """The partitions of which a sync has had events in the last 24 hours."""
 
     partitions: list[PartitionAnswer]
+    hub: HubAnswer | None = Field(description=_HUB)
 
 
 class ListenerAnswer(BaseModel):
@@ -75,6 +99,7 @@ class ListenersAnswer(BaseModel):
 
     listeners: list[ListenerAnswer]
     unclaimed: int | None = Field(description="Events that no listener takes; null without the role `Sync.Admin`.")
+    hub: HubAnswer | None = Field(description=_HUB)
 
 
 class BodyAnswer(BaseModel):
@@ -143,15 +168,34 @@ class DiscardAnswer(BaseModel):
     removed: int
 
 
-def listeners_answer(lines: Sequence[ListenerLine], unclaimed: int | None) -> dict[str, Any]:
+def listeners_answer(lines: Sequence[ListenerLine], unclaimed: int | None, hub: HubWaiting | None) -> dict[str, Any]:
     """The listeners for programs."""
-    listeners = [ListenerAnswer.model_validate(asdict(line)) for line in lines]
-    return ListenersAnswer(listeners=listeners, unclaimed=unclaimed).model_dump()
+    listeners = [
+        ListenerAnswer.model_validate(asdict(line) | {"partitions": _partitions(line.partitions, hub)})
+        for line in lines
+    ]
+    return ListenersAnswer(listeners=listeners, unclaimed=unclaimed, hub=_hub(hub)).model_dump()
 
 
-def partitions_answer(lines: Sequence[PartitionLine]) -> dict[str, Any]:
+def partitions_answer(lines: Sequence[PartitionLine], hub: HubWaiting | None) -> dict[str, Any]:
     """The partitions of one sync for programs."""
-    return PartitionsAnswer(partitions=[PartitionAnswer.model_validate(asdict(line)) for line in lines]).model_dump()
+    return PartitionsAnswer(partitions=_partitions(lines, hub), hub=_hub(hub)).model_dump()
+
+
+def _partitions(lines: Sequence[PartitionLine], hub: HubWaiting | None) -> list[PartitionAnswer]:
+    known = hub.by_partition if hub else {}
+    found = ((line, known.get(line.partition.lower())) for line in lines)
+    return [
+        PartitionAnswer.model_validate(asdict(line) | {"waiting": each.waiting if each else None})
+        for line, each in found
+    ]
+
+
+def _hub(hub: HubWaiting | None) -> HubAnswer | None:
+    if hub is None:
+        return None
+    partitions = [WaitingAnswer.model_validate(asdict(each)) for each in hub.partitions]
+    return HubAnswer(state=hub.reading, reason=hub.reason, waiting=hub.total, partitions=partitions)
 
 
 def letters_answer(letters: Sequence[ShownLetter], count: int) -> dict[str, Any]:

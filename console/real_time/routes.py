@@ -33,6 +33,7 @@ from console.web.refusals import Refusal, not_found
 from console.web.routing import Path
 from console.web.sent import sent
 from console.web.visit import Visit
+from shared.app.event_hub.waiting import HubWaiting
 from shared.counted import counted
 from shared.errors import SyncError
 from shared.jobs.real_time.events import ReplayCounts
@@ -49,11 +50,17 @@ _SILENT: Final = 300  # seconds: a partition that has had no event for so long i
 def _listeners(visit: Visit) -> Response:
     """All listeners that the person may see."""
     lines, unclaimed = _found_listeners(visit)
-    return visit.page("real_time.html", lines=lines, unclaimed=unclaimed, unclaimed_page=UNCLAIMED)
+    hub = _hub(visit)
+    return visit.page("real_time.html", lines=lines, unclaimed=unclaimed, unclaimed_page=UNCLAIMED, hub=hub)
+
+
+def _hub(visit: Visit) -> HubWaiting | None:
+    """What waits in the event hub, for all listeners together; None where there is none, as on a laptop."""
+    return visit.console.waiting.now() if visit.console.waiting else None
 
 
 def _listeners_json(visit: Visit) -> Response:
-    return visit.json(listeners_answer(*_found_listeners(visit)))
+    return visit.json(listeners_answer(*_found_listeners(visit), _hub(visit)))
 
 
 def _found_listeners(visit: Visit) -> tuple[tuple[ListenerLine, ...], int | None]:
@@ -76,6 +83,7 @@ def _letters(visit: Visit) -> Response:
         switch=_switch(visit) if listener else None,
         counts=EventCounts.of(rows),
         partitions=partitions_of(rows, now),
+        hub=_hub(visit) if listener else None,
         silent_from=_SILENT,
         letters=_shown(visit, state.dead_letters(sync, limit=limit)),
         count=state.count_dead_letters(sync),
@@ -100,7 +108,8 @@ def _switch(visit: Visit) -> dict[str, str] | None:
 
 def _partitions_json(visit: Visit) -> Response:
     now = datetime.now(UTC)
-    return visit.json(partitions_answer(partitions_of(rows_of_a_day(visit.sync, visit.app.state, now), now)))
+    lines = partitions_of(rows_of_a_day(visit.sync, visit.app.state, now), now)
+    return visit.json(partitions_answer(lines, _hub(visit)))
 
 
 def _letters_json(visit: Visit) -> Response:
@@ -248,7 +257,7 @@ ROUTES: Final[Sequence[Path]] = (
         path="/api/syncs/{sync}/partitions",
         answer=_partitions_json,
         need=Need.SOME,
-        summary="How long the latest event of each partition has waited, and how long nothing was received.",
+        summary="Each partition: how long its latest event has waited, and how many events wait in it.",
         gives=PartitionsAnswer,
     ),
     *(

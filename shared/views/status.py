@@ -40,6 +40,7 @@ class NeedKind(StrEnum):
         SCHEDULE: The sync has been due for a while.
         DEAD_LETTERS: Events of the sync could not be applied.
         UNCLAIMED: No listener takes some events.
+        CHECKPOINT: The app reads nothing of some partitions of the event hub; only the console of the app knows it.
     """
 
     DEFINITION = "definition"
@@ -48,6 +49,7 @@ class NeedKind(StrEnum):
     SCHEDULE = "schedule"
     DEAD_LETTERS = "dead_letters"
     UNCLAIMED = "unclaimed"
+    CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class Need:
                 return command_line("dead-letters", self.sync)
             case NeedKind.UNCLAIMED:
                 return command_line("dead-letters", "--unclaimed")
-            case NeedKind.SCHEDULE:
+            case NeedKind.SCHEDULE | NeedKind.CHECKPOINT:
                 return ""
 
     def __str__(self) -> str:

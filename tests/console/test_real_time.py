@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from console.local import local_console
 from console.real_time.letters import EDITABLE, body_of
 from console.real_time.replaying import edited
+from shared.app.event_hub.asking import WaitingEvents
+from shared.app.event_hub.waiting import PartitionState, PartitionWaiting
 from shared.errors import UserError
 from shared.events import Message
 from shared.jobs.real_time.events import run_events
 from shared.state import DeadLetter, RunRecord
-from tests.console.conftest import LISTENER, Served, World, pictures, unreachable, violations
+from tests.console.conftest import LISTENER, Served, World, pictures, serving, unreachable, violations
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 PERMISSIONS = "permissions: {execute: [Operators], read: [Readers]}\n"
@@ -115,6 +123,130 @@ def test_the_lag_of_each_partition_is_shown(page: Page, served: Served, world: W
     assert [round(each["silent"] / 3600) for each in found] == [0, 0, 3]
     (listener,) = requests.get(f"{served.url}/api/listeners", timeout=10).json()["listeners"]
     assert [each["partition"] for each in listener["partitions"]] == ["hub/0", "hub/2"]
+
+
+def hub_of(*partitions: tuple[str, int | None, PartitionState]) -> WaitingEvents:
+    """A hub of which this is known: partition, events that wait, and whether they are known."""
+    found = [PartitionWaiting(partition=name, state=state, waiting=count) for name, count, state in partitions]
+    return WaitingEvents(lambda: tuple(found))
+
+
+def refusing_hub() -> WaitingEvents:
+    """A hub that refuses."""
+
+    def read() -> tuple[PartitionWaiting, ...]:
+        raise UserError("The event hub refuses the app: give its identity the role Azure Event Hubs Data Receiver.")
+
+    return WaitingEvents(read)
+
+
+@contextmanager
+def slow_hub() -> Iterator[WaitingEvents]:
+    """A hub that does not answer until the end of the block."""
+    held = threading.Event()
+
+    def read() -> tuple[PartitionWaiting, ...]:
+        held.wait()
+        return ()
+
+    yield WaitingEvents(read, patience=0.01)
+    held.set()
+
+
+KNOWN = PartitionState.KNOWN
+
+
+def answers(world: World, waiting: WaitingEvents | None) -> tuple[dict[str, Any], dict[str, Any], str, str]:
+    """What a console with this hub gives: partitions of a sync, listeners, and the text of both pages."""
+    with serving(replace(local_console(world.app), waiting=waiting)) as made:
+        partitions, listeners, page, list_page = (
+            requests.get(f"{made.url}{path}", timeout=30)
+            for path in ("/api/syncs/customers/partitions", "/api/listeners", "/real-time/customers", "/real-time")
+        )
+    assert {each.status_code for each in (partitions, listeners, page, list_page)} == {200}
+    return partitions.json(), listeners.json(), page.text, list_page.text
+
+
+@pytest.fixture
+def heard(world: World) -> World:
+    """A listener that has had events of two partitions."""
+    world.define("customers", rows=0, more=LATEST)
+    world.app.state.begin_run(row_of("customers", datetime.now(UTC), {"hub/0": (9, 75.0), "hub/2": (1, 0.25)}))
+    return world
+
+
+def test_events_that_wait_are_shown_for_each_partition(heard: World) -> None:
+    """On both pages and in both answers; a hub may be written with capitals."""
+    hub = hub_of(("Hub/0", 1_200, KNOWN), ("Hub/1", 0, KNOWN), ("Hub/2", 3, KNOWN))
+    partitions, listeners, page, list_page = answers(heard, hub)
+    assert partitions["hub"] == listeners["hub"]
+    assert [partitions["hub"][name] for name in ("state", "reason", "waiting")] == ["known", "", 1203]
+    assert [(each["partition"], each["waiting"], each["state"]) for each in partitions["hub"]["partitions"]] == [
+        ("Hub/0", 1200, "known"), ("Hub/1", 0, "known"), ("Hub/2", 3, "known"),
+    ]  # fmt: skip
+    assert [each["waiting"] for each in partitions["partitions"]] == [1200, 3]
+    (listener,) = listeners["listeners"]
+    assert [each["waiting"] for each in listener["partitions"]] == [1200, 3]
+    for text in (page, list_page):
+        assert "<b>1,203</b> events wait in the event hub, for all listeners together. Partition Hub/0 has" in text
+        assert "the most: 1,200." in text
+        assert 'data-name="Events waiting"' in text
+
+
+def test_a_checkpoint_ahead_of_the_hub_is_said(heard: World) -> None:
+    """Instead of a number; the first page says it as well."""
+    hub = hub_of(("hub/0", None, PartitionState.AHEAD), ("hub/1", 0, KNOWN), ("hub/2", None, PartitionState.AHEAD))
+    partitions, _, page, list_page = answers(heard, hub)
+    assert (partitions["hub"]["waiting"], partitions["hub"]["partitions"][0]["state"]) == (0, "checkpoint ahead")
+    for text in (page, list_page):
+        assert "no events of the partitions hub/0, hub/2: the checkpoint is ahead of the hub" in text
+        assert "No events wait in the other partitions of the event hub." in text
+    with serving(replace(local_console(heard.app), waiting=hub)) as made:
+        status = requests.get(f"{made.url}/api/status", timeout=30).json()
+        assert "2 partitions of the event hub are not read" in requests.get(made.url, timeout=30).text
+    assert [(each["kind"], each["page"]) for each in status["needs"]] == [("checkpoint", "/real-time")]
+    assert status["needs_a_person"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [
+        ([0, 0], "No events wait in the event hub."),
+        ([0, 1], "<b>1</b> event waits in the event hub, for all listeners together. It is in partition hub/1."),
+        ([2, 0], "<b>2</b> events wait in the event hub, for all listeners together. All of them are in partition hub/0."),
+        ([0, None], "No events wait in the other partitions of the event hub."),
+        ([None, None], "wait in the partitions hub/0, hub/1 is not known: the checkpoint has no sequence number."),
+    ],
+)  # fmt: skip
+def test_the_sum_is_said_in_words(heard: World, counts: list[int | None], says: str) -> None:
+    """Partitions without a number are named, and are no part of it."""
+    hub = hub_of(
+        *(
+            (f"hub/{number}", count, PartitionState.UNKNOWN if count is None else KNOWN)
+            for number, count in enumerate(counts)
+        )
+    )
+    assert says in answers(heard, hub)[3]
+
+
+def test_where_the_hub_does_not_say_it_the_page_says_why(heard: World) -> None:
+    """It does not wait for a hub that does not answer; without a hub there is nothing to say."""
+    partitions, listeners, page, list_page = answers(heard, refusing_hub())
+    assert (partitions["hub"]["state"], listeners["hub"]["waiting"]) == ("not available", None)
+    for text in (page, list_page):
+        assert "is not known. The event hub refuses the app: give its identity the role" in text
+    with slow_hub() as hub:
+        partitions, _, page, list_page = answers(heard, hub)
+        assert (partitions["hub"]["state"], partitions["hub"]["partitions"]) == ("not known yet", [])
+        with serving(replace(local_console(heard.app), waiting=hub)) as made:
+            assert requests.get(f"{made.url}/api/status", timeout=30).json()["needs"] == []
+    for text in (page, list_page):
+        assert "is not known yet: load the page again" in text
+    partitions, listeners, page, list_page = answers(heard, None)
+    assert (partitions["hub"], listeners["hub"], partitions["partitions"][0]["waiting"]) == (None, None, None)
+    for text in (page, list_page):
+        assert "event hub" not in text
+        assert "Events waiting" not in text
 
 
 def test_rights_decide_who_sees_values_and_who_sends_again(served_to_many: Served, world: World) -> None:

@@ -14,7 +14,7 @@ from shared.errors import SyncError
 
 __all__ = ["WaitingEvents"]
 
-_LOGGER: Final = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _NOT_YET: Final = HubWaiting(reading=Reading.NOT_YET)
 
 
@@ -43,26 +43,38 @@ class WaitingEvents:
         self._lock = threading.Lock()
         # One reading at a time: a hub that does not answer must not take one thread for each page.
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="events-waiting")
-        self._asked: Future[tuple[PartitionWaiting, ...]] | None = None
+        self._asked: Future[HubWaiting] | None = None
+        self._latest: HubWaiting | None = None
         self._until = 0.0
 
     def now(self) -> HubWaiting:
         """What waits, as it was some seconds ago; not known yet where the hub takes longer than a page can wait."""
-        with self._lock:
-            asked = self._asked
-            if asked is None or (asked.done() and self._clock() >= self._until):
-                asked = self._asked = self._threads.submit(self._timed)
+        asked = self._reading()
         try:
             error = asked.exception(self._patience)
         except TimeoutError:
             return _NOT_YET
         if error is not None:
             return HubWaiting(reading=Reading.FAILED, reason=_reason(error))
-        return HubWaiting(reading=Reading.DONE, partitions=asked.result())
+        return asked.result()
 
-    def _timed(self) -> tuple[PartitionWaiting, ...]:
+    def latest(self) -> HubWaiting | None:
+        """What the hub said last, however long ago, without waiting; None where it has not said anything yet."""
+        self._reading()
+        return self._latest
+
+    def _reading(self) -> Future[HubWaiting]:
+        """The reading whose answer counts now; a new one where the last one is old."""
+        with self._lock:
+            asked = self._asked
+            if asked is None or (asked.done() and self._clock() >= self._until):
+                asked = self._asked = self._threads.submit(self._timed)
+            return asked
+
+    def _timed(self) -> HubWaiting:
         try:
-            return self._read()
+            self._latest = HubWaiting(reading=Reading.DONE, partitions=self._read())
+            return self._latest
         finally:
             self._until = self._clock() + self._kept
 
@@ -72,5 +84,5 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, SyncError):
         return error.message
     # Its text may name hosts or keys.
-    _LOGGER.warning("the events that wait in the event hub cannot be read: %s", type(error).__name__)
+    log.warning("the events that wait in the event hub cannot be read: %s", type(error).__name__)
     return f"An unexpected error: {type(error).__name__}."

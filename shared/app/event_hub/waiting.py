@@ -117,7 +117,20 @@ class HubWaiting:
     @property
     def ahead(self) -> tuple[PartitionWaiting, ...]:
         """Partitions of which nothing is read."""
-        return tuple(each for each in self.partitions if each.state is PartitionState.AHEAD)
+        return self._of(PartitionState.AHEAD)
+
+    @property
+    def uncounted(self) -> tuple[PartitionWaiting, ...]:
+        """Partitions that are read, and of which it is not known how many events wait."""
+        return self._of(PartitionState.UNKNOWN)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is known of every partition."""
+        return not (self.ahead or self.uncounted)
+
+    def _of(self, state: PartitionState) -> tuple[PartitionWaiting, ...]:
+        return tuple(each for each in self.partitions if each.state is state)
 
     @property
     def by_partition(self) -> Mapping[str, PartitionWaiting]:

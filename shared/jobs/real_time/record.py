@@ -94,11 +94,7 @@ def _reached(
 
 
 def latest_of_partitions(taken: Iterable[TakenMessage], handled: datetime) -> dict[str, dict[str, Any]]:
-    """Hub and partition -> its last message, as the execution log keeps it: with the seconds that it has waited.
-
-    How many messages are still in the partition is not known: beside the messages, the host gives only their own
-    sequence numbers (azure-functions/functions-bindings-event-hubs-trigger, "Event metadata").
-    """
+    """Hub and partition -> its last message, as the execution log keeps it: with the seconds that it has waited."""
     last = {each.message.stream: each.message for each in taken if each.message.hub and each.message.enqueued}
     return {
         stream: {

@@ -11,13 +11,27 @@ from playwright.sync_api import Page
 from tests.console.conftest import principal
 from tests.console.every_page.worlds import LONG, TAKEN
 
-__all__ = ["FULL", "NEW", "STATES", "UNSIGNED", "VAULT", "Shown"]
+__all__ = [
+    "FULL", "HUB", "HUB_AHEAD", "HUB_EMPTY", "HUB_REFUSES", "HUB_SLOW", "NEW", "STATES", "UNSIGNED", "VAULT", "Shown",
+]  # fmt: skip
 
 Act = Callable[[Page], None]
 FULL: Final = "full"
 NEW: Final = "new"
 UNSIGNED: Final = "unsigned"
 VAULT: Final = "vault"
+HUB: Final = "hub"
+HUB_AHEAD: Final = "hub-ahead"
+HUB_EMPTY: Final = "hub-empty"
+HUB_REFUSES: Final = "hub-refuses"
+HUB_SLOW: Final = "hub-slow"
+_HUBS: Final = {
+    HUB: "Partition accounts/0 has the most: 1,234,567.",
+    HUB_AHEAD: "The app reads no events of the partitions accounts/0, accounts/2",
+    HUB_EMPTY: "No events wait in the event hub.",
+    HUB_REFUSES: "is not known. The event hub refuses the app",
+    HUB_SLOW: "is not known yet: load the page again",
+}
 _ADMIN: Final = ("Sync.Admin",)
 _TABS: Final = {
     "source": "Find the columns of the source",
@@ -44,7 +58,7 @@ class Shown:
         roles: Of the person who looks; without any, nobody is signed in.
         act: What the person does before the page is looked at.
         console: `full`, or `new` without any sync, or `unsigned` where the sign-in is not set up, or `vault`, which is
-            `full` with a vault for secrets.
+            `full` with a vault for secrets, or one of `_HUBS`, which is `full` with an event hub.
     """
 
     name: str
@@ -195,6 +209,12 @@ _REAL_TIME: Final = (
     Shown(
         name="dead-letters-few-rights", address="/real-time/customers", says="with the right read", roles=("Writers",)
     ),
+    *(Shown(name=f"real-time-{hub}", address="/real-time", says=says, console=hub) for hub, says in _HUBS.items()),
+    *(
+        Shown(name=f"dead-letters-{hub}", address="/real-time/customers", says=says, console=hub)
+        for hub, says in _HUBS.items()
+    ),
+    Shown(name="overview-hub-ahead", address="/", says="2 partitions of the event hub are not read", console=HUB_AHEAD),
     Shown(name="dead-letters-no-listener", address="/real-time/fresh", says="The sync has no listener."),
     Shown(name="dead-letter", address="/real-time/customers/letter?id={letter}", says="Text of the event"),
     Shown(

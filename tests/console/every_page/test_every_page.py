@@ -25,11 +25,26 @@ from console.console import Console
 from console.local import local_console
 from emulator.testing import RunningEmulator
 from shared.app import App
+from shared.app.event_hub.asking import WaitingEvents
+from shared.app.event_hub.waiting import PartitionState
 from shared.settings import Settings
 from tests.console.conftest import PATIENCE, Served, World, always_later, made_world, pictures_in, principal, serving
 from tests.console.every_page.looks import looks, open_parts, still, tabbed_through, violations_in
-from tests.console.every_page.states import FULL, NEW, STATES, UNSIGNED, VAULT, Shown
+from tests.console.every_page.states import (
+    FULL,
+    HUB,
+    HUB_AHEAD,
+    HUB_EMPTY,
+    HUB_REFUSES,
+    HUB_SLOW,
+    NEW,
+    STATES,
+    UNSIGNED,
+    VAULT,
+    Shown,
+)
 from tests.console.every_page.worlds import TAKEN, filled
+from tests.console.test_real_time import hub_of, refusing_hub, slow_hub
 from tests.unit.secrets.fake_cloud import FakeCloud
 from tests.unit.secrets.fixtures import server
 
@@ -93,7 +108,7 @@ def vault(server: FakeCloud) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def consoles(emulator: RunningEmulator, vault: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consoles]:
-    """A console that has been through everything, the same with a vault, one without syncs, and one without a sign-in."""
+    """A console that has been through everything, the same with a vault and with hubs, and others without syncs or a sign-in."""
     emulator.reset()
     with ExitStack() as stack:
         folder = tmp_path_factory.mktemp("full")
@@ -106,6 +121,8 @@ def consoles(emulator: RunningEmulator, vault: str, tmp_path_factory: pytest.Tem
             NEW: stack.enter_context(serving(console_of(new))),
         }
         served[VAULT] = stack.enter_context(serving(console_of(with_vault(full, vault))))
+        for name, waiting in {**hubs(), HUB_SLOW: stack.enter_context(slow_hub())}.items():
+            served[name] = stack.enter_context(serving(replace(console_of(full), waiting=waiting)))
         served[UNSIGNED] = stack.enter_context(serving(console_of(new, signs_in=False)))
         yield Consoles(served=served, ids=filled(full, served[FULL]))
 
@@ -115,6 +132,24 @@ def with_vault(world: World, vault: str) -> World:
     variables = {**world.variables, "CONSOLE_SECRETS_VAULT": vault}
     app = App(Settings.load(variables), read_environment=lambda: variables, clock=always_later())
     return replace(world, app=app, variables=variables)
+
+
+def hubs() -> dict[str, WaitingEvents]:
+    """Hubs in each state that a page shows."""
+    known, ahead, unknown = PartitionState.KNOWN, PartitionState.AHEAD, PartitionState.UNKNOWN
+    ahead_hub = hub_of(("accounts/0", None, ahead), ("accounts/1", 3, known), ("accounts/2", None, ahead))
+    ahead_hub.now()  # the first page shows what was said before, and does not wait
+    return {
+        HUB: hub_of(
+            ("accounts/0", 1_234_567, known),
+            ("accounts/1", 0, known),
+            ("accounts/2", None, unknown),
+            ("accounts/3", 12, known),
+        ),
+        HUB_AHEAD: ahead_hub,
+        HUB_EMPTY: hub_of(*((f"accounts/{number}", 0, known) for number in range(3))),
+        HUB_REFUSES: refusing_hub(),
+    }
 
 
 def console_of(world: World, *, signs_in: bool = True) -> Console:

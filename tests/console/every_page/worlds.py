@@ -18,6 +18,7 @@ from shared.state import DeadLetter, Job, JobRequest, RunRecord
 from tests.console.conftest import LISTENER, Served, World
 from tests.console.editor.pages import form_of
 from tests.console.test_jobs_api import Client
+from tests.console.test_real_time import row_of
 
 __all__ = ["LONG", "TAKEN", "WIDE", "filled"]
 
@@ -64,6 +65,7 @@ def filled(world: World, served: Served) -> Mapping[str, str]:
     found = _customers(world, client) | _taken_back(world, client) | _of_moments(world)
     _without_runs(world)
     _versions(served)
+    _partitions(world)
     return found | _letters(world) | _failures(world, client)
 
 
@@ -200,6 +202,16 @@ def _versions(served: Served) -> None:
     for text in ("Customers of the shop", "All customers of the shop, with their names, from the nightly export."):
         form = form_of(session, served.url, session.get(f"{served.url}/syncs/customers/edit/info", timeout=30))
         assert form.send("save", description=text).status_code == 303
+
+
+def _partitions(world: World) -> None:
+    """Partitions of which a sync has had events, a part of them hours ago."""
+    now = datetime.now(UTC)
+    for hours, partitions in (
+        (5, {"accounts/0": (12_000, 2.0), "accounts/1": (7, 4.5)}),
+        (3, {"accounts/2": (88, 75.0)}),
+    ):
+        world.app.state.begin_run(row_of("customers", now - timedelta(hours=hours), partitions))
 
 
 def _letters(world: World) -> dict[str, str]:

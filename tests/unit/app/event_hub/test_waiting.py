@@ -119,6 +119,29 @@ def test_a_page_does_not_wait_for_a_hub_that_does_not_answer() -> None:
     assert calls == [1]
 
 
+def test_what_was_said_last_is_there_without_waiting() -> None:
+    """Also while the hub is asked anew, or refuses."""
+    clock, held, refuses = Clock(), threading.Event(), False
+
+    def read() -> tuple[PartitionWaiting, ...]:
+        held.wait()
+        if refuses:
+            raise UserError("give it the role")
+        return (LINE,)
+
+    waiting, known = asked(read, clock), HubWaiting(reading=Reading.DONE, partitions=(LINE,))
+    assert waiting.latest() is None
+    held.set()
+    assert (waiting.now(), waiting.latest()) == (known, known)
+    held.clear()
+    clock.seconds = 15
+    assert waiting.latest() == known
+    refuses = True
+    held.set()
+    assert waiting.now().reading is Reading.FAILED
+    assert waiting.latest() == known
+
+
 def test_a_refusal_is_told_and_kept_too() -> None:
     """The next reading tries again."""
     clock, answers = Clock(), [UserError("give it the role"), None]
