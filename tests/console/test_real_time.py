@@ -136,7 +136,7 @@ def refusing_hub() -> WaitingEvents:
     """A hub that refuses."""
 
     def read() -> tuple[PartitionWaiting, ...]:
-        raise UserError("The event hub refuses the app: give its identity the role Azure Event Hubs Data Receiver.")
+        raise UserError("the event hub refuses the app: give its identity the role Azure Event Hubs Data Receiver")
 
     return WaitingEvents(read)
 

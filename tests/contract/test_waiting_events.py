@@ -193,7 +193,7 @@ def test_a_storage_account_that_refuses_is_said(storage_account: str, account: B
 def test_a_storage_account_that_is_away_is_said() -> None:
     """Without its address."""
     away = BlobServiceClient(f"http://127.0.0.1:{closed_port()}/account", credential="eA==")
-    with pytest.raises(RetryLater, match="The storage account is not available") as caught:
+    with pytest.raises(RetryLater, match="the storage account is not available") as caught:
         positions(Client({"0": (0, 9)}), lambda: away).read()
     assert "127.0.0.1" not in caught.value.message
 
@@ -201,7 +201,7 @@ def test_a_storage_account_that_is_away_is_said() -> None:
 def test_a_hub_with_very_many_partitions_is_not_asked(account: BlobServiceClient) -> None:
     """Each would be a connection."""
     client = Client({str(number): (0, 9) for number in range(101)})
-    with pytest.raises(UserError, match="The hub has 101 partitions"):
+    with pytest.raises(UserError, match="the hub has 101 partitions"):
         positions(client, lambda: account).read()
 
 
@@ -228,7 +228,7 @@ def test_the_real_client_of_a_hub_that_is_away(account: BlobServiceClient) -> No
     while found.reading is Reading.NOT_YET:  # the client itself waits for some seconds
         found = opened.waiting.now()
     assert found.reading is Reading.FAILED
-    assert found.reason.startswith("The event hub is not available: ")
+    assert found.reason.startswith("the event hub is not available: ")
 
 
 def closed_port() -> int:

@@ -67,6 +67,17 @@ def test_with_the_header_a_person_sees_what_is_theirs(
     assert asked(host, "/")[0] == 401
 
 
+def test_the_deployed_console_knows_the_hub_of_the_settings(
+    host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for the checkpoints first: without a storage account the answer says what to set."""
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
+    monkeypatch.setenv("EventHubConnection__fullyQualifiedNamespace", "not-there.example")
+    world.define("customers")
+    found = json.loads(asked(host, "/api/listeners", headers={HEADER: principal("Sync.Admin")})[2])["hub"]
+    assert (found["state"], "AzureWebJobsStorage" in found["reason"]) == ("not available", True)
+
+
 def test_a_post_from_another_site_is_refused(
     host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

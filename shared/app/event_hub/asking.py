@@ -85,4 +85,4 @@ def _reason(error: BaseException) -> str:
         return error.message
     # Its text may name hosts or keys.
     log.warning("the events that wait in the event hub cannot be read: %s", type(error).__name__)
-    return f"An unexpected error: {type(error).__name__}."
+    return f"an unexpected error: {type(error).__name__}"

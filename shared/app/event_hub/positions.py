@@ -27,14 +27,14 @@ _AT_ONCE: Final = 8
 _MOST_CHECKPOINTS: Final = 10_000
 _SECONDS: Final = 10  # for one request to the storage account
 _NO_OFFSET: Final = ("", "no offset")  # what the host writes where it has none
-_SIGN_IN: Final = "The identity of the app cannot sign in to Azure: check the identity that is assigned to the app."
+_SIGN_IN: Final = "the identity of the app cannot sign in to Azure: check the identity that is assigned to the app"
 _OF_STORAGE: Final = (
-    "The storage account of AzureWebJobsStorage refuses the app: give its identity the role Storage Blob Data Reader."
+    "the storage account of AzureWebJobsStorage refuses the app: give its identity the role Storage Blob Data Reader"
 )
-_NO_HUB: Final = "The namespace has no event hub of this name: check EVENT_HUB_NAME."
+_NO_HUB: Final = "the namespace has no event hub of this name: check EVENT_HUB_NAME"
 _OF_HUB: Final = (
-    "The event hub refuses the app: give its identity the role Azure Event Hubs Data Receiver, or the key of "
-    "EventHubConnection the right Listen."
+    "the event hub refuses the app: give its identity the role Azure Event Hubs Data Receiver, or the key of "
+    "EventHubConnection the right Listen"
 )
 
 
@@ -102,7 +102,7 @@ def _ends(hub: EventHubProducerClient) -> dict[str, PartitionEnds]:
     """Partition -> what it holds, in order."""
     ids = sorted(map(str, hub.get_partition_ids()), key=lambda each: (len(each), each))
     if len(ids) > MOST_PARTITIONS:
-        raise UserError(f"The hub has {len(ids):,} partitions: more than {MOST_PARTITIONS} are not asked for.")
+        raise UserError(f"the hub has {len(ids):,} partitions: more than {MOST_PARTITIONS} are not asked for")
 
     def of(partition: str) -> PartitionEnds:
         found = hub.get_partition_properties(partition)
@@ -134,7 +134,7 @@ def _hub_errors() -> Iterator[None]:
             raise UserError(_OF_HUB) from error
         if error.error == "not-found":
             raise UserError(_NO_HUB) from error
-        raise RetryLater(f"The event hub is not available: {type(error).__name__}.", retry_after=10) from error
+        raise RetryLater(f"the event hub is not available: {type(error).__name__}", retry_after=10) from error
 
 
 @contextmanager
@@ -154,6 +154,6 @@ def _storage_errors() -> Iterator[None]:
             raise UserError(_OF_STORAGE) from error
         if isinstance(error, ClientAuthenticationError):
             raise UserError(_SIGN_IN) from error
-        raise RetryLater(f"The storage account is not available: {type(error).__name__}.", retry_after=10) from error
+        raise RetryLater(f"the storage account is not available: {type(error).__name__}", retry_after=10) from error
     except AzureError as error:
-        raise RetryLater(f"The storage account is not available: {type(error).__name__}.", retry_after=10) from error
+        raise RetryLater(f"the storage account is not available: {type(error).__name__}", retry_after=10) from error

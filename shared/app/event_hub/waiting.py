@@ -95,7 +95,7 @@ class HubWaiting:
 
     Attributes:
         partitions: In order; none unless the reading is done.
-        reason: Why the reading has failed, and what to do.
+        reason: Why the reading has failed, and what to do, without a full stop.
     """
 
     reading: Reading

@@ -164,6 +164,6 @@ def test_an_unexpected_error_hides_its_text(caplog: pytest.LogCaptureFixture) ->
         raise KeyError("sb://secret")
 
     found = asked(read, Clock()).now()
-    assert (found.reading, found.reason) == (Reading.FAILED, "An unexpected error: KeyError.")
+    assert (found.reading, found.reason) == (Reading.FAILED, "an unexpected error: KeyError")
     assert "KeyError" in caplog.text
     assert "secret" not in caplog.text
