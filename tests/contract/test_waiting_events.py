@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
@@ -34,13 +33,6 @@ class Client:
     def __init__(self, ends: Mapping[str, tuple[int, int]], error: Exception | None = None) -> None:
         self._ends = ends
         self._error = error
-        self.is_closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.is_closed = True
 
     def get_partition_ids(self) -> list[str]:
         if self._error:
@@ -105,7 +97,25 @@ def test_every_partition_is_counted_from_its_checkpoint(account: BlobServiceClie
         ("Hub/5", KNOWN, 10),
         ("Hub/10", KNOWN, 0),
     ]
-    assert client.is_closed
+
+
+def test_clients_are_made_once(account: BlobServiceClient) -> None:
+    """A new identity takes time to get its first token."""
+    made: list[Any] = []
+
+    def opened(client: Any) -> Any:
+        made.append(client)
+        return client
+
+    hub = Client({"0": (2, 4)})
+    read = HubPositions(
+        address=ADDRESS,
+        consumer_group="$Default",
+        open_hub=lambda: opened(hub),
+        open_storage=lambda: opened(account),
+    ).read
+    assert read() == read()
+    assert made == [account, hub]
 
 
 def test_before_the_host_has_read_anything_all_events_wait(account: BlobServiceClient) -> None:

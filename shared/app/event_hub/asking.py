@@ -16,6 +16,7 @@ __all__ = ["WaitingEvents"]
 
 log = logging.getLogger(__name__)
 _NOT_YET: Final = HubWaiting(reading=Reading.NOT_YET)
+_RARELY: Final = 300.0  # seconds
 
 
 class WaitingEvents:
@@ -24,7 +25,7 @@ class WaitingEvents:
     Args:
         read: Reads the partitions of the hub, in order. It may take long, and raise `SyncError` with what to do.
         patience: Seconds for which a page waits.
-        kept: Seconds for which an answer is given again.
+        kept: Seconds for which `now` gives an answer again.
         clock: Monotonic seconds.
     """
 
@@ -45,11 +46,11 @@ class WaitingEvents:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="events-waiting")
         self._asked: Future[HubWaiting] | None = None
         self._latest: HubWaiting | None = None
-        self._until = 0.0
+        self._ended = 0.0
 
     def now(self) -> HubWaiting:
         """What waits, as it was some seconds ago; not known yet where the hub takes longer than a page can wait."""
-        asked = self._reading()
+        asked = self._reading(self._kept)
         try:
             error = asked.exception(self._patience)
         except TimeoutError:
@@ -59,15 +60,18 @@ class WaitingEvents:
         return asked.result()
 
     def latest(self) -> HubWaiting | None:
-        """What the hub said last, however long ago, without waiting; None where it has not said anything yet."""
-        self._reading()
+        """What the hub said last, however long ago, without waiting; None where it has not said anything yet.
+
+        The hub is asked again after some minutes only: the status is asked for often, and for other things.
+        """
+        self._reading(_RARELY)
         return self._latest
 
-    def _reading(self) -> Future[HubWaiting]:
-        """The reading whose answer counts now; a new one where the last one is old."""
+    def _reading(self, kept: float) -> Future[HubWaiting]:
+        """The reading whose answer counts now; a new one where the last one has ended `kept` seconds ago."""
         with self._lock:
             asked = self._asked
-            if asked is None or (asked.done() and self._clock() >= self._until):
+            if asked is None or (asked.done() and self._clock() >= self._ended + kept):
                 asked = self._asked = self._threads.submit(self._timed)
             return asked
 
@@ -76,7 +80,7 @@ class WaitingEvents:
             self._latest = HubWaiting(reading=Reading.DONE, partitions=self._read())
             return self._latest
         finally:
-            self._until = self._clock() + self._kept
+            self._ended = self._clock()
 
 
 def _reason(error: BaseException) -> str:

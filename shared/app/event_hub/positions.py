@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.app.event_hub.client import HubAddress
 from shared.app.event_hub.waiting import Checkpoint, PartitionEnds, PartitionWaiting, waiting_in
-from shared.errors import RetryLater, SyncError, UserError
+from shared.errors import RetryLater, UserError
 
 if TYPE_CHECKING:
     from azure.eventhub import EventHubProducerClient
@@ -38,15 +39,15 @@ _OF_HUB: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class HubPositions:
     """A hub and the checkpoints of one consumer group.
 
     Attributes:
         address: The hub.
         consumer_group: That of the app's trigger.
-        open_hub: Opens a client that gives up soon; it is closed after each reading.
-        open_storage: Opens the app's storage account.
+        open_hub: Makes a client that gives up soon.
+        open_storage: Makes a client of the app's storage account.
     """
 
     address: HubAddress
@@ -63,9 +64,19 @@ class HubPositions:
         """
         # First: events that come in between must not put a checkpoint ahead of the hub.
         checkpoints = self._checkpoints()
-        with _hub_errors(), self.open_hub() as hub:
-            ends = _ends(hub)
+        with _hub_errors():
+            ends = _ends(self._hub)
         return tuple(waiting_in(f"{self.address.hub}/{id_}", ends[id_], checkpoints.get(id_)) for id_ in ends)
+
+    # Kept for all readings: the first token of a credential may take longer than a page waits.
+    # The client of the hub keeps no connection.
+    @cached_property
+    def _hub(self) -> EventHubProducerClient:
+        return self.open_hub()
+
+    @cached_property
+    def _storage(self) -> BlobServiceClient:
+        return self.open_storage()
 
     def _checkpoints(self) -> dict[str, Checkpoint]:
         """Partition -> its checkpoint.
@@ -77,7 +88,7 @@ class HubPositions:
         place = f"{self.address.namespace}/{self.address.hub}/{self.consumer_group}/checkpoint/".lower()
         limits: dict[str, Any] = {"retry_total": 0, "connection_timeout": _SECONDS, "read_timeout": _SECONDS}
         with _storage_errors():
-            container = self.open_storage().get_container_client(CONTAINER)
+            container = self._storage.get_container_client(CONTAINER)
             blobs = container.list_blobs(name_starts_with=place, include=["metadata"], **limits)
             try:
                 found = [
@@ -147,8 +158,6 @@ def _storage_errors() -> Iterator[None]:
 
     try:
         yield
-    except SyncError:
-        raise
     except HttpResponseError as error:
         if error.status_code in {401, 403}:
             raise UserError(_OF_STORAGE) from error

@@ -14,7 +14,7 @@ class PartitionState(StrEnum):
 
     KNOWN = "known"
     AHEAD = "checkpoint ahead"
-    """The checkpoint is behind the last event: the hub was made anew, and the host reads nothing of the partition."""
+    """It is greater than the number of the last event: the hub was made anew, and the partition is not read."""
     UNKNOWN = "not known"
     """The checkpoint has no sequence number."""
 

@@ -134,12 +134,30 @@ def test_what_was_said_last_is_there_without_waiting() -> None:
     held.set()
     assert (waiting.now(), waiting.latest()) == (known, known)
     held.clear()
-    clock.seconds = 15
+    clock.seconds = 300
     assert waiting.latest() == known
     refuses = True
     held.set()
     assert waiting.now().reading is Reading.FAILED
     assert waiting.latest() == known
+
+
+def test_what_was_said_last_is_asked_for_rarely() -> None:
+    """A program that asks for the status all the time does not ask the hub each time."""
+    clock, calls = Clock(), list[float]()
+
+    def read() -> tuple[PartitionWaiting, ...]:
+        calls.append(clock())
+        return (LINE,)
+
+    waiting = asked(read, clock)
+    waiting.now()
+    for moment in (15, 299, 300, 314):
+        clock.seconds = moment
+        waiting.latest()
+        assert waiting._asked is not None
+        waiting._asked.result()
+    assert calls == [0, 300]
 
 
 def test_a_refusal_is_told_and_kept_too() -> None:
