@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from console.web.needs import Need
 from console.web.routing import Path
+from console.web.unpacking import ENCODING
 
 __all__ = ["API", "openapi"]
 
@@ -35,6 +36,13 @@ _PROBLEM: Final = {
         "problems": {"type": "array", "items": {"type": "object"}},
     },
 }
+_WITH_BODY: Final = frozenset({"POST", "PUT"})
+_PACKED: Final = {
+    "name": "Content-Encoding",
+    "in": "header",
+    "description": "How the body is packed. The bounds of a body count unpacked too.",
+    "schema": {"type": "string", "enum": [ENCODING, "identity"]},
+}
 # Status -> why. Each route may answer with those that fit its rule.
 _REFUSALS: Final[Mapping[str, str]] = {
     "400": "The request cannot be read.",
@@ -43,8 +51,8 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "404": "It does not exist, or not for this person.",
     "409": "It is there already, or it has changed since it was read.",
     "412": "It has changed since it was read.",
-    "413": "The body is too large.",
-    "415": "The body is of another type.",
+    "413": "The body is too large, as it was sent or unpacked.",
+    "415": "The body is of another type, or packed in another way than with gzip.",
     "422": "What was asked for is not possible; the detail says why.",
     "428": "The request must say which version it changes.",
     "502": "Another system refused what was asked of it.",
@@ -84,8 +92,11 @@ def _operation(path: Path) -> dict[str, Any]:
     }
     if path.gives is not None and path.method == "POST":
         operation["responses"] |= {status: _answer(path) for status in ("201", "202")}
-    if named := _PARAMETER.findall(path.path):
-        operation["parameters"] = [_parameter(name) for name in named]
+    parameters = [_parameter(name) for name in _PARAMETER.findall(path.path)]
+    if path.method in _WITH_BODY:
+        parameters.append(_PACKED)
+    if parameters:
+        operation["parameters"] = parameters
     if path.takes is not None:
         schema = {"$ref": _REFERENCE.format(model=path.takes.__name__)}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

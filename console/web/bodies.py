@@ -1,4 +1,4 @@
-"""Bodies of requests: bounded, and read before the work begins."""
+"""Bodies of requests: bounded, unpacked, and read before the work begins."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from console.web.refusals import Refusal
+from console.web.unpacking import Unpacker, is_packed
 
 __all__ = ["MOST_BYTES", "Body", "Upload", "read_body"]
 
@@ -35,7 +36,7 @@ class Body:
     """What was sent.
 
     Attributes:
-        raw: The bytes; empty for a form.
+        raw: The bytes, unpacked; empty for a form.
         fields: Name -> values of the fields of a form, in the order in which they stand.
         files: Name -> the file of the form.
     """
@@ -65,10 +66,10 @@ async def read_body(request: Request, most: int) -> Body:
 
     Args:
         request: Its body was not read yet.
-        most: Bytes that are read.
+        most: Bytes that are read, and that it may have when it is unpacked.
 
     Raises:
-        Refusal: It is too large, or not what it says.
+        Refusal: It is too large, packed in another way than with gzip, or not what it says.
     """
     raw = await _bounded(request, most)
     if not request.headers.get("content-type", "").startswith(("multipart/form-data", "application/x-www-form-")):
@@ -91,15 +92,24 @@ async def read_body(request: Request, most: int) -> Body:
 
 
 async def _bounded(request: Request, most: int) -> bytes:
+    unpacker = Unpacker(most) if is_packed(request.headers) else None
     length = request.headers.get("content-length", "0")
-    parts, size = [], int(length) if length.isdecimal() else 0
-    if size <= most:
-        size = 0
+    parts, size, sent = [], 0, int(length) if length.isdecimal() else 0
+    if sent <= most:
+        sent = 0
         async for part in request.stream():
-            size += len(part)
+            sent += len(part)
+            if sent > most:
+                break
+            parts.append(unpacker.add(part) if unpacker else part)
+            size += len(parts[-1])
             if size > most:
                 break
-            parts.append(part)
-    if size > most:
-        raise Refusal(413, "Too large", f"At most {most:,} bytes can be sent here.")
+    if max(sent, size) > most:
+        raise Refusal(413, "Too large", f"At most {most:,} bytes can be sent here{_ALSO if unpacker else ''}.")
+    if unpacker:
+        unpacker.end()
     return b"".join(parts)
+
+
+_ALSO: Final = ", also counted when the body is unpacked"

@@ -28,6 +28,18 @@ def test_every_route_of_the_api_is_described(served: Served) -> None:
     schemathesis.openapi.from_dict(document).validate()
 
 
+def test_routes_that_take_a_body_say_how_it_may_be_packed(served: Served) -> None:
+    """And no other route does."""
+    document = requests.get(f"{served.url}/api/openapi.json", timeout=10).json()
+    packed = {
+        method
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if any(each["name"] == "Content-Encoding" for each in operation.get("parameters", ()))
+    }
+    assert packed == {"post", "put"}
+
+
 def test_every_route_has_a_rule() -> None:
     """What needs nothing is the style, the script and the icon alone; what names a sync asks for a right to it."""
     assert {path.path for path in ROUTES if path.need is Need.NOTHING} == {"/static/{name}"}

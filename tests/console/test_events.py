@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,18 @@ def test_events_are_applied_and_their_ids_told(listening: World, served: Served)
     answer = send(served, [*several, {"op": "c", "number": "customers-2", "name": "Other"}])
     assert (answer.status_code, len(set(answer.json()["ids"]))) == (202, 3)
     assert listening.accounts() == {"customers-1": "Three", "customers-2": "Other"}
+
+
+def test_packed_events_are_those_that_are_in_them(listening: World, served: Served) -> None:
+    """As they are without gzip, also when they come in several parts; what they unpack to is told as wrong as ever."""
+    events = [{"op": "c", "number": f"customers-{number}", "name": "One"} for number in range(2)]
+    url, headers = f"{served.url}/api/events/live customers", {"content-encoding": "gzip", "content-type": "text/json"}
+    packed = gzip.compress(json.dumps(events).encode())
+    parts = (packed[at : at + 7] for at in range(0, len(packed), 7))
+    assert requests.post(url, data=parts, headers=headers, timeout=30).status_code == 202
+    assert listening.accounts() == {"customers-0": "One", "customers-1": "One"}
+    answer = requests.post(url, data=gzip.compress(b'[{"op": "?"}]'), headers=headers, timeout=30)
+    assert [each["index"] for each in answer.json()["problems"]] == [0]
 
 
 def test_where_one_is_wrong_none_is_taken(listening: World, served: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import http.client
 import re
 import uuid
@@ -33,6 +34,14 @@ IN_PATHS: Final = (
     "..", "%2e%2e", "..%2f..%2fstate.db", "..%5c..%5cstate.db", "%2fetc%2fpasswd", "%00", "x%00.csv", "%ff", "%ed%a0%80",
     "%0d%0aset-cookie:%20a=b", "%1b%5b31m", "%3cscript%3eevil%3c%2fscript%3e", "x')%20or%20('1'%20eq%20'1", "x" * 5000,
 )  # fmt: skip
+
+
+TEXT: Final = b'{"text": "name: ours"}'
+GZIP: Final = gzip.compress(TEXT)
+
+
+def _members() -> bytes:
+    return b"".join(gzip.compress(bytes([each])) for each in TEXT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +134,60 @@ def test_every_body_has_a_bound(stubbed: Served, ids: dict[str, str]) -> None:
     chunks = (b"x" * 100_000 for _ in range(21))
     answer = requests.put(f"{stubbed.url}/api/syncs/ours/definition", data=chunks, timeout=10)
     assert answer.status_code == 413
+
+
+def test_a_small_body_that_unpacks_to_a_large_one_is_refused(stubbed: Served, ids: dict[str, str]) -> None:
+    """With the same bound as a body that is not packed; one of that size is taken."""
+    for path in WRITES:
+        for more, status in ((0, 204), (1, 413)):
+            answer = _packed(stubbed, path, ids, gzip.compress(bytes(path.most_bytes + more), 1))
+            assert answer.status == status, path.path
+    assert "also counted when the body is unpacked" in answer.text
+
+
+def _packed(
+    served: Served, path: Path, ids: dict[str, str], body: bytes, encoding: str = "gzip", kind: str = "text/csv"
+) -> Answer:
+    headers = {"content-type": kind, "content-encoding": encoding}
+    return asked(served, path.method, filled(path, ids), headers, body)
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "aes128gcm", "*"])
+def test_a_body_that_is_packed_in_another_way_is_refused(stubbed: Served, ids: dict[str, str], encoding: str) -> None:
+    """Every route says what can be sent instead."""
+    for path in WRITES:
+        answer = _packed(stubbed, path, ids, b"{}", encoding)
+        assert (answer.status, answer.headers["accept-encoding"]) == (415, "gzip"), path.path
+        assert "packed once with gzip" in answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", GZIP[:-1], GZIP + b"{}", GZIP[:-8] + bytes(8), gzip.compress(b"") * 1001],
+    ids=["not packed", "cut off", "more behind it", "another checksum", "too many members"],
+)
+def test_a_damaged_packed_body_is_refused(stubbed: Served, ids: dict[str, str], body: bytes) -> None:
+    """It is the fault of the request, whatever is wrong with it."""
+    for path in (each for each in WRITES if len(body) <= each.most_bytes):
+        answer = _packed(stubbed, path, ids, body)
+        assert (answer.status, "or it is damaged or cut off" in answer.text) == (400, True), path.path
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("gzip", GZIP), ("X-GZIP", GZIP), ("identity", TEXT), ("", TEXT), ("gzip", b""), ("gzip", _members())],
+    ids=["gzip", "its other name", "none", "empty name", "no body", "several members"],
+)
+def test_what_is_packed_arrives_unpacked(
+    world: World, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch, encoding: str, body: bytes
+) -> None:
+    """On every route; no body stays none."""
+    routes = [replace(path, answer=lambda visit: Response(visit.body.raw)) for path in ROUTES]
+    monkeypatch.setattr("console.application.ROUTES", routes)
+    with serving(local_console(world.app)) as served:
+        for path in WRITES:
+            answer = _packed(served, path, ids, body, encoding)
+            assert (answer.status, answer.text) == (200, TEXT.decode() if body else ""), path.path
 
 
 @pytest.mark.parametrize(
