@@ -51,7 +51,7 @@ class Doing:
         total: Rows of the phase; None where they are not known.
         rate: Rows a second in this phase; None before the first ones.
         seconds_left: Of the phase, by its rate; None where it cannot be told.
-        throttled: Requests of the run that Dataverse has throttled so far.
+        throttled: Requests of the run that Dataverse or the source has throttled so far.
         waits_until: Until when the next request waits for that; None where none waits.
     """
 

@@ -65,7 +65,7 @@ class ProgressGiven(BaseModel):
     total: int | None = Field(description="Rows of the phase; null where they are not known.")
     rate: float | None = Field(description="Rows a second in this phase.")
     seconds_left: float | None = Field(description="Of the phase, by its rate.")
-    throttled: int = Field(description="Requests of the run that Dataverse has throttled so far.")
+    throttled: int = Field(description="Requests of the run that Dataverse or the source has throttled so far.")
     waits_until: datetime | None = Field(description="Until when the next request waits; null where none does.")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.app.environments import ChosenEnvironment, chosen_environment
 from shared.clock import SystemClock
+from shared.dataverse.http.service import Meter
 from shared.definitions import ParameterValue, SecretReference, SyncDefinition, names_in
 from shared.drafts.first_definition import Draft
 from shared.errors import UserError
@@ -17,7 +18,7 @@ from shared.jobs import BatchJob, NoProgress, Phase, Progress
 from shared.jobs.setting_up.connection_test import Check, CheckTools, connection_checks, secrets_in
 from shared.jobs.setting_up.drafting import DraftTarget, drafted, with_key
 from shared.jobs.setting_up.keys import KeyReport, MadeKey, make_key, proposed_keys
-from shared.sources import SourceContext
+from shared.sources import SourceContext, open_source
 from shared.sources.first_look import FirstLook, look_at, of_connection
 from shared.views.options import ColumnOptions, options_of_column
 
@@ -149,11 +150,13 @@ class SettingUp:
         """
         app = self._app
         definition, values = app.joined(name, parameters)
+        throttles = Meter()
         parts = CheckTools(
             secret=partial(app.secret, fresh=True),
             secrets=self._secrets_of(definition),
             dataverse=lambda: closing(app.dataverse(definition, values)),
-            source=lambda: app.source(definition, values),
+            source=lambda: open_source(definition.source, app.wiring.source_context(values, None, throttles.include)),
+            throttled=lambda: throttles.usage().throttled,
             open_workspace=app.open_small,
             clock=SystemClock(),
         )

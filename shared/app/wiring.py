@@ -33,7 +33,7 @@ from shared.dataverse.http.authority import authority_of
 from shared.dataverse.http.connection import service_url_of
 from shared.dataverse.http.identities import DEVELOPER
 from shared.dataverse.http.proofs import ClientProof
-from shared.dataverse.http.service import Meter
+from shared.dataverse.http.service import Meter, throttles_for
 from shared.dataverse.http.workloads import identity_token, issuer_of
 from shared.definitions import (
     ApplicationUser,
@@ -230,7 +230,7 @@ class Wiring:
         rows: int | None = None,
         counted: Callable[[Meter], None] = lambda _meter: None,
     ) -> SourceContext:
-        """What a source may need: `values` of parameters, `rows` for its first rows; `counted` gets a meter."""
+        """What a source may need: `values` of parameters, `rows` for its first rows; `counted` gets its meters."""
 
         def open_tables(source: DynamicsSource) -> closing[Dataverse]:
             client = self._client(source, values, place="source")
@@ -246,6 +246,7 @@ class Wiring:
             renew_secret=self._fetch_anew,
             reach=self._reach,
             open_tables=open_tables,
+            throttled=throttles_for(counted),
             clock=SystemClock(),
             rows=rows,
         )

@@ -23,7 +23,7 @@ SECONDS: Final = 2.0  # between two notes of one phase
 class NotedProgress:
     """Passes progress on, and notes it: `phase`, `rows`, `total` and `seconds` since the phase began.
 
-    Once Dataverse has throttled a request, also `throttled`, the number of such requests so far, and `waits_until`, the
+    Once a request was throttled, also `throttled`, the number of such requests so far, and `waits_until`, the
     end of the latest wait for it. A note is written when a phase or a wait begins, and at most every two seconds
     besides. Threads may call it at the same
     time: the last note that is written is the latest one. A note that cannot be written is left out: progress never

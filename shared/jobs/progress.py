@@ -32,7 +32,7 @@ class Progress(Protocol):
         """Some more rows of the phase are done."""
 
     def throttled(self, requests: int, until: datetime) -> None:
-        """Dataverse has throttled so many requests so far, and the next one waits until a moment."""
+        """Dataverse or the source has throttled so many requests so far, and the next one waits until a moment."""
 
 
 class NoProgress:

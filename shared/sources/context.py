@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from shared.clock import Clock, SystemClock
 from shared.definitions.models import ConnectionModel, DynamicsSource, ParameterValue, SecretReference
@@ -23,6 +24,10 @@ def _no_secret(_reference: SecretReference) -> str:
 
 def _keep_secret(_reference: SecretReference) -> None:
     """Nothing is cached here."""
+
+
+def _not_counted(_until: datetime | None) -> None:
+    """Nobody asks how often."""
 
 
 def _no_connection(name: str) -> ConnectionModel:
@@ -46,6 +51,8 @@ class SourceContext:
         reach: Which hosts may be reached.
         open_tables: A client for the environment of a source, for the length of a `with` block; raises UserError
             where the address cannot be used.
+        throttled: Gets each request that the API of a source throttles: the moment until which the next one waits, or
+            None where none is sent. The client of `open_tables` counts its own.
         clock: The time, and waiting.
         roots: The folders that local files are read from; no limit where there is none.
         rows: A load ends after so many rows, malformed ones included, and reads little more; None for all rows.
@@ -58,6 +65,7 @@ class SourceContext:
     renew_secret: Callable[[SecretReference], object] = _keep_secret
     reach: ReachableHosts = field(default_factory=ReachableHosts)
     open_tables: Callable[[DynamicsSource], AbstractContextManager[Tables]] = _no_tables
+    throttled: Callable[[datetime | None], object] = _not_counted
     clock: Clock = field(default_factory=SystemClock)
     roots: tuple[str, ...] = ()
     rows: int | None = None

@@ -42,7 +42,7 @@ class PhaseSpans:
 
     def throttled(self, requests: int, until: datetime) -> None:
         """The next request waits; the client counts what is throttled."""
-        log.info("Dataverse throttles: %d requests so far, next one at %s", requests, f"{until:%H:%M:%S} UTC")
+        log.info("Requests are throttled: %d so far, next one at %s", requests, f"{until:%H:%M:%S} UTC")
 
     def __enter__(self) -> Self:
         """Before the first phase."""

@@ -154,7 +154,7 @@ def test_a_throttled_run_says_how_long_it_waits(
     page.goto("/syncs/customers/start")
     page.get_by_role("button", name="Run").click()
     said = page.get_by_text(
-        re.compile(r"has throttled 1 request so far. The next one waits until 20..-..-.. ..:..:.. UTC")
+        re.compile(r"1 request was throttled so far. The next one waits until 20..-..-.. ..:..:.. UTC")
     )
     expect(said).to_be_visible()
     looked_at(page, f"run-throttled-{method.lower()}", tmp_path)

@@ -6,9 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.app.editing.draft_app import DRAFT, DraftApp, with_draft
+from shared.dataverse.http.service import Meter
 from shared.errors import DefinitionError, UserError
 from shared.jobs import BatchJob, Phase, PlanOptions, Progress, RunOptions, plan_batch
 from shared.jobs.batch.plans.previewing import previewed_definition
+from shared.sources import open_source
 from shared.state import JobRequest
 
 if TYPE_CHECKING:
@@ -50,7 +52,10 @@ def tested(app: App, request: JobRequest, progress: Progress) -> dict[str, Any]:
 
 
 def previewed(app: App, request: JobRequest, progress: Progress) -> dict[str, Any]:
-    """What a run of the first rows would do, as `plan --json` has it, with the number of rows.
+    """What a run of the first rows would do, as `plan --json` has it, with three numbers more.
+
+    `rows`: how many rows; `throttled`: requests that were answered 429; `throttled_by_source`: those of them that the
+    environment or the API of the source throttled.
 
     Args:
         app: Definitions and state.
@@ -64,11 +69,17 @@ def previewed(app: App, request: JobRequest, progress: Progress) -> dict[str, An
     rows = max(1, min(int(about.get("rows", _ROWS)), MOST_ROWS))
     ours, name = drafted.app, drafted.loaded.name
     definition, values = ours.joined(name, request.parameters)
-    source = ours.source(definition, values, rows)
+    throttles = Meter()
+    source = open_source(definition.source, ours.wiring.source_context(values, rows, throttles.include))
     job = BatchJob(definition=previewed_definition(definition), parameters=values, options=RunOptions(keyed=True))
     with ours.located(definition), ours.tools(definition, values, None, progress, source=source) as tools:
+        tools.dataverse.service.meter.include(throttles)
         report = plan_batch(job, tools, PlanOptions(sample=rows))
-    return report.to_json() | {"rows": rows}
+        counts = {
+            "throttled": tools.dataverse.usage().throttled,
+            "throttled_by_source": throttles.usage().throttled,
+        }
+    return report.to_json() | {"rows": rows} | counts
 
 
 def _asked(app: App, request: JobRequest) -> tuple[DraftApp, dict[str, Any]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from http import HTTPStatus
 from urllib.parse import urljoin
 
@@ -33,7 +34,7 @@ from shared.http.retry import (
 )
 from shared.http.transport import Request, Response, Transport, Unsent
 
-__all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for"]
+__all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for", "throttles_for"]
 
 # `If-None-Match: null`, the literal word, is in every sample of Microsoft: it prevents caching of answers.
 _BASE_HEADERS = {
@@ -59,7 +60,7 @@ class Usage:
     Attributes:
         requests: Requests sent, tries included; a `$batch` or a bulk request is one.
         writes: Those of them that write.
-        throttled: Requests that were answered 429, also by the environment of the source.
+        throttled: Requests that were answered 429, also by the environment or the API of the source.
         retries: Requests sent again after trouble.
     """
 
@@ -88,6 +89,12 @@ class Meter:
         throttled = self.usage().throttled
         for watcher in self._watchers:
             watcher(throttled, until)
+
+    def throttle(self, until: datetime | None) -> None:
+        """Count a request that a service has throttled; until when the next one waits, None where none is sent."""
+        self.count("throttled")
+        if until is not None:
+            self.waits(until)
 
     def include(self, other: Meter) -> None:
         """Count what another service throttles too, and tell it to whoever watches."""
@@ -121,6 +128,21 @@ class Meter:
         """Requests to this service alone that were answered 429."""
         with self._lock:
             return self._counts["throttled"]
+
+
+def throttles_for(counted: Callable[[Meter], None]) -> Callable[[datetime | None], None]:
+    """What counts the requests that another service throttles; see `Meter.throttle`.
+
+    Args:
+        counted: Gets the meter, with the first of them: before that, whoever counts need not be there.
+    """
+
+    @cache
+    def meter() -> Meter:
+        counted(made := Meter())
+        return made
+
+    return lambda until: meter().throttle(until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from shared.clock import Clock
+from shared.counted import counted
 from shared.dataverse import Dataverse
 from shared.dataverse.http.service import Service
 from shared.dataverse.metadata.privileges import table_facts, who_am_i
@@ -73,6 +74,7 @@ class CheckTools:
         secrets: The references of the definition and of the connections that its source names, with their places.
         dataverse: A client for the environment.
         source: Opens the source.
+        throttled: How many requests the service of the source has throttled so far.
         open_workspace: Opens a workspace that may read some local files.
         clock: The time.
     """
@@ -81,6 +83,7 @@ class CheckTools:
     secrets: Sequence[tuple[str, SecretReference]]
     dataverse: Callable[[], AbstractContextManager[Dataverse]]
     source: Callable[[], Source]
+    throttled: Callable[[], int]
     open_workspace: Callable[[Sequence[str]], Workspace]
     clock: Clock
 
@@ -216,7 +219,11 @@ def _of_source(definition: SyncDefinition, parts: CheckTools) -> Iterator[Check]
             area="source", subject=subject, found=CheckResult.NOTE, message="its rows come from the listener's events"
         )
         return
-    yield _attempted("source", subject, lambda: _check_rows(definition, parts))
+    yield _attempted("source", subject, lambda: _check_rows(definition, parts) + _throttled(parts.throttled()))
+
+
+def _throttled(requests: int) -> str:
+    return f"; the service of the source throttled {counted(requests, 'request', 'requests')}" if requests else ""
 
 
 def _check_rows(definition: SyncDefinition, parts: CheckTools) -> str:

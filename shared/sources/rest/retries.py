@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -39,15 +40,23 @@ class Retries:
         interval: Seconds from the start of one request to the start of the next.
         clock: Time.
         go_on: Raises an error when the run has to stop.
+        throttled: Gets each request that is throttled; see `SourceContext.throttled`.
     """
 
     def __init__(
-        self, retry_policy: RetryPolicy, *, interval: float, clock: Clock, go_on: Callable[[], object]
+        self,
+        retry_policy: RetryPolicy,
+        *,
+        interval: float,
+        clock: Clock,
+        go_on: Callable[[], object],
+        throttled: Callable[[datetime | None], object] = lambda _until: None,
     ) -> None:
         self._retry_policy = retry_policy
         self._interval = interval
         self._clock = clock
         self._go_on = go_on
+        self._throttled = throttled
         self._next = 0.0
 
     def answer(self, send: Callable[[], Response], place: str, *, repeatable: bool = True) -> Response:
@@ -75,6 +84,8 @@ class Retries:
                 trouble=outcome.trouble, attempt=tries, repeatable=repeatable, asked=outcome.asked, spent=spent
             )
             pause = delay(failed, self._retry_policy, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
+            if outcome.trouble is Trouble.THROTTLED:
+                self._throttled(None if pause is None else self._clock.now() + timedelta(seconds=pause))
             if pause is None:
                 raise RetryLater(_gave_up(outcome, tries, place), retry_after=outcome.asked or _NEXT_RUN)
             self._sleep(pause)

@@ -75,6 +75,7 @@ class RestRows(ReadsPastWatermark):
             interval=endpoint.interval,
             clock=self._context.clock,
             go_on=partial(workspace.query, "SELECT 1"),  # raises an error when the time of the run is over
+            throttled=self._context.throttled,
         )
         file = workspace.folder / "answer.json"
         with closing(Api(endpoint, self._context, file, retries)) as api:

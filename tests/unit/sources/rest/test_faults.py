@@ -84,6 +84,21 @@ def test_a_wait_that_is_too_long_ends_the_run(serve: Serve) -> None:
     assert "GET http://127.0.0.1" in caught.value.message
 
 
+def test_who_watches_gets_each_request_that_is_throttled(serve: Serve) -> None:
+    """With the moment until which the next one waits; with none where the run ends instead. Other trouble is not told."""
+    told: list[datetime | None] = []
+    waits = iter([Reply(status=429, headers={"Retry-After": "60"}), Reply(status=503)])
+    server = serve(lambda _: next(waits, Reply(status=429, headers={"Retry-After": "900"})))
+    clock = Waits()
+    before = clock.now()
+    with pytest.raises(RetryLater):
+        ids(server.url, context(clock=clock, throttled=told.append))
+    first, last = told
+    assert last is None
+    assert first is not None
+    assert first - before >= timedelta(seconds=60)
+
+
 def test_attempts_are_counted(serve: Serve) -> None:
     """After the number of `retry` the run ends, and nothing is loaded."""
     server = serve(lambda _: Reply(status=503))
