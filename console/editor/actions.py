@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from console.access.rights import Level, levels_of
 from console.editor.asking import answer_of, ask, waited_for
-from console.editor.draft import Draft, check, difference
+from console.editor.draft import check, difference
 from console.editor.editing import Answer, Editing
 from console.editor.mapping import mapping_for, mappings_of
 from console.editor.rows import ROW_ACTIONS, append, change, turn, value_at
@@ -24,6 +25,7 @@ from shared.app.definition_files import DefinitionChangedError
 from shared.app.editing.environment import EnvironmentOf
 from shared.app.editing.sources import found_columns
 from shared.definitions.models import Permissions
+from shared.definitions.models.base import SYNC_NAME
 from shared.drafts.editing import EditRefusedError, Set, edited
 from shared.errors import SyncError
 from shared.state import JobKind
@@ -223,7 +225,7 @@ def _save(editing: Editing, about: str) -> Response | None:
         editing.say("bad", f"Not saved: only a person with the right `admin` may change {', '.join(refused)}.")
         return editing.page()
     if editing.is_new:
-        editing.draft = editing.draft.with_text(with_admin(editing))
+        editing.draft = replace(editing.draft, text=with_admin(editing), file=_new_file(editing))
     editing.checked = check(editing.visit, editing.draft)
     if editing.checked.problems or editing.sent.problems:
         editing.say("bad", "Not saved: the definition has mistakes.")
@@ -235,6 +237,12 @@ def _save(editing: Editing, about: str) -> Response | None:
             editing.say("bad", "Not saved: Dataverse or the source says that something is wrong.")
             return editing.page()
     return _stored(editing)
+
+
+def _new_file(editing: Editing) -> str:
+    """The file of a sync that was never saved: that of the name that it has now, if this is one."""
+    name = value_at(editing.draft.data, ("name",))
+    return f"{name}.yaml" if isinstance(name, str) and re.fullmatch(SYNC_NAME, name) else editing.draft.file
 
 
 def _stored(editing: Editing) -> Response:
@@ -270,16 +278,19 @@ def _changed_meanwhile(editing: Editing, error: DefinitionChangedError) -> Respo
     if editing.is_new:  # what is there may be a sync that the person may not see
         editing.say("bad", f"Not saved: there is a file {editing.draft.file} already. Choose another name.")
         return editing.page()
-    now = error.now.text if error.now else ""
-    what = "changed" if error.now else "deleted"
+    editing.draft = replace(editing.draft, version=error.now.version if error.now else "")
+    if error.now is None:
+        editing.say(
+            "bad",
+            "Not saved: somebody else has deleted this definition since you opened it. Your draft is kept: press Save "
+            "again to make the file again, or copy the text from the tab YAML.",
+        )
+        return editing.page()
     editing.say(
         "bad",
-        f"Not saved: somebody else has {what} this definition since you opened it. Below is what yours would change in "
+        "Not saved: somebody else has changed this definition since you opened it. Below is what yours would change in "
         "it. Take over what is theirs, or press Save again to replace it.",
-        difference(now, editing.draft.text),
-    )
-    editing.draft = Draft(
-        file=editing.draft.file, text=editing.draft.text, version=error.now.version if error.now else ""
+        difference(error.now.text, editing.draft.text),
     )
     return editing.page()
 

@@ -112,9 +112,10 @@ def file_of(loaded: Loaded) -> str:
 
 
 def saved_text(visit: Visit, draft: Draft) -> str:
-    """What is saved under the name of a draft's file; empty where nothing is."""
-    stored = visit.app.wiring.definition_files.read(draft.file)
-    return stored.text if stored else ""
+    """What is saved under the name of a draft's file, or was until it was deleted here; empty where nothing is."""
+    files = visit.app.wiring.definition_files
+    found = files.read(draft.file) or files.deleted(draft.file)
+    return found.text if found else ""
 
 
 def difference(before: str, after: str) -> list[str]:

@@ -86,6 +86,11 @@ class Editing:
         return self.visit.known_subject is None
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether somebody has deleted its definition since the person opened it."""
+        return not self.is_new and self.visit.subject.loaded is None
+
+    @property
     def read_only(self) -> str:
         """Why the person cannot change it; empty where they can."""
         if not self.is_new and not self.visit.may(Level.WRITE):
@@ -220,7 +225,9 @@ def from_form(visit: Visit) -> Editing:
 def _check_file(editing: Editing, file: str) -> None:
     """Refuse a form of another sync: the rights were checked for this one."""
     if file.replace("\\", "/").rpartition("/")[2] != editing.draft.file:
-        raise Refusal(400, "Another file", "The form that was sent is that of another sync.")
+        raise Refusal(
+            400, "Another file", "The sync is in another file now, or the form that was sent is that of another sync."
+        )
 
 
 def take_form(editing: Editing) -> None:

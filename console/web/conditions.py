@@ -35,4 +35,5 @@ def refusing_changed() -> Iterator[None]:
         yield
     except DefinitionChangedError as error:
         headers = {"etag": f'"{error.now.version}"'} if error.now else {}
-        raise Refusal(412, "Changed meanwhile", f"{error.message}. Read it again.", headers=headers) from error
+        what, todo = ("Changed", "Read it again") if error.now else ("Deleted", "POST /api/syncs makes it again")
+        raise Refusal(412, f"{what} meanwhile", f"{error.message}. {todo}.", headers=headers) from error

@@ -31,7 +31,8 @@ def answer_to(error: Exception, request: Request) -> Response:
 
     Args:
         error: Any.
-        request: What was asked.
+        request: What was asked. If its state has `draft`, this gives a text that would be lost, with `file`, `text` and
+            `sent` (in base64), or None; the page shows it.
     """
     mark = uuid.uuid4().hex
     refusal, more = _refusal(error, mark)
@@ -41,7 +42,8 @@ def answer_to(error: Exception, request: Request) -> Response:
         return problem(refusal, **more)
     person = getattr(request.state, "person", None)
     about = {"person": person, "path": request.url.path} if person else {}
-    html = render("refused.html", refusal=refusal, problems=more.get("problems", ()), **about)
+    draft = getattr(request.state, "draft", lambda: None)()
+    html = render("refused.html", refusal=refusal, problems=more.get("problems", ()), draft=draft, **about)
     return Response(html, refusal.status, headers=refusal.headers, media_type="text/html")
 
 

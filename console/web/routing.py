@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from starlette.routing import Route
 from console.console import Console
 from console.web.bodies import MOST_BYTES, Body, read_body
 from console.web.needs import Need, check
+from console.web.refusals import Refusal
 from console.web.safety import check_host, check_origin
 from console.web.subjects import subject_of
 from console.web.visit import Visit
@@ -22,6 +23,8 @@ from console.web.visit import Visit
 __all__ = ["Answering", "Path", "starlette_routes"]
 
 Answering = Callable[[Visit], Response]
+Refusing = Callable[[Visit, Refusal], Response]
+_MOST_OF_REFUSED: Final = 4_000_000  # bytes: a definition of the greatest size, twice, as the editor sends it
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -38,6 +41,8 @@ class Path:
         summary: One line for the API document; only paths below `/api` need it.
         takes: The model of the JSON body, for the API document and the check of what was sent.
         gives: The model of the JSON answer, for the API document.
+        refused: Answers instead where the person may not, for forms that hold work of the person; raises the refusal
+            where it has nothing better. The visit has a subject only if the person has some right to it.
     """
 
     path: str
@@ -48,6 +53,7 @@ class Path:
     summary: str = ""
     takes: type[BaseModel] | None = None
     gives: type[BaseModel] | None = None
+    refused: Refusing | None = None
 
 
 def starlette_routes(paths: Sequence[Path], console: Console) -> list[Route]:
@@ -68,15 +74,25 @@ async def _answered(path: Path, console: Console, request: Request) -> Response:
     if path.need is Need.NOTHING:
         return await run_in_threadpool(path.answer, Visit(console=console, request=request))
     person = request.state.person = console.sign_in.person(request.headers)
-    if path.need.is_about_a_sync:
-        subject = await run_in_threadpool(subject_of, request.path_params, person, console)
+    is_about = path.need.is_about_a_sync
+    subject = await run_in_threadpool(subject_of, request.path_params, person, console) if is_about else None
+    visit = Visit(console=console, request=request, known_person=person, known_subject=subject)
+    try:
         check(path.need, person, subject.levels if subject else frozenset())
-    else:
-        subject = None
-        check(path.need, person, frozenset())
+    except Refusal as refusal:
+        return await _refused(path, visit, refusal)
     body = await read_body(request, path.most_bytes) if request.method in _WRITES else Body()
-    visit = Visit(console=console, request=request, known_person=person, known_subject=subject, body=body)
-    return await run_in_threadpool(path.answer, visit)
+    return await run_in_threadpool(path.answer, replace(visit, body=body))
+
+
+async def _refused(path: Path, visit: Visit, refusal: Refusal) -> Response:
+    if path.refused is None:
+        raise refusal
+    try:
+        body = await read_body(visit.request, min(path.most_bytes, _MOST_OF_REFUSED))
+    except Refusal:  # what is wrong with it does not matter to somebody who may not send it
+        raise refusal from None
+    return await run_in_threadpool(path.refused, replace(visit, body=body), refusal)
 
 
 def _origin(request: Request) -> str:

@@ -267,18 +267,15 @@ def test_queries_are_shown_as_text(served: Served, ids: dict[str, str], target: 
 
 
 def test_a_file_of_a_form_has_no_path(served: Served, ids: dict[str, str], world: World) -> None:
-    """The name that a browser sends is a name, and the file of a definition is one of the folder."""
+    """The file of a new definition has the name of its sync, whatever name a browser sends."""
     text = (world.folder / "syncs" / "ours.yaml").read_bytes().replace(b"name: ours", b"name: mine")
     form = {"_text": base64.b64encode(text).decode(), "_tab": "yaml", "do": "save:anyway"}
-    found = {}
     for name in (*FILES, "mine.yaml"):
         sent = form | {"_file": name}
         answer = requests.post(
             f"{served.url}/new/edit", data=sent, headers={"origin": served.url}, timeout=30, allow_redirects=False
         )
-        found[name] = answer.status_code
-    assert found.pop("mine.yaml") == 303
-    assert set(found.values()) <= {200, 400, 422}
+        assert answer.status_code in {200, 303, 400, 422}
     assert not (world.folder / "outside.yaml").exists()
     assert sorted(path.name for path in (world.folder / "syncs").glob("*.yaml")) == ["mine.yaml", "ours.yaml"]
 

@@ -173,6 +173,16 @@ class DefinitionFiles:
         held = self._place.read(_path(file, version_id))
         return _kept(version_id, held) if held else None
 
+    def deleted(self, file: str) -> KeptVersion | None:
+        """The last text of a file that was deleted here; None where the file is there, or was deleted elsewhere.
+
+        Raises:
+            UserError: It is no name of such a file.
+            RetryLater: The storage is unavailable.
+        """
+        newest = self.versions(file, 1) if self.read(file) is None else ()
+        return newest[0] if newest and newest[0].action == "deleted" else None
+
     def _expected(self, file: str, expected: str | None) -> StoredText | None:
         """The file as it is, if it is the one that is expected."""
         if self.read_only:

@@ -207,18 +207,19 @@ def test_a_question_about_a_draft_is_for_who_asked(served_to_many: Served, world
 
 
 def test_a_new_sync_replaces_no_other(served_to_many: Served, customers: Path) -> None:
-    """Whatever a form says about the file and its version; nothing of the other one is shown."""
+    """Whatever a form says about the file and its version; nothing of the other one is shown. Its own file has its name."""
     session = served_to_many.as_person("Sync.Create")
     version = opened(served_to_many, "owners").fields["_version"][-1]
     stored = customers.read_text()
-    text = base64.b64encode(stored.replace(PERMISSIONS, "").replace("name: customers", "name: mine").encode()).decode()
-    fields = {"_text": text, "_file": "customers.yaml", "_version": version, "_tab": "info", "do": "save:anyway"}
-    parts = [(name, (None, value)) for name, value in fields.items()]
-    headers = {"origin": served_to_many.url}
-    answer = session.post(f"{served_to_many.url}/new/edit", files=parts, headers=headers, timeout=60)
-    assert "there is a file customers.yaml already" in answer.text
-    assert "Owners" not in answer.text
-    assert customers.read_text() == stored
+    url, headers = f"{served_to_many.url}/new/edit", {"origin": served_to_many.url}
+    for name, said, status in (("customers", "there is a file customers.yaml already", 200), ("mine", "", 303)):
+        text = stored.replace(PERMISSIONS, "").replace("name: customers", f"name: {name}").encode()
+        fields = {"_text": base64.b64encode(text).decode(), "_file": "customers.yaml", "_version": version}
+        parts = [(key, (None, value)) for key, value in {**fields, "_tab": "info", "do": "save:anyway"}.items()]
+        answer = session.post(url, files=parts, headers=headers, timeout=60, allow_redirects=False)
+        assert (answer.status_code, said in answer.text, "Owners" in answer.text) == (status, True, False)
+        assert customers.read_text() == stored
+    assert "name: mine" in customers.with_name("mine.yaml").read_text()
 
 
 def test_a_form_of_one_sync_changes_no_other(served_to_many: Served, customers: Path, world: World) -> None:
