@@ -68,6 +68,10 @@ class Archive:
         """The parts, in lower case."""
         return frozenset(self._parts)
 
+    def spelled(self, part: str) -> str:
+        """The name of a part as the file has it."""
+        return self._parts[part.lower()]
+
     def blocks(self, part: str) -> Iterator[bytes]:
         """Yield the content of a part; upper and lower case are the same.
 

@@ -19,7 +19,7 @@ from shared.sources.excel.cells import ADDED_FORMAT, Fault, Writer, kind_of_colu
 from shared.sources.excel.table import SheetTable
 from shared.sources.excel.workbook import Sheet, open_workbook
 from shared.sources.excel.workbook import Workbook as Book
-from shared.sources.files import InputFile, find_files
+from shared.sources.files import find_files
 from shared.sources.plain import own_csv
 from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import KnownColumn, described, found_name
@@ -29,6 +29,9 @@ from shared.workspace import Workspace, literal, writing
 __all__ = ["ExcelFiles"]
 
 _LONGEST_LINE: Final = 1 << 28  # bytes: 16,384 cells with a text of 32,767 characters would be longer than any line is
+
+_TEXTS: Final = "sheet-*"
+_BLANK: Final = 200  # rows without a value, or of a header, that may be among the first ones
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,22 +135,46 @@ class ExcelFiles:
         for file in files:
             if left == 0:
                 break
-            with open_workbook(file, workspace.folder, workspace.check_time) as book:
+            with open_workbook(file, workspace.folder, workspace.check_time, brief=left is not None) as book:
                 for name in _chosen(book, self._sheets, file.name):
                     if left == 0:
                         break
-                    part, rows = self._part(workspace, file, book.sheet(name), first, left)
+                    found = None if left is None else self._beginning(workspace, book, name, first, left)
+                    part, rows = found or self._part(workspace, file.name, book.sheet(name), first, left)
                     left = None if left is None else left - rows
                     first = first or part
                     yield part
         for file in files:
             file.check_unchanged()
 
+    def _beginning(
+        self, workspace: Workspace, book: Book, name: str, first: _Part | None, most: int
+    ) -> tuple[_Part, int] | None:
+        """The first rows of a sheet, read without the others; None where only the whole sheet tells them.
+
+        So it is where the beginning has fewer rows than are asked for, and where something seems to be wrong: a column
+        may be missing there that other rows have.
+        """
+        source = self._source
+        ignored = source.header_rows_to_ignore + source.footer_rows_to_ignore + source.area.top
+        before = {*workspace.folder.glob(_TEXTS)}
+        try:
+            sheet = book.beginning(name, ignored + most + _BLANK, with_end=source.header)
+            if sheet is not None:
+                part, rows = self._part(workspace, book.name, sheet, first, most)
+                if rows == most and all(found_name(each.name, part.columns) for each in self._columns):
+                    return part, rows
+        except UserError:  # the whole sheet says whether it is so
+            pass
+        for path in {*workspace.folder.glob(_TEXTS)} - before:
+            path.unlink()
+        return None
+
     def _part(
-        self, workspace: Workspace, file: InputFile, sheet: Sheet, first: _Part | None, most: int | None
+        self, workspace: Workspace, file: str, sheet: Sheet, first: _Part | None, most: int | None
     ) -> tuple[_Part, int]:
         """Write a sheet, or its first rows, as text; tells how many rows these are."""
-        place = f"{file.name}, sheet {sheet.name}"
+        place = f"{file}, sheet {sheet.name}"
         table = SheetTable(sheet, self._source)
         if table.empty:
             raise UserError(
@@ -155,10 +182,10 @@ class ExcelFiles:
                 "sheet has no header"
             )
         part = _Part(
-            file=file.name,
+            file=file,
             place=place,
-            short=f"{sheet.name} of {Path(file.name).name}",
-            path=workspace.folder / f"sheet-{len(list(workspace.folder.glob('sheet-*')))}.csv",
+            short=f"{sheet.name} of {Path(file).name}",
+            path=workspace.folder / f"sheet-{len(list(workspace.folder.glob(_TEXTS)))}.csv",
             offset=table.first - 1,
             columns=self._named(table, place),
             width=table.width,

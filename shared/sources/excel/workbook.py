@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import UserError
 from shared.sources.excel.archive import Archive, damaged
+from shared.sources.excel.beginning import is_shared, write_beginning
 from shared.sources.excel.compound import SIGNATURE, CompoundFile
 from shared.sources.excel.ods import survey_ods
 from shared.sources.excel.survey import Survey, refuse_large
@@ -23,7 +25,7 @@ from shared.sources.kinds import kind_of
 from shared.workspace import writing
 
 if TYPE_CHECKING:
-    from python_calamine import CalamineSheet, CalamineWorkbook
+    from python_calamine import CalamineSheet, CalamineWorkbook, SheetMetadata
 
 __all__ = ["Sheet", "Workbook", "open_workbook"]
 
@@ -50,21 +52,33 @@ class Sheet:
 
 
 class Workbook:
-    """An open workbook."""
+    """An open workbook.
 
-    def __init__(self, name: str, book: CalamineWorkbook, survey: Callable[[str], Survey]) -> None:
+    Attributes:
+        name: The file as messages show it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        book: Callable[[], CalamineWorkbook],
+        survey: Callable[[str], Survey],
+        beginning: Beginning | None = None,
+    ) -> None:
         """Take what `open_workbook` gives."""
-        self._name = name
+        self.name = name
         self._book = book
         self._survey = survey
+        self._beginning = beginning
 
     def names(self, *, hidden: bool) -> tuple[str, ...]:
         """The sheets with cells, in their order, also hidden ones if that is asked."""
         from python_calamine import SheetTypeEnum, SheetVisibleEnum  # noqa: PLC0415 - only workbooks need it
 
+        sheets = self._beginning.sheets if self._beginning else None
         return tuple(
             each.name
-            for each in self._book.sheets_metadata
+            for each in sheets or self._book().sheets_metadata
             if each.typ == SheetTypeEnum.WorkSheet and (hidden or each.visible == SheetVisibleEnum.Visible)
         )
 
@@ -74,21 +88,84 @@ class Workbook:
         Raises:
             UserError: It is too large or damaged.
         """
-        place = f"{self._name}, sheet {name}"
+        place = f"{self.name}, sheet {name}"
         survey = self._survey(name)
         refuse_large(survey.cells, place)
         with _Calamine(place):
-            return Sheet(name=name, found=self._book.get_sheet_by_name(name), survey=survey)
+            return Sheet(name=name, found=self._book().get_sheet_by_name(name), survey=survey)
+
+    def beginning(self, name: str, rows: int, *, with_end: bool) -> Sheet | None:
+        """Read the first rows of a sheet, empty ones that are written included.
+
+        Args:
+            name: The name of the sheet.
+            rows: How many rows.
+            with_end: Whether merged cells are told.
+
+        Returns:
+            The sheet; None where only the whole one can be read.
+        """
+        return self._beginning.sheet(name, rows, with_end=with_end) if self._beginning else None
+
+
+class Beginning:
+    """Reads first rows of the sheets of a workbook in XML: from copies that have no more.
+
+    Args:
+        path: The workbook.
+        name: The file as messages show it.
+        tick: Called now and then; raises where the time is over.
+    """
+
+    def __init__(self, path: Path, name: str, tick: Callable[[], None]) -> None:
+        self._path, self._name, self._tick = path, name, tick
+
+    @cached_property
+    def sheets(self) -> Sequence[SheetMetadata]:
+        """What the workbook says of its sheets, read from a copy without any; empty where that cannot be made."""
+        with suppress(UserError), self._copied("", 0, with_end=False) as copied:
+            if copied is not None:
+                with _opened(copied, self._name) as book:
+                    return book.sheets_metadata
+        return ()
+
+    def sheet(self, name: str, rows: int, *, with_end: bool) -> Sheet | None:
+        """See `Workbook.beginning`. What is wrong with a file is told by a whole read."""
+        with suppress(UserError), self._copied(name, rows, with_end=with_end) as copied:
+            if copied is None:
+                return None
+            with Archive(copied, self._name, self._tick) as archive:
+                survey = survey_xlsx(archive, sheet_parts(archive, self._name)[name], self._name)
+            refuse_large(survey.cells, name)
+            with _opened(copied, self._name) as book, _Calamine(name):
+                return Sheet(name=name, found=book.get_sheet_by_name(name), survey=survey)
+        return None
+
+    @contextmanager
+    def _copied(self, sheet: str, rows: int, *, with_end: bool) -> Iterator[Path | None]:
+        copied = self._path.with_name("beginning.xlsx")
+        try:
+            # Its own archive: what is unpacked here does not count for a whole read.
+            with Archive(self._path, self._name, self._tick) as archive, writing(self._path.parent):
+                workbook, _ = office_parts(archive, self._name)
+                part = sheet_parts(archive, self._name).get(sheet, "")
+                written = write_beginning(archive, workbook, part, rows, copied, with_end=with_end)
+            yield copied if written else None
+        finally:
+            copied.unlink(missing_ok=True)
 
 
 @contextmanager
-def open_workbook(file: InputFile, folder: Path, tick: Callable[[], None]) -> Iterator[Workbook]:
+def open_workbook(
+    file: InputFile, folder: Path, tick: Callable[[], None], *, brief: bool = False
+) -> Iterator[Workbook]:
     """Open a workbook. It is copied first: it is read several times, and must be the same each time.
 
     Args:
         file: Where it is.
         folder: For the copy, which is removed at the end.
         tick: Called now and then; raises where the time is over.
+        brief: Whether first rows are read. Where that needs no whole workbook, it is read only as far as it is asked.
 
     Raises:
         UserError: It is not a workbook, has a password, is damaged, or is too large.
@@ -99,7 +176,7 @@ def open_workbook(file: InputFile, folder: Path, tick: Callable[[], None]) -> It
             shutil.copyfileobj(stored, out)
         ending = _ending(copied, file.name, tick)
         copied = copied.rename(copied.with_suffix(ending))  # calamine reads the extension
-        opened = _old if ending == ".xls" else _open_document if ending == ".ods" else _office
+        opened = _old if ending == ".xls" else _open_document if ending == ".ods" else partial(_office, brief=brief)
         with opened(copied, file.name, tick) as book:
             yield book
     finally:
@@ -148,7 +225,7 @@ def _old(path: Path, name: str, tick: Callable[[], None]) -> Iterator[Workbook]:
     with _opened(path, name) as book:
         # By their place: names may be in an old code page, which calamine knows.
         known = dict(zip(book.sheet_names, surveys.values(), strict=False))
-        yield Workbook(name, book, lambda sheet: known.get(sheet, Survey()))
+        yield Workbook(name, lambda: book, lambda sheet: known.get(sheet, Survey()))
 
 
 @contextmanager
@@ -160,23 +237,25 @@ def _open_document(path: Path, name: str, tick: Callable[[], None]) -> Iterator[
         surveys = survey_ods(archive, name)
     refuse_large(sum(each.cells for each in surveys.values()), name)
     with _opened(path, name) as book:
-        yield Workbook(name, book, lambda sheet: surveys.get(sheet, Survey()))
+        yield Workbook(name, lambda: book, lambda sheet: surveys.get(sheet, Survey()))
 
 
 @contextmanager
-def _office(path: Path, name: str, tick: Callable[[], None]) -> Iterator[Workbook]:
+def _office(path: Path, name: str, tick: Callable[[], None], *, brief: bool) -> Iterator[Workbook]:
     binary = path.suffix == ".xlsb"
     survey = survey_xlsb if binary else survey_xlsx
-    with Archive(path, name, tick) as archive:
+    with Archive(path, name, tick) as archive, ExitStack() as stack:
         listed = binary_sheet_parts(archive, name) if binary else sheet_parts(archive, name)
-        archive.pass_over(each for each in archive.names if _is_shared(each))
-        with _opened(path, name) as book:
-            yield Workbook(name, book, lambda sheet: survey(archive, _part(listed, sheet, name), name))
 
+        @cache
+        def book() -> CalamineWorkbook:
+            archive.pass_over(each for each in archive.names if is_shared(each))
+            return stack.enter_context(_opened(path, name))
 
-def _is_shared(part: str) -> bool:
-    """Whether calamine reads a part when it opens the workbook."""
-    return part.rpartition("/")[2].startswith(("sharedstrings.", "styles."))
+        if not brief:
+            book()
+        beginning = Beginning(path, name, tick) if brief and not binary else None
+        yield Workbook(name, book, lambda sheet: survey(archive, _part(listed, sheet, name), name), beginning)
 
 
 def _part(listed: Mapping[str, str], sheet: str, name: str) -> str:
