@@ -81,13 +81,16 @@ def _go_on(visit: Visit, refusal: Refusal) -> Response:
             editing.say("warn", "Somebody else has deleted this definition since you opened it. Your draft is kept.")
         return act(editing, do)
     if not visit.may_create:
-        raise refusal
+        raise Refusal(_MISSING, refusal.title, _GONE)
     editing = from_form(visit)
     editing.say("warn", _AS_NEW)
     return act(editing, f"show:{editing.tab.slug}" if do.startswith(("save", "delete")) else do)
 
 
 _MISSING: Final = 404
+_GONE: Final = (
+    "The sync that you have edited does not exist any more or cannot be read, or you have no right to it any more."
+)
 _AS_NEW: Final = (
     "The sync that you have edited does not exist any more, or you have no right to it any more. Your draft is kept as "
     "that of a new sync: press Save to make it, and give it another name first if this one is in use."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Browser, expect
 
 from console.local import local_console
 from shared.app.definition_files import Author
 from shared.errors import RetryLater
-from tests.console.conftest import Served, World, serving
+from tests.console.conftest import PATIENCE, Served, World, pictures, principal, serving, unreachable, violations
 from tests.console.editor.pages import Form, form_of
 
 PERMISSIONS = "permissions: {admin: [Owners], write: [Writers], read: [Readers]}\n"
@@ -105,6 +107,7 @@ def test_who_could_not_write_a_deleted_sync_gets_nothing_but_their_own_text(
     delete(world)
     answers = [_posted(served_to_many, session, name, fields, do) for name in ("customers", "never-there")]
     assert [answer.status_code for answer in answers] == [404, 404]
+    assert "does not exist any more or cannot be read, or you have no right to it any more" in answers[0].text
     assert answers[0].text == answers[1].text
     assert all(keeps_the_draft(answer, "name: customers") for answer in answers)
     assert not customers.exists()
@@ -303,3 +306,33 @@ def _posted_secret(form: Form) -> requests.Response:
     parts = [(name, (None, value)) for name, values in (fields | secret).items() for value in values]
     headers = {"origin": form.url}
     return form.session.post(form.url + form.action, files=parts, headers=headers, timeout=30, allow_redirects=False)
+
+
+# -- In a browser ----------------------------------------------------------------------------------------------------
+
+
+def test_the_draft_is_seen_and_downloaded(
+    browser: Browser, served_to_many: Served, customers: Path, world: World, tmp_path: Path
+) -> None:
+    """On the page of the editor, and on the one that refuses; both can be used by everybody."""
+    headers = {"X-MS-CLIENT-PRINCIPAL": principal("writers")}
+    context = browser.new_context(base_url=served_to_many.url, extra_http_headers=headers)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto("/syncs/customers/edit/info")
+    page.get_by_label("Description").fill("Mine & yours")
+    delete(world)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("somebody else has deleted this definition")
+    pictures(page, "editor-deleted", tmp_path)
+    assert (violations(page), unreachable(page)) == ([], [])
+    shutil.rmtree(customers.parent / ".versions")  # so nobody knows any more who had which right
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Your draft")).to_be_visible()
+    pictures(page, "refused-draft", tmp_path)
+    assert (violations(page), unreachable(page)) == ([], [])
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download it").click()
+    assert download.value.suggested_filename == "customers.yaml"
+    assert "description: 'Mine & yours'" in download.value.path().read_text()
+    context.close()
