@@ -1,6 +1,6 @@
 """Real time measured: events a second for one instance, and the latency that is added to one event.
 
-python -m benchmarks.events [--events 20000] [--batch 500] [--partitions 4] [--singles 300] [--json FILE]
+python -m benchmarks.events [--events 30000] [--batch 2000] [--partitions 4] [--singles 300] [--json FILE]
 
 The emulator runs as a separate process, without simulated latency. `events_per_second` counts everything: decoding,
 folding, reading the matching records, comparing, writing, remembering positions; once with one partition, whose batches
@@ -211,8 +211,8 @@ def measured(events: int, size: int, partitions: int, singles: int) -> dict[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--events", type=int, default=30_000)
+    parser.add_argument("--batch", type=int, default=2000)
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--singles", type=int, default=300)
     parser.add_argument("--json", type=Path)

@@ -50,7 +50,7 @@ def test_the_hosts_file_is_as_the_app_needs_it() -> None:
     assert host["extensionBundle"]["version"] == "[4.*, 5.0.0)"
     assert host["functionTimeout"] == "00:30:00"
     hubs = host["extensions"]["eventHubs"]
-    assert (hubs["maxEventBatchSize"], hubs["prefetchCount"]) == (500, 1500)
+    assert (hubs["maxEventBatchSize"], hubs["prefetchCount"]) == (2000, 2000)
     jobs = host["extensions"]["queues"]
     assert (jobs["batchSize"], jobs["newBatchThreshold"], jobs["messageEncoding"]) == (1, 0, "base64")
     # A message comes again when the lease of a worker that died has lapsed.
