@@ -277,7 +277,7 @@ def _limited(bench: Bench, name: str, *, row: float, limits: str, rate: float) -
 
 def users(bench: Bench) -> Result:
     """Several application users share the work."""
-    rows, window = 10_000 if bench.quick else 80_000, 5.0
+    rows, window = 10_000 if bench.quick else 200_000, 5.0
     programs, rates = [], {}
     for count in (1, 2, 4):
         # As many windows for each, so that what the first window gives away weighs the same.

@@ -51,6 +51,9 @@ def test_the_hosts_file_is_as_the_app_needs_it() -> None:
     assert host["functionTimeout"] == "00:30:00"
     hubs = host["extensions"]["eventHubs"]
     assert (hubs["maxEventBatchSize"], hubs["prefetchCount"]) == (2000, 2000)
+    # Otherwise Azure would start another instance only when so many more events wait as a call may get.
+    # https://learn.microsoft.com/azure/azure-functions/functions-target-based-scaling
+    assert hubs["targetUnprocessedEventThreshold"] == 500
     jobs = host["extensions"]["queues"]
     assert (jobs["batchSize"], jobs["newBatchThreshold"], jobs["messageEncoding"]) == (1, 0, "base64")
     # A message comes again when the lease of a worker that died has lapsed.
