@@ -71,6 +71,19 @@ class _Made:
         return f"{self.schema}.{self.name}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """A prepared statement.
+
+    Attributes:
+        tables: How many tables had been made before it. After another one it still works, but DuckDB plans it anew
+            whenever it runs.
+    """
+
+    name: str
+    tables: int
+
+
 class WarmWorkspace(Workspace):
     """A workspace that plans each statement once: batch after batch runs the same ones.
 
@@ -91,8 +104,7 @@ class WarmWorkspace(Workspace):
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
         super().__init__(connection, folder=folder, readable=readable)
         self._made: dict[_Seen, _Made] = {}
-        self._plans: dict[tuple[_Seen, bool], str] = {}  # empty for a text that came once so far
-        self._planned_with: dict[str, int] = {}  # plan -> how many tables there were
+        self._plans: dict[tuple[_Seen, bool], _Plan | None] = {}  # None for a text that came once so far
         self._texts: dict[str, tuple[duckdb.Statement, ...]] = {}
         self._present: tuple[_Made, ...] = ()  # newest first
         self._path = _NOWHERE
@@ -153,28 +165,24 @@ class WarmWorkspace(Workspace):
         """Run a statement by its plan, which is made when the statement comes for the second time."""
         plans, place = self._plans, ((self._path, sql), self.few)
         if place not in plans or _VARIABLE in sql or any(made.varies for made in self._present):
-            plans[place] = ""
+            plans[place] = None
             self._plain(sql, params)
             return
-        if self._planned_with.get(plans[place]) != len(self._made):
-            plans[place] = self._plan(sql, plans[place])
+        plan = plans[place]
+        if plan is None or plan.tables != len(self._made):
+            plan = plans[place] = self._plan(sql, plan)
         values = f"({', '.join(map(_literal, params))})" if params else ""
         if not self._present_is_shown():
             self._show(self._wider.get(self._path, self._present))
-        self._connection.execute(f"EXECUTE {plans[place]}{values}")
+        self._connection.execute(f"EXECUTE {plan.name}{values}")
 
-    def _plan(self, sql: str, former: str) -> str:
-        """Plan a statement; returns the plan's name.
-
-        A plan from before a table was made still works, but DuckDB makes it anew whenever it runs.
-        """
-        name = f"plan{next(self._numbers)}"
-        self._plain(f"PREPARE {name} AS {sql}", ())
-        self._planned_with[name] = len(self._made)
-        if former:
-            self._connection.execute(f"DEALLOCATE {former}")
-            del self._planned_with[former]
-        return name
+    def _plan(self, sql: str, former: _Plan | None) -> _Plan:
+        """Plan a statement, in place of a former plan."""
+        plan = _Plan(name=f"plan{next(self._numbers)}", tables=len(self._made))
+        self._plain(f"PREPARE {plan.name} AS {sql}", ())
+        if former is not None:
+            self._connection.execute(f"DEALLOCATE {former.name}")
+        return plan
 
     def _plain(self, sql: str, params: Sequence[object] | None) -> None:
         """Run a statement that sees what is present and nothing else."""
