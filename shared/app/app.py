@@ -320,11 +320,9 @@ class App:
             definition, values, bulk_delete_from=definition.destination.options.bulk_delete_from
         )
 
-    def source(
-        self, definition: SyncDefinition, values: Mapping[str, ParameterValue], rows: int | None = None
-    ) -> Source:
-        """The source of a definition, or its first rows; nothing is opened yet."""
-        return open_source(definition.source, self.wiring.source_context(values, rows))
+    def source(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Source:
+        """The source of a definition; nothing is opened yet."""
+        return open_source(definition.source, self.wiring.source_context(values))
 
     def _completed(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> SyncDefinition:
         """A definition with the columns and types that only its source knows."""
