@@ -42,9 +42,8 @@ log = logging.getLogger(__name__)
 _LONGEST_LINE: Final = 2 * MOST_BYTES + (1 << 16)
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
 _LARGE: Final = 16 << 20  # bytes of a file from which on it is worth reading it in several places at once
-_PART: Final = (
-    12 << 20
-)  # bytes that are read in one place; with smaller ones DuckDB stores the rows in less full groups
+# Bytes that are read in one place; with smaller parts DuckDB stores the rows in less full groups.
+_PART: Final = 12 << 20
 
 
 class DelimitedFiles(TextFiles[DelimitedSource]):

@@ -44,7 +44,7 @@ def open_event_hub(
     Args:
         settings: Name the hub, its namespace, the consumer group and the storage account of the host.
         credential: Makes the identity's credential where it is needed.
-        open_blobs: Opens the storage account whose blob service has an URL.
+        open_blobs: Opens the storage account whose blob service has a URL.
 
     Raises:
         UserError: The connection string is not one.

@@ -80,10 +80,11 @@ def waiting_in(partition: str, ends: PartitionEnds, checkpoint: Checkpoint | Non
     """
     if ends.is_empty:
         return PartitionWaiting(partition=partition, state=PartitionState.KNOWN, waiting=0)
-    if checkpoint is not None and checkpoint.sequence is None:
-        return PartitionWaiting(partition=partition, state=PartitionState.UNKNOWN)
-    before = ends.first - 1
-    taken = before if checkpoint is None or checkpoint.sequence is None else max(before, checkpoint.sequence)
+    taken = ends.first - 1
+    if checkpoint is not None:
+        if checkpoint.sequence is None:
+            return PartitionWaiting(partition=partition, state=PartitionState.UNKNOWN)
+        taken = max(taken, checkpoint.sequence)
     if taken > ends.last:
         return PartitionWaiting(partition=partition, state=PartitionState.AHEAD)
     return PartitionWaiting(partition=partition, state=PartitionState.KNOWN, waiting=ends.last - taken)
