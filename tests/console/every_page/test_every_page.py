@@ -190,7 +190,8 @@ def shown(request: pytest.FixtureRequest, window: Page, consoles: Consoles) -> I
     answer = window.goto(consoles.url(state))
     if state.act:
         state.act(window)
-    window.wait_for_function("says => document.querySelector('main').innerText.includes(says)", arg=state.says)
+    # While the browser loads the page that follows a form, there is no `main` yet.
+    window.wait_for_function("says => document.querySelector('main')?.innerText.includes(says)", arg=state.says)
     still(window)
     yield window
     window.remove_listener("console", on_console)
