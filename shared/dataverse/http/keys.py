@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from urllib.parse import quote
 
 from shared.definitions.models import KeyMatch
@@ -19,7 +20,10 @@ from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.odata import odata_text
 from shared.transform.keys import folded
 
-__all__ = ["KeyQuery", "KeyText", "equals", "key_text", "key_values", "lookups", "predicate"]
+__all__ = ["QUERY_ROOM", "KeyQuery", "KeyText", "equals", "key_text", "key_values", "lookups", "predicate"]
+
+QUERY_ROOM: Final = 30_000
+"""Characters of a query for keys; a URL may have 32,768 (Microsoft, "compose HTTP requests and handle errors")."""
 
 KeyText = tuple[str, ...]  # a key's parts, comparable: column order as in the key object
 
@@ -105,9 +109,9 @@ class KeyQuery:
 
 
 def lookups(
-    entity: EntityMetadata, keys: Iterable[Mapping[str, Any]], *, select: Sequence[str] = (), room: int = 30_000
+    entity: EntityMetadata, keys: Iterable[Mapping[str, Any]], *, select: Sequence[str] = (), room: int = QUERY_ROOM
 ) -> Iterator[KeyQuery]:
-    """Queries that together find every key, as few as the URL's length allows (32,768 characters for a GET).
+    """Queries that together find every key, as few as the URL's length allows.
 
     One text column is asked for with the `In` function, which has no wildcards; several columns with and/or.
     """
@@ -116,8 +120,7 @@ def lookups(
     pieces: list[str] = []
     used = 0
     for values in keys:
-        of_this, piece = _piece(entity, values)
-        encoded = quote(piece, safe="/=$,()'@")
+        of_this, encoded = _piece(entity, values)
         if form is not None and (form != of_this or used + len(encoded) > room):
             yield _lookup(head, form, pieces)
             form = None
@@ -151,15 +154,32 @@ def _lookup(head: str, form: _Form, pieces: Sequence[str]) -> KeyQuery:
     return KeyQuery(path=head + form.start + form.between.join(pieces) + form.end, asked=len(pieces))
 
 
+_UNENCODED = "/=$,()'@"
+_PLAIN = re.compile(rf"[A-Za-z0-9_.~{_UNENCODED}-]*", re.ASCII)  # what neither JSON nor a URL writes in another way
+
+
 def _piece(entity: EntityMetadata, values: Mapping[str, Any]) -> tuple[_Form, str]:
-    """One key's part of a filter, and the form of filter it belongs in."""
+    """One key's part of a filter, percent-encoded, and the form of filter it belongs in."""
     if len(values) == 1:
         ((name, value),) = values.items()
         if isinstance(value, str) and entity.attributes[name].type not in _LOOKUPS:
-            start = f"Microsoft.Dynamics.CRM.In(PropertyName='{name}',PropertyValues=["
-            # A JSON array: in double quotes an apostrophe is plain text (Microsoft: filter rows, manage single quotes).
-            return _Form(start, ",", "])"), json.dumps(value, ensure_ascii=False)
-    return _ALTERNATIVES, f"({equals(entity, values)})"
+            return _in(name), _in_json(value)
+    return _ALTERNATIVES, quote(f"({equals(entity, values)})", safe=_UNENCODED)
+
+
+@lru_cache(maxsize=64)
+def _in(name: str) -> _Form:
+    return _Form(f"Microsoft.Dynamics.CRM.In(PropertyName='{name}',PropertyValues=[", ",", "])")
+
+
+def _in_json(value: str) -> str:
+    """An element of a JSON array: in double quotes an apostrophe is plain text.
+
+    Source: Microsoft, "filter rows", manage single quotes.
+    """
+    if _PLAIN.fullmatch(value):  # most keys; it takes a fifth of the time
+        return f"%22{value}%22"
+    return quote(json.dumps(value, ensure_ascii=False), safe=_UNENCODED)
 
 
 def equals(entity: EntityMetadata, values: Mapping[str, Any]) -> str:

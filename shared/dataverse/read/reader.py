@@ -17,7 +17,7 @@ import duckdb
 
 from shared.dataverse.http.answers import UnexpectedAnswer
 from shared.dataverse.http.connection import PAGE_ROWS
-from shared.dataverse.http.keys import column_in_url, lookups
+from shared.dataverse.http.keys import QUERY_ROOM, column_in_url, lookups
 from shared.dataverse.http.service import MOST_RANGES, Service
 from shared.dataverse.read.page_rows import exact_digits
 from shared.dataverse.read.paging import Page, first_page, following_pages, pages
@@ -193,7 +193,7 @@ def keyed_queries(
         condition: A filter that the records have to pass as well.
     """
     narrowed = f"%20and%20({quote(condition, safe=_PLAIN)})" if condition else ""
-    for found in lookups(entity, keys, select=selected(entity, layout), room=30_000 - len(narrowed)):
+    for found in lookups(entity, keys, select=selected(entity, layout), room=QUERY_ROOM - len(narrowed)):
         yield found.path + narrowed
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from shared.dataverse.http.connection import PAGE_ROWS
-from shared.dataverse.http.keys import key_values
+from shared.dataverse.http.keys import QUERY_ROOM, key_values
 from shared.dataverse.http.service import Call, Service
 from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_queries, read_table, unique_statement
 from shared.entities import EntityMetadata
@@ -18,7 +18,7 @@ from shared.errors import AbortRun, RequestRefused
 from shared.transform.lookups.columns import Reference
 from shared.workspace import Workspace
 
-__all__ = ["read_reference"]
+__all__ = ["queries_at_least", "read_reference"]
 
 _CREATED: Final = "createdon"
 FEW_QUERIES: Final = 5
@@ -57,15 +57,31 @@ def read_reference(
     if not queries:
         return ReadReport(rows=0, pages=0)
     if len(queries) > FEW_QUERIES:
-        # To put keys into queries that are not sent takes longer than to ask how many are worth it.
+        # To put keys into queries that are not sent takes longer than to find out how many are worth it.
         most = min(MOST_QUERIES, _pages(service, entity))
-        queries += islice(possible, max(0, most + 1 - len(queries)))
-        if len(queries) > most:
+        needed = queries_at_least(workspace, values, [column.name for column in columns])
+        if needed <= most:
+            queries += islice(possible, max(0, most + 1 - len(queries)))
+        if max(needed, len(queries)) > most:
             return read_table(workspace, service, records, condition)
     report = read_queries(workspace, service, records, queries, at_once=max(1, service.meter.parallelism))
     if len(queries) > 1:
         workspace.execute(unique_statement(records.into))
     return report
+
+
+def queries_at_least(workspace: Workspace, values: Sequence[str], columns: Sequence[str]) -> int:
+    """So many queries are needed for all values, or more: they have at least as many characters as the values.
+
+    Args:
+        workspace: Has the values.
+        values: SQL queries of the values, each as one column of JSON objects.
+        columns: Their names. The query for a single one names it once, and not for each value.
+    """
+    every = " UNION ALL ".join(f"({query})" for query in values)
+    around = max(len(f'{{"{name}":}}') for name in columns)
+    ((length,),) = workspace.query(f"SELECT coalesce(sum(strlen(value) - {around}), 0) FROM ({every}) AS t(value)")
+    return int(length) // QUERY_ROOM
 
 
 def _entity(reference: Reference) -> EntityMetadata:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from shared.entities import AlternateKey, AttributeMetadata, AttributeType
 from shared.http.transport import Response
 from tests.unit.dataverse.simulation import ACCOUNT
 
+URL_CHARACTERS = set(string.ascii_letters + string.digits + "%-._~/=$,()'@[]")
 ID = "11111111-2222-3333-4444-555555555555"
 
 
@@ -121,6 +123,16 @@ def test_quotes_of_both_kinds_survive_in_a_list_of_keys() -> None:
     """The In function takes a JSON array, so an apostrophe is plain text and a double quote is escaped."""
     (query,) = lookups(ACCOUNT, [{"accountnumber": "O'Neil"}, {"accountnumber": 'Zoll 7"'}])
     assert unquote(query.path).endswith('In(PropertyName=\'accountnumber\',PropertyValues=["O\'Neil","Zoll 7\\""])')
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5))
+def test_any_text_is_looked_up_as_it_is(texts: list[str]) -> None:
+    """What a URL or JSON writes in another way is encoded; nothing else of a URL is left in a key."""
+    (query,) = lookups(ACCOUNT, ({"accountnumber": text} for text in texts))
+    start = "In(PropertyName='accountnumber',PropertyValues="
+    elements = query.path.partition(start)[2].removesuffix(")")
+    assert set(elements) <= URL_CHARACTERS
+    assert json.loads(unquote(elements)) == texts
 
 
 def test_keys_of_several_columns_are_asked_for_with_and_and_or() -> None:
