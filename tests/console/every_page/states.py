@@ -111,16 +111,49 @@ def _spoils_and_checks(page: Page) -> None:
     page.get_by_role("button", name="Check", exact=True).click()
 
 
-def _overwrites_another_version(page: Page) -> None:
-    """Save in a second window what this one does not know."""
+def _elsewhere(page: Page, act: Act, then: str) -> None:
+    """Let another person do something with the same page, and be shown an address then."""
     other = page.context.new_page()
     other.set_extra_http_headers({"X-MS-CLIENT-PRINCIPAL": principal(*_ADMIN)})
     other.goto(page.url)
-    other.get_by_label("Version").fill("7")
-    other.get_by_role("button", name="Save", exact=True).click()
+    act(other)
+    other.wait_for_url(then)
     other.close()
-    page.get_by_label("Version").fill("8")
-    page.get_by_role("button", name="Save", exact=True).click()
+
+
+def _overwrites_another_version(page: Page) -> None:
+    """Save what another person has saved meanwhile."""
+    _elsewhere(page, _fills("Version", "7", "Save"), "**/edit/info?saved=1")
+    _fills("Version", "8", "Save")(page)
+
+
+def _deletes(page: Page) -> None:
+    page.get_by_text("Delete this sync", exact=True).click()
+    page.get_by_label("Yes, delete").check()
+    page.get_by_role("button", name="Delete", exact=True).click()
+
+
+def _saves_what_is_deleted(page: Page) -> None:
+    """Save what another person has deleted meanwhile; the world is without this sync afterwards."""
+    _elsewhere(page, _deletes, "**/")
+    _fills("Version", "8", "Save")(page)
+
+
+def _saves_what_is_renamed(page: Page) -> None:
+    """Save what another person has renamed meanwhile; the world has the sync with its new name afterwards."""
+    name = f"renamed-{LONG}"
+    _elsewhere(page, _fills("Name *", name, "Save"), f"**/syncs/{name}/edit/info?saved=1")
+    _fills("Version", "8", "Save")(page)
+
+
+def _saves_with_the_roles(*roles: str) -> Act:
+    """Somebody takes away the roles that the person had when the page was opened."""
+
+    def act(page: Page) -> None:
+        page.set_extra_http_headers({"X-MS-CLIENT-PRINCIPAL": principal(*roles)})
+        _fills("Version", "8", "Save")(page)
+
+    return act
 
 
 _OVERVIEW: Final = (
@@ -260,6 +293,38 @@ _EDITOR: Final = (
         act=_overwrites_another_version,
     ),
 )
+_DRAFTS: Final = (
+    Shown(
+        name="draft-of-a-deleted-sync",
+        address="/syncs/leaving/edit",
+        says="somebody else has deleted this definition",
+        act=_saves_what_is_deleted,
+    ),
+    Shown(
+        name="draft-of-a-renamed-sync",
+        address="/syncs/short/edit",
+        says="Somebody else has renamed this sync",
+        act=_saves_what_is_renamed,
+    ),
+    Shown(
+        name="draft-as-a-new-sync",
+        address=f"/syncs/{LONG}/edit",
+        says="Your draft is kept as that of a new sync",
+        act=_saves_with_the_roles("Sync.Create"),
+    ),
+    Shown(
+        name="draft-refused",
+        address=f"/syncs/{LONG}/edit",
+        says="It was not saved, and it is on this page alone.",
+        act=_saves_with_the_roles("Others"),
+    ),
+    Shown(
+        name="draft-refused-read-only",
+        address="/syncs/customers/edit",
+        says="It was not saved, and it is on this page alone.",
+        act=_saves_with_the_roles("Readers"),
+    ),
+)
 _LONG_LISTS: Final = (
     Shown(name="editor-long-list", address="/syncs/wide/edit/columns", says="Shown: 1 to 40 of 1,002."),
     Shown(
@@ -324,4 +389,4 @@ _REFUSED: Final = (
     Shown(name="refused-422", address="/syncs/broken/start", says="The definition has mistakes", status=422),
     Shown(name="refused-503", address="/", says="Sign-in is not set up", status=503, console=UNSIGNED),
 )
-STATES: Final = (*_OVERVIEW, *_SYNCS, *_JOBS, *_REAL_TIME, *_EDITOR, *_LONG_LISTS, *_SECRETS, *_REFUSED)
+STATES: Final = (*_OVERVIEW, *_SYNCS, *_JOBS, *_REAL_TIME, *_EDITOR, *_DRAFTS, *_LONG_LISTS, *_SECRETS, *_REFUSED)

@@ -171,7 +171,8 @@ def _counts(size: int) -> dict[str, Any]:
 
 def _without_runs(world: World) -> None:
     """Syncs that never ran: some that can, and some with mistakes."""
-    world.define("fresh")
+    for name in ("fresh", "leaving", "short"):
+        world.define(name)
     world.define("broken", more="nonsense: true\nschedule: 61 * * * *\n")
     world.define("misfit")
     file = world.folder / "syncs" / "misfit.yaml"
