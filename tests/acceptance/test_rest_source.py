@@ -160,6 +160,17 @@ def test_an_unavailable_service_is_reported(here: World, shop: Shop) -> None:
     assert here.app.state.last_run("rest") is not None
 
 
+def test_a_plan_counts_the_requests_that_were_throttled(here: World, shop: Shop) -> None:
+    """Those of the API and those of Dataverse, as a run does."""
+    counted = []
+    for make in (here.app.plan, here.run):
+        shop.faults = [Reply(status=429, headers={"Retry-After": "0"})] * 2
+        match = {"method": "GET", "path": "accounts"}
+        here.emulator.faults([{"action": "status", "status": 429, "retry_after": 0, "match": match, "times": 1}])
+        counted.append(make("rest").to_json()["throttled"])
+    assert counted == [3, 3]
+
+
 def test_a_deployed_app_refuses_hosts_that_are_not_listed(here: World, server: ApiServer) -> None:
     """`validate` reports this before a run; the run refuses too, and sends no request."""
     here.environment |= {"WEBSITE_SITE_NAME": "app", "API_URL": "https://api.example.com"}

@@ -308,6 +308,15 @@ def test_the_forecast_has_the_requests_that_read_deleted_records(here: World) ->
     assert reads[1] == reads[0] + 1
 
 
+def test_the_plan_of_an_undo_counts_the_requests_that_were_throttled(here: World, typed: Typed) -> None:
+    """As that of a run does."""
+    run = change(here)
+    here.emulator.faults(
+        [{"action": "status", "status": 429, "retry_after": 0, "match": {"method": "GET"}, "times": 1}]
+    )
+    assert typed.value("undo", run)["throttled"] == 1
+
+
 def test_a_run_that_was_refused_or_has_not_ended_is_not_undone(here: World, typed: Typed) -> None:
     """The first changed nothing, and the second one may still change something."""
     here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": 0}}))

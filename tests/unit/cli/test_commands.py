@@ -65,6 +65,7 @@ def planned(*, unsafe: bool = False, changes: bool = True, errors: bool = False)
         sample=(update,) if changes else (),
         errors=(REJECTED,) if errors else (),
         requests=3,
+        throttled=1,
         elapsed_seconds=1.5,
     )
 
@@ -274,6 +275,7 @@ def test_a_plan_in_json_is_one_object_and_nothing_else(typed: Type) -> None:
     done = typed("plan", "customers", "--json")
     assert done.json["planned"]["created"] == 2
     assert done.json["checksum"] == CHECKSUM
+    assert (done.json["requests"], done.json["throttled"]) == (3, 1)
     assert done.json["sample"][0]["columns"] == [{"column": "name", "before": "Müller & <Söhne>", "after": None}]
     assert done.err == ""
 

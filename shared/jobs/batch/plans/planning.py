@@ -43,6 +43,7 @@ class PlanReport:
     watermark: str | None = None
     post_sync: tuple[Mapping[str, str], ...] = ()
     requests: int
+    throttled: int
     elapsed_seconds: float
     about: Mapping[str, Any] = field(default_factory=dict)
     lacking: int = 0
@@ -91,6 +92,7 @@ class PlanReport:
             "errors": [error.to_json() for error in self.errors],
             "post_sync": [dict(step) for step in self.post_sync],
             "requests": self.requests,
+            "throttled": self.throttled,
             "elapsed_seconds": round(self.elapsed_seconds, 3),
         }
 
@@ -116,21 +118,25 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         cost = forecast_of(job, tools, workspace, created=plan.counts.created_references, begun=start)
         plan = replace(plan, forecast=cost)
         ((lacking,),) = workspace.query(violations_query())
+        sample = with_names(shown, entity, columns, workspace, tools.dataverse)
+        about = about_plan(job, tools, entity, plan, workspace)
+        usage = tools.dataverse.usage()  # after the last request
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
             plan=plan,
             source=source,
             target=target_counts(workspace),
-            sample=with_names(shown, entity, columns, workspace, tools.dataverse),
+            sample=sample,
             errors=errors,
             files=tuple(reporting.files(workspace, f"plan_{job.definition.name}")) if options.files else (),
             notes=(*prepared.notes(), *left_out_warnings(source, errors)),
             watermark=prepared.watermark.kept if prepared.watermark else None,
             post_sync=listed_steps(job.definition),
-            requests=tools.dataverse.usage().requests,
+            requests=usage.requests,
+            throttled=usage.throttled,
             elapsed_seconds=tools.clock.monotonic() - start,
-            about=about_plan(job, tools, entity, plan, workspace),
+            about=about,
             lacking=lacking,
         )
 

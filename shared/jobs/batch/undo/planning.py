@@ -65,6 +65,7 @@ class UndoPlan:
         edited: Some of what others have changed, as JSON objects: `id`, `key`, `column` and `message`.
         not_undone: What does not come back, one sentence each.
         requests: That were sent to make the plan.
+        throttled: Requests of the plan that were throttled.
     """
 
     run_id: str
@@ -74,6 +75,7 @@ class UndoPlan:
     edited: tuple[Mapping[str, Any], ...]
     not_undone: tuple[str, ...]
     requests: int
+    throttled: int
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -85,6 +87,7 @@ class UndoPlan:
             "sample": [change.to_json() for change in self.sample],
             "edited": [dict(each) for each in self.edited],
             "requests": self.requests,
+            "throttled": self.throttled,
         }
 
 
@@ -103,14 +106,17 @@ def plan_undo(job: UndoJob, tools: Tools, *, sample: int = 5) -> UndoPlan:
         prepared = prepare_undo(job, tools, workspace)
         shown = [replace(each, row=None) for each in read_samples(workspace.query(sample_query(sample)))]
         counts = undo_counts(workspace)
+        named = with_names(shown, prepared.entity, prepared.layout, workspace, tools.dataverse)
+        usage = tools.dataverse.usage()  # after the last request
         return UndoPlan(
             run_id=job.run.run_id,
             sync=job.definition.name,
             counts=counts,
-            sample=with_names(shown, prepared.entity, prepared.layout, workspace, tools.dataverse),
+            sample=named,
             edited=tuple(_edited(workspace, sample)),
             not_undone=tuple(not_undone(job, prepared, counts)),
-            requests=tools.dataverse.usage().requests,
+            requests=usage.requests,
+            throttled=usage.throttled,
         )
 
 
