@@ -18,7 +18,7 @@ __all__ = ["middleware"]
 def middleware() -> func.AsgiMiddleware:
     """The ASGI app for the host: one for all invocations of the process."""
     app = current()
-    hub = app.wiring.open_event_hub()
+    hub = app.wiring.event_hub
     console = Console(
         app=app,
         sign_in=SignIn(app.variables()),

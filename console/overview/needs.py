@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.app.event_hub.waiting import HubWaiting
-from shared.counted import counted
 from shared.views.status import Need, NeedKind
 
-__all__ = ["UNCLAIMED", "ShownNeed", "needs_of_hub", "shown_need"]
+__all__ = ["UNCLAIMED", "ShownNeed", "shown_need"]
 
 UNCLAIMED = "/real-time/_unclaimed"
 """The page of the events that no listener takes; no sync can have its name."""
@@ -35,16 +33,6 @@ def shown_need(need: Need) -> ShownNeed:
     """A need as the pages show it."""
     link, label = _place(need)
     return ShownNeed(sync=need.sync, text=need.text, link=link, label=label)
-
-
-def needs_of_hub(hub: HubWaiting | None) -> tuple[Need, ...]:
-    """What needs a person because of the event hub; None where the app has none."""
-    if hub is None or not hub.ahead:
-        return ()
-    one = len(hub.ahead) == 1
-    partitions = counted(len(hub.ahead), "partition of the event hub is", "partitions of the event hub are")
-    text = f"{partitions} not read: {'its checkpoint is' if one else 'their checkpoints are'} ahead of the hub"
-    return (Need(kind=NeedKind.CHECKPOINT, text=text),)
 
 
 def _place(need: Need) -> tuple[str, str]:

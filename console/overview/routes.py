@@ -12,12 +12,13 @@ from starlette.responses import Response
 from console.access.person import ADMIN
 from console.jobs.activity import phase_words
 from console.overview.answers import StatusAnswer, SyncsAnswer, status_answer, sync_answer
-from console.overview.needs import needs_of_hub, shown_need
+from console.overview.needs import shown_need
 from console.overview.screen import Screen, screen_of
 from console.web.needs import Need
 from console.web.rendering import add_filters
 from console.web.routing import Path
 from console.web.visit import Visit
+from shared.app.event_hub.saying import needs_of_hub
 
 __all__ = ["ROUTES"]
 

@@ -192,10 +192,7 @@ def _partitions(lines: Sequence[PartitionLine], hub: HubWaiting | None) -> list[
 
 
 def _hub(hub: HubWaiting | None) -> HubAnswer | None:
-    if hub is None:
-        return None
-    partitions = [WaitingAnswer.model_validate(asdict(each)) for each in hub.partitions]
-    return HubAnswer(state=hub.reading, reason=hub.reason, waiting=hub.total, partitions=partitions)
+    return HubAnswer.model_validate(hub.to_json()) if hub else None
 
 
 def letters_answer(letters: Sequence[ShownLetter], count: int) -> dict[str, Any]:

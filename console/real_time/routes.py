@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -30,9 +31,11 @@ from console.real_time.listeners import EventCounts, ListenerLine, listener_line
 from console.real_time.replaying import MOST, Chosen, chosen, discarded, edited, replayed
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
+from console.web.rendering import add_filters
 from console.web.routing import Path
 from console.web.sent import sent
 from console.web.visit import Visit
+from shared.app.event_hub.saying import hub_sentences
 from shared.app.event_hub.waiting import HubWaiting
 from shared.counted import counted
 from shared.errors import SyncError
@@ -41,6 +44,8 @@ from shared.state import DeadLetter
 from shared.views.dead_letters import short_id
 
 __all__ = ["ROUTES"]
+
+add_filters({"hub_sentences": partial(hub_sentences, again="load the page again in some seconds")})
 
 _SHOWN: Final = 20
 _MOST_SHOWN: Final = 200

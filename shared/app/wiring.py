@@ -121,9 +121,10 @@ class Wiring:
 
         return SqliteStateStore(Path(self._settings.state_store.removeprefix("sqlite:///")))
 
-    def open_event_hub(self) -> OpenedHub | None:
-        """Open the event hub that the settings name; None where they name none."""
-        from shared.app.event_hub.opening import open_event_hub  # noqa: PLC0415 - only the console has a use for it
+    @cached_property
+    def event_hub(self) -> OpenedHub | None:
+        """The event hub that the settings name, None where they name none; see `open_event_hub` for what it raises."""
+        from shared.app.event_hub.opening import open_event_hub  # noqa: PLC0415 - runs do without it
 
         return open_event_hub(self._settings, self._azure_credential, self.open_blobs)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -14,20 +17,54 @@ from shared.cli.frame import EXIT_FAILED, AsJson, output_of, program
 from shared.cli.screen.tables import STYLES
 from shared.views.status import Need, Status, SyncStatus, status_of
 
+if TYPE_CHECKING:
+    from shared.app.event_hub.waiting import HubWaiting
+
 __all__: list[str] = []  # importing the module adds its commands to the program
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 WEEK = 6 * DAY  # in which the name of a day says which one is meant
+_PATIENCE: Final = 20.0  # seconds for which the hub may take: the first token of a developer takes some of them
+_AGAIN: Final = "it has not answered in time; run the command again"
 
 
 @program.command()
 def status(context: typer.Context, as_json: AsJson = False) -> int:
     """Show all syncs; exit with code 1 when one needs a person."""
+    from shared.app.event_hub.listening import events_waiting  # noqa: PLC0415 - `--help` does not wait for it
+    from shared.app.event_hub.saying import needs_of_hub  # noqa: PLC0415 - likewise
+
     output, app, now = output_of(context, as_json), frame.opened(context), datetime.now(UTC)
-    found = status_of(app.definitions(), app.state, now)
-    needs = [Text(f"Needs a person: {_about(need)}", style="yellow") for need in found.needs]
-    output.result(found.to_json(), status_table(found, now), *(needs or [Text("Nothing needs a person.")]))
+    found, hub = status_of(app.definitions(), app.state, now), events_waiting(app, _PATIENCE)
+    all_needs = (*found.needs, *needs_of_hub(hub))
+    value = found.to_json() | {"needs_a_person": bool(all_needs), "hub": hub.to_json() if hub else None}
+    needs = [Text(f"Needs a person: {_about(need)}", style="yellow") for need in all_needs]
+    shown = (status_table(found, now), *_of_hub(hub), *(needs or [Text("Nothing needs a person.")]))
+    output.result(value, *shown)
     return EXIT_FAILED if needs else 0
+
+
+def _of_hub(hub: HubWaiting | None) -> Iterator[RenderableType]:
+    """What waits in the event hub; nothing where none was asked."""
+    from shared.app.event_hub.saying import hub_sentences  # noqa: PLC0415 - `--help` does not wait for it
+
+    if hub is None:
+        return
+    if any(each.waiting != 0 for each in hub.partitions):
+        yield _partitions_table(hub)
+    for each in hub_sentences(hub, _AGAIN):
+        yield Text(f"{each.count} {each.text}".strip(), style="yellow" if each.kind else "")
+
+
+def _partitions_table(hub: HubWaiting) -> Table:
+    """The partitions in which events wait, and those of which it is not known."""
+    table = Table(title="Event hub", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("Partition", overflow="fold")
+    table.add_column("Events waiting", justify="right")
+    for each in hub.partitions:
+        if each.waiting != 0:
+            table.add_row(Text(each.partition), Text(each.state if each.waiting is None else f"{each.waiting:,}"))
+    return table
 
 
 def _about(need: Need) -> str:

@@ -40,7 +40,7 @@ class NeedKind(StrEnum):
         SCHEDULE: The sync has been due for a while.
         DEAD_LETTERS: Events of the sync could not be applied.
         UNCLAIMED: No listener takes some events.
-        CHECKPOINT: The app reads nothing of some partitions of the event hub; only the console of the app knows it.
+        CHECKPOINT: The app reads nothing of some partitions of the event hub; only who asks the hub knows it.
     """
 
     DEFINITION = "definition"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,12 +18,13 @@ from console.local import local_console
 from console.real_time.letters import EDITABLE, body_of
 from console.real_time.replaying import edited
 from shared.app.event_hub.asking import WaitingEvents
-from shared.app.event_hub.waiting import PartitionState, PartitionWaiting
+from shared.app.event_hub.waiting import PartitionState
 from shared.errors import UserError
 from shared.events import Message
 from shared.jobs.real_time.events import run_events
 from shared.state import DeadLetter, RunRecord
 from tests.console.conftest import LISTENER, Served, World, pictures, serving, unreachable, violations
+from tests.event_hubs import hub_of, refusing_hub, slow_hub
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 PERMISSIONS = "permissions: {execute: [Operators], read: [Readers]}\n"
@@ -124,34 +122,6 @@ def test_the_lag_of_each_partition_is_shown(page: Page, served: Served, world: W
     assert [round(each["silent"] / 3600) for each in found] == [0, 0, 3]
     (listener,) = requests.get(f"{served.url}/api/listeners", timeout=10).json()["listeners"]
     assert [each["partition"] for each in listener["partitions"]] == ["hub/0", "hub/2"]
-
-
-def hub_of(*partitions: tuple[str, int | None, PartitionState]) -> WaitingEvents:
-    """A hub of which this is known: partition, events that wait, and whether they are known."""
-    found = [PartitionWaiting(partition=name, state=state, waiting=count) for name, count, state in partitions]
-    return WaitingEvents(lambda: tuple(found))
-
-
-def refusing_hub() -> WaitingEvents:
-    """A hub that refuses."""
-
-    def read() -> tuple[PartitionWaiting, ...]:
-        raise UserError("the event hub refuses the app: give its identity the role Azure Event Hubs Data Receiver")
-
-    return WaitingEvents(read)
-
-
-@contextmanager
-def slow_hub() -> Iterator[WaitingEvents]:
-    """A hub that does not answer until the end of the block."""
-    held = threading.Event()
-
-    def read() -> tuple[PartitionWaiting, ...]:
-        held.wait()
-        return ()
-
-    yield WaitingEvents(read, patience=0.01)
-    held.set()
 
 
 KNOWN = PartitionState.KNOWN

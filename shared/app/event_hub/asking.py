@@ -1,4 +1,4 @@
-"""Asking how many events wait, within a time that a page can take."""
+"""Asking how many events wait, within a time that the caller can take."""
 
 from __future__ import annotations
 
@@ -48,11 +48,15 @@ class WaitingEvents:
         self._latest: HubWaiting | None = None
         self._ended = 0.0
 
-    def now(self) -> HubWaiting:
-        """What waits, as it was some seconds ago; not known yet where the hub takes longer than a page can wait."""
+    def now(self, patience: float | None = None) -> HubWaiting:
+        """What waits, as it was some seconds ago; not known yet where the hub takes longer than the caller waits.
+
+        Args:
+            patience: Seconds for which the caller waits; as long as a page for None.
+        """
         asked = self._reading(self._kept)
         try:
-            error = asked.exception(self._patience)
+            error = asked.exception(self._patience if patience is None else patience)
         except TimeoutError:
             return _NOT_YET
         if error is not None:

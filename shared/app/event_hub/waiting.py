@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 __all__ = ["Checkpoint", "HubWaiting", "PartitionEnds", "PartitionState", "PartitionWaiting", "Reading", "waiting_in"]
 
@@ -132,6 +133,11 @@ class HubWaiting:
 
     def _of(self, state: PartitionState) -> tuple[PartitionWaiting, ...]:
         return tuple(each for each in self.partitions if each.state is state)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values, with the sum as `waiting`."""
+        partitions = [asdict(each) for each in self.partitions]
+        return {"state": self.reading, "reason": self.reason, "waiting": self.total, "partitions": partitions}
 
     @property
     def by_partition(self) -> Mapping[str, PartitionWaiting]:

@@ -44,7 +44,7 @@ from tests.console.every_page.states import (
     Shown,
 )
 from tests.console.every_page.worlds import TAKEN, filled
-from tests.console.test_real_time import hub_of, refusing_hub, slow_hub
+from tests.event_hubs import hub_of, refusing_hub, slow_hub
 from tests.unit.secrets.fake_cloud import FakeCloud
 from tests.unit.secrets.fixtures import server
 

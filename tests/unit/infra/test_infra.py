@@ -127,6 +127,14 @@ def test_the_options_of_a_deployment_are_documented() -> None:
     assert ours == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
 
 
+def test_the_page_names_the_consumer_group_of_the_app() -> None:
+    """With another one the command would count events that the app has taken."""
+    found = re.search(r"consumergroups' = \{\n +name: '([\w-]+)'", text("modules/events.bicep"))
+    assert found
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    assert re.findall(r"EVENT_HUB_CONSUMER_GROUP=(.*)", page) == [found[1]]
+
+
 def test_nothing_is_reached_by_a_key() -> None:
     """Storage and event hub refuse keys, the vault uses roles, and no file reads a key."""
     assert "allowSharedKeyAccess: false" in text("modules/storage.bicep")
