@@ -46,10 +46,18 @@ def hub_address(settings: Settings) -> HubAddress | None:
         return by_identity if by_identity.namespace else None
     parts = dict(part.strip().partition("=")[::2] for part in settings.event_hub_connection.split(";"))
     values = {name.strip().lower(): value.strip() for name, value in parts.items()}
-    namespace = urlsplit(values.get("endpoint", "")).hostname
+    namespace = _host_of(values.get("endpoint", ""))
     if not namespace:
         raise UserError(_NO_CONNECTION)
     return HubAddress(namespace=namespace, hub=values.get("entitypath") or settings.event_hub_name)
+
+
+def _host_of(url: str) -> str | None:
+    """The host of a URL; None where it is none."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def open_client(

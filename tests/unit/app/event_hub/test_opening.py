@@ -47,7 +47,9 @@ def test_the_hub_is_the_one_that_the_host_reads(values: dict[str, str], namespac
     assert opened.sender._client.eventhub_name == hub
 
 
-@pytest.mark.parametrize("text", ["nonsense", "Endpoint=", "Endpoint=sb://n.example", "SharedAccessKey=secret"])
+@pytest.mark.parametrize(
+    "text", ["nonsense", "Endpoint=", "Endpoint=sb://n.example", "Endpoint=sb://[n.example", "SharedAccessKey=secret"]
+)
 def test_what_is_no_connection_string_is_said(text: str) -> None:
     """Without the text, which may have a key."""
     with pytest.raises(UserError, match="EventHubConnection is not a connection string") as caught:
