@@ -17,6 +17,7 @@ from batch_sync.poison import remove_poisoned
 from batch_sync.pool import LocalQueue, Pool, Work
 from batch_sync.problems import report_problems
 from batch_sync.slots import Slots
+from batch_sync.waiting import REPORT
 from batch_sync.worker import Worker
 from shared.app import App, current
 from shared.definitions import Timetable
@@ -113,7 +114,9 @@ class Tick:
             log.info("The timer is late")
         if self._app.queue is not None:
             self.look(self._app.queue)
+            REPORT.report(self._app)  # at the end: a slow hub keeps no sync from its start
         else:
+            REPORT.report(self._app)  # before runs that may take hours
             self._run_here()
 
     def look(self, queue: JobQueue) -> None:

@@ -40,6 +40,10 @@ param alertEmail string = ''
 @maxValue(48)
 param alertHours int = 24
 
+@description('Events that wait in the event hub, at each tick of a quarter of an hour, above which an alert fires.')
+@minValue(0)
+param alertEvents int = 1000
+
 @description('When the timer asks which syncs are due: NCRONTAB, seconds first.')
 param batchSyncSchedule string = '0 * * * * *'
 
@@ -220,6 +224,7 @@ module alerts 'modules/alerts.bicep' = {
     insightsId: monitoring.outputs.insightsId
     email: alertEmail
     hours: alertHours
+    waitingEvents: alertEvents
   }
 }
 

@@ -6,11 +6,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shared.app import App
 from shared.app.event_hub.asking import WaitingEvents
+from shared.app.event_hub.opening import OpenedHub
 from shared.app.event_hub.waiting import PartitionState, PartitionWaiting
 from shared.errors import UserError
 
-__all__ = ["hub_of", "refusing_hub", "slow_hub"]
+__all__ = ["hub_of", "refusing_hub", "slow_hub", "with_hub"]
+
+
+def with_hub(app: App, waiting: WaitingEvents) -> App:
+    """The app, with a hub of which this is known."""
+    app.wiring.event_hub = OpenedHub(sender=None, waiting=waiting)  # type: ignore[arg-type]  # nothing is sent
+    return app
 
 
 def hub_of(*partitions: tuple[str, int | None, PartitionState]) -> WaitingEvents:

@@ -5,6 +5,7 @@ param tags object
 param insightsId string
 param email string
 param hours int
+param waitingEvents int
 
 // The queries use few operators, because a test runs them over telemetry that the app has sent.
 var rules = [
@@ -85,6 +86,27 @@ var rules = [
     every: 'PT5M'
     window: 'PT15M'
     query: 'customMetrics | where name == "dynamics_sync.events.lag" | where valueMax > 900'
+    operator: 'GreaterThan'
+    rows: 0
+  }
+  {
+    name: 'events-waiting'
+    text: 'Many events have waited in the hub for a quarter of an hour.'
+    severity: 2
+    every: 'PT5M'
+    window: 'PT15M'
+    // The least of all ticks: a number that goes down in between is work in progress.
+    query: 'customMetrics | where name == "dynamics_sync.events.waiting" | summarize least = min(valueMin) | where least > ${waitingEvents}'
+    operator: 'GreaterThan'
+    rows: 0
+  }
+  {
+    name: 'unread-partitions'
+    text: 'Partitions of the hub are not read: their checkpoints are ahead of it.'
+    severity: 1
+    every: 'PT5M'
+    window: 'PT15M'
+    query: 'customMetrics | where name == "dynamics_sync.partitions.unread"'
     operator: 'GreaterThan'
     rows: 0
   }

@@ -9,6 +9,7 @@ from shared.telemetry.instruments import (
     record_events,
     record_poisoned,
     record_tick,
+    record_waiting,
     span,
 )
 from shared.telemetry.logs import JsonLines, RunContext, log_context
@@ -25,5 +26,6 @@ __all__ = [
     "record_events",
     "record_poisoned",
     "record_tick",
+    "record_waiting",
     "span",
 ]

@@ -14,6 +14,8 @@
 | `dynamics_sync.retries` | requests | sync |
 | `dynamics_sync.events` | events | sync, result |
 | `dynamics_sync.events.lag` | s | sync |
+| `dynamics_sync.events.waiting` | events | |
+| `dynamics_sync.partitions.unread` | partitions | |
 | `dynamics_sync.dead_letters` | events | sync, error |
 | `dynamics_sync.poisoned` | jobs | sync |
 """
@@ -30,7 +32,15 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram
     from opentelemetry.trace import Span
 
-__all__ = ["record_batch", "record_dead_letters", "record_events", "record_poisoned", "record_tick", "span"]
+__all__ = [
+    "record_batch",
+    "record_dead_letters",
+    "record_events",
+    "record_poisoned",
+    "record_tick",
+    "record_waiting",
+    "span",
+]
 
 SCOPE = "dynamics_sync"
 # Counts of a run's summary that are rows, by the name they have there.
@@ -136,6 +146,19 @@ def record_events(
             _counter("events").add(count, {"sync": sync, "result": result})
     if lag_seconds is not None:
         _histogram("events.lag", "s").record(lag_seconds, {"sync": sync})
+
+
+def record_waiting(events: int | None, unread: int) -> None:
+    """Record what waits in the event hub, for all syncs together.
+
+    Args:
+        events: Events that were not taken yet; None where that is not known.
+        unread: Partitions of which nothing is read.
+    """
+    if events is not None:
+        _histogram("events.waiting", "events").record(events)
+    if unread:
+        _histogram("partitions.unread", "partitions").record(unread)
 
 
 def record_dead_letters(sync: str, error: str, count: int = 1) -> None:

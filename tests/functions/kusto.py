@@ -37,7 +37,7 @@ class Rule:
 
 def rules() -> Mapping[str, Rule]:
     """The rules as the deployment has them, by name."""
-    text = BICEP.read_text("utf-8").replace("${hours}", "24")
+    text = BICEP.read_text("utf-8").replace("${hours}", "24").replace("${waitingEvents}", "1000")
     found = re.findall(
         r"name: '([\w-]+)'\n.*?severity: (\d).*?query: '(.*?)'\n\s+operator: '(\w+)'\n\s+rows: (\d+)", text, re.DOTALL
     )
@@ -60,7 +60,7 @@ class Telemetry:
         self._database = duckdb.connect()
         self._database.execute(
             "CREATE TABLE customMetrics (name VARCHAR, valueSum DOUBLE, valueMax DOUBLE, customDimensions JSON, "
-            '"timestamp" TIMESTAMPTZ)'
+            '"timestamp" TIMESTAMPTZ, valueMin DOUBLE)'
         )
         self._database.execute("CREATE TABLE requests (success BOOLEAN)")
         self._database.execute('CREATE TABLE traces (message VARCHAR, "timestamp" TIMESTAMPTZ)')
@@ -70,12 +70,21 @@ class Telemetry:
             if item["name"].endswith("Metric"):
                 of = item["data"]["baseData"].get("properties", {})
                 for point in item["data"]["baseData"]["metrics"]:
-                    self.add(point["name"], point["value"], most=point.get("max"), of=of)
+                    self.add(point["name"], point["value"], least=point.get("min"), most=point.get("max"), of=of)
 
-    def add(self, name: str, total: float, *, most: float | None = None, of: Mapping[str, str] = NO_DIMENSIONS) -> None:
+    def add(
+        self,
+        name: str,
+        total: float,
+        *,
+        least: float | None = None,
+        most: float | None = None,
+        of: Mapping[str, str] = NO_DIMENSIONS,
+    ) -> None:
         """Add one point of a metric."""
-        row = [name, total, total if most is None else most, json.dumps(dict(of)), datetime.now(UTC)]
-        self._database.execute("INSERT INTO customMetrics VALUES (?, ?, ?, ?, ?)", row)
+        least, most = (total if each is None else each for each in (least, most))
+        row = [name, total, most, json.dumps(dict(of)), datetime.now(UTC), least]
+        self._database.execute("INSERT INTO customMetrics VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def trace(self, line: str, at: datetime) -> None:
         """Add a line of the log, as the host sends it."""
@@ -99,8 +108,8 @@ def _summarize(sql: str, what: str) -> str:
     figures, _, groups = what.partition(" by ")
     named = [re.fullmatch(r"\s*(\w+) = (.*)", each) for each in _split(figures) + _split(groups)]
     selected = ", ".join(f"{each[2]} AS {each[1]}" for each in named if each)
-    grouped = ", ".join(each.partition(" = ")[2] for each in _split(groups))
-    return f"SELECT {selected} FROM ({sql}) GROUP BY {grouped}"
+    grouped = ", ".join(each.partition(" = ")[2] for each in _split(groups) if each)
+    return f"SELECT {selected} FROM ({sql})" + (f" GROUP BY {grouped}" if grouped else "")
 
 
 def _extend(sql: str, what: str) -> str:

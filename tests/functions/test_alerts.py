@@ -144,6 +144,13 @@ def test_the_rules_that_count() -> None:
             (often, metric("runs", times, sync="a", state="Interrupted")) for often, times in ((False, 2), (True, 3))
         ],
         "poisoned-jobs": [(True, metric("poisoned", 1, sync="a"))],
+        "events-waiting": [
+            (False, waited(1000, 5000)),
+            (False, waited(5000, 0, 5000)),
+            (True, waited(1001)),
+            (True, waited(1001, 5000)),
+        ],
+        "unread-partitions": [(False, waited(5000)), (True, metric("partitions.unread", 1))],
         "dead-letters": [(True, metric("dead_letters", 1, sync="a", error="Undecodable"))],
         "failed-invocations": [
             (False, Telemetry(requests=[True, False, False])),
@@ -153,6 +160,14 @@ def test_the_rules_that_count() -> None:
     }
     for name, cases in points.items():
         assert [found[name].fires(telemetry) for _, telemetry in cases] == [expected for expected, _ in cases], name
+
+
+def waited(*events: int) -> Telemetry:
+    """Telemetry of several ticks, each with the events that waited."""
+    made = Telemetry()
+    for each in events:
+        made.add("dynamics_sync.events.waiting", each)
+    return made
 
 
 def metric(name: str, value: float, **of: str) -> Telemetry:

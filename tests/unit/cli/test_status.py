@@ -13,14 +13,13 @@ import yaml
 
 from shared.app import App
 from shared.app.event_hub.asking import WaitingEvents
-from shared.app.event_hub.opening import OpenedHub
 from shared.app.event_hub.waiting import PartitionState
 from shared.cli import status_commands
 from shared.cli.boundary import run
 from shared.cli.status_commands import ago
 from shared.settings import Settings
 from shared.state import RunRecord
-from tests.event_hubs import hub_of, refusing_hub, slow_hub
+from tests.event_hubs import hub_of, refusing_hub, slow_hub, with_hub
 from tests.unit.cli.test_job_commands import DEFINITION
 
 
@@ -97,12 +96,6 @@ def app_of(folder: Path, definition: dict[str, object], **values: str) -> Iterat
     app = App(Settings.load(settings | values), read_environment=dict)
     yield app
     app.state.close()
-
-
-def with_hub(app: App, waiting: WaitingEvents) -> App:
-    """The app, with a hub of which this is known."""
-    app.wiring.event_hub = OpenedHub(sender=None, waiting=waiting)  # type: ignore[arg-type]  # nothing is sent
-    return app
 
 
 def said(app: App, capsys: pytest.CaptureFixture[str]) -> str:

@@ -224,6 +224,19 @@ def test_alerts_watch_metrics_that_are_recorded() -> None:
     assert all(f"| `{name}` |" in instruments.__doc__ for name in watched)
 
 
+def test_the_limit_of_events_that_wait_reaches_the_query_of_its_alert() -> None:
+    """With the default that the docs give, and down to 0."""
+    main, given = text("main.bicep"), json.loads(text("main.parameters.json"))["parameters"]
+    found = re.search(r"@minValue\(0\)\nparam alertEvents int = (\d+)\n", main)
+    assert found
+    assert given["alertEvents"] == {"value": f"${{ALERT_EVENTS={found[1]}}}"}
+    assert "    waitingEvents: alertEvents\n" in main
+    assert "where least > ${waitingEvents}'" in text("modules/alerts.bicep")
+    pages = {name: (ROOT / "docs" / name).read_text("utf-8") for name in ("deploy.md", "monitoring.md")}
+    assert f"| `ALERT_EVENTS` | `{found[1]}` |" in pages["deploy.md"]
+    assert f"The default of `ALERT_EVENTS`, {int(found[1]):,}," in pages["monitoring.md"]
+
+
 def test_alerts_name_states_that_there_are() -> None:
     """A renamed state would leave an alert silent."""
     named = re.findall(r"customDimensions\.state\) (?:in|==) (\(.*?\)|\"[^\"]*\")", text("modules/alerts.bicep"))

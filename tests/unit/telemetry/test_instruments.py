@@ -28,7 +28,8 @@ provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(spans))
 trace.set_tracer_provider(provider)
 
-from shared.telemetry import PhaseSpans, record_batch, record_dead_letters, record_events, record_poisoned, record_tick, span
+from shared.telemetry import (PhaseSpans, record_batch, record_dead_letters, record_events, record_poisoned, record_tick,
+                              record_waiting, span)
 
 summary = {"state": "Succeeded", "elapsed_seconds": 1.5, "created": {"done": 2}, "updated": {"done": 0},
            "unchanged": 7, "failed": 1, "source": {"rejected": 3}, "requests": 9, "throttled": 4, "retries": 5,
@@ -41,6 +42,8 @@ record_events("customers", {"applied": 6, "ignored": 0}, lag_seconds=2.5)
 record_events("live", {}, traffic={"requests": 3, "throttled": 2})
 record_dead_letters("customers", "Undecodable", 8)
 record_poisoned("customers")
+for waiting in ((1200, 0), (30, 2), (None, 0)):
+    record_waiting(*waiting)
 try:
     with span("dynamics_sync.run", sync="customers"), PhaseSpans() as phases:
         phases.phase("load")
@@ -132,6 +135,12 @@ def test_ticks_and_waiting_syncs_are_recorded(exported: dict[str, Any]) -> None:
     """The alerts on a silent timer and on late syncs look at these."""
     assert value(exported, "dynamics_sync.ticks") == 1
     assert value(exported, "dynamics_sync.overdue", sync="orders") == 90
+
+
+def test_events_that_wait_are_recorded(exported: dict[str, Any]) -> None:
+    """The alerts on events that wait look at these: of three ticks, one does not know the number, and one has partitions that are not read."""
+    assert value(exported, "dynamics_sync.events.waiting") == 1200 + 30
+    assert value(exported, "dynamics_sync.partitions.unread") == 2
 
 
 def test_requests_of_real_time_are_counted_like_those_of_batches(exported: dict[str, Any]) -> None:
