@@ -308,16 +308,28 @@ class _Compiler:
         if message := too_long(condition.size(self.sizes)):
             self._problem("source.filter", message)
         self.passes = 'coalesce("filter:"[1], false)'
-        self.rules.append(
-            Rule(
-                column="filter",
-                error=ErrorType.INVALID_FORMAT,
-                rejects=True,
-                message="the source's filter fails on this row",
-                broken='"filter:" IS NULL',
-            )
-        )
+        self._rule_of_filter('"filter:" IS NULL', "the source's filter fails on this row")
+        self._unknown_filter(condition)
         return _layer(sql, f'TRY([CAST({condition.sql} AS BOOLEAN)]) AS "filter:"')
+
+    def _unknown_filter(self, condition: Expression) -> None:
+        """Reject what is filtered out because of a value that cannot be read: its record would be dropped for that."""
+        doubts = {
+            name: [rule.broken for rule in self.doubts.get(name, ()) if not rule.rejects] for name in self._labels
+        }
+        read = [name for name in self._labels if name in condition.columns and doubts[name]]
+        if read:
+            unknown = " OR ".join(f"({broken})" for name in read for broken in dict.fromkeys(doubts[name]))
+            self._rule_of_filter(
+                f'"filter:" IS NOT NULL AND NOT {self.passes} AND ({unknown})',
+                f"the source's filter reads {', '.join(read)}: a value cannot be read, so it is not known whether the "
+                "row passes the filter",
+            )
+
+    def _rule_of_filter(self, broken: str, message: str) -> None:
+        self.rules.append(
+            Rule(column="filter", error=ErrorType.INVALID_FORMAT, rejects=True, message=message, broken=broken)
+        )
 
 
 def _place(column: Column) -> str:

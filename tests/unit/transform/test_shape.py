@@ -261,6 +261,34 @@ def test_a_filter_that_fails_rejects_the_row(workspace: Workspace) -> None:
     assert workspace.query("SELECT processed, verified, rejected, filtered FROM source_counts") == [(3, 1, 1, 1)]
 
 
+def test_a_row_that_a_value_in_doubt_filters_out_is_rejected(workspace: Workspace) -> None:
+    """Its record would be dropped for the value; a row that passes anyway is synced without the field."""
+    columns: list[dict[str, Any]] = [
+        {"name": "size", "type": "number"},
+        {"name": "open", "type": "bool"},
+        {"name": "double", "type": "number", "formula": "size * 2"},
+        {"name": "note"},
+    ]
+    sync = definition(columns, filter="open or double > 10")
+    rows = [("1", "6", "no"), ("2", "many", "yes"), ("3", "many", "no"), ("4", "5", "maybe"), ("5", "5", "no")]
+    shaped(workspace, sync, [(*row, "") for row in rows])
+    assert [error for error in errors(workspace) if error[1] == "filter"] == [
+        (3, "filter", "Invalid Format Exception", True),
+        (4, "filter", "Invalid Format Exception", True),
+    ]
+    (said,) = set(workspace.query("SELECT message FROM source_errors WHERE \"column\" = 'filter'"))
+    assert said[0].startswith("the source's filter reads open, double: a value cannot be read")
+    assert workspace.query("SELECT _row FROM desired ORDER BY _row") == [(1,), (2,)]
+    assert workspace.query("SELECT processed, verified, rejected, filtered FROM source_counts") == [(5, 2, 2, 1)]
+
+
+def test_a_value_in_doubt_that_the_filter_does_not_read_filters_nothing(workspace: Workspace) -> None:
+    """The field is left out of rows that pass; the others are filtered out."""
+    columns: list[dict[str, Any]] = [{"name": "size", "type": "number"}, {"name": "open", "type": "bool"}]
+    shaped(workspace, definition(columns, filter="open"), [("1", "many", "yes"), ("2", "many", "no")])
+    assert workspace.query("SELECT processed, verified, rejected, filtered FROM source_counts") == [(2, 1, 0, 1)]
+
+
 def test_a_rejected_row_is_not_filtered_as_well(workspace: Workspace) -> None:
     """A row counts once, whatever the result of the filter is."""
     column = {"name": "x", "type": "number", "validate": True}
