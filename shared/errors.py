@@ -6,7 +6,7 @@ SyncError
 │   ├── DefinitionError    one or more problems, each with file, line, column and path
 │   └── PlanRefusedError   the plan is not applied, nothing was written
 │       ├── UnsafePlanError   it breaks a safety limit: numbers, limit, and what overrides it
-│       ├── StalePlanError    it is not the plan that was approved: source or target changed since
+│       ├── StalePlanError    it is not the plan that was approved: source, target or definition changed
 │       └── UsedPlanError     it is a saved plan that a run has applied already
 ├── RetryLater           the service is not available now: has retry_after in seconds
 ├── AnswerLost           sent, no answer: the server may have acted; never blindly repeated

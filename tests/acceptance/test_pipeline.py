@@ -177,7 +177,7 @@ def test_what_changed_since_the_approval_is_not_applied(project: Project) -> Non
     done = project.approved()
     assert done.failed == "Apply"
     assert (project.records(), project.published()) == ([], [])
-    assert "source or target changed since the plan was made" in html.unescape(done.summary)
+    assert "source, target or definition changed since the plan was made" in html.unescape(done.summary)
     assert "Traceback" not in done.said
 
 

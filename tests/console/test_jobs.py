@@ -201,7 +201,7 @@ def test_a_plan_is_refused_when_the_target_moved(page: Page, world: World, tmp_p
     before = world.accounts()
     page.get_by_role("button", name="Apply exactly this plan").click()
     expect(page.get_by_role("heading", name="Run of customers Refused")).to_be_visible()
-    expect(page.get_by_text("source or target changed since the plan was made")).to_be_visible()
+    expect(page.get_by_text("source, target or definition changed since the plan was made")).to_be_visible()
     looked_at(page, "run-refused", tmp_path)
     assert world.accounts() == before
     page.get_by_role("button", name="Make a new plan").click()

@@ -205,7 +205,7 @@ class TestApply:
         before = world.accounts()
         job = done(app, ask(app, JobKind.APPLY, plan.id))
         assert job.state == "Refused"
-        assert "source or target changed" in job.message
+        assert "source, target or definition changed" in job.message
         assert "make a new plan" in job.message
         assert world.accounts() == before
 

@@ -125,7 +125,7 @@ class _Run:
                 prepared = prepare(self.job, self.tools, workspace, self.log.started, fence=self.log.fence)
                 self._columns, self._mirror = prepared.columns, prepared.mirror
                 self._reporting = self._reporting_of(prepared.entity, workspace)
-                plan = plan_of(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
+                plan = plan_of(self.job, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
         try:
@@ -281,7 +281,7 @@ class _Run:
     def _refuse(self, plan: Plan, workspace: Workspace) -> None:
         if self.approved is not None and plan.checksum != self.approved.checksum:
             raise StalePlanError(
-                "source or target changed since the plan was made: its checksum is now "
+                "source, target or definition changed since the plan was made: its checksum is now "
                 f"{plan.checksum[:12]}…, approved was {self.approved.checksum[:12]}…. Nothing was written; "
                 "make a new plan"
             )

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.definitions import SyncDefinition
 from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
 from shared.jobs.batch.plans.about import about_plan
+from shared.jobs.batch.plans.effects import approved_checksum
 from shared.jobs.batch.plans.forecasting import forecast_of
 from shared.jobs.batch.plans.names import with_names
 from shared.jobs.batch.preparation import completed_job, prepare
@@ -114,7 +114,7 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         reporting = reporting_of(job.definition, entity, tools.source, workspace, values=options.values)
         shown = read_samples(workspace.query(sample_query(options.sample)))
         source, errors = source_counts(workspace), reporting.errors(workspace)
-        plan = plan_of(job.definition, workspace, columns, with_checksum=True)
+        plan = plan_of(job, workspace, columns, with_checksum=True)
         cost = forecast_of(job, tools, workspace, created=plan.counts.created_references, begun=start)
         plan = replace(plan, forecast=cost)
         ((lacking,),) = workspace.query(violations_query())
@@ -141,10 +141,9 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         )
 
 
-def plan_of(
-    definition: SyncDefinition, workspace: Workspace, columns: Sequence[TargetColumn], *, with_checksum: bool
-) -> Plan:
+def plan_of(job: BatchJob, workspace: Workspace, columns: Sequence[TargetColumn], *, with_checksum: bool) -> Plan:
     """The plan that a workspace has; its checksum is empty where it is not asked for."""
+    definition = job.definition
     counts = PlanCounts.from_rows(workspace.query(counts_query()))
     created = creation_counts(workspace, creating_columns(definition, columns))[1]
     behaviour = definition.sync_behaviour
@@ -152,7 +151,7 @@ def plan_of(
         counts=replace(counts, created_references=created),
         limits=SafetyLimits.from_definition(behaviour.safety),
         drops=behaviour.dropped != "ignore",
-        checksum=workspace.query(checksum_query())[0][0] if with_checksum else "",
+        checksum=approved_checksum(job, workspace.query(checksum_query())[0][0]) if with_checksum else "",
     )
 
 
