@@ -91,6 +91,7 @@ class Dataverse:
             users=tokens,
             clock=clock or SystemClock(),
         )
+        self.environment = connection.environment  # the host
         self._cache = cache or MetadataCache()
         self._controllers = controllers or self._controller
         self._operations: dict[str, tuple[Operation, ...]] = {}

@@ -8,6 +8,7 @@ from shared.memory.ledger import Ledger, LedgerConflictError
 from shared.memory.mirror import Manifest, Mirror, MirrorLostError
 from shared.memory.mirror_tables import MirrorTables
 from shared.memory.mirrorable import mirror_obstacle
+from shared.memory.parts import ledger_owner, new_part, owner_of
 
 __all__ = [
     "NOTHING",
@@ -20,5 +21,8 @@ __all__ = [
     "MirrorLostError",
     "MirrorTables",
     "RememberedRecord",
+    "ledger_owner",
     "mirror_obstacle",
+    "new_part",
+    "owner_of",
 ]

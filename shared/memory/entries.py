@@ -70,12 +70,14 @@ class RecordEntry:
         basis: The newest part that its writer had read; empty where there was none.
         noted: When it was written.
         busy: Until when its writer, or one before, may still be writing to the record.
+        owner: Whose record it is, as in the names of parts; empty in entries of a version that did not note it.
     """
 
     known: KnownRecord
     basis: str
     noted: datetime
     busy: datetime = _LONG_AGO
+    owner: str = ""
 
     def is_idle(self, now: datetime) -> bool:
         """Whether nobody is writing to the record any more."""
@@ -92,6 +94,7 @@ class RecordEntry:
             "basis": self.basis,
             "noted": self.noted.isoformat(),
             "busy": self.busy.isoformat(),
+            "owner": self.owner,
         }
         return json.dumps(members)
 
@@ -101,7 +104,13 @@ class RecordEntry:
         of = json.loads(text)
         known = KnownRecord(origin=of["origin"], marked=of["marked"], written=of["written"], pending=of["pending"])
         noted, busy = datetime.fromisoformat(of["noted"]), datetime.fromisoformat(of["busy"])
-        return cls(known=known, basis=of["basis"], noted=noted, busy=busy)
+        return cls(known=known, basis=of["basis"], noted=noted, busy=busy, owner=of.get("owner", ""))
+
+    @classmethod
+    def of_owner(cls, text: str, owner: str) -> RecordEntry | None:
+        """An entry as a store has kept it; None for one of another owner's record that has the same id."""
+        entry = cls.of_text(text)
+        return entry if entry.owner in {"", owner} else None
 
 
 def combined(row: StoredRow | None, entry: RecordEntry | None, parts: Sequence[str]) -> KnownRecord:

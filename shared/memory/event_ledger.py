@@ -18,7 +18,7 @@ import duckdb
 from shared.entities import LedgerEntry, LedgerHead, LedgerStore
 from shared.errors import RetryLater
 from shared.memory.entries import NOTHING, KnownRecord, RecordEntry, StoredRow, combined, with_pending
-from shared.memory.parts import LostPartError, fetched, rows_of
+from shared.memory.parts import LostPartError, fetched, parts_of, rows_of
 from shared.workspace import Workspace
 
 __all__ = ["EventLedger", "RememberedRecord"]
@@ -57,10 +57,12 @@ class EventLedger:
     Args:
         store: Keeps it.
         sync: Name of the sync.
+        owner: Whose records are meant; see `ledger_owner`.
         open_workspace: Opens a database that reads the parts; it is opened when there are any.
     """
 
-    def __init__(self, store: LedgerStore, sync: str, open_workspace: Callable[[], Workspace]) -> None:
+    def __init__(self, store: LedgerStore, sync: str, owner: str, open_workspace: Callable[[], Workspace]) -> None:
+        self._owner = owner
         self._store = store
         self._sync = sync
         self._open = open_workspace
@@ -87,7 +89,7 @@ class EventLedger:
         found: dict[str, RememberedRecord] = {}
         for record in ids:
             stored, row = entries.get(record), rows.get(record)
-            entry = RecordEntry.of_text(stored.text) if stored else None
+            entry = RecordEntry.of_owner(stored.text, self._owner) if stored else None
             found[record] = RememberedRecord(
                 known=combined(row, entry, parts),
                 entry=stored,
@@ -186,9 +188,10 @@ class EventLedger:
             self._workspace = None
             self._files.clear()
 
-    @staticmethod
-    def _entry(known: KnownRecord, before: RememberedRecord, now: datetime, *, busy: datetime | None) -> LedgerEntry:
-        entry = RecordEntry(known=known, basis=before.basis, noted=now)
+    def _entry(
+        self, known: KnownRecord, before: RememberedRecord, now: datetime, *, busy: datetime | None
+    ) -> LedgerEntry:
+        entry = RecordEntry(known=known, basis=before.basis, noted=now, owner=self._owner)
         entry = replace(entry, busy=busy) if busy else entry
         return LedgerEntry(text=entry.to_text(), version=before.entry.version if before.entry else "")
 
@@ -204,12 +207,12 @@ class EventLedger:
 
         A ledger whose files are missing or damaged counts as none, as it does for a batch.
         """
-        head = self._store.ledger(self._sync)
+        head = self._head()
         for _ in range(_TURNS):
             try:
                 rows = self._read(head, ids)
             except (LostPartError, duckdb.Error):
-                latest = self._store.ledger(self._sync)
+                latest = self._head()
                 if latest == head:
                     return (), {}, True
                 head = latest
@@ -218,6 +221,11 @@ class EventLedger:
                 is_new, self._version = version != self._version, version
                 return head.parts if head else (), rows, is_new
         raise RetryLater(f"the ledger of {self._sync} is being changed by batches", retry_after=1)
+
+    def _head(self) -> LedgerHead | None:
+        """The ledger with the parts of its owner's records alone."""
+        head = self._store.ledger(self._sync)
+        return replace(head, parts=tuple(parts_of(self._owner, head.parts))) if head else None
 
     def _read(self, head: LedgerHead | None, ids: Collection[str]) -> dict[str, StoredRow]:
         if head is None or not head.parts:

@@ -8,7 +8,6 @@ there are many files, they are written anew as few.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -20,7 +19,7 @@ import duckdb
 from shared.entities import LedgerEntry, LedgerHead, LedgerStore
 from shared.errors import UserError
 from shared.memory.entries import RecordEntry, combined
-from shared.memory.parts import MEMBERS, NAMES, LostPartError, fetched, latest, rows_of
+from shared.memory.parts import MEMBERS, NAMES, LostPartError, fetched, latest, new_part, owner_of, parts_of, rows_of
 from shared.workspace import Workspace, json_rows, literal
 
 __all__ = ["Ledger", "LedgerConflictError"]
@@ -41,17 +40,22 @@ class Ledger:
     Args:
         store: Keeps it.
         sync: Name of the sync.
+        owner: Whose records are meant; see `ledger_owner`. Parts of others stay as they are.
         now: The time, by which it is known whether an event may still write to the record of an entry.
         rows_in_a_part: Most rows of a file.
     """
 
-    def __init__(self, store: LedgerStore, sync: str, *, now: datetime, rows_in_a_part: int = ROWS_IN_A_PART) -> None:
+    def __init__(
+        self, store: LedgerStore, sync: str, *, owner: str, now: datetime, rows_in_a_part: int = ROWS_IN_A_PART
+    ) -> None:
+        self._owner = owner
         self._rows_in_a_part = rows_in_a_part
         self._store = store
         self._sync = sync
         self._now = now
         self._head: LedgerHead | None = None
         self._parts: list[str] = []
+        self._others: list[str] = []
         self._files: dict[str, Path] = {}
         self._earlier: Mapping[str, LedgerEntry] = {}
         self._idle: dict[str, LedgerEntry] = {}
@@ -85,11 +89,16 @@ class Ledger:
         filled = partial(self._load, workspace, fill, condition)
         entries = self._store.ledger_entries(self._sync)
         self._head = self._store.ledger(self._sync)
+        names = self._head.parts if self._head else ()
+        parts = parts_of(self._owner, names)
+        self._others = [name for name in names if name not in parts]
         if self._head is None:
             self.missing = "there is none yet, or it was lost"
+        elif self._others and not parts:
+            self.missing = "there is none yet for this table of this environment"
         else:
             try:
-                filled(self._head.parts, entries)
+                filled(parts, entries)
             except (LostPartError, duckdb.Error):
                 workspace.execute("DELETE FROM ledger")
                 self.missing = "its files are missing or damaged"
@@ -108,7 +117,8 @@ class Ledger:
         for name in parts:
             self._files[name] = fetched(self._store, self._sync, name, workspace.folder)
         files = self._paths(parts)
-        found = {record: RecordEntry.of_text(entry.text) for record, entry in entries.items()}
+        of_all = {record: RecordEntry.of_owner(entry.text, self._owner) for record, entry in entries.items()}
+        found = {record: entry for record, entry in of_all.items() if entry is not None}
         rows = rows_of(workspace, files, list(found)) if found else {}
         self._idle = {
             record: entries[record]
@@ -157,12 +167,12 @@ class Ledger:
         ((rows,),) = workspace.query(f"SELECT count(*) FROM ({query})")
         added = list(self._written(workspace, query, rows))
         names = [*self._parts, *added]
-        if len(names) > _MOST_PARTS:
+        if len(names) > _MOST_PARTS or not all(map(owner_of, names)):
             names = self._compacted(workspace, names)
         for name in names:
             if name not in self._parts:
                 self._store.put_ledger_part(self._sync, name, self._files[name].read_bytes())
-        head = self._store.swap_ledger(self._sync, names, expected=self._head, fence=fence)
+        head = self._store.swap_ledger(self._sync, [*self._others, *names], expected=self._head, fence=fence)
         if head is None:
             raise LedgerConflictError(
                 f"another run of {self._sync} has changed the ledger since this run read it: start the run again"
@@ -181,7 +191,7 @@ class Ledger:
     def _written(self, workspace: Workspace, query: str, rows: int) -> Iterator[str]:
         """Write a query's rows into files of the workspace's folder; their names."""
         for start in range(0, rows, self._rows_in_a_part):
-            name = f"{uuid.uuid4().hex}.parquet"
+            name = new_part(self._owner)
             file = self._files[name] = workspace.folder / name
             part = f"SELECT * FROM ({query}) LIMIT {self._rows_in_a_part} OFFSET {start}"
             workspace.execute(f"COPY ({part}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")

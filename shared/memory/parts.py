@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,18 @@ from shared.entities import LedgerStore
 from shared.memory.entries import KnownRecord, StoredRow
 from shared.workspace import Row, Workspace, literal, writing
 
-__all__ = ["MEMBERS", "NAMES", "LostPartError", "fetched", "latest", "rows_of"]
+__all__ = [
+    "MEMBERS",
+    "NAMES",
+    "LostPartError",
+    "fetched",
+    "latest",
+    "ledger_owner",
+    "new_part",
+    "owner_of",
+    "parts_of",
+    "rows_of",
+]
 
 MEMBERS: Final = {
     "id": "UUID",
@@ -22,6 +34,30 @@ MEMBERS: Final = {
 }
 """The columns of a part with their types."""
 NAMES: Final = ", ".join(MEMBERS)
+
+
+def ledger_owner(environment: str, table: str) -> str:
+    """What names the records of a ledger: those of one table in one environment, as 16 hexadecimal digits.
+
+    A copy of an environment has records with the same ids, of which a sync knows nothing before it has run there.
+    """
+    return hashlib.sha256(f"{environment}/{table}".encode()).hexdigest()[:16]
+
+
+def new_part(owner: str) -> str:
+    """A name for a part, with whose records it is about in front."""
+    return f"{owner}-{uuid.uuid4().hex}.parquet"
+
+
+def owner_of(name: str) -> str:
+    """Whose records a part is about; empty for a part of a version that did not note it."""
+    owner, hyphen, _ = name.partition("-")
+    return owner if hyphen else ""
+
+
+def parts_of(owner: str, names: Sequence[str]) -> list[str]:
+    """The parts about the records of an owner, and those of which it is not known: the first run writes them anew."""
+    return [name for name in names if owner_of(name) in {"", owner}]
 
 
 class LostPartError(Exception):

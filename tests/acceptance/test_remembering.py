@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -582,3 +583,23 @@ def test_a_sync_with_a_ledger_works_together_with_a_listener(here: World) -> Non
     source(here, row("1", "uno", "Rome"), row("2", "due", "Rome"))
     here.run()
     idle(here)
+
+
+def test_records_of_a_copy_of_the_environment_are_not_its_own(here: World, tmp_path: Path) -> None:
+    """They have the same ids; the sync has not run there yet, so it drops nothing there, and goes on in the first one."""
+    here.define(accounts(sync_behaviour={"dropped": "delete", "dropped_scope": "own", "safety": _LIMITLESS}))
+    here.csv([row("1", "One"), row("2", "Two")])
+    assert here.run().created.done == 2
+    with world(tmp_path) as other:
+        copy = World(folder=here.folder, emulator=other.emulator, environment=other.environment)
+        copy.environment |= {"SOURCE": here.environment["SOURCE"]}
+        for record in here.records("accounts?$select=accountid,accountnumber,name"):
+            copy.create("accounts", {name: record[name] for name in ("accountid", "accountnumber", "name")})
+        copy.reopen()
+        here.csv([row("1", "One")])
+        done = copy.run()
+        assert (done.created.done, done.deleted.done, done.target.processed) == (0, 0, 2)
+        assert f"{_MISSING} (there is none yet for this table of this environment)" in done.message
+        copy.app.state.close()
+    here.reopen()
+    assert here.run().deleted.done == 1

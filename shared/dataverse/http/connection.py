@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from shared.definitions.models import KeyMatch, ParameterValue, WriteOptions
 from shared.definitions.models.service_url import checked_service_url
@@ -48,6 +49,11 @@ class Connection:
     def base(self) -> str:
         """The service URL with exactly one slash at its end."""
         return self.service_url.rstrip("/") + "/"
+
+    @property
+    def environment(self) -> str:
+        """The host of the environment in one form: `org.api.crm4.dynamics.com` is `org.crm4.dynamics.com`, too."""
+        return urlsplit(self.service_url).netloc.rpartition("@")[2].lower().replace(".api.", ".", 1)
 
 
 def write_headers(options: WriteOptions) -> dict[str, str]:

@@ -88,7 +88,8 @@ def prepare(
     steps = replace(_steps(job.definition, entity, started, workspace), stored_keys=job.options.keyed)
     if problems := tuple(step_problems(job.definition, tools.dataverse)):
         raise DefinitionError(problems)
-    memory = Remembering.of(job.definition, entity, steps.columns, tools.state, now=started)
+    environment = tools.dataverse.environment
+    memory = Remembering.of(job.definition, entity, steps.columns, tools.state, environment=environment, now=started)
     watermark = Watermarking.of(job, tools)
     preparation = _Preparation(job, tools, workspace, steps=steps, memory=memory, watermark=watermark, fence=fence)
     for stage in Stage:

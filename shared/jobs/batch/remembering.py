@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata, LedgerStore
-from shared.memory import Ledger
+from shared.memory import Ledger, ledger_owner
 from shared.reconcile import after_writing, before_writing, fill_ledger
 from shared.transform import TargetColumn
 from shared.workspace import Step, Table, Workspace
@@ -41,12 +41,13 @@ class Remembering:
         columns: Sequence[TargetColumn],
         store: LedgerStore,
         *,
+        environment: str,
         now: datetime,
     ) -> Remembering | None:
-        """The ledger of a run; None where the definition needs none."""
+        """The ledger of a run in an environment; None where the definition needs none."""
         if not definition.keeps_ledger:
             return None
-        ledger = Ledger(store, definition.name, now=now)
+        ledger = Ledger(store, definition.name, owner=ledger_owner(environment, entity.logical_name), now=now)
         return cls(definition=definition, entity=entity, columns=columns, ledger=ledger)
 
     def look(self) -> None:

@@ -126,6 +126,7 @@ class PreparedSync:
         self.selection = Selection(self.topic)
         with self.connected() as dataverse:
             self.entity = dataverse.tables_of(definition)
+            self.environment = dataverse.environment
         if problems := check(definition, self.entity):
             raise DefinitionError(problems)
         self.reader = Reader(definition.source.columns)

@@ -9,11 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from shared.memory import EventLedger, KnownRecord, Ledger, RememberedRecord
+from shared.memory import EventLedger, KnownRecord, Ledger, RememberedRecord, ledger_owner
 from shared.state.sqlite import SqliteStateStore
 from shared.workspace import Workspace
 
 NOW = datetime(2026, 2, 3, tzinfo=UTC)
+OWNER, OTHER = ledger_owner("org.example", "account"), ledger_owner("copy.example", "account")
 LATER = NOW + timedelta(hours=2)
 A, B, C = '{"a":"A"}', '{"a":"B"}', '{"a":"C"}'
 
@@ -31,7 +32,7 @@ def state(tmp_path: Path) -> Iterator[SqliteStateStore]:
 
 @pytest.fixture
 def ledger(state: SqliteStateStore) -> Iterator[EventLedger]:
-    made = EventLedger(state, "customers", lambda: Workspace.open(threads=1))
+    made = EventLedger(state, "customers", OWNER, lambda: Workspace.open(threads=1))
     yield made
     made.close()
 
@@ -44,7 +45,7 @@ def run(state: SqliteStateStore, *rows: tuple[int, str | None, bool, str | None]
         workspace.execute(f"CREATE TABLE added {form}")
         for number, *values in rows:
             workspace.execute("INSERT INTO added VALUES (?, ?, ?, ?, NULL)", [known(number), *values])
-        batch = Ledger(state, "customers", now=at)
+        batch = Ledger(state, "customers", owner=OWNER, now=at)
         batch.look()
         batch.load(workspace, lambda query: f"INSERT INTO ledger {query}")
         batch.begin(workspace, "added", fence=1)
@@ -98,7 +99,7 @@ def test_a_run_takes_entries_into_the_parts(state: SqliteStateStore, ledger: Eve
 
 def test_an_entry_is_not_written_over_what_another_process_noted(state: SqliteStateStore, ledger: EventLedger) -> None:
     """Then nothing of the batch is noted; after the write the note of the other writer, who has read ours, stays."""
-    other = EventLedger(state, "customers", lambda: Workspace.open(threads=1))
+    other = EventLedger(state, "customers", OWNER, lambda: Workspace.open(threads=1))
     write(ledger, 1, A)
     records = [known(1), known(2)]
     before = ledger.of(records, NOW)
@@ -166,6 +167,19 @@ def test_a_ledger_with_damaged_files_has_only_its_entries(state: SqliteStateStor
     head = state.ledger("customers")
     assert head is not None
     state.put_ledger_part("customers", head.parts[0], b"damaged")
-    fresh = EventLedger(state, "customers", lambda: Workspace.open(threads=1))
+    fresh = EventLedger(state, "customers", OWNER, lambda: Workspace.open(threads=1))
     assert (found(fresh, 1).known, found(fresh, 2).known.written) == (KnownRecord(), B)
     fresh.close()
+
+
+def test_a_record_of_another_environment_is_not_known(state: SqliteStateStore, ledger: EventLedger) -> None:
+    """A copy has the same ids: neither rows nor entries of the other one count, and an entry is replaced."""
+    run(state, (1, "created", True, A))
+    assert write(ledger, 2, A)
+    copy = EventLedger(state, "customers", OTHER, lambda: Workspace.open(threads=1))
+    found = copy.of([known(1), known(2)], LATER)
+    assert [(each.known.origin, each.basis, each.in_parts) for each in found.values()] == [(None, "", False)] * 2
+    assert write(copy, 2, B, now=LATER)
+    assert copy.of([known(2)], LATER)[known(2)].known.origin == "created"
+    assert ledger.of([known(2)], LATER)[known(2)].known.origin is None
+    copy.close()

@@ -11,13 +11,14 @@ from uuid import UUID
 import pytest
 
 from shared.entities import LedgerEntry, LedgerHead
-from shared.memory import Ledger, LedgerConflictError
+from shared.memory import Ledger, LedgerConflictError, ledger_owner, owner_of
 from shared.memory.entries import KnownRecord, RecordEntry
 from shared.workspace import Workspace
 
 FORM = "id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR"
 FENCE = 7
 NOW = datetime(2026, 2, 3, tzinfo=UTC)
+OWNER, OTHER = ledger_owner("org.example", "account"), ledger_owner("copy.example", "account")
 Row = tuple[Any, ...]
 
 
@@ -92,9 +93,9 @@ def known(number: int) -> UUID:
     return UUID(int=number)
 
 
-def opened(store: Store, workspace: Workspace, **options: int) -> Ledger:
+def opened(store: Store, workspace: Workspace, owner: str = OWNER, **options: int) -> Ledger:
     """A ledger as a run opens it."""
-    ledger = Ledger(store, "customers", now=NOW, **options)
+    ledger = Ledger(store, "customers", owner=owner, now=NOW, **options)
     ledger.look()
     workspace.execute(f"CREATE OR REPLACE TABLE ledger ({FORM})")
     ledger.load(workspace, lambda rows: f"INSERT INTO ledger {rows}")
@@ -113,10 +114,10 @@ def append(ledger: Ledger, workspace: Workspace, *rows: Row) -> None:
     ledger.append(workspace, "added", fence=FENCE)
 
 
-def rows_of(store: Store) -> list[Row]:
+def rows_of(store: Store, owner: str = OWNER) -> list[Row]:
     """What the next run reads, without rows that say that a record is forgotten."""
     with Workspace.open(threads=1) as workspace:
-        assert not opened(store, workspace).missing
+        assert not opened(store, workspace, owner).missing
         return workspace.query(
             "SELECT id, origin, marked, written, pending FROM ledger WHERE origin IS NOT NULL ORDER BY id"
         )
@@ -187,10 +188,11 @@ def test_a_ledger_that_another_run_has_changed_is_not_overwritten(store: Store, 
     assert [row[0] for row in rows_of(store)] == [known(1)]
 
 
-def entry(version: str, basis: str, *, busy: timedelta = timedelta(), **known_: Any) -> LedgerEntry:
+def entry(version: str, basis: str, *, busy: timedelta = timedelta(), owner: str = OWNER, **known_: Any) -> LedgerEntry:
     """An entry of an event, written a day ago."""
     at = NOW - timedelta(days=1)
-    made = RecordEntry(known=KnownRecord(**{"origin": "created", **known_}), basis=basis, noted=at, busy=at + busy)
+    noted = KnownRecord(**{"origin": "created", **known_})
+    made = RecordEntry(known=noted, basis=basis, noted=at, busy=at + busy, owner=owner)
     return LedgerEntry(text=made.to_text(), version=version)
 
 
@@ -216,7 +218,7 @@ def test_only_some_records_are_taken(store: Store, workspace: Workspace) -> None
     ledger = opened(store, workspace)
     append(ledger, workspace, *((known(number), "created", False, "{}", None) for number in range(1, 5)))
     store.entries = {str(known(number)): entry("1", "2", origin="matched") for number in (2, 3)}
-    ledger = Ledger(store, "customers", now=NOW)
+    ledger = Ledger(store, "customers", owner=OWNER, now=NOW)
     ledger.look()
     workspace.execute(f"CREATE OR REPLACE TABLE ledger ({FORM})")
     condition = f"id IN ('{known(1)}', '{known(2)}', '{known(7)}')"
@@ -228,7 +230,7 @@ def test_only_some_records_are_taken(store: Store, workspace: Workspace) -> None
 def test_entries_that_events_are_writing_stay(store: Store, workspace: Workspace) -> None:
     """One whose writer may be at work, and one that came or changed while the records were read."""
     store.entries = {str(known(1)): entry("x", "", busy=timedelta(days=2)), str(known(2)): entry("x", "")}
-    ledger = Ledger(store, "customers", now=NOW)
+    ledger = Ledger(store, "customers", owner=OWNER, now=NOW)
     ledger.look()
     store.entries |= {str(known(2)): entry("y", ""), str(known(3)): entry("x", "")}
     workspace.execute(f"CREATE TABLE ledger ({FORM})")
@@ -255,3 +257,40 @@ def test_rows_that_an_entry_does_not_know_count_beside_it(store: Store, workspac
         store.parts[name] = b"damaged"
     assert opened(store, workspace).missing
     assert workspace.query("SELECT origin, written FROM ledger") == [("created", '{"a":"2"}')]
+
+
+def test_a_copy_of_an_environment_has_a_ledger_of_its_own(store: Store, workspace: Workspace) -> None:
+    """Its records have the same ids. Each run leaves what the other one has noted, also where it writes parts anew."""
+    append(opened(store, workspace), workspace, (known(1), "created", False, '{"a":"1"}', None))
+    copy = opened(store, workspace, OTHER)
+    assert copy.missing == "there is none yet for this table of this environment"
+    assert workspace.query("SELECT count(*) FROM ledger") == [(0,)]
+    for number in range(20):
+        append(copy, workspace, (known(1), "matched", True, f'{{"a":"{number}"}}', None))
+    assert store.head
+    assert [owner_of(name) for name in store.head.parts].count(OWNER) == 1
+    assert rows_of(store) == [(known(1), "created", False, '{"a":"1"}', None)]
+    assert rows_of(store, OTHER) == [(known(1), "matched", True, '{"a":"19"}', None)]
+
+
+def test_what_an_earlier_version_noted_belongs_to_the_first_run(store: Store, workspace: Workspace) -> None:
+    """Its parts do not say whose records they are about."""
+    append(opened(store, workspace), workspace, (known(1), "created", False, "{}", None))
+    assert store.head
+    old = {name.partition("-")[2]: data for name, data in store.parts.items()}
+    store.parts, store.head = old, LedgerHead(parts=tuple(old), version="1", fence=FENCE)
+    assert rows_of(store) == [(known(1), "created", False, "{}", None)]
+    append(opened(store, workspace), workspace, (known(2), "created", False, "{}", None))
+    assert [row[0] for row in rows_of(store)] == [known(1), known(2)]
+    assert {owner_of(name) for name in store.head.parts} == {OWNER}
+    assert opened(store, workspace, OTHER).missing
+
+
+def test_entries_of_another_environment_are_not_taken(store: Store, workspace: Workspace) -> None:
+    """Nor are they removed: the next run there takes them."""
+    store.entries = {str(known(1)): entry("x", "", owner=OTHER), str(known(2)): entry("x", "", owner=OWNER)}
+    ledger = opened(store, workspace)
+    assert workspace.query("SELECT id FROM ledger") == [(known(2),)]
+    add(workspace)
+    ledger.begin(workspace, "added", fence=FENCE)
+    assert list(store.entries) == [str(known(1))]

@@ -14,6 +14,7 @@ from typing import Any, Final
 from shared.errors import RetryLater
 from shared.jobs.batch.lease_keeping import holding
 from shared.jobs.batch.undo.history import record_ids
+from shared.memory import new_part, owner_of
 from shared.memory.entries import without_values
 from shared.memory.journal import Journal
 from shared.reconcile.undo.erase import (
@@ -155,7 +156,7 @@ class Eraser:
                 found += count
                 parts.append(part)
                 if count and apply:
-                    parts[-1] = f"{uuid.uuid4().hex}.parquet"
+                    parts[-1] = new_part(owner_of(part))
                     ids = sorted(self.ids)
                     new = _copied(workspace, ledger_without(file), [ids, ids])
                     self.state.put_ledger_part(sync, parts[-1], new.read_bytes())

@@ -117,7 +117,7 @@ class _Undo:
             if journal is not None:
                 patiently(self._tools.clock, lambda: journal.note_after(workspace))
             if self._job.definition.keeps_ledger and not prepared.entity.intersect:
-                note_in_ledger(self._job.definition, prepared.layout, workspace, self._tools, fence=self._log.fence)
+                note_in_ledger(self._job.definition, prepared, workspace, self._tools, fence=self._log.fence)
 
     def _keep(self, summary: RunSummary, workspace: Workspace) -> None:
         name = f"{self._job.batch.options.run_id}_Undo.csv"

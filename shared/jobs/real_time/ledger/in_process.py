@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.jobs.real_time.ledger.wave_ledger import WaveLedger
 from shared.jobs.real_time.sync import PreparedSync
-from shared.memory import EventLedger
+from shared.memory import EventLedger, ledger_owner
 from shared.state import StateStore
 from shared.workspace import Workspace
 from shared.workspace.warm import WarmWorkspace
@@ -21,7 +21,7 @@ def open_reader() -> Workspace:
 
 
 class EventLedgers:
-    """The ledgers of syncs, by name; safe to be used by several threads.
+    """The ledgers of syncs, by name and owner; safe to be used by several threads.
 
     Args:
         open_workspace: Opens a database that reads the files of a ledger.
@@ -29,7 +29,7 @@ class EventLedgers:
 
     def __init__(self, open_workspace: Callable[[], Workspace] = open_reader) -> None:
         self._open = open_workspace
-        self._ledgers: dict[str, EventLedger] = {}
+        self._ledgers: dict[tuple[str, str], EventLedger] = {}
 
     def in_wave(
         self, sync: PreparedSync, workspace: WarmWorkspace, state: StateStore, now: Callable[[], datetime]
@@ -38,7 +38,8 @@ class EventLedgers:
         name = sync.definition.name
         if not sync.definition.keeps_ledger:
             return None
-        ledger = self._ledgers.setdefault(name, EventLedger(state, name, self._open))
+        owner = ledger_owner(sync.environment, sync.entity.logical_name)
+        ledger = self._ledgers.setdefault((name, owner), EventLedger(state, name, owner, self._open))
         return WaveLedger(sync=sync, ledger=ledger, workspace=workspace, now=now)
 
     def close(self) -> None:

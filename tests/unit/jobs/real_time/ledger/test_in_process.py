@@ -9,8 +9,12 @@ from typing import Any
 from shared.jobs.real_time.ledger import EventLedgers
 
 
-def in_wave(ledgers: EventLedgers, name: str, *, keeps: bool = True) -> Any:
-    sync: Any = SimpleNamespace(definition=SimpleNamespace(name=name, keeps_ledger=keeps))
+def in_wave(ledgers: EventLedgers, name: str, *, keeps: bool = True, environment: str = "org.example") -> Any:
+    sync: Any = SimpleNamespace(
+        definition=SimpleNamespace(name=name, keeps_ledger=keeps),
+        environment=environment,
+        entity=SimpleNamespace(logical_name="account"),
+    )
     rest: Any = None
     return ledgers.in_wave(sync, rest, rest, lambda: datetime.now(UTC))
 
@@ -21,5 +25,6 @@ def test_the_waves_of_a_sync_share_its_ledger() -> None:
     first, second, other = in_wave(ledgers, "a"), in_wave(ledgers, "a"), in_wave(ledgers, "b")
     assert first.ledger is second.ledger
     assert other.ledger is not first.ledger
+    assert in_wave(ledgers, "a", environment="copy.example").ledger is not first.ledger
     assert in_wave(ledgers, "c", keeps=False) is None
     ledgers.close()
