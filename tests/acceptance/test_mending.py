@@ -320,6 +320,10 @@ def test_what_cannot_be_used_is_refused_before_anything_is_begun(here: World, ty
     changed["source"]["columns"].append({"name": "region"})
     here.define(changed)
     assert "the definition has region since that run" in typed("retry", run, "--file", file, code=1)
+    here.define(accounts(parameters={"service_url": {"default": "http://127.0.0.1:1/api/data/v9.2/"}}))
+    assert "writes to 127.0.0.1:1 now: change destination.service_url back" in typed(
+        "retry", run, "--file", file, code=1
+    )
     assert "There is no run nothing" in typed("retry", "nothing", "--file", file, code=1)
     assert here.app.state.runs() == before
 
