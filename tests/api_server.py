@@ -43,6 +43,7 @@ class Reply:
         body: Bytes as they are; anything else as JSON.
         cut: So many bytes of the body are sent, and then the connection is closed.
         dropped: The connection is closed without an answer.
+        without_length: The end of the connection is the end of the body.
     """
 
     status: int = 200
@@ -50,6 +51,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     dropped: bool = False
+    without_length: bool = False
 
     @property
     def content(self) -> bytes:
@@ -121,14 +123,16 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = handle_request  # noqa: N815 - the names of the base class
 
         def reply(self, reply: Reply) -> None:
-            self.close_connection = reply.dropped or reply.cut is not None
+            self.close_connection = reply.dropped or reply.without_length or reply.cut is not None
             if reply.dropped:
                 return
             content = reply.content
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            if reply.status != 204 and "Content-Length" not in reply.headers:
+            if reply.without_length:
+                self.send_header("Connection", "close")
+            elif reply.status != 204 and "Content-Length" not in reply.headers:
                 self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command != "HEAD" and reply.status != 204:

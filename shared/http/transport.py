@@ -3,13 +3,14 @@
 An implementation returns the answer, or raises one of two errors: the request was not sent (`Unsent`), or it was sent
 and no whole answer came back (`AnswerLost`). The code that uses it decides what to do next.
 
-An answer is bounded: in the time that it takes as a whole, and in the bytes that it has when it is unpacked.
+An answer is bounded: in the time that it takes as a whole, and in the bytes that it has when it is unpacked. It is
+whole only where its compressed body has reached its end.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
@@ -25,6 +26,7 @@ from shared.errors import AbortRun, AnswerLost, RetryLater
 from shared.http.addresses import CheckAddress, connecting_to
 from shared.http.deadlines import AnswerTooLargeError, DeadlineAdapter, answered_within
 from shared.http.hosts import is_direct, is_loopback
+from shared.http.unpacking import NotWholeError, unpacking
 
 __all__ = ["MOST_BYTES", "AnswerTimedOut", "HttpTransport", "Request", "Response", "Transport", "Unsent"]
 
@@ -35,7 +37,7 @@ _AROUND = 2**20  # bytes: headers and the marks between chunks
 # An answer as a whole may take this many times its timeout: the service ends its work on a request after two minutes,
 # so with the default of 100 s there is as long again for the bytes of the largest answer, at half a megabyte a second.
 _WHOLE = 3
-_PIECE = 2**16  # bytes that are unpacked at a time
+_PIECE = 2**16  # bytes that are read at a time
 # Also bounds what is unpacked: other codings, and several on top of one another, are not asked for and not undone.
 _CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _NO_PROXY = {"http": "", "https": "", "all": ""}
@@ -171,10 +173,12 @@ class HttpTransport:
         within = answered_within(request.whole or _WHOLE * request.timeout, self._most_bytes + _AROUND)
         try:
             with checking, within, self._asked(request) as answer:
-                self._pass_on(answer, take)
+                self._pass_on(answer, take, request.method)
         except AnswerTooLargeError:
             raise self._too_large(request.url) from None
-        except (requests.RequestException, UnicodeError) as error:
+        except NotWholeError as error:
+            raise AnswerLost(f"the compressed answer of {_host(request.url)} is not complete: {error}") from error
+        except (requests.RequestException, HTTPError, UnicodeError) as error:
             raise _transport_error(error, request.url) from error
         return Response(
             status=answer.status_code,
@@ -199,20 +203,24 @@ class HttpTransport:
     def _directly(self, url: str) -> bool:
         return self._check_address is not None or is_direct(urlsplit(url).hostname or "")
 
-    def _pass_on(self, answer: requests.Response, take: Callable[[bytes], object]) -> None:
-        """Unpack the body piece by piece, so that a small answer cannot fill the memory.
+    def _pass_on(self, answer: requests.Response, take: Callable[[bytes], object], method: str) -> None:
+        """Give the body away piece by piece, so that a small answer cannot fill the memory.
 
         Raises:
             AbortRun: It is too large, or packed in a way that was not asked for.
+            NotWholeError: It is packed, and not whole.
         """
-        host, size = urlsplit(answer.url).hostname or "the service", 0
         if answer.headers.get("Content-Encoding", "").strip().lower() not in _CODINGS:
-            raise AbortRun(f"{host} compresses its answers in a way that was not requested; check its address")
-        for piece in answer.iter_content(_PIECE):
+            raise AbortRun(
+                f"{_host(answer.url)} compresses its answers in a way that was not requested; check its address"
+            )
+        size = 0
+        for piece in _unpacked(answer, method):
             size += len(piece)
             if size > self._most_bytes:
                 raise self._too_large(answer.url)
             take(piece)
+        answer.raw.release_conn()  # an answer without a body does not do it
 
     def _too_large(self, url: str) -> AbortRun:
         most = self._most_bytes // 2**20
@@ -223,9 +231,29 @@ class HttpTransport:
         self._session.close()
 
 
+def _unpacked(answer: requests.Response, method: str) -> Iterator[bytes]:
+    """The body in pieces.
+
+    Raises:
+        NotWholeError: It is packed, and not whole.
+    """
+    packed = answer.raw.stream(_PIECE, decode_content=False)
+    coding = unpacking(method, answer.status_code, answer.headers)
+    if coding is None:
+        yield from packed
+        return
+    for part in packed:
+        yield from coding.pieces(part)
+    coding.finish()
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "the service"
+
+
 def _transport_error(error: Exception, url: str) -> Unsent | AnswerLost | AbortRun:
     """Distinguish requests that were not sent from requests that may have been processed; if unsure, the latter."""
-    host = urlsplit(url).hostname or "the service"
+    host = _host(url)
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError)):
         return AbortRun(f"a request to {host} cannot be written as HTTP: its address or its token is not valid")
     if isinstance(error, requests.exceptions.ConnectTimeout):
@@ -255,8 +283,8 @@ def _in_handshake(error: BaseException) -> bool:
 
 
 def _read_timed_out(error: Exception) -> bool:
-    """Whether the body stopped: requests calls that a broken connection."""
-    return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
+    """Whether the body stopped."""
+    return isinstance(error, ReadTimeoutError)
 
 
 def _never_connected(error: Exception) -> bool:

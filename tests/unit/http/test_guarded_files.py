@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import socket
+import zlib
 from typing import Any
 
 import pytest
@@ -37,6 +40,66 @@ def test_a_file_behind_a_url_is_read() -> None:
         assert content(f"{server.url}/a.csv", guarded()) == b"a,b\n"
         assert content(f"{server.url}/old.csv", guarded()) == b"a,b\n"
         assert content(f"simplecache::{server.url}/a.csv", guarded()) == b"a,b\n"
+
+
+@pytest.mark.parametrize("without_length", [False, True])
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@pytest.mark.parametrize("through", ["", "simplecache::"])
+def test_a_compressed_answer_must_have_its_end(coding: str, through: str, *, without_length: bool) -> None:
+    """Also where HTTP says that it is whole; the message has no query, which may be secret."""
+    packing = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
+    lines = b"a,b\n" * 2**17
+    half = packing.compress(lines) + packing.flush(zlib.Z_SYNC_FLUSH)
+    bodies = {
+        "/whole.csv": half + packing.flush(),
+        "/half.csv": half,
+        "/begun.csv": half[:1],
+        "/plain.csv": b"\xff\xff\xff",
+    }
+
+    def answer(received: Received) -> Reply:
+        headers = {"Content-Encoding": coding}
+        return Reply(body=bodies[received.path], headers=headers, without_length=without_length)
+
+    with serving(answer) as server:
+        assert content(f"{through}{server.url}/whole.csv", guarded()) == lines
+        for path, reason in (("half", "ends too early"), ("begun", "ends too early"), ("plain", "is damaged")):
+            with pytest.raises(
+                UserError, match=rf"1:\d+/{path}\.csv: the compressed answer is not complete: it {reason}$"
+            ):
+                content(f"{through}{server.url}/{path}.csv?sig=secret", guarded())
+
+
+def test_a_part_of_a_file_is_asked_for_as_it_is() -> None:
+    """Its places are those of bytes that are not compressed, and a part of compressed bytes cannot be decompressed."""
+    lines = b"a,b\n"
+
+    def answer(received: Received) -> Reply:
+        coding = "gzip" if "gzip" in received.headers["accept-encoding"] else "identity"
+        whole = gzip.compress(lines) if coding == "gzip" else lines
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", received.headers.get("range", ""))
+        part = whole[int(asked[1]) : int(asked[2]) + 1] if asked else whole
+        return Reply(status=206 if asked else 200, body=part, headers={"Content-Encoding": coding})
+
+    with serving(answer) as server:
+        assert content(f"{server.url}/a.csv", guarded()) == lines
+        assert any("range" in received.headers for received in server.received)
+
+
+def test_a_file_that_is_stored_as_gzip_is_decompressed_once() -> None:
+    """Some servers say of it that it is compressed, by the ending of its name."""
+    reply = Reply(body=gzip.compress(b"a,b\n"), headers={"Content-Encoding": "x-gzip"})
+    with serving(lambda _: reply) as server:
+        assert content(f"{server.url}/a.csv.gz", guarded()) == b"a,b\n"
+
+
+def test_another_coding_is_refused_by_name() -> None:
+    """It was not asked for."""
+    with (
+        serving(lambda _: Reply(body=b"\x0b", headers={"Content-Encoding": "br"})) as server,
+        pytest.raises(UserError, match=r"/a\.csv: .* compresses its answer with br, which was not requested"),
+    ):
+        content(f"{server.url}/a.csv", guarded())
 
 
 def test_a_redirect_to_another_host_is_refused() -> None:

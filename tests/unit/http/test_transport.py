@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -115,6 +116,97 @@ def test_compressed_answers_are_unpacked(transport: HttpTransport) -> None:
     """Gzip is asked for and undone."""
     with serving(lambda handler: reply(handler, gzip.compress("Ü".encode()), Content_Encoding="gzip")) as url:
         assert transport.send(get(url)).text == "Ü"
+
+
+def rows_that_end(form: int, rows: int) -> bytes:
+    """40 rows, each sent as soon as it is there; only all of them have the end of the compressed data."""
+    packing = zlib.compressobj(wbits=form)
+    sent = b"".join(packing.compress(b'{"n":%d}\n' % n) + packing.flush(zlib.Z_SYNC_FLUSH) for n in range(rows))
+    return sent + packing.flush() if rows == 40 else sent
+
+
+FRAMES = ["length", "chunks", "closed"]
+
+
+def frame(handler: BaseHTTPRequestHandler, body: bytes, how: str, coding: str) -> None:
+    """Send a body whole, as far as HTTP knows: with its length, in chunks, or up to the end of the connection."""
+    if how == "length":
+        reply(handler, body, Content_Encoding=coding)
+        return
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", coding)
+    handler.send_header("Connection", "close") if how == "closed" else handler.send_header(
+        "Transfer-Encoding", "chunked"
+    )
+    handler.end_headers()
+    chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+    handler.wfile.write(body if how == "closed" else chunk + b"0\r\n\r\n")
+    handler.close_connection = how == "closed"
+
+
+@pytest.mark.parametrize("how", FRAMES)
+@pytest.mark.parametrize(("coding", "form"), [("gzip", 31), ("x-gzip", 31), ("deflate", 15), ("deflate", -15)])
+def test_a_compressed_answer_without_its_end_is_a_lost_answer(
+    transport: HttpTransport, coding: str, form: int, how: str
+) -> None:
+    """Also where HTTP says that it is whole: its rows so far are not all of them."""
+    rows = 40
+    with serving(lambda handler: frame(handler, rows_that_end(form, rows), how, coding)) as url:
+        assert len(transport.send(get(url)).text.splitlines()) == 40
+        rows = 32
+        with pytest.raises(
+            AnswerLost, match=r"the compressed answer of 127\.0\.0\.1 is not complete: it ends too early"
+        ):
+            transport.send(get(url))
+
+
+def test_a_damaged_answer_is_a_lost_answer(transport: HttpTransport) -> None:
+    """Also where it is not compressed at all."""
+    with (
+        serving(lambda handler: reply(handler, b"plain", Content_Encoding="gzip")) as url,
+        pytest.raises(AnswerLost, match="is not complete: it is damaged"),
+    ):
+        transport.send(get(url))
+
+
+def test_an_answer_of_several_streams_is_unpacked(transport: HttpTransport) -> None:
+    """Some services compress each part of an answer by itself."""
+    body = gzip.compress(b"a" * 2**20) + gzip.compress(b"b") + gzip.compress(b"")
+    with serving(lambda handler: reply(handler, body, Content_Encoding="gzip")) as url:
+        assert transport.send(get(url)).body == b"a" * 2**20 + b"b"
+
+
+@pytest.mark.parametrize("how", FRAMES)
+def test_an_empty_answer_may_name_a_coding(transport: HttpTransport, how: str) -> None:
+    """Where HTTP says that it has ended; a connection that is closed says nothing."""
+    with serving(lambda handler: frame(handler, b"", how, "gzip")) as url:
+        if how != "closed":
+            assert transport.send(get(url)).body == b""
+            return
+        with pytest.raises(AnswerLost, match="it ends too early"):
+            transport.send(get(url))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+def test_connections_are_used_again(transport: HttpTransport, coding: str) -> None:
+    """After answers with a body and after those without."""
+    clients = []
+    bodies = iter([(200, b"{}"), (204, b""), (200, b""), (404, b"{}"), (204, b"")])
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        clients.append(handler.client_address)
+        status, body = next(bodies)
+        handler.send_response(status)
+        handler.send_header("Content-Encoding", coding)
+        body = gzip.compress(body) if body and coding == "gzip" else body
+        if status != 204:
+            handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    with serving(answer) as url:
+        assert [transport.send(get(url)).body for _ in range(5)] == [b"{}", b"", b"", b"{}", b""]
+    assert len(set(clients)) == 1
 
 
 @pytest.mark.parametrize("target", ["http://[", "/elsewhere", "\x00"])

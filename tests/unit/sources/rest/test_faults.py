@@ -19,6 +19,7 @@ from tests.api_server import Received, Reply
 from tests.unit.sources.rest.conftest import Serve, Waits, context, ids, read
 
 GOOD = Reply(body=[{"id": 1}, {"id": 2}])
+NO_END = gzip.compress(b'{"id": 1}\n')[:-8]  # a whole line, and not the end of gzip
 
 
 def then_good(*first: Reply) -> Any:
@@ -44,8 +45,13 @@ def always(reply: Reply) -> Callable[[Received], Reply]:
         Reply(dropped=True),
         Reply(body=[{"id": 1}] * 50, cut=100),
         Reply(body=b"[]", headers={"Content-Length": "5000"}, cut=2),
+        Reply(body=NO_END, headers={"Content-Encoding": "gzip"}),
+        Reply(body=NO_END, headers={"Content-Encoding": "gzip"}, without_length=True),
     ],
-    ids=["429", "500", "502", "503", "504", "408", "dropped", "cut", "shorter than its length"],
+    ids=[
+        *("429", "500", "502", "503", "504", "408", "dropped", "cut", "shorter than its length"),
+        *("gzip without its end", "gzip without its end and without a length"),
+    ],
 )
 def test_a_request_is_retried(serve: Serve, fault: Reply) -> None:
     """The page is read once, from a complete answer."""
