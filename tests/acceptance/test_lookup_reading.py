@@ -105,3 +105,35 @@ def test_for_many_values_the_whole_table_is_read(here: World) -> None:
     assert here.emulator.stats()["requests"]["by_kind"]["query"] < 8  # so many would be needed for the values alone
     found = {each["accountnumber"]: each["_primarycontactid_value"] for each in here.records("accounts")}
     assert [found[str(n)] for n in range(120)] == ids
+
+
+@pytest.mark.parametrize("when", ["source.name <> 'Kept'", "target.name <> 'Two' OR source.name = target.name"])
+def test_a_record_that_its_condition_leaves_alone_is_found_by_its_old_name(here: World, when: str) -> None:
+    """The condition looks at the source, and the lookup searches names as the run leaves them."""
+    definition = tree(here, [("1", "One", ""), ("2", "Two", "")], "name", on_missing="clear")
+    here.run()
+    definition["sync_behaviour"]["changed"] = {"when": when}
+    here.define(definition)
+
+    here.csv(
+        [
+            {"number": "1", "name": "New", "parent": ""},
+            {"number": "2", "name": "Kept", "parent": ""},
+            {"number": "3", "name": "Three", "parent": "New"},
+            {"number": "4", "name": "Four", "parent": "Two"},
+            {"number": "5", "name": "Five", "parent": "Kept"},
+        ]
+    )
+    here.run()
+
+    names = {each["accountid"]: each["name"] for each in here.records("accounts")}
+    found = {name: names.get(parent or "") for name, parent in parents(here).items()}
+    assert found == {"New": None, "Two": None, "Three": "New", "Four": "Two", "Five": None}
+
+
+def test_a_filter_may_have_a_text_that_looks_like_a_name_of_sql(here: World) -> None:
+    """No table is joined for such a text: a sync without a ledger has none."""
+    tree(here, [("1", "a ledger.x", ""), ("2", "Two", "1")], "accountnumber", filter="name ne 'source. or ledger. it'")
+
+    assert here.run().created.done == 2
+    assert parents(here)["Two"] is not None

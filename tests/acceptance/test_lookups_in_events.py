@@ -129,3 +129,31 @@ def test_records_of_other_tables_are_found_or_created(shared_world: World) -> No
         "three": ("account", "Fabrikam"),
     }
     assert len(here.records("accounts?$select=name")) == 2
+
+
+def test_a_condition_that_looks_at_the_source_holds_for_a_lookup_in_the_same_table(shared_world: World) -> None:
+    """The lookup searches names as the batch leaves them: one that the condition keeps is found by its old name."""
+    here = shared_world
+    here.emulator.reset()
+    here.create("accounts", {"accountnumber": "1", "name": "One"})
+    definition = accounts()
+    definition["source"] = {"type": "events", "columns": [{"name": "number"}, {"name": "name"}, {"name": "parent"}]}
+    definition["destination"]["mappings"] = [
+        {"source": "number", "target": "accountnumber"},
+        {"source": "name", "target": "name"},
+        {"source": "parent", "target": "parentaccountid", "lookup": {"match": "name"}},
+    ]
+    definition["sync_behaviour"]["changed"] = {"when": "source.name <> 'Kept'"}
+    definition["listener"] = {"name": "named", "topic": {"format": "json", "action": "$.op"}}
+    here.define(definition, "named")
+
+    done = send(
+        here,
+        {"number": "1", "name": "Kept", "parent": None},
+        {"number": "2", "name": "Two", "parent": "One"},
+        {"number": "3", "name": "Three", "parent": "Kept"},
+        name="named",
+    )
+
+    assert done["failed"] == 1, done
+    assert parents(here) == {"1": None, "2": "1"}

@@ -6,6 +6,7 @@ A filter of the lookup applies to the values after the run; see `shared.transfor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from shared.definitions.models import ChangedWhen, Strategy, SyncDefinition, WritePolicy
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.reconcile.columns import differs, present, sent
-from shared.reconcile.decisions import holds
+from shared.reconcile.decisions import holds, looks_at_source
 from shared.state_rules import OPEN
 from shared.transform import MarkColumn, TargetColumn, dropped_mark
 from shared.transform.keys import normalise_key
@@ -109,15 +110,17 @@ class Linkable:
 SELECT records._id, records._created, records._row AS _place, {values}
 FROM records JOIN desired ON desired._row = records._row{self._joins(values + where)}{where}""".strip()
 
-    @staticmethod
-    def _joins(sql: str) -> str:
-        """The joins for the tables that an SQL text names."""
-        joins = {
-            "target.": "current AS target ON target._id = records._id",
-            "ledger.": "ledger ON ledger._id = records._id",
-            "source.": "source ON source._row = records._row",
-        }
-        return "".join(f" LEFT JOIN {join}" for name, join in joins.items() if name in sql)
+    def _joins(self, sql: str) -> str:
+        """The joins for the tables that an SQL text names, of those that the run has.
+
+        A checked condition has them in quotes.
+        """
+        joins = {"target": "current AS target ON target._id = records._id"}
+        if self._definition.keeps_ledger:
+            joins["ledger"] = "ledger ON ledger._id = records._id"
+        if looks_at_source(self._definition):
+            joins["source"] = "source ON source._row = records._row"
+        return "".join(f" LEFT JOIN {join}" for name, join in joins.items() if re.search(rf'\b{name}"?\.', sql))
 
     def _comparable(self, column: TargetColumn) -> str | None:
         """SQL of a match column as the run leaves it, in comparable form; None if that is not known."""
