@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from shared.definitions.models import Expire, SyncDefinition
-from shared.reconcile.columns import ChangedColumn, names_of, object_of
+from shared.reconcile.columns import ChangedColumn, names_of, object_of, records
 from shared.reconcile.plan import PlanAction
 from shared.transform import ErrorType, MarkColumn, TargetColumn, current_table_step, dropped_mark, returned_mark
 from shared.workspace import Step, Table, literal
@@ -30,7 +30,6 @@ __all__ = [
 
 # A decision and a report read only which record has a mark, and that does not depend on the start of the run.
 _AT_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_DROPPED: Final = "sync_behaviour.dropped"
 
 
 def drop_action(definition: SyncDefinition) -> PlanAction:
@@ -69,11 +68,16 @@ def returned(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     back = returned_mark(definition, layout)
     if not back:
         return ""
-    conditions = ["ledger._marked", _held(dropped_mark(definition, layout, started=_AT_ANY_TIME))]
-    conditions.append(f"NOT ({_held(back)})")
+    conditions = [_is_back(definition, layout, back)]
     conditions += [f"NOT {column.unfit}" for column in back if column.unfit]
     return f"""-- in both, and marked by this sync
     WHEN {" AND ".join(conditions)} THEN {literal(PlanAction.REACTIVATE)}"""
+
+
+def _is_back(definition: SyncDefinition, layout: Sequence[TargetColumn], back: Sequence[MarkColumn]) -> str:
+    """SQL condition: this sync has marked the record, the mark is there, and what says that it is back is not."""
+    mark = dropped_mark(definition, layout, started=_AT_ANY_TIME)
+    return f"ledger._marked AND {_held(mark)} AND NOT ({_held(back)})"
 
 
 def _held(mark: Sequence[MarkColumn]) -> str:
@@ -104,23 +108,32 @@ def _parts(mark: Sequence[MarkColumn]) -> tuple[ChangedColumn, ...]:
 
 
 def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """Report dropped records that are not marked, because the value of an expression does not fit its column."""
-    unfit = [column for column in dropped_mark(definition, layout, started=_AT_ANY_TIME) if column.unfit]
-    if not unfit:
-        return ()
+    """Report records that are not marked or reactivated, because the value of an expression does not fit its column."""
+    back = returned_mark(definition, layout)
+    cases = [
+        ("decisions._row IS NULL", "the record is not marked", each)
+        for each in dropped_mark(definition, layout, started=_AT_ANY_TIME)
+    ]
+    if back:
+        there = f"decisions._row IS NOT NULL AND {_is_back(definition, layout, back)}"
+        cases += [(there, "the record is not reactivated", each) for each in back]
     left = "\n  UNION ALL\n".join(
         f"  SELECT target._seq, {literal(each.column.name)}, {literal(ErrorType.INVALID_FORMAT)}, false,\n"
-        f"    {literal(f'the value for {each.column.name} does not fit the column; the record is not marked')}, "
-        f"target._id\n  FROM decisions JOIN current AS target ON target._id = decisions._id\n"
-        f"  WHERE decisions._row IS NULL AND {each.unfit}"
-        for each in unfit
+        f"    {literal(f'the value for {each.column.name} does not fit the column; {then}')}, "
+        f"target._id\n  FROM decisions JOIN current AS target ON target._id = decisions._id {records(definition)}\n"
+        f"  WHERE {condition} AND {each.unfit}"
+        for condition, then, each in cases
+        if each.unfit
     )
+    if not left:
+        return ()
+    needs = {Table.TARGET_ERRORS, Table.DECISIONS, Table.CURRENT, *([Table.LEDGER] if definition.keeps_ledger else [])}
     return (
         Step(
             title="Report marks that do not fit",
             sql=f"INSERT INTO target_errors\n{left}",
-            origin=_DROPPED,
-            needs=frozenset({Table.TARGET_ERRORS, Table.DECISIONS, Table.CURRENT}),
+            origin="sync_behaviour",
+            needs=frozenset(needs),
         ),
     )
 

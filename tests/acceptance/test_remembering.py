@@ -361,16 +361,22 @@ def test_marks_count_as_drops_in_the_safety_limits(here: World) -> None:
     assert here.run(force=True).deactivated.done == 12
 
 
-def test_a_value_that_does_not_fit_its_column_leaves_the_record_unmarked(here: World) -> None:
-    """The record is reported; the others are marked."""
-    define(here, dropped={"set": {"revenue": "target.name"}})
+@pytest.mark.parametrize(
+    ("column", "expression", "left", "marked"),
+    [("revenue", "target.name", 1, 22), ("address1_city", "repeat(target.name, 30)", None, "22" * 30)],
+)
+def test_a_value_that_does_not_fit_its_column_leaves_the_record_unmarked(
+    here: World, column: str, expression: str, left: object, marked: object
+) -> None:
+    """The record is reported, and nothing of it is sent; the others are marked."""
+    define(here, dropped={"set": {column: expression}})
     source(here, row("1", "One", "", 1), row("2", "22", "", 1))
     here.run()
     source(here)
     done = here.run()
-    assert done.marked.done == 1
-    assert [(e.error_type, e.column, e.count) for e in done.errors] == [("Invalid Format Exception", "revenue", 1)]
-    assert {number: record["revenue"] for number, record in held(here).items()} == {"1": 1, "2": 22}
+    assert (done.marked.done, done.marked.planned) == (1, 1)
+    assert [(e.error_type, e.column, e.count) for e in done.errors] == [("Invalid Format Exception", column, 1)]
+    assert {number: record[column] for number, record in held(here).items()} == {"1": left, "2": marked}
     idle(here)
 
 

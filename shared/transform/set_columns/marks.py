@@ -12,10 +12,10 @@ from shared.definitions.models import ColumnType, Expire, SetColumns, SyncDefini
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
-from shared.transform.convert import conversion, fits
+from shared.transform.convert import ValueProblem, conversion, fits
 from shared.transform.notation.words import listed_value
 from shared.transform.targets import STATE, TargetColumn, mark_names, sql_type
-from shared.workspace import Trial, checked, literal, quoted
+from shared.workspace import Trial, checked, literal, parsed, quoted
 
 __all__ = [
     "MarkColumn",
@@ -122,27 +122,34 @@ def set_columns(columns: Mapping[str, str], layout: Sequence[TargetColumn], orig
     for name, expression in columns.items():
         column = _named(layout, name)
         text = f"CAST({checked(expression, names=names, origin=f'{origin}.{name}')} AS VARCHAR)"
-        value = _converted(text, column.attribute)
+        value, flaws = _converted(text, column.attribute)
         yield MarkColumn(
             column=column,
             value=value,
             held=f"target.{quoted(name)} IS NOT DISTINCT FROM {value}",
-            unfit=f"(nullif({text}, '') IS NOT NULL AND {value} IS NULL)",
+            unfit=f"(({' OR '.join(broken for _, broken in flaws)}) IS TRUE)" if flaws else "",
         )
 
 
-def _converted(text: str, attribute: AttributeMetadata) -> str:
-    """A text as a value of a column, in one expression: the layers of the conversion put into each other."""
+def _converted(text: str, attribute: AttributeMetadata) -> tuple[str, list[tuple[ValueProblem, str]]]:
+    """A text as a value of a column, in one expression: the layers of the conversion put into each other.
+
+    With what can be wrong with it, and the SQL condition of each.
+    """
     how, name = conversion(ColumnType.TEXT, attribute), attribute.name
-    incoming = f"nullif({text}, '')"
+    layers = {quoted(f"in:{name}"): f"nullif({text}, '')"}
     if how.incoming:
-        incoming = f"({how.incoming.replace(quoted(f'in:{name}'), incoming)})"
-    read = f"({how.read.replace(quoted(f'in:{name}'), incoming)})"
-    value = how.value.replace(quoted(f"read:{name}"), read).replace(quoted(f"in:{name}"), incoming)
-    option = f"{quoted(f'option:{name}')}.value"
-    if option in value:
-        value = value.replace(option, listed_value(read, how.options, "VARCHAR", "INTEGER"))
-    return f"CAST({value} AS {sql_type(attribute)})"
+        layers[quoted(f"in:{name}")] = f"({_layered(how.incoming, layers)})"
+    read = layers[quoted(f"read:{name}")] = f"({_layered(how.read, layers)})"
+    if how.options:
+        layers[f"{quoted(f'option:{name}')}.value"] = listed_value(read, how.options, "VARCHAR", "INTEGER")
+    value = layers[quoted(name)] = f"CAST({_layered(how.value, layers)} AS {sql_type(attribute)})"
+    return value, [(flaw, f"({_layered(flaw.broken, layers)})") for flaw in how.flaws]
+
+
+def _layered(sql: str, layers: Mapping[str, str]) -> str:
+    """An SQL text with layers put in: in one pass, for a layer may have the name of another one in itself."""
+    return re.sub("|".join(map(re.escape, layers)), lambda found: layers[found[0]], sql)
 
 
 # -- Checks ---------------------------------------------------------------------------------------------------------
@@ -154,9 +161,32 @@ def set_problems(definition: SyncDefinition) -> Iterator[Problem]:
     names |= {f"target.{name}" for name in mark_names(definition.sync_behaviour)}
     for path, expression in _expressions(definition):
         try:
-            checked(expression, names=sorted(names), origin=path)
+            read = parsed(expression, names=sorted(names), origin=path).columns
         except DefinitionError as error:
             yield from error.problems
+        else:
+            yield from _repeated(definition.sync_behaviour.dropped, read, path)
+
+
+# The service sets one of the two with the other one.
+_STATES: Final = frozenset({STATE, "statuscode"})
+
+
+def _repeated(dropped: object, read: frozenset[str], path: str) -> Iterator[Problem]:
+    """An expression of the mark of dropped records that reads what this mark sets: it may have another value then.
+
+    What a returning record gets is written once, whatever it is.
+    """
+    if not isinstance(dropped, SetColumns) or not path.startswith(f"{_DROPPED}."):
+        return
+    own = frozenset(dropped.columns)
+    own |= _STATES if own & _STATES else frozenset()
+    for name in sorted(name for name in own if f"target.{name}" in read):
+        yield Problem(
+            message=f"this reads target.{name}, which the mark sets itself, so each run would write the mark again; "
+            "use a fixed text, or read a column that the mark does not set",
+            path=path,
+        )
 
 
 def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
@@ -221,9 +251,12 @@ def _constant(expression: str, attribute: AttributeMetadata, path: str) -> Itera
     """A constant that does not fit is a mistake of every run."""
     if not _CONSTANT.fullmatch(expression) or not fits(ColumnType.TEXT, attribute):
         return
-    text = f"CAST({checked(expression, names=(), origin=path)} AS VARCHAR)"
-    if Trial({}).holds(f"nullif({text}, '') IS NOT NULL AND {_converted(text, attribute)} IS NULL"):
-        yield Problem(message=f"this value does not fit {attribute.name}, which is of type {attribute.type}", path=path)
+    _, flaws = _converted(f"CAST({checked(expression, names=(), origin=path)} AS VARCHAR)", attribute)
+    trial, said = Trial({}), f"this value does not fit {attribute.name}, which is of type {attribute.type}"
+    for flaw, broken in flaws:
+        if trial.holds(f"({broken}) IS TRUE"):
+            more = "" if flaw.detail or flaw.value_detail else f": {flaw.message}"
+            yield Problem(message=f"{said}{more}", path=path)
 
 
 def write_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:

@@ -207,13 +207,13 @@ def test_a_record_that_expired_loses_its_date_when_its_row_is_back() -> None:
 
 
 def test_a_returning_record_gets_what_the_definition_sets() -> None:
-    """Where the value does not fit its column, the record is updated and keeps its mark."""
+    """Where the value does not fit its column, the record is updated and keeps its mark, and is reported."""
     records = [
         {"number": "a", "name": "old", "note": "gone", "rank": 1},
         {"number": "12", "name": "old", "note": "gone", "rank": 1},
         {"number": "13", "name": "new", "note": "gone", "rank": 13},
     ]
-    changes, _ = run(
+    changes, errors = run(
         [("a", "new"), ("12", "new"), ("13", "new")],
         records,
         ledger=dict.fromkeys((1, 2, 3), (True, True)),
@@ -224,6 +224,8 @@ def test_a_returning_record_gets_what_the_definition_sets() -> None:
         ("update", ID.format(1), {"name": "new"}),
         ("reactivate", ID.format(2), {"rank": 12, "name": "new"}),
     ]
+    message = "the value for rank does not fit the column; the record is not reactivated"
+    assert errors == [(ID.format(1), "rank", ErrorType.INVALID_FORMAT, message, False)]
 
 
 def test_a_returning_record_must_still_have_the_version_that_was_compared() -> None:

@@ -67,6 +67,7 @@ def marks(document: Raw) -> Iterator[PathProblem]:
         for name, expression in _set(rule).items():
             if isinstance(expression, str):
                 yield from _expression(document, (*path, "set", name), expression)
+    yield from _of_the_key(behaviour)
     condition, mark = mapping_at(document, "destination").get("filter"), _mark(dropped)
     if isinstance(condition, str) and mark and hides(condition, mark):
         yield PathProblem(
@@ -74,6 +75,25 @@ def marks(document: Raw) -> Iterator[PathProblem]:
             message=f"this filter hides records that sync_behaviour.dropped has marked ({', '.join(mark)}), so a row "
             "that returns would be inserted a second time: let the marked records through",
         )
+
+
+def _of_the_key(behaviour: Raw) -> Iterator[PathProblem]:
+    """A mark that gives a record another sync key."""
+    keys = [name for name in _list(behaviour.get("sync_key")) if isinstance(name, str)]
+    for path, rule in ((_DROPPED, behaviour.get("dropped")), (_RETURNED, behaviour.get("returned"))):
+        for name in keys:
+            if name in _mark(rule):
+                yield PathProblem(
+                    path=_place_of(path, rule, name),
+                    message=f"{name} is a column of the sync key: a record that gets another key is not found again, "
+                    "so a row that returns would be inserted a second time; set another column",
+                )
+
+
+def _place_of(path: Path, rule: object, name: str) -> Path:
+    if not isinstance(rule, dict):
+        return path
+    return (*path, "set", name) if name in _set(rule) else (*path, next(iter(rule)))
 
 
 _QUOTED: Final = re.compile(r"'(?:[^']|'')*'")

@@ -10,7 +10,7 @@ import pytest
 
 from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, Choice, EntityMetadata
-from shared.transform import check, dropped_mark, layout, returned_mark
+from shared.transform import check, check_expressions, dropped_mark, layout, returned_mark
 from shared.workspace import Workspace, quoted
 from tests.unit.transform.world import ACCOUNT, definition
 
@@ -47,6 +47,11 @@ def sync(target: str = "name", write: str = "always", **behaviour: Any) -> SyncD
         ({"dropped": {"set": {"notes": "target.nam"}}}, TABLE, "unknown column target.nam"),
         ({"dropped": {"set": {"notes": "source.x"}}}, TABLE, "unknown column source.x"),
         ({"dropped": {"set": {"notes": "now()"}}}, TABLE, "now"),
+        ({"dropped": {"set": {"name": "'much too long'"}}}, TABLE, "longer than 10 characters, the limit of name"),
+        ({"dropped": {"set": {"segments": "'Finance;Finanzamt'"}}}, TABLE, "this value does not fit segments"),
+        ({"dropped": {"set": {"name": "'x ' || target.name"}}}, TABLE, "this reads target.name, which the mark sets"),
+        ({"dropped": {"set": {"notes": "coalesce(TARGET.Notes, 'x')"}}}, TABLE, "this reads target.notes"),
+        ({"dropped": {"set": {"notes": "target.staff", "staff": "1"}}}, TABLE, "this reads target.staff"),
         (
             {"dropped": {"expire": "expiredon"}, "returned": {"set": {"name": "'x'"}}},
             TABLE,
@@ -85,7 +90,7 @@ def test_a_policy_that_the_column_does_not_allow(
         ({"dropped": "deactivate", "returned": "reactivate"}, {"statecode": 1}, [1], True, [0]),
         ({"dropped": {"expire": "expiredon"}, "returned": "reactivate"}, {}, [START], False, [None]),
         ({"dropped": {"expire": "expiredon"}}, {"expiredon": BEFORE}, [START], True, []),
-        ({"dropped": {"set": {"statecode": "'inactive'", "staff": "target.staff + 1"}}}, {"staff": 4}, [1, 5], False, []),
+        ({"dropped": {"set": {"statecode": "'inactive'", "staff": "length(target.name) + 1"}}}, {"name": "four"}, [1, 5], False, []),
         ({"dropped": {"set": {"notes": "'gone: ' || target.name"}}}, {"name": "N", "notes": "gone: N"}, ["gone: N"], True, []),
         ({"dropped": {"set": {"notes": "null"}}}, {"notes": None}, [None], True, []),
         ({"dropped": {"set": {"segment": "'Finanzen'"}}, "returned": {"set": {"segment": "1"}}}, {}, [2], False, [1]),
@@ -120,9 +125,27 @@ def test_the_values_of_a_mark(
     assert not any(fits)
 
 
+@pytest.mark.parametrize("name", ["statuscode", "statecode"])
+def test_a_mark_that_reads_the_other_half_of_the_state_that_it_sets(name: str) -> None:
+    """The service sets one with the other, so it is another one in the next run."""
+    other = {"statuscode": "statecode", "statecode": "statuscode"}[name]
+    mark = {other: "'1'", "notes": f"'was ' || target.{name}"}
+    found = check_expressions(definition([], [{"value": "'1'", "target": name}], dropped={"set": mark}))
+    assert [(each.path, f"target.{name}" in each.message) for each in found] == [
+        ("sync_behaviour.dropped.set.notes", True)
+    ]
+
+
+def test_what_a_returning_record_gets_may_be_made_of_what_it_holds() -> None:
+    """It is written once."""
+    run = sync(dropped="deactivate", returned={"set": {"notes": "'back: ' || target.notes"}})
+    assert check(run, TABLE) == ()
+
+
 def test_a_value_that_does_not_fit_is_known() -> None:
     """A text for a number, an unknown label, a date that does not exist; nothing at all fits."""
-    run = sync(dropped={"set": {"staff": "target.name", "segment": "target.name", "founded": "target.name"}})
+    names = ("staff", "segment", "founded", "segments")
+    run = sync(dropped={"set": dict.fromkeys(names, "target.name")})
     columns = layout(run, TABLE)
     with Workspace.open(threads=1) as workspace:
         listed = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in columns)
@@ -131,3 +154,17 @@ def test_a_value_that_does_not_fit_is_known() -> None:
             workspace.execute("INSERT INTO target (name) VALUES (?)", [name])
         for each in dropped_mark(run, columns, started=STARTED):
             assert workspace.query(f"SELECT {each.unfit} FROM target") == [(True,), (False,), (False,)]
+
+
+@pytest.mark.parametrize("text", ["x" * 11, "\U0001f600" * 6, "bell \a"])
+def test_a_text_that_the_service_would_refuse_does_not_fit(text: str) -> None:
+    """Longer than its column, in the units that the service counts, or with a character that it does not accept."""
+    run = sync("notes", dropped={"set": {"name": "target.notes"}})
+    columns = layout(run, TABLE)
+    with Workspace.open(threads=1) as workspace:
+        listed = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in columns)
+        workspace.execute(f"CREATE TABLE target ({listed})")
+        for each in (text, text[:5], None):
+            workspace.execute("INSERT INTO target (notes) VALUES (?)", [each])
+        (mark,) = dropped_mark(run, columns, started=STARTED)
+        assert workspace.query(f"SELECT {mark.unfit} FROM target") == [(True,), (False,), (False,)]

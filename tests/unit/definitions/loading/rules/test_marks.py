@@ -110,6 +110,31 @@ WRONG: Final = [
     (rules("dropped: archive"), "sync_behaviour.dropped", "'deactivate'"),
     (rules("dropped: deactivate", filter_="statecode eq 0"), "destination.filter", "inserted a second time"),
     (rules("dropped: {expire: new_e}", filter_="new_e eq null"), "destination.filter", "(new_e)"),
+    (
+        rules("dropped: {set: {accountnumber: \"'X-' || target.accountnumber\"}}"),
+        "sync_behaviour.dropped.set.accountnumber",
+        "accountnumber is a column of the sync key",
+    ),
+    (
+        rules("strategy: upsert", "dropped: {set: {accountnumber: \"'X'\"}}", listener=True),
+        "sync_behaviour.dropped.set.accountnumber",
+        "inserted a second time",
+    ),
+    (
+        rules("dropped: deactivate", "returned: {set: {accountnumber: \"'X'\"}}"),
+        "sync_behaviour.returned.set.accountnumber",
+        "set another column",
+    ),
+    (
+        rules("dropped: {expire: accountnumber}"),
+        "sync_behaviour.dropped.expire",
+        "accountnumber is a column of the sync key",
+    ),
+    (
+        rules("dropped: deactivate").replace("[accountnumber]", "[accountnumber, statecode]"),
+        "sync_behaviour.dropped",
+        "statecode is a column of the sync key",
+    ),
 ]
 
 
