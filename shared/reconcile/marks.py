@@ -139,8 +139,12 @@ def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
 
 
 def marks_held(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
-    """SQL condition: the record has the mark of a dropped one."""
-    return _held(dropped_mark(definition, layout, started=_AT_ANY_TIME)) or "false"
+    """SQL condition: the record has the mark of a dropped one.
+
+    Where the sync does not mark records now, nothing tells whether one still has the mark that it was given once.
+    """
+    written = definition.model_copy(update={"sync_behaviour": definition.sync_behaviour.as_written})
+    return _held(dropped_mark(written, layout, started=_AT_ANY_TIME)) or "true"
 
 
 # -- Updates after the sync ------------------------------------------------------------------------------------------

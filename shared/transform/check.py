@@ -244,7 +244,7 @@ def _sync_key(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Pr
 
 
 def _expire(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
-    dropped, path = definition.sync_behaviour.dropped, "sync_behaviour.dropped.expire"
+    dropped, path = definition.sync_behaviour.as_written.dropped, "sync_behaviour.dropped.expire"
     if not isinstance(dropped, Expire):
         return
     attribute = entity.attributes.get(dropped.expire)

@@ -359,6 +359,7 @@ def read_only(entity: EntityMetadata, name: str) -> TargetColumn:
 
 def mark_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
     """The columns that the rules for dropped and returning records read or write, each once."""
+    behaviour = behaviour.as_written
     return tuple(dict.fromkeys((*dropped_names(behaviour), *_returned_names(behaviour))))
 
 

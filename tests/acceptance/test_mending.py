@@ -370,6 +370,52 @@ def test_records_that_a_retry_creates_are_remembered(here: World, typed: Typed, 
     assert [record["accountid"] for record in here.records("accounts?$filter=accountnumber eq 'F1'")] == [foreign]
 
 
+FREE = {"max_delete": "100%", "max_update": "100%"}
+_MARKS = {"deactivate": ("statecode", 0), "expire": ("lastusedincampaign", None)}
+"""Of each mark its column, and the value of a record without it."""
+
+
+def rules_with_marks(kind: str, why: str) -> dict[str, Any]:
+    """A sync that marks records and takes the marks away, with one of the reasons for keeping a ledger besides."""
+    dropped = kind if kind == "deactivate" else {"expire": "lastusedincampaign"}
+    definition = accounts(sync_behaviour={"dropped": dropped, "returned": "reactivate", "safety": FREE})
+    if why == "own":
+        definition["sync_behaviour"]["dropped_scope"] = "own"
+    else:
+        definition["destination"]["mappings"][2]["write"] = "unless_edited"
+    return definition
+
+
+def mark_of(here: World, number: str, kind: str) -> Any:
+    column = _MARKS[kind][0]
+    return here.records(f"accounts?$select={column}&$filter=accountnumber eq '{number}'")[0][column]
+
+
+@pytest.mark.parametrize("kind", ["deactivate", "expire"])
+@pytest.mark.parametrize("why", ["own", "unless_edited"])
+@pytest.mark.parametrize("wrong", ["B", "A3"], ids=["another row", "the row of a marked record"])
+def test_a_retry_leaves_marks_as_they_are(
+    here: World, typed: Typed, tmp_path: Path, kind: str, why: str, wrong: str
+) -> None:
+    """What the sync has marked stays marked, and is reactivated by the run that finds its row again."""
+    rows = [{**GOOD, "number": f"A{number}"} for number in range(1, 5)]
+    here.define(rules_with_marks(kind, why))
+    here.csv(rows)
+    here.run()
+    here.csv(rows[:2])
+    marked = here.run()
+    assert marked.deactivated.done + marked.expired.done == 2
+    here.csv([*rows[:2], {**GOOD, "number": wrong, "revenue": "x"}])
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    mended = to_mend(typed, tmp_path, run)[0] | {"revenue": "7"}
+    retried = typed.value("retry", run, "--file", save(tmp_path / "1.csv", [mended]))
+    assert (retried["created"]["done"] + retried["updated"]["done"], retried["reactivated"]["done"]) == (1, 0)
+    assert all(mark_of(here, number, kind) for number in ("A3", "A4"))
+    here.csv(rows)
+    assert here.run().reactivated.done == 2
+    assert [mark_of(here, number, kind) for number in ("A3", "A4")] == [_MARKS[kind][1]] * 2
+
+
 def test_a_retry_leaves_the_watermark_alone(here: World, typed: Typed, tmp_path: Path) -> None:
     """Also if the mended row is past it."""
     of = sqlite_source(here.folder / "marked.db")

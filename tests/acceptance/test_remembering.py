@@ -335,6 +335,21 @@ def test_a_record_that_a_user_opened_while_its_row_is_missing_is_marked_again(he
     idle(here)
 
 
+def test_a_sync_that_marks_nothing_for_a_time_keeps_its_marks(here: World) -> None:
+    """Without the rule nothing tells whether a record still has its mark."""
+    rules: dict[str, Any] = {"dropped": "deactivate", "returned": "reactivate"}
+    define(here, **_EDITED, **rules)
+    source(here, row("1", "One"), row("2", "Two"))
+    here.run()
+    source(here, row("1", "One"))
+    here.run()
+    define(here, **_EDITED, dropped="ignore")
+    here.run()
+    define(here, **_EDITED, **rules)
+    source(here, row("1", "One"), row("2", "Two"))
+    assert (here.run().reactivated.done, held(here)["2"]["statecode"]) == (1, 0)
+
+
 @pytest.mark.parametrize("changed", ["ignore", {"when": "source.name <> 'skip'"}], ids=str)
 def test_a_returning_record_follows_the_rules_for_changed_records(here: World, changed: Any) -> None:
     """It is opened in any case; the rules decide about its other columns."""

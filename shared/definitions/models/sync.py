@@ -48,6 +48,7 @@ __all__ = [
     "NullPolicy",
     "Parameter",
     "ParameterValue",
+    "PartialBehaviour",
     "Safety",
     "SetColumns",
     "Strategy",
@@ -284,6 +285,32 @@ class SyncBehaviour(Model):
     )
     safety: Safety = Field(default=Safety(), description="Limits for a plan.")
 
+    @property
+    def as_written(self) -> SyncBehaviour:
+        """The rules of the definition; a run with some rows only follows fewer of them."""
+        return self
+
+
+class PartialBehaviour(SyncBehaviour):
+    """The rules for a run with some rows of the source only: nothing is dropped, and no mark is taken away.
+
+    The run reads the same columns of the target as every run of the sync, and keeps the same ledger. Made from the
+    rules of a definition, never written.
+    """
+
+    written: SyncBehaviour = Field(description="The rules of the definition.")
+
+    @property
+    def as_written(self) -> SyncBehaviour:
+        """The rules of the definition."""
+        return self.written
+
+    @classmethod
+    def of(cls, behaviour: SyncBehaviour) -> PartialBehaviour:
+        """The rules of a definition for a run with some rows only."""
+        rules = {**dict(behaviour), "dropped": "ignore", "returned": "ignore"}
+        return cls.model_construct(**rules, written=behaviour)
+
 
 def _quiet(text: str) -> str:
     return str(QuietHours.parse(text))
@@ -343,7 +370,7 @@ class SyncDefinition(Model):
     @property
     def keeps_ledger(self) -> bool:
         """Whether the sync has to remember which records it created, matched or marked, or what it wrote."""
-        behaviour = self.sync_behaviour
+        behaviour = self.sync_behaviour.as_written
         if behaviour.strategy is not Strategy.FULL:
             return False
         edited = any(mapping.write is WritePolicy.UNLESS_EDITED for mapping in self.destination.mappings)

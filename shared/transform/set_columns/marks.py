@@ -190,7 +190,7 @@ def _repeated(dropped: object, read: frozenset[str], path: str) -> Iterator[Prob
 
 
 def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
-    behaviour = definition.sync_behaviour
+    behaviour = definition.sync_behaviour.as_written
     for rule, path in ((behaviour.dropped, _DROPPED), (behaviour.returned, _RETURNED)):
         if isinstance(rule, SetColumns):
             yield from ((f"{path}.set.{name}", expression) for name, expression in rule.columns.items())
@@ -198,7 +198,7 @@ def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
 
 def mark_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
     """Mistakes of the marks with the table's metadata."""
-    behaviour = definition.sync_behaviour
+    behaviour = definition.sync_behaviour.as_written
     if behaviour.dropped == "deactivate":
         yield from _states(entity)
     for path, expression in _expressions(definition):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions import Column, ColumnType, DelimitedSource, SelfDescribing, SyncDefinition
-from shared.definitions.models import TypedColumn
+from shared.definitions.models import PartialBehaviour, TypedColumn
 from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
 from shared.sources.places.row_lines import RowLine
 from shared.state import RowsToMend
@@ -57,7 +57,7 @@ def retried_definition(definition: SyncDefinition, kept: RowsToMend, place: str)
         null_values=source.null_values,
         filter=source.row_filter,
     )
-    behaviour = definition.sync_behaviour.model_copy(update={"dropped": "ignore", "returned": "ignore"})
+    behaviour = PartialBehaviour.of(definition.sync_behaviour)
     return definition.model_copy(update={"source": text, "sync_behaviour": behaviour, "post_sync": ()})
 
 
