@@ -416,6 +416,22 @@ def test_a_retry_leaves_marks_as_they_are(
     assert [mark_of(here, number, kind) for number in ("A3", "A4")] == [_MARKS[kind][1]] * 2
 
 
+@pytest.mark.parametrize("kind", ["deactivate", "expire"])
+def test_a_retry_reads_and_keeps_the_mirror(here: World, typed: Typed, tmp_path: Path, kind: str) -> None:
+    """A mirror has the columns of marks too: neither the retry nor the next run reads the whole table."""
+    definition = rules_with_marks(kind, "own")
+    definition["destination"]["mirror"] = True
+    here.define(definition)
+    here.csv(ROWS[:2])
+    typed("run", "accounts", code=2)
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    row = to_mend(typed, tmp_path, run)[0] | MENDED["A2"]
+    retried = typed.value("retry", run, "--file", save(tmp_path / "1.csv", [row]))
+    assert (retried["mirror"]["read"], retried["mirror"]["kept"]) == ("changes", True)
+    here.csv([GOOD, {**ROWS[1], **MENDED["A2"]}])
+    assert typed.value("run", "accounts")["mirror"]["read"] == "changes"
+
+
 def test_a_retry_leaves_the_watermark_alone(here: World, typed: Typed, tmp_path: Path) -> None:
     """Also if the mended row is past it."""
     of = sqlite_source(here.folder / "marked.db")
