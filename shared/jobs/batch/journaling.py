@@ -44,12 +44,14 @@ class Journaling:
 
     Attributes:
         about: What the journal is about, as JSON values.
+        planned: SQL of the changes of some numbers, from the first to the last.
     """
 
     journal: Journal
     dataverse: Dataverse
     entity: EntityMetadata
     about: dict[str, Any]
+    planned: Callable[[int, int], str] = planned_query
 
     @classmethod
     def of(cls, job: BatchJob, tools: Tools, entity: EntityMetadata) -> Journaling | None:
@@ -89,7 +91,7 @@ class Journaling:
         if identity is not None and identity.creatable and not self.entity.intersect:
             workspace.run(NEW_IDS)
         self.journal.put_about(self.about)
-        self._put(workspace, PLANNED, planned_query, changes)
+        self._put(workspace, PLANNED, self.planned, changes)
         if not self.entity.intersect:
             self._keep_deleted(workspace)
 

@@ -13,7 +13,8 @@ from typing import Final
 
 from shared.reconcile.columns import before
 from shared.reconcile.ledger import NEW_IDS
-from shared.reconcile.plan import PlanAction
+from shared.reconcile.plan import DROPS, PlanAction
+from shared.reconcile.undo.decide import UNDO_DECISIONS
 from shared.transform import TargetColumn, current_table_step
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
@@ -36,6 +37,7 @@ __all__ = [
     "journal_table",
     "planned_query",
     "record_query",
+    "undoing_query",
 ]
 
 PLANNED: Final = "planned"
@@ -65,12 +67,28 @@ DELETED_IDS: Final = f"SELECT CAST(_id AS VARCHAR) FROM changes WHERE action = {
 """SQL of the ids of the records that are about to be deleted."""
 
 
-def planned_query(first: int, last: int) -> str:
-    """SQL of the part `planned` with the changes of some numbers."""
+def planned_query(first: int, last: int, action: str = "CAST(action AS VARCHAR)") -> str:
+    """SQL of the part `planned` with the changes of some numbers; `action` is SQL of what they are called."""
     return f"""
-SELECT _change AS change, CAST(action AS VARCHAR) AS action, _id AS id, key, before, payload, later, links, columns,
+SELECT _change AS change, {action} AS action, _id AS id, key, before, payload, later, links, columns,
   version
 FROM changes WHERE _change BETWEEN {first} AND {last} ORDER BY _change""".strip()
+
+
+def undoing_query(first: int, last: int) -> str:
+    """SQL of the part `planned` of an undo. What takes a mark away is called so, and what marks a record again too.
+
+    For the service both are updates. The undo of the undo has to know what they did to the mark.
+    """
+    marks = ", ".join(literal(action) for action in DROPS if action is not PlanAction.DELETE)
+    undone = f"(SELECT decided.action FROM {UNDO_DECISIONS} AS decided WHERE decided.change = changes._row)"
+    action = (
+        f"CASE WHEN action = {literal(PlanAction.UPDATE)} AND {undone} IN ({marks}) "
+        f"THEN {literal(PlanAction.REACTIVATE)} "
+        f"WHEN action = {literal(PlanAction.UPDATE)} AND {undone} = {literal(PlanAction.REACTIVATE)} "
+        f"THEN {literal(PlanAction.MARK)} ELSE CAST(action AS VARCHAR) END"
+    )
+    return planned_query(first, last, action)
 
 
 def done_query(first: int, last: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared.counted import counted
 from shared.errors import SyncError
 from shared.jobs.batch.attempts import runs_before
@@ -20,6 +22,7 @@ from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, ErrorRow, OutcomeCounts, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, write_changes
+from shared.reconcile.undo.journal import undoing_query
 from shared.reconcile.undo.reports import UNDO_ERRORS, UNDO_FILE, UNDO_FILE_HEADER
 from shared.run_ids import SHORT_ID
 from shared.state import UNDO, Pause
@@ -108,6 +111,7 @@ class _Undo:
         order = WriteOrder(late=[column for column in prepared.layout if column.late], some_settled=True)
         journal = Journaling.of(self._job.batch, self._tools, prepared.entity)
         if journal is not None:
+            journal = replace(journal, planned=undoing_query)
             journal.note_before(workspace)
         try:
             restore(workspace, self._tools.dataverse, prepared.entity, limits)
