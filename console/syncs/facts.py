@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -13,7 +14,7 @@ from console.syncs.words import ScheduleWords, behaviour_words, schedule_words, 
 from shared.app import App
 from shared.app.validation import without_value
 from shared.definitions import Loaded, SyncDefinition
-from shared.errors import SyncError
+from shared.errors import SyncError, UserError
 from shared.redaction import cleaned
 from shared.state import AuditEntry, RunRecord
 from shared.views.pages.runs import history_charts
@@ -89,7 +90,7 @@ class SyncPage:
     Attributes:
         status: Its state, as on the first page.
         facts: None where its definition has mistakes.
-        watermark: How far the source has been read; None for nothing.
+        watermark: How far the source has been read; None for nothing, and where a parameter has no value.
         lines: Its latest runs.
         charts: HTML of its history; empty where there is none.
         entries: The latest entries of the audit log.
@@ -118,12 +119,19 @@ def page_of(loaded: Loaded, app: App, now: datetime) -> SyncPage:
     return SyncPage(
         status=status_of([loaded], state, now).syncs[0],
         facts=facts_of(loaded.definition, app, now) if loaded.definition else None,
-        watermark=app.watermark(name) if loaded.definition else None,
+        watermark=_watermark(name, app) if loaded.definition else None,
         lines=tuple(map(_line, runs[:_LISTED])),
         charts=history_charts(charted),
         entries=state.audit(name, _ENTRIES),
         mirror=mirror_of(runs) if loaded.definition and loaded.definition.destination.mirror else None,
     )
+
+
+def _watermark(name: str, app: App) -> str | None:
+    """Where a run with the values of the definition begins; None where it needs others."""
+    with suppress(UserError):
+        return app.watermark(name)
+    return None
 
 
 def mirror_of(runs: Sequence[RunRecord]) -> MirrorLine | None:

@@ -37,12 +37,11 @@ from shared.jobs import (
     run_batch,
 )
 from shared.jobs.batch.disk_need import expected_disk
-from shared.jobs.batch.watermarking import set_by_person
+from shared.jobs.batch.watermarking import kept_of, set_by_person
 from shared.redaction import register_secret
 from shared.scripts import ScriptEngine
 from shared.settings import Settings, environment
 from shared.sources import Source, completed, open_source
-from shared.sources.watermarks.marks import Mark
 from shared.state import JobQueue, RunRecord, StateStore
 from shared.workspace import DiskSpace, QuickWorkspace, Step, Workspace, check_new_file
 
@@ -164,7 +163,8 @@ class App:
         """Do everything but the writing; see `shared.jobs.plan_batch` for what it raises."""
         definition, values = self.joined(name, parameters)
         options = options or PlanOptions()
-        job = BatchJob(definition=definition, parameters=values, options=RunOptions(fresh=options.fresh))
+        run = RunOptions(fresh=options.fresh, given=parameters or {})
+        job = BatchJob(definition=definition, parameters=values, options=run)
         with self.located(definition), self.tools(definition, values, keep, progress) as tools:
             return plan_batch(job, tools, options)
 
@@ -196,9 +196,10 @@ class App:
         with self.located(definition), self.tools(definition, values, keep, progress, last) as tools:
             return run_batch(job, tools)
 
-    def watermark(self, name: str) -> str | None:
-        """How far the source of a sync has been read: a value of its column; None for nothing."""
-        mark = Mark.read(self.state.watermark(self.definition(name).name))
+    def watermark(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> str | None:
+        """How far a run with these parameters has read its source: a value of its column; None for nothing."""
+        definition, values = self.joined(name, parameters)
+        mark = kept_of(definition, values, parameters or {}, self.state)
         return mark.value if mark else None
 
     def set_watermark(
@@ -206,7 +207,7 @@ class App:
     ) -> None:
         """Give a sync another watermark, or none; see `set_by_person` for what it raises."""
         definition, values = self.joined(name, parameters)
-        set_by_person(definition, values, self.state, value)
+        set_by_person(definition, values, parameters or {}, self.state, value)
 
     def expected_disk(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> int:
         """Bytes of temporary disk that a run is expected to use; the least where it cannot be told before it begins."""

@@ -317,7 +317,7 @@ def watermark(
     context: typer.Context,
     name: Name,
     reset: Annotated[
-        bool, typer.Option("--reset", metavar=frame.FLAG, help="Remove it: the next run reads all rows.")
+        bool, typer.Option("--reset", metavar=frame.FLAG, help="Remove all of the sync: the next run reads all rows.")
     ] = False,
     value: Annotated[
         str | None, typer.Option("--set", metavar="VALUE", help="Let the next run begin at this value of the column.")
@@ -331,7 +331,7 @@ def watermark(
         raise UserError("write --reset or --set VALUE, not both")
     if reset or value is not None:
         app.set_watermark(name, value, given(parameters))
-    found = app.watermark(name)
+    found = app.watermark(name, given(parameters))
     said = f"The next run of {name} begins at {found}." if found else f"The next run of {name} reads all rows."
     output.result({"sync": name, "watermark": found}, Text(said))
     return 0

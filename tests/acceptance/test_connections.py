@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,29 @@ def definition(connection: str = "@environment", **keys: Any) -> dict[str, Any]:
 
 def numbers(here: World) -> list[str]:
     return sorted(record["accountnumber"] for record in here.records("accounts?$select=accountnumber"))
+
+
+@pytest.mark.parametrize("strategy", [{"strategy": "upsert"}, {"strategy": "full", "dropped": "ignore"}])
+def test_each_environment_gets_all_rows_of_a_source_with_a_watermark(
+    dev: World, test: World, strategy: dict[str, Any]
+) -> None:
+    """What was written to one environment is not in the other; then each goes on where it was."""
+    database = dev.folder / "customers.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("DROP TABLE IF EXISTS t")
+        connection.execute("CREATE TABLE t (number text, name text, changed integer)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", [(f"A{n}", f"Name {n}", n) for n in range(5)])
+        connection.commit()
+    dev.environment["ERP"] = f"sqlite:///{database}"
+    made = definition()
+    made["source"] = {"type": "sql", "connection": {"env": "ERP"}, "table": "t", "watermark": {"column": "changed"}}
+    made["destination"]["mappings"] = made["destination"]["mappings"][:2]
+    made["sync_behaviour"] = {"sync_key": ["accountnumber"], **strategy}
+    name = dev.define(made)
+    dev.app.set_watermark(name, None)
+    runs = [dev.app.run(name, {"environment": each}).source.processed for each in ("dev", "test", "dev", "test")]
+    assert runs == [5, 5, 1, 1]
+    assert numbers(dev) == numbers(test) == ["A0", "A1", "A2", "A3", "A4"]
 
 
 def test_one_definition_serves_two_environments(dev: World, test: World) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from shared.errors import DefinitionError, StalePlanError, UserError
 from shared.jobs import ApprovedPlan, Phase, RunState
@@ -245,9 +246,79 @@ def test_another_source_or_column_starts_without_a_watermark(
     here.run()
     define(here, table, **change)
     done = here.run()
-    assert "another source, column or type, so all rows were read" in done.message
+    assert "is of another source, column, type, environment, table or parameter, so all rows were read" in done.message
     assert done.source.processed == (1 if "table" in change else 2)
     assert here.run().message == ""
+
+
+def narrowed(source: Source) -> dict[str, Any]:
+    """The keys of a source that reads only one name, which a parameter has."""
+    if source.keys["type"] == "sql":
+        return {"filter": "name = @part"}
+    if source.keys["type"] == "rest":
+        return {"url": f"{source.keys['url']}&name=@part"}
+    return {"filter": "name eq @part"}
+
+
+@pytest.mark.parametrize("behaviour", [UPSERT, FULL], ids=["upsert", "full"])
+def test_each_value_of_a_parameter_has_its_own_watermark(
+    here: World, source: Source, behaviour: dict[str, Any]
+) -> None:
+    """Rows that one value leaves out are read with another one, also the older ones; each goes on where it was."""
+    define(here, source, behaviour=behaviour, **narrowed(source))
+    source.put(("1", "DE", "2024-01-03 00:00:00"), ("2", "FR", "2024-01-01 00:00:00"))
+    source.put(("3", "FR", "2024-01-02 00:00:00"))
+    german, french = {"part": "DE"}, {"part": "FR"}
+    here.run(parameters=german)
+    done = here.run(parameters=french)
+    assert held(here) == {"1": "DE", "2": "FR", "3": "FR"}
+    assert "parameter, so all rows were read" in done.message
+    found = [here.app.watermark("accounts", each) for each in (german, french, {"part": "IT"})]
+    assert found == ["2024-01-03 00:00:00", "2024-01-02 00:00:00", None]
+    again = [here.run(parameters=each) for each in (german, french)]
+    assert ([each.message for each in again], [each.source.verified for each in again]) == (["", ""], [1, 1])
+
+
+def test_a_value_that_is_new_in_each_run_keeps_the_watermark(here: World, table: Source) -> None:
+    """A run that reads what is due by now continues the one before it."""
+    define(here, table, filter="changed_at <= @today")
+    table.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
+    assert processed(here) == 2
+    done = here.run()
+    assert (done.source.processed, done.message) == (1, "")
+
+
+def test_another_table_is_written_whole(here: World, table: Source) -> None:
+    """What was written to one table is not in the other; back at the first one, a run goes on there."""
+    define(here, table)
+    table.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
+    here.run()
+    first = yaml.safe_load((here.folder / "syncs" / "accounts.yaml").read_text("utf-8"))
+    other = {
+        "entity": "contact",
+        "id_column": "contactid",
+        "mappings": [
+            {"source": "number", "target": "externaluseridentifier"},
+            {"source": "name", "target": "lastname"},
+        ],
+    }
+    behaviour = {"sync_key": ["externaluseridentifier"], "strategy": "upsert"}
+    here.define(first | {"destination": first["destination"] | other, "sync_behaviour": behaviour})
+    assert processed(here) == 2
+    assert [each["lastname"] for each in here.records("contacts?$select=lastname")] == ["One", "Two"]
+    here.define(first)
+    assert processed(here) == 1
+
+
+def test_a_watermark_of_an_older_version_is_not_used(here: World, table: Source) -> None:
+    """It does not say which environment it is of: all rows are read once, and the run says so."""
+    define(here, table)
+    table.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
+    mark = json.dumps({"value": "2024-01-02 00:00:00", "scale": "time", "identity": "0" * 32})
+    here.app.state.set_watermark("accounts", mark, fence=0)
+    done = here.run()
+    assert (done.source.processed, "so all rows were read" in done.message) == (2, True)
+    assert processed(here) == 1
 
 
 def test_other_columns_of_a_definition_keep_the_watermark(here: World, source: Source) -> None:
@@ -292,7 +363,7 @@ def test_a_run_that_lost_its_lease_does_not_move_the_watermark(here: World, tmp_
     mark = json.dumps({"value": "2024-01-05 00:00:00", "scale": "", "identity": "x"})
     assert here.app.state.set_watermark("accounts", mark, fence=1000)
     here.run()
-    assert here.app.watermark("accounts") == "2024-01-05 00:00:00"
+    assert here.app.state.watermark("accounts") == mark
 
 
 VALUES = {

@@ -250,14 +250,16 @@ def test_a_value_that_the_column_cannot_have_is_reported(here: World, column: di
             here.run()
 
 
-def test_another_path_is_another_source_and_another_query_is_not(here: World) -> None:
-    """A parameter in the query of an address may have another value in each run."""
+def test_another_path_or_query_is_another_source(here: World) -> None:
+    """Each may give other records; a time of the run in the query does not make it another one."""
     rows = Rows()
     rows.put(("1", "x", EARLY), ("2", "x", LATER))
     with api_source(rows) as (source, server):
-        define(here, source, url="@api/@part?since=@watermark&again=@again")
+        define(here, source, url="@api/@part?since=@watermark&again=@again&at=@today")
         assert here.run(parameters={"part": "a", "again": "1"}).source.processed == 2
-        assert here.run(parameters={"part": "a", "again": "2"}).source.processed == 1
-        done = here.run(parameters={"part": "b", "again": "2"})
-        assert "another source" in done.message
-        assert server.asked("since")[-1] == ""
+        assert here.run(parameters={"part": "a", "again": "1"}).source.processed == 1
+        for other in ({"part": "a", "again": "2"}, {"part": "b", "again": "1"}):
+            done = here.run(parameters=other)
+            assert "another source" in done.message
+            assert server.asked("since")[-1] == ""
+        assert len({*server.asked("at")}) == 4

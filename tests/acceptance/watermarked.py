@@ -75,6 +75,7 @@ def define(here: World, source: Source, *, behaviour: dict[str, Any] = UPSERT, *
     definition = accounts()
     here.environment |= source.environment
     definition["parameters"] |= {"api": {"formula": "ENV('API')"}, "part": {"default": ""}, "again": {"default": ""}}
+    definition["parameters"] |= {"today": {"formula": "NOW()"}}
     here.environment.setdefault("API", "http://127.0.0.1:1")
     watermark = {"column": CHANGED, **source.watermark, **keys.pop("watermark", {})}
     definition["source"] = {**source.keys, "watermark": watermark, **keys}
@@ -153,7 +154,7 @@ def fetched_source(here: World) -> Source:
 
 
 class Rows:
-    """The customers of an API, which gives those that are past `since`, or have no value, in pages.
+    """The customers of an API, which gives those that are past `since`, or have no value, in pages; also by `name`.
 
     Attributes:
         rows: Number -> the row.
@@ -177,6 +178,7 @@ class Rows:
         """The rows behind `offset`, or behind the mark `after`, and the mark of the last one."""
         since = received.query["since"]
         found = [row for row in self.rows.values() if row[2] is None or str(row[2]) >= since]
+        found = [row for row in found if row[1] == received.query.get("name", row[1])]
         found.sort(key=self.order, reverse=self.descending)
         limit = int(received.query.get("limit", 1000))
         if (mark := received.query.get("after")) is not None:

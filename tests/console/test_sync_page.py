@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
+import yaml
 from playwright.sync_api import Page, expect
 
 from console.syncs.checks import checked_online
+from shared.sources.watermarks.identity import identity_of
+from shared.sources.watermarks.marks import Mark, Marks
 from shared.state import Pause
 from tests.console.conftest import Served, World, pictures, unreachable, violations
 
@@ -69,10 +72,22 @@ def test_a_check_that_takes_too_long_is_given_up(world: World) -> None:
     world.emulator.clear_faults()
 
 
+def read_by_name(world: World, name: str, value: str) -> None:
+    """Let a sync read a database, in which it has read the names up to a value."""
+    file = world.folder / "syncs" / f"{name}.yaml"
+    document = yaml.safe_load(file.read_text())
+    document["source"] = {"type": "sql", "connection": {"env": "ERP"}, "table": "t", "watermark": {"column": "name"}}
+    document["sync_behaviour"] = {"sync_key": ["accountnumber"], "strategy": "upsert"}
+    file.write_text(yaml.safe_dump(document))
+    definition, values = world.app.joined(name, None)
+    mark = Mark(value=value, scale="text", identity=identity_of(definition, values))
+    world.app.state.set_watermark(name, Marks().with_mark(mark).to_text(), fence=1)
+
+
 def test_each_person_sees_buttons_and_values_by_their_rights(served_to_many: Served, world: World) -> None:
     """Whoever has none is told that there is no such sync."""
     world.define("customers", more=PERMISSIONS)
-    world.app.state.set_watermark("customers", '{"value": "Miller", "scale": "text", "identity": "i"}', fence=1)
+    read_by_name(world, "customers", "Miller")
 
     def text(*roles: str) -> str:
         return served_to_many.as_person(*roles).get(f"{served_to_many.url}/syncs/customers", timeout=10).text

@@ -23,9 +23,9 @@ from shared.definitions.parameters.formulas import (
     variables_of,
 )
 
-__all__ = ["Parameters", "names_used", "read_parameters", "texts_in"]
+__all__ = ["WITH_NAMES", "Parameters", "names_used", "read_parameters", "texts_in"]
 
-_WITH_NAMES: Final = frozenset({
+WITH_NAMES: Final = frozenset({
     Language.SQL, Language.DATABASE, Language.ODATA, Language.TEXT, Language.FETCH, Language.JSON,
 })  # fmt: skip
 POST_SYNC: Final = "post_sync"
@@ -52,7 +52,7 @@ class Parameters:
     def misused(self, found: Sequence[TypedValue]) -> Iterator[PathProblem]:
         """References to parameters that are not defined, and to secrets where they are not allowed."""
         for each in found:
-            if not isinstance(each.value, str) or each.language not in _WITH_NAMES:
+            if not isinstance(each.value, str) or each.language not in WITH_NAMES:
                 continue
             for name in names_in(each.value, each.language, self.names):
                 if name == WATERMARK and self.sent_watermark and is_sent(each.path):
@@ -89,11 +89,13 @@ def names_used(part: Model, *, without: Collection[str] = ()) -> frozenset[str]:
     return frozenset(name for text, language in texts_in(part, without=without) for name in names_in(text, language))
 
 
-def texts_in(part: Model, *, without: Collection[str] = ()) -> Iterator[tuple[str, Language]]:
-    """The plain texts of a part, and what a source is asked, each with its language; see `names_used`."""
+def texts_in(
+    part: Model, *, without: Collection[str] = (), languages: Collection[Language] = _ASKED
+) -> Iterator[tuple[str, Language]]:
+    """The texts of a part in some languages, by default its plain texts and what a source is asked."""
     written = part.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={*without})
     for each in typed_values(type(part), written):
-        if each.language in _ASKED and isinstance(each.value, str):
+        if each.language is not None and each.language in languages and isinstance(each.value, str):
             yield each.value, each.language
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Literal",
     "Name",
     "Scope",
+    "calls_of",
     "evaluate",
     "names_of",
     "parse_formula",
@@ -153,6 +154,15 @@ def names_of(formula: Formula) -> Iterator[str]:
         case FormulaCall(_, arguments):
             for argument in arguments:
                 yield from names_of(argument)
+
+
+def calls_of(formula: Formula) -> Iterator[str]:
+    """The functions that a formula calls."""
+    match formula:
+        case FormulaCall(function, arguments):
+            yield function
+            for argument in arguments:
+                yield from calls_of(argument)
 
 
 def variables_of(formula: Formula) -> Iterator[str]:

@@ -16,12 +16,25 @@ from uuid import UUID, uuid4
 from shared.definitions.models import Parameter, ParameterValue, SyncDefinition
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import ParameterReference, references, replaced
-from shared.definitions.parameters.formulas import Scope, evaluate, names_of, parse_formula, secret_of
+from shared.definitions.parameters.formulas import Scope, calls_of, evaluate, names_of, parse_formula, secret_of
 from shared.errors import UserError
 from shared.redaction import cleaned
 from shared.suggestions import did_you_mean
 
-__all__ = ["ParameterValue", "in_body", "in_json", "in_text", "in_url", "in_xml", "logged", "resolve", "shown"]
+__all__ = [
+    "ParameterValue",
+    "in_body",
+    "in_json",
+    "in_text",
+    "in_url",
+    "in_xml",
+    "logged",
+    "new_in_each_run",
+    "resolve",
+    "shown",
+]
+
+_NEW: Final = frozenset({"GUID", "NOW"})
 
 
 def resolve(
@@ -74,6 +87,25 @@ def resolve(
     if problems:
         raise UserError("\n".join(problems))
     return {name: values[name] for name in definition.parameters if name in values}
+
+
+def new_in_each_run(parameters: Mapping[str, Parameter], given: Collection[str]) -> frozenset[str]:
+    """The parameters whose value no two runs share: by `NOW()` or `GUID()`, also through other parameters.
+
+    Args:
+        parameters: Those of a loaded definition: their formulas are valid.
+        given: Those whose values the run has from outside.
+    """
+    formulas = {
+        name: parse_formula(each.formula)
+        for name, each in parameters.items()
+        if each.formula is not None and name not in given
+    }
+    found: set[str] = set()
+    for name in TopologicalSorter({name: set(names_of(each)) for name, each in formulas.items()}).static_order():
+        if name in formulas and (found & {*names_of(formulas[name])} or _NEW & {*calls_of(formulas[name])}):
+            found.add(name)
+    return frozenset(found)
 
 
 def _refused(

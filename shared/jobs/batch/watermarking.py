@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from shared.definitions import ParameterValue, SyncDefinition
-from shared.definitions.models import WatermarkedSource
 from shared.errors import UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import holding
 from shared.reconcile.outcomes import UNFINISHED_ROWS
-from shared.sources.watermarks.marks import Mark, Watermarked, identity_of, later
+from shared.sources.watermarks.identity import identity_of
+from shared.sources.watermarks.marks import Mark, Marks, Watermarked, later
 from shared.state import StateStore
 from shared.workspace import Workspace
 
-__all__ = ["Watermarking", "has_watermark", "set_by_person"]
+__all__ = ["Watermarking", "has_watermark", "kept_of", "set_by_person"]
 
 
 def has_watermark(definition: SyncDefinition) -> bool:
@@ -24,27 +24,52 @@ def has_watermark(definition: SyncDefinition) -> bool:
     return getattr(definition.source, "watermark", None) is not None
 
 
+def kept_of(
+    definition: SyncDefinition, parameters: Mapping[str, ParameterValue], given: Collection[str], state: StateStore
+) -> Mark | None:
+    """Where the next run with these parameters begins; None where it reads all rows.
+
+    Args:
+        definition: As a run takes it.
+        parameters: The value of each parameter.
+        given: The parameters whose values the run has from outside.
+        state: Keeps the watermarks.
+
+    Raises:
+        RetryLater, AbortRun: The state store is unavailable, or refuses us.
+    """
+    if not has_watermark(definition):
+        return None
+    return Marks.read(state.watermark(definition.name)).marks.get(identity_of(definition, parameters, given))
+
+
 def set_by_person(
-    definition: SyncDefinition, parameters: Mapping[str, ParameterValue], state: StateStore, value: str | None
+    definition: SyncDefinition,
+    parameters: Mapping[str, ParameterValue],
+    given: Collection[str],
+    state: StateStore,
+    value: str | None,
 ) -> None:
     """Give a sync another watermark, or none, while no run of it is under way.
 
     Args:
         definition: Says what it is a watermark of.
         parameters: The values of its parameters.
+        given: The parameters whose values are from outside.
         state: Keeps it.
-        value: A value of the column; None to read everything again.
+        value: A value of the column; None to read everything again, also with other values of the parameters.
 
     Raises:
         UserError: The sync has no watermark, or a run of it is under way.
         RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
-    text = ""
-    if value is not None:
-        if not isinstance(definition.source, WatermarkedSource) or not has_watermark(definition):
-            raise UserError(f"{definition.name} has no watermark: its source does not name one")
-        text = Mark(value=value, scale="", identity=identity_of(definition.source, parameters)).to_text()
+    if value is not None and not has_watermark(definition):
+        raise UserError(f"{definition.name} has no watermark: its source does not name one")
     with holding(state, definition.name, uuid.uuid4().hex) as lease:
+        text = ""
+        if value is not None:
+            mark = Mark(value=value, scale="", identity=identity_of(definition, parameters, given))
+            text = Marks.read(state.watermark(definition.name)).with_mark(mark).to_text()
         state.set_watermark(definition.name, text, fence=lease.fence)
 
 
@@ -54,11 +79,15 @@ class Watermarking:
 
     Attributes:
         source: What is read from it on.
-        kept: What the run started with, as the state store had it; empty for the beginning.
+        identity: Of what it is.
+        kept: What the run started with, as a plan has it; empty for the beginning.
+        known: All watermarks of the sync.
     """
 
     source: Watermarked
+    identity: str
     kept: str
+    known: Marks
 
     @classmethod
     def of(cls, job: BatchJob, tools: Tools) -> Watermarking | None:
@@ -71,26 +100,29 @@ class Watermarking:
         """
         if not has_watermark(job.definition) or not isinstance(tools.source, Watermarked):
             return None
+        identity = identity_of(job.definition, job.parameters, job.options.given or ())
+        known = Marks.read(tools.state.watermark(job.definition.name))
+        mark = known.marks.get(identity)
         planned = job.options.approved.watermark if job.options.approved else None
-        kept = tools.state.watermark(job.definition.name) if planned is None else planned
-        return cls(tools.source, kept or "")
+        kept = planned if planned is not None else mark.to_text() if mark else ""
+        return cls(tools.source, identity, kept, known)
 
     def begin(self) -> None:
         """Let the source start there."""
-        self.source.start_at(Mark.read(self.kept))
+        self.source.start_at(Mark.read(self.kept), self.identity)
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know."""
-        if not self.source.began_anew:
+        if not self.source.began_anew and (self.kept or not self.known.marks):
             return ()
-        said = "the watermark is of another source, column or type, so all rows were read"
-        return (said,)
+        other = "another source, column, type, environment, table or parameter"
+        return (f"the watermark is of {other}, so all rows were read",)
 
     def moved(self, workspace: Workspace) -> str | None:
-        """The watermark after the run, for the state store; None where it stays.
+        """The watermarks after the run, for the state store; None where they stay.
 
-        It never moves back: rows of the overlap that are not done are in the overlap of the next run, too.
+        The watermark never moves back: rows of the overlap that are not done are in the overlap of the next run, too.
         """
         reached = self.source.reached(workspace, UNFINISHED_ROWS)
         before = None if self.source.began_anew else Mark.read(self.kept)
-        return reached.to_text() if reached is not None and later(reached, before) else None
+        return self.known.with_mark(reached).to_text() if reached is not None and later(reached, before) else None

@@ -68,7 +68,7 @@ class DynamicsTable(ReadsPastWatermark):
         self._source = source
         self._context = context
         self._known: tuple[tuple[Column, ...], _Query] | None = None
-        self._watermark = WatermarkReading(source, context)
+        self._watermark = WatermarkReading(source)
 
     def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - the types are in the metadata
         """The columns of the definition with the types of the table; all columns where it names none.

@@ -42,7 +42,7 @@ class RestRows(ReadsPastWatermark):
     def __init__(self, source: RestSource, context: SourceContext) -> None:
         self._source = source
         self._context = context
-        self._watermark = WatermarkReading(source, context)
+        self._watermark = WatermarkReading(source)
 
     @property
     def readable(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ class SqlRows(ReadsPastWatermark):
         self._source = source
         self._context = context
         self._known: tuple[Column, ...] | None = None
-        self._watermark = WatermarkReading(source, context)
+        self._watermark = WatermarkReading(source)
 
     @property
     def readable(self) -> tuple[str, ...]:

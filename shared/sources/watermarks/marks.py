@@ -7,31 +7,27 @@ that rows with the same value are not lost; and those without a value.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
-from shared.definitions.loading.parameter_rules import texts_in
-from shared.definitions.models import Column, ParameterValue, WatermarkedSource
-from shared.definitions.models.base import Language
-from shared.definitions.models.sources.watermark import WATERMARK
-from shared.definitions.parameters import in_text
+from shared.definitions.models import Column, WatermarkedSource
 from shared.errors import DefinitionError, Problem, UserError
 from shared.sources.typed import found_name
 from shared.workspace import Workspace
 
 __all__ = [
+    "MOST_MARKS",
     "Mark",
+    "Marks",
     "Scale",
     "Value",
     "Watermarked",
-    "identity_of",
     "later",
     "parameter_of",
     "start_of",
@@ -41,13 +37,8 @@ __all__ = [
 
 Value = Decimal | dt.date | dt.datetime | str
 ColumnT = TypeVar("ColumnT", bound=Column)
-# Keys of a source that do not say what is read.
-_ONLY_READING: Final = (
-    *("columns", "null_values", "watermark"),
-    *("pagination", "rate_limit", "retry", "timeout", "auth", "client_id", "client_secret"),
-)
-# Keys whose parameters may have other values in each run.
-_ASKED: Final = ("body", "headers")
+MOST_MARKS: Final = 20
+"""Watermarks that are kept of a sync."""
 
 
 class Scale(StrEnum):
@@ -74,12 +65,12 @@ _WANTED: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A watermark as the state store keeps it.
+    """A watermark.
 
     Attributes:
         value: A value of the column, as the source wrote it.
         scale: What it is; empty if a person has set it.
-        identity: Of which source and column it is.
+        identity: Of what it is; see `identity_of`.
     """
 
     value: str
@@ -87,13 +78,40 @@ class Mark:
     identity: str
 
     def to_text(self) -> str:
-        """The text that the state store keeps."""
+        """The text that a plan has."""
         return json.dumps(asdict(self))
 
     @classmethod
     def read(cls, text: str | None) -> Mark | None:
-        """Read what `to_text` wrote; None where nothing is kept, or it was reset."""
+        """Read what `to_text` wrote; None for an empty text."""
         return cls(**json.loads(text)) if text else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """The watermarks of a sync as the state store keeps them: one for each environment, table, and so on.
+
+    Attributes:
+        marks: Identity -> watermark, the one that moved last at the end.
+    """
+
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+
+    def with_mark(self, mark: Mark) -> Marks:
+        """The watermarks when one has moved; too many of them lose the one that moved longest ago."""
+        others = [each for identity, each in self.marks.items() if identity != mark.identity]
+        return Marks(marks={each.identity: each for each in [*others, mark][-MOST_MARKS:]})
+
+    def to_text(self) -> str:
+        """The text that the state store keeps."""
+        return json.dumps({"marks": [asdict(mark) for mark in self.marks.values()]})
+
+    @classmethod
+    def read(cls, text: str | None) -> Marks:
+        """Read what `to_text` wrote, or the one watermark of an older version; none where they were reset."""
+        kept = json.loads(text) if text else {"marks": []}
+        found = [Mark(**each) for each in kept.get("marks", [kept])]
+        return cls(marks={mark.identity: mark for mark in found})
 
 
 @runtime_checkable
@@ -102,11 +120,16 @@ class Watermarked(Protocol):
 
     @property
     def began_anew(self) -> bool:
-        """Whether `load` left out the watermark, because it is of another source, column or type."""
+        """Whether `load` left out the watermark, because it is of something else, or of a column of another type."""
         ...
 
-    def start_at(self, mark: Mark | None) -> None:
-        """Read only what is past a watermark, less the overlap; everything for None."""
+    def start_at(self, mark: Mark | None, identity: str) -> None:
+        """Read only what is past a watermark, less the overlap.
+
+        Args:
+            mark: The watermark; None to read everything.
+            identity: Of what the watermark of this read is; see `identity_of`.
+        """
         ...
 
     def reached(self, workspace: Workspace, unfinished: str) -> Mark | None:
@@ -117,20 +140,6 @@ class Watermarked(Protocol):
             unfinished: SQL that gives the `_row` of each row that is not settled.
         """
         ...
-
-
-def identity_of(source: WatermarkedSource, parameters: Mapping[str, ParameterValue]) -> str:
-    """Identify what a watermark is of: the source, without what only says how its rows are read, and the column.
-
-    Of parameters, those in the names of places count (which connection, which table, which path), and not those in
-    statements, bodies and the query of an address: they may be another in each run.
-    """
-    place = source.model_dump(mode="json", exclude={*_ONLY_READING})
-    texts = texts_in(source, without=(*_ONLY_READING, *_ASKED))
-    values = {WATERMARK: "", **parameters}
-    where = [in_text(text.partition("?")[0], values) for text, language in texts if language is Language.TEXT]
-    column = source.watermark.column if source.watermark else ""
-    return hashlib.sha256(json.dumps([place, where, column], sort_keys=True).encode()).hexdigest()[:32]
 
 
 def watermark_column(source: WatermarkedSource, columns: Mapping[str, ColumnT]) -> tuple[str, ColumnT]:

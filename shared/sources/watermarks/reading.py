@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from shared.definitions.models import Column, WatermarkedSource
-from shared.sources.context import SourceContext
-from shared.sources.watermarks.marks import Mark, Scale, identity_of
+from shared.sources.watermarks.marks import Mark, Scale
 from shared.sources.watermarks.reached import reached_value
 from shared.workspace import Workspace
 
@@ -25,9 +24,9 @@ class ReadsPastWatermark:
         """See `Watermarked.began_anew`."""
         return self._watermark.began_anew
 
-    def start_at(self, mark: Mark | None) -> None:
+    def start_at(self, mark: Mark | None, identity: str) -> None:
         """See `Watermarked.start_at`."""
-        self._watermark.start_at(mark)
+        self._watermark.start_at(mark, identity)
 
     def reached(self, workspace: Workspace, unfinished: str) -> Mark | None:
         """See `Watermarked.reached`."""
@@ -39,13 +38,12 @@ class WatermarkReading:
 
     Args:
         source: The definition's source.
-        context: Has the values of its parameters.
     """
 
-    def __init__(self, source: WatermarkedSource, context: SourceContext) -> None:
+    def __init__(self, source: WatermarkedSource) -> None:
         self._source = source
-        self._context = context
         self._kept: Mark | None = None
+        self._identity = ""
         self._column: tuple[Column, Scale] | None = None
         self.began_anew = False
         self.within = "true"
@@ -56,9 +54,9 @@ class WatermarkReading:
         """How far before the watermark a read starts."""
         return self._source.watermark.overlap if self._source.watermark else 0
 
-    def start_at(self, mark: Mark | None) -> None:
+    def start_at(self, mark: Mark | None, identity: str) -> None:
         """Take what the state store has; None for nothing."""
-        self._kept = mark
+        self._kept, self._identity = mark, identity
 
     def begin(self, column: Column, scale: Scale) -> Mark | None:
         """Note what is read; gives the watermark to start at, and None where all rows are read."""
@@ -75,7 +73,3 @@ class WatermarkReading:
         column, scale = self._column
         value = reached_value(workspace, column, scale, unfinished, within=self.within)
         return None if value is None else Mark(value=value, scale=scale, identity=self._identity)
-
-    @property
-    def _identity(self) -> str:
-        return identity_of(self._source, self._context.parameters)

@@ -204,7 +204,7 @@ class FakeApp:
         self._asked(name=name, parameters=parameters)
         return (Step("Shape the rows", "SELECT 1", "source.columns"),)
 
-    def watermark(self, name: str) -> str | None:
+    def watermark(self, name: str, parameters: Mapping[str, str] | None = None) -> str | None:
         return self.marks.get(name)
 
     def set_watermark(self, name: str, value: str | None, parameters: Mapping[str, str]) -> None:

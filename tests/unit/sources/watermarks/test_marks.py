@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.definitions.models import SqlSource, Watermark
+from shared.definitions.models import Watermark
 from shared.errors import UserError
-from shared.sources.watermarks.marks import Mark, Scale, identity_of, later, parameter_of, start_of
+from shared.sources.watermarks.marks import MOST_MARKS, Mark, Marks, Scale, later, parameter_of, start_of
 
 
 def mark(value: str, scale: str = "") -> Mark:
@@ -138,27 +138,24 @@ def test_watermarks_are_ordered_by_their_scale(own: Mark, other: Mark | None, *,
     assert later(own, other) is past
 
 
-def source(**keys: object) -> SqlSource:
-    asked = {"type": "sql", "connection": "@where", "table": "t", "watermark": {"column": "c"}, **keys}
-    return SqlSource.model_validate(asked)
+def test_the_watermarks_of_a_sync_are_read_again() -> None:
+    """Also the one watermark that an older version has kept."""
+    first, second = (Mark(value="1", scale="number", identity=each) for each in "ab")
+    kept = Marks().with_mark(first).with_mark(second)
+    assert Marks.read(kept.to_text()) == kept
+    assert Marks.read(first.to_text()) == Marks().with_mark(first)
+    assert Marks.read(None) == Marks.read("") == Marks()
 
 
-def test_the_identity_depends_on_what_is_read_and_not_on_types() -> None:
-    """Connection, table, filter and column matter, with parameters in names; overlap, columns and values do not."""
-    known = identity_of(source(), {"where": "dev", "day": 1})
-    assert identity_of(source(columns=[{"name": "c"}], null_values=["x"]), {"where": "dev", "day": 2}) == known
-    assert identity_of(source(watermark={"column": "c", "overlap": "5m"}), {"where": "dev"}) == known
-    others = [
-        source(table="u"),
-        source(filter="a = 1"),
-        source(watermark={"column": "d"}),
-        source(connection={"env": "X"}),
-    ]
-    found = {identity_of(each, {"where": "dev"}) for each in others} | {identity_of(source(), {"where": "prod"})}
-    assert len(found) == 5
-    assert known not in found
-    filtered = source(filter="a > @day")
-    assert identity_of(filtered, {"where": "dev", "day": 1}) == identity_of(filtered, {"where": "dev", "day": 2})
+def test_the_watermark_that_moved_longest_ago_is_given_up() -> None:
+    """So that a parameter with another value in each run does not fill the state store."""
+    kept = Marks()
+    for number in range(MOST_MARKS):
+        kept = kept.with_mark(Mark(value="1", scale="number", identity=str(number)))
+    kept = kept.with_mark(Mark(value="2", scale="number", identity="0"))
+    kept = Marks.read(kept.with_mark(Mark(value="1", scale="number", identity="new")).to_text())
+    assert {*kept.marks} == {*map(str, range(MOST_MARKS)), "new"} - {"1"}
+    assert kept.marks["0"].value == "2"
 
 
 def test_an_overlap_is_a_duration_or_a_number() -> None:
