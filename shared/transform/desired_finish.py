@@ -8,6 +8,7 @@ from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.transform.desire import CompiledMappings, desire_of
 from shared.transform.lookups.columns import LookupColumn
+from shared.transform.lookups.creatable import created_label
 from shared.transform.lookups.resolve import resolve_steps, unresolved
 from shared.transform.rules import ErrorType
 from shared.transform.shape import PASSES
@@ -121,6 +122,7 @@ def _about_keys(desire: CompiledMappings) -> str:
     read = {column.label for column in desire.definition.source.columns if column.read}
     calculated = any(not lookup.mapping.sources for lookup in resolved)
     labels_of_errors = [*labels, *(lookup.label for lookup in resolved)]
+    labels_of_errors += [created_label(each, name) for each in resolved for name in each.candidates[-1].lookup.create]
     if calculated or not read.issuperset(labels):
         return ""
     return f' AND "column" IN ({", ".join(map(literal, labels_of_errors))})'

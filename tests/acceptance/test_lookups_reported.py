@@ -413,3 +413,28 @@ def test_what_is_not_found_follows_its_own_policy_and_not_the_one_for_empty_valu
     names = {each["new_number"]: each["new_FirstId"] and each["new_FirstId"]["lastname"] for each in found}
     assert names == {"1": expected, "2": "Doe"}
     assert settled(here, "visits")
+
+
+def test_values_that_a_created_record_cannot_hold_are_reported_and_not_sent(here: World) -> None:
+    """A number that does not fit is left out; a text that is too long or an unknown choice rejects the row."""
+    create = {"numberofemployees": "staff", "industrycode": "segment", "address1_postalcode": "zip"}
+    lookup = {"entity": "account", "match": "accountnumber", "on_missing": "create", "create": create}
+    rows = [
+        {"name": "one", "customer": "n1", "staff": "-4", "segment": "Consulting", "zip": "1"},
+        {"name": "two", "customer": "n2", "staff": "5", "segment": "Consultng", "zip": "2"},
+        {"name": "three", "customer": "n3", "staff": "5", "segment": "7", "zip": "3" * 21},
+        {"name": "four", "customer": "N2", "staff": "6", "segment": "", "zip": "4"},
+    ]
+    opportunities(here, rows, {"source": "customer", "target": "customerid", "lookup": [lookup]})
+
+    done = here.run("opportunities")
+
+    assert (done.created.done, done.created_references.done, done.failed, done.source.rejected) == (2, 2, 0, 2)
+    assert sorted((e.column, e.error_type) for e in done.errors) == [
+        ("customerid.address1_postalcode", "Max Length Violation"),
+        ("customerid.industrycode", "Unknown Choice"),
+        ("customerid.numberofemployees", "Invalid Format Exception"),
+    ]
+    columns = ("numberofemployees", "industrycode", "address1_postalcode")
+    found = values(here, "accounts?$filter=startswith(accountnumber,'n')", "accountnumber", *columns)
+    assert found == {"n1": (None, 7, "1"), "N2": (6, None, "4")}

@@ -11,6 +11,7 @@ from shared.suggestions import did_you_mean
 from shared.transform.convert import fits
 from shared.transform.lookups.conditions import UnclearFilterError, condition_columns, condition_sql
 from shared.transform.lookups.names import match_columns
+from shared.transform.set_columns.marks import constant_problems
 from shared.transform.targets import source_columns
 from shared.workspace import parsed
 
@@ -273,6 +274,8 @@ class _Lookup:
                 yield Problem(message=message, path=path)
             elif name in names:
                 yield Problem(message=f"{name} is set already: the lookup matches it", path=path)
+            else:
+                yield from constant_problems(text, attribute, path)
             try:
                 parsed(text, names=labels, origin=path)
             except DefinitionError as error:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from shared.definitions.models import ColumnType, SyncDefinition
-from shared.entities import AttributeMetadata, EntityMetadata
-from shared.transform.convert import Conversion, conversion
+from shared.definitions.models import SyncDefinition
 from shared.transform.lookups.columns import Candidate, LookupColumn, link_name
-from shared.transform.service_values import to_payload, to_service
-from shared.transform.targets import TargetColumn, sql_type
-from shared.workspace import NewTable, Step, Table, literal, parsed, quoted
+from shared.transform.lookups.creatable import FIRST, ID, KEY, Creatable, creatable
+from shared.transform.service_values import to_service
+from shared.workspace import NewTable, Step, Table, literal, quoted
 
-__all__ = ["CREATIONS", "creating", "creation_steps", "id_of"]
+__all__ = ["CREATIONS", "NOT_CREATED", "creating", "creation_steps", "id_of"]
+
+NOT_CREATED: Final = -3
+"""What `link:<column>` holds if no record can be created for the row, because it cannot hold a value."""
 
 CREATIONS: Final = NewTable(
     name=Table.CREATIONS,
@@ -42,12 +43,35 @@ def creation_steps(definition: SyncDefinition, lookups: Sequence[LookupColumn], 
     if columns:
         yield Step.creating("Create the table of records that lookups create", CREATIONS, "destination.mappings")
     for lookup in columns:
-        candidate = lookup.candidates[-1]
-        origin = f"{candidate.path}.on_missing"
-        needs = _NEEDS | ({Table.SHAPED} if candidate.lookup.create else set())
-        statement = _created(definition, lookup, candidate, unless)
-        yield Step("Note the records that lookups create", statement, origin, needs=needs)
-        yield Step("Refer to records that are created", _referred(lookup, candidate, unless), origin, needs=_NEEDS)
+        yield from _created(definition, lookup, unless)
+
+
+def _created(definition: SyncDefinition, lookup: LookupColumn, unless: str) -> Iterator[Step]:
+    """The steps of one lookup: the first row counts whose values the new record can have."""
+    candidate, made = lookup.candidates[-1], creatable(definition, lookup)
+    origin, own = f"{candidate.path}.on_missing", frozenset({made.table})
+    match = {column.name: column for column in candidate.reference.columns}
+    members = [to_service(match[value.column], value.written("desired.")) for value in candidate.values]
+    rows = made.rows(
+        candidate,
+        key="'{' || " + " || ',' || ".join(members) + " || '}'",
+        record=_planned_id(candidate),
+        missing=_missing(lookup, candidate, unless),
+    )
+    yield Step.creating(
+        "Collect the rows that lookups create records for",
+        NewTable(name=made.table, query=rows),
+        f"{candidate.path}.create" if made.columns else origin,
+        needs=_NEEDS | ({Table.SHAPED} if made.columns else set()),
+    )
+    for sql in made.rules.report(made.table):
+        yield Step("Report what created records cannot hold", sql, origin, needs=own | {Table.SOURCE_ERRORS})
+    yield Step("Note the records that lookups create", _noted(candidate, made), origin, needs=own | {Table.CREATIONS})
+    refused = f"""
+UPDATE desired SET {quoted(link_name(lookup.name))} = {NOT_CREATED}
+WHERE _row IN (SELECT _row FROM {made.table} WHERE {made.rules.rejected()})""".strip()
+    yield Step("Note the rows that no record can be created for", refused, origin, needs=own | {Table.DESIRED})
+    yield Step("Refer to records that are created", _referred(lookup, candidate, unless), origin, needs=_NEEDS)
 
 
 def _missing(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
@@ -66,63 +90,12 @@ def id_of(text: str) -> str:
     return rf"CAST(regexp_replace(md5({text}), '^(.{{12}}).(.{{3}}).', '\18\2a') AS UUID)"
 
 
-def _created(definition: SyncDefinition, lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
-    entity = candidate.reference.entity
-    match = {column.name: column for column in candidate.reference.columns}
-    members = [to_service(match[value.column], value.written("desired.")) for value in candidate.values]
-    key = "'{' || " + " || ',' || ".join(members) + " || '}'"
-    extra = [_target(entity, name) for name in candidate.lookup.create]
-    payload = f"left({key}, length({key}) - 1)"
-    if extra:
-        given = (
-            f"CASE WHEN made.{quoted(c.name)} IS NOT NULL THEN {to_payload(c, f'made.{quoted(c.name)}')} END"
-            for c in extra
-        )
-        payload = f"concat_ws(',', {payload}, {', '.join(given)})"
-    joined = f"\n  JOIN ({_values(definition, candidate, extra)}) AS made ON made._row = desired._row" if extra else ""
+def _noted(candidate: Candidate, made: Creatable) -> str:
     return f"""
 INSERT INTO creations
-SELECT (SELECT count(*) FROM creations) + row_number() OVER (ORDER BY _row), entity, id, key, payload
-FROM (
-  SELECT desired._row, {literal(candidate.table)} AS entity, {_planned_id(candidate)} AS id, {key} AS key,
-    {payload} || '}}' AS payload
-  FROM desired{joined}
-  WHERE {_missing(lookup, candidate, unless)}
-  QUALIFY row_number() OVER (PARTITION BY id ORDER BY desired._row) = 1) AS found
-WHERE found.id NOT IN (SELECT id FROM creations)""".strip()
-
-
-def _target(entity: EntityMetadata, name: str) -> TargetColumn:
-    attribute = entity.attributes[name]
-    return TargetColumn(name=name, attribute=attribute, sql_type=sql_type(attribute), source_sql="")
-
-
-def _values(definition: SyncDefinition, candidate: Candidate, columns: Sequence[TargetColumn]) -> str:
-    """The query of the further columns: each expression in the form of its column; NULL where it does not fit."""
-    labels = [column.label for column in definition.source.columns]
-    query = "SELECT * FROM shaped"
-    attempts, fitted = [], dict[str, Conversion]()
-    for column in columns:
-        path = f"{candidate.path}.create.{column.name}"
-        expression = parsed(candidate.lookup.create[column.name], names=labels, origin=path)
-        attempts.append(f"nullif(TRY(CAST({expression.sql} AS VARCHAR)), '') AS {_named('in', column.attribute)}")
-        fitted[column.name] = conversion(ColumnType.TEXT, column.attribute)
-    query = f"SELECT _row, {', '.join(attempts)} FROM ({query})"
-    prepared = [f"{fit.incoming} AS {_quoted('in', name)}" for name, fit in fitted.items() if fit.incoming]
-    if prepared:
-        query = f"SELECT * REPLACE ({', '.join(prepared)}) FROM ({query})"
-    read = ", ".join(f"{fit.read} AS {_quoted('read', name)}" for name, fit in fitted.items())
-    joins = "".join(fit.join(name) for name, fit in fitted.items())
-    values = ", ".join(f"{fit.value} AS {quoted(name)}" for name, fit in fitted.items())
-    return f"SELECT given._row, {values} FROM (SELECT *, {read} FROM ({query})) AS given{joins}"
-
-
-def _named(stage: str, attribute: AttributeMetadata) -> str:
-    return _quoted(stage, attribute.name)
-
-
-def _quoted(stage: str, name: str) -> str:
-    return quoted(f"{stage}:{name}")
+SELECT (SELECT count(*) FROM creations) + row_number() OVER (ORDER BY _row), {literal(candidate.table)}, {ID}, {KEY},
+  {made.payload()}
+FROM {made.table} WHERE _row = {FIRST}""".strip()
 
 
 def _referred(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:

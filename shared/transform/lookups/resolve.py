@@ -17,7 +17,7 @@ from shared.transform.lookups.columns import (
     references,
     selector_name,
 )
-from shared.transform.lookups.creations import creation_steps
+from shared.transform.lookups.creations import NOT_CREATED, creation_steps
 from shared.transform.lookups.parties import PARTY, collected
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import to_service
@@ -260,7 +260,8 @@ def _rejects(lookup: LookupColumn) -> str:
     link = quoted(link_name(lookup.name))
     if lookup.key_part:
         return f"{link} IS NOT NULL"
-    return f"coalesce({link} {'>=' if _needs_a_record(lookup) else '>'} {NOT_FOUND}, false)"
+    refused = f" OR {link} = {NOT_CREATED}" if lookup.policy == "create" else ""
+    return f"coalesce({link} {'>=' if _needs_a_record(lookup) else '>'} {NOT_FOUND}{refused}, false)"
 
 
 def _needs_a_record(lookup: LookupColumn) -> bool:

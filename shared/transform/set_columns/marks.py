@@ -20,6 +20,7 @@ from shared.workspace import Trial, checked, literal, parsed, quoted
 __all__ = [
     "MarkColumn",
     "column_problems",
+    "constant_problems",
     "dropped_mark",
     "mark_problems",
     "returned_mark",
@@ -217,7 +218,7 @@ def column_problems(name: str, expression: str, entity: EntityMetadata, path: st
         yield Problem(message=unknown_column(name, entity), path=path)
     else:
         yield from _settable(attribute, path)
-        yield from _constant(expression, attribute, path)
+        yield from constant_problems(expression, attribute, path)
 
 
 def _states(entity: EntityMetadata) -> Iterator[Problem]:
@@ -247,8 +248,8 @@ def _settable(attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
 _CONSTANT: Final = re.compile(r"\s*(?:'(?:[^']|'')*'|-?[0-9]+(?:\.[0-9]+)?|true|false)\s*", re.IGNORECASE)
 
 
-def _constant(expression: str, attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
-    """A constant that does not fit is a mistake of every run."""
+def constant_problems(expression: str, attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
+    """A constant that does not fit its column is a mistake of every run; nothing is said of other expressions."""
     if not _CONSTANT.fullmatch(expression) or not fits(ColumnType.TEXT, attribute):
         return
     _, flaws = _converted(f"CAST({checked(expression, names=(), origin=path)} AS VARCHAR)", attribute)

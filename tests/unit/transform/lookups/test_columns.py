@@ -207,6 +207,11 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "zz",
     ),
     (
+        to("contact", match="code", on_missing="create", create={"kind": "'no such choice'"}),
+        ".lookup.create.kind",
+        "this value does not fit kind, which is of type Picklist",
+    ),
+    (
         to("owner", entries=[{"entity": "team", "match": "fullname"}, {"entity": "systemuser", "match": "x"}]),
         ".lookup[1].match",
         "systemuser has no column or alternate key x",

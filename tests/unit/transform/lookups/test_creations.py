@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from shared.workspace import Workspace
 from tests.unit.transform.lookups.relations import column, errors, linked, linking, record, resolved, to
 
@@ -49,11 +51,11 @@ def test_the_id_is_the_same_in_every_plan_and_of_version_8() -> None:
 
 
 def test_further_columns_come_from_expressions_and_fit_their_columns(workspace: Workspace) -> None:
-    """Values that fail or do not fit are left out; choices are given by label, dates in their own notation."""
+    """What fails or does not fit is reported and left out; choices are given by label, dates in their own notation."""
     create = {
         "fullname": "upper(b)",
-        "rank": "length(b)",
-        "kind": "CASE b WHEN 'x' THEN 'Beratung' ELSE 'no such choice' END",
+        "rank": "CASE b WHEN 'x' THEN '1' ELSE '1.5' END",
+        "kind": "CASE b WHEN 'x' THEN 'Beratung' END",
         "born": "CASE b WHEN 'x' THEN '2020-01-02' ELSE CAST(CAST(b AS INTEGER) AS VARCHAR) END",
     }
     sync = linking(to("contact", match="code", on_missing="create", create=create))
@@ -61,14 +63,88 @@ def test_further_columns_come_from_expressions_and_fit_their_columns(workspace: 
 
     assert [payload for _, _, payload in creations(workspace)] == [
         {"code": "n1", "fullname": "X", "rank": 1, "kind": 1, "born": "2020-01-02T00:00:00Z"},
-        {"code": "n2", "fullname": "YY", "rank": 2},
+        {"code": "n2", "fullname": "YY"},
     ]
+    assert errors(workspace) == [
+        (2, "contact.born", "Invalid Format Exception", False),
+        (2, "contact.rank", "Invalid Format Exception", False),
+    ]
+    assert list(column(workspace, "contact")) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("create", "column_", "error", "message"),
+    [
+        ({"kind": "b"}, "contact.kind", "Unknown Choice", "the contact is not created"),
+        ({"many": "b"}, "contact.many", "Unknown Choice", "the contact is not created"),
+        ({"fullname": "repeat(b, 26)"}, "contact.fullname", "Max Length Violation", "longer than 50 characters"),
+        ({"fullname": "chr(7) || b"}, "contact.fullname", "Invalid Format Exception", "character 1 is U+0007"),
+    ],
+)
+def test_a_row_whose_record_cannot_hold_a_value_is_rejected(
+    workspace: Workspace, create: dict[str, str], column_: str, error: str, message: str
+) -> None:
+    """As if it were mapped: nothing is sent that Dataverse would refuse."""
+    create = {name: f"CASE a WHEN 'n1' THEN {sql} END" for name, sql in create.items()}
+    sync = linking(to("contact", match="code", on_missing="create", create=create))
+    resolved(workspace, sync, [["1", "n1", "xx"], ["2", "n2", "xx"]])
+
+    assert [key for _, key, _ in creations(workspace)] == [{"code": "n2"}]
+    assert errors(workspace) == [(1, column_, error, True)]
+    assert message in workspace.query("SELECT message FROM source_errors")[0][0]
+    assert list(column(workspace, "contact")) == ["2"]
+
+
+def test_a_text_that_is_too_long_for_the_key_creates_nothing(workspace: Workspace) -> None:
+    """It may be searched for, and finds nothing."""
+    sync = linking(to("contact", match="code", on_missing="create"))
+    resolved(workspace, sync, [["1", "n" * 21, ""], ["2", "n" * 20, ""]])
+
+    assert [key for _, key, _ in creations(workspace)] == [{"code": "n" * 20}]
+    assert errors(workspace) == [(1, "a", "Max Length Violation", True)]
+
+
+def test_the_first_row_counts_whose_values_the_record_can_hold(workspace: Workspace) -> None:
+    """Rows before it are rejected; of rows behind it, which only refer to the record, no value is used."""
+    sync = linking(to("contact", match="code", on_missing="create", create={"kind": "b", "rank": "'7'"}))
+    rows = [["1", "new", "no such"], ["2", "NEW", "Beratung"], ["3", "new", "no such"], ["4", "other", "none"]]
+    resolved(workspace, sync, rows)
+
+    assert [payload for _, _, payload in creations(workspace)] == [{"code": "NEW", "kind": 1, "rank": 7}]
+    assert [(row, error) for row, _, error, _ in errors(workspace)] == [(1, "Unknown Choice"), (4, "Unknown Choice")]
+    found = column(workspace, "contact")
+    assert list(found) == ["2", "3"]
+    assert found["2"] == found["3"]
+
+
+def test_values_of_a_record_that_another_lookup_creates_are_not_looked_at(workspace: Workspace) -> None:
+    sync = linking(
+        to("contact", match="code", on_missing="create"),
+        to("needed", "a", match="code", on_missing="create", create={"kind": "b"}),
+    )
+    resolved(workspace, sync, [["1", "new", "no such"]])
+
+    assert [payload for _, _, payload in creations(workspace)] == [{"code": "new"}]
+    assert errors(workspace) == []
+    assert column(workspace, "needed") == column(workspace, "contact")
+
+
+def test_what_is_calculated_from_a_field_in_error_is_left_out(workspace: Workspace) -> None:
+    """It is unknown, and no default is put in its place."""
+    create = {"rank": "coalesce(n, 7)"}
+    sync = linking(
+        to("contact", match="code", on_missing="create", create=create), columns=[{"name": "n", "type": "number"}]
+    )
+    resolved(workspace, sync, [["1", "n1", "", "x"], ["2", "n2", "", ""]])
+
+    assert [payload for _, _, payload in creations(workspace)] == [{"code": "n1"}, {"code": "n2", "rank": 7}]
+    assert errors(workspace) == [(1, "n", "Invalid Format Exception", False)]
 
 
 def test_an_option_of_many_is_found_by_its_label(workspace: Workspace) -> None:
     """Options are joined, because they are too many to compare one by one."""
     sync = linking(to("contact", match="code", on_missing="create", create={"many": "b"}))
-    resolved(workspace, sync, [["1", "n1", "OPTION 77"], ["2", "n2", "Option 100"]])
+    resolved(workspace, sync, [["1", "n1", "OPTION 77"], ["2", "n2", ""]])
 
     assert [payload for _, _, payload in creations(workspace)] == [{"code": "n1", "many": 77}, {"code": "n2"}]
 
