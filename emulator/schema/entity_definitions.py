@@ -61,11 +61,11 @@ def read_entity_definitions(path: Path, base: Schema) -> Schema:
     names = {str(one["SchemaName"]).lower() for one in entities}
     kept = replace(base, tables={name: table for name, table in base.tables.items() if name not in names})
     described = [(str(one["SchemaName"]), table_description(one)) for one in entities if not one.get("IsIntersect")]
-    sets = {str(one.get("LogicalName")): one.get("EntitySetName") for one in entities if one.get("IsIntersect")}
-    return with_pairs(schema_from(described, kept), _pairs(entities, base, sets), known_only=True)
+    intersects = {str(one.get("LogicalName")): one for one in entities if one.get("IsIntersect")}
+    return with_pairs(schema_from(described, kept), _pairs(entities, base, intersects), known_only=True)
 
 
-def _pairs(entities: list[Json], base: Schema, sets: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _pairs(entities: list[Json], base: Schema, intersects: Mapping[str, Json]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The many-to-many relationships of tables, each once; an intersect in the file or in `base` names its set."""
     found = {
         str(one["SchemaName"]): pair_description(one)
@@ -74,9 +74,12 @@ def _pairs(entities: list[Json], base: Schema, sets: Mapping[str, Any]) -> Itera
     }
     for name, description in found.items():
         intersect = str(description["intersect"])
-        known = base.tables.get(intersect)
-        entity_set = sets.get(intersect) or (known.entity_set if known else None)
-        yield name, {**description, **({"entity_set": entity_set} if entity_set else {})}
+        known, given = base.tables.get(intersect), intersects.get(intersect, {})
+        own = {
+            "entity_set": given.get("EntitySetName") or (known.entity_set if known else None),
+            "primary_id": given.get("PrimaryIdAttribute") or (known.primary_id if known else None),
+        }
+        yield name, {**description, **{setting: value for setting, value in own.items() if value}}
 
 
 def pair_description(relation: Json) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from emulator.schema.relationships import ManyToMany, PairEnd
 
 __all__ = ["with_pairs", "without_pairs"]
 
-_SETTINGS: Final = frozenset({"tables", "intersect", "entity_set", "attributes", "navigation", "custom"})
+_SETTINGS: Final = frozenset({"tables", "intersect", "primary_id", "entity_set", "attributes", "navigation", "custom"})
 _ENDS: Final = 2
 
 
@@ -20,7 +20,7 @@ def with_pairs(schema: Schema, descriptions: Iterable[tuple[str, Any]], *, known
     Args:
         schema: The tables that they relate.
         descriptions: Schema names with `tables` and, if they differ from Dataverse's defaults, `intersect`,
-            `entity_set`, `attributes` and `navigation`.
+            `primary_id`, `entity_set`, `attributes` and `navigation`.
         known_only: Whether to leave out relationships of tables that the schema does not have.
 
     Raises:
@@ -91,7 +91,7 @@ def _intersect_table(relation: ManyToMany, given: Mapping[str, Any], known: Mapp
     """The four read-only columns that an intersect table has (web-api-navigation-properties)."""
     name = relation.intersect
     attributes = (relation.first.attribute, relation.second.attribute)
-    primary_id = f"{name}id"
+    primary_id = str(given.get("primary_id") or f"{name}id").lower()
     columns = {
         primary_id: _identifier(primary_id, primary=True),
         **{attribute: _identifier(attribute) for attribute in attributes},

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from shared.errors import DefinitionError, UnsafePlanError
 from tests.acceptance.world import World, accounts, world
@@ -31,7 +32,7 @@ def links(here: World, rows: Sequence[tuple[str, str]], **changes: Any) -> str:
     definition["source"]["columns"] = [{"name": "number"}, {"name": "subject"}]
     definition["destination"] |= {
         "entity": "accountleads",
-        "id_column": "accountleadsid",
+        "id_column": "accountleadid",
         "mappings": [
             {"source": "number", "target": "accountid", "lookup": {**ACCOUNT, **changes.pop("account", {})}},
             {"source": "subject", "target": "leadid", "lookup": {**LEAD, **changes.pop("lead", {})}},
@@ -172,7 +173,7 @@ def ids(here: World, rows: Sequence[Mapping[str, str]], **behaviour: Any) -> str
     definition["source"]["columns"] = [{"name": name} for name in rows[0]]
     definition["destination"] |= {
         "entity": "accountleadscollection",
-        "id_column": "accountleadsid",
+        "id_column": "accountleadid",
         "mappings": [{"source": "account", "target": "accountid"}, {"source": "lead", "target": "leadid"}],
     }
     definition["sync_behaviour"] = {"sync_key": ["leadid", "accountid"], **behaviour}
@@ -296,7 +297,7 @@ def test_only_the_two_columns_can_be_mapped(here: World) -> None:
     mappings = [
         {"source": "number", "target": "accountid"},
         {"source": "subject", "target": "leadid"},
-        {"source": "number", "target": "accountleadsid"},
+        {"source": "number", "target": "accountleadid"},
     ]
     links(here, ALL, destination={"mappings": mappings})
 
@@ -346,3 +347,20 @@ def test_links_between_records_of_one_table_have_a_direction(tmp_path: Path) -> 
         (link,) = here.records("new_friendsset")
         assert (link["accountidone"], link["accountidtwo"]) == (one, two)
         assert here.plan("friends").plan.counts.changes == 0
+
+
+def test_the_example_of_the_page_runs(here: World) -> None:
+    """With the names that Dataverse has."""
+    page = Path("docs/many-to-many.md").read_text("utf-8")
+    definition = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    definition["source"]["path"] = str(here.csv([{"account_no": "1", "lead_mail": "one@contoso.com"}]))
+    definition["destination"] |= {
+        "service_url": here.emulator.service_url,
+        "client_id": {"env": "DYNAMICS_CLIENT_ID"},
+        "client_secret": {"env": "DYNAMICS_CLIENT_SECRET"},
+    }
+    here.create("leads", {"subject": "By mail", "emailaddress1": "one@contoso.com"})
+    name = here.define(yaml.safe_dump(definition), definition["name"])
+
+    assert here.run(name).created.done == 1
+    assert linked(here) == {("1", "By mail")}

@@ -30,6 +30,6 @@ new_Untracked:
   columns: {new_Name: {type: String}}
 many_to_many:
   new_parent_account: {tables: [new_parent, account]}
-  new_parent_friends: {tables: [new_parent, new_parent]}
+  new_parent_friends: {tables: [new_parent, new_parent], primary_id: new_friendshipid}
   new_parent_untracked: {tables: [new_parent, new_untracked]}
 """

@@ -78,7 +78,7 @@ def test_intersect_tables_are_marked(client: Client) -> None:
     assert [one["SchemaName"] for one in table["ManyToManyRelationships"]] == ["accountleads_association"]
     attributes = _rows(client, "EntityDefinitions(LogicalName='accountleads')/Attributes")
     assert {one["LogicalName"]: one["IsValidForCreate"] for one in attributes} == dict.fromkeys(
-        ("accountid", "accountleadsid", "leadid", "versionnumber"), False
+        ("accountid", "accountleadid", "leadid", "versionnumber"), False
     )
 
 
@@ -176,7 +176,8 @@ def test_the_metadata_of_an_environment_is_a_schema(client: Client, tmp_path: Pa
     assert columns["new_anyid"].cascades["new_parent"].delete == "Cascade"
     assert columns["createdby"].cascades["systemuser"].delete == "NoCascade"
     assert schema.tables["new_parent"].columns["new_upid"].hierarchical
-    assert schema.by_entity_set["new_parent_friendsset"].intersect == ("new_parentidone", "new_parentidtwo")
+    friends = schema.by_entity_set["new_parent_friendsset"]
+    assert (friends.primary_id, friends.intersect) == ("new_friendshipid", ("new_parentidone", "new_parentidtwo"))
     assert "new_parent_untracked" not in schema.many_to_many  # the other table is not in the file
     with running(in_thread=True, limits="none", schema=[file]) as emulator, Client(emulator) as other:
         first = made(other, "new_parents", new_name="A")

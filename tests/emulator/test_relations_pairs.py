@@ -92,9 +92,9 @@ def test_intersect_sets_are_read_only(client: Client) -> None:
     account, lead = made(client, "accounts"), made(client, "leads")
     _associate(client, f"accounts({account})/{PAIRS}", f"leads({lead})")
     rows = client.send("GET", f"accountleadscollection?$filter=leadid eq {lead}").json()["value"]
-    assert [set(row) - {"@odata.etag"} for row in rows] == [{"accountleadsid", "accountid", "leadid", "versionnumber"}]
+    assert [set(row) - {"@odata.etag"} for row in rows] == [{"accountleadid", "accountid", "leadid", "versionnumber"}]
     assert rows[0]["accountid"] == account
-    row = f"accountleadscollection({rows[0]['accountleadsid']})"
+    row = f"accountleadscollection({rows[0]['accountleadid']})"
     for method, path, message in (
         ("POST", "accountleadscollection", "Create"),
         ("PATCH", row, "Update"),

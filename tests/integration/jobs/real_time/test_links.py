@@ -17,7 +17,7 @@ LINKS: dict[str, Any] = {
         {"source": "number", "target": "accountid", "lookup": {"match": "accountnumber"}},
         {"source": "mail", "target": "leadid", "lookup": {"match": "emailaddress1"}},
     ],
-    "destination": {"entity": "accountleads", "id_column": "accountleadsid"},
+    "destination": {"entity": "accountleads", "id_column": "accountleadid"},
 }
 
 
