@@ -229,7 +229,7 @@ class _Run:
             for ref in self.case.refs:
                 if not self.is_late(ref):
                     found = self.found[number][ref.column] = self.search(ref, row, self.held)
-                    if ref.creates and found.status == "missing":
+                    if ref.creates and row.values[ref.column] and found.status == "missing":
                         found.id, found.status = self.created(ref, row), "found"
                     if self.rejects(ref, found):
                         refused.add(number)
@@ -273,7 +273,7 @@ class _Run:
             matches = self.matches(entry, entry.default, pool) if entry.default else []
             if len(matches) == 1 or (matches and entry.ambiguous != "reject"):
                 return _Found(self.chosen(entry, matches))
-        return _Found(status="missing" if value else "empty")
+        return _Found(status="missing" if value or any(entry.default for entry in ref.entries) else "empty")
 
     def matches(self, entry: Entry, value: str, pool: Callable[[Entry], Iterator[_Linkable]]) -> list[_Linkable]:
         wanted = self.case.folded(value)
@@ -331,7 +331,7 @@ class _Run:
         for number, row in self.wanted.items():
             for ref in late:
                 found = self.found[number][ref.column] = self.search(ref, row, self.linkable)
-                if ref.creates and found.status == "missing":
+                if ref.creates and row.values[ref.column] and found.status == "missing":
                     found.id, found.status = self.created(ref, row), "found"
                 if self.rejects(ref, found):
                     lost.add(number)

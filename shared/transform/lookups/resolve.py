@@ -194,7 +194,8 @@ class _Value:
         default = f"coalesce({default})" if default else ""
         if default:
             results.append(f"WHEN {default} IS NOT NULL THEN NULL")
-        results.append(f"WHEN {given} THEN {NOT_FOUND}")
+        # A default is searched for where the source is empty: that it finds nothing is no empty value.
+        results.append(f"WHEN {'true' if default else given} THEN {NOT_FOUND}")
         yield f"CASE {' '.join(values)} ELSE {default or 'NULL'} END AS v{self._number}"
         yield f"CASE {' '.join(results)} END AS s{self._number}"
 
@@ -286,12 +287,16 @@ FROM {lookup.rows} WHERE {condition}""".strip(),
 
 def _reports(lookup: LookupColumn) -> Iterator[tuple[str, str, ErrorType, bool, str]]:
     link = quoted(link_name(lookup.name))
-    consequence = {"clear": f"; {lookup.name} is cleared", "keep": f"; {lookup.name} keeps its value"}
+    kept = f"; {lookup.name} keeps its value"
+    cleared = f"; {lookup.name} {'is cleared' if lookup.attribute.clearable else 'cannot be empty and keeps its value'}"
+    consequence = {} if lookup.key_part else {"clear": cleared, "keep": kept}
     if lookup.is_list:
         consequence = dict.fromkeys(consequence, "; this party is left out")
-    missing = (
-        f"concat({literal(_missing(lookup))}, {_value_class(lookup)}, {literal(consequence.get(lookup.policy, ''))})"
-    )
+    searched = f"concat({literal(_missing(lookup))}, {_value_class(lookup)})"
+    if any(each.default for each in lookup.candidates):
+        default = literal(f"the default finds no {_tables(lookup)}, or several")
+        searched = f"CASE WHEN {quoted(given_name(lookup.name))} THEN {searched} ELSE {default} END"
+    missing = f"concat({searched}, {literal(consequence.get(lookup.policy, ''))})"
     rejects = _needs_a_record(lookup) or lookup.key_part is not None
     yield "Report lookups that find no record", f"{link} = {NOT_FOUND}", ErrorType.UNRESOLVED_LINK, rejects, missing
     several = f"concat({link}, {literal(f' records of {_tables(lookup)} have this {_columns(lookup)}')})"

@@ -139,11 +139,37 @@ def test_a_default_is_used_for_an_empty_value_and_for_what_is_not_found(workspac
 
 
 def test_a_missing_or_ambiguous_default_finds_no_record(workspace: Workspace) -> None:
-    """The value that needs the default counts as missing."""
+    """The value that needs the default counts as missing, also an empty one."""
     sync = linking(to("contact", match="fullname", default="doe"), to("needed", match=["code"], default=["c9"]))
-    resolved(workspace, sync, [["1", "nobody", ""]], contact=DOES)
+    resolved(workspace, sync, [["1", "nobody", ""], ["2", "", ""]], contact=DOES)
 
-    assert errors(workspace) == [(1, "a", "Unresolved Link", True), (1, "a", "Unresolved Link", True)]
+    assert errors(workspace) == [(row, "a", "Unresolved Link", True) for row in (1, 1, 2, 2)]
+    assert messages(workspace)[-2:] == ["the default finds no contact, or several"] * 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept", "message"),
+    [("clear", "false", "; contact is cleared"), ("keep", "true", "; contact keeps its value")],
+)
+def test_a_default_that_finds_nothing_follows_the_policy(
+    workspace: Workspace, policy: str, kept: str, message: str
+) -> None:
+    """The policy for what is missing, and not the one for empty values."""
+    sync = linking(to("contact", match="code", default="c9", on_missing=policy, on_null="keep"))
+    resolved(workspace, sync, [["1", "", ""]], contact=DOES)
+
+    assert errors(workspace) == [(1, "a", "Unresolved Link", False)]
+    assert messages(workspace) == [f"the default finds no contact, or several{message}"]
+    assert column(workspace, "_omit_contact") == {"1": kept}
+
+
+def test_an_owner_that_is_not_found_is_not_said_to_be_cleared(workspace: Workspace) -> None:
+    """An owner cannot be empty."""
+    entries = [{"entity": "systemuser", "match": "fullname", "on_missing": "clear"}]
+    resolved(workspace, linking(to("owner", entries=entries, on_null="keep")), [["1", "nobody", ""]])
+
+    assert messages(workspace)[0].endswith("; owner cannot be empty and keeps its value")
+    assert column(workspace, "_omit_owner") == {"1": "true"}
 
 
 def test_a_column_that_cannot_be_empty_is_not_written_and_reported(workspace: Workspace) -> None:
