@@ -16,7 +16,7 @@ from shared.reconcile.columns import edited, sent, unedited
 from shared.reconcile.marks import marks_held
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
-from shared.workspace import NewTable, Step, Table, literal, quoted
+from shared.workspace import Members, NewTable, Step, Table, literal, quoted
 
 __all__ = ["NEW_IDS", "after_writing", "before_writing", "doubtful_query", "fill_ledger", "ledger_table_step"]
 
@@ -46,24 +46,25 @@ def fill_ledger(layout: Sequence[TargetColumn], rows: str) -> str:
         rows: SQL of a query for the stored rows, the latest of each record: id, origin, marked, written, pending.
     """
     items = ["id", "origin", "origin IN ('created', 'matched')", "marked", "written", "pending"]
+    members, lists = Members(), ["*"]
     for column in _guarded(layout):
-        path = literal(f'$."{column.name}"')
-        text = f"json_extract_string(written, {path})"
+        text = members.text("written", column.name)
         value = f"TRY_CAST({text} AS {column.sql_type})"
-        known = f"json_exists(written, {path}) AND ({text} IS NULL OR {value} IS NOT NULL)"
+        known = f"{members.has('written', column.name)} AND ({text} IS NULL OR {value} IS NOT NULL)"
         items += [f"coalesce({known}, false)", value]
-        texts = _pending_texts(path)
+        texts = _name("texts", column)
+        lists.append(f"{_pending_texts(members, column.name)} AS {texts}")
         items += [f"coalesce(list_count({texts}) < len({texts}), false)", f"TRY_CAST({texts} AS {column.sql_type}[])"]
-    return f"INSERT INTO ledger\nSELECT {', '.join(items)}\nFROM ({rows})\nWHERE origin IS NOT NULL"
+    stored = f"SELECT {', '.join(['*', *members.items()])} FROM ({rows}) WHERE origin IS NOT NULL"
+    return f"INSERT INTO ledger\nSELECT {', '.join(items)}\nFROM (SELECT {', '.join(lists)} FROM ({stored}))"
 
 
-def _pending_texts(path: str) -> str:
+def _pending_texts(members: Members, name: str) -> str:
     """SQL for the list of a column's pending values as texts; where only one is stored, it is no list."""
-    several = f"from_json(json_extract(pending, {path}), '[\"VARCHAR\"]')"
-    one = f"[json_extract_string(pending, {path})]"
+    text = members.text("pending", name)
     return (
-        f"CASE json_type(pending, {path}) WHEN 'ARRAY' THEN {several} ELSE "
-        f"CASE WHEN json_exists(pending, {path}) THEN {one} END END"
+        f"CASE WHEN {members.kind('pending', name)} = 'ARRAY' THEN from_json({text}, '[\"VARCHAR\"]') "
+        f"WHEN {members.has('pending', name)} THEN [{text}] END"
     )
 
 

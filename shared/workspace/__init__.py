@@ -4,6 +4,7 @@ from shared.workspace.database import SERVED, OutOfTimeError, QuickWorkspace, Ro
 from shared.workspace.disk_space import DiskSpace, DiskUse, writing
 from shared.workspace.expressions import Expression, checked, parsed
 from shared.workspace.growth import too_long
+from shared.workspace.members import Members
 from shared.workspace.sql import SqlValue, json_rows, literal, quoted
 from shared.workspace.steps import NewTable, Purpose, Step, Table
 from shared.workspace.trial import Trial
@@ -13,6 +14,7 @@ __all__ = [
     "DiskSpace",
     "DiskUse",
     "Expression",
+    "Members",
     "NewTable",
     "OutOfTimeError",
     "Purpose",

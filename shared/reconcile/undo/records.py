@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from shared.entities import AttributeType
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn, from_service
-from shared.workspace import NewTable, Step, Table, literal, quoted
+from shared.workspace import Members, NewTable, Step, Table, literal, quoted
 
 __all__ = ["RECORD_IDS", "UNDO_RECORDS", "has", "journal_tables_query", "records_step", "was", "wrote"]
 
@@ -16,6 +16,7 @@ RECORD_IDS = f"SELECT CAST(id AS VARCHAR) FROM {UNDO_RECORDS} WHERE id IS NOT NU
 """SQL of the ids of the records that are undone."""
 _EXACT = frozenset({AttributeType.DECIMAL, AttributeType.MONEY})
 _DELETE = literal(PlanAction.DELETE)
+_SENT = quoted("sent columns")
 # A payload refers to a record as `/accounts(<id>)`.
 _ID = r"\(([0-9a-fA-F-]{36})\)"
 _SET = r"^/?([^(]+)\("
@@ -44,9 +45,11 @@ def records_step(layout: Sequence[TargetColumn], keys: Sequence[TargetColumn], w
         keys: The columns of the sync key, whose values the journal has for each record.
         where: SQL condition on which records are undone, over `action`, `id`, and the columns by their names.
     """
-    values = [item for column in layout for item in _items(column)]
+    members = Members()
+    values = [item for column in layout for item in _items(column, members)]
     listed = "".join(f",\n  {item}" for item in values)
-    query = f"SELECT change, action, id, key{listed}\nFROM journal"
+    read = ", ".join(["change", "action", "id", "key", f"string_split(columns, ',') AS {_SENT}", *members.items()])
+    query = f"SELECT change, action, id, key{listed}\nFROM (SELECT {read} FROM journal)"
     if where:
         query = _filtered(query, layout, keys, where)
     return Step.creating(
@@ -58,30 +61,28 @@ def records_step(layout: Sequence[TargetColumn], keys: Sequence[TargetColumn], w
 
 
 def _filtered(query: str, layout: Sequence[TargetColumn], keys: Sequence[TargetColumn], where: str) -> str:
-    named = {column.name: _key_value(column) for column in keys}
+    members = Members()
+    named = {column.name: _typed(column, _member(members, "key", column)) for column in keys}
     for column in layout:
         written = f"CASE WHEN action = {_DELETE} THEN {was(column)} ELSE {wrote(column)} END"
         known = named.get(column.name)
         named[column.name] = f"coalesce({written}, {known})" if known else written
     shown = "".join(f", {value} AS {quoted(name)}" for name, value in named.items())
     others = ", ".join(name for name in ("action", "id") if name not in named)
-    kept = f"SELECT change{shown}{f', {others}' if others else ''} FROM records"
+    read = ", ".join(["*", *members.items()])
+    kept = f"SELECT change{shown}{f', {others}' if others else ''} FROM (SELECT {read} FROM records)"
     return f"""
 WITH records AS ({query})
 SELECT * FROM records
 WHERE change IN (SELECT change FROM ({kept}) WHERE {where})""".strip()
 
 
-def _key_value(column: TargetColumn) -> str:
-    return _typed(column, _member("key", column))
-
-
-def _items(column: TargetColumn) -> Iterable[str]:
-    name, path = literal(column.name), literal(f'$."{column.name}"')
-    sent = f"list_contains(string_split(columns, ','), {name})"
-    yield f"CASE WHEN action = {_DELETE} THEN json_exists(before, {path}) ELSE {sent} END AS {has(column)}"
-    yield f"{_typed(column, _member('before', column))} AS {was(column)}"
-    yield f"CASE WHEN {sent} THEN {_written(column)} END AS {wrote(column)}"
+def _items(column: TargetColumn, members: Members) -> Iterable[str]:
+    sent = f"list_contains({_SENT}, {literal(column.name)})"
+    held = members.has("before", column.name)
+    yield f"CASE WHEN action = {_DELETE} THEN {held} ELSE {sent} END AS {has(column)}"
+    yield f"{_typed(column, _member(members, 'before', column))} AS {was(column)}"
+    yield f"CASE WHEN {sent} THEN {_written(column, members)} END AS {wrote(column)}"
 
 
 def _typed(column: TargetColumn, text: str) -> str:
@@ -92,28 +93,21 @@ def _typed(column: TargetColumn, text: str) -> str:
     return f"try({value})" if column.sql_type != "VARCHAR" else value
 
 
-def _member(document: str, column: TargetColumn) -> str:
-    """SQL of the text of a member. A long number becomes a text first: JSON would take it through a double."""
-    path = literal(f'$."{column.name}"')
-    if column.attribute.type in _EXACT:
-        number = literal(f'("{column.name}":)(-?[0-9][0-9.]{{15,}})')
-        document = f"""regexp_replace({document}, {number}, '\\1"\\2"')"""
-    return f"json_extract_string(nullif({document}, ''), {path})"
+def _member(members: Members, document: str, column: TargetColumn) -> str:
+    return members.text(document, column.name, exact=column.attribute.type in _EXACT)
 
 
-def _written(column: TargetColumn) -> str:
+def _written(column: TargetColumn, members: Members) -> str:
     """SQL of the value that was sent: a later request has the last word."""
     if not column.binds:
-        parts = [_typed(column, _member(document, column)) for document in ("later", "links", "payload")]
-        path = literal(f'$."{column.name}"')
-        later = [
-            f"WHEN json_exists(nullif({document}, ''), {path}) THEN {part}"
-            for document, part in zip(("later", "links"), parts, strict=False)
-        ]
-        return f"CASE {' '.join(later)} ELSE {parts[2]} END"
+        later = " ".join(
+            f"WHEN {members.has(document, column.name)} THEN {_member(members, document, column)}"
+            for document in ("later", "links")
+        )
+        return _typed(column, f"CASE {later} ELSE {_member(members, 'payload', column)} END")
     navigations = dict.fromkeys(bind.navigation for bind in column.binds)
     bound = ", ".join(
-        f"""json_extract_string(nullif({document}, ''), {literal(f'$."{navigation}@odata.bind"')})"""
+        members.text(document, f"{navigation}@odata.bind")
         for document in ("later", "links", "payload")
         for navigation in navigations
     )
@@ -130,10 +124,9 @@ def _written(column: TargetColumn) -> str:
 
 def journal_tables_query(columns: Sequence[TargetColumn]) -> str:
     """SQL of the tables that lookups with several tables referred to before the run."""
-    several = [column for column in columns if column.attribute.polymorphic]
-    if not several:
+    members = Members()
+    values = [members.text("before", column.name) for column in columns if column.attribute.polymorphic]
+    if not values:
         return "SELECT NULL LIMIT 0"
-    tables = " UNION ".join(
-        f"""SELECT split_part({_member("before", column)}, ':', 1) AS found FROM journal""" for column in several
-    )
-    return f"SELECT DISTINCT found FROM ({tables}) WHERE found <> ''"
+    found = f"SELECT unnest([{', '.join(values)}]) AS value FROM (SELECT {', '.join(members.items())} FROM journal)"
+    return f"SELECT DISTINCT split_part(value, ':', 1) AS found FROM ({found}) WHERE value <> ''"

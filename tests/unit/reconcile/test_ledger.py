@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -284,6 +285,18 @@ def test_a_stored_value_that_no_longer_fits_its_column_is_not_known(run: Run) ->
     run.workspace.execute(fill_ledger((KEY, number), rows))
     found = run.workspace.query("SELECT _knows_city, _was_city, _pends_city, _next_city FROM ledger")
     assert found == [(False, None, False, [5])]
+
+
+def test_many_records_with_many_guarded_columns_fit_into_a_small_memory() -> None:
+    """What is needed for one more column is its values: the JSON of a record is not read again for it."""
+    layout = tuple(replace(CITY, name=f"city_{number}") for number in range(60))
+    text = json.dumps({column.name: "a text of forty characters and some more" for column in layout})
+    stored = f"replace('{text}', 'forty', i::VARCHAR)"
+    rows = f"SELECT uuid() AS id, 'created' AS origin, false AS marked, {stored} AS written, {stored} AS pending"
+    with Workspace.open(threads=1, memory_limit="300MB") as workspace:
+        workspace.run(ledger_table_step(layout))
+        workspace.execute(fill_ledger(layout, f"{rows} FROM range(2048) AS t(i)"))
+        assert workspace.query("SELECT count(_was_city_59), count(_next_city_0) FROM ledger") == [(2048, 2048)]
 
 
 @pytest.mark.parametrize("held", ["A", "B", None])
