@@ -334,6 +334,27 @@ def test_a_run_that_was_refused_or_has_not_ended_is_not_undone(here: World, type
     here.app.state.release_lease(lease)
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ([""], "the key is empty"),
+        (["  \t"], "the key is empty"),
+        (["A1", ""], "value 2 of the key is empty"),
+        (["", "Ulm", " "], "value 1 and 3 of the key is empty"),
+    ],
+)
+def test_a_key_that_names_no_record_is_refused(here: World, typed: Typed, key: list[str], said: str) -> None:
+    """An empty text stands in all that is kept, wherever a value is missing: nothing may be erased for it."""
+    here.csv([{**ROWS[0], "city": "", "revenue": "much"}, *ROWS[1:]])
+    run = here.run(values=True).run_id
+    before = here.app.state.errors(run)
+    assert before
+    assert said in typed("erase", *key, "--yes", code=1)
+    assert said in typed("erase", *key, code=1)
+    assert said in typed("history", "accounts", *key, code=1)
+    assert here.app.state.errors(run) == before
+
+
 def test_a_mirror_that_has_a_record_is_deleted_when_it_is_erased(here: World, typed: Typed) -> None:
     """One that does not have it stays; the next run makes a new one, and an undo is seen by the run after it."""
     here.define(accounts(destination={**accounts()["destination"], "mirror": True}))

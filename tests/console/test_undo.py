@@ -94,6 +94,9 @@ def test_a_run_is_taken_back_over_http(served_to_many: Served, world: World) -> 
     assert (undone["state"], undone["kind"], undone["of"], world.accounts()) == ("Succeeded", "undo", run, {})
     assert reader.get("/syncs/customers/history?key=customers-0")["history"][0]["action"] == "delete"
     reader.get("/syncs/customers/history", 422)
+    reader.get("/syncs/customers/history?key=+", 422)
+    said = reader.get("/syncs/customers/history?key=&key=Ulm", 422)["detail"]
+    assert "value 1 of the key is empty" in said
     refused = operator.post("/syncs/customers/jobs", 422)
     assert "is paused" in refused["detail"]
     again = operator.post(f"/runs/{run}/undo-plan")["id"]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from shared.errors import RetryLater
 from shared.jobs.batch.lease_keeping import holding
-from shared.jobs.batch.undo.history import record_ids
+from shared.jobs.batch.undo.history import check_key, record_ids
 from shared.memory import new_part, owner_of
 from shared.memory.entries import without_values
 from shared.memory.journal import Journal
@@ -97,9 +97,10 @@ class Eraser:
             apply: Whether it is removed; otherwise it is only counted.
 
         Raises:
-            UserError: A sync with a ledger is running, or a journal is damaged.
+            UserError: A value of the key is empty, a sync with a ledger is running, or a journal is damaged.
             RetryLater, AbortRun: The state store is unavailable, or refuses us; a second call does what is left.
         """
+        check_key(self.key)
         found = ErasureCounts()
         runs = self.state.runs(only, MOST_RUNS)
         self.ids = record_ids(self.key)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from shared.errors import UserError
 from shared.memory.journal import Journal
 from shared.reconcile import SampleChange
 from shared.reconcile import samples as read_samples
@@ -15,7 +16,7 @@ from shared.reconcile.undo.journal import journal_table, record_query
 from shared.state import RunRecord, StateStore
 from shared.workspace import Table, Workspace
 
-__all__ = ["MOST_RUNS", "History", "HistoryEntry", "history_of", "record_ids"]
+__all__ = ["MOST_RUNS", "History", "HistoryEntry", "check_key", "history_of", "record_ids"]
 
 MOST_RUNS: Final = 1000
 """The latest runs of a sync whose journals are looked at."""
@@ -75,9 +76,10 @@ def history_of(
         since: Older journals are gone.
 
     Raises:
-        UserError: A journal is damaged.
+        UserError: A value of the key is empty, or a journal is damaged.
         RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
+    check_key(key)
     entries: list[HistoryEntry] = []
     ids, journals = record_ids(key), 0
     for run in state.runs(sync, MOST_RUNS):
@@ -91,6 +93,21 @@ def history_of(
         entries += found
         ids |= {entry.change.id for entry in found if entry.change.id}
     return History(sync=sync, key=tuple(key), entries=tuple(entries), journals=journals)
+
+
+def check_key(key: Sequence[str]) -> None:
+    """Refuse a key that names no record: a variable of a script that is not set gives an empty text.
+
+    An empty text is in almost everything that is kept, in the place of each value that is missing.
+
+    Raises:
+        UserError: There is no value, or one of them is empty or has only blanks.
+    """
+    empty = [str(place) for place, value in enumerate(key, start=1) if not value.strip()]
+    if key and not empty:
+        return
+    which = f"value {' and '.join(empty)} of the key" if len(key) > 1 else "the key"
+    raise UserError(f"{which} is empty: give all values of the record's key in their order, or its id")
 
 
 def record_ids(key: Sequence[str]) -> set[str]:
