@@ -8,12 +8,12 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from console.access.guarding import guarded_changes
 from console.access.rights import Level
 from console.editor.actions import with_admin
 from console.editor.asking import ask
 from console.editor.draft import Checked, Draft, check, difference
 from console.editor.editing import Editing
-from console.editor.guarding import guarded_changes
 from console.editor.models import (
     AskedJob,
     ColumnList,
@@ -108,7 +108,9 @@ def _created(visit: Visit) -> Response:
 
 
 def _check_may(visit: Visit, before: str, after: str) -> None:
-    if not visit.may(Level.ADMIN) and (keys := guarded_changes(before, after)):
+    if visit.may(Level.ADMIN):
+        return
+    if keys := guarded_changes(before, after, visit.connections):
         raise Refusal(403, "Not allowed", f"Only a person with the right `admin` may change {', '.join(keys)}.")
 
 

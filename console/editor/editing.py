@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from console.access.guarding import guarded_changes
 from console.access.rights import Level
 from console.editor.draft import Checked, Draft, check, difference, saved_text
 from console.editor.forms.paging import Pages
 from console.editor.forms.reading import Sent
 from console.editor.forms.widgets import Kind, Widget
-from console.editor.guarding import guarded_changes
 from console.editor.mapping import Mappings, mappings_of
 from console.editor.tabs import FIRST, TABS, YAML, Tab, placed, tab_named, tab_of, values_with, widgets_of
 from console.uploads.keeping import can_upload, upload_path
@@ -108,7 +108,9 @@ class Editing:
 
     def refused(self) -> list[str]:
         """The keys that were changed and that the person may not change."""
-        return [] if self.may_all else guarded_changes(saved_text(self.visit, self.draft), self.draft.text)
+        if self.may_all:
+            return []
+        return guarded_changes(saved_text(self.visit, self.draft), self.draft.text, self.visit.connections)
 
     def may_connect(self) -> bool:
         """Whether the app may sign in with what the draft says; else it says why not."""
@@ -153,7 +155,7 @@ class Editing:
     @property
     def connections(self) -> list[str]:
         """The names of the connections of the folder."""
-        return sorted(file.name for file in self.visit.app.wiring.repository.connections().files)
+        return sorted(file.name for file in self.visit.connections)
 
     @property
     def vault(self) -> str:

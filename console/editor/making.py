@@ -55,7 +55,7 @@ class Asked:
 def show(visit: Visit, asked: Asked | None = None) -> Response:
     """The form."""
     asked = asked or Asked()
-    files = visit.app.wiring.repository.connections().files if visit.app.definitions() is not None else ()
+    files = visit.connections if visit.app.definitions() is not None else ()
     return visit.page(
         "new.html",
         asked=asked,

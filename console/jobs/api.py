@@ -74,9 +74,8 @@ def start(visit: Visit) -> Response:
     if asked.force and asked.kind == "plan":
         raise Refusal(422, "That is not possible", "A plan writes nothing, so there is nothing to force.")
     values = {name: shown(value) for name, value in asked.parameters.items()}
-    if asked.upload:
-        values[_file_parameter(visit)] = keep_arrived(visit, asked.upload)
-    found, joined = ask_for_job(visit, JobKind(asked.kind), values, force=asked.force)
+    file = {_file_parameter(visit): keep_arrived(visit, asked.upload)} if asked.upload else {}
+    found, joined = ask_for_job(visit, JobKind(asked.kind), values, force=asked.force, file=file)
     return _accepted(visit, found, joined=joined)
 
 

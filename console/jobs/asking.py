@@ -8,11 +8,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from console.access.guarding import guarded_values
+from console.access.rights import Level
 from console.uploads.addresses import arrived
 from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.app.requested import MENDED, PLAN
 from shared.app.undoing import obstacle
+from shared.definitions import SyncDefinition
 from shared.definitions.parameters.values import shown
 from shared.errors import UserError
 from shared.jobs.requests import new_request, refuse_paused, stop
@@ -28,6 +31,7 @@ __all__ = [
     "ask_for_undo",
     "ask_for_uploaded_retry",
     "planned_job",
+    "refused_values",
     "stop_job",
     "stop_run",
 ]
@@ -41,9 +45,12 @@ WORDS: Final = {
     JobKind.UNDO: "asked to undo a run",
 }
 """What the audit log says of each kind of job."""
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def ask_for_job(visit: Visit, kind: JobKind, parameters: Mapping[str, str], *, force: bool) -> tuple[Job, bool]:
+def ask_for_job(
+    visit: Visit, kind: JobKind, parameters: Mapping[str, str], *, force: bool, file: Mapping[str, str] = _NONE
+) -> tuple[Job, bool]:
     """Make a job for the sync of the path, unless one for the same thing waits.
 
     Args:
@@ -51,17 +58,34 @@ def ask_for_job(visit: Visit, kind: JobKind, parameters: Mapping[str, str], *, f
         kind: A run or a plan.
         parameters: What overrides the definition's parameters, as text.
         force: Override the safety limits.
+        file: The path of the source, by its parameter, where the person has sent the file: who may execute may do that.
 
     Returns:
         The job, and whether it is an earlier one.
 
     Raises:
+        Refusal: Only `admin` may give one of these values.
         UserError: A value cannot be used, or the definition has mistakes.
     """
     definition = visit.app.definition(visit.sync)
-    request = new_request(definition, parameters, kind=kind, force=force, requested_by=visit.person.name)
-    visit.app.parameters(definition, parameters)  # so that a mistake is said here, and not by the run
+    if names := refused_values(visit, definition, parameters):
+        said = f"Only a person with the right `admin` may give another value for {', '.join(names)}."
+        raise Refusal(403, "Not allowed", said)
+    values = {**parameters, **file}
+    request = new_request(definition, values, kind=kind, force=force, requested_by=visit.person.name)
+    visit.app.parameters(definition, values)  # so that a mistake is said here, and not by the run
     return _asked(visit, request)
+
+
+def refused_values(visit: Visit, definition: SyncDefinition, given: Mapping[str, str]) -> list[str]:
+    """The parameters whose values the person may not give to a job; see `guarded_values`.
+
+    Args:
+        visit: Who asks for a job of the sync of the path.
+        definition: Of that sync.
+        given: Values of parameters, as text.
+    """
+    return [] if visit.may(Level.ADMIN) else guarded_values(definition, given, visit.connections)
 
 
 def ask_for_apply(visit: Visit, *, force: bool) -> tuple[Job, bool]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from console.access.guarding import guarded_parameters
 from console.access.rights import Level
 from console.jobs.activity import KINDS, PLANS_OF, Doing, waiting_for
 from console.jobs.asking import (
@@ -14,6 +15,7 @@ from console.jobs.asking import (
     ask_for_retry,
     ask_for_undo,
     ask_for_uploaded_retry,
+    refused_values,
     stop_job,
     stop_run,
 )
@@ -27,8 +29,9 @@ from console.uploads.keeping import can_upload, has_upload, keep_upload, upload_
 from console.web.refusals import Refusal, not_found
 from console.web.visit import Visit
 from shared.definitions import SyncDefinition
+from shared.definitions.parameters.values import shown
 from shared.errors import UserError
-from shared.state import Job, JobKind, RunState
+from shared.state import Job, JobKind, RunRecord, RunState
 from shared.views.pages.courses import course_chart
 from shared.views.pages.plan_parts import error_lines
 
@@ -61,10 +64,11 @@ def start_page(visit: Visit) -> Response:
 
 def _start_page(visit: Visit, typed: Mapping[str, str], *, wrong: str = "", force: bool = False) -> Response:
     definition = visit.app.definition(visit.sync)
+    fixed = () if visit.may(Level.ADMIN) else guarded_parameters(definition, visit.connections)
     return visit.page(
         "job_start.html",
         http_status=_UNPROCESSABLE if wrong else 200,
-        fields=fields_of(definition, typed),
+        fields=fields_of(definition, typed, fixed),
         safety=definition.sync_behaviour.safety,
         wrong=wrong.splitlines(),
         force=force,
@@ -83,13 +87,13 @@ def start_job(visit: Visit) -> Response:
     force, kind = visit.body.text("force") == "yes", visit.body.text("kind", JobKind.RUN)
     if kind not in _STARTED:
         raise Refusal(400, "No such job", "A job that is started here is a run or a plan.")
-    definition = visit.app.definition(visit.sync)
+    definition, file = visit.app.definition(visit.sync), dict[str, str]()
     try:
-        typed |= _file(visit, definition, typed)
-        values = given(definition, typed)
-        job, joined = ask_for_job(visit, JobKind(kind), values, force=force and kind == JobKind.RUN)
+        file, values = _file(visit, definition, typed), given(definition, typed)
+        values = {name: value for name, value in values.items() if name not in file}  # the field may hold a path, too
+        job, joined = ask_for_job(visit, JobKind(kind), values, force=force and kind == JobKind.RUN, file=file)
     except UserError as error:
-        return _start_page(visit, typed, wrong=error.message, force=force)
+        return _start_page(visit, typed | file, wrong=error.message, force=force)
     return _to_job(visit, job, joined=joined)
 
 
@@ -99,7 +103,8 @@ def _file(visit: Visit, definition: SyncDefinition, typed: Mapping[str, str]) ->
     if file and has_upload(visit):
         return {file: keep_upload(visit)}
     if can_upload(visit) and lacks_file(definition, typed):
-        raise UserError(f"parameter {file}: choose a file of your machine, or give the path of one")
+        or_path = ", or give the path of one" if visit.may(Level.ADMIN) else ""
+        raise UserError(f"parameter {file}: choose a file of your machine{or_path}")
     return {}
 
 
@@ -145,20 +150,28 @@ def cancel_job(visit: Visit) -> Response:
 
 def run_page(visit: Visit) -> Response:
     """One run whole."""
-    shown = shown_run(visit)
+    found = shown_run(visit)
     return visit.page(
         "run.html",
-        shown=shown,
-        run=shown.run,
-        course=course_chart("How the writing went", shown.run.counts.get("course")),
-        error_lines=error_lines(shown.errors),
-        stopping=bool(shown.goes_on and visit.app.state.cancelled_by(shown.run.run_id)),
+        shown=found,
+        run=found.run,
+        course=course_chart("How the writing went", found.run.counts.get("course")),
+        error_lines=error_lines(found.errors),
+        stopping=bool(found.goes_on and visit.app.state.cancelled_by(found.run.run_id)),
         joined=bool(visit.query("joined")),
         may_execute=visit.may(Level.EXECUTE),
+        may_repeat=_may_repeat(visit, found.run),
         may_read=visit.may(Level.READ),
         prefix=PREFIX,
         upload_path=address_path(visit),
     )
+
+
+def _may_repeat(visit: Visit, run: RunRecord) -> bool:
+    """Whether the person may ask for a job with the values that a run was given."""
+    definition = visit.subject.loaded.definition if visit.subject.loaded else None
+    values = {name: shown(value) for name, value in run.given.items()}
+    return definition is None or not refused_values(visit, definition, values)
 
 
 def cancel_run(visit: Visit) -> Response:

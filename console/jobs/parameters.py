@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +16,7 @@ __all__ = ["PREFIX", "ParameterField", "fields_of", "file_parameter", "given", "
 
 PREFIX: Final = "p."
 """What the name of a field begins with; the name of its parameter follows."""
+_IF_EMPTY: Final = "If it is empty: "
 _FORMULAS: Final = {
     "FILENAME": "a part of the name of a file",
     "FILEPATH": "a part of the path of a file",
@@ -39,11 +40,13 @@ class ParameterField:
     Attributes:
         name: The parameter.
         description: What the definition says of it.
-        kind: `text`, `number`, `date`, `choice` (true or false), or `secret`, which has no field.
+        kind: `text`, `number`, `date`, `choice` (true or false), `secret`, which has no field, or `fixed`: the person
+            may give no other value.
         help: Of which kind its values are, or how the value is calculated where none is given.
         default: Its value where none is given, as text; empty where it is calculated.
         value: What stands in the field.
         is_required: Whether a run must give the value.
+        is_calculated: Whether a formula gives the value.
         is_file: Whether it is the path of the source: a file can be given instead.
     """
 
@@ -54,19 +57,33 @@ class ParameterField:
     default: str
     value: str
     is_required: bool
+    is_calculated: bool
     is_file: bool = False
 
 
-def fields_of(definition: SyncDefinition, typed: Mapping[str, str]) -> list[ParameterField]:
+def fields_of(
+    definition: SyncDefinition, typed: Mapping[str, str], fixed: Collection[str] = ()
+) -> list[ParameterField]:
     """The fields of a form.
 
     Args:
         definition: Has the parameters.
         typed: What a person has typed, by parameter.
+        fixed: The parameters to which the person may give no other value.
     """
     file = file_parameter(definition)
     fields = [_field(name, each, typed.get(name)) for name, each in definition.parameters.items()]
-    return [replace(each, is_file=True) if each.name == file else each for each in fields]
+    fields = [replace(each, is_file=True) if each.name == file else each for each in fields]
+    return [_fixed(each) if each.name in fixed else each for each in fields]
+
+
+def _fixed(field: ParameterField) -> ParameterField:
+    if field.kind == "secret":
+        return field
+    what = "path" if field.is_file else "value"
+    said = f"only a person with the right `admin` may give {'a' if field.is_required else 'another'} {what}"
+    calculated = f"{field.help.removeprefix(_IF_EMPTY)}; " if field.is_calculated else ""
+    return replace(field, kind="fixed", help=f"{calculated}{said}")
 
 
 def file_parameter(definition: SyncDefinition) -> str:
@@ -97,6 +114,7 @@ def _field(name: str, parameter: Parameter, typed: str | None) -> ParameterField
         default=default,
         value=default if typed is None else typed,
         is_required=_is_required(parameter),
+        is_calculated=parameter.formula is not None,
     )
 
 
@@ -106,7 +124,7 @@ def _kind(parameter: Parameter) -> tuple[str, str]:
         if secret_of(formula) is not None:
             return "secret", "a secret of the vault, which a run cannot give"
         meaning = _FORMULAS.get(formula.function, "calculated")
-        return "text", f"If it is empty: {meaning}, {parameter.formula}"
+        return "text", f"{_IF_EMPTY}{meaning}, {parameter.formula}"
     found = ((kind, said) for each, kind, said in _INPUTS if type(parameter.default) is each)
     return next(found, ("text", ""))
 

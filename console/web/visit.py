@@ -21,6 +21,7 @@ from console.web.rendering import render
 from console.web.subjects import Subject, levels_for
 from shared.app import App
 from shared.definitions import Loaded
+from shared.definitions.loading.loaded import LoadedConnection
 from shared.state import AuditEntry
 from shared.visible import in_json
 
@@ -83,6 +84,11 @@ class Visit:
     def query(self, name: str, default: str = "") -> str:
         """A parameter of the query."""
         return str(self.request.query_params.get(name, default))
+
+    @property
+    def connections(self) -> tuple[LoadedConnection, ...]:
+        """The files of connections, in the order of their names."""
+        return self.app.wiring.repository.connections().files
 
     def visible(self) -> Iterator[tuple[Loaded, frozenset[Level]]]:
         """Yield the syncs that exist for the person, with what they may do, in the order of their names."""

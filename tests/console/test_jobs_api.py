@@ -289,3 +289,54 @@ def test_the_lists_have_pages(served: Served, world: World) -> None:
     page = requests.get(f"{served.url}/jobs?state=failed", timeout=60).text
     assert "Page 1 of 2" in page
     assert "Older" in page
+
+
+def elsewhere(world: World, more: str = RIGHTS) -> str:
+    """A sync whose file and environment are parameters with defaults; gives the path of the file."""
+    world.define("customers", more=f"{more}PARAMETERS")
+    file, rows = world.folder / "syncs" / "customers.yaml", str(world.folder / "customers.csv")
+    text, url = file.read_text(), world.emulator.service_url
+    text = text.replace(f"path: {rows}", 'path: "@rows"').replace(f"service_url: {url}", 'service_url: "@url"')
+    known = f"rows: {{default: {rows}}}, url: {{default: {url}}}, region: {{default: North}}"
+    file.write_text(text.replace("PARAMETERS", f"parameters: {{{known}}}\n"))
+    return rows
+
+
+@pytest.mark.parametrize("kind", ["run", "plan"])
+def test_other_addresses_need_admin(served_to_many: Served, world: World, kind: str) -> None:
+    """Their defaults and other parameters do not; nothing is started, and the answer names the parameters."""
+    rows = elsewhere(world, "permissions: {admin: [Owners], execute: [Operators]}\n")
+    operator, owner = Client(served_to_many, "Operators"), Client(served_to_many, "Owners")
+    for name, value in (("rows", "/etc/hostname"), ("url", "https://other.example.com/api/data/v9.2/")):
+        said = operator.post("/syncs/customers/jobs", 403, json={"kind": kind, "parameters": {name: value}})
+        assert said["detail"] == f"Only a person with the right `admin` may give another value for {name}."
+    assert world.app.state.open_jobs() == ()
+    usual = {"kind": kind, "parameters": {"rows": rows, "region": "South"}}
+    assert operator.ended(operator.post("/syncs/customers/jobs", json=usual)["id"])["state"] == "Succeeded"
+    (world.folder / "other.csv").write_text("number,name\ncustomers-9,Nine\n")
+    other = {"kind": "run", "parameters": {"rows": str(world.folder / "other.csv")}, "force": True}
+    run = owner.ended(owner.post("/syncs/customers/jobs", json=other)["id"])["runs"][-1]
+    assert world.accounts() == {"customers-9": "Nine"}
+    assert ["Make a new plan" in each.raw(f"/../runs/{run}").text for each in (owner, operator)] == [True, False]
+
+
+def test_the_form_offers_no_value_that_is_refused(served_to_many: Served, world: World) -> None:
+    """It says who may give one; a file of the machine can be given, and the path that comes with it is refused."""
+    elsewhere(world)
+    session, url = served_to_many.as_person("Operators"), f"{served_to_many.url}/syncs/customers"
+    text = session.get(f"{url}/start?p.rows=/etc/hostname", timeout=60).text
+    assert [name for name in ("rows", "url", "region") if f'name="p.{name}"' in text] == ["region"]
+    for what in ("path", "value"):
+        assert text.count(f"Only a person with the right `admin` may give another {what}.") == 1
+    assert "/etc/hostname" not in text
+
+    def sent(**form: str) -> requests.Response:
+        files: dict[str, Any] = {name.replace("_", "."): (None, value) for name, value in form.items()}
+        files["upload"] = ("mine.csv", b"number,name\ncustomers-7,Seven\n")
+        return session.post(f"{url}/jobs", files=files, headers={"origin": served_to_many.url}, timeout=60)
+
+    assert sent(p_url="https://other.example.com/api/data/v9.2/").status_code == 403
+    assert world.app.state.open_jobs() == ()
+    assert sent(kind="run", p_region="South").status_code == 200
+    until(lambda: world.app.state.runs("customers"))
+    until(lambda: world.accounts() == {"customers-7": "Seven"})

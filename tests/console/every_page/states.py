@@ -198,6 +198,12 @@ _SYNCS: Final = (
     Shown(name="start-paused", address="/syncs/contacts/start", says="is paused", act=_presses("Run")),
     Shown(name="start-file", address="/syncs/by-file/start", says="or a file of this machine"),
     Shown(
+        name="start-few-rights",
+        address="/syncs/by-file/start",
+        says="Only a person with the right",
+        roles=("Operators",),
+    ),
+    Shown(
         name="start-no-file", address="/syncs/by-file/start", says="choose a file of your machine", act=_presses("Plan")
     ),
     Shown(name="versions", address="/syncs/customers/versions", says="Saved by Ann"),

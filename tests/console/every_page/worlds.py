@@ -179,7 +179,7 @@ def _without_runs(world: World) -> None:
     file.write_text(file.read_text().replace("target: name}", "target: nickname_of_it}"))
 
     (world.folder / "syncs" / "unreadable.yaml").write_text("name: unreadable\nsource: [")
-    world.define("by-file", more=_BY_FILE)
+    world.define("by-file", more=_BY_FILE + _RIGHTS)
     file = world.folder / "syncs" / "by-file.yaml"
     file.write_text(file.read_text().replace(f"path: {world.folder / 'by-file.csv'}", 'path: "@file_path"'))
     _wide(world, "wide", "true")

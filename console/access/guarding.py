@@ -1,0 +1,198 @@
+"""What needs the right `admin`: who may do what, secrets, hosts, what is done elsewhere, and the parameters of these.
+
+The parameters count in a change of a definition and in the values that a person gives to a job.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from shared.definitions import SyncDefinition
+from shared.definitions.loading.loaded import LoadedConnection
+from shared.definitions.loading.parameter_rules import texts_in
+from shared.definitions.loading.yaml_loader import Path, read_yaml, shown_path
+from shared.definitions.models import Parameter
+from shared.definitions.models.names import names_in
+from shared.definitions.parameters.values import shown
+
+__all__ = ["guarded_changes", "guarded_parameters", "guarded_values"]
+
+_WHOLE: Final = frozenset({"permissions", "post_sync"})
+"""Keys of a definition that only `admin` changes, with all that is in them."""
+_KEYS: Final = frozenset(
+    {
+        *("connection", "service_url", "tenant_id", "auth", "run_as", "url", "headers", "schema"),
+        *("client_id", "client_secret", "client_certificate", "certificate_password"),
+    }
+)
+"""Keys that only `admin` changes wherever they stand outside of columns."""
+_PATHS: Final = frozenset({"path"})
+"""Keys whose host only `admin` changes."""
+_FREE: Final = frozenset({"columns", "mappings", "sync_behaviour"})
+
+Connections = Iterable[LoadedConnection]
+
+
+def guarded_changes(before: str, after: str, connections: Connections = ()) -> list[str]:
+    """The keys that a change of a definition touches and that only `admin` may change, as problems show them.
+
+    Args:
+        before: The YAML as it is saved; empty for none.
+        after: The YAML as it is to be.
+        connections: The files of connections: their texts use parameters of the definition, too.
+    """
+    files = [*connections]
+    old, new = (_guarded(read_yaml(text).value, files) for text in (before, after))
+    return sorted(shown_path(path) for path in {*old, *new} if old.get(path) != new.get(path))
+
+
+def guarded_parameters(definition: SyncDefinition, connections: Connections = ()) -> frozenset[str]:
+    """The parameters of a definition to which only `admin` gives other values.
+
+    Args:
+        definition: As it is loaded.
+        connections: See `guarded_changes`.
+    """
+    data = _data(definition)
+    return _named(data, _values(data).values(), connections)
+
+
+def guarded_values(definition: SyncDefinition, given: Mapping[str, str], connections: Connections = ()) -> list[str]:
+    """The parameters to which only `admin` may give these values: other values than they have without them.
+
+    A parameter that is a part of a local path, or of a path below a host, takes any value that does not lead out of
+    the folder.
+
+    Args:
+        definition: As it is loaded.
+        given: What a person gives to a job, as text, by parameter.
+        connections: See `guarded_changes`.
+    """
+    guarded = guarded_parameters(definition, connections)
+    in_paths = _named(_data(definition), _paths(_data(definition)))
+    changed = [name for name, value in given.items() if _is_other(definition.parameters.get(name), value)]
+    return sorted(each for each in changed if each in guarded or (each in in_paths and _leads_out(given[each])))
+
+
+def _is_other(parameter: Parameter | None, value: str) -> bool:
+    """Whether a value is not the default; a parameter that is calculated, or not known, has none."""
+    if parameter is None or "default" not in parameter.model_fields_set:
+        return True
+    return value != shown(parameter.default)
+
+
+def _leads_out(value: str) -> bool:
+    """Whether a part of a path leads to another folder, or to another file system (`a::b` of fsspec)."""
+    return ".." in re.split(r"[/\\]", value) or "::" in value
+
+
+def _data(definition: SyncDefinition) -> dict[str, Any]:
+    """The definition as its YAML has it."""
+    return definition.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _guarded(data: Any, connections: Connections) -> dict[Path, str]:
+    """The values that are compared, by their paths."""
+    if not isinstance(data, dict):
+        return {}
+    found, parameters = _values(data), _parameters(data)
+    named = _named(data, found.values(), connections)
+    return found | {("parameters", name): repr(parameters[name]) for name in named}
+
+
+def _values(data: dict[str, Any]) -> dict[Path, str]:
+    """The same without the parameters that they name."""
+    found: dict[Path, str] = {}
+    for key, value in data.items():
+        if key in _WHOLE:
+            found[(key,)] = repr(value)
+        elif key == "parameters":
+            found |= dict(_of_formulas(_parameters(data)))
+        else:
+            found |= dict(_inside(value, (key,)))
+    return found
+
+
+def _inside(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    key = path[-1]
+    if key in _KEYS or (isinstance(value, dict) and value.keys() & {"env", "key_vault"} and len(value) == 1):
+        yield path, repr(value)
+    elif key in _PATHS and isinstance(value, str):
+        yield path, _place(value)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name not in _FREE:
+                yield from _inside(each, (*path, name))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _inside(each, (*path, number))
+
+
+def _place(path: str) -> str:
+    """Where a file is: scheme and host of each URL in a path; a local path has none. `a::b` are several."""
+    return " ".join(filter(None, map(_host, path.split("::"))))
+
+
+def _host(part: str) -> str:
+    """Scheme and host; a parameter at the beginning may be a whole URL, or may complete a scheme."""
+    scheme, sign, rest = part.partition("://")
+    if sign:
+        return f"{scheme}{sign}{re.split('[/?#]', rest, maxsplit=1)[0]}"
+    first = part.split("/", maxsplit=1)[0]
+    return first if re.match(r"[A-Za-z0-9]*@", first) and "@@" not in first else ""
+
+
+def _paths(data: Any) -> Iterator[str]:
+    """The texts of the keys that are paths, at any depth."""
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        if key in _PATHS and isinstance(value, str):
+            yield value
+        else:
+            yield from _paths(value)
+
+
+def _parameters(data: dict[str, Any]) -> dict[str, Any]:
+    found = data.get("parameters")
+    return found if isinstance(found, dict) else {}
+
+
+def _formula(parameter: Any) -> str:
+    found = parameter.get("formula") if isinstance(parameter, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _of_formulas(parameters: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Formulas that read secrets or the environment of the app."""
+    for name, each in parameters.items():
+        formula = _formula(each)
+        if any(word in formula.upper() for word in ("SECRET", "ENV")):
+            yield ("parameters", name, "formula"), formula
+
+
+def _named(data: dict[str, Any], texts: Iterable[str], connections: Connections = ()) -> frozenset[str]:
+    """The parameters that texts and the connections name, and those that their formulas use: all are parts of them."""
+    parameters = _parameters(data)
+    left, found = [*texts, *_texts_of(connections, {*_connections_in(data)})], set[str]()
+    while left:
+        names = {*names_in(left.pop(), defined=parameters)} & parameters.keys() - found
+        left += [_formula(parameters[name]) for name in names]
+        found |= names
+    return frozenset(found)
+
+
+def _connections_in(data: Any) -> Iterator[str]:
+    """The names of the connections that a definition uses, at any depth."""
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        if key == "connection" and isinstance(value, str):
+            yield value
+        else:
+            yield from _connections_in(value)
+
+
+def _texts_of(connections: Connections, used: set[str]) -> Iterator[str]:
+    """The texts of the connections that are used; of all where a parameter names one."""
+    for file in connections:
+        if file.connection is not None and (file.name in used or any("@" in name for name in used)):
+            yield from (text for text, _ in texts_in(file.connection))
