@@ -18,7 +18,15 @@ from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import Members, NewTable, Step, Table, literal, quoted
 
-__all__ = ["NEW_IDS", "after_writing", "before_writing", "doubtful_query", "fill_ledger", "ledger_table_step"]
+__all__ = [
+    "NEW_IDS",
+    "STORED_ROWS",
+    "after_writing",
+    "before_writing",
+    "doubtful_query",
+    "fill_ledger",
+    "ledger_table_step",
+]
 
 _MARKS: Final = (PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
 _MARKING: Final = f"({', '.join(map(literal, _MARKS))})"
@@ -66,6 +74,12 @@ def _pending_texts(members: Members, name: str) -> str:
         f"CASE WHEN {members.kind('pending', name)} = 'ARRAY' THEN from_json({text}, '[\"VARCHAR\"]') "
         f"WHEN {members.has('pending', name)} THEN [{text}] END"
     )
+
+
+STORED_ROWS: Final = f"""
+SELECT _id AS id, _origin AS origin, _marked AS marked, _written AS written, _pending AS pending
+FROM {Table.LEDGER}""".strip()
+"""SQL of the rows of `ledger` as they are stored."""
 
 
 def before_writing(layout: Sequence[TargetColumn], *, with_ids: bool) -> tuple[Step, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pytest
 
 from shared.app.undoing import undo
+from shared.cli.boundary import run as type_in
 from shared.jobs import NoProgress, RunOptions, RunSummary
 from tests.acceptance.world import World, accounts, world
 
@@ -29,8 +31,12 @@ def here(shared_world: World) -> World:
     return shared_world
 
 
-def define(here: World, **behaviour: Any) -> None:
-    here.define(accounts(sync_behaviour={"safety": LIMITLESS, **behaviour}))
+def define(here: World, *, guarded: bool = False, **behaviour: Any) -> None:
+    """A sync of accounts; the name is written unless it was edited where it is `guarded`."""
+    definition = accounts(sync_behaviour={"safety": LIMITLESS, **behaviour})
+    if guarded:
+        definition["destination"]["mappings"][1]["write"] = "unless_edited"
+    here.define(definition)
 
 
 def ran(here: World, rows: list[dict[str, Any]]) -> RunSummary:
@@ -38,10 +44,10 @@ def ran(here: World, rows: list[dict[str, Any]]) -> RunSummary:
     return here.run()
 
 
-def undone(here: World, run_id: str) -> RunSummary:
+def undone(here: World, run_id: str, *, force: bool = False) -> RunSummary:
     run = here.app.state.run(run_id)
     assert run is not None
-    done = undo(here.app, run, RunOptions(trigger="undo"), NoProgress())
+    done = undo(here.app, run, RunOptions(trigger="undo", force=force), NoProgress())
     here.app.state.resume(run.sync)
     return done
 
@@ -101,3 +107,80 @@ def test_the_undo_of_a_reactivation_can_be_undone(here: World, kind: str, times:
     if not is_marked:
         here.update("accounts(accountnumber='A4')", {column: marked})
     assert ran(here, ROWS).reactivated.done == int(is_marked)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_record_that_is_created_again_is_one_of_the_sync(here: World, times: int) -> None:
+    """`dropped_scope: own`: the next run deletes it again, because its row is still missing."""
+    define(here, dropped="delete", dropped_scope="own")
+    ran(here, ROWS)
+    undone_times(here, ran(here, KEPT).run_id, times)
+    assert fourth(here)["name"] == "Name 4"
+    assert ran(here, KEPT).deleted.done == 1
+    assert fourth(here) == {}
+
+
+def test_a_record_of_others_that_is_created_again_is_none_of_the_sync(here: World) -> None:
+    """It was deleted when all records were dropped that the source lacks."""
+    here.create("accounts", {"accountnumber": "A4", "name": "Theirs"})
+    define(here, guarded=True, dropped="delete")
+    run = ran(here, KEPT)
+    assert run.deleted.done == 1
+    undone(here, run.run_id)
+    define(here, guarded=True, dropped="delete", dropped_scope="own")
+    assert ran(here, KEPT).deleted.planned == 0
+    assert fourth(here)["name"] == "Theirs"
+
+
+@pytest.mark.parametrize("way", ["undo of a delete", "undo of the undo of a create"])
+@pytest.mark.parametrize("name", ["Name 4", "Edited"])
+def test_values_of_a_record_that_is_created_again_are_those_of_the_sync(here: World, way: str, name: str) -> None:
+    """A value with `unless_edited` that the sync wrote is written again when the source changes; an edit stays."""
+    define(here, guarded=True, dropped="delete")
+    ran(here, KEPT)
+    run, edited = ran(here, ROWS).run_id, name == "Edited"
+    if edited:
+        here.update("accounts(accountnumber='A4')", {"name": name})
+    if way == "undo of a delete":
+        undone(here, ran(here, KEPT).run_id)
+    else:
+        undone(here, undone(here, run, force=True).run_id)
+    assert fourth(here)["name"] == name
+    done = ran(here, [*KEPT, {**ROWS[3], "name": "New"}])
+    assert [error.error_type for error in done.errors] == (["Edited in target"] if edited else [])
+    assert fourth(here)["name"] == ("Edited" if edited else "New")
+
+
+def test_an_undo_that_died_before_it_noted_the_ledger_is_repeated(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record is there already; the repetition notes that it is one of the sync."""
+    define(here, dropped="delete", dropped_scope="own")
+    ran(here, ROWS)
+    run = ran(here, KEPT).run_id
+    with monkeypatch.context() as dying:
+        dying.setattr("shared.jobs.batch.undo.run.note_in_ledger", lambda *_, **__: None)
+        assert undone(here, run).created.done == 1
+    assert undone(here, run).created.done == 0
+    assert ran(here, KEPT).deleted.done == 1
+
+
+def test_what_a_journal_has_of_the_ledger_is_erased(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the other values of the record."""
+    define(here, guarded=True, dropped="delete")
+    ran(here, [*KEPT, {**ROWS[3], "name": "Secret"}])
+    run = ran(here, KEPT).run_id
+    assert ["Secret" in written for written in remembered(here, run)] == [True]
+    for name, value in here.environment.items():
+        monkeypatch.setenv(name, value)
+    assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) == 0
+    assert remembered(here, run) == []
+
+
+def remembered(here: World, run_id: str) -> list[str]:
+    """The written values of the ledger in the journal of a run."""
+    found: list[str] = []
+    for name in here.app.state.journal_parts(run_id):
+        if name.startswith("remembered"):
+            file = here.folder / "part.parquet"
+            file.write_bytes(here.app.state.journal_part(run_id, name) or b"")
+            found += [written for (written,) in duckdb.execute(f"SELECT written FROM '{file}'").fetchall()]
+    return found

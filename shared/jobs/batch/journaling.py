@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from shared.entities import EntityMetadata
 from shared.jobs.batch.job import BatchJob, Tools, keeps_journal
 from shared.jobs.batch.plans.about import environment_of
 from shared.memory.journal import ROWS_IN_A_PART, Journal
+from shared.reconcile.ledger import STORED_ROWS
 from shared.reconcile.outcomes import changes_count_query
 from shared.reconcile.undo.journal import (
     ADOPTED,
@@ -20,14 +22,17 @@ from shared.reconcile.undo.journal import (
     DELETED,
     DELETED_IDS,
     DELETED_TABLE,
+    DELETES,
     DONE,
     KEEP_ADOPTED,
     NEW_IDS,
     PLANNED,
+    REMEMBERED,
     deleted_query,
     deleted_table,
     done_query,
     planned_query,
+    remembered_query,
 )
 from shared.transform.metadata_columns import metadata_layout, writable_columns
 from shared.workspace import Workspace
@@ -45,6 +50,7 @@ class Journaling:
     Attributes:
         about: What the journal is about, as JSON values.
         planned: SQL of the changes of some numbers, from the first to the last.
+        ledger: SQL of the rows of the ledger before the writes; empty where the sync keeps none.
     """
 
     journal: Journal
@@ -52,6 +58,7 @@ class Journaling:
     entity: EntityMetadata
     about: dict[str, Any]
     planned: Callable[[int, int], str] = planned_query
+    ledger: str = ""
 
     @classmethod
     def of(cls, job: BatchJob, tools: Tools, entity: EntityMetadata) -> Journaling | None:
@@ -73,6 +80,7 @@ class Journaling:
                 "environment": environment_of(job),
                 "entity": entity.logical_name,
             },
+            ledger=STORED_ROWS if job.definition.keeps_ledger else "",
         )
 
     def note_before(self, workspace: Workspace) -> None:
@@ -94,6 +102,7 @@ class Journaling:
         self._put(workspace, PLANNED, self.planned, changes)
         if not self.entity.intersect:
             self._keep_deleted(workspace)
+            self._keep_remembered(workspace)
 
     def note_adopted(self, workspace: Workspace) -> None:
         """Note the updates of one round of adopted records, which are about to be sent."""
@@ -113,8 +122,10 @@ class Journaling:
             self.journal.put(workspace, ADOPTED, 0, f"FROM {ADOPTED_TABLE.name}")
         self._put(workspace, DONE, done_query, last)
 
-    def _put(self, workspace: Workspace, kind: str, query: Callable[[int, int], str], last: int) -> None:
-        for number, first in enumerate(range(1, last + 1, ROWS_IN_A_PART)):
+    def _put(
+        self, workspace: Workspace, kind: str, query: Callable[[int, int], str], last: int, start: int = 1
+    ) -> None:
+        for number, first in enumerate(range(start, last + 1, ROWS_IN_A_PART)):
             self.journal.put(workspace, kind, number, query(first, first + ROWS_IN_A_PART - 1))
 
     def _keep_deleted(self, workspace: Workspace) -> None:
@@ -127,6 +138,12 @@ class Journaling:
             self.dataverse.read(workspace, self.entity, layout, keys=keys, into=DELETED_TABLE)
             self.journal.put(workspace, DELETED, part, deleted_query(layout))
             part += 1
+
+    def _keep_remembered(self, workspace: Workspace) -> None:
+        """Keep what the ledger says of the records that are about to be deleted, which it forgets afterwards."""
+        ((first, last),) = workspace.query(DELETES)
+        if self.ledger and last is not None:
+            self._put(workspace, REMEMBERED, partial(remembered_query, self.ledger), last, first)
 
     def _keys(self, ids: Iterator[str]) -> Iterator[str]:
         return (json.dumps({self.entity.primary_id: record}) for record in ids)

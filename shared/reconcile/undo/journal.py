@@ -1,8 +1,9 @@
 """What a run keeps of its changes, as SQL: before the first write what it is about to do, afterwards the result.
 
-A journal has four kinds of parts. `planned` has the changes as they are sent, `deleted` what deleted records held in
-all columns that can be written, `adopted` the updates that took the place of inserts, and `done` the outcomes. A run
-whose process died has no `done`: then any of its changes may have been made.
+A journal has five kinds of parts. `planned` has the changes as they are sent, `deleted` what deleted records held in
+all columns that can be written, `remembered` what the ledger of the sync said of them, `adopted` the updates that took
+the place of inserts, and `done` the outcomes. A run whose process died has no `done`: then any of its changes may have
+been made.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ __all__ = [
     "DELETED",
     "DELETED_IDS",
     "DELETED_TABLE",
+    "DELETES",
     "DONE",
     "KEEP_ADOPTED",
     "NEW_IDS",
     "PLANNED",
     "RECORD",
+    "REMEMBERED",
+    "REMEMBERED_TABLE",
     "SOME_KEY",
     "columns_query",
     "deleted_query",
@@ -37,17 +41,21 @@ __all__ = [
     "journal_table",
     "planned_query",
     "record_query",
+    "remembered_query",
+    "remembered_table",
     "undoing_query",
 ]
 
 PLANNED: Final = "planned"
 DELETED: Final = "deleted"
+REMEMBERED: Final = "remembered"
 ADOPTED: Final = "adopted"
 DONE: Final = "done"
 _FORMS: Final[Mapping[str, str]] = {
     PLANNED: "change BIGINT, action VARCHAR, id UUID, key VARCHAR, before VARCHAR, payload VARCHAR, later VARCHAR, "
     "links VARCHAR, columns VARCHAR, version VARCHAR",
     DELETED: "id UUID, before VARCHAR",
+    REMEMBERED: "id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR",
     ADOPTED: "change BIGINT, id UUID, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR",
     DONE: "change BIGINT, result VARCHAR, id UUID, created BOOLEAN",
 }
@@ -65,6 +73,12 @@ FROM adoptions WHERE action = {literal(PlanAction.UPDATE)}""".strip()
 """SQL that keeps the updates of one round of adopted records."""
 DELETED_IDS: Final = f"SELECT CAST(_id AS VARCHAR) FROM changes WHERE action = {_DELETE} AND _id IS NOT NULL"
 """SQL of the ids of the records that are about to be deleted."""
+
+
+REMEMBERED_TABLE: Final = "undo_remembered"
+"""The name of the table with what the ledger said of the records that the run deleted."""
+DELETES: Final = f"SELECT min(_change), max(_change) FROM changes WHERE action = {_DELETE} AND _id IS NOT NULL"
+"""SQL of the numbers of the first and the last change that deletes a record; NULL without one."""
 
 
 def planned_query(first: int, last: int, action: str = "CAST(action AS VARCHAR)") -> str:
@@ -96,6 +110,23 @@ def done_query(first: int, last: int) -> str:
     return f"""
 SELECT _change AS change, result, id, created
 FROM outcomes WHERE _change BETWEEN {first} AND {last} ORDER BY _change""".strip()
+
+
+def remembered_query(rows: str, first: int, last: int) -> str:
+    """SQL of the part `remembered` with the deletes of some numbers; `rows` is SQL of the rows of the ledger."""
+    return f"""
+SELECT known.id, known.origin, known.marked, known.written, known.pending
+FROM ({rows}) AS known JOIN changes ON changes._id = known.id
+WHERE changes.action = {_DELETE} AND changes._change BETWEEN {first} AND {last}""".strip()
+
+
+def remembered_table(files: Mapping[str, Sequence[Path]]) -> NewTable:
+    """The table of what the ledger said of the records that the run deleted, in the columns of the part.
+
+    Args:
+        files: The files of each kind of part.
+    """
+    return NewTable(name=REMEMBERED_TABLE, query=_read(REMEMBERED, files))
 
 
 def deleted_table(layout: Sequence[TargetColumn]) -> Step:

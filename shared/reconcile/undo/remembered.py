@@ -7,6 +7,7 @@ from typing import Final
 
 from shared.reconcile.plan import DROPS, PlanAction
 from shared.reconcile.undo.decide import UNDO_DECISIONS
+from shared.reconcile.undo.journal import REMEMBERED_TABLE
 from shared.reconcile.undo.records import UNDO_RECORDS, has, was
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Table, literal
@@ -20,6 +21,16 @@ LEDGER_ROWS: Final = NewTable(
 _MARKS: Final = f"({', '.join(literal(action) for action in DROPS if action is not PlanAction.DELETE)})"
 
 
+# An undo whose process died has created records, and its repetition finds them unchanged.
+_AGAIN: Final = f"""
+SELECT known.id, known.origin, known.marked, known.written, known.pending
+FROM {REMEMBERED_TABLE} AS known JOIN {UNDO_DECISIONS} AS decided ON decided.id = known.id
+LEFT JOIN changes ON changes._row = decided.change LEFT JOIN outcomes ON outcomes._change = changes._change
+WHERE decided.action = {literal(PlanAction.DELETE)} AND known.origin IS NOT NULL
+  AND (outcomes.result = 'applied' OR decided.decision = 'unchanged')
+  AND NOT EXISTS (SELECT 1 FROM {Table.LEDGER} AS ledger WHERE ledger.id = known.id)""".strip()
+
+
 def fill_rows(rows: str) -> str:
     """SQL that fills it with the rows of the records that are undone; `rows` is the query for all rows."""
     return f"""
@@ -31,7 +42,8 @@ WHERE origin IS NOT NULL AND id IN (SELECT id FROM {UNDO_DECISIONS})""".strip()
 def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
     """The table of the rows that are different now.
 
-    A record that was deleted is forgotten. Values that were set back count as written by the sync, and so do marks.
+    A record that was deleted is forgotten. Values that were set back count as written by the sync, and so do marks. Of
+    a record that is there again the ledger says what it said before the run deleted it.
 
     Args:
         guarded: The columns of the journal with `write: unless_edited`.
@@ -48,7 +60,9 @@ SELECT ledger.id, CASE WHEN decided.decision <> 'delete' THEN ledger.origin END 
 FROM {Table.LEDGER} AS ledger JOIN {UNDO_DECISIONS} AS decided ON decided.id = ledger.id
 JOIN {UNDO_RECORDS} AS records ON records.change = decided.change
 JOIN changes ON changes._row = decided.change JOIN outcomes ON outcomes._change = changes._change
-WHERE outcomes.result = 'applied'""".strip(),
+WHERE outcomes.result = 'applied'
+  UNION ALL
+{_AGAIN}""".strip(),
     )
 
 

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from shared.definitions import SyncDefinition
 from shared.definitions.models import WritePolicy
+from shared.entities import EntityMetadata
 from shared.jobs.batch.job import Tools
 from shared.jobs.batch.undo.preparation import PreparedUndo
 from shared.memory import Ledger, ledger_owner
 from shared.reconcile.undo.remembered import LEDGER_ROWS, fill_rows, undone_rows
 from shared.workspace import Table, Workspace
 
-__all__ = ["note_in_ledger"]
+__all__ = ["load_ledger", "note_in_ledger"]
+
+
+def load_ledger(definition: SyncDefinition, entity: EntityMetadata, workspace: Workspace, tools: Tools) -> Ledger:
+    """Fill the table `ledger` with the rows of the records that are undone, as they are stored.
+
+    Args:
+        definition: The sync, which keeps a ledger.
+        entity: The table.
+        workspace: Of the undo, with its decisions.
+        tools: Have the state store.
+
+    Raises:
+        RetryLater, AbortRun: The state store is unavailable, or refuses us.
+    """
+    owner = ledger_owner(tools.dataverse.environment, entity.logical_name)
+    ledger = Ledger(tools.state, definition.name, owner=owner, now=tools.clock.now())
+    workspace.drop(Table.LEDGER)  # it is read before the writes and again after them: events change it meanwhile
+    workspace.create(LEDGER_ROWS)
+    ledger.load(workspace, fill_rows)
+    return ledger
 
 
 def note_in_ledger(
     definition: SyncDefinition, prepared: PreparedUndo, workspace: Workspace, tools: Tools, *, fence: int
 ) -> None:
-    """Note which values and marks were set back, and which records were deleted.
+    """Note which values and marks were set back, and which records were deleted or created again.
 
     Args:
         definition: The sync, which keeps a ledger.
@@ -30,10 +51,7 @@ def note_in_ledger(
         RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
     guarded = {each.target for each in definition.destination.mappings if each.write is WritePolicy.UNLESS_EDITED}
-    owner = ledger_owner(tools.dataverse.environment, prepared.entity.logical_name)
-    ledger = Ledger(tools.state, definition.name, owner=owner, now=tools.clock.now())
-    workspace.create(LEDGER_ROWS)
-    ledger.load(workspace, fill_rows)
+    ledger = load_ledger(definition, prepared.entity, workspace, tools)
     workspace.create(undone_rows([column for column in prepared.layout if column.name in guarded]))
     ((rows,),) = workspace.query(f"SELECT count(*) FROM {Table.LEDGER_AFTER}")
     if rows:

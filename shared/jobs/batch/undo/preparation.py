@@ -22,7 +22,7 @@ from shared.memory.journal import Journal
 from shared.reconcile.changes import link_reversing_steps, reversing_steps
 from shared.reconcile.undo.bin import IN_BIN
 from shared.reconcile.undo.decide import UNDO_DECISIONS, Reversal, link_decisions
-from shared.reconcile.undo.journal import SOME_KEY, columns_query, journal_table
+from shared.reconcile.undo.journal import SOME_KEY, columns_query, journal_table, remembered_table
 from shared.reconcile.undo.records import RECORD_IDS, journal_tables_query, records_step
 from shared.run_ids import SHORT_ID
 from shared.state import RunRecord
@@ -104,7 +104,9 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     tools.progress.phase(Phase.LOAD)
     journal = Journal(tools.state, job.run.run_id)
     entity = _table(job, journal, tools.dataverse)
-    workspace.create(journal_table(journal.fetch(workspace)))
+    files = journal.fetch(workspace)
+    workspace.create(journal_table(files))
+    workspace.create(remembered_table(files))
     if entity.intersect:
         return _links(job, entity, workspace)
     entity = _related(entity, workspace, tools.dataverse)

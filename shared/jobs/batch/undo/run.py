@@ -14,7 +14,7 @@ from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.reports import csv_of
 from shared.jobs.batch.run_log import RunLog, patiently
-from shared.jobs.batch.undo.ledger import note_in_ledger
+from shared.jobs.batch.undo.ledger import load_ledger, note_in_ledger
 from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
 from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_undo
 from shared.jobs.batch.undo.restoring import restore
@@ -27,7 +27,7 @@ from shared.reconcile.undo.reports import UNDO_ERRORS, UNDO_FILE, UNDO_FILE_HEAD
 from shared.run_ids import SHORT_ID
 from shared.state import UNDO, Pause
 from shared.telemetry import log_context
-from shared.workspace import Workspace
+from shared.workspace import Table, Workspace
 
 __all__ = ["run_undo"]
 
@@ -111,7 +111,7 @@ class _Undo:
         order = WriteOrder(late=[column for column in prepared.layout if column.late], some_settled=True)
         journal = Journaling.of(self._job.batch, self._tools, prepared.entity)
         if journal is not None:
-            journal = replace(journal, planned=undoing_query)
+            journal = self._undoing(journal, prepared, workspace)
             journal.note_before(workspace)
         try:
             restore(workspace, self._tools.dataverse, prepared.entity, limits)
@@ -120,8 +120,18 @@ class _Undo:
             self._tools.progress.phase(Phase.FINISH)
             if journal is not None:
                 patiently(self._tools.clock, lambda: journal.note_after(workspace))
-            if self._job.definition.keeps_ledger and not prepared.entity.intersect:
+            if self._remembers(prepared):
                 note_in_ledger(self._job.definition, prepared, workspace, self._tools, fence=self._log.fence)
+
+    def _remembers(self, prepared: PreparedUndo) -> bool:
+        return self._job.definition.keeps_ledger and not prepared.entity.intersect
+
+    def _undoing(self, journal: Journaling, prepared: PreparedUndo, workspace: Workspace) -> Journaling:
+        """The journal of an undo, which knows what the changes do to marks, and what the ledger says before them."""
+        if not self._remembers(prepared):
+            return replace(journal, planned=undoing_query, ledger="")
+        load_ledger(self._job.definition, prepared.entity, workspace, self._tools)
+        return replace(journal, planned=undoing_query, ledger=f"FROM {Table.LEDGER}")
 
     def _keep(self, summary: RunSummary, workspace: Workspace) -> None:
         name = f"{self._job.batch.options.run_id}_Undo.csv"
