@@ -4,6 +4,7 @@ from shared.clock import Clock, SystemClock
 from shared.dataverse.calls.operations import Operation
 from shared.dataverse.changes import (
     KEY_TAKEN,
+    LOOPS,
     NO_CODE,
     NO_LIMITS,
     Applied,
@@ -31,6 +32,7 @@ __all__ = [
     "DEFAULT_PARALLEL",
     "FIRST_ROWS",
     "KEY_TAKEN",
+    "LOOPS",
     "NO_CODE",
     "NO_LIMITS",
     "READ_BY_ID",

@@ -9,6 +9,7 @@ from typing import Final
 
 __all__ = [
     "KEY_TAKEN",
+    "LOOPS",
     "NO_CODE",
     "NO_LIMITS",
     "Applied",
@@ -22,6 +23,9 @@ __all__ = [
 
 # Another record has these values of an alternate key, or this id. The service uses both codes for both.
 KEY_TAKEN: Final = frozenset({"0x80060892", "0x80040237"})
+
+LOOPS: Final = frozenset({"0x80040507", "0x8004050a", "0x80041d21", "0x80041d25", "0x80043e01", "0x80045908"})
+"""A record would be its own ancestor: of accounts, contacts, business units, users, subjects and other tables."""
 
 NO_CODE: Final = "0x0"
 """What the service writes where it has no code for an error; people are not shown it."""

@@ -28,6 +28,7 @@ __all__ = [
     "keep_outcomes",
     "make_outcomes",
     "outcome_counts",
+    "refused_count",
     "resolve_taken",
     "skip_reason",
     "skip_rest",
@@ -105,6 +106,11 @@ def skip_rest(workspace: Workspace, reason: str) -> None:
 def failed_count(workspace: Workspace) -> int:
     """How many changes failed."""
     return int(workspace.query(failed_count_query())[0][0])
+
+
+def refused_count(workspace: Workspace, condition: str) -> int:
+    """How many outcomes meet a condition."""
+    return int(workspace.query(f"SELECT count(*) FROM outcomes WHERE {condition}")[0][0])
 
 
 def outcome_counts(workspace: Workspace) -> OutcomeCounts:

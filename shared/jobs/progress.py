@@ -29,7 +29,7 @@ class Progress(Protocol):
         """A phase begins; `total` rows are ahead where that is known."""
 
     def advance(self, rows: int) -> None:
-        """Some more rows of the phase are done."""
+        """Some more rows of the phase are done; with a negative number some are done again."""
 
     def throttled(self, requests: int, until: datetime) -> None:
         """Dataverse or the source has throttled so many requests so far, and the next one waits until a moment."""

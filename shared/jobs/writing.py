@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
-from shared.dataverse import Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
+from shared.dataverse import LOOPS, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
 from shared.definitions import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
 from shared.jobs.adoption import Adoption
 from shared.jobs.creating import creation_counts, write_creations
-from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_outcomes, skip_rest
+from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_outcomes, refused_count, skip_rest
 from shared.jobs.progress import Phase, Progress
 from shared.reconcile.links.dependencies import (
     CREATES,
@@ -30,7 +31,7 @@ from shared.reconcile.links.dependencies import (
     waves_query,
 )
 from shared.reconcile.links.steps import delete_order
-from shared.reconcile.outcomes import Result, changes_count_query, changes_query
+from shared.reconcile.outcomes import Result, changes_count_query, changes_query, refused
 from shared.transform import TargetColumn
 from shared.workspace import Table, Workspace
 
@@ -39,6 +40,7 @@ __all__ = ["TAKEN_AT_ONCE", "WriteOrder", "creating_columns", "write_changes"]
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
 TOLD_AT_ONCE = 100  # of which progress is told: the rows of one request; a divisor of the former
 TAKEN_AT_ONCE = 1000  # as many as may fail by default
+_EXISTING: Final = f"NOT {CREATES} AND NOT {DELETES}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,8 @@ def write_changes(
         else:
             writing.insert(_changes(workspace, order.left("action = 'insert'")), order.adoption)
             writing.send(_changes(workspace, order.left("action <> 'insert'")), total - inserts)
+        if not order.late:
+            _send_again(writing, workspace)
     except SyncError as error:
         writing.stopped = writing.stopped or f"aborted: {error.message}"
         raise
@@ -146,14 +150,28 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
     workspace.execute(failed_links())
     writing.link(_linked(workspace))
     writing.recount()
-    existing = f"NOT {CREATES} AND NOT {DELETES}"
-    writing.send(_follow_parents(writing, workspace, order, existing), 1)
+    writing.send(_follow_parents(writing, workspace, order, _EXISTING), 1)
+    _send_again(writing, workspace)
     if order.dropped is Table.DELETE_ORDER and not writing.order_deletes(order.late):
         writing.send(_changes(workspace, DELETES), 1)
         return
     for generation, count in workspace.query(waves_query(order.dropped, DELETES)):
         part = in_generation(order.dropped, generation)
         writing.send(_changes(workspace, f"{DELETES} AND {part}"), count)
+
+
+def _send_again(writing: _Writing, workspace: Workspace) -> None:
+    """Send what would have been its own ancestor again, as long as that helps.
+
+    The new parent of a record may have been one of its descendants until another change of the run. Which records are
+    in between is not known: they may be unchanged, and an undo does not read them. In each round at least one record
+    can be written, unless the references are a circle in the end.
+    """
+    looped, before = refused(LOOPS, _EXISTING), 0
+    while writing.may_send_again and (left := refused_count(workspace, looped)) not in {0, before}:
+        writing.take_back(looped, left)
+        writing.send(_changes(workspace, f"{_EXISTING} AND {NOT_SETTLED}"), left)
+        before = left
 
 
 def _follow_parents(writing: _Writing, workspace: Workspace, order: WriteOrder, condition: str) -> Iterator[Change]:
@@ -293,6 +311,22 @@ class _Writing:
     def recount(self) -> None:
         """Count the failures, after outcomes were written beside those of the service."""
         self._failed = failed_count(self._workspace)
+
+    @property
+    def may_send_again(self) -> bool:
+        """Whether changes were refused, and nothing stops the run."""
+        return bool(self._failed) and not self.stopped
+
+    def take_back(self, condition: str, count: int) -> None:
+        """Forget outcomes, because their changes are sent again.
+
+        Args:
+            condition: Which ones, over `outcomes`.
+            count: How many they are.
+        """
+        self._workspace.execute(f"DELETE FROM outcomes WHERE {condition}")
+        self._progress.advance(-count)
+        self.recount()
 
     def _note(self, outcome: Outcome, *, adopting: bool) -> None:
         match outcome:

@@ -59,6 +59,7 @@ class _Change:
         on_create: What is added to the payload if the record turns out to be new.
         version: The version that the record must still have.
         order: The table that says what is written first; None for the order of the rows.
+        backwards: The last row is written first.
     """
 
     action: PlanAction
@@ -75,6 +76,7 @@ class _Change:
     ledger: str = ""
     origin: str = ""
     order: Table | None = None
+    backwards: bool = False
 
     def step(self) -> Step:
         """Append these changes behind those that are written earlier."""
@@ -83,7 +85,7 @@ class _Change:
             sql=f"""
 INSERT INTO changes
 WITH numbered AS (
-  SELECT (SELECT count(*) FROM changes) + row_number() OVER (ORDER BY {self._first}_row, _id) AS _change,
+  SELECT (SELECT count(*) FROM changes) + row_number() OVER (ORDER BY {self._order}, _id) AS _change,
     action, _row, _id
   FROM decisions{self._joined} WHERE action = {literal(self.action)})
 SELECT numbered._change, numbered.action, numbered._row,
@@ -103,8 +105,9 @@ FROM numbered {" ".join(_SIDES[side] for side in self.sides)} {self.ledger}""".s
         )
 
     @property
-    def _first(self) -> str:
-        return "coalesce(generation, 0), " if self.order else ""
+    def _order(self) -> str:
+        row = "_row DESC" if self.backwards else "_row"
+        return f"coalesce(generation, 0), {row}" if self.order else row
 
     @property
     def _joined(self) -> str:
@@ -157,6 +160,7 @@ def reversing_steps(layout: Sequence[TargetColumn], id_column: str) -> tuple[Ste
         columns=update.names,
         before=update.before,
         version=guard,
+        backwards=True,  # what the run could write one after the other can be set back in this order
     )
     changes = (
         _insert(layout, id_column),

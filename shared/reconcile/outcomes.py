@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +22,7 @@ __all__ = [
     "changes_query",
     "failed_count_query",
     "outcome_counts_query",
+    "refused",
     "resolve_taken_statements",
     "results_query",
     "skip_reason_query",
@@ -145,6 +147,20 @@ def results_query() -> str:
 def failed_count_query() -> str:
     """SQL for how many changes failed."""
     return f"SELECT count(*) FROM outcomes WHERE result = {literal(Result.FAILED)}"
+
+
+def refused(codes: Collection[str], condition: str) -> str:
+    """SQL condition over `outcomes`: the service refused the change with one of some codes, and wrote nothing of it.
+
+    Args:
+        codes: Of the service.
+        condition: Which changes, over `changes`.
+    """
+    listed = ", ".join(literal(code) for code in sorted(codes))
+    return (
+        f"result = {literal(Result.FAILED)} AND code IN ({listed}) AND id IS NULL "
+        f"AND _change IN (SELECT _change FROM changes WHERE {condition})"
+    )
 
 
 def outcome_counts_query() -> str:

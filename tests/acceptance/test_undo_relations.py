@@ -72,6 +72,44 @@ def test_records_that_refer_to_each_other_go_and_come_back(here: World) -> None:
     assert created != run
 
 
+CHAIN = {"A": "B", "B": "C", "C": "D", "D": ""}
+MOVED = {
+    "turned around": (CHAIN, {"A": "", "B": "A", "C": "B", "D": "C"}),
+    "two change places": ({"A": "B", "B": ""}, {"A": "", "B": "A"}),
+    "one in between stays": ({"A": "B", "B": "C", "C": ""}, {"A": "", "B": "C", "C": "A"}),
+    "below a new one": (CHAIN, {"D": "N", "N": "A", "A": "", "B": "D", "C": "B"}),
+}
+
+
+@pytest.mark.parametrize("case", MOVED)
+@pytest.mark.parametrize("first", ["first row", "last row"])
+def test_records_that_move_below_their_former_descendants(here: World, case: str, first: str) -> None:
+    """In whatever order: one run writes all of it, one undo sets all of it back, and its undo writes it again.
+
+    Dataverse refuses a parent that is a descendant of the record until it has been moved itself.
+    """
+    before, after = MOVED[case]
+    if first == "last row":
+        after = dict(reversed(after.items()))
+    family(here, before)
+    run = here.app.state.run(family(here, after))
+    assert run is not None
+    assert (run.state, parents(here)) == ("Succeeded", after)
+    done = undone(here, run.run_id)
+    assert (done.state, parents(here)) == ("Succeeded", before)
+    done = undone(here, done.run_id)
+    assert (done.state, parents(here)) == ("Succeeded", after)
+
+
+def test_a_circle_of_parents_is_refused_once(here: World) -> None:
+    """Sending it again does not help: the others are written, and the run ends."""
+    family(here, {"A": "", "B": "", "C": ""})
+    family(here, {"A": "B", "B": "A", "C": "B"})
+    (latest,) = here.app.state.runs("accounts", 1)
+    assert latest.counts["failed"] == 1
+    assert parents(here) == {"A": "B", "B": "", "C": "B"}
+
+
 def test_links_are_turned_around(here: World) -> None:
     """A link that the run made is removed, and a link that it removed is made."""
     for number in "12":
