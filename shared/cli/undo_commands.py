@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import RenderableType
@@ -148,9 +148,15 @@ def history(
     if not found.entries and found.journals == 0:
         raise UserError(f"{name} has no journals: they are kept for JOURNAL_DAYS, for runs that changed something")
     lines = [line for entry in found.entries for line in _entry_lines(entry.to_json())]
-    none = [Text(f"No run with a journal has changed {', '.join(key)}.")]
+    none = [Text(f"No run with a journal has changed {', '.join(key)}."), Text(_HOW_KEYS_ARE_KEPT)]
     output.result(found.to_json(), *(lines or none))
     return 0
+
+
+_HOW_KEYS_ARE_KEPT: Final = (
+    "Keys are kept as Dataverse stores them: of a choice give the number and not the label, of a lookup the id of the "
+    "record that it refers to, of a date 2024-01-31 or 2024-01-31T09:00:00Z. Or give the id of the record itself."
+)
 
 
 def _entry_lines(entry: dict[str, Any]) -> list[Text]:
@@ -193,6 +199,7 @@ def erase(
         {"key": list(key), "erased": yes, "places": found.to_json()},
         *lines,
         Text(said),
+        *([] if found.places else [Text(_HOW_KEYS_ARE_KEPT)]),
         *(unread if found.unread else []),
         *(next_lines(again) if found.places and not yes else []),
     )

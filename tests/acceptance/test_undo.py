@@ -189,6 +189,20 @@ def test_the_history_of_a_record_shows_each_run(here: World, typed: Typed) -> No
     assert "No run" in typed("history", "accounts", "A9")
 
 
+def test_a_key_that_is_not_found_is_told_how_keys_are_kept(here: World, typed: Typed) -> None:
+    """By the number of a choice and not its label: nothing found is not taken for nothing kept."""
+    here.emulator.reset()
+    definition = accounts()
+    definition["destination"]["mappings"] += [{"value": "'Consulting'", "target": "industrycode"}]
+    definition["sync_behaviour"]["sync_key"] = ["accountnumber", "industrycode"]
+    here.define(definition)
+    here.run()
+    number = str(here.records("accounts?$select=industrycode")[0]["industrycode"])
+    for command in (("history", "accounts"), ("erase",)):
+        assert "of a choice give the number and not the label" in typed(*command, "A1", "Consulting")
+        assert "of a choice" not in typed(*command, "A1", number)
+
+
 def test_runs_that_cannot_be_undone_are_refused(here: World, typed: Typed) -> None:
     """A run that changed nothing, one without a journal, and one of a strategy that does not compare."""
     nothing = here.run()
