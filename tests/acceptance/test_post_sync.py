@@ -281,7 +281,11 @@ def test_a_run_that_dataverse_refuses_runs_the_steps_for_errors(here: World, api
         ),
         (
             {"update": {"entity": "account", "filter": "name ne null", "set": {"name": "repeat('x', 5000)"}}},
-            "0 records were updated, 2 were refused (",
+            "the value for name does not fit in 2 records; nothing was written",
+        ),
+        (
+            {"update": {"entity": "account", "filter": "name ne null", "set": {"accountnumber": "'same'"}}},
+            "1 record was updated, 1 was refused (",
         ),
         (
             {"sql": {"connection": "erp", "statement": "update nowhere set a = 1"}},
