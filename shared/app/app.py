@@ -37,7 +37,7 @@ from shared.jobs import (
     run_batch,
 )
 from shared.jobs.batch.disk_need import expected_disk
-from shared.jobs.batch.watermarking import kept_of, set_by_person
+from shared.jobs.batch.watermarking import check_start, kept_value, set_by_person
 from shared.redaction import register_secret
 from shared.scripts import ScriptEngine
 from shared.settings import Settings, environment
@@ -199,14 +199,15 @@ class App:
     def watermark(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> str | None:
         """How far a run with these parameters has read its source: a value of its column; None for nothing."""
         definition, values = self.joined(name, parameters)
-        mark = kept_of(definition, values, parameters or {}, self.state)
-        return mark.value if mark else None
+        return kept_value(definition, values, parameters or {}, self.state)
 
     def set_watermark(
         self, name: str, value: str | None, parameters: Mapping[str, ParameterValue] | None = None
     ) -> None:
-        """Give a sync another watermark, or none; see `set_by_person` for what it raises."""
+        """Give a sync another watermark, or none; see `check_start` and `set_by_person` for what it raises."""
         definition, values = self.joined(name, parameters)
+        with self.located(definition):
+            check_start(definition, partial(self.source, definition, values), self.open_small, value)
         set_by_person(definition, values, parameters or {}, self.state, value)
 
     def expected_disk(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> int:

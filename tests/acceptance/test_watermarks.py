@@ -331,17 +331,44 @@ def test_other_columns_of_a_definition_keep_the_watermark(here: World, source: S
 
 
 def test_a_user_sets_and_resets_the_watermark(here: World, source: Source) -> None:
-    """The next run starts there; a value that does not fit the column ends the run with a clear error."""
+    """The next run starts there; what a run would refuse is refused, and changes nothing."""
     define(here, source, watermark={"overlap": "1m"})
     source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
     here.app.set_watermark("accounts", "2024-01-02 00:00:00")
     assert processed(here) == 1
+    with pytest.raises(UserError, match=r"watermark soon is not a moment.*--set VALUE"):
+        here.app.set_watermark("accounts", "soon")
+    with pytest.raises(UserError, match=r"the value is empty; .*write --reset"):
+        here.app.set_watermark("accounts", " ")
+    assert processed(here) == 1
     here.app.set_watermark("accounts", None)
     assert here.app.watermark("accounts") is None
     assert processed(here) == 2
-    here.app.set_watermark("accounts", "soon")
-    with pytest.raises(UserError, match=r"watermark soon is not a moment.*--set VALUE"):
-        here.run()
+
+
+@pytest.mark.parametrize("value", ["abc", "12,5", "2024-01-01", "nan", "inf"])
+def test_a_number_is_wanted_for_a_column_of_numbers(here: World, tmp_path: Path, value: str) -> None:
+    """Also before the first run: the source has the type."""
+    source = sqlite_source(tmp_path / "erp.db")
+    source.run("CREATE TABLE customers (number text, name text, changed_at integer)")
+    source.run("INSERT INTO customers VALUES ('1', 'One', 5), ('2', 'Two', 6)")
+    define(here, source)
+    with pytest.raises(UserError, match=f"the watermark {value} is not a number"):
+        here.app.set_watermark("accounts", value)
+    assert here.app.watermark("accounts") is None
+    here.app.set_watermark("accounts", "6")
+    assert processed(here) == 1
+
+
+def test_a_watermark_is_set_only_where_the_source_can_be_read(here: World, tmp_path: Path) -> None:
+    """The message names the place in the definition; a reset needs no source."""
+    source = sqlite_source(tmp_path / "erp.db")
+    source.run("CREATE TABLE customers (number text, name text)")
+    define(here, source)
+    with pytest.raises(DefinitionError, match="the source has no column changed_at") as caught:
+        here.app.set_watermark("accounts", "6")
+    assert caught.value.problems[0].line > 0
+    here.app.set_watermark("accounts", None)
 
 
 def test_a_watermark_cannot_be_set_during_a_run(here: World, tmp_path: Path) -> None:

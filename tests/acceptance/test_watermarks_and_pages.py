@@ -241,13 +241,12 @@ def test_a_request_has_the_watermark_in_its_url_headers_and_body(
 
 @pytest.mark.parametrize("column", [{"type": "date"}, {"type": "number"}])
 def test_a_value_that_the_column_cannot_have_is_reported(here: World, column: dict[str, Any]) -> None:
-    """With the command that changes it."""
+    """Before a run: the definition has the type."""
     with api_source(Rows()) as (source, _):
         columns = [{"name": "number"}, {"name": "name"}, {"name": CHANGED, **column}]
         define(here, source, columns=columns)
-        here.app.set_watermark("accounts", "soon")
         with pytest.raises(UserError, match=r"the watermark soon is not a .*--set VALUE"):
-            here.run()
+            here.app.set_watermark("accounts", "soon")
 
 
 def test_another_path_or_query_is_another_source(here: World) -> None:

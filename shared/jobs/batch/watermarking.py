@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.definitions import ParameterValue, SyncDefinition
@@ -11,12 +11,13 @@ from shared.errors import UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import holding
 from shared.reconcile.outcomes import UNFINISHED_ROWS
+from shared.sources import Source
 from shared.sources.watermarks.identity import identity_of
 from shared.sources.watermarks.marks import Mark, Marks, Watermarked, later
 from shared.state import StateStore
 from shared.workspace import Workspace
 
-__all__ = ["Watermarking", "has_watermark", "kept_of", "set_by_person"]
+__all__ = ["Watermarking", "check_start", "has_watermark", "kept_value", "set_by_person"]
 
 
 def has_watermark(definition: SyncDefinition) -> bool:
@@ -24,10 +25,10 @@ def has_watermark(definition: SyncDefinition) -> bool:
     return getattr(definition.source, "watermark", None) is not None
 
 
-def kept_of(
+def kept_value(
     definition: SyncDefinition, parameters: Mapping[str, ParameterValue], given: Collection[str], state: StateStore
-) -> Mark | None:
-    """Where the next run with these parameters begins; None where it reads all rows.
+) -> str | None:
+    """The value at which the next run with these parameters begins; None where it reads all rows.
 
     Args:
         definition: As a run takes it.
@@ -40,7 +41,37 @@ def kept_of(
     """
     if not has_watermark(definition):
         return None
-    return Marks.read(state.watermark(definition.name)).marks.get(identity_of(definition, parameters, given))
+    mark = Marks.read(state.watermark(definition.name)).marks.get(identity_of(definition, parameters, given))
+    return mark.value if mark else None
+
+
+def check_start(
+    definition: SyncDefinition,
+    open_source: Callable[[], Source],
+    open_workspace: Callable[[Sequence[str]], Workspace],
+    value: str | None,
+) -> None:
+    """Check that the next run can begin at what a person gives.
+
+    Args:
+        definition: As a run takes it.
+        open_source: Opens its source.
+        open_workspace: Makes an empty workspace that may read some local files.
+        value: A value of the column; None to read everything, which is always possible.
+
+    Raises:
+        UserError: It is empty, it does not fit the column, or the source cannot be read.
+        DefinitionError: The column cannot be the one of a watermark.
+        RetryLater, AbortRun: The source is unavailable, or refuses us.
+    """
+    if value is None or not has_watermark(definition):
+        return
+    if not value.strip():
+        raise UserError("the value is empty; to let the next run read all rows, write --reset instead of --set")
+    source = open_source()
+    if isinstance(source, Watermarked):
+        with open_workspace(source.readable) as workspace:
+            source.check(workspace, Mark(value=value, scale="", identity=""))
 
 
 def set_by_person(

@@ -22,7 +22,7 @@ from shared.sources.dynamics.past import add_condition, check_whole, condition_o
 from shared.sources.dynamics.tables import Tables
 from shared.sources.text_files import loaded_rows
 from shared.sources.typed import described, found_name
-from shared.sources.watermarks.marks import Scale, start_of, watermark_column
+from shared.sources.watermarks.marks import Mark, Scale, start_of, watermark_column
 from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, json_rows, literal, quoted, writing
@@ -80,6 +80,12 @@ class DynamicsTable(ReadsPastWatermark):
             RetryLater: Dataverse is unavailable.
         """
         return self._resolved()[0]
+
+    def check(self, workspace: Workspace, mark: Mark) -> None:  # noqa: ARG002 - the types are in the metadata
+        """See `Watermarked.check`."""
+        _, query = self._resolved()
+        _, attribute, scale = self._marked(query)
+        self._start(mark, attribute, scale)
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` page by page.
@@ -166,10 +172,13 @@ class DynamicsTable(ReadsPastWatermark):
         mark = self._watermark.begin(column, scale)
         past = None
         if mark is not None:
-            past = _Past(attribute, sent(start_of(mark, scale, self._watermark.overlap), attribute))
+            past = self._start(mark, attribute, scale)
         condition = None if past is None else condition_of(attribute, past.start, query.entity)
         self._watermark.within = up_to(tables.greatest(query.entity, attribute.name, condition), column, scale)
         return past
+
+    def _start(self, mark: Mark, attribute: AttributeMetadata, scale: Scale) -> _Past:
+        return _Past(attribute, sent(start_of(mark, scale, self._watermark.overlap), attribute))
 
     def _marked(self, query: _Query) -> tuple[TypedColumn, AttributeMetadata, Scale]:
         """The column of the watermark, and what it holds."""

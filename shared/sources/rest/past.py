@@ -13,7 +13,7 @@ from typing import Final
 from shared.definitions.models import ColumnType, ParameterValue, RestSource
 from shared.definitions.models.sources.watermark import WATERMARK
 from shared.sources.context import SourceContext
-from shared.sources.watermarks.marks import Scale, parameter_of, watermark_column
+from shared.sources.watermarks.marks import Mark, Scale, parameter_of, watermark_column
 from shared.sources.watermarks.reading import WatermarkReading
 
 __all__ = ["PastWatermark", "with_watermark"]
@@ -51,8 +51,15 @@ class PastWatermark:
             UserError: The watermark does not fit the column.
         """
         mark = self._reading.begin(self._column, self._scale)
-        value = None if mark is None else parameter_of(mark, self._scale, self._reading.overlap)
-        return with_watermark(self._source, context, value)
+        return with_watermark(self._source, context, None if mark is None else self.start_of(mark))
+
+    def start_of(self, mark: Mark) -> str | int | float:
+        """What the service is asked with.
+
+        Raises:
+            UserError: The watermark does not fit the column.
+        """
+        return parameter_of(mark, self._scale, self._reading.overlap)
 
     def ended(self, first: int) -> None:
         """Note which rows can be reached: those of the first page, by their number."""

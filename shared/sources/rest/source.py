@@ -25,6 +25,7 @@ from shared.sources.rest.past import PastWatermark
 from shared.sources.rest.retries import Retries
 from shared.sources.rest.seen import SeenPages, Total
 from shared.sources.text_files import make_text_tables
+from shared.sources.watermarks.marks import Mark
 from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.workspace import Workspace
 
@@ -52,6 +53,10 @@ class RestRows(ReadsPastWatermark):
     def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - JSON has no types of its own
         """The columns of the definition."""
         return self._source.columns
+
+    def check(self, workspace: Workspace, mark: Mark) -> None:  # noqa: ARG002 - the definition has the type
+        """See `Watermarked.check`."""
+        PastWatermark(self._source, self._watermark).start_of(mark)
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` page by page; row numbers continue from one page to the next.

@@ -9,7 +9,7 @@ from shared.definitions.models import Column, SecretReference, SqlConnection, Sq
 from shared.errors import UserError
 from shared.sources.context import SourceContext
 from shared.sources.typed import KnownColumn, described, found_name
-from shared.sources.watermarks.marks import Scale, start_of, unusable, watermark_column
+from shared.sources.watermarks.marks import Mark, Scale, start_of, unusable, watermark_column
 from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.workspace import Workspace
 
@@ -52,6 +52,15 @@ class SqlRows(ReadsPastWatermark):
 
         self._known = self._in_session(workspace, checked)
         return self._known
+
+    def check(self, workspace: Workspace, mark: Mark) -> None:
+        """See `Watermarked.check`."""
+
+        def checked(session: SqlSession) -> None:
+            _, read, found = self._described(session)
+            start_of(mark, self._marked(session, read, found)[2], self._watermark.overlap)
+
+        self._in_session(workspace, checked)
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` in one read-only transaction.

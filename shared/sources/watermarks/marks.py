@@ -132,6 +132,15 @@ class Watermarked(Protocol):
         """
         ...
 
+    def check(self, workspace: Workspace, mark: Mark) -> None:
+        """Check that a read can start at a watermark; for that, the source tells the type of its column.
+
+        Raises:
+            UserError: The value does not fit the column, or the source cannot be read.
+            DefinitionError: The column cannot be the one of a watermark.
+        """
+        ...
+
     def reached(self, workspace: Workspace, unfinished: str) -> Mark | None:
         """How far the source has been read, and everything up to there is settled; None where that is not known.
 
