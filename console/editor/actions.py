@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from console.access.rights import Level, levels_of
 from console.editor.asking import answer_of, ask, waited_for
-from console.editor.draft import check, difference
+from console.editor.draft import check, difference, in_use
 from console.editor.editing import Answer, Editing
 from console.editor.mapping import mapping_for, mappings_of
+from console.editor.naming import check_with_name
 from console.editor.rows import ROW_ACTIONS, append, change, turn, value_at
 from console.editor.saved import author
 from console.editor.secrets.form import ask_for_secret
@@ -198,7 +199,9 @@ def _preview(editing: Editing, _about: str) -> None:
 
 def _ask(editing: Editing, kind: JobKind) -> None:
     editing.answer = None
-    editing.checked = check(editing.visit, editing.draft)
+    if editing.is_new:
+        editing.draft = replace(editing.draft, file=_new_file(editing))
+    editing.checked = check_with_name(editing.visit, editing.draft)
     if editing.checked.problems or editing.sent.problems:
         editing.say("bad", "Correct the mistakes first.")
     elif editing.may_connect():
@@ -226,7 +229,7 @@ def _save(editing: Editing, about: str) -> Response | None:
         return editing.page()
     if editing.is_new:
         editing.draft = replace(editing.draft, text=with_admin(editing), file=_new_file(editing))
-    editing.checked = check(editing.visit, editing.draft)
+    editing.checked = check_with_name(editing.visit, editing.draft)
     if editing.checked.problems or editing.sent.problems:
         editing.say("bad", "Not saved: the definition has mistakes.")
         return editing.page()
@@ -276,7 +279,7 @@ def _shown_saved(editing: Editing) -> Response:
 def _changed_meanwhile(editing: Editing, error: DefinitionChangedError) -> Response:
     """Tell a person that somebody else was faster, and show what is different."""
     if editing.is_new:  # what is there may be a sync that the person may not see
-        editing.say("bad", f"Not saved: there is a file {editing.draft.file} already. Choose another name.")
+        editing.say("bad", f"Not saved: {in_use(_name_of(editing))}.")
         return editing.page()
     editing.draft = replace(editing.draft, version=error.now.version if error.now else "")
     if error.now is None:

@@ -26,6 +26,7 @@ from console.editor.models import (
     UploadedFile,
     VersionList,
 )
+from console.editor.naming import check_with_name, is_taken
 from console.editor.saved import author, stored_definition
 from console.uploads.keeping import keep_arrived
 from console.web.conditions import expected_version, refusing_changed
@@ -75,7 +76,7 @@ def _replaced(visit: Visit) -> Response:
     stored, expected = _stored(visit), expected_version(visit)
     draft = Draft(file=stored.file, text=_text(visit), version=expected)
     _check_may(visit, stored.text, draft.text)
-    checked = _without_mistakes(check(visit, draft))
+    checked = _without_mistakes(check_with_name(visit, draft))
     with refusing_changed():
         made = visit.app.wiring.definition_files.write(stored.file, draft.text, expected=expected, by=author(visit))
     visit.note("saved the definition", sync=checked.name, after="\n".join(difference(stored.text, draft.text)))
@@ -94,6 +95,9 @@ def _created(visit: Visit) -> Response:
     text = _sent(visit, NewSync).text
     name = check(visit, Draft(file="new.yaml", text=text)).name or "new"
     draft = Draft(file=f"{name}.yaml", text=text)
+    in_use = Refusal(409, "The name is in use", f"The name {name} is in use: choose another one.")
+    if is_taken(visit, name, draft):
+        raise in_use
     editing = Editing(visit=visit, draft=draft)
     checked = _without_mistakes(check(visit, draft))
     editing.draft = draft.with_text(with_admin(editing))
@@ -101,7 +105,7 @@ def _created(visit: Visit) -> Response:
         files = visit.app.wiring.definition_files
         made = files.write(draft.file, editing.draft.text, expected=None, by=author(visit))
     except DefinitionChangedError as error:
-        raise Refusal(409, "The name is in use", f"There is a file {draft.file} already.") from error
+        raise in_use from error
     visit.note("made the sync", sync=checked.name, after=editing.draft.text)
     headers = {"etag": f'"{made.version}"', "location": f"/api/syncs/{checked.name}/definition"}
     return visit.json({"sync": checked.name}, 201, headers)
@@ -162,7 +166,7 @@ def _asked(visit: Visit, kind: JobKind) -> Response:
     stored = _stored(visit)
     draft = Draft(file=stored.file, text=stored.text if question.text is None else question.text)
     _check_may(visit, stored.text, draft.text)
-    _without_mistakes(check(visit, draft))
+    _without_mistakes(check_with_name(visit, draft))
     job = ask(visit, visit.sync, draft, kind, question.rows)
     return visit.json({"job": job.id}, 202, {"location": f"/api/jobs/{job.id}"})
 

@@ -17,8 +17,11 @@ from shared.app.editing.questions import ABOUT, MOST_ROWS, asked_by
 from shared.app.requested import ANSWER
 from shared.state import Job, JobKind, JobRequest
 
-__all__ = ["answer_of", "ask", "waited_for"]
+__all__ = ["DRAFT_ACTIONS", "answer_of", "ask", "waited_for"]
 
+_ACTIONS: Final = {kind: f"asked for a {kind.value} of a draft" for kind in (JobKind.PREVIEW, JobKind.TEST)}
+DRAFT_ACTIONS: Final = frozenset(_ACTIONS.values())
+"""What the audit log says of questions about drafts, whose syncs may never have been saved."""
 _LOOK: Final = 0.1  # seconds between two looks for an answer
 
 
@@ -29,7 +32,7 @@ def ask(visit: Visit, sync: str, draft: Draft, kind: JobKind, rows: int = 10) ->
         visit: Who asks.
         sync: The sync whose rights were checked.
         draft: The draft.
-        kind: What is asked.
+        kind: What is asked: a preview or a test.
         rows: Of a preview: how many rows.
     """
     about = {"file": draft.file, "rows": max(1, min(rows, MOST_ROWS)), "by": visit.person.id}
@@ -43,7 +46,7 @@ def ask(visit: Visit, sync: str, draft: Draft, kind: JobKind, rows: int = 10) ->
         kind=kind,
         of=of,
     )
-    visit.note(f"asked for a {kind.value} of a draft", sync=sync)
+    visit.note(_ACTIONS[kind], sync=sync)
     return visit.console.ask(request, {DRAFT: draft.text.encode(), ABOUT: json.dumps(about).encode()})
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from console.web.bodies import Body
 from console.web.refusals import Refusal
+from console.web.subjects import levels_for
 from console.web.visit import Visit
 from shared.app.definition_files import StoredText
 from shared.app.editing.draft_app import DraftApp, with_draft
@@ -19,7 +20,7 @@ from shared.definitions import Loaded
 from shared.definitions.loading.yaml_loader import read_yaml
 from shared.errors import DefinitionError, Problem
 
-__all__ = ["Checked", "Draft", "check", "difference", "file_of", "saved_text"]
+__all__ = ["Checked", "Draft", "check", "difference", "file_of", "hidden_sync", "in_use", "saved_text"]
 
 _MOST_LINES: Final = 2000
 
@@ -102,8 +103,21 @@ def check(visit: Visit, draft: Draft, *, online: bool = False) -> Checked:
     name = drafted.loaded.name
     problems = drafted.loaded.problems or drafted.app.validate([name], offline=not online)
     warnings = drafted.app.warnings([name], offline=not online)
+    if hidden_sync(visit, name, draft.file):  # the person does not learn in which file it is
+        problems = [replace(each, message=in_use(name)) if each.path == "name" else each for each in problems]
     said = tuple(each.removeprefix(f"{name}: ") for each in warnings)
     return Checked(name=name, problems=tuple(problems), warnings=said, drafted=drafted)
+
+
+def hidden_sync(visit: Visit, name: str, file: str) -> bool:
+    """Whether another file has a sync of this name to which the person has no right."""
+    others = [each for each in visit.app.definitions() if each.name == name and file_of(each) != file]
+    return any(not levels_for(visit.person, each) for each in others)
+
+
+def in_use(name: str) -> str:
+    """What is wrong with a name that is not free: the same for a hidden sync and for a deleted one."""
+    return f"the name {name} is in use: choose another one"
 
 
 def file_of(loaded: Loaded) -> str:

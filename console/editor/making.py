@@ -11,6 +11,7 @@ from starlette.responses import Response
 from console.editor.actions import with_admin
 from console.editor.draft import Draft
 from console.editor.editing import Editing
+from console.editor.naming import is_taken
 from console.editor.tabs import tab_named
 from console.uploads.keeping import can_upload, has_upload, keep_upload, upload_path
 from console.web.bodies import Body
@@ -95,8 +96,8 @@ def make(visit: Visit) -> Response:
 def _check_name(visit: Visit, asked: Asked) -> None:
     if not re.fullmatch(SYNC_NAME, asked.name) or len(asked.name) > _MOST_NAME:
         asked.problems["name"] = FORMS[SYNC_NAME]
-    elif any(each.name == asked.name for each in visit.app.definitions()) or visit.app.wiring.definition_files.read(
-        f"{asked.name}.yaml"
+    elif any(each.name == asked.name for each in visit.app.definitions()) or is_taken(
+        visit, asked.name, Draft(file=f"{asked.name}.yaml", text="")
     ):
         asked.problems["name"] = "this name is in use: choose another one"
 

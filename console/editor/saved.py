@@ -13,7 +13,7 @@ from shared.app.editing.draft_app import with_draft
 from shared.definitions import Loaded
 from shared.errors import UserError
 
-__all__ = ["author", "stored_definition", "subject_of_draft"]
+__all__ = ["author", "deleted_definition", "stored_definition", "subject_of_draft"]
 
 _OPEN: Final = timedelta(days=7)  # as long as a page may have been open: later a deleted sync gives no rights any more
 
@@ -53,7 +53,7 @@ def subject_of_draft(visit: Visit, draft: Draft) -> Subject | None:
     """
     try:
         loaded = _renamed(visit, draft)
-        found = loaded or _deleted(visit, draft)
+        found = loaded or deleted_definition(visit, draft.file)
     except UserError:  # the form names a file that no definition has
         return None
     levels = levels_for(visit.person, found) if found else frozenset()
@@ -64,9 +64,16 @@ def _renamed(visit: Visit, draft: Draft) -> Loaded | None:
     return next((each for each in visit.app.definitions() if file_of(each) == draft.file), None)
 
 
-def _deleted(visit: Visit, draft: Draft) -> Loaded | None:
-    """The last text of the draft's file as it would be in the folder now: a name that is in use gives no rights."""
-    kept = visit.app.wiring.definition_files.deleted(draft.file)
+def deleted_definition(visit: Visit, file: str) -> Loaded | None:
+    """The last text of a file that was deleted here in the last seven days, as it would be in the folder now.
+
+    Its name gives no rights if another sync uses it now.
+
+    Raises:
+        UserError: It is no name of a file.
+        RetryLater: The storage is away.
+    """
+    kept = visit.app.wiring.definition_files.deleted(file)
     if kept is None or datetime.now(UTC) - kept.at > _OPEN:
         return None
-    return with_draft(visit.app, draft.file, kept.text).loaded
+    return with_draft(visit.app, file, kept.text).loaded

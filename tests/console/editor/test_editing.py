@@ -212,7 +212,10 @@ def test_a_new_sync_replaces_no_other(served_to_many: Served, customers: Path) -
     version = opened(served_to_many, "owners").fields["_version"][-1]
     stored = customers.read_text()
     url, headers = f"{served_to_many.url}/new/edit", {"origin": served_to_many.url}
-    for name, said, status in (("customers", "there is a file customers.yaml already", 200), ("mine", "", 303)):
+    for name, said, status in (
+        ("customers", "the name customers is in use: choose another one", 200),
+        ("mine", "", 303),
+    ):
         text = stored.replace(PERMISSIONS, "").replace("name: customers", f"name: {name}").encode()
         fields = {"_text": base64.b64encode(text).decode(), "_file": "customers.yaml", "_version": version}
         parts = [(key, (None, value)) for key, value in {**fields, "_tab": "info", "do": "save:anyway"}.items()]
