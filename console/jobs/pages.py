@@ -31,6 +31,7 @@ from console.web.visit import Visit
 from shared.definitions import SyncDefinition
 from shared.definitions.parameters.values import shown
 from shared.errors import UserError
+from shared.jobs.requests import refuse_events_alone
 from shared.state import Job, JobKind, RunRecord, RunState
 from shared.views.pages.courses import course_chart
 from shared.views.pages.plan_parts import error_lines
@@ -58,7 +59,12 @@ _STARTED = (JobKind.RUN, JobKind.PLAN)
 
 
 def start_page(visit: Visit) -> Response:
-    """The form that starts a job; the query may name values of parameters."""
+    """The form that starts a job; the query may name values of parameters.
+
+    Raises:
+        UserError: No job can be started.
+    """
+    refuse_events_alone(visit.app.definition(visit.sync))
     return _start_page(visit, _typed(visit.request.query_params))
 
 

@@ -23,6 +23,7 @@ from console.web.routing import Path
 from console.web.visit import Visit
 from shared.app.undoing import resume
 from shared.definitions import Loaded
+from shared.definitions.models import EventsSource
 
 __all__ = ["ROUTES"]
 
@@ -69,6 +70,7 @@ def _page(visit: Visit, loaded: Loaded, check: Check) -> Response:
         check=check,
         charts=Markup(page.charts),  # noqa: S704 - `chart` escapes its texts
         may_start=visit.may(Level.EXECUTE),
+        has_batch=loaded.definition is not None and not isinstance(loaded.definition.source, EventsSource),
         may_write=visit.may(Level.WRITE),
         may_read=visit.may(Level.READ),
     )

@@ -10,14 +10,18 @@ from datetime import UTC, datetime
 from typing import Final
 
 from shared.definitions import SyncDefinition
+from shared.definitions.models import EventsSource
+from shared.definitions.models.sources.events import NO_BATCH
 from shared.errors import RetryLater, UserError
 from shared.state import Job, JobKind, JobRequest, RunRecord, RunState, StateStore
 
-__all__ = ["new_request", "refuse_paused", "request_run", "stop", "take_back"]
+__all__ = ["new_request", "refuse_events_alone", "refuse_paused", "request_run", "stop", "take_back"]
 
 # Writing a row takes milliseconds.
 LEASE_SECONDS: Final = 30.0
 TRIES, PAUSE = 20, 0.25
+_BATCHES: Final = frozenset({JobKind.RUN, JobKind.PLAN, JobKind.APPLY, JobKind.RETRY})
+"""The jobs that read rows; an undo works on what an earlier run has kept."""
 
 
 def request_run(
@@ -38,7 +42,7 @@ def request_run(
         The request; an earlier one, with its id, if one for the same thing waits.
 
     Raises:
-        UserError: The sync has no such parameter, or is paused.
+        UserError: The sync has no such parameter, is for events alone, or is paused.
         RetryLater: The state store is not available.
     """
     request = new_request(definition, parameters, force=force, requested_by=requested_by)
@@ -57,6 +61,16 @@ def refuse_paused(state: StateStore, sync: str) -> None:
         raise UserError(str(pause))
 
 
+def refuse_events_alone(definition: SyncDefinition) -> None:
+    """Refuse a run or a plan of a sync that gets its rows from a listener alone.
+
+    Raises:
+        UserError: It does.
+    """
+    if isinstance(definition.source, EventsSource):
+        raise UserError(NO_BATCH)
+
+
 def new_request(
     definition: SyncDefinition,
     parameters: Mapping[str, str],
@@ -65,11 +79,13 @@ def new_request(
     force: bool,
     requested_by: str,
 ) -> JobRequest:
-    """A request for a run or a plan of a sync, which is not kept yet; see `request_run`.
+    """A request for a job of a sync, which is not kept yet; see `request_run`.
 
     Raises:
-        UserError: The sync has no such parameter.
+        UserError: The sync has no such parameter, or is for events alone, and the job reads a source.
     """
+    if kind in _BATCHES:
+        refuse_events_alone(definition)
     if unknown := sorted(parameters.keys() - definition.parameters.keys()):
         known = ", ".join(sorted(definition.parameters)) or "none"
         raise UserError(f"{definition.name} has no parameter {unknown[0]}; it has: {known}")

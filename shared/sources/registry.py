@@ -19,6 +19,7 @@ from shared.definitions.models import (
     SqlSource,
 )
 from shared.definitions.models import Source as SourceDefinition
+from shared.definitions.models.sources.events import NO_BATCH
 from shared.errors import Problem, UserError
 from shared.sources.context import SourceContext
 from shared.sources.source import ChecksFirstLines, Source
@@ -51,7 +52,7 @@ def open_source(source: SourceDefinition, context: SourceContext) -> Source:
         UserError: The source is for real time alone.
     """
     if isinstance(source, EventsSource):
-        raise UserError("a source of type events gets its rows from the listener: this sync cannot run as a batch")
+        raise UserError(NO_BATCH)
     module, name = READERS[type(source)]
     reader: Source = getattr(import_module(module), name)(source, context)
     return reader

@@ -121,3 +121,16 @@ def test_a_hub_gets_them_as_they_were_sent_with_the_message_key(
     assert hub.got[0].key
     assert hub.got[0].key == hub.got[1].key
     assert listening.accounts() == {}
+
+
+def test_a_sync_of_events_is_not_started(listening: World, served: Served) -> None:
+    """Neither over the API nor on its page, which offers no start."""
+    said, url = "this sync cannot run as a batch", f"{served.url}/api/syncs/customers/jobs"
+    for kind in ("run", "plan"):
+        answer = requests.post(url, json={"kind": kind}, timeout=30)
+        assert (answer.status_code, said in answer.json()["detail"]) == (422, True)
+    form = requests.get(f"{served.url}/syncs/customers/start", timeout=30)
+    assert (form.status_code, said in form.text) == (422, True)
+    page = requests.get(f"{served.url}/syncs/customers", timeout=30)
+    assert (page.status_code, "/syncs/customers/start" in page.text) == (200, False)
+    assert listening.app.state.open_jobs() == ()

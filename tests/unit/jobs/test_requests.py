@@ -10,8 +10,8 @@ import pytest
 
 from shared.definitions import SyncDefinition
 from shared.errors import UserError
-from shared.jobs.requests import request_run
-from shared.state import StateStore
+from shared.jobs.requests import new_request, request_run
+from shared.state import JobKind, StateStore
 from shared.state.sqlite import SqliteStateStore
 
 DEFINITION: dict[str, Any] = {
@@ -51,3 +51,17 @@ def test_an_unknown_parameter_is_refused_and_nothing_is_requested(state: StateSt
     with pytest.raises(UserError, match="accounts has no parameter moon; it has: day, region"):
         request_run(state, definition, {"moon": "full"}, force=False, requested_by="ann")
     assert state.job_requests() == ()
+
+
+@pytest.mark.parametrize("kind", [JobKind.RUN, JobKind.PLAN, JobKind.APPLY, JobKind.RETRY])
+def test_a_sync_of_events_alone_is_not_started(state: StateStore, kind: JobKind) -> None:
+    """With the sentence of `run`, and nothing is requested; the undo of an earlier run reads no source."""
+    source = {"type": "events", "columns": [{"name": "number"}]}
+    definition = SyncDefinition.model_validate({**DEFINITION, "source": source})
+    said = "a source of type events gets its rows from the listener: this sync cannot run as a batch"
+    with pytest.raises(UserError, match=said):
+        new_request(definition, {}, kind=kind, force=False, requested_by="ann")
+    with pytest.raises(UserError, match=said):
+        request_run(state, definition, {}, force=False, requested_by="ann")
+    assert state.job_requests() == ()
+    assert new_request(definition, {}, kind=JobKind.UNDO, force=False, requested_by="ann").kind is JobKind.UNDO

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,10 @@ from shared.definitions.models.base import Sql
 from shared.definitions.models.columns import Column
 from shared.definitions.models.sources.base import SourceModel
 
-__all__ = ["EventsSource"]
+__all__ = ["NO_BATCH", "EventsSource"]
+
+NO_BATCH: Final = "a source of type events gets its rows from the listener: this sync cannot run as a batch"
+"""Why a sync with such a source is not started."""
 
 
 class EventsSource(SourceModel):
