@@ -10,7 +10,7 @@ from typing import Final
 from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType
 from shared.transform.blanks import trimmed
-from shared.transform.choices.options import no_option, numbers_of, options_of, unknown_text
+from shared.transform.choices.options import numbers_of, options_of, unknown_detail, unknown_message
 from shared.transform.notation.dates import iso_timestamp
 from shared.transform.notation.numbers import NUMBER, number
 from shared.transform.notation.words import boolean, listed_value, looked_up, spelled
@@ -285,7 +285,7 @@ def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
     else:
         options = tuple((spelled(literal(text)), value) for text, value in options_of(attribute.choices).items())
         read = spelled(_as_text(kind, names.incoming))
-    value = names.option
+    value, text = names.option, _as_text(kind, names.incoming)
     if len(options) <= _MOST_LOOKED_UP:
         of_type = NUMBER if kind is ColumnType.NUMBER else "VARCHAR"
         value = listed_value(names.read, options, of_type, "INTEGER") if options else "CAST(NULL AS INTEGER)"
@@ -296,9 +296,9 @@ def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
         flaws=(
             ValueProblem(
                 error=ErrorType.UNKNOWN_CHOICE,
-                message=no_option(attribute),
+                message=unknown_message(attribute),
                 broken=_missed(names),
-                detail=unknown_text(_as_text(kind, names.incoming)),
+                detail=unknown_detail(text, text),
                 rejects=True,
             ),
         ),
@@ -325,9 +325,9 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
         flaws=(
             ValueProblem(
                 error=ErrorType.UNKNOWN_CHOICE,
-                message=no_option(attribute),
+                message=unknown_message(attribute),
                 broken=f"len({unknown}) > 0",
-                detail=unknown_text(f"{unknown}[1]"),
+                detail=unknown_detail(_as_text(kind, text), f"{unknown}[1]"),
                 rejects=True,
             ),
         ),

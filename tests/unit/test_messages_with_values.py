@@ -27,7 +27,9 @@ MESSAGES = {
     ),
     "a value is required": "a value is required",
     "an earlier row has the same key; the first one counts": "an earlier row has the same key; the first one counts",
-    "'1996' is no option of industrycode": "'1996' is no option of industrycode",
+    "no option of industrycode; the value is a number of 4 characters: did you mean 7 Consulting? The options of": (
+        "no option of industrycode; the value is '1996': did you mean 7 Consulting? The options of"
+    ),
 }
 
 

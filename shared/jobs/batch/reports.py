@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 LINES_AT_ONCE: Final = 10_000  # rows whose lines are held in memory
 MOST_EXAMPLES: Final = 5  # rows of one kind of error that are shown with their keys
 MOST_OPTIONS: Final = 200  # options of a choice that are listed
-_CHOICE: Final = re.compile(r"is no option of (\w+)")
+_CHOICE: Final = re.compile(r"no option of (\w+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Reporting:
         }
 
     def _with_options(self, errors: Iterator[ErrorRow]) -> Iterator[ErrorRow]:
-        """The errors with all options of a choice, once: on the most frequent text that names none of them."""
+        """The errors with all options of a choice, once: on the most frequent message."""
         told = set[str]()
         for error in errors:
             found = _CHOICE.search(error.message) if error.error_type == ErrorType.UNKNOWN_CHOICE else None

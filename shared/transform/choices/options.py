@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.suggestions import closest
+from shared.transform.notation.value_class import value_class
 from shared.transform.notation.words import folded_word, spelled
 from shared.transform.rules import ErrorType
 from shared.transform.targets import CHOICES, TargetColumn
@@ -16,19 +17,21 @@ from shared.workspace import Step, Table, literal
 __all__ = [
     "LABELLED",
     "all_options",
-    "no_option",
     "numbers_of",
     "options_of",
     "suggestion_steps",
     "unknown_choice",
-    "unknown_text",
+    "unknown_detail",
+    "unknown_message",
 ]
 
 LABELLED: Final = CHOICES | {AttributeType.MULTI_PICKLIST}
 # Without zeros that change nothing; at most the digits of a number column: 28 and 10.
 _PLAIN_NUMBER: Final = re.compile(r"0|-?(?:[1-9][0-9]{0,27}(?:\.[0-9]{0,9}[1-9])?|0\.[0-9]{0,9}[1-9])")
 _MOST_LISTED: Final = 20
-_MOST_SHOWN: Final = 40  # characters of a text that is not known: enough to find it in the row
+_MOST_SHOWN: Final = 40  # characters of a constant that is not known, and of a text that is compared with the options
+# How a message is noted: the value, the text in it that names no option, the message, and what the steps add to it.
+_NOTED: Final = r"^([\s\S]*)\x1f([^\x1f]*)\x1f(no option of (\w+).*; the value is )(|: did you mean [\s\S]*)$"
 # Different unknown texts that are compared with the options; each comparison takes a microsecond.
 _MOST_COMPARED: Final = 1000
 _SIMILAR: Final = 0.85  # of 1, by Jaro and Winkler: a slip of the hand, or the beginning of a longer label
@@ -48,14 +51,23 @@ def numbers_of(choices: tuple[Choice, ...]) -> dict[str, int]:
     return {text: value for text, value in options_of(choices).items() if _PLAIN_NUMBER.fullmatch(text)}
 
 
-def no_option(attribute: AttributeMetadata) -> str:
-    """What follows a text that names no option of a column: the end of a sentence."""
+def unknown_message(attribute: AttributeMetadata) -> str:
+    """What is said of a row whose text names no option of a column; `suggestion_steps` adds the class of the value."""
+    return f"{_no_option(attribute)}; the value is "
+
+
+def unknown_detail(value: str, part: str) -> str:
+    """SQL of what is noted before that message, until `suggestion_steps` takes it away.
+
+    Args:
+        value: SQL of the value as a text.
+        part: SQL of the text in it that names no option.
+    """
+    return f"concat({value}, chr(31), replace(left({part}, {_MOST_SHOWN}), chr(31), ' '), chr(31))"
+
+
+def _no_option(attribute: AttributeMetadata) -> str:
     return f"no option of {attribute.name}{'' if attribute.choices else ', which has no options'}"
-
-
-def unknown_text(text: str) -> str:
-    """SQL of the beginning of that sentence, over the SQL of the text."""
-    return f"'''' || left({text}, {_MOST_SHOWN}) || ''' is '"
 
 
 def unknown_choice(attribute: AttributeMetadata, text: str, *, listed: bool = True) -> str:
@@ -66,7 +78,7 @@ def unknown_choice(attribute: AttributeMetadata, text: str, *, listed: bool = Tr
         text: The constant.
         listed: Tell all options; else only the most similar one, because another message has told them.
     """
-    said = f"'{text[:_MOST_SHOWN]}' is {no_option(attribute)}"
+    said = f"'{text[:_MOST_SHOWN]}' is {_no_option(attribute)}"
     by_label = {label: choice for choice in attribute.choices for label in choice.labels}
     similar = "".join(f": did you mean {by_label[label]}?" for label in closest(text, by_label))
     more = f"{'' if similar else '.'} {all_options(attribute)}" if listed and attribute.choices else ""
@@ -81,32 +93,51 @@ def all_options(attribute: AttributeMetadata, *, most: int = _MOST_LISTED) -> st
 
 
 def suggestion_steps(columns: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """The step that adds the most similar option to messages about unknown texts; none without a choice column."""
-    rows = [row for column in columns if column.attribute.type in LABELLED for row in _option_rows(column.attribute)]
-    if not rows:
-        return ()
-    unknown = f"error = {literal(ErrorType.UNKNOWN_CHOICE)}"
+    """The steps that finish the messages about unknown texts; none without a choice column.
+
+    The first adds the most similar option. The second puts the class of the value in the place of the value.
+    """
+    choices = [column.attribute for column in columns if column.attribute.type in LABELLED]
+    rows = [row for attribute in choices for row in _option_rows(attribute)]
+    steps = [("Suggest options for unknown choices", _suggested(rows))] if rows else []
+    steps += [("Leave values out of messages about unknown choices", _CLASSED)] if choices else []
+    return tuple(
+        Step(
+            title,
+            sql,
+            needs=frozenset({Table.SOURCE_ERRORS}),
+            only_if=f"SELECT _row FROM source_errors WHERE {_UNKNOWN} LIMIT 1",
+        )
+        for title, sql in steps
+    )
+
+
+def _suggested(options: Sequence[str]) -> str:
     similarity = f"jaro_winkler_similarity({spelled('unknown.said')}, option.label)"
-    sql = rf"""
+    return f"""
 UPDATE source_errors SET message = source_errors.message || ': did you mean ' || best.shown || '?'
 FROM (
   SELECT unknown.message, arg_max(option.shown, {similarity}) AS shown
   FROM (
-    SELECT DISTINCT message, regexp_extract(message, $$^'(.*)' is no option of (\w+)$$, 1) AS said,
-      regexp_extract(message, $$^'(.*)' is no option of (\w+)$$, 2) AS target
-    FROM source_errors WHERE {unknown} LIMIT {_MOST_COMPARED}) AS unknown
-  JOIN (VALUES {", ".join(rows)}) AS option(target, label, shown) ON option.target = unknown.target
+    SELECT DISTINCT message, {_noted(2)} AS said, {_noted(4)} AS target
+    FROM source_errors WHERE {_UNKNOWN} LIMIT {_MOST_COMPARED}) AS unknown
+  JOIN (VALUES {", ".join(options)}) AS option(target, label, shown) ON option.target = unknown.target
   WHERE {similarity} >= {_SIMILAR}
   GROUP BY unknown.message) AS best
-WHERE {unknown} AND source_errors.message = best.message""".strip()
-    return (
-        Step(
-            "Suggest options for unknown choices",
-            sql,
-            needs=frozenset({Table.SOURCE_ERRORS}),
-            only_if=f"SELECT _row FROM source_errors WHERE {unknown} LIMIT 1",
-        ),
-    )
+WHERE {_UNKNOWN} AND source_errors.message = best.message""".strip()
+
+
+def _noted(group: int) -> str:
+    return f"regexp_extract(message, {literal(_NOTED)}, {group})"
+
+
+_UNKNOWN: Final = f"error = {literal(ErrorType.UNKNOWN_CHOICE)}"
+_CLASSED: Final = f"""
+UPDATE source_errors SET message = concat(found.said, {value_class("found.value")}, found.more)
+FROM (
+  SELECT DISTINCT message, {_noted(1)} AS value, {_noted(3)} AS said, {_noted(5)} AS more
+  FROM source_errors WHERE {_UNKNOWN}) AS found
+WHERE {_UNKNOWN} AND source_errors.message = found.message""".strip()
 
 
 def _option_rows(attribute: AttributeMetadata) -> Iterable[str]:

@@ -19,6 +19,7 @@ from shared.transform.lookups.columns import (
 )
 from shared.transform.lookups.creations import NOT_CREATED, creation_steps
 from shared.transform.lookups.parties import PARTY, collected
+from shared.transform.notation.value_class import value_class
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import to_service
 from shared.workspace import Step, Table, literal, quoted
@@ -326,10 +327,4 @@ def _columns(lookup: LookupColumn) -> str:
 def _value_class(lookup: LookupColumn) -> str:
     """What kind of value was searched for; never the value itself."""
     text = f"CAST({lookup.candidates[0].values[0].written()} AS VARCHAR)"
-    guid = r"'^\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?$'"
-    return f"""CASE
-    WHEN {text} IS NULL THEN 'of another type than the column'
-    WHEN regexp_matches({text}, {guid}) THEN 'an id; match: id searches by id'
-    WHEN regexp_matches({text}, '^[+-]?[0-9]+([.][0-9]+)?$') THEN concat('a number of ', length({text}), ' characters')
-    WHEN regexp_matches({text}, '^[^@ ]+@[^@ ]+$') THEN 'an e-mail address'
-    ELSE concat('a text of ', length({text}), ' characters') END"""
+    return value_class(text, of_ids="; match: id searches by id")

@@ -387,26 +387,26 @@ def message(workspace: Workspace) -> str:
     return str(said)
 
 
-def test_the_unknown_part_of_choices_is_named(workspace: Workspace) -> None:
-    """The message names the one unknown value, truncated if it is long."""
-    mapped(workspace, "segments", f"Consulting; Pink {'x' * 100}")
-    shown = f"pink {'x' * 100}"[:40]
-    assert message(workspace) == f"'{shown}' is no option of segments"
-
-
 @pytest.mark.parametrize(
     ("target", "text", "said"),
     [
-        ("segment", "Consultin", "'Consultin' is no option of segment: did you mean 1 Consulting?"),
-        ("segment", "it's new", "'it's new' is no option of segment"),
-        ("segment", "3", "'3' is no option of segment"),
-        ("segments", "Financ;Consulting", "'financ' is no option of segments: did you mean 2 Finance?"),
+        ("segment", "Consultin", "a text of 9 characters: did you mean 1 Consulting?"),
+        ("segment", "it's new", "a text of 8 characters"),
+        ("segment", "x\x1fno option of segment; the value is 'x'", "a text of 40 characters"),
+        ("segment", "3", "a number of 1 characters"),
+        ("segment", "ann@example.com", "an e-mail address"),
+        ("segment", "0b8f6c7e-2d4a-4c1b-9e3f-5a6d7c8b9e0f", "an id"),
+        ("segment", "x" * 5000, "a text of 5000 characters"),
+        ("segments", "Financ;Consulting", "a text of 17 characters: did you mean 2 Finance?"),
+        ("segments", f"Consulting; Pink {'x' * 100}", "a text of 117 characters"),
     ],
 )
-def test_the_most_similar_option_is_suggested(workspace: Workspace, target: str, text: str, said: str) -> None:
-    """If one is similar; the list of all options is not repeated on every row."""
+def test_a_text_that_names_no_option_is_not_in_the_message(
+    workspace: Workspace, target: str, text: str, said: str
+) -> None:
+    """It has the class of the value, as messages about lookups, and the most similar option if one is similar."""
     mapped(workspace, target, text)
-    assert message(workspace) == said
+    assert message(workspace) == f"no option of {target}; the value is {said}"
 
 
 @pytest.mark.parametrize(

@@ -166,12 +166,12 @@ def test_all_options_of_a_choice_are_told_once(workspace: Workspace) -> None:
         primary_name="name",
         attributes={"kind": kind},
     )
-    for row, text in ((1, "X"), (2, "X"), (3, "Y")):
-        values = [row, f"'{text}' is no option of kind"]
+    for row, said in ((1, "a text of 4 characters"), (2, "a text of 5 characters"), (3, "an id")):
+        values = [row, f"no option of kind; the value is {said}"]
         workspace.execute("INSERT INTO source_errors VALUES (?, 'k', 'Unknown Choice', true, ?)", values)
     assert [found.message for found in Reporting(entity=entity).errors(workspace)] == [
-        "'X' is no option of kind. The options of kind are 1 A, 2 B",
-        "'Y' is no option of kind",
+        "no option of kind; the value is a text of 4 characters. The options of kind are 1 A, 2 B",
+        "no option of kind; the value is an id",
     ]
 
 
