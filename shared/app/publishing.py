@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shared.definitions import Repository
-from shared.errors import AbortRun, DefinitionError, RetryLater, SyncError, UserError
+from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, SyncError, UserError
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
@@ -65,6 +65,11 @@ class DefinitionFolder:
     client: ContainerClient
     folder: str = ""
 
+    @property
+    def url(self) -> str:
+        """Its address, such as `abfs://definitions/syncs`."""
+        return f"abfs://{self.client.container_name}/{self.folder}".rstrip("/")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
@@ -109,7 +114,8 @@ def container_of(url: str, connect: Callable[[str], BlobServiceClient], endpoint
 def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[str] = ()) -> tuple[PublishedFile, ...]:
     """Make the definitions of a container equal to those of a folder.
 
-    If a file was edited in the container, nothing at all is written. Connections are written first and files are
+    If a file was edited in the container, or the files of the folder and those that stay in the container do not go
+    together, nothing at all is written. Connections are written first and files are
     removed last, so that no definition names a connection that is not there.
 
     Args:
@@ -121,7 +127,7 @@ def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[
         The result of each file, in the order of their names.
 
     Raises:
-        DefinitionError: A definition has mistakes.
+        DefinitionError: A definition has mistakes, or two files have the same name.
         UserError: There is no definition, or the container does not exist.
         AbortRun: The storage refuses access.
         RetryLater: It is unavailable.
@@ -134,6 +140,7 @@ def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[
         planned = {name: _outcome(local.get(name), stored.get(name)) for name in sorted({*local, *stored})}
         planned |= {name: _given_up(local.get(name)) for name in overwrite if planned.get(name) == "edited"}
         if "edited" not in planned.values():
+            _check_together(container, local, stored, planned)
             for name in sorted(planned, key=lambda each: _order(planned[each], local.get(each, b""), each)):
                 planned[name] = _written(container, name, planned[name], local.get(name, b""), stored.get(name))
     except AzureError as error:
@@ -151,6 +158,40 @@ def _local(folder: Path) -> Mapping[str, bytes]:
     if not found:
         raise UserError(f"there is no definition in {folder}, so nothing is published")
     return {name: path.read_bytes() for name, path in found.items()}
+
+
+def _check_together(
+    container: DefinitionFolder,
+    local: Mapping[str, bytes],
+    stored: Mapping[str, _Stored],
+    planned: Mapping[str, Outcome],
+) -> None:
+    """Refuse what is a mistake only beside the files that stay in the container, or only without those that go.
+
+    Mistakes that these files had before stay theirs: the app leaves such a file out.
+    """
+    staying = {name: stored[name].content for name, outcome in planned.items() if outcome == "left alone"}
+    if not staying:
+        return
+    known = _problems(container, {name: file.content for name, file in stored.items()})
+    of_folder = {f"{container.url}/{name}" for name in local}
+    found = _problems(container, {**staying, **local})
+    if new := [problem for problem in found if problem not in known or problem.file in of_folder]:
+        raise DefinitionError(new)
+
+
+def _problems(container: DefinitionFolder, files: Mapping[str, bytes]) -> list[Problem]:
+    """The mistakes of definitions as they would be in the container, whose address their places begin with."""
+    from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]  # noqa: PLC0415 - see publish
+
+    system = MemoryFileSystem(skip_instance_cache=True)
+    system.store, system.pseudo_dirs = {}, [""]  # its own: otherwise all of a process have the same files
+    system.mkdir("/files")
+    for name, content in files.items():
+        system.pipe_file(f"/files/{name}", content)
+    repository = Repository(container.url, clock=lambda: 0.0, open_url=lambda _: (system, "/files"))
+    read = [*repository.loaded(), *repository.connections().files]
+    return [problem for file in read for problem in file.problems]
 
 
 def _stored(container: DefinitionFolder) -> Mapping[str, _Stored]:

@@ -152,6 +152,38 @@ def test_definitions_with_mistakes_are_not_published(folder: Path, blobs: Contai
     assert len(list(blobs.list_blobs())) == 3
 
 
+def test_a_file_with_the_name_of_one_that_stays_in_the_container_is_not_published(
+    folder: Path, blobs: ContainerClient
+) -> None:
+    """The app could use neither of them: one was made in the console, the other is new in the folder."""
+    published(folder, blobs)
+    blobs.upload_blob("syncs/people.yaml", DEFINITION.replace("customers", "people").encode())
+    (folder / "staff.yaml").write_text(DEFINITION.replace("customers", "people"), "utf-8")
+    (folder / "orders.yml").unlink()
+    said = r"abfs://definitions/syncs/staff\.yaml.*already used by abfs://definitions/syncs/people\.yaml"
+    with pytest.raises(DefinitionError, match=said):
+        published(folder, blobs)
+    assert {each.name for each in blobs.list_blobs()} == {
+        "syncs/crm.yaml", "syncs/customers.yaml", "syncs/orders.yml", "syncs/people.yaml",
+    }  # fmt: skip
+    (folder / "staff.yaml").write_text(DEFINITION.replace("customers", "staff"), "utf-8")
+    assert published(folder, blobs)["staff.yaml"] == "created"
+
+
+def test_a_connection_that_a_file_in_the_container_uses_is_not_removed(folder: Path, blobs: ContainerClient) -> None:
+    """Where that file had a mistake already, it stops nothing."""
+    published(folder, blobs)
+    url = "service_url: https://org.api.crm.dynamics.com/api/data/v9.2/"
+    by_connection = DEFINITION.replace(url, "connection: crm").replace("  auth: managed_identity\n", "")
+    blobs.upload_blob("syncs/console.yaml", by_connection.replace("customers", "console").encode())
+    (folder / "crm.yaml").unlink()
+    with pytest.raises(DefinitionError, match=r"abfs://definitions/syncs/console\.yaml.*crm"):
+        published(folder, blobs)
+    assert content(blobs, "crm.yaml") == CRM
+    blobs.upload_blob("syncs/console.yaml", b"name: console", overwrite=True)
+    assert published(folder, blobs)["crm.yaml"] == "removed"
+
+
 def test_a_container_that_cannot_be_used_is_named(folder: Path, storage_account: str) -> None:
     """Missing, forbidden, away: each with what to do."""
     service = BlobServiceClient.from_connection_string(storage_account)
