@@ -143,9 +143,9 @@ def _work_on_all(app: App, output: Output, given: Mapping[str, str], work: Work,
         output.say(f"The lookups of {', '.join(circle)} refer to each other: they run in this order.", style="yellow")
     done: dict[str, tuple[SyncDone, float]] = {name: (each, 0.0) for name, each in broken.items()}
     for place, name in enumerate(order.names, start=1):
-        output.say(f"{place} of {len(order.names)}: {name}")
-        start = time.monotonic()
-        result = _held(name, order, done) or _tried(work, batches[name], given)
+        held, start = _held(name, order, done), time.monotonic()
+        output.say(f"{place} of {len(order.names)}: {name}{f' is not run: {held.message}' if held else ''}")
+        result = held or _tried(work, batches[name], given)
         done[name] = (result, time.monotonic() - start)
     worst = min((each.code for each, _ in done.values() if each.code is not None), key=_WORST.index)
     output.result(_json(done, order, what, worst), _table(done))

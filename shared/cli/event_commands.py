@@ -48,7 +48,7 @@ def events(
     from shared.cli.real_time import feed  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
     output = output_of(context, as_json)
-    done = feed(frame.opened(context), name, *files, partition=partition)
+    done = feed(frame.opened(context), name, *files, partition=partition, tell=output.say)
     hint = [Text(f"Next: dynamics-sync dead-letters {name}")] if done.dead_letters else []
     output.result(done.to_json(), events_text(done), *hint)
     return EXIT_ERRORS if done.dead_letters else 0

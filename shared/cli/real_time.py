@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar, cast
 from uuid import uuid4
 
@@ -26,7 +26,9 @@ BATCH = 500  # events at once: what the Event Hubs trigger hands over at most, u
 Item = TypeVar("Item")
 
 
-def feed(app: App, name: str, *files: str, partition: str | None = None) -> EventsSummary:
+def feed(
+    app: App, name: str, *files: str, partition: str | None = None, tell: Callable[[str], None] = lambda _: None
+) -> EventsSummary:
     """Put the events of files through one sync's listener.
 
     Args:
@@ -34,6 +36,7 @@ def feed(app: App, name: str, *files: str, partition: str | None = None) -> Even
         name: The sync.
         files: Paths, URLs, patterns or folders; `-` is standard input.
         partition: `HUB/PARTITION` of files of Event Hubs Capture whose paths do not say it.
+        tell: Is told how far the files were read, where a person stops the command.
 
     Raises:
         UserError: The sync has no listener, or a file cannot be read; from some event on, where it says so.
@@ -49,8 +52,23 @@ def feed(app: App, name: str, *files: str, partition: str | None = None) -> Even
         open_url=tools.memory.schemas.open_url,
         partition=_stream(partition),
     )
-    batches = _batches(messages_of(files, place))
-    return EventsSummary.sum([run_events(batch, listeners, tools, history=True) for batch in batches])
+    done, read, begun = list[EventsSummary](), 0, 0
+    try:
+        for batch in _batches(messages_of(files, place)):
+            begun = len(batch)
+            done.append(run_events(batch, listeners, tools, history=True))
+            read, begun = read + begun, 0
+    except KeyboardInterrupt:
+        tell(_stopped(read, begun))
+        raise
+    return EventsSummary.sum(done)
+
+
+def _stopped(read: int, begun: int) -> str:
+    """How far the files were read: `begun` events were under way."""
+    some = f"; the {begun:,} after them may have been processed in part" if begun else ""
+    again = f"Process the files again, or their events from number {read + 1:,} on"
+    return f"Stopped: the first {read:,} events of the files were processed{some}. {again}"
 
 
 def _standard_input() -> io.BufferedReader:

@@ -112,6 +112,15 @@ def test_a_failed_sync_stops_those_that_refer_to_its_table_and_no_others(here: W
     assert here.records("contacts") == []
 
 
+def test_a_sync_that_is_not_run_is_not_told_to_begin(here: World, capsys: pytest.CaptureFixture[str]) -> None:
+    here.define(accounts(source={"path": str(here.folder / "nowhere.csv")}), "z-accounts")
+    here.reopen()
+    run(["run", "--all"], open_app=lambda: here.app)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[2].strip() for line in lines if " of 3: " in line][:2] == ["m-leads", "z-accounts"]
+    assert "3 of 3: a-contacts is not run: its lookups refer to" in " ".join(lines)
+
+
 def test_rejected_rows_and_a_definition_with_mistakes_stop_no_other_sync(here: World, typed: Typed) -> None:
     """A sync that reached its end does not count as failed."""
     here.csv(
