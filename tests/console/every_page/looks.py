@@ -57,7 +57,15 @@ _LOOKS: Final = """
     if (box === root) return rect.left < -1 || rect.right > innerWidth + 1;
     return box && over(rect, box.getBoundingClientRect()) > 1.5;
   }).map(each => each.said);
-  const texts = parts.filter(each => each.isText), overlaps = [];
+  const seen = ({parent, rect}) => {  // without what is scrolled out of sight
+    let each = parent;
+    while (each && !scrolls(each)) each = each.parentElement;
+    if (!each || each === root) return rect;
+    const edge = each.getBoundingClientRect(), top = Math.max(rect.top, edge.top);
+    return {left: Math.max(rect.left, edge.left), right: Math.min(rect.right, edge.right), top,
+      bottom: Math.max(top, Math.min(rect.bottom, edge.bottom))};
+  };
+  const texts = parts.filter(each => each.isText).map(each => ({...each, rect: seen(each)})), overlaps = [];
   const cross = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
     && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4;
   texts.sort((a, b) => a.rect.top - b.rect.top);

@@ -169,7 +169,7 @@ def test_a_hub_that_does_not_answer_keeps_no_status_away(
 
 def test_a_connection_string_that_is_none_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The status of the syncs is there all the same."""
-    with app_of(tmp_path, DEFINITION | {"listener": LISTENER}, EventHubConnection="nonsense") as app:
+    with app_of(tmp_path, DEFINITION | {"listener": LISTENER}, EventHubConnection="no-connection-string") as app:
         shown = said(app, capsys)
     assert "accounts never" in shown
     assert "is not known. EventHubConnection is not a connection string of an Event Hubs namespace." in shown

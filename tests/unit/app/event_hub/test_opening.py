@@ -48,7 +48,14 @@ def test_the_hub_is_the_one_that_the_host_reads(values: dict[str, str], namespac
 
 
 @pytest.mark.parametrize(
-    "text", ["nonsense", "Endpoint=", "Endpoint=sb://n.example", "Endpoint=sb://[n.example", "SharedAccessKey=secret"]
+    "text",
+    [
+        "no-connection-string",
+        "Endpoint=",
+        "Endpoint=sb://n.example",
+        "Endpoint=sb://[n.example",
+        "SharedAccessKey=secret",
+    ],
 )
 def test_what_is_no_connection_string_is_said(text: str) -> None:
     """Without the text, which may have a key."""
