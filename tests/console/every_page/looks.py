@@ -53,7 +53,7 @@ _LOOKS: Final = """
   const over = (inner, outer) => Math.max(outer.left - inner.left, inner.right - outer.right, outer.top - inner.top,
     inner.bottom - outer.bottom);
   const outside = parts.filter(({parent, rect}) => {
-    const box = boxOf(parent);
+    const box = parent.closest('pre') ? null : boxOf(parent);  // the space at which a line of code wraps hangs over
     if (box === root) return rect.left < -1 || rect.right > innerWidth + 1;
     return box && over(rect, box.getBoundingClientRect()) > 1.5;
   }).map(each => each.said);
