@@ -30,6 +30,7 @@ _KEYS: Final = frozenset(
 """Keys that only `admin` changes wherever they stand outside of columns."""
 _PATHS: Final = frozenset({"path"})
 """Keys whose host only `admin` changes."""
+_CONNECTIONS: Final = frozenset({"connection"})
 _FREE: Final = frozenset({"columns", "mappings", "sync_behaviour"})
 
 Connections = Iterable[LoadedConnection]
@@ -55,8 +56,7 @@ def guarded_parameters(definition: SyncDefinition, connections: Connections = ()
         definition: As it is loaded.
         connections: See `guarded_changes`.
     """
-    data = _data(definition)
-    return _named(data, _values(data).values(), connections)
+    return _guarded_in(_data(definition), connections)
 
 
 def guarded_values(definition: SyncDefinition, given: Mapping[str, str], connections: Connections = ()) -> list[str]:
@@ -70,10 +70,14 @@ def guarded_values(definition: SyncDefinition, given: Mapping[str, str], connect
         given: What a person gives to a job, as text, by parameter.
         connections: See `guarded_changes`.
     """
-    guarded = guarded_parameters(definition, connections)
-    in_paths = _named(_data(definition), _paths(_data(definition)))
+    data = _data(definition)
+    guarded, in_paths = _guarded_in(data, connections), _named(data, _texts_of_keys(data, _PATHS))
     changed = [name for name, value in given.items() if _is_other(definition.parameters.get(name), value)]
     return sorted(each for each in changed if each in guarded or (each in in_paths and _leads_out(given[each])))
+
+
+def _guarded_in(data: dict[str, Any], connections: Connections) -> frozenset[str]:
+    return _named(data, _values(data).values(), connections)
 
 
 def _is_other(parameter: Parameter | None, value: str) -> bool:
@@ -144,13 +148,13 @@ def _host(part: str) -> str:
     return first if re.match(r"[A-Za-z0-9]*@", first) and "@@" not in first else ""
 
 
-def _paths(data: Any) -> Iterator[str]:
-    """The texts of the keys that are paths, at any depth."""
+def _texts_of_keys(data: Any, keys: frozenset[str]) -> Iterator[str]:
+    """The texts of some keys, at any depth."""
     for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
-        if key in _PATHS and isinstance(value, str):
+        if key in keys and isinstance(value, str):
             yield value
         else:
-            yield from _paths(value)
+            yield from _texts_of_keys(value, keys)
 
 
 def _parameters(data: dict[str, Any]) -> dict[str, Any]:
@@ -174,21 +178,12 @@ def _of_formulas(parameters: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 def _named(data: dict[str, Any], texts: Iterable[str], connections: Connections = ()) -> frozenset[str]:
     """The parameters that texts and the connections name, and those that their formulas use: all are parts of them."""
     parameters = _parameters(data)
-    left, found = [*texts, *_texts_of(connections, {*_connections_in(data)})], set[str]()
+    left, found = [*texts, *_texts_of(connections, {*_texts_of_keys(data, _CONNECTIONS)})], set[str]()
     while left:
         names = {*names_in(left.pop(), defined=parameters)} & parameters.keys() - found
         left += [_formula(parameters[name]) for name in names]
         found |= names
     return frozenset(found)
-
-
-def _connections_in(data: Any) -> Iterator[str]:
-    """The names of the connections that a definition uses, at any depth."""
-    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
-        if key == "connection" and isinstance(value, str):
-            yield value
-        else:
-            yield from _connections_in(value)
 
 
 def _texts_of(connections: Connections, used: set[str]) -> Iterator[str]:
