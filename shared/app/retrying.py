@@ -10,7 +10,7 @@ from shared.errors import UserError
 from shared.jobs import BatchJob, Progress, RunOptions, RunSummary, run_batch
 from shared.jobs.batch.mending.mended_file import read_mended
 from shared.jobs.batch.mending.retrying import MendedRows, Retry, columns_to_mend, retried_definition
-from shared.jobs.batch.plans.about import environment_of
+from shared.jobs.batch.plans.about import refuse_other_environment
 from shared.run_ids import SHORT_ID
 from shared.state import RowsToMend, RunRecord
 
@@ -40,20 +40,11 @@ def retry(app: App, run: RunRecord, file: Path, options: RunOptions, progress: P
     mended = read_mended(file, columns_to_mend(definition), known=kept.columns)
     options = replace(options, given=run.given, retry=Retry(run_id=run.run_id, file=mended))
     job = BatchJob(definition=definition, parameters=values, options=options)
-    _check_environment(run, job)
+    if environment := run.counts.get("environment"):
+        refuse_other_environment(job, run.run_id, environment, "retry it, or run the sync")
     source = MendedRows(definition, kept, mended)
     with app.located(definition), app.tools(definition, values, None, progress, source=source) as tools:
         return run_batch(job, tools)
-
-
-def _check_environment(run: RunRecord, job: BatchJob) -> None:
-    """Refuse to write rows into another environment than the one from which they were refused."""
-    wrote_to, writes_to = run.counts.get("environment"), environment_of(job)
-    if wrote_to and wrote_to != writes_to:
-        raise UserError(
-            f"run {run.run_id[:SHORT_ID]} wrote to {wrote_to}, and {run.sync} writes to {writes_to} now: change "
-            "destination.service_url back to retry it, or run the sync"
-        )
 
 
 def _kept(app: App, run: RunRecord) -> RowsToMend:

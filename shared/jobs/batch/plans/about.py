@@ -16,9 +16,10 @@ from shared.errors import UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.reconcile import Limit, Plan
 from shared.redaction import cleaned
+from shared.run_ids import SHORT_ID
 from shared.workspace import Workspace
 
-__all__ = ["about_plan", "environment_of"]
+__all__ = ["about_plan", "environment_of", "refuse_other_environment"]
 
 _MOST_OPTIONS: Final = 1000  # of the mapped columns together
 _IGNORED: Final = """
@@ -55,6 +56,25 @@ def environment_of(job: BatchJob) -> str:
     """The host of the environment that a job writes to."""
     url = in_text(job.definition.destination.service_url or "", job.parameters)
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def refuse_other_environment(job: BatchJob, run_id: str, environment: str | None, to_do: str) -> None:
+    """Refuse to go on with an earlier run where the sync writes to another environment now.
+
+    Args:
+        job: What is to go on.
+        run_id: The earlier run.
+        environment: The host that it wrote to; None where that is not known.
+        to_do: What the address of the environment is changed back for.
+
+    Raises:
+        UserError: It is another one.
+    """
+    if environment != (now := environment_of(job)):
+        raise UserError(
+            f"run {run_id[:SHORT_ID]} wrote to {environment}, and {job.definition.name} writes to {now} now: change "
+            f"destination.service_url back to {to_do}"
+        )
 
 
 def _path(source: Source, values: Mapping[str, ParameterValue]) -> str:

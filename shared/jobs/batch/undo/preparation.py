@@ -14,7 +14,7 @@ from shared.definitions import Column, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, DefinitionError, UserError
 from shared.jobs.batch.job import BatchJob, Tools
-from shared.jobs.batch.plans.about import environment_of
+from shared.jobs.batch.plans.about import refuse_other_environment
 from shared.jobs.batch.undo.restoring import find_in_bin
 from shared.jobs.outcomes import make_outcomes
 from shared.jobs.progress import Phase
@@ -142,11 +142,7 @@ def _table(job: UndoJob, journal: Journal, dataverse: Dataverse) -> EntityMetada
     about = journal.about()
     if about is None:
         raise UserError(f"run {job.run.run_id[:SHORT_ID]} of {job.run.sync} has no journal")
-    if about.get("environment") != environment_of(job.batch):
-        raise UserError(
-            f"run {job.run.run_id[:SHORT_ID]} wrote to {about.get('environment')}, and {job.definition.name} writes to "
-            f"{environment_of(job.batch)} now: change destination.service_url back to undo it"
-        )
+    refuse_other_environment(job.batch, job.run.run_id, about.get("environment"), "undo it")
     entity = dataverse.tables_of(job.definition)
     if about.get("entity") != entity.logical_name:
         raise UserError(
