@@ -71,6 +71,16 @@ def test_the_value_that_a_step_takes_is_part_of_the_plan(
         assert here.run(parameters=values, approved=plan).created.done == 1
 
 
+def test_a_value_in_braces_is_part_of_the_plan_too(here: World) -> None:
+    """In plain texts a parameter may be followed by more."""
+    definition = accounts(parameters={"phone": {"default": "1"}})
+    body = {"text": "call @{phone}0"}
+    definition["post_sync"] = [{"name": "tell", "http": {"url": "https://hooks.example/x", "body": body}}]
+    plan = approved(here, definition)
+    with pytest.raises(StalePlanError):
+        here.run(parameters={"phone": "2"}, approved=plan)
+
+
 @pytest.mark.parametrize("service", ["another", "the same"])
 def test_a_plan_is_applied_to_its_environment_alone(here: World, tmp_path: Path, service: str) -> None:
     """An empty table of another environment would give the same changes."""

@@ -79,14 +79,23 @@ def is_sent(path: Path) -> bool:
     return path[:2] in {("source", "url"), ("source", "headers"), ("source", "body")}
 
 
-def names_used(part: Model, *, without: Collection[str] = ()) -> frozenset[str]:
-    """The parameters that a part of a definition names in plain texts, such as paths, and in what a source is asked.
+def names_used(
+    part: Model,
+    *,
+    without: Collection[str] = (),
+    languages: Collection[Language] = _ASKED,
+    defined: Collection[str] = (),
+) -> frozenset[str]:
+    """The parameters that a part of a definition names in texts of some languages.
 
     Args:
         part: A part, such as a source.
         without: Keys of the part that are left alone.
+        languages: By default plain texts, such as paths, and what a source is asked.
+        defined: Names of the parameters there are; decides about `a@b` in plain text.
     """
-    return frozenset(name for text, language in texts_in(part, without=without) for name in names_in(text, language))
+    texts = texts_in(part, without=without, languages=languages)
+    return frozenset(name for text, language in texts for name in names_in(text, language, defined))
 
 
 def texts_in(

@@ -13,9 +13,8 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from shared.definitions import ParameterValue, SyncDefinition
-from shared.definitions.loading.parameter_rules import WITH_NAMES, texts_in
+from shared.definitions.loading.parameter_rules import WITH_NAMES, names_used
 from shared.definitions.models import WatermarkedSource
-from shared.definitions.models.names import names_in
 from shared.definitions.parameters import in_text, new_in_each_run
 
 __all__ = ["identity_of"]
@@ -45,8 +44,7 @@ def identity_of(
     assert isinstance(source, WatermarkedSource)  # noqa: S101 - see Args
     assert source.watermark  # noqa: S101 - likewise
     new = new_in_each_run(definition.parameters, given)
-    texts = texts_in(source, without=_ONLY_READING, languages=WITH_NAMES)
-    names = {name for text, language in texts for name in names_in(text, language, parameters)}
+    names = names_used(source, without=_ONLY_READING, languages=WITH_NAMES, defined=parameters)
     read = {name: parameters[name] for name in names & parameters.keys() - new}
     place = source.model_dump(mode="json", exclude={*_ONLY_READING})
     address = _VERSION.sub("", in_text(destination.service_url or "", parameters))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from typing import Final
 
+from shared.definitions.loading.parameter_rules import WITH_NAMES, names_used
 from shared.definitions.parameters.values import shown
 from shared.jobs.batch.job import BatchJob
 from shared.jobs.batch.plans.about import environment_of
 
 __all__ = ["approved_checksum"]
-
-_PARAMETER: Final = re.compile(r"@(\w+)", re.ASCII)
 
 
 def approved_checksum(job: BatchJob, changes: str) -> str:
@@ -24,12 +21,13 @@ def approved_checksum(job: BatchJob, changes: str) -> str:
         changes: The checksum of its changes.
     """
     definition = job.definition
-    steps = json.dumps([step.model_dump(mode="json") for step in definition.post_sync], sort_keys=True)
+    steps, values = definition.post_sync, job.parameters
+    used = {name for step in steps for name in names_used(step, languages=WITH_NAMES, defined=values)}
     effects = {
         "environment": environment_of(job).lower(),
         "table": definition.destination.entity,
         "options": definition.destination.options.model_dump(mode="json", exclude_defaults=True),
-        "steps": steps,
-        "values": {n: shown(job.parameters[n]) for n in _PARAMETER.findall(steps) if n in job.parameters},
+        "steps": [step.model_dump(mode="json") for step in steps],
+        "values": {name: shown(values[name]) for name in used & values.keys()},
     }
     return hashlib.sha256(f"{changes}-{json.dumps(effects, sort_keys=True)}".encode()).hexdigest()
