@@ -70,7 +70,7 @@ def deleted_definition(visit: Visit, file: str) -> Loaded | None:
     Its name gives no rights if another sync uses it now.
 
     Raises:
-        UserError: It is no name of a file.
+        UserError: It is not the name of a file.
         RetryLater: The storage is away.
     """
     kept = visit.app.wiring.definition_files.deleted(file)

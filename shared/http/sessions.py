@@ -97,7 +97,7 @@ class _Unpacked:
         return b"".join(parts)
 
     async def _some(self, most: int) -> memoryview:
-        """Some bytes, at most so many where that is no negative number; none at the end."""
+        """Some bytes: at most `most`, or any number of them for a negative number; none at the end."""
         while not self._left:
             if piece := next(self._pieces, b""):
                 self._left = memoryview(piece)

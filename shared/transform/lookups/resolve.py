@@ -195,7 +195,7 @@ class _Value:
         default = f"coalesce({default})" if default else ""
         if default:
             results.append(f"WHEN {default} IS NOT NULL THEN NULL")
-        # A default is searched for where the source is empty: that it finds nothing is no empty value.
+        # A default is searched for if the source is empty too: then the value is missing, and not empty.
         results.append(f"WHEN {'true' if default else given} THEN {NOT_FOUND}")
         yield f"CASE {' '.join(values)} ELSE {default or 'NULL'} END AS v{self._number}"
         yield f"CASE {' '.join(results)} END AS s{self._number}"
