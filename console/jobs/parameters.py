@@ -81,7 +81,7 @@ def _fixed(field: ParameterField) -> ParameterField:
     if field.kind == "secret":
         return field
     what = "path" if field.is_file else "value"
-    said = f"only a person with the right `admin` may give {'a' if field.is_required else 'another'} {what}"
+    said = f"only a person with the right admin may give {'a' if field.is_required else 'another'} {what}"
     calculated = f"{field.help.removeprefix(_IF_EMPTY)}; " if field.is_calculated else ""
     return replace(field, kind="fixed", help=f"{calculated}{said}")
 
