@@ -1,10 +1,10 @@
 """What the state store costs at size: a tick, dead letters, and an execution log with many runs.
 
     python -m benchmarks.state --store sqlite [--definitions 500] [--letters 5000] [--runs 100000]
-    python -m benchmarks.state --store azurite --runs 10000
+    python -m benchmarks.state --store azurite
 
-It prints one line for each measurement. Azurite is one process of Node.js on this machine, and slow to fill with many
-runs: what it answers in a millisecond takes Azure a few, and what takes it long to search Azure finds by its keys.
+It prints one line for each measurement. Azurite is one process of Node.js on this machine: what it answers in a
+millisecond takes Azure a few, and what takes it long to search Azure finds by its keys.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from batch_sync.tick import Tick
+from benchmarks import filled_azurite
 from shared.app import App
 from shared.errors import RetryLater
 from shared.settings import Settings
 from shared.state import DeadLetter, ErrorRecord, RunRecord, StateStore
 from shared.state.azure import AzureStateStore
-from shared.state.azure._runs import EVERY_SYNC, RUN_PLACES, RUNS, _newest_first
-from shared.state.azure._storage import document, groups, key
+from shared.state.azure._runs import RUN_PLACES, RUNS, place_of, rows_of
+from shared.state.azure._storage import groups
 from shared.state.sqlite import SqliteStateStore
 from shared.state.sqlite import _tables as tables
 from shared.views.runs import latest_runs, run_named
@@ -131,21 +132,13 @@ def fill_runs(store: StateStore, runs: list[RunRecord]) -> None:
 
 
 def _fill_tables(store: AzureStateStore, runs: list[RunRecord]) -> None:
-    rows = [
-        {"RowKey": _newest_first(run), "sync": run.sync, "trigger": run.trigger, **document(asdict(run))}
-        for run in sorted(runs, key=lambda run: run.sync)
-    ]
-    of_all = [("upsert", {"PartitionKey": EVERY_SYNC, **row}) for row in rows]
-    of_syncs = [("upsert", {"PartitionKey": key(row["sync"]), **row}) for row in rows]
-    places = [
-        {"PartitionKey": key(run.run_id), "RowKey": "run", "sync": run.sync, "row": _newest_first(run)} for run in runs
-    ]
+    of_syncs, of_all = zip(*map(rows_of, sorted(runs, key=lambda run: run.sync)), strict=True)
     with ThreadPoolExecutor(4) as pool:
         work = [
             partial(store._submit, RUNS, group)  # noqa: SLF001 - one by one it would take an hour
-            for group in groups([*of_all, *of_syncs], row=lambda operation: operation[1])
+            for group in groups([("upsert", row) for row in (*of_all, *of_syncs)], row=lambda operation: operation[1])
         ]
-        work += [partial(store._put, RUN_PLACES, place) for place in places]  # noqa: SLF001 - see above
+        work += [partial(store._put, RUN_PLACES, place_of(run)) for run in runs]  # noqa: SLF001 - see above
         list(pool.map(_at_last, work))
 
 
@@ -195,10 +188,28 @@ def dead_letters(store: StateStore, size: Size) -> None:
     timed("all are removed", lambda: store.remove_dead_letters([each.id for each in letters]))
 
 
-def log_of_runs(store: StateStore, size: Size) -> None:
+@contextmanager
+def with_runs(name: str, runs: list[RunRecord]) -> Iterator[StateStore]:
+    """A store of this name with many runs in its log."""
+    if name == "azurite":
+        with filled_azurite.with_runs(runs) as store:
+            yield store
+    else:
+        with STORES[name]() as store:
+            fill_runs(store, runs)
+            yield store
+
+
+def log_of_runs(name: str, size: Size) -> None:
     """The commands `runs` and `errors` with many runs in the log."""
     runs = [a_run(number, f"sync-{number % 50:04}") for number in range(size.runs)]
-    timed(f"(the log is filled with {size.runs:,} runs)", lambda: fill_runs(store, runs))
+    with with_runs(name, runs) as store:
+        print(f"| (the log has {size.runs:,} runs) | | |")
+        read_log(store, runs)
+
+
+def read_log(store: StateStore, runs: list[RunRecord]) -> None:
+    """Read the log and errors in all ways that the commands have."""
     store.add_errors([ErrorRecord(run_id=runs[-1].run_id, error_class="Invalid Row", error_type="T", count=3)])
     timed("`runs`", lambda: len(latest_runs(store, None, 20)))
     timed("`runs sync-0007`", lambda: len(latest_runs(store, "sync-0007", 20)))
@@ -222,7 +233,7 @@ def main() -> None:
         with STORES[name]() as store:
             tick(store, size)
             dead_letters(store, size)
-            log_of_runs(store, size)
+        log_of_runs(name, size)
 
 
 if __name__ == "__main__":

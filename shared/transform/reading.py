@@ -152,9 +152,9 @@ def _number(column: Column) -> Reading:
     value, plain = quoted(column.label), written(column)
     read: Items = ((number(plain), value),)
     if not has_notation(column):
-        message = "not a number; write it as in 1250.50, -3 or 1e6"
+        message = "not a number; it must be written plainly, as in 1250.50, -3 or 1e6"
         return Reading(layers=(read,), misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),))
-    message = f"not a number; write it as in {number_example(column)}"
+    message = f"not a number; it must be written plainly, as in {number_example(column)}"
     if column.thousands_separator:
         message += ", with three digits in each group after the first"
     return Reading(

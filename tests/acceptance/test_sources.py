@@ -186,7 +186,11 @@ def test_errors_of_cells_are_reported_with_the_cell(here: World) -> None:
     format_error = "Invalid Format Exception"
     fault = "the cell has an error such as #N/A, or a formula without a stored result"
     assert told == [
-        (format_error, "amount", "C4 of Data of cells.xlsx: not a number; write it as in 1250.50, -3 or 1e6"),
+        (
+            format_error,
+            "amount",
+            "C4 of Data of cells.xlsx: not a number; it must be written plainly, as in 1250.50, -3 or 1e6",
+        ),
         (format_error, "name", f"B2 of Data of cells.xlsx: {fault}"),
     ]
     assert held(here) == [("1", None, 1.5, True)]

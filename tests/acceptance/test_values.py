@@ -171,7 +171,7 @@ def test_json_numbers_and_booleans_of_events_ignore_the_notation(here: World) ->
         "whole": {"amount": 1250.0, "share": -1.0, "active": False},
     }
     (letter,) = here.app.state.dead_letters("values")
-    assert "share: not a number; write it as in 1250,50" in letter.message
+    assert "share: not a number; it must be written plainly, as in 1250,50" in letter.message
 
 
 def test_explain_shows_how_values_are_read(here: World) -> None:

@@ -63,9 +63,11 @@ class Azurite:
 
     Args:
         certificates: It speaks TLS with these, and takes tokens as well as keys.
+        folder: It keeps its data in files of this folder, which stay; without one, in memory.
     """
 
-    def __init__(self, certificates: Certificates | None = None) -> None:
+    def __init__(self, certificates: Certificates | None = None, folder: Path | None = None) -> None:
+        self._folder = folder
         self._script = installed() / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
         self._data = tempfile.TemporaryDirectory(prefix="azurite-")
         for last in (False, False, False, False, True):
@@ -85,7 +87,8 @@ class Azurite:
         # Its table service takes port 0 but does not tell which port it got.
         self.blob, self.queue, self.table = blob, queue, table = _free_ports(3)
         command = ["node", str(self._script), "--blobPort", blob, "--queuePort", queue, "--tablePort", table]
-        command += ["--skipApiVersionCheck", "--silent", "--disableTelemetry", "--inMemoryPersistence"]
+        command += ["--skipApiVersionCheck", "--silent", "--disableTelemetry"]
+        command += ["--location", str(self._folder)] if self._folder else ["--inMemoryPersistence"]
         if certificates is not None:
             command += ["--oauth", "basic", "--cert", str(certificates.certificate_file)]
             command += ["--key", str(certificates.key_file)]
@@ -124,8 +127,11 @@ class Azurite:
         return table, blob, queue
 
     def stop(self) -> None:
-        """End the process."""
-        self._process.kill()
+        """End the process, which writes what is not yet in its folder, if it has one."""
+        if self._folder:
+            self._process.terminate()
+        else:
+            self._process.kill()
         self._process.wait()
         self._reader.join()
         if self._process.stdout:

@@ -13,7 +13,7 @@ from shared.workspace import Workspace
 
 MESSAGES = {
     "not a date in dd-MM-yy, as in 31-01-24": "'1996' is not a date in dd-MM-yy, as in 31-01-24",
-    "not a number; write it as in 1250.50": "'1996' is not a number; write it as in 1250.50",
+    "not a number; it must be written plainly, as in 1250.50": "'1996' is not a number; it must be written plainly, as in 1250.50",
     "not one of true, false": "'1996' is not one of true, false",
     "longer than 3 characters": "'1996' is longer than 3 characters",
     "a time that exists twice in Europe/Berlin": "'1996' is a time that exists twice in Europe/Berlin",

@@ -17,7 +17,18 @@ from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, key, 
 from shared.state.mending import RowsToMend
 from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 
-__all__ = ["ERRORS", "EVERY_SYNC", "RUNS", "RUN_PLACES", "RunTables", "folder", "left", "place_to_mend"]
+__all__ = [
+    "ERRORS",
+    "EVERY_SYNC",
+    "RUNS",
+    "RUN_PLACES",
+    "RunTables",
+    "folder",
+    "left",
+    "place_of",
+    "place_to_mend",
+    "rows_of",
+]
 
 RUNS, RUN_PLACES, LAST_RUNS, ERRORS = "runs", "runplaces", "lastruns", "errors"
 EVERY_SYNC = "h.all"
@@ -38,6 +49,25 @@ SHOWN = 500
 _Row = Mapping[str, Any]
 
 
+def place_of(run: RunRecord) -> dict[str, Any]:
+    """The row of `runplaces` of a run."""
+    return {"PartitionKey": key(run.run_id), "RowKey": "run", "sync": run.sync, "row": _newest_first(run)}
+
+
+def rows_of(run: RunRecord) -> list[dict[str, Any]]:
+    """The two rows of `runs` of a run: among those of its sync, and among all."""
+    shown = {
+        "sync": run.sync,
+        "state": run.state,
+        "trigger": run.trigger,
+        "started": run.started,
+        "duration": run.duration,
+        "message": run.message[:SHOWN],
+    }
+    entity = {"RowKey": _newest_first(run), **shown, **document(asdict(run))}
+    return [{"PartitionKey": partition, **entity} for partition in (key(run.sync), EVERY_SYNC)]
+
+
 class RunTables(Storage):
     """The part of the state store that a run writes its log to.
 
@@ -49,23 +79,13 @@ class RunTables(Storage):
 
     def begin_run(self, run: RunRecord) -> None:
         """See `StateStore.begin_run`."""
-        row = _newest_first(run)
-        self._put(RUN_PLACES, {"PartitionKey": key(run.run_id), "RowKey": "run", "sync": run.sync, "row": row})
+        self._put(RUN_PLACES, place_of(run))
         self.finish_run(run)
 
     def finish_run(self, run: RunRecord) -> None:
         """See `StateStore.finish_run`."""
         run = fitting_run(run)
-        shown = {
-            "sync": run.sync,
-            "state": run.state,
-            "trigger": run.trigger,
-            "started": run.started,
-            "duration": run.duration,
-            "message": run.message[:SHOWN],
-        }
-        entity = {"RowKey": _newest_first(run), **shown, **document(asdict(run))}
-        rows = [(RUNS, {"PartitionKey": partition, **entity}) for partition in (key(run.sync), EVERY_SYNC)]
+        rows = [(RUNS, row) for row in rows_of(run)]
         if apart := LAST_APART.get(
             run.trigger
         ):  # of events, each process has a row: which one is shown does not matter

@@ -85,7 +85,7 @@ def test_the_message_shows_the_notation(workspace: Workspace) -> None:
     """The user sees which notation is expected, never the value."""
     run(workspace, {**GERMAN, "validate": True}, "1.25")
     assert messages(workspace) == [
-        "not a number; write it as in 1.250,50, with three digits in each group after the first"
+        "not a number; it must be written plainly, as in 1.250,50, with three digits in each group after the first"
     ]
     assert errors(workspace) == [(1, "x", "Invalid Format Exception", True)]
 
