@@ -42,12 +42,33 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The service's counters at one moment."""
+    """The service's counters at one moment.
+
+    Attributes:
+        executed: Seconds of execution of all requests, as the service's limit counts them.
+    """
 
     at: float
     rows: int
     requests: int
     throttled: int
+    executed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sustained:
+    """What a program does in each second once a limit of the service binds.
+
+    Attributes:
+        executed_a_second: Seconds of execution.
+        requests: In all the time.
+        throttled: Those of them that were refused.
+    """
+
+    rows_a_second: float = 0.0
+    executed_a_second: float = 0.0
+    requests: int = 0
+    throttled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +82,8 @@ class Course:
     samples: tuple[Sample, ...]
     finished: bool = True
 
-    def after(self, seconds: float) -> tuple[float, int, int]:
-        """Rows a second, requests and refusals, from one window after the first row to the last whole window.
+    def after(self, seconds: float) -> Sustained:
+        """What was done from one window after the first row to the last whole window.
 
         Whole windows, because a client that spends each window's budget at once works in bursts.
 
@@ -71,15 +92,20 @@ class Course:
         """
         moving = [sample for sample in self.samples if sample.rows > self.samples[0].rows]
         if not moving:
-            return 0.0, 0, 0
+            return Sustained()
         late = [sample for sample in moving if sample.at >= moving[0].at + seconds]
         end = next(sample for sample in moving if sample.rows == moving[-1].rows) if self.finished else moving[-1]
         if not late or late[0].at >= end.at:
-            return 0.0, 0, 0
+            return Sustained()
         whole = late[0].at + (end.at - late[0].at) // seconds * seconds
         end = next((sample for sample in late if sample.at >= whole > late[0].at), end)
-        rate = (end.rows - late[0].rows) / (end.at - late[0].at)
-        return rate, end.requests - late[0].requests, end.throttled - late[0].throttled
+        passed = end.at - late[0].at
+        return Sustained(
+            rows_a_second=(end.rows - late[0].rows) / passed,
+            executed_a_second=(end.executed - late[0].executed) / passed,
+            requests=end.requests - late[0].requests,
+            throttled=end.throttled - late[0].throttled,
+        )
 
 
 class Recorder:
@@ -116,6 +142,7 @@ class Recorder:
             rows=sum(rows.get(name, 0) for name in ("create", "update", "delete")),
             requests=stats["requests"]["total"],
             throttled=stats["throttles"]["total"],
+            executed=stats["execution_seconds"],
         )
 
     def _record(self) -> None:

@@ -170,7 +170,9 @@ class Application:
             response = refusal(error, Preferences.parse(exchange.headers.get("prefer", "")))
         finally:
             computing = time.perf_counter() - begun - pause.waited
-            policies.limits.settle(admission, max(computing, 0.0) + pause.work)
+            seconds = max(computing, 0.0) + pause.work
+            policies.limits.settle(admission, seconds)
+            policies.stats.executed(seconds)
         if fault is not None:
             fault.apply_after()
         return response

@@ -68,6 +68,7 @@ class Stats:
         self._rows: Counter[str] = Counter()
         self._codes: Counter[str] = Counter()
         self._throttles: Counter[str] = Counter()
+        self._execution_seconds = 0.0
         self._faults: Counter[str] = Counter()
         self._writes: dict[str, Counter[str]] = {}
         self._most_in_flight = self._in_flight
@@ -91,6 +92,10 @@ class Stats:
         if entry.fault:
             self._faults[entry.fault] += 1
         self._log.append(entry)
+
+    def executed(self, seconds: float) -> None:
+        """Add to the execution time of the requests that were admitted."""
+        self._execution_seconds += seconds
 
     def inner(self, kind: str) -> None:
         """Count an operation within a ``$batch``."""
@@ -127,6 +132,7 @@ class Stats:
             "rows": dict(self._rows),
             "errors": dict(self._codes),
             "throttles": {"total": self._throttles.total(), **self._throttles},
+            "execution_seconds": round(self._execution_seconds, 3),
             "faults": dict(self._faults),
             "in_flight": {"now": self._in_flight, "most": self._most_in_flight},
             "writes_per_record": {table: _writes(counts) for table, counts in self._writes.items()},
