@@ -19,7 +19,7 @@ from shared.transform.service_values import canonical_double
 from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
-__all__ = ["Conversion", "ValueProblem", "conversion", "fits"]
+__all__ = ["Conversion", "ValueProblem", "conversion", "fits", "has_refused"]
 
 # Dataverse keeps dates in SQL Server's datetime (Microsoft: behavior and format of the date and time column).
 _EARLIEST, _AFTER_LATEST = "1753-01-01", "10000-01-01"
@@ -143,6 +143,11 @@ def _string(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
 _REFUSED_CHARACTERS: Final = r"\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}"
 
 
+def has_refused(text: str) -> str:
+    """SQL condition: a text has a character that the service refuses."""
+    return f"regexp_matches({text}, '[{_REFUSED_CHARACTERS}]')"
+
+
 def _character_flaw(text: str) -> ValueProblem:
     """Text that the service would refuse; the message names the character and its position."""
     before = f"length(regexp_extract({text}, '^[^{_REFUSED_CHARACTERS}]*'))"
@@ -150,7 +155,7 @@ def _character_flaw(text: str) -> ValueProblem:
     return ValueProblem(
         error=ErrorType.INVALID_FORMAT,
         message="which Dataverse does not accept in text; remove it in the source, or with `replace`",
-        broken=f"regexp_matches({text}, '[{_REFUSED_CHARACTERS}]')",
+        broken=has_refused(text),
         value_detail=f"printf('character %d is U+%04X, ', {before} + 1, {code})",
         rejects=True,
     )

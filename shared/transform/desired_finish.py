@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
+from shared.transform.convert import has_refused
 from shared.transform.desire import CompiledMappings, desire_of
 from shared.transform.lookups.columns import LookupColumn
 from shared.transform.lookups.creatable import created_label
@@ -90,8 +91,8 @@ def _keep_first(columns: Sequence[TargetColumn]) -> tuple[Step, Step]:
 def _protect_rejected(desire: CompiledMappings, rejected: str) -> tuple[Step, ...]:
     """A rejected row is still in the source: the record with its key was not dropped.
 
-    A row whose key exists but cannot be read is kept with nulls: it may belong to any record. A row with an empty key
-    belongs to no record.
+    A row whose key exists but cannot be read, or has a character that no record has, is kept with nulls: it may belong
+    to any record. A row with an empty key belongs to no record.
     """
     if desire.definition.sync_behaviour.dropped == "ignore":
         return ()
@@ -99,8 +100,9 @@ def _protect_rejected(desire: CompiledMappings, rejected: str) -> tuple[Step, ..
     known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
     unread = f"""
 SELECT _row FROM source_errors WHERE error <> {literal(ErrorType.MANDATORY)}{_about_keys(desire)}""".strip()
+    possible = (f"CASE WHEN {has_refused(f'CAST({key} AS VARCHAR)')} THEN NULL ELSE {key} END AS {key}" for key in keys)
     query = f"""
-SELECT DISTINCT {", ".join(keys)}
+SELECT DISTINCT {", ".join(possible)}
 FROM desired
 WHERE {rejected} AND ({known} OR _row IN ({unread}))""".strip()
     return (

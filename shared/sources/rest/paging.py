@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 from urllib.parse import urljoin
 
-from requests.utils import parse_header_links, requote_uri
+from requests.utils import requote_uri
 
 from shared.definitions.models.sources.paging import (
     CursorPages,
@@ -23,8 +23,9 @@ from shared.errors import UserError
 from shared.json_paths import ABSENT, finder
 from shared.sources.json_text.records import text_of
 from shared.sources.rest.addresses import with_parameter
+from shared.sources.rest.links import next_link
 
-__all__ = ["AnswerPage", "NextPageError", "PageRequest", "Pager", "linked", "pager_of"]
+__all__ = ["AnswerPage", "NextPageError", "PageRequest", "Pager", "pager_of"]
 
 _MOST_EMPTY: Final = 100  # pages without a record, one after the other
 _ODATA_LINK: Final = "@odata.nextLink"
@@ -120,7 +121,7 @@ class _OnePage:
 
     def following(self, page: AnswerPage) -> PageRequest | None:
         in_body = isinstance(page.document, dict) and page.document.get(_ODATA_LINK)
-        if in_body or linked(page.headers.get("link", "")):
+        if in_body or next_link(page.headers.get("link", ""), page.place):
             raise NextPageError(page.place, {"type": "link"} | ({"next": f"$['{_ODATA_LINK}']"} if in_body else {}))
         return None
 
@@ -174,7 +175,7 @@ class _Linked:
 
     def following(self, page: AnswerPage) -> PageRequest | None:
         if self._next is None:
-            link = linked(page.headers.get("link", ""))
+            link = next_link(page.headers.get("link", ""), page.place)
         else:
             link = _found(self._next(page.document), page, "the link to the next page")
         if not link or not self._goes_on.after(page):
@@ -199,14 +200,6 @@ class _GoesOn:
                 f"is the last one, set empty_page: end"
             )
         return True
-
-
-def linked(header: str) -> str:
-    """The target of the link `rel="next"` in a header `Link` (RFC 8288); empty without one."""
-    for link in parse_header_links(header) if header.strip() else ():
-        if "next" in link.get("rel", "").lower().split():
-            return link["url"]
-    return ""
 
 
 def _address(link: str, page: AnswerPage) -> str:

@@ -282,6 +282,12 @@ def test_rejected_rows_protect_their_records(workspace: Workspace) -> None:
     assert workspace.query("SELECT _k1 FROM protected") == [("a",)]
 
 
+def test_a_key_with_a_character_that_no_record_has_may_belong_to_any(workspace: Workspace) -> None:
+    """The service cannot have stored it, so the row's record has another key."""
+    shaped(workspace, definition(dropped="delete"), [("1",), ("2\0",)])
+    assert workspace.query("SELECT _k1 FROM protected") == [(None,)]
+
+
 def test_keys_of_several_columns_and_types(workspace: Workspace) -> None:
     """All parts together make the key; a missing part rejects the row."""
     sync = definition(
