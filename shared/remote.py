@@ -15,18 +15,25 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
-__all__ = ["OpenUrl", "RemoteFiles", "is_remote", "open_without_account"]
+__all__ = ["OpenUrl", "RemoteFiles", "is_remote", "open_without_account", "shown_url"]
 
 # A URL -> its fsspec file system, and the path in it. fsspec ships no types.
 OpenUrl = Callable[[str], tuple[Any, str]]
 
 _AZURE: Final = frozenset({"abfs", "abfss", "az"})
+# Also within other text; other schemes have no query: their `?` is a part of a pattern.
+_SECRET_PARTS: Final = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?", re.IGNORECASE)
 _WITH_ACCOUNT: Final = re.compile(r"[^@/]+@[^/]+")
 
 
 def is_remote(path: str) -> bool:
     """Whether a text is a URL and not a local path."""
     return "://" in path and not path.startswith("file://")
+
+
+def shown_url(url: str) -> str:
+    """A URL as messages and columns have it: of HTTP without user, query and fragment, which may be a signature."""
+    return _SECRET_PARTS.sub(r"\1\2", url)
 
 
 class StorageSettings(Protocol):

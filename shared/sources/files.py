@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from shared.errors import UserError
-from shared.remote import OpenUrl, is_remote, open_without_account
+from shared.remote import OpenUrl, is_remote, open_without_account, shown_url
 from shared.sources.packed import unpacked
 from shared.sources.refused_paths import check_local, check_system
 
@@ -47,7 +47,7 @@ class InputFile:
     @property
     def compression(self) -> str:
         """`gzip`, `zstd` or nothing, by the ending of the path."""
-        return _COMPRESSIONS.get(Path(self.path).suffix.lower(), "")
+        return _COMPRESSIONS.get(Path(shown_url(self.path)).suffix.lower(), "")
 
     @property
     def local_bytes(self) -> int:
@@ -170,10 +170,10 @@ def find_files(
         else _local_files(path.removeprefix("file://"), ending, roots)
     )
     if not found:
+        shown = shown_url(path)
+        pattern = _MAGIC & set(shown)
         raise UserError(
-            f"{path} does not exist; check the path"
-            if not _MAGIC & set(path)
-            else f"{path} matches no file; check the pattern"
+            f"{shown} matches no file; check the pattern" if pattern else f"{shown} does not exist; check the path"
         )
     return found
 
@@ -213,7 +213,7 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
             check_system(system, str(name), roots)
         return tuple(
             InputFile(
-                name=system.unstrip_protocol(name),
+                name=shown_url(system.unstrip_protocol(name)),
                 path=str(name),
                 system=system,
                 version=_version_of(system, str(name)),
@@ -237,7 +237,7 @@ def _refuse_unanswered(system: Any, path: str, url: str) -> None:
         if not isinstance(cause, Exception) or isinstance(cause, FileNotFoundError) or status in _GONE:
             return
         said = f"the host answers with status {status}" if status else _reason(cause)
-        raise UserError(f"{url} cannot be read: {said}") from cause
+        raise UserError(f"{shown_url(url)} cannot be read: {said}") from cause
 
 
 def _version_of(system: Any, path: str) -> Version:
@@ -281,10 +281,10 @@ def _reaching(url: str) -> Iterator[None]:
     except UserError:
         raise
     except ImportError as error:
-        raise UserError(f"{url}: the driver for this kind of URL is not installed ({error})") from error
+        raise UserError(f"{shown_url(url)}: the driver for this kind of URL is not installed ({error})") from error
     except Exception as error:  # the boundary to fsspec: every driver raises errors of its own
-        raise UserError(f"{url} cannot be reached: {_reason(error)}") from error
+        raise UserError(f"{shown_url(url)} cannot be reached: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return shown_url(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -151,12 +151,11 @@ def has_refused(text: str) -> str:
 def _character_flaw(text: str) -> ValueProblem:
     """Text that the service would refuse; the message names the character and its position."""
     before = f"length(regexp_extract({text}, '^[^{_REFUSED_CHARACTERS}]*'))"
-    code = f"unicode(substring({text}, {before} + 1, 1))"
     return ValueProblem(
         error=ErrorType.INVALID_FORMAT,
         message="which Dataverse does not accept in text; remove it in the source, or with `replace`",
         broken=has_refused(text),
-        value_detail=f"printf('character %d is U+%04X, ', {before} + 1, {code})",
+        value_detail=f"printf('character %d is U+%04X, ', {before} + 1, unicode({text}[{before} + 1]))",
         rejects=True,
     )
 

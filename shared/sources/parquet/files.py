@@ -16,7 +16,7 @@ import duckdb
 
 from shared.definitions.models import Column, ColumnType, ParquetSource, TypedColumn
 from shared.errors import UserError
-from shared.remote import is_remote
+from shared.remote import is_remote, shown_url
 from shared.sources.context import SourceContext
 from shared.sources.files import InputFile, find_files
 from shared.sources.parquet.fields import Field, as_json, field
@@ -93,7 +93,7 @@ class ParquetFiles:
         parts = self._opened(workspace)
         if not any(column.stored for column in self._source.columns):
             _refuse_further_columns(parts)
-        return described(self._source, _together(parts), parts[0].name if len(parts) == 1 else self._path)
+        return described(self._source, _together(parts), parts[0].name if len(parts) == 1 else shown_url(self._path))
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` from all files; row numbers continue from one file to the next.

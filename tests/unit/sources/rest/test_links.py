@@ -64,7 +64,9 @@ def test_other_links_are_not_the_next_page(header: str) -> None:
     assert next_link(header, "api") == ""
 
 
-@pytest.mark.parametrize("header", [f"{URL}; rel=next", f'</x>; rel="prev" what, <{URL}>; rel="next"', f"<{URL}; rel=next"])
+@pytest.mark.parametrize(
+    "header", [f"{URL}; rel=next", f'</x>; rel="prev" what, <{URL}>; rel="next"', f"<{URL}; rel=next"]
+)
 def test_a_header_that_cannot_be_read_is_an_error(header: str) -> None:
     """If it seems to have a next page: without it, rows would be missing."""
     with pytest.raises(UserError, match=r"^api answered with a header Link that cannot be read"):
