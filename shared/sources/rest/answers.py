@@ -15,11 +15,13 @@ from shared.http.transport import Response
 from shared.redaction import cleaned
 from shared.sources.files import BLOCK
 
-__all__ = ["has_records", "shown_answer", "text_of_answer"]
+__all__ = ["begins_as_list", "has_records", "shown_answer", "text_of_answer"]
 
 # 203: a proxy changed the answer. 206: what services answer whose pages are ranges.
 _GOOD: Final = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION, HTTPStatus.PARTIAL_CONTENT})
 _EMPTY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
+_BEFORE_JSON: Final = b" \t\r\n\0" + codecs.BOM_UTF8 + codecs.BOM_UTF16_BE  # also of other encodings
+_NULL: Final = b"null"  # a list without records
 _MOST_READ: Final = 4096  # bytes of a refusal
 _MOST_SHOWN: Final = 200  # characters of it
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
@@ -53,12 +55,20 @@ def has_records(answer: Response, file: Path, place: str) -> bool:
         raise UserError(
             f"{place} answered {answer.status} without a body; a service that has no records says so in JSON"
         )
+    if first.strip() == _NULL:
+        return False
     if _is_markup(first):
         raise UserError(
             f"{place} answered with HTML or XML and not with JSON: check url and auth, for example whether a page for "
             f"people to sign in answers"
         )
     return True
+
+
+def begins_as_list(file: Path) -> bool:
+    """Whether a good answer is a JSON list; otherwise it is one object, or one on each line."""
+    with file.open("rb") as stream:
+        return stream.read(_MOST_READ).lstrip(_BEFORE_JSON).startswith(b"[")
 
 
 def text_of_answer(answer: Response, file: Path, place: str) -> Generator[str, None, None]:

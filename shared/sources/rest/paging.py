@@ -28,7 +28,7 @@ from shared.sources.rest.links import next_link
 __all__ = ["AnswerPage", "NextPageError", "PageRequest", "Pager", "pager_of"]
 
 _MOST_EMPTY: Final = 100  # pages without a record, one after the other
-_ODATA_LINK: Final = "@odata.nextLink"
+_ODATA_LINKS: Final = {path: finder(path) for path in ("$['@odata.nextLink']", "$.d.__next")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,14 @@ class NextPageError(UserError):
         self.pagination = pagination
 
 
+def _refuse_link_in_body(page: AnswerPage) -> None:
+    """Refuse a page whose document has the link of OData, in version 4 or 2, where it is not followed."""
+    for path, found in _ODATA_LINKS.items():
+        link = found(page.document)
+        if link is not ABSENT and link:
+            raise NextPageError(page.place, {"type": "link", "next": path})
+
+
 class _OnePage:
     """A single answer; one that has a next page would lose records."""
 
@@ -120,9 +128,9 @@ class _OnePage:
         return self._start
 
     def following(self, page: AnswerPage) -> PageRequest | None:
-        in_body = isinstance(page.document, dict) and page.document.get(_ODATA_LINK)
-        if in_body or next_link(page.headers.get("link", ""), page.place):
-            raise NextPageError(page.place, {"type": "link"} | ({"next": f"$['{_ODATA_LINK}']"} if in_body else {}))
+        _refuse_link_in_body(page)
+        if next_link(page.headers.get("link", ""), page.place):
+            raise NextPageError(page.place, {"type": "link"})
         return None
 
 
@@ -176,6 +184,8 @@ class _Linked:
     def following(self, page: AnswerPage) -> PageRequest | None:
         if self._next is None:
             link = next_link(page.headers.get("link", ""), page.place)
+            if not link:
+                _refuse_link_in_body(page)
         else:
             link = _found(self._next(page.document), page, "the link to the next page")
         if not link or not self._goes_on.after(page):

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from shared.definitions.models import Column, RestColumn, RestSource
@@ -17,7 +18,7 @@ from shared.json_paths import ABSENT, finder_of_records
 from shared.sources.context import SourceContext
 from shared.sources.json_text.loading import RecordRows, Value, value_of
 from shared.sources.json_text.records import BadRecord, chosen, json_document, json_records
-from shared.sources.rest.answers import has_records, text_of_answer
+from shared.sources.rest.answers import begins_as_list, has_records, text_of_answer
 from shared.sources.rest.api import Api
 from shared.sources.rest.endpoint import Endpoint, endpoint_of
 from shared.sources.rest.paging import AnswerPage, PageRequest, pager_of
@@ -102,6 +103,7 @@ class _Reading:
         self._file = workspace.folder / "answer.json"
         self._find = finder_of_records(source.records) if source.records else None
         self._total_path = source.pagination.total if source.pagination else None
+        self._shape = _Shape()
         self._seen, self._total = SeenPages(), Total(self._total_path)
 
     def all(self, start: PageRequest) -> int:
@@ -135,6 +137,8 @@ class _Reading:
         page = AnswerPage(url=url, place=self._api.place(asked), headers=answer.headers)
         if not has_records(answer, self._file, page.place):
             return page
+        if self._find is None:
+            self._shape.compare(self._file, page.place)
         with closing(text_of_answer(answer, self._file, page.place)) as text:
             if self._is_read_whole:
                 page = replace(page, document=json_document(text, page.place, remedy=_NOT_JSON))
@@ -162,6 +166,29 @@ class _Reading:
                 f"with an error"
             )
         return () if value is None else chosen(value, _same, "record")
+
+
+class _Shape:
+    """Whether the answers of a source without `records` are lists: another one is not a page but an error."""
+
+    def __init__(self) -> None:
+        self._lists: bool | None = None
+
+    def compare(self, file: Path, place: str) -> None:
+        """Compare an answer with the first one.
+
+        Raises:
+            UserError: They differ.
+        """
+        is_list = begins_as_list(file)
+        if self._lists is None:
+            self._lists = is_list
+        if is_list is not self._lists:
+            kinds = ("a list", "an object") if is_list else ("an object", "a list")
+            raise UserError(
+                f"{place} answered with {kinds[0]}, but to an earlier request with {kinds[1]}: see whether the service "
+                f"answered with an error"
+            )
 
 
 def _same(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -120,6 +121,38 @@ def test_links_of_the_body_are_followed(serve: Serve, *, whole: bool) -> None:
     known.append(serve(answer))
     assert ids(f"{known[0].url}/items", records="$.value", pagination={"type": "link", "next": "$.nextLink"}) == ALL
     assert known[0].asked("q") == [None, "a b", "a b"]
+
+
+@pytest.mark.parametrize("pagination", [None, {"type": "link"}])
+@pytest.mark.parametrize(
+    ("records", "body", "path"),
+    [
+        ("$.value", {"value": ROWS[:3], "@odata.nextLink": "https://a/?skip=3"}, "$['@odata.nextLink']"),
+        ("$.d.results", {"d": {"results": ROWS[:3], "__next": "https://a/?skip=3"}}, "$.d.__next"),
+    ],
+)
+def test_a_link_of_odata_that_is_not_followed_is_refused(
+    serve: Serve, pagination: dict[str, str] | None, records: str, body: dict[str, Any], path: str
+) -> None:
+    """Without pagination, and where the link is looked for in the header only: the message says how it is followed."""
+    server = serve(lambda _: Reply(body=body))
+    with pytest.raises(UserError, match=re.escape(f"add pagination: {{type: link, next: {path}}}")):
+        ids(server.url, records=records, pagination=pagination)
+
+
+@pytest.mark.parametrize("odd", [{"error": "too many requests"}, b' \n{"id": 7}'])
+def test_an_object_after_lists_is_an_error(serve: Serve, odd: Any) -> None:
+    """The records of that page would be missing."""
+    server = serve(lambda received: Reply(body=odd if received.query.get("page") == "2" else [{"id": 1}]))
+    with pytest.raises(UserError, match="answered with an object, but to an earlier request with a list"):
+        ids(server.url, pagination={"type": "page", "parameter": "page"})
+
+
+def test_null_is_a_list_without_records(serve: Serve) -> None:
+    """As the last page, and as the only one."""
+    server = serve(lambda received: Reply(body=[{"id": 1}] if received.query.get("page") == "1" else b" null\n"))
+    assert ids(server.url, pagination={"type": "page", "parameter": "page"}) == ["1"]
+    assert ids(server.url) == []
 
 
 def test_an_empty_page_with_a_link_is_followed(serve: Serve) -> None:
