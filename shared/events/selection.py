@@ -27,6 +27,7 @@ __all__ = ["SelectedEvents", "Selection", "listener_problems"]
 _QUOTED_TEXT: Final = re.compile(r"'(?:[^']|'')*'")
 _NAME: Final = re.compile(r'\b(new|old)((?:\s*\.\s*(?:[A-Za-z_]\w*|"(?:[^"]|"")*"))+)', re.IGNORECASE)
 _PART: Final = re.compile(r'[A-Za-z_]\w*|"(?:[^"]|"")*"')
+_NO_TYPE: Final = "NULL"
 _LARGEST: Final = 2**127  # HUGEINT
 _Path = tuple[str, ...]
 
@@ -101,10 +102,10 @@ class Selection:
         return {index: (passes, key) for index, passes, key in found}
 
     def _sql(self, types: Sequence[str]) -> str:
-        fields = {f"f{number}": kind for number, kind in enumerate(types)}
+        fields = {f"f{number}": kind for number, kind in enumerate(types) if kind != _NO_TYPE}
         tree: dict[str, Any] = {}
-        for field, path in zip(fields, self._paths, strict=True):
-            _plant(tree, path, f"r.{field}")
+        for number, path in enumerate(self._paths):
+            _plant(tree, path, f"r.f{number}" if f"f{number}" in fields else "NULL")
         structs = "".join(f", {_struct(branch)} AS {name}" for name, branch in tree.items())
         return (
             f"SELECT r.n, CAST({self._filter or 'true'} AS BOOLEAN), CAST({self._key or 'NULL'} AS VARCHAR) "
@@ -154,6 +155,8 @@ def _at(event: Event, path: _Path) -> Any:
 
 def _type(value: Any) -> str:
     match value:
+        case None:  # it fits every expression: nothing is neither text nor number
+            return _NO_TYPE
         case bool():
             return "BOOLEAN"
         case int() if abs(value) < _LARGEST:

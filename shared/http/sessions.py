@@ -22,6 +22,8 @@ from shared.http.unpacking import NotWholeError, Unpacking, unpacking
 __all__ = ["guarded_session"]
 
 _READ: Final = 2**18  # bytes that are read at a time
+# Rows are used while an answer comes, however long that takes: only a pause of the host ends it.
+_TIMEOUT: Final = aiohttp.ClientTimeout(sock_connect=30, sock_read=300)
 _UNREADABLE: Final = frozenset({"br", "zstd"})
 
 
@@ -44,7 +46,7 @@ def guarded_session(reach: ReachableHosts, **options: Any) -> aiohttp.ClientSess
     tracing.on_request_start.append(started)
     tracing.on_request_redirect.append(_redirected)
     connector = aiohttp.TCPConnector(resolver=_CheckedResolver(reach))
-    own: dict[str, Any] = {"auto_decompress": False, "middlewares": [_checked]}
+    own: dict[str, Any] = {"auto_decompress": False, "middlewares": [_checked], "timeout": _TIMEOUT}
     return aiohttp.ClientSession(connector=connector, trace_configs=[tracing], **own | options)
 
 

@@ -22,8 +22,9 @@ BLOCK: Final = 1 << 20  # bytes read at once
 _LITTLE: Final = 1 << 16
 _COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 # How drivers of fsspec call it. If a driver reports only the size, the size is compared.
-_VERSION_KEYS: Final = ("etag", "ETag", "size", "mtime", "last_modified", "LastModified", "created")
+_VERSION_KEYS: Final = ("etag", "ETag", "size", "mtime", "last_modified", "LastModified", "Last-Modified", "created")
 Version = tuple[object, ...]
+_NO_PARTS: Final = "support range requests"  # what fsspec says of an HTTP server that sends no parts of a file
 _MAGIC: Final = frozenset("*?[")
 _GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
@@ -84,7 +85,7 @@ class InputFile:
             UserError: It cannot be opened; a read of the stream raises it too.
         """
         with _failures(self):
-            opened = self._opened()
+            opened = self._streamed() if self._is_http else self._opened()
         with opened:
             yield io.BufferedReader(_Stored(self, opened), BLOCK)
 
@@ -106,6 +107,14 @@ class InputFile:
         """
         with _failures(self):
             return io.BufferedReader(_Anywhere(self, self._opened()), _LITTLE)
+
+    @property
+    def _is_http(self) -> bool:
+        return self.system is not None and "http" in self.system.protocol
+
+    def _streamed(self) -> IO[bytes]:
+        """Open a file behind HTTP in one answer: a server need not send parts, and parts may be of two versions."""
+        return cast("IO[bytes]", self.system.open(self.path, "rb", block_size=0))
 
     def _opened(self) -> IO[bytes]:
         if self.system is None:
@@ -287,4 +296,8 @@ def _reaching(url: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
+    if _NO_PARTS in str(error):
+        return (
+            "the server sends only whole files, and this kind of file is read in parts; copy it to a storage account"
+        )
     return shown_url(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -53,7 +53,7 @@ _WIDE: Final = (
 )
 
 
-def refuse_other_kinds(file: InputFile, encoding: str, *, wanted: str = "delimited text", chosen: bool = True) -> None:
+def refuse_other_kinds(file: InputFile, encoding: str, *, wanted: str = "delimited text", chosen: bool = True) -> bytes:
     """Read a file's first bytes and refuse a file that is not text.
 
     Args:
@@ -61,6 +61,9 @@ def refuse_other_kinds(file: InputFile, encoding: str, *, wanted: str = "delimit
         encoding: The encoding of its text.
         wanted: What it should be, for the message.
         chosen: Whether the definition can choose another encoding.
+
+    Returns:
+        These first bytes; none of an empty file.
 
     Raises:
         UserError: It is something else; the message says what, and what to do.
@@ -75,6 +78,7 @@ def refuse_other_kinds(file: InputFile, encoding: str, *, wanted: str = "delimit
     if found and codecs.lookup(encoding).name not in _readers(found, first):
         remedy = f"set the source's encoding: {found}" if chosen else "save it as UTF-8"
         raise UserError(f"{file.name} is not {encoding}: it looks like {found}; {remedy}")
+    return first
 
 
 def _readers(found: str, first: bytes) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
@@ -83,14 +84,42 @@ class JsonFiles(TextFiles[JsonSource]):
         names = [column.name for column in self._source.columns if column.stored]
         values = [value_of(name) for name in names]
         find = finder_of_records(self._source.records) if self._source.records else None
-        rows = RecordRows(workspace, names)
+        rows, forms = RecordRows(workspace, names), _Forms(documents=find is not None)
         for file in self._begun(workspace):
             refuse_zstd(file)
-            refuse_other_kinds(file, "utf-8", wanted="JSON", chosen=False)
+            forms.note(file, refuse_other_kinds(file, "utf-8", wanted="JSON", chosen=False))
             with closing(text_blocks(file, "utf-8", chosen=False)) as blocks:
                 found = workspace.in_time(json_records(blocks, file.name, find))
                 rows.add(islice(found, self._left(workspace)), values, Path(file.name).name)
             rows.flush(file_values(self._source.columns, file.name))
+
+
+class _Forms:
+    """An empty file is one of JSON lines without a record; it is no document and no list.
+
+    Args:
+        documents: Each file is a document, in which the records are looked for.
+    """
+
+    def __init__(self, *, documents: bool) -> None:
+        self._documents = documents
+        self._empty = ""
+        self._has_lists = False
+
+    def note(self, file: InputFile, first: bytes) -> None:
+        """Note the form of a file by its first bytes.
+
+        Raises:
+            UserError: It is empty, or an earlier one is, and the files are not of JSON lines.
+        """
+        start = first.removeprefix(codecs.BOM_UTF8).lstrip()
+        self._has_lists |= start.startswith(b"[")
+        if not start:
+            self._empty = self._empty or file.name
+        if self._empty and (self._documents or self._has_lists):
+            raise UserError(
+                f"{self._empty} is empty: is the delivery incomplete? A file without records has an empty list"
+            )
 
 
 def _beginning(blocks: Iterator[str]) -> Iterator[str]:

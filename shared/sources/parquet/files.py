@@ -16,9 +16,11 @@ import duckdb
 
 from shared.definitions.models import Column, ColumnType, ParquetSource, TypedColumn
 from shared.errors import UserError
+from shared.json_paths import steps_of
 from shared.remote import is_remote, shown_url
 from shared.sources.context import SourceContext
 from shared.sources.files import InputFile, find_files
+from shared.sources.parquet.decimals import MOST_DIGITS, with_wide_decimals
 from shared.sources.parquet.fields import Field, as_json, field
 from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import KnownColumn, described, found_name, known_type
@@ -172,7 +174,7 @@ def _copied(workspace: Workspace, file: InputFile, copy: Path) -> str:
 def _part(workspace: Workspace, file: InputFile, path: str, columns: Sequence[Column]) -> _Part:
     read = _reading(path)
     rows = workspace.query(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {read})")
-    types = {str(name): str(kind) for name, kind in rows}
+    types = with_wide_decimals(workspace, path, {str(name): str(kind) for name, kind in rows})
     partitions = {name: value for name, value in _partitions(file.path) if found_name(name, types) is None}
     known = dict(_known(types, partitions, file.name))
     values: dict[str, str] = {}
@@ -209,6 +211,8 @@ def _fields(
             found = field(column.name, types, type_of)
         if found is None:
             continue
+        if (whole := found_name(str((steps_of(column.name) or (column.name,))[0]), types)) and _is_wide(types[whole]):
+            found = Field(found.sql, types[whole])
         if column.type is ColumnType.JSON and (known_type(found.sql_type) or _NESTED.search(found.sql_type)):
             yield column.name, *as_json(found)
         else:
@@ -219,9 +223,15 @@ def _unreadable(column: str, sql_type: str) -> str:
     """Why a value cannot be read, and what to do."""
     if _is_binary(sql_type):
         return f"the values of the column {column} are binary, and such values cannot be read"
+    if _is_wide(sql_type):
+        return f"the column {column} has a {sql_type}; at most {MOST_DIGITS} can be read exactly: write it as text"
     if not _NESTED.search(sql_type):
         return f"the values of the column {column} are of the type {sql_type}, and such values cannot be read"
     return f"the values of the column {column} are nested; write type: json to read them as documents"
+
+
+def _is_wide(sql_type: str) -> bool:
+    return sql_type.startswith("decimal of ")
 
 
 def _is_binary(sql_type: str) -> bool:

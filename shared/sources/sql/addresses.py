@@ -74,7 +74,7 @@ def engine_of(url: URL, label: str, roots: Sequence[str] = (), *, writes: bool =
                 {"uri": True, "check_same_thread": False},
             )
         case "pg8000":
-            return _engine(url.difference_update_query(["sslmode"]), label, _encryption(url))
+            return _engine(url.difference_update_query(["sslmode"]), label, _encryption(url, label))
     return _engine(url, label, {})
 
 
@@ -114,8 +114,12 @@ def _existing_file(url: URL, label: str, roots: Sequence[str], mode: str) -> URL
     return url.set(database=f"file:{quote(name)}", query={**kept, "mode": mode, "uri": "true"})
 
 
-def _encryption(url: URL) -> dict[str, Any]:
-    """What `sslmode` says, as libpq means it; without it the connection is encrypted if the server can."""
+def _encryption(url: URL, label: str) -> dict[str, Any]:
+    """What `sslmode` says, as libpq means it; without it the connection is encrypted if the server can.
+
+    Raises:
+        UserError: It is not known: a connection must not be less safe than what was meant.
+    """
     match url.query.get("sslmode"):
         case "disable":
             return {"ssl_context": False}
@@ -125,4 +129,8 @@ def _encryption(url: URL) -> dict[str, Any]:
             context = ssl.create_default_context()
             context.check_hostname = mode == "verify-full"
             return {"ssl_context": context}
-    return {}
+        case None | "allow" | "prefer":
+            return {}
+    raise UserError(
+        f"{label}: its URL has an unknown sslmode: write disable, allow, prefer, require, verify-ca or verify-full"
+    )

@@ -63,6 +63,28 @@ def test_fields_have_the_type_that_json_gives_them(workspace: Workspace) -> None
     assert wanted(workspace, *events, filter='new."in".side.deep + 1 = 4') == [0]
 
 
+@pytest.mark.parametrize(
+    ("condition", "passing"),
+    [
+        ("new.n > 5", []),
+        ("new.n IS NULL OR new.n > 5", [0, 1]),
+        ("coalesce(new.n, 0) < 5", [0, 1]),
+        ("new.n", []),
+        ("NOT coalesce(new.n, false)", [0, 1]),
+        ("length(new.n) = 1", []),
+        ("new.n = 'a'", []),
+        ("new.n.deep > 5", []),
+        ("new.o.n + 1 > 5 OR new.o.m = 'x'", [1]),
+    ],
+)
+def test_a_field_without_a_value_fits_every_expression(
+    workspace: Workspace, condition: str, passing: list[int]
+) -> None:
+    """A condition that is then not true filters the event; it is no error of the event."""
+    found = selected(workspace, event({}), event({"n": None, "o": {"n": None, "m": "x"}}), filter=condition)
+    assert ([index for index, _ in found.wanted], found.failed) == (passing, ())
+
+
 def test_a_name_in_quoted_text_is_no_field(workspace: Workspace) -> None:
     """Text in quotes is only text."""
     assert wanted(workspace, event({"t": "new.x"}), filter="new.t = 'new.x'") == [0]

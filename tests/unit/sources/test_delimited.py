@@ -291,6 +291,22 @@ def test_a_host_that_refuses_a_file_is_told_from_a_file_that_is_not_there(status
         load_source(described(f"{server.url}/a.csv"))
 
 
+def test_a_server_that_sends_only_whole_files_is_read() -> None:
+    """Many do, of reports that they make: the file comes in one answer, however large it is."""
+    count = 120_000
+    rows = b"A,B,C\n" + b"".join(b"%d,%s,c\n" % (number, b"b" * 50) for number in range(count))
+    with serving(lambda _: Reply(body=rows)) as server:
+        loaded, errors = load_source(described(f"{server.url}/a.csv"))
+    assert ([row[1] for row in loaded], errors) == ([str(number) for number in range(count)], [])
+
+
+def test_a_whole_file_that_is_cut_off_is_refused() -> None:
+    """No row of it is used."""
+    rows = b"A,B,C\n" + b"1,2,3\n" * 1_500_000
+    with serving(lambda _: Reply(body=rows, cut=8_000_000)) as server, pytest.raises(UserError, match="cannot be"):
+        load_source(described(f"{server.url}/a.csv"))
+
+
 def test_a_host_that_is_away_is_told() -> None:
     """Its file may well be there."""
     with socket.socket() as free:

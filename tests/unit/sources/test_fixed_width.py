@@ -137,3 +137,11 @@ def test_a_column_that_is_read_needs_its_place() -> None:
         "{type: fixed_width, path: x, columns: [{name: number, start: 0, width: 3}, {name: b, start: 1, width: 1}]}"
     )
     assert [path for path, _ in zero] == ["source.columns[0].start"]
+
+
+@pytest.mark.parametrize("keys", [{"header_rows_to_ignore": 1}, {"footer_rows_to_ignore": 1}])
+def test_an_empty_file_is_refused_where_it_has_lines_without_rows(load: Any, keys: dict[str, int]) -> None:
+    """A delivery that broke off must not drop records."""
+    with pytest.raises(UserError, match=r"a\.txt is empty: is the delivery incomplete\?"):
+        load("", **keys)
+    assert load("") == ([], [])

@@ -60,6 +60,21 @@ def test_a_file_may_have_no_record(load: Any, text: str) -> None:
     assert load(text) == ([], [])
 
 
+@pytest.mark.parametrize("order", [("a.json", "b.json"), ("b.json", "a.json")])
+def test_an_empty_file_is_no_list(load: Any, tmp_path: Path, order: tuple[str, str]) -> None:
+    """Its records would be dropped; of JSON lines it is a file without a record."""
+    (tmp_path / order[0]).write_text("\n")
+    with pytest.raises(UserError, match=rf"{order[0]} is empty: is the delivery incomplete\?"):
+        load('[{"a": 1}]', name=order[1], path="*.json")
+    assert load('{"a": 1}', name=order[1], path="*.json") == ([(1, "1")], [])
+
+
+def test_an_empty_file_is_no_document(load: Any) -> None:
+    """It has no place for `records`."""
+    with pytest.raises(UserError, match=r"a\.json is empty"):
+        load("", records="$.data[*]")
+
+
 def test_a_document_of_several_lines_is_one_record(load: Any) -> None:
     """With indents, as programs write it."""
     assert load(json.dumps({"a": 1, "b": {"c": 2}}, indent=2), "a", "$.b.c") == ([(1, "1", "2")], [])

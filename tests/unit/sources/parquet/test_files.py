@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -354,3 +355,26 @@ def test_a_damaged_file_is_reported_with_the_reason_and_without_the_path_of_the_
             values(opened(path), in_place=in_place)
         assert caught.value.message.startswith(f"{path} cannot be read: it is damaged, or not a Parquet file")
         assert "workspace-" not in caught.value.message
+
+
+# One row: s {b decimal(40,2)}, e decimal(38,2), n decimal(76,0), d double; DuckDB writes no such decimals.
+WIDE = (
+    "eNqFkk9LwzAUwF/DKKWH3V5YIGARGiZ0xQnbSVB3E3IopSfZpdsKCtrV1D9fwrN49DoEP4xHv4JfwKMvnUzmHIbkJfze75E/JDlJ+wgYYxwh"
+    "o4WLrgQAZocNa60kIcJo03R+iY+U16j/F1ftJVs8fOz4b+RLlFsLP4+wJS4H0HHr6XlxlaMHA9ZxamSAbdxFWk9CH1uYRGMbqYR4YHnRcN1w"
+    "veTHlpfEAZ8cStjJZvyQ+Aw4E1JoBRLbInRBdJ3amSBhnvFMeaeSCoB2PtxzxXB5zh+ZNmzUlKdqvKaqDbNsTMONenW2qP63OmvUER+pZ/aH"
+    "yt8ZZ8qjCbpBlZvr2+KmN62qXm7M/D64K0x9MS+Dg2G8H/eFpudddTijuyf0Hb4AToo8LA=="
+)
+
+
+def test_decimals_of_more_than_38_digits_are_refused(tmp_path: Path) -> None:
+    """DuckDB reads them as floating-point numbers: keys would be equal that are not, and amounts wrong."""
+    path = tmp_path / "wide.parquet"
+    path.write_bytes(zlib.decompress(base64.b64decode(WIDE)))
+    assert values(opened(path, {"name": "e"}, {"name": "d"})) == [{"e": Decimal("1.50"), "d": Decimal("1.5")}]
+    columns = [{"name": "n"}, {"name": "$.s.b", "alias": "b"}, {"name": "s", "type": "json"}]
+    said = "; at most 38 can be read exactly: write it as text"
+    assert [message for _, message in refused(opened(path, *columns))] == [
+        f"{path}: the column n has a decimal of 76 digits{said}",
+        f"{path}: the column $.s.b has a decimal of 40 digits{said}",
+        f"{path}: the column s has a decimal of 40 digits{said}",
+    ]

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from shared.definitions.models import ConnectionModel, EnvironmentSecret, SqlConnection, SqlSource
 from shared.errors import UserError
 from shared.sources import SourceContext, open_source
+from shared.sources.sql.addresses import engine_of, url_of
 from shared.workspace import OutOfTimeError, Workspace
 from tests.postgresql.fixtures import Database
 from tests.postgresql.server import PASSWORD
@@ -298,3 +299,17 @@ def test_only_a_source_of_type_sql_loads_sqlalchemy() -> None:
     """So a cold start without such a source is faster."""
     asked = "import sys, shared.app, shared.sources.registry; sys.exit('sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["verify_full", "VERIFY-FULL", "required", ""])
+def test_an_unknown_sslmode_is_refused(mode: str) -> None:
+    """The connection would be less safe than what was meant; the message does not repeat the URL."""
+    url = url_of(f"postgresql://reader:password@host/db?sslmode={mode or 'x'}", "the database")
+    with pytest.raises(UserError, match=r"^the database: its URL has an unknown sslmode: write disable"):
+        engine_of(url, "the database")
+
+
+@pytest.mark.parametrize("query", ["", "?sslmode=prefer", "?sslmode=allow", "?sslmode=verify-full"])
+def test_every_sslmode_of_libpq_is_known(query: str) -> None:
+    """An engine is made; it does not connect yet."""
+    engine_of(url_of(f"postgresql://reader:password@host/db{query}", "the database"), "the database").dispose()

@@ -1,0 +1,44 @@
+"""Decimals that DuckDB cannot hold: it reads them as floating-point numbers, without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from shared.workspace import Workspace, literal
+
+__all__ = ["MOST_DIGITS", "with_wide_decimals"]
+
+MOST_DIGITS: Final = 38  # of a DECIMAL of DuckDB
+
+
+def with_wide_decimals(workspace: Workspace, path: str, types: Mapping[str, str]) -> dict[str, str]:
+    """The SQL types of the columns of a file; a column with decimals of more than 38 digits has a type that is unknown.
+
+    Args:
+        workspace: Reads the file.
+        path: Of the file, as DuckDB reads it.
+        types: As DuckDB gives them.
+
+    Raises:
+        duckdb.Error: The file cannot be read.
+    """
+    if not any("DOUBLE" in kind for kind in types.values()):
+        return dict(types)
+    # A column and what is in it, depth first. The first row is the file.
+    rows = workspace.query(f"SELECT name, num_children, precision FROM parquet_schema({literal(path)})")
+    wide = dict(zip(types, _digits(iter(rows[1:]), len(types)), strict=False))
+    return {
+        name: f"decimal of {wide[name]} digits" if wide.get(name, 0) > MOST_DIGITS else kind
+        for name, kind in types.items()
+    }
+
+
+def _digits(rows: Iterator[tuple[Any, ...]], columns: int) -> Iterator[int]:
+    """For each column, the digits of the longest decimal in it; 0 without one."""
+    for _ in range(columns):
+        open_, most = 1, 0
+        while open_ and (row := next(rows, None)) is not None:
+            open_ += (row[1] or 0) - 1
+            most = max(most, row[2] or 0)
+        yield most
