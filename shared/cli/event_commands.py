@@ -49,9 +49,10 @@ def events(
 
     output = output_of(context, as_json)
     done = feed(frame.opened(context), name, *files, partition=partition, tell=output.say)
-    hint = [Text(f"Next: dynamics-sync dead-letters {name}")] if done.dead_letters else []
+    command = f"dead-letters {name}" if done.dead_letters else f"runs {name}"
+    hint = [Text(f"Next: dynamics-sync {command}")] if done.has_errors else []
     output.result(done.to_json(), events_text(done), *hint)
-    return EXIT_ERRORS if done.dead_letters else 0
+    return EXIT_ERRORS if done.has_errors else 0
 
 
 @program.command("dead-letters")

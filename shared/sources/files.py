@@ -297,7 +297,5 @@ def _reaching(url: str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     if _NO_PARTS in str(error):
-        return (
-            "the server sends only whole files, and this kind of file is read in parts; copy it to a storage account"
-        )
+        return "the server sends only whole files, and this kind of file is read in parts; copy it to a storage account"
     return shown_url(getattr(error, "strerror", None) or str(error) or type(error).__name__)

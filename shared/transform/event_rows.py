@@ -12,6 +12,7 @@ from shared.transform.targets import Omit, TargetColumn, key_columns
 from shared.workspace import NewTable, Table, json_rows, quoted
 
 __all__ = [
+    "LEFT_OUT_FIELDS",
     "REJECTED_EVENTS",
     "collect_source_statement",
     "collect_statement",
@@ -27,6 +28,12 @@ REJECTED_EVENTS: Final = (
     "ORDER BY _row DESC, rowid DESC"
 )
 """SQL for (row, error, column, message) of what rejects rows, the first error of a row last."""
+
+LEFT_OUT_FIELDS: Final = (
+    "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors "
+    "WHERE NOT rejected AND _row >= 0 AND _row IN (SELECT _row FROM wanted) ORDER BY _row, rowid"
+)
+"""SQL for (row, error, column, message) of the fields that rows are applied without."""
 
 
 def wanted_tables(

@@ -53,7 +53,9 @@ _MEANT = {  # class of an error of a side, in words
 _EVENT_RESULTS = {
     "lost": "Dead letters",
     "joined": "Joined with later ones",
+    "left_out": "With fields left out",
 }  # counts whose name does not describe the result of the events
+_NO_RESULTS = frozenset({"events", "left_out"})  # counts of events that have another result too
 _TO_DO = {
     "created": "Create",
     "updated": "Update",
@@ -230,14 +232,14 @@ def events_text(done: EventsSummary) -> Text:
     lines = [f"{received}, {counted(done.dead_letters, 'became a dead letter', 'became dead letters')}."]
     lines += [_line("Unclaimed:", f"{done.unclaimed:,}")] if done.unclaimed else []
     for name, counts in done.syncs.items():
-        joined = counts.get("events", 0) - sum(count for what, count in counts.items() if what != "events")
+        joined = counts.get("events", 0) - sum(count for what, count in counts.items() if what not in _NO_RESULTS)
         results = {**counts, **({"joined": joined} if joined > 0 else {})}
         listed = ((_EVENT_RESULTS.get(what, what.capitalize()), count) for what, count in results.items())
         lines += [f"{name}:", *(_line(f"   {what}:", f"{count:,}") for what, count in listed)]
         lines += _became_letters(done.lost.get(name, {}))
     if "" in done.lost:
         lines += ["Taken by no listener:", *_became_letters(done.lost[""])]
-    return _lines(lines, style="yellow" if done.dead_letters else "green")
+    return _lines(lines, style="yellow" if done.has_errors else "green")
 
 
 def _became_letters(by_error: Mapping[str, int]) -> list[str]:

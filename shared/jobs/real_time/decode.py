@@ -20,6 +20,7 @@ from shared.jobs.real_time.listeners import TakenMessage
 from shared.jobs.real_time.rows import Numbered, ShapedEvents, shape
 from shared.jobs.real_time.session import Session
 from shared.jobs.referencing import read_references
+from shared.state import ErrorRow
 from shared.transform import LookupColumn
 
 __all__ = ["DecodedBatch", "decode_batch"]
@@ -34,12 +35,14 @@ class DecodedBatch:
     Attributes:
         events: Those that are wanted, in order of arrival, each with its record; their rows are in `wanted`.
         lost: Those that cannot be applied.
-        counts: How many events there are, and how many of them are filtered out.
+        counts: How many events there are, how many of them are filtered out, and how many lack a field.
+        left_out: See `ShapedEvents`.
     """
 
     events: tuple[Event, ...]
     lost: tuple[FailedEvent, ...]
     counts: Mapping[str, int]
+    left_out: tuple[ErrorRow, ...] = ()
 
 
 def decode_batch(taken: Sequence[TakenMessage], session: Session) -> DecodedBatch:
@@ -68,7 +71,9 @@ def decode_batch(taken: Sequence[TakenMessage], session: Session) -> DecodedBatc
         counts=Counter(
             events=len(decoded) + len(lost) - len(selected.failed),
             filtered=selected.filtered + len(shaped.filtered),
+            left_out=len({error.rows for error in shaped.left_out}),
         ),
+        left_out=shaped.left_out,
     )
 
 

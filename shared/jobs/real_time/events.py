@@ -180,7 +180,8 @@ def _parted(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools) -
 def _skipped(sync: EventSync, earlier: int, tools: EventTools) -> Mapping[str, int]:
     """Count events from before the listener was there, in the execution log too."""
     counts, now = {"events": earlier, "before_listening": earlier}, tools.clock.now()
-    tools.memory.log.add(sync.definition, counts, started=now, ended=now, state=tools.state)
+    outcome = BatchOutcome(counts=counts, lost=())
+    tools.memory.log.add(sync.definition, outcome, started=now, ended=now, state=tools.state)
     return counts
 
 

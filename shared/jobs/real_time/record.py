@@ -22,7 +22,7 @@ from shared.jobs.real_time.listeners import TakenMessage
 from shared.jobs.real_time.session import Positions
 from shared.jobs.real_time.sync import EventSync
 from shared.jobs.summary import RunState
-from shared.state import RunRecord, StateStore
+from shared.state import ErrorRecord, ErrorRow, RunRecord, StateStore
 
 __all__ = ["MOST_PARTITIONS", "BatchOutcome", "EventLog", "EventsSummary", "latest_of_partitions", "record_batch"]
 
@@ -41,6 +41,7 @@ class BatchOutcome:
         reached: Message key -> position of its last event that took effect.
         traffic: Requests, and those of them that were throttled or sent again.
         partitions: See `latest_of_partitions`; empty for what does not come from a hub now.
+        left_out: Errors of fields that events were applied without.
     """
 
     counts: Mapping[str, int]
@@ -48,6 +49,7 @@ class BatchOutcome:
     reached: Mapping[str, EventPosition] = field(default_factory=dict)
     traffic: Mapping[str, int] = field(default_factory=dict)
     partitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    left_out: tuple[ErrorRow, ...] = ()
 
     @classmethod
     def of(cls, decoded: DecodedBatch, folded: FoldedBatch, applied: AppliedBatch) -> BatchOutcome:
@@ -56,7 +58,8 @@ class BatchOutcome:
         counts = Counter(decoded.counts)
         counts.update(applied.counts)
         counts.update(stale=len(folded.stale), lost=len(lost))
-        return cls(counts=+counts, lost=lost, reached=_reached(applied.settled, lost, folded.seen))
+        reached = _reached(applied.settled, lost, folded.seen)
+        return cls(counts=+counts, lost=lost, reached=reached, left_out=decoded.left_out)
 
     @classmethod
     def all_lost(cls, taken: Sequence[TakenMessage], failure: Failure) -> BatchOutcome:
@@ -74,7 +77,11 @@ class BatchOutcome:
             traffic.update(part.traffic)
             reached.update(part.reached)
         return cls(
-            counts=counts, lost=tuple(lost for part in parts for lost in part.lost), reached=reached, traffic=traffic
+            counts=counts,
+            lost=tuple(lost for part in parts for lost in part.lost),
+            reached=reached,
+            traffic=traffic,
+            left_out=tuple(error for part in parts for error in part.left_out),
         )
 
 
@@ -120,8 +127,7 @@ def record_batch(
     if outcome.lost:
         keep([letter_of(each, sync, now=started) for each in outcome.lost], state)
     Positions(sync=sync.name, state=state).store(outcome.reached)
-    ended, partitions = clock.now(), outcome.partitions
-    log.add(sync.definition, outcome.counts, started=started, ended=ended, state=state, partitions=partitions)
+    log.add(sync.definition, outcome, started=started, ended=clock.now(), state=state)
 
 
 @dataclass(slots=True)
@@ -133,17 +139,17 @@ class EventLog:
     """
 
     _rows: dict[str, RunRecord] = field(default_factory=dict)
+    _errors: dict[str, dict[tuple[str, str], ErrorRecord]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(
         self,
         definition: SyncDefinition,
-        counts: Mapping[str, int],
+        outcome: BatchOutcome,
         *,
         started: datetime,
         ended: datetime,
         state: StateStore,
-        partitions: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Count a batch.
 
@@ -152,22 +158,48 @@ class EventLog:
         """
         with self._lock:
             row = self._rows.get(definition.name)
-            latest = _latest({**row.counts.get(_PARTITIONS, {}), **(partitions or {})} if row else partitions or {})
+            counts, partitions = outcome.counts, outcome.partitions
+            latest = _latest({**row.counts.get(_PARTITIONS, {}), **partitions} if row else partitions)
             new = row is None or row.version != definition.version or _hour(row.started) != _hour(started)
             row = _row(definition, started) if row is None or new else row
             names = sorted({*row.counts, *counts} - {_PARTITIONS})
             total = {name: row.counts.get(name, 0) + counts.get(name, 0) for name in names}
-            lost = total.get("lost", 0)
+            message = _message(total)
             row = replace(
                 row,
-                state=(RunState.COMPLETED_WITH_ERRORS if lost else RunState.SUCCEEDED).value,
-                message=f"{counted(lost, 'event')} went to the dead letters" if lost else "",
+                state=(RunState.COMPLETED_WITH_ERRORS if message else RunState.SUCCEEDED).value,
+                message=message,
                 ended=ended,
                 duration=row.duration + (ended - started).total_seconds(),
                 counts={**total, _PARTITIONS: latest} if latest else total,
             )
             (state.begin_run if new else state.finish_run)(row)
             self._rows[definition.name] = row
+            if new:
+                self._errors.pop(definition.name, None)
+            self._add_errors(row, outcome.left_out, state)
+
+    def _add_errors(self, row: RunRecord, left_out: Sequence[ErrorRow], state: StateStore) -> None:
+        if not left_out:
+            return
+        known = self._errors.setdefault(row.sync, {})
+        changed: dict[tuple[str, str], ErrorRecord] = {}
+        for error in left_out:
+            kind = (error.error_type, error.column)
+            before = changed.get(kind) or known.get(kind)
+            # A number names an event of one batch only, so no row is told.
+            now = ErrorRecord.of(row.run_id, replace(error, rows=()))
+            changed[kind] = replace(before, count=before.count + error.count) if before else now
+        state.add_errors([*changed.values()])
+        known.update(changed)
+
+
+def _message(total: Mapping[str, int]) -> str:
+    """What went wrong with the events of a row of the log; empty if nothing did."""
+    lost, incomplete = total.get("lost", 0), total.get("left_out", 0)
+    said = [f"{counted(lost, 'event')} went to the dead letters"] if lost else []
+    said += [f"{counted(incomplete, 'event has', 'events have')} fields that were left out"] if incomplete else []
+    return "; ".join(said)
 
 
 def _row(definition: SyncDefinition, started: datetime) -> RunRecord:
@@ -214,6 +246,11 @@ class EventsSummary:
     def dead_letters(self) -> int:
         """How many events went to the dead letters."""
         return sum(count for by_error in self.lost.values() for count in by_error.values())
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether an event went to the dead letters, or was applied without a field."""
+        return bool(self.dead_letters) or any(counts.get("left_out") for counts in self.syncs.values())
 
     @classmethod
     def sum(cls, parts: Sequence[EventsSummary]) -> EventsSummary:

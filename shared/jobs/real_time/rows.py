@@ -11,8 +11,10 @@ from shared.events import Event, EventAction, Fields, Undecodable
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import FieldGroup, PreparedSync
 from shared.scripts import ScriptEngine
+from shared.state import ErrorRow
 from shared.transform import LookupColumn
 from shared.transform.event_rows import (
+    LEFT_OUT_FIELDS,
     REJECTED_EVENTS,
     collect_source_statement,
     collect_statement,
@@ -40,12 +42,14 @@ class ShapedEvents:
         before: Event -> the same for the record before it, where that had another sync key.
         failures: Events that were rejected.
         filtered: Events that the source's filter lets go.
+        left_out: Errors of fields that events are applied without; one for each event, type and column.
     """
 
     records: Mapping[int, str]
     failures: Mapping[int, Failure]
     filtered: frozenset[int]
     before: Mapping[int, str] = field(default_factory=dict)
+    left_out: tuple[ErrorRow, ...] = ()
 
 
 def before_row(number: int) -> int:
@@ -73,6 +77,7 @@ def shape(
         workspace.create(table)
     groups, failures = _groups(events, sync)
     filtered: set[int] = set()
+    left_out: list[ErrorRow] = []
     for place, ((carried, deletes), rows) in enumerate(groups.items()):
         if place:
             workspace.clear(keep=KEPT)
@@ -81,8 +86,9 @@ def shape(
             failures |= dict.fromkeys(rows, _without_key(sync))
             continue
         _load(group, rows, workspace)
-        rejected = _shape_group(group, sync, workspace, read, scripts)
+        rejected, incomplete = _shape_group(group, sync, workspace, read, scripts)
         failures |= rejected
+        left_out += incomplete
         filtered |= rows.keys() - rejected.keys()
     found: dict[int, str] = dict(workspace.query(records_query(sync.layout)))
     records = {number: record for number, record in found.items() if number >= 0}
@@ -92,6 +98,7 @@ def shape(
         failures={number: failure for number, failure in failures.items() if number >= 0},
         filtered=frozenset(number for number in filtered - records.keys() if number >= 0),
         before={number: record for number, record in before.items() if record != records[number]},
+        left_out=tuple(left_out),
     )
 
 
@@ -140,7 +147,8 @@ def _without_key(sync: PreparedSync) -> Failure:
 
 def _shape_group(
     group: FieldGroup, sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences, scripts: ScriptEngine
-) -> dict[int, Failure]:
+) -> tuple[dict[int, Failure], list[ErrorRow]]:
+    """The events that are rejected, and the fields that others are applied without."""
     unsound = group.shaping.run(workspace, scripts, _run)
     if group.lookups:
         read(group.lookups, group.unless)
@@ -148,7 +156,13 @@ def _shape_group(
     workspace.execute(collect_statement(group.layout, group.late))
     if keeps_source(sync.definition):
         workspace.execute(collect_source_statement(group.labels))
-    return failures_of(workspace.query(REJECTED_EVENTS)) if unsound else {}
+    if not unsound:
+        return {}, []
+    left_out = [
+        ErrorRow(error_class="Invalid Column", error_type=error, column=column, message=message, rows=(row,), count=1)
+        for row, error, column, message in workspace.query(LEFT_OUT_FIELDS)
+    ]
+    return failures_of(workspace.query(REJECTED_EVENTS)), left_out
 
 
 def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:

@@ -57,6 +57,39 @@ class TestFull:
         world.run({"op": "u", "number": "A", "city": None})
         assert world.accounts() == {"A": {"name": "one", "revenue": 5}}
 
+    def test_a_field_that_is_left_out_is_reported(self, make: Make) -> None:
+        """The event is applied without it; the log has the errors of all batches of an hour, as a batch has them."""
+        columns = (*COLUMNS[:2], {"name": "revenue", "type": "number"}, {"name": "city", "mandatory": True})
+        world = make(columns=columns)
+        done = world.run(
+            {"op": "c", "number": "A", "name": "one", "revenue": "much", "city": ""},
+            {"op": "c", "number": "B", "name": "two", "revenue": 2, "city": "Bern"},
+        )
+        assert (done["insert"], done["left_out"], done.get("lost")) == (2, 1, None)
+        assert world.run({"op": "u", "number": "B", "revenue": "more"})["left_out"] == 1
+        assert world.accounts() == {"A": {"name": "one"}, "B": {"name": "two", "revenue": 2, "city": "Bern"}}
+        (row,) = world.state.runs()
+        assert (row.state, row.message) == ("Completed with errors", "2 events have fields that were left out")
+        errors = {
+            (error.error_type, error.column): (error.error_class, error.count)
+            for error in world.state.errors(row.run_id)
+        }
+        assert errors == {
+            ("Invalid Format Exception", "revenue"): ("Invalid Column", 2),
+            ("Mandatory Rule Violation", "city"): ("Invalid Column", 1),
+        }
+
+    def test_an_event_that_is_filtered_reports_no_field(self, make: Make) -> None:
+        """It is not applied, so nothing is left out."""
+        columns = (*COLUMNS[:2], {"name": "revenue", "type": "number"}, COLUMNS[3])
+        world = make(columns=columns, source={"filter": "number <> 'A'"})
+        done = world.run({"op": "c", "number": "A", "revenue": "much"})
+        assert (done["filtered"], done.get("left_out", 0), world.state.errors(world.state.runs()[0].run_id)) == (
+            1,
+            0,
+            (),
+        )
+
     def test_events_of_one_record_become_one_write(self, make: Make) -> None:
         """The fields of all events of the batch are merged, also if the spelling of the key differs."""
         world = make()

@@ -77,6 +77,7 @@ class World:
     columns: Sequence[Mapping[str, Any]] = tuple(COLUMNS)
     mappings: Sequence[Mapping[str, Any]] = tuple(MAPPINGS)
     destination: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = field(default_factory=SkippingClock)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     open_dataverse: Callable[..., Dataverse] = Dataverse
@@ -115,7 +116,7 @@ class World:
             copy.deepcopy(
                 {
                     "name": name,
-                    "source": {"type": "events", "columns": list(self.columns)},
+                    "source": {"type": "events", "columns": list(self.columns), **self.source},
                     "destination": {
                         "type": "dynamics",
                         "entity": "account",
