@@ -409,6 +409,12 @@ VALUES = {
     ),
     "date": ("2024-01-31", "2024-02-01", "2024-01-30", 0),
     "text": ("b", "c", "B", 0),
+    "uuid": (
+        "018d6000-0000-7000-8000-00000000000b",
+        "018d6000-0000-7000-8000-00000000000c",
+        "018d5fff-0000-7000-8000-00000000000c",
+        0,
+    ),
 }
 
 
@@ -482,6 +488,17 @@ def test_other_strategies_are_refused_with_the_place(here: World, tmp_path: Path
         here.run()
     assert caught.value.problems[0].path in {"sync_behaviour.strategy", "sync_behaviour.dropped"}
     assert caught.value.problems[0].line > 0
+
+
+@pytest.mark.parametrize("kind", ["money", "pg_lsn", "jsonb", "text[]", "mood", "inet"])
+def test_texts_in_another_order_than_their_values_are_refused(here: World, database: Database, kind: str) -> None:
+    """Before a row is read: a later run would not see all rows that changed."""
+    database.run("CREATE TYPE mood AS ENUM ('low', 'high')")
+    database.run(f"CREATE TABLE customers (number text, name text, changed_at {kind})")
+    define(here, postgresql_source(database))
+    named = "_text" if kind == "text[]" else kind
+    with pytest.raises(DefinitionError, match=f"changed_at is of the type {named}, whose texts are in another order"):
+        here.run()
 
 
 def test_a_column_that_is_not_read_is_refused(here: World, tmp_path: Path, database: Database) -> None:

@@ -19,10 +19,14 @@ from shared.sources.sql.batches import Batches
 from shared.sources.sql.readers import RowReader, exact
 from shared.sources.sql.statements import Bound, Statements, type_of
 from shared.sources.sql.types import Found, of_postgresql
-from shared.sources.watermarks.marks import Scale
+from shared.sources.typed import KnownColumn
+from shared.sources.watermarks.marks import Scale, unusable
+from shared.workspace import quoted
 
 __all__ = ["PostgresqlReader"]
 
+_TEXTS: Final = frozenset({"text", "varchar", "bpchar"})
+_AS_TEXTS: Final = frozenset({"uuid", "citext", "name"})  # have no collation, or one that ignores case
 _ARRAY: Final = "A"  # https://www.postgresql.org/docs/current/catalog-pg-type.html#CATALOG-TYPCATEGORY-TABLE
 # How values are written as text, whatever the server, the database or the user has as default.
 _NOTATION: Final = (
@@ -41,6 +45,7 @@ class PostgresqlReader(RowReader):
 
     def __init__(self) -> None:
         self._arrays: set[str] = set()
+        self._kinds: dict[str, str] = {}  # column -> its type by the name in `pg_type`
 
     def begin(self, connection: Connection) -> None:
         """Fix the notation of values; the options of the connection make the transaction read-only."""
@@ -59,6 +64,7 @@ class PostgresqlReader(RowReader):
             kind, category = kinds.get(number, ("", ""))
             if category == _ARRAY:
                 self._arrays.add(name)
+            self._kinds[name] = kind
             yield name, of_postgresql(kind)
 
     def column(self, statements: Statements, name: str) -> sa.ColumnClause[Any]:  # noqa: ARG002 - as of any database
@@ -78,8 +84,19 @@ class PostgresqlReader(RowReader):
     def _bound(self, connection: Connection, statements: Statements) -> Statements:
         return replace(statements, binder=lambda name, value: _setting(connection, name, value))
 
+    def scale(self, name: str, column: TypedColumn, known: KnownColumn) -> Scale | None:
+        """Of types that are read as text, only those of which a text with a greater character is a greater value."""
+        scale, kind = super().scale(name, column, known), self._kinds.get(name, "")
+        if scale is Scale.TEXT and kind and kind not in _TEXTS | _AS_TEXTS:
+            raise unusable(f"{name} is of the type {kind}, whose texts are in another order than its values")
+        return scale
+
+    def past(self, name: str, scale: Scale) -> str:
+        """See `RowReader.past`; texts are compared by characters, in whatever way the database orders them."""
+        as_text = any(kind in _AS_TEXTS and quoted(each) == name for each, kind in self._kinds.items())
+        return super().past(f"CAST({name} AS text)" if as_text else name, scale)
+
     def _compared(self, name: str, scale: Scale) -> str:
-        """By characters, in whatever way the database orders texts."""
         return f'{name} COLLATE "C"' if scale is Scale.TEXT else name
 
     def canceller(self, connection: Connection) -> Callable[[], object] | None:

@@ -77,8 +77,17 @@ class RowReader:
             for rows in result.partitions():
                 batches.add(rows)
 
-    def scale(self, column: TypedColumn, known: KnownColumn) -> Scale | None:
-        """How the values of a watermark's column are ordered; None where they cannot be a watermark."""
+    def scale(self, name: str, column: TypedColumn, known: KnownColumn) -> Scale | None:  # noqa: ARG002 - as below
+        """How the values of a watermark's column are ordered; None where they cannot be a watermark.
+
+        Args:
+            name: The column in the database.
+            column: What is read of it.
+            known: What the database says of it.
+
+        Raises:
+            UserError: The database orders the values otherwise than their texts.
+        """
         match known.type:
             case ColumnType.NUMBER:
                 return Scale.NUMBER
@@ -142,7 +151,7 @@ class SqliteReader(RowReader):
         """A column as it is declared."""
         return exact(name)
 
-    def scale(self, column: TypedColumn, known: KnownColumn) -> Scale | None:
+    def scale(self, name: str, column: TypedColumn, known: KnownColumn) -> Scale | None:  # noqa: ARG002 - as above
         """Numbers are numbers; anything else is compared as the text that it is."""
         if known.type is ColumnType.BOOL:
             return None

@@ -92,9 +92,9 @@ class SqlSession:
         """Column -> what is known of it, or why it cannot be read."""
         return refused_or_known(self._reader.found(self._opened, statements), statements.name)
 
-    def scale(self, column: TypedColumn, known: KnownColumn) -> Scale | None:
+    def scale(self, name: str, column: TypedColumn, known: KnownColumn) -> Scale | None:
         """How the values of a watermark's column are ordered; None where they cannot be a watermark."""
-        return self._reader.scale(column, known)
+        return self._reader.scale(name, column, known)
 
     def past(self, statements: Statements, name: str, start: Bound, scale: Scale) -> Statements:
         """The statements for the rows that are past a watermark.

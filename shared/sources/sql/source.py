@@ -107,7 +107,7 @@ class SqlRows(ReadsPastWatermark):
         """The column of the watermark with its name in the database, and what it holds."""
         name, column = watermark_column(self._source, read)
         known = found[name]
-        scale = session.scale(column, known) if isinstance(known, KnownColumn) else None
+        scale = session.scale(name, column, known) if isinstance(known, KnownColumn) else None
         if scale is None:
             raise unusable(f"{name} is a {column.type}; a number, a date or a text is needed")
         return name, column, scale

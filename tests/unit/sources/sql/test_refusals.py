@@ -304,7 +304,7 @@ def test_only_a_source_of_type_sql_loads_sqlalchemy() -> None:
 @pytest.mark.parametrize("mode", ["verify_full", "VERIFY-FULL", "required", ""])
 def test_an_unknown_sslmode_is_refused(mode: str) -> None:
     """The connection would be less safe than what was meant; the message does not repeat the URL."""
-    url = url_of(f"postgresql://reader:password@host/db?sslmode={mode or 'x'}", "the database")
+    url = url_of(f"postgresql://reader:{SECRET}@host/db?sslmode={mode or 'x'}", "the database")
     with pytest.raises(UserError, match=r"^the database: its URL has an unknown sslmode: write disable"):
         engine_of(url, "the database")
 
@@ -312,4 +312,4 @@ def test_an_unknown_sslmode_is_refused(mode: str) -> None:
 @pytest.mark.parametrize("query", ["", "?sslmode=prefer", "?sslmode=allow", "?sslmode=verify-full"])
 def test_every_sslmode_of_libpq_is_known(query: str) -> None:
     """An engine is made; it does not connect yet."""
-    engine_of(url_of(f"postgresql://reader:password@host/db{query}", "the database"), "the database").dispose()
+    engine_of(url_of(f"postgresql://reader:{SECRET}@host/db{query}", "the database"), "the database").dispose()

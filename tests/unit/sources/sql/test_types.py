@@ -144,7 +144,7 @@ def test_the_order_of_a_watermark_follows_the_type(
 ) -> None:
     """In SQLite a date is compared as text, and the definition gives the type of an expression."""
     column = TypedColumn(name="c", type=own, raw=ColumnType.TEXT, sql_type="VARCHAR")
-    assert reader.scale(column, KnownColumn.as_text(known)) is expected
+    assert reader.scale("c", column, KnownColumn.as_text(known)) is expected
 
 
 PAST = {
