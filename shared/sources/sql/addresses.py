@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from shared.errors import UserError
@@ -68,11 +69,10 @@ def engine_of(url: URL, label: str, roots: Sequence[str] = (), *, writes: bool =
     driver = url.drivername.partition("+")[2]
     match driver:
         case "pysqlite":
-            return _engine(
-                _existing_file(url, label, roots, "rw" if writes else "ro"),
-                label,
-                {"uri": True, "check_same_thread": False},
-            )
+            file = _existing_file(url, label, roots, "rw" if writes else "ro")
+            engine = _engine(file, label, {"uri": True, "check_same_thread": False})
+            event.listen(engine, "connect", _keep_to_one_file)
+            return engine
         case "pg8000":
             return _engine(url.difference_update_query(["sslmode"]), label, _encryption(url, label))
     return _engine(url, label, {})
@@ -97,6 +97,11 @@ def _engine(url: URL, label: str, arguments: dict[str, Any]) -> Engine:
     if missing:
         raise UserError(f"{label}: the driver for {name} is not installed: {_remedy(name, driver)}")
     raise UserError(f"{label}: its URL cannot be used; write it as {_FORM}")
+
+
+def _keep_to_one_file(connection: sqlite3.Connection, _record: object) -> None:
+    """Let no statement open or make another file: `roots` holds for that too."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 
 
 def _remedy(name: str, driver: str) -> str:

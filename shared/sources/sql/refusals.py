@@ -54,6 +54,7 @@ _SQLITE: Final = (
     ("constraint failed", _CONSTRAINT),
     ("syntax error", _SYNTAX),
     ("incomplete input", _SYNTAX),
+    ("too many attached databases", "the statement uses another file (ATTACH or VACUUM), which is not allowed"),
 )
 _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (socket.gaierror, "the name of its host is not known; check the URL"),

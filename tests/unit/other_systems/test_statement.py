@@ -66,6 +66,15 @@ def test_a_file_that_is_missing_is_not_made(tmp_path: Path) -> None:
     assert rows(url) == []
 
 
+@pytest.mark.parametrize("statement", ["ATTACH DATABASE '{}' AS other", "VACUUM INTO '{}'"])
+def test_a_statement_makes_no_other_file(tmp_path: Path, statement: str) -> None:
+    """The folders that SQLite files are in are limited."""
+    url, other = sqlite_url(tmp_path, TABLE), tmp_path / "other.db"
+    with pytest.raises(UserError, match="the statement uses another file"):
+        run(url, statement.format(other))
+    assert not other.exists()
+
+
 def test_a_long_statement_is_stopped(tmp_path: Path) -> None:
     """At the end of its time, and it leaves nothing behind."""
     url = sqlite_url(tmp_path, TABLE)
