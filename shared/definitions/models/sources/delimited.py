@@ -69,7 +69,9 @@ class DelimitedSource(WithHeader, SourceModel):
     header_rows_to_ignore: int = Field(
         default=0, ge=0, le=MOST, description="Lines to skip at the start of every file."
     )
-    footer_rows_to_ignore: int = Field(default=0, ge=0, le=MOST, description="Lines to skip at the end of each file.")
+    footer_rows_to_ignore: int = Field(
+        default=0, ge=0, le=MOST, description="Lines to skip at the end of each file; blank lines count too."
+    )
 
     @model_validator(mode="after")
     def _fields_can_be_told_from_quotes(self) -> Self:

@@ -44,7 +44,9 @@ class FixedWidthSource(SourceModel):
     header_rows_to_ignore: int = Field(
         default=0, ge=0, le=MOST, description="Lines to skip at the start of every file."
     )
-    footer_rows_to_ignore: int = Field(default=0, ge=0, le=MOST, description="Lines to skip at the end of each file.")
+    footer_rows_to_ignore: int = Field(
+        default=0, ge=0, le=MOST, description="Lines to skip at the end of each file; blank lines count too."
+    )
     short_lines: ShortLines = Field(
         default=ShortLines.FILL,
         description="A line that ends before its last column does: `fill` reads what is missing as no value; `reject` "
