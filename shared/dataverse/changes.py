@@ -116,10 +116,17 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """The change was not made, for a reason outside it: `deadline`, `cancelled`, ..."""
+    """The change was not made to its end, for a reason outside it: `deadline`, `cancelled`, ...
+
+    Attributes:
+        id: The record's id where a first request has written it and a second one was not sent.
+        sent: A request of the change was sent, and it is not known whether the service has carried it out.
+    """
 
     number: int
     reason: str
+    id: str | None = None
+    sent: bool = False
 
 
 Outcome = Applied | Failed | Skipped

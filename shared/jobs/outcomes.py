@@ -137,7 +137,13 @@ def _row(outcome: Outcome, *, adopting: bool, applied: Result) -> dict[str, Any]
                 "message": outcome.message,
             }
         case Skipped():
-            return {"n": outcome.number, "result": Result.SKIPPED, "message": outcome.reason}
+            return {
+                "n": outcome.number,
+                "result": Result.SKIPPED,
+                "id": outcome.id,
+                "message": outcome.reason,
+                "sent": outcome.sent,
+            }
 
 
 def _refused(outcome: Failed, *, adopting: bool) -> Result:

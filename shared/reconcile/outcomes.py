@@ -44,9 +44,10 @@ class Result(StrEnum):
 
 OUTCOMES: Final = NewTable(
     name=Table.OUTCOMES,
-    columns="(_change BIGINT, result VARCHAR, id UUID, created BOOLEAN, status INTEGER, code VARCHAR, message VARCHAR)",
+    columns="(_change BIGINT, result VARCHAR, id UUID, created BOOLEAN, status INTEGER, code VARCHAR, message VARCHAR, "
+    "sent BOOLEAN)",
 )
-"""The table, without rows."""
+"""The table, without rows. A change that was skipped and has `sent` may have been made all the same."""
 _MEMBERS: Final = {
     "n": "BIGINT",
     "result": "VARCHAR",
@@ -55,6 +56,7 @@ _MEMBERS: Final = {
     "status": "INTEGER",
     "code": "VARCHAR",
     "message": "VARCHAR",
+    "sent": "BOOLEAN",
 }
 KEEP_OUTCOMES: Final = (
     f"INSERT INTO outcomes SELECT {', '.join(f'r.{name}' for name in _MEMBERS)} FROM {json_rows(_MEMBERS)}"

@@ -15,11 +15,13 @@ import pytest
 
 from shared.app.undoing import paused, undo
 from shared.cli.boundary import run as type_in
+from shared.dataverse.write.senders import ThreadSenders
 from shared.entities import LedgerEntry
 from shared.errors import UnsafePlanError
 from shared.jobs import NoProgress, Phase, RunOptions, RunState
 from shared.memory.entries import KnownRecord, RecordEntry
 from shared.state import DeadLetter, RunRecord
+from shared.workspace import Step
 from tests.acceptance.world import World, accounts, world
 
 ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Ulm", "revenue": "1.5"} for n in range(1, 5)]
@@ -346,6 +348,48 @@ def test_a_run_that_was_refused_or_has_not_ended_is_not_undone(here: World, type
     assert "has not ended" in typed("undo", run.run_id, code=1)
     assert lease is not None
     here.app.state.release_lease(lease)
+
+
+def test_records_of_requests_in_flight_are_undone(here: World, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error ends the run while requests are under way: their records are compared like all others."""
+    many = [{**ROWS[0], "number": f"B{n}"} for n in range(3000)]
+    here.csv([*ROWS, *many])
+    before = held(here)
+    with monkeypatch.context() as ending:
+        ending.setattr("shared.dataverse.client.ThreadSenders", Ending)
+        with pytest.raises(RuntimeError):
+            here.run()
+    (run,) = here.app.state.runs("accounts", 1)
+    made = len(held(here)) - len(ROWS)
+    assert run.counts["created"]["done"] < made
+    done = typed.value("undo", run.run_id, "--yes")
+    assert (done["state"], done["deleted"]["done"]) == ("Succeeded", made)
+    assert held(here) == before
+
+
+def test_an_undo_says_which_records_it_cannot_find(here: World, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their table takes no ids from the app, and the run ended before it had the answers."""
+    here.csv([*ROWS, *({**ROWS[0], "number": f"B{n}"} for n in range(3000))])
+    with monkeypatch.context() as ending:
+        ending.setattr("shared.dataverse.client.ThreadSenders", Ending)
+        ending.setattr("shared.jobs.batch.journaling.NEW_IDS", Step("Give no ids", "SELECT 1"))
+        with pytest.raises(RuntimeError):
+            here.run()
+    (run,) = here.app.state.runs("accounts", 1)
+    unknown = 3000 - run.counts["created"]["done"]
+    assert f"Of {unknown:,} records it is not known whether the run created them" in typed("undo", run.run_id)
+
+
+class Ending(ThreadSenders[Any]):
+    """Threads that take no more requests after the second one, as at the end of a process."""
+
+    begun = 0
+
+    def start(self, job: Callable[[], Any]) -> None:
+        if self.begun == 2:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        self.begun += 1
+        super().start(job)
 
 
 @pytest.mark.parametrize(

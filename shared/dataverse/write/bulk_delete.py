@@ -97,7 +97,7 @@ class BulkDeleting:
 
     def _in_jobs(self, changes: Iterator[Change]) -> Iterator[Outcome]:
         jobs: list[_Job] = []
-        return _accounted(self._worked(changes, jobs), (change for job in jobs for change in job.changes))
+        return _accounted(self._worked(changes, jobs), (change for job in jobs for change in job.changes), sent=True)
 
     def _worked(self, changes: Iterator[Change], jobs: list[_Job]) -> Iterator[Outcome]:
         pause = FIRST_PAUSE
@@ -200,7 +200,8 @@ class BulkDeleting:
         if still and not self._stopped:
             yield from self._ordinary(still)
         elif still:
-            yield from (Skipped(number=change.number, reason=self._stopped) for change in still)
+            # The job may still delete them: that it is called off is not known.
+            yield from (Skipped(number=change.number, reason=self._stopped, sent=True) for change in still)
 
     def _there(self, changes: Sequence[Change]) -> frozenset[str]:
         """Which of the records exist."""
@@ -211,12 +212,13 @@ class BulkDeleting:
         return frozenset(found)
 
 
-def _accounted(outcomes: Iterator[Outcome], left: Iterable[Change]) -> Iterator[Outcome]:
+def _accounted(outcomes: Iterator[Outcome], left: Iterable[Change], *, sent: bool = False) -> Iterator[Outcome]:
     """The outcomes; where they end in an error, first one for each change that is left."""
     try:
         yield from outcomes
     except SyncError as error:
-        yield from (Skipped(number=change.number, reason=f"aborted: {error.message}") for change in left)
+        reason = f"aborted: {error.message}"
+        yield from (Skipped(number=change.number, reason=reason, sent=sent) for change in left)
         raise
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
 from shared.dataverse.write.closing import closes
 from shared.dataverse.write.controller import RequestKind
 
@@ -50,4 +50,6 @@ class SecondSteps:
                 done = "created" if first.created else "written"
                 message = f"the record was {done}, but some columns were refused: {outcome.message}"
                 return replace(outcome, id=first.id, message=message)
+            case Skipped() if first is not None:
+                return replace(outcome, id=first.id)
         return outcome

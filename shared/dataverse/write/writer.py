@@ -81,6 +81,7 @@ class Writing:
         self._course = course or Course()
         self._again: deque[Chunk] = deque()
         self._steps = SecondSteps()
+        self._sent: set[int] = set()  # changes without an outcome of which a request was sent
         self._finished_changes = 0
         self._failed = 0
         self._errors = 0
@@ -106,7 +107,7 @@ class Writing:
             for sent in self._wait(feed, in_flight=bool(in_flight)):
                 yield from self._handle(sent, feed)
         for number in feed.remaining():
-            yield Skipped(number=number, reason=self._stopped)
+            yield self._steps.whole(Skipped(number=number, reason=self._stopped, sent=number in self._sent))
         if self._end is not None:
             raise self._end
 
@@ -135,6 +136,7 @@ class Writing:
             if chunk is None:
                 return
             user.started(chunk.kind)
+            self._sent.update(change.number for change in chunk.changes)
             self._senders.start(partial(self._send, user, chunk, self.target))
 
     def _parallel(self) -> int:
@@ -198,6 +200,7 @@ class Writing:
             self._failed += isinstance(outcome, Failed)
             self._errors += self._limits.counts(outcome, feed.unfinished[outcome.number])
             feed.finished(outcome.number)
+            self._sent.discard(outcome.number)
             if isinstance(outcome, Applied):
                 self._course.written()
             yield outcome

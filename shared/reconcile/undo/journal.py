@@ -2,8 +2,8 @@
 
 A journal has five kinds of parts. `planned` has the changes as they are sent, `deleted` what deleted records held in
 all columns that can be written, `remembered` what the ledger of the sync said of them, `adopted` the updates that took
-the place of inserts, and `done` the outcomes. A run whose process died has no `done`: then any of its changes may have
-been made.
+the place of inserts, and `done` the outcomes. A change without an outcome may have been made: the process of its run
+died, the run was stopped without waiting for its requests, or an error ended it. So may one whose answer was lost.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ __all__ = [
     "deleted_table",
     "done_query",
     "journal_table",
+    "not_found_query",
     "planned_query",
     "record_query",
     "remembered_query",
@@ -59,6 +60,7 @@ _FORMS: Final[Mapping[str, str]] = {
     ADOPTED: "change BIGINT, id UUID, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR",
     DONE: "change BIGINT, result VARCHAR, id UUID, created BOOLEAN",
 }
+_UNKNOWN: Final = "'unknown'"
 _DELETE: Final = literal(PlanAction.DELETE)
 _INSERT: Final = literal(PlanAction.INSERT)
 
@@ -108,7 +110,7 @@ def undoing_query(first: int, last: int) -> str:
 def done_query(first: int, last: int) -> str:
     """SQL of the part `done` with the outcomes of changes of some numbers."""
     return f"""
-SELECT _change AS change, result, id, created
+SELECT _change AS change, CASE WHEN result = 'skipped' AND sent THEN {_UNKNOWN} ELSE result END AS result, id, created
 FROM outcomes WHERE _change BETWEEN {first} AND {last} ORDER BY _change""".strip()
 
 
@@ -143,21 +145,22 @@ def _is_held(column: TargetColumn) -> str:
     return f"target.{quoted(column.name)} IS NOT NULL"
 
 
-def journal_table(files: Mapping[str, Sequence[Path]]) -> NewTable:
+def journal_table(files: Mapping[str, Sequence[Path]], *, links: bool = False) -> NewTable:
     """The table `journal`: the changes of a run that were made, or may have been.
 
     Its columns are `change`, `action`, `id`, `key`, `before`, `payload`, `later`, `links`, `columns` and
-    `result`, which is `unknown` for a run whose process died.
+    `result`, which is `unknown` for a change that may have been made.
 
     Args:
         files: The files of each kind of part.
+        links: They are changes of links, which have no ids.
     """
+    found = "true" if links else f"NOT {_NOT_FOUND}"
     took = f"""done.result = 'applied'
   OR (done.result = 'adopted' AND adopted.change IS NOT NULL)
   OR (done.result IN ('failed', 'skipped') AND done.id IS NOT NULL
-    AND (planned.action = {_INSERT} OR planned.later <> ''))"""
-    if not files.get(DONE):
-        took = f"planned.action <> {_INSERT} OR planned.id IS NOT NULL"
+    AND (planned.action = {_INSERT} OR planned.later <> ''))
+  OR ({_MAY_BE_MADE} AND {found})"""
     return NewTable(
         name=Table.JOURNAL,
         query=f"""
@@ -168,13 +171,33 @@ SELECT planned.change,
   coalesce(adopted.payload, planned.payload) AS payload, coalesce(adopted.later, planned.later) AS later,
   CASE WHEN adopted.change IS NULL THEN planned.links ELSE '' END AS links,
   coalesce(adopted.columns, planned.columns) AS columns,
-  CASE WHEN done.result = 'adopted' THEN 'applied' ELSE coalesce(done.result, 'unknown') END AS result
-FROM ({_read(PLANNED, files)}) AS planned
-LEFT JOIN ({_read(DONE, files)}) AS done ON done.change = planned.change
-LEFT JOIN ({_read(ADOPTED, files)}) AS adopted ON adopted.change = planned.change
+  CASE WHEN done.result = 'adopted' THEN 'applied' ELSE coalesce(done.result, {_UNKNOWN}) END AS result
+FROM {_outcomes(files)}
 LEFT JOIN ({_read(DELETED, files)}) AS deleted ON deleted.id = planned.id AND planned.action = {_DELETE}
 WHERE {took}""".strip(),
     )
+
+
+_MAY_BE_MADE: Final = f"coalesce(done.result, {_UNKNOWN}) = {_UNKNOWN}"
+_NOT_FOUND: Final = (
+    f"(planned.action = {_INSERT} AND coalesce(adopted.id, done.id, planned.id) IS NULL)"  # nobody can tell its record
+)
+
+
+def not_found_query(files: Mapping[str, Sequence[Path]]) -> str:
+    """SQL of how many records the run may have created whose ids are not known, so that the journal has none of them.
+
+    Args:
+        files: The files of each kind of part.
+    """
+    return f"SELECT count(*) FROM {_outcomes(files)} WHERE {_MAY_BE_MADE} AND {_NOT_FOUND}"
+
+
+def _outcomes(files: Mapping[str, Sequence[Path]]) -> str:
+    """SQL of the changes with their outcomes, where they have one."""
+    return f"""({_read(PLANNED, files)}) AS planned
+LEFT JOIN ({_read(DONE, files)}) AS done ON done.change = planned.change
+LEFT JOIN ({_read(ADOPTED, files)}) AS adopted ON adopted.change = planned.change"""
 
 
 def _read(kind: str, files: Mapping[str, Sequence[Path]]) -> str:

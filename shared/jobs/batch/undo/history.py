@@ -28,7 +28,7 @@ class HistoryEntry:
 
     Attributes:
         result: `applied`, `failed` or `skipped` where only the first of two requests was made, or `unknown` where the
-            process of the run died.
+            run ended before it knew.
     """
 
     run: RunRecord

@@ -147,6 +147,12 @@ def not_undone(job: UndoJob, prepared: PreparedUndo, counts: UndoCounts) -> Iter
     steps = run.get("post_sync")
     if isinstance(steps, Sequence) and any(step.get("state") == "Succeeded" for step in steps):
         yield "Steps after the sync are not taken back"
+    if prepared.not_found:
+        yield (
+            f"Of {counted(prepared.not_found, 'record', 'records')} it is not known whether the run created "
+            f"{'it' if prepared.not_found == 1 else 'them'}: the run ended before it had the answers, and the table "
+            "takes no ids from the app. Look for them in Dataverse by the time of the run"
+        )
     if prepared.unknown:
         yield f"Columns that the table does not have any more, or that cannot be written: {', '.join(prepared.unknown)}"
 

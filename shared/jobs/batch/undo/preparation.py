@@ -22,7 +22,7 @@ from shared.memory.journal import Journal
 from shared.reconcile.changes import link_reversing_steps, reversing_steps
 from shared.reconcile.undo.bin import IN_BIN
 from shared.reconcile.undo.decide import UNDO_DECISIONS, Reversal, link_decisions
-from shared.reconcile.undo.journal import SOME_KEY, columns_query, journal_table, remembered_table
+from shared.reconcile.undo.journal import SOME_KEY, columns_query, journal_table, not_found_query, remembered_table
 from shared.reconcile.undo.records import RECORD_IDS, journal_tables_query, records_step
 from shared.run_ids import SHORT_ID
 from shared.state import RunRecord
@@ -86,11 +86,13 @@ class PreparedUndo:
         entity: The table, with those that lookups refer to.
         layout: The columns that are written; none of a table of links.
         unknown: Columns of the journal that the table does not have any more.
+        not_found: Records that the run may have created; their ids are not known.
     """
 
     entity: EntityMetadata
     layout: Sequence[TargetColumn] = ()
     unknown: tuple[str, ...] = field(default=())
+    not_found: int = 0
 
 
 def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUndo:
@@ -105,10 +107,11 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     journal = Journal(tools.state, job.run.run_id)
     entity = _table(job, journal, tools.dataverse)
     files = journal.fetch(workspace)
-    workspace.create(journal_table(files))
+    workspace.create(journal_table(files, links=entity.intersect))
     workspace.create(remembered_table(files))
     if entity.intersect:
         return _links(job, entity, workspace)
+    ((not_found,),) = workspace.query(not_found_query(files))
     entity = _related(entity, workspace, tools.dataverse)
     names = [name for (name,) in workspace.query(columns_query())]
     layout = identified(entity, metadata_layout(entity, names))
@@ -130,7 +133,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     make_outcomes(workspace)
     find_in_bin(workspace, tools.dataverse, entity)
     unknown = tuple(sorted(set(names) - {column.name for column in layout}))
-    return PreparedUndo(entity=entity, layout=layout, unknown=unknown)
+    return PreparedUndo(entity=entity, layout=layout, unknown=unknown, not_found=not_found)
 
 
 def _on_behalf(job: UndoJob) -> bool:

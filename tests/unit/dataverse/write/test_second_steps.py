@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, WriteLimits
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Skipped, WriteLimits
 from tests.unit.dataverse.simulation import ALL_MESSAGES, Fault, World, inserts, world
 
 REFUSED = "the state cannot be set"
@@ -52,6 +52,16 @@ def test_a_second_request_that_is_refused_fails_the_change_and_names_the_record(
         assert isinstance(outcome, Failed)
         assert outcome.message == f"the record was created, but some columns were refused: {REFUSED}"
         assert here.memory.records[str(outcome.id)]["accountnumber"] == f"A{number}"
+
+
+def test_a_write_that_ends_between_the_two_requests_names_the_record() -> None:
+    """It is there, without what the second request writes."""
+    here = world()
+    here.limits = WriteLimits(cancelled=lambda: bool(here.memory.records))
+    skipped = {each.id: each for each in here.write(with_state(3000)) if isinstance(each, Skipped) and each.id}
+    assert skipped
+    assert skipped.keys() <= here.memory.records.keys()
+    assert all(each.number % 3 == 0 for each in skipped.values())
 
 
 def test_a_first_request_that_is_refused_is_the_end() -> None:

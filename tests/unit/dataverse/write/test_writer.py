@@ -259,6 +259,20 @@ def test_a_cancelled_write_skips_the_rest() -> None:
     assert counts["Skipped"] > 0
 
 
+def test_a_write_that_ends_says_which_changes_may_have_been_made() -> None:
+    """Those whose answer was lost; what was never sent has not been made."""
+    here = world(faults=[Fault(kind="drop_after")])
+    here.limits = WriteLimits(cancelled=lambda: bool(here.memory.records))
+    outcomes = here.write(inserts(50_000))
+    settled(outcomes, 50_000)
+    known = {outcome.number for outcome in outcomes if isinstance(outcome, Applied)}
+    doubtful = {outcome.number for outcome in outcomes if isinstance(outcome, Skipped) and outcome.sent}
+    made = {int(row["accountnumber"][1:]) for row in here.memory.records.values()}
+    assert made - known
+    assert made <= known | doubtful
+    assert len(doubtful) < 10_000
+
+
 def test_two_changes_of_one_record_are_never_in_flight_together() -> None:
     """A later change of the same record waits for the earlier one, and wins."""
     here, ids = loaded(20)

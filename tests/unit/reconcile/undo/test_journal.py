@@ -25,6 +25,7 @@ from shared.reconcile.undo.journal import (
     columns_query,
     done_query,
     journal_table,
+    not_found_query,
     planned_query,
     record_query,
 )
@@ -40,8 +41,9 @@ CREATE TABLE changes AS SELECT * FROM (VALUES
 """
 OUTCOMES = f"""
 CREATE TABLE outcomes AS SELECT * FROM (VALUES
-  (1, 'applied', '{IDS[0]}'::UUID, true), (2, 'applied', NULL::UUID, false), (3, 'applied', NULL::UUID, false),
-  (4, 'failed', NULL::UUID, false)) AS t(_change, result, id, created)
+  (1, 'applied', '{IDS[0]}'::UUID, true, false), (2, 'applied', NULL::UUID, false, false),
+  (3, 'applied', NULL::UUID, false, false), (4, 'failed', NULL::UUID, false, false)
+) AS t(_change, result, id, created, sent)
 """
 DELETED_RECORD = f"""SELECT '{IDS[2]}'::UUID AS id, '{{"name": "Gone", "fax": "1"}}' AS before"""
 
@@ -89,11 +91,37 @@ def test_a_journal_has_what_was_done_and_what_deleted_records_held(
 def test_of_a_run_that_died_any_change_may_have_been_made(
     db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]]
 ) -> None:
-    """But an insert whose id is not known: nothing could be done about it."""
+    """But an insert whose id is not known is only counted: nothing can be done about it."""
     del parts[DONE]
     db.execute(f"CREATE TABLE journal AS {journal_table(parts).query}")
     found = db.sql("SELECT change, result FROM journal ORDER BY change").fetchall()
     assert found == [(2, "unknown"), (3, "unknown"), (4, "unknown")]
+    assert db.sql(not_found_query(parts)).fetchall() == [(1,)]
+
+
+def test_a_link_that_may_have_been_made_has_no_id(db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]]) -> None:
+    """It is removed by the records that it connects."""
+    del parts[DONE]
+    db.execute(f"CREATE TABLE journal AS {journal_table(parts, links=True).query}")
+    assert db.sql("SELECT change, result FROM journal WHERE action = 'insert'").fetchall() == [(1, "unknown")]
+
+
+def test_a_change_whose_request_was_not_answered_may_have_been_made(
+    db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    """So may one without an outcome; one that was not sent has not been made."""
+    db.execute("DELETE FROM outcomes WHERE _change = 1")
+    db.execute("UPDATE outcomes SET result = 'skipped'")
+    db.execute("UPDATE outcomes SET sent = true WHERE _change = 3")
+    db.execute(f"UPDATE changes SET _id = '{IDS[0]}' WHERE _change = 1")
+    unanswered = {
+        PLANNED: [written(db, planned_query(1, 9), tmp_path, "all")],
+        DONE: [written(db, done_query(1, 9), tmp_path, "some")],
+    }
+    db.execute(f"CREATE TABLE journal AS {journal_table(unanswered).query}")
+    found = db.sql("SELECT change, id, result FROM journal ORDER BY change").fetchall()
+    assert found == [(1, IDS[0], "unknown"), (3, IDS[2], "unknown")]
+    assert db.sql(not_found_query(unanswered)).fetchall() == [(0,)]
 
 
 @pytest.mark.parametrize(("key", "ids", "actions"), [(["a2"], [], ["update"]), (["zz"], [IDS[2]], ["delete"])])
