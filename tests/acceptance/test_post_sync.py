@@ -364,13 +364,15 @@ def test_a_continued_run_that_writes_again_runs_all_steps(here: World, api: Api)
 
 
 def test_a_run_that_is_stopped_runs_no_steps(here: World, api: Api) -> None:
-    """A person stops it before, or while its steps run: the rest of them is left."""
-    http = {"url": here.environment["API_URL"], "body": {}}
+    """A person stops it before, or while its steps run: the rest of them is left for the next run."""
+    http = {"url": here.environment["API_URL"], "body": {"id": "@run.id"}}
     with_steps(here, {"name": "a", "http": http}, {"name": "b", "run_on": "always", "http": http})
     stopped = here.run(cancelled=lambda: True)
     assert (stopped.state, stopped.post_sync) == (RunState.CANCELLED, ())
     later = here.run(cancelled=lambda: bool(api.received))
     assert (later.state, states(later)) == (RunState.CANCELLED, {"a": "Succeeded", "b": "Not run"})
+    assert states(here.run()) == {"a": "Succeeded", "b": "Succeeded"}
+    assert [each.json for each in api.received] == [{"id": later.run_id}] * 2
 
 
 def test_cancel_stops_a_run_during_its_steps(here: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

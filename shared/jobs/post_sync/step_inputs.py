@@ -15,7 +15,7 @@ from shared.state import RunRecord
 
 __all__ = ["StepInput", "ended", "step_input_of"]
 
-_WITHOUT_STEPS = frozenset({RunState.CANCELLED, RunState.INTERRUPTED})
+_ENDED_EARLY = frozenset({RunState.CANCELLED, RunState.INTERRUPTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def step_input_of(
         failed: The writing ended early, because of an error or of too many.
         last: The run before, if it was given the same parameters.
     """
-    if summary.state in _WITHOUT_STEPS:
+    if summary.state in _ENDED_EARLY:
         return None
     counts, run_id, earlier = summary.to_json(), summary.run_id, list[StepOutcome]()
     if last is not None and not summary.writes and (left := _left(last)):
@@ -65,9 +65,9 @@ def step_input_of(
 
 
 def _left(last: RunRecord) -> list[StepOutcome]:
-    """The outcomes of the steps of a run that was interrupted among them; none of another run."""
+    """The outcomes of the steps of a run that ended among them, by itself or by a person; none of another run."""
     kept = last.counts.get("post_sync")
-    if last.state != RunState.INTERRUPTED or not isinstance(kept, list):
+    if last.state not in _ENDED_EARLY or not isinstance(kept, list):
         return []
     outcomes = [_outcome(each, last.run_id) for each in kept]
     return outcomes if any(each.state is StepState.NOT_RUN for each in outcomes) else []

@@ -90,10 +90,11 @@ def test_a_run_that_was_stopped_has_no_steps(state: RunState) -> None:
     assert turn(replace(DONE, state=state)) is None
 
 
-def test_a_run_that_writes_nothing_continues_the_steps_of_the_one_before() -> None:
-    """With the figures, the id and the outcomes of that run."""
+@pytest.mark.parametrize("state", [RunState.INTERRUPTED, RunState.CANCELLED])
+def test_a_run_that_writes_nothing_continues_the_steps_of_the_one_before(state: RunState) -> None:
+    """With the figures, the id and the outcomes of that run, which its time or a person ended."""
     before = replace(DONE, created=ChangeCounts(done=9, planned=9), post_sync=(MADE, LEFT))
-    found = turn(DONE, last=record(before))
+    found = turn(DONE, last=record(before, state))
     assert found is not None
     assert [found.values[name] for name in ("run.id", "run.created", "run.state")] == ["one", 9, "Succeeded"]
     assert found.earlier == [replace(MADE, run="one"), replace(LEFT, run="one")]
@@ -107,7 +108,8 @@ def test_a_run_that_writes_nothing_continues_the_steps_of_the_one_before() -> No
     ("summary", "last"),
     [
         (replace(DONE, writes=1), record(replace(DONE, post_sync=(MADE, LEFT)))),
-        (DONE, record(replace(DONE, post_sync=(MADE, LEFT)), RunState.CANCELLED)),
+        (DONE, record(replace(DONE, post_sync=(MADE, LEFT)), RunState.SUCCEEDED)),
+        (DONE, record(replace(DONE, post_sync=(MADE,)), RunState.CANCELLED)),
         (DONE, record(replace(DONE, post_sync=(MADE, FAILED)))),
         (DONE, record(DONE)),
         (DONE, replace(record(DONE), counts={"attempt": 1})),
