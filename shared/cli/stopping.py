@@ -20,6 +20,8 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _WAITED_FOR: Final = {
     "write": "Stopping: no further request is sent. Those that are under way are waited for and counted. "
     "To stop without waiting, ask again",
+    "post_sync": "Stopping: all changes are written, and no further step begins. The one that is under way is waited "
+    "for. To stop without waiting, ask again",
     "finish": "Stopping: the results are being kept, and then the run ends. To stop without waiting, ask again",
 }
 _AT_ONCE: Final = "Stopping: nothing has been written"

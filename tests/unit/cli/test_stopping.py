@@ -19,7 +19,7 @@ def stopping() -> tuple[Stopping, io.StringIO]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("phase", [Phase.WRITE, Phase.FINISH])
+@pytest.mark.parametrize("phase", [Phase.WRITE, Phase.FINISH, Phase.POST_SYNC])
 def test_a_run_that_writes_is_asked_to_stop_and_says_what_it_waits_for(number: signal.Signals, phase: Phase) -> None:
     """Asked a second time, it does not wait; the signals are given back in the end."""
     before = signal.getsignal(number)
