@@ -19,6 +19,7 @@ _WIDTH: Final = 118  # characters of a line, where it can be broken
 _COMMENT_WIDTH: Final = 100
 # A text without quotes: it has nothing that YAML could take for something else.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./+-]*(?: [A-Za-z0-9_./+-]+)*")
+_BREAK: Final = "\n"
 _MOST_SHOWN: Final = 1000  # characters of a comment
 
 
@@ -63,8 +64,8 @@ def entry_lines(key: Any, value: Any, indent: str, *, top: bool = False) -> Iter
     value, note = _unpacked(value)
     begin = f"{indent}{scalar_text(key)}:"
     if _has_lines(value):
-        yield from _with_note(f"{begin} |-", note, indent)
-        yield from (f"{indent}  {line}".rstrip(" ") for line in value.split("\n"))
+        yield from _with_note(f"{begin} {'|' if value.endswith(_BREAK) else '|-'}", note, indent)
+        yield from (f"{indent}  {line}".rstrip(" ") for line in value.removesuffix(_BREAK).split(_BREAK))
         return
     flow = None if (top and isinstance(value, Mapping) and value) or _is_table(value) else _flow(value)
     if flow is not None and (len(begin) + len(flow) < _WIDTH or not _has_items(value)):
@@ -136,9 +137,9 @@ def _has_lines(value: Any) -> bool:
     """Whether a value is a text whose lines can stand below one another as they are."""
     if not isinstance(value, str) or "\n" not in value:
         return False
-    lines = value.split("\n")
+    lines = value.removesuffix(_BREAK).split(_BREAK)
     ends = bool(lines[0].strip()) and bool(lines[-1].strip()) and not lines[0].startswith(" ")
-    return ends and all(line.isprintable() and not line.endswith(" ") for line in lines)
+    return ends and all(line.replace("\t", "").isprintable() and not line.endswith(" ") for line in lines)
 
 
 def _is_table(value: Any) -> bool:
@@ -190,6 +191,6 @@ def scalar_text(value: Any) -> str:
 def _escaped(character: str) -> str:
     if character in '"\\':
         return f"\\{character}"
-    if character == "\n":
-        return "\\n"
+    if character in "\n\t":
+        return "\\n" if character == "\n" else "\\t"
     return character if character.isprintable() else f"\\U{ord(character):08X}"
