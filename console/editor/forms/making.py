@@ -13,10 +13,11 @@ from typing import Any, Final, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from console.editor.forms.scalars import Taking
 from console.editor.forms.widgets import ABSENT, Kind, Shown, Widget, as_text, as_yaml
 from shared.definitions.loading.located import TypeOption, model_for, type_options
 from shared.definitions.loading.yaml_loader import Path
-from shared.definitions.models.base import Language, Model
+from shared.definitions.models.base import Language, Model, Verbatim
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretMarker
 
 __all__ = ["Rows", "all_rows", "field_of", "fields_of", "is_true", "label_of"]
@@ -88,6 +89,8 @@ class _Key:
     help: str
     options: Sequence[TypeOption]
     is_required: bool
+    is_verbatim: bool
+    takes: Callable[[Any], bool]
     default: str
 
 
@@ -105,6 +108,8 @@ def _key(key: str, info: FieldInfo) -> _Key:
         help=info.description or "",
         options=options,
         is_required=info.is_required(),
+        is_verbatim=any(isinstance(marker, Verbatim) for option in options for marker in option.markers),
+        takes=Taking(info),
         default=_default(info),
     )
 
@@ -118,6 +123,8 @@ def _field(known: _Key, raw: Any, path: Path, rows: Rows) -> Widget:
         help=known.help,
         raw=raw,
         is_required=known.is_required,
+        is_verbatim=known.is_verbatim,
+        takes=known.takes,
         default=known.default,
     )
     _fill(made, known.options, rows)
@@ -153,9 +160,13 @@ def _kind_of_lists(kinds: Sequence[Any], raw: Any) -> Kind:
     items = [get_args(kind)[0] for kind in kinds if get_origin(kind) is tuple]
     if _is_model(items[0]):
         return Kind.ROWS if not isinstance(raw, dict) else Kind.YAML
-    if isinstance(raw, dict) or (isinstance(raw, list) and any(isinstance(each, dict | list) for each in raw)):
+    if isinstance(raw, dict) or any(map(_is_no_line, raw if isinstance(raw, list) else [raw])):
         return Kind.YAML
     return Kind.LINES if len(kinds) == 1 else Kind.ONE_OR_LINES
+
+
+def _is_no_line(item: Any) -> bool:
+    return isinstance(item, dict | list) or (isinstance(item, str) and ("\n" in item or "\r" in item))
 
 
 def _kind_of_scalars(key: str, kinds: Sequence[Any], markers: Collection[object]) -> Kind:

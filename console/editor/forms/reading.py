@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from console.editor.forms.making import is_true
+from console.editor.forms.scalars import typed
 from console.editor.forms.widgets import ABSENT, Kind, Shown, Widget, as_text
-from shared.definitions.loading.yaml_loader import plain_scalar, read_yaml
+from console.web.field_texts import carried, restored
+from shared.definitions.loading.yaml_loader import read_yaml
 from shared.errors import Problem
 
 __all__ = ["Sent", "value_of", "with_fields"]
@@ -87,22 +89,23 @@ def _scalar(widget: Widget, text: str, sent: Sent) -> Any:
     if widget.kind is Kind.CHECK:
         return _checked(widget, text == "true")
     if widget.kind is Kind.CHOICE:
-        return widget.raw if text == widget.chosen else text or ABSENT
-    if text == widget.text:
+        return widget.raw if text == carried(widget.chosen) else text or ABSENT
+    if widget.is_untouched(text):
         return widget.raw
-    if not text.strip():
+    text = restored(widget.text, text)
+    if not (text if widget.is_verbatim else text.strip()):
         return ABSENT
     match widget.kind:
         case Kind.VALUE:
-            return plain_scalar(text.strip())
+            return typed(widget, text, widget.raw)
         case Kind.LINES | Kind.ONE_OR_LINES:
             return _lines(widget, text)
         case Kind.YAML:
             return _yaml(widget, text, sent)
         case Kind.TEXT:
-            return text.strip()
+            return text if widget.is_verbatim else text.strip()
         case _:
-            return text.strip("\n")
+            return _area(widget, text)
 
 
 def _checked(widget: Widget, checked: bool) -> Any:  # noqa: FBT001 - it is the value
@@ -111,12 +114,38 @@ def _checked(widget: Widget, checked: bool) -> Any:  # noqa: FBT001 - it is the 
     return ABSENT if checked is (widget.default == "true") else checked
 
 
+def _area(widget: Widget, text: str) -> str:
+    """Several lines; empty ones at the ends stay where the value had some, as that of a block of YAML has."""
+    had = widget.text
+    text = text if had[:1] in {"\n", "\r"} else text.lstrip("\r\n")
+    return text if had[-1:] in {"\n", "\r"} else text.rstrip("\r\n")
+
+
 def _lines(widget: Widget, text: str) -> Any:
-    known = {as_text(each): each for each in (widget.raw if isinstance(widget.raw, list) else [widget.raw])}
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    values = [known.get(line, line) for line in lines]
+    """The items of a list: those of lines that were not touched stay as they are."""
+    items = widget.raw if isinstance(widget.raw, list) else [widget.raw] if widget.is_set else []
+    values = _items(widget, items, text.split("\n"))
+    if not values:
+        return ABSENT
     single = widget.kind is Kind.ONE_OR_LINES and len(values) == 1 and not isinstance(widget.raw, list)
     return values[0] if single else values
+
+
+def _items(widget: Widget, items: Sequence[Any], lines: Sequence[str]) -> list[Any]:
+    shown = [carried(as_text(item)) for item in items]
+    least = min(len(shown), len(lines))
+    start = next((at for at in range(least) if shown[at] != lines[at]), least)
+    end = next((at for at in range(least - start) if shown[-1 - at] != lines[-1 - at]), least - start)
+    edited = slice(start, len(shown) - end)
+    known = dict(zip(shown[edited], items[edited], strict=True))
+    made = [*items[:start]]
+    for at, text in enumerate(lines[start : len(lines) - end], start):
+        line = text if widget.is_verbatim else text.strip()
+        if line in known:
+            made.append(known[line])
+        elif line:
+            made.append(typed(widget, line, items[min(at, len(items) - 1)] if items else ABSENT))
+    return [*made, *items[len(items) - end :]]
 
 
 def _yaml(widget: Widget, text: str, sent: Sent) -> Any:
@@ -131,7 +160,7 @@ def _yaml(widget: Widget, text: str, sent: Sent) -> Any:
 
 def _secret(widget: Widget, sent: Sent) -> Any:
     chosen, text = sent.text(f"{widget.name}.kind"), sent.text(widget.name)
-    if chosen is None or text is None or (chosen, text) == (widget.chosen, widget.text):
+    if chosen is None or text is None or (chosen == widget.chosen and widget.is_untouched(text)):
         return widget.raw
     if not chosen or not text.strip():
         return ABSENT
@@ -164,10 +193,15 @@ def _named(widget: Widget, sent: Sent) -> Any:
     rows = {row.path[-1]: row for row in widget.children}
     for key, raw in widget.raw.items():
         row = rows.get(key)
-        name = ((row and sent.text(f"{row.name}.key")) or "").strip() or key
+        name = _name(row, sent) if row else key
         is_taken = name in made or (name != key and name in widget.raw)
         made[key if is_taken else name] = with_fields(raw, row.children, sent) if row else raw
     return made
+
+
+def _name(row: Widget, sent: Sent) -> str:
+    text = sent.text(f"{row.name}.key")
+    return row.key if text is None or text == carried(row.key, one_line=True) else text.strip() or row.key
 
 
 def _variants(widget: Widget, sent: Sent) -> Any:
@@ -177,6 +211,6 @@ def _variants(widget: Widget, sent: Sent) -> Any:
     for group in widget.children:
         if chosen == f"{group.key}:":
             return with_fields(widget.raw if chosen == widget.chosen else {}, group.children, sent)
-    if chosen == widget.chosen:
+    if chosen == carried(widget.chosen):
         return widget.raw
     return chosen or ABSENT

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from console.web.field_texts import carried
 from shared.definitions.loading.yaml_loader import Path, shown_path
 from shared.definitions.models.base import Model
 from shared.drafts.yaml_text import entry_lines, item_lines, scalar_text
@@ -30,9 +31,9 @@ class Kind(StrEnum):
     """How a value is shown and changed.
 
     Attributes:
-        TEXT: One line.
+        TEXT: One line, or several where the value has several.
         AREA: Several lines.
-        VALUE: One line that may be a number, a date, a boolean or a text.
+        VALUE: The same; it may be a number, a date, a boolean or a text.
         CHECK: Yes or no.
         CHOICE: One of some words.
         LINES: A list of texts, one on each line.
@@ -98,6 +99,10 @@ class Shown:
         return [(label, start) for label, start, is_there in around if self.page and is_there]
 
 
+def _everything(_value: Any) -> bool:
+    return True
+
+
 @dataclass(slots=True, kw_only=True)
 class Widget:
     """One key of a definition in a form.
@@ -114,6 +119,8 @@ class Widget:
         default: What an empty field means, for people.
         is_required: Whether the key must be there.
         is_plain: Of a secret: whether a text is allowed too.
+        is_verbatim: Whether blanks at the ends of the text have a meaning, also alone.
+        takes: Whether the key may have a value as it is, or an item of a list may be it.
         model: Of a group: the model of its keys.
         models: Of a group with a key `type`: what it says -> the model.
         children: Of a group its fields; of rows one group for each that is shown; of variants one group for each model.
@@ -136,6 +143,8 @@ class Widget:
     default: str = ""
     is_required: bool = False
     is_plain: bool = False
+    is_verbatim: bool = False
+    takes: Callable[[Any], bool] = _everything
     model: type[Model] | None = None
     models: dict[str, type[Model]] = field(default_factory=dict)
     children: list[Widget] = field(default_factory=list)
@@ -164,6 +173,16 @@ class Widget:
     def is_set(self) -> bool:
         """Whether the text has a value for the key."""
         return self.raw is not ABSENT
+
+    @property
+    def is_one_line(self) -> bool:
+        """Whether its text has a field of one line, as far as the kind and the text say; line breaks get lost there."""
+        has_lines = "\n" in self.text or "\r" in self.text
+        return self.kind is Kind.SECRET or (self.kind in {Kind.TEXT, Kind.VALUE} and not has_lines)
+
+    def is_untouched(self, text: str) -> bool:
+        """Whether a text that was sent is the one that the page has shown."""
+        return text == carried(self.text, one_line=self.is_one_line)
 
     @property
     def often(self) -> list[Widget]:

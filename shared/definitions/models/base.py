@@ -27,6 +27,7 @@ __all__ = [
     "Seconds",
     "Sql",
     "Text",
+    "Verbatim",
     "WithUnit",
     "seconds",
     "shape_of",
@@ -68,6 +69,10 @@ class Language(StrEnum):
     FETCH = "FetchXML with @parameters"
     SCRIPT = "JavaScript"
     JSON = "JSON with @parameters"
+
+
+class Verbatim:
+    """Marks a text in which blanks have a meaning, also at its ends and alone: a form keeps them as they were typed."""
 
 
 def json_path(path: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
-from shared.definitions.models.base import Model, Pattern, Script, Sql
+from shared.definitions.models.base import Model, Pattern, Script, Sql, Verbatim
 from shared.definitions.models.notation import (
     AmbiguousTime,
     DecimalSeparator,
@@ -38,8 +38,10 @@ class ColumnType(StrEnum):
 class Replacement(Model):
     """A regular expression and what replaces every match of it."""
 
-    pattern: Pattern = Field(description="What to replace, in RE2 syntax.")
-    with_: str = Field(default="", alias="with", description=r"The replacement; `\1` is the first group.")
+    pattern: Annotated[Pattern, Verbatim()] = Field(description="What to replace, in RE2 syntax.")
+    with_: Annotated[str, Verbatim()] = Field(
+        default="", alias="with", description=r"The replacement; `\1` is the first group."
+    )
 
 
 class Case(Model):

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, Tag
 
+from shared.definitions.models.base import Verbatim
 from shared.definitions.models.secrets import ONE_OR_MANY
 from shared.suggestions import did_you_mean
 
@@ -103,8 +104,8 @@ def _quoted(word: object) -> object:
 
 
 DecimalSeparator = Annotated[str, AfterValidator(_decimal_separator)]
-ThousandsSeparator = Annotated[str, AfterValidator(_separator)]
-Signs = Annotated[str, Field(min_length=1, max_length=_MOST_SIGNS), AfterValidator(_signs)]
+ThousandsSeparator = Annotated[str, AfterValidator(_separator), Verbatim()]
+Signs = Annotated[str, Field(min_length=1, max_length=_MOST_SIGNS), AfterValidator(_signs), Verbatim()]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Pivot = Annotated[int, Field(ge=0, le=100)]
 _Format = Annotated[str, Field(min_length=1, max_length=_MOST_FORMAT_CHARACTERS)]
@@ -116,4 +117,4 @@ InputFormats = Annotated[
 _Word = Annotated[str, Field(max_length=_MOST_WORD_CHARACTERS)]
 Words = Annotated[tuple[_Word, ...], Field(min_length=1, max_length=_MOST_WORDS), AfterValidator(_words)]
 _NullWord = Annotated[_Word, BeforeValidator(_quoted, json_schema_input_type=_Word)]
-NullValues = Annotated[tuple[_NullWord, ...], Field(max_length=_MOST_WORDS)]
+NullValues = Annotated[tuple[_NullWord, ...], Field(max_length=_MOST_WORDS), Verbatim()]

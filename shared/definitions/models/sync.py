@@ -21,6 +21,7 @@ from shared.definitions.models.base import (
     ODataFilter,
     Seconds,
     Sql,
+    Verbatim,
 )
 from shared.definitions.models.dynamics_environment import (
     CONNECTION,
@@ -63,7 +64,9 @@ ParameterValue = str | int | float | bool | dt.datetime | dt.date | None
 class Parameter(Model):
     """A named value, used as `@name`. Without `default` and `formula`, the run must give the value."""
 
-    default: ParameterValue = Field(default=None, description="The value, if the run does not give another one.")
+    default: Annotated[ParameterValue, Verbatim()] = Field(
+        default=None, description="The value, if the run does not give another one."
+    )
     formula: str | None = Field(
         default=None,
         min_length=1,
@@ -118,7 +121,7 @@ class Mapping(Model):
         description="For a lookup column: how the referenced record is found. With a list the first entry that finds "
         "a record is used. Without it the source holds ids.",
     )
-    delimiter: str | None = Field(
+    delimiter: Annotated[str | None, Verbatim()] = Field(
         default=None,
         min_length=1,
         max_length=10,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,46 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.editor.forms.reading import Sent
-from console.editor.forms.widgets import Kind, Widget
 from console.editor.tabs import TABS, placed, tab_named, tab_of, values_with, widgets_of
 from shared.definitions.loading.yaml_loader import read_yaml
 from shared.definitions.reference.example import EXAMPLE
 from shared.drafts.editing import rewritten
 from shared.drafts.editing.edits import same
 from shared.errors import Problem
+from tests.console.editor.filled import as_browser, with_fields
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = [EXAMPLE, *(path.read_text() for path in sorted((ROOT / "syncs").glob("*.yaml")))]
-
-
-def as_browser(widgets: Iterable[Widget]) -> dict[str, list[str]]:
-    """What a browser sends of fields that nobody has touched."""
-    sent: dict[str, list[str]] = {}
-    for widget in (inner for each in widgets for inner in each.walk()):
-        match widget.kind:
-            case Kind.GROUP | Kind.ROWS:
-                pass
-            case Kind.NAMED:
-                sent |= {f"{row.name}.key": [row.key] for row in widget.children}
-            case Kind.VARIANTS:
-                sent[f"{widget.name}.variant"] = [widget.chosen]
-            case Kind.CHECK:
-                sent[widget.name] = ["", *(["true"] if widget.chosen else [])]
-            case Kind.CHOICE:
-                sent[widget.name] = [widget.chosen]
-            case Kind.SECRET:
-                sent |= {f"{widget.name}.kind": [widget.chosen], widget.name: [widget.text]}
-            case _:
-                sent[widget.name] = [widget.text.replace("\n", "\r\n")]
-    return sent
-
-
-def with_fields(text: str, slug: str, **fields: str) -> Any:
-    """The values after some fields of a tab were changed; `__` in a name stands for a point."""
-    data = read_yaml(text).value
-    sent = as_browser(widgets_of(tab_named(slug), data))
-    sent |= {name.replace("__", "."): ["", value] for name, value in fields.items()}
-    return values_with(tab_named(slug), data, Sent(sent))
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -61,7 +31,10 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 ODD = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "x", "a b", "yes", "@x", "1", "x\ny", " x "]),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.sampled_from(["", "x", "a b", "yes", "@x", "1", "x\ny", " x ", "\n", "x\r\ny\rz\n", "\t", "\0"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "name", "x"]), inner),
     max_leaves=6,
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from shared.definitions.models.base import Text
+from shared.definitions.models.base import Text, Verbatim
 from shared.definitions.models.columns import MOST
 from shared.definitions.models.sources.base import SourceModel, WithHeader
 from shared.definitions.models.sources.text import Encoding
@@ -53,10 +53,10 @@ class DelimitedSource(WithHeader, SourceModel):
 
     type: Literal["delimited"] = Field(description="Delimited text files.")
     path: Text = Field(description="A local path or fsspec URL (`abfs://`, `s3://`); globs are allowed.")
-    delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
+    delimiter: Annotated[str, AfterValidator(_delimiter), Verbatim()] = Field(
         default=",", description=r"Character between the fields; also `U+0001` or `\t`."
     )
-    text_qualifier: Annotated[str, AfterValidator(_qualifier)] = Field(
+    text_qualifier: Annotated[str, AfterValidator(_qualifier), Verbatim()] = Field(
         default='"', description="Quote character around fields; inside a field it is doubled. Empty: no quotes."
     )
     encoding: Encoding = Field(default="utf-8", description="The files' encoding.")

@@ -1,0 +1,48 @@
+"""What browsers make of the text of a field, and the text without that."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["carried", "restored"]
+
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+
+def carried(text: str, *, one_line: bool = False) -> str:
+    r"""The text that comes back from a field that nobody has touched.
+
+    HTML reads every line break as `\n` and NUL as U+FFFD ("Preprocessing the input stream" and "Tokenization"). A field
+    of one line has no line breaks ("value sanitization algorithm").
+
+    Args:
+        text: The text that the page puts into the field.
+        one_line: Whether it is a field of one line.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    return text.replace("\n", "") if one_line else text
+
+
+def restored(before: str, text: str) -> str:
+    """A text that was sent, in which each line that was not edited is as it was.
+
+    Args:
+        before: The text that the page has put into the field.
+        text: What came back.
+    """
+    if carried(before) == before:
+        return text
+    old, new = _LINE.findall(before), _LINE.findall(text)
+    start, end = _kept(list(map(carried, old)), new)
+    line_break = "\r\n" if "\r\n" in before else "\r" if "\r" in before else "\n"
+    edited = [line.replace("\n", line_break) for line in new[start : len(new) - end]]
+    return "".join([*old[:start], *edited, *old[len(old) - end :]])
+
+
+def _kept(old: list[str], new: list[str]) -> tuple[int, int]:
+    """How many lines at the beginning and at the end are the same."""
+    least = min(len(old), len(new))
+    start = next((at for at in range(least) if old[at] != new[at]), least)
+    end = next((at for at in range(least - start) if old[-1 - at] != new[-1 - at]), least - start)
+    return start, end
