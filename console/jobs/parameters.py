@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from console.web.field_texts import carried
 from shared.definitions import SyncDefinition
 from shared.definitions.models import Parameter
 from shared.definitions.parameters.formulas import parse_formula, secret_of
@@ -45,6 +46,7 @@ class ParameterField:
         help: Of which kind its values are, or how the value is calculated where none is given.
         default: Its value where none is given, as text; empty where it is calculated.
         value: What stands in the field.
+        has_lines: Whether the field has several lines.
         is_required: Whether a run must give the value.
         is_calculated: Whether a formula gives the value.
         is_file: Whether it is the path of the source: a file can be given instead.
@@ -56,6 +58,7 @@ class ParameterField:
     help: str
     default: str
     value: str
+    has_lines: bool
     is_required: bool
     is_calculated: bool
     is_file: bool = False
@@ -113,6 +116,7 @@ def _field(name: str, parameter: Parameter, typed: str | None) -> ParameterField
         help=said,
         default=default,
         value=default if typed is None else typed,
+        has_lines=kind == "text" and _has_lines(default),
         is_required=_is_required(parameter),
         is_calculated=parameter.formula is not None,
     )
@@ -136,5 +140,15 @@ def given(definition: SyncDefinition, typed: Mapping[str, str]) -> dict[str, str
         definition: Has the parameters.
         typed: What a person has typed, by parameter; unknown names stay, so that they are refused.
     """
-    usual = {name: shown(each.default) for name, each in definition.parameters.items()}
-    return {name: value for name, value in typed.items() if value != usual.get(name)}
+    usual = {name: _untouched(shown(each.default)) for name, each in definition.parameters.items()}
+    sent = {name: value.replace("\r\n", "\n") for name, value in typed.items()}
+    return {name: value for name, value in sent.items() if value != usual.get(name)}
+
+
+def _untouched(default: str) -> str:
+    """What comes back from the field of a default that nobody has touched."""
+    return carried(default, one_line=not _has_lines(default))
+
+
+def _has_lines(text: str) -> bool:
+    return "\n" in text or "\r" in text

@@ -117,6 +117,18 @@ def test_a_value_that_cannot_be_used_is_said_on_the_form(served: Served, world: 
     assert world.app.state.open_jobs() == ()
 
 
+def test_a_job_has_the_defaults_that_nobody_has_touched(page: Page, world: World) -> None:
+    """Also those with line breaks, which a field of one line would drop."""
+    more = r'parameters: {lines: {default: "a\nb\n"}, blank: {default: " "}, other: {default: "c\r\nd"}}'
+    world.define("customers", more=f"{more}\n")
+    page.goto("/syncs/customers/start")
+    page.get_by_label("other").fill("e\nf")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible(timeout=30_000)
+    (run,) = world.app.state.runs("customers")
+    assert dict(run.parameters) == {"lines": "a\nb\n", "blank": " ", "other": "e\nf"}
+
+
 def test_a_running_job_shows_its_progress_and_is_cancelled(
     page: Page, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
