@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
@@ -18,9 +18,12 @@ from console.editor.forms.widgets import Kind, Widget
 from console.editor.mapping import Mappings, mappings_of
 from console.editor.tabs import FIRST, TABS, YAML, Tab, placed, tab_named, tab_of, values_with, widgets_of
 from console.uploads.keeping import can_upload, upload_path
+from console.web.field_texts import carried, restored
 from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.drafts.editing import EditRefusedError, rewritten
+
+_MARK: Final = "\ufeff"
 
 __all__ = ["Answer", "Editing", "Notice", "from_form", "take_form"]
 
@@ -243,8 +246,5 @@ def take_form(editing: Editing) -> None:
 
 def _as_before(before: str, text: str) -> str:
     """A text of a browser with the line breaks and the mark that the definition has."""
-    text = text.replace("\r\n", "\n")
-    if before.replace("\r\n", "\n").removeprefix("\ufeff") == text:
-        return before
-    mark = "\ufeff" if before.startswith("\ufeff") else ""
-    return mark + (text.replace("\n", "\r\n") if "\r\n" in before else text)
+    mark = _MARK if before.startswith(_MARK) else ""
+    return mark + restored(before.removeprefix(_MARK), carried(text.removeprefix(_MARK)))
