@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from console.web.needs import Need
-from console.web.routing import Path
+from console.web.routing import Parameter, Path
 from console.web.unpacking import ENCODING
 
 __all__ = ["API", "openapi"]
@@ -93,6 +93,7 @@ def _operation(path: Path) -> dict[str, Any]:
     if path.gives is not None and path.method == "POST":
         operation["responses"] |= {status: _answer(path) for status in ("201", "202")}
     parameters = [_parameter(name) for name in _PARAMETER.findall(path.path)]
+    parameters += [_read(each) for each in path.reads]
     if path.method in _WITH_BODY:
         parameters.append(_PACKED)
     if parameters:
@@ -117,6 +118,16 @@ def _refusals(path: Path) -> Iterator[tuple[str, str]]:
 def _parameter(name: str) -> dict[str, Any]:
     described = {"description": _MEANINGS[name]} if name in _MEANINGS else {}
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, **described}
+
+
+def _read(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.is_required,
+        "description": parameter.about,
+        "schema": dict(parameter.schema),
+    }
 
 
 def _name(path: Path) -> str:

@@ -14,7 +14,7 @@ from console.audit.answers import AuditAnswer, audit_answer
 from console.audit.entries import Page, page_of
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
-from console.web.routing import Path
+from console.web.routing import Parameter, Path
 from console.web.visit import Visit
 
 __all__ = ["ROUTES"]
@@ -68,6 +68,14 @@ ROUTES: Final[Sequence[Path]] = (
         answer=_audit_json,
         need=Need.SIGNED_IN,
         summary="Who did what: of one `sync` or of all, and from before a moment (`before`).",
+        reads=(
+            Parameter(name="sync", about="Name of a sync; without it, all that the person may see."),
+            Parameter(
+                name="before",
+                about="Only entries from before this moment: `older` of the answer before.",
+                schema={"type": "string", "format": "date-time"},
+            ),
+        ),
         gives=AuditAnswer,
     ),
 )

@@ -29,7 +29,7 @@ from console.editor.models import (
 from console.editor.naming import check_with_name, is_taken
 from console.editor.saved import author, stored_definition
 from console.uploads.keeping import keep_arrived
-from console.web.conditions import expected_version, refusing_changed
+from console.web.conditions import IF_MATCH, expected_version, refusing_changed
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
 from console.web.routing import Path
@@ -235,6 +235,7 @@ ROUTES: Final[Sequence[Path]] = (
         need=Need.WRITE,
         method="PUT",
         summary="Replace the definition of a sync: the body is the YAML, and If-Match has the ETag that was read.",
+        reads=(IF_MATCH,),
     ),
     Path(
         path="/api/syncs/{sync}/definition",
@@ -242,6 +243,7 @@ ROUTES: Final[Sequence[Path]] = (
         need=Need.ADMIN,
         method="DELETE",
         summary="Delete the definition of a sync; If-Match has the ETag that was read.",
+        reads=(IF_MATCH,),
     ),
     Path(
         path="/api/syncs",

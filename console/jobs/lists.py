@@ -13,11 +13,12 @@ from console.access.rights import Level
 from console.jobs.activity import Active, active
 from console.jobs.asking import WORDS
 from console.web.refusals import Refusal
+from console.web.routing import Parameter
 from console.web.visit import Visit
 from shared.state import Job, JobKind, RunRecord, RunState
 from shared.views.runs import LOST, as_seen
 
-__all__ = ["SEARCHED", "SHOWN", "Listed", "RunLine", "listed"]
+__all__ = ["READS", "SEARCHED", "SHOWN", "Listed", "RunLine", "listed"]
 
 SEARCHED: Final = 500
 """The latest runs, among which those of a state are looked for."""
@@ -35,6 +36,20 @@ _STATES: Final = {
     ),
 }
 ACTIVE, PLANS = "active", "plans"
+READS: Final = (
+    Parameter(
+        name="state",
+        about="Which jobs and runs.",
+        schema={"type": "string", "enum": [ACTIVE, *_STATES, PLANS], "default": ACTIVE},
+    ),
+    Parameter(name="sync", about="Name of a sync; without it, all that the person may see."),
+    Parameter(
+        name="page",
+        about="The page of runs that ended; one that is not there is the nearest one.",
+        schema={"type": "integer", "minimum": 1, "default": 1},
+    ),
+)
+"""What `listed` reads of a query."""
 _PLANS_SHOWN: Final = 10
 _SEARCHED_ENTRIES: Final = 200  # of the audit log, which says who asked for which plan
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from console.jobs import api, pages
+from console.jobs.lists import READS
 from console.jobs.models import (
     ApplyAsked,
     ErrorsGiven,
@@ -22,7 +23,7 @@ from console.jobs.models import (
 from console.uploads.addresses import MOST_MENDED
 from console.uploads.keeping import MOST_UPLOADED
 from console.web.needs import Need
-from console.web.routing import Path
+from console.web.routing import Parameter, Path
 
 __all__ = ["ROUTES"]
 
@@ -65,6 +66,7 @@ _API: Final = (
         need=Need.SIGNED_IN,
         summary="Jobs and runs, newest first; `state` is active (default), successful, failed or plans, `sync` is a "
         "name, `page` begins at 1.",
+        reads=READS,
         gives=JobsGiven,
     ),
     Path(path="/api/jobs/{job}", answer=api.job, need=Need.SOME, summary="One job.", gives=JobGiven),
@@ -104,6 +106,7 @@ _API: Final = (
         need=Need.EXECUTE,
         most_bytes=MOST_MENDED,
         summary="Run mended rows of a run; the body is the CSV text, or `upload` names a file that is in storage.",
+        reads=(Parameter(name="upload", about="Id of a file that was sent to an address in storage; no body then."),),
         gives=JobGiven,
     ),
     Path(

@@ -16,7 +16,7 @@ from console.overview.needs import shown_need
 from console.overview.screen import Screen, screen_of
 from console.web.needs import Need
 from console.web.rendering import add_filters
-from console.web.routing import Path
+from console.web.routing import Parameter, Path
 from console.web.visit import Visit
 from shared.app.event_hub.saying import needs_of_hub
 
@@ -24,12 +24,13 @@ __all__ = ["ROUTES"]
 
 add_filters({"phase": phase_words})
 
+_LONGEST: Final = 100  # characters of a text that is looked for
 _MOST_NEEDS: Final = 12  # lines above the list: the list itself has them all
 
 
 def _overview(visit: Visit) -> Response:
     """All syncs that the person may see, with what needs a person."""
-    text, in_need = visit.query("q")[:100], visit.query("show") == "needs"
+    text, in_need = visit.query("q")[:_LONGEST], visit.query("show") == "needs"
     screen = _screen(visit)
     return visit.page(
         "overview.html",
@@ -46,7 +47,7 @@ def _status(visit: Visit) -> Response:
 
 def _syncs(visit: Visit) -> Response:
     """The list, narrowed as on the page."""
-    screen = _screen(visit).narrowed(visit.query("q")[:100], in_need=visit.query("show") == "needs")
+    screen = _screen(visit).narrowed(visit.query("q")[:_LONGEST], in_need=visit.query("show") == "needs")
     return visit.json(SyncsAnswer(syncs=[sync_answer(line) for line in screen.lines]).model_dump())
 
 
@@ -57,6 +58,10 @@ def _screen(visit: Visit) -> Screen:
     return replace(screen, needs=(*screen.needs, *needs_of_hub(hub)))
 
 
+_NARROWED: Final = (
+    Parameter(name="q", about="A part of the name of a sync.", schema={"type": "string", "maxLength": _LONGEST}),
+    Parameter(name="show", about="`needs`: only syncs that need a person.", schema={"enum": ["needs"]}),
+)
 ROUTES: Final[Sequence[Path]] = (
     Path(path="/", answer=_overview, need=Need.SIGNED_IN),
     Path(
@@ -71,6 +76,7 @@ ROUTES: Final[Sequence[Path]] = (
         answer=_syncs,
         need=Need.SIGNED_IN,
         summary="The syncs: all, those whose name has a text (`q`), or those that need a person (`show=needs`).",
+        reads=_NARROWED,
         gives=SyncsAnswer,
     ),
 )

@@ -32,7 +32,7 @@ from console.real_time.replaying import MOST, Chosen, chosen, discarded, edited,
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
 from console.web.rendering import add_filters
-from console.web.routing import Path
+from console.web.routing import Parameter, Path
 from console.web.sent import sent
 from console.web.visit import Visit
 from shared.app.event_hub.saying import hub_sentences
@@ -237,6 +237,11 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None  # noqa: PLR2004
 
 
+_MOST_LETTERS: Final = Parameter(
+    name="limit",
+    about="The number of events at most.",
+    schema={"type": "integer", "minimum": 1, "maximum": _MOST_SHOWN, "default": _SHOWN},
+)
 _API: Final = "/api/syncs/{sync}/dead-letters"
 _API_UNCLAIMED: Final = "/api/dead-letters/unclaimed"
 
@@ -277,6 +282,7 @@ ROUTES: Final[Sequence[Path]] = (
                 answer=_letters_json,
                 need=reading,
                 summary="Events that could not be applied.",
+                reads=(_MOST_LETTERS,),
                 gives=DeadLettersAnswer,
             ),
             Path(

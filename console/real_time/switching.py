@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from console.editor.draft import Draft, check, difference
 from console.editor.saved import author, stored_definition
-from console.web.conditions import expected_version, refusing_changed
+from console.web.conditions import IF_MATCH, expected_version, refusing_changed
 from console.web.needs import Need
 from console.web.refusals import Refusal
 from console.web.routing import Path
@@ -88,6 +88,7 @@ ROUTES: Final[Sequence[Path]] = (
         need=Need.WRITE,
         method="PUT",
         summary="Switch the listener of a sync on or off; If-Match has the ETag of the definition that was read.",
+        reads=(IF_MATCH,),
         takes=ListenerSwitch,
         gives=ListenerSwitch,
     ),

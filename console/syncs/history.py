@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from console.web.refusals import Refusal
+from console.web.routing import Parameter
 from console.web.visit import Visit
 from shared.app.histories import history
 from shared.jobs import NoProgress
@@ -17,9 +18,21 @@ from shared.jobs.batch.undo.history import History, HistoryEntry
 from shared.state import RunRecord
 from shared.views.pages.plan_parts import Change, shown_change
 
-__all__ = ["HistoryAnswer", "history_json", "history_page"]
+__all__ = ["KEY", "HistoryAnswer", "history_json", "history_page"]
 
 _MOST_VALUES, _LONGEST = 20, 1000  # of a key: values, and characters of each
+KEY: Final = Parameter(
+    name="key",
+    about="The values of the key of the record, in the order of the key, or its id.",
+    is_required=True,
+    schema={
+        "type": "array",
+        "items": {"type": "string", "maxLength": _LONGEST},
+        "minItems": 1,
+        "maxItems": _MOST_VALUES,
+    },
+)
+"""What names the record in a query."""
 _ACTIONS: Final = {
     "insert": "created",
     "update": "changed",

@@ -16,7 +16,7 @@ from console.overview.screen import Line, with_phase
 from console.syncs.answers import CheckAnswer, ResumeAnswer, SyncPageAnswer, check_answer, facts_answer
 from console.syncs.checks import Check, OfflineChecks, checked_online
 from console.syncs.facts import SyncPage, page_of
-from console.syncs.history import HistoryAnswer, history_json, history_page
+from console.syncs.history import KEY, HistoryAnswer, history_json, history_page
 from console.web.needs import Need
 from console.web.refusals import not_found
 from console.web.routing import Path
@@ -119,6 +119,7 @@ ROUTES: Final[Sequence[Path]] = (
         answer=history_json,
         need=Need.READ,
         summary="What happened to one record; the query has `key` once for each value of its key, or its id.",
+        reads=(KEY,),
         gives=HistoryAnswer,
     ),
     Path(

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from console.web.refusals import Refusal
+from console.web.routing import Parameter
 from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError
 
-__all__ = ["expected_version", "refusing_changed"]
+__all__ = ["IF_MATCH", "expected_version", "refusing_changed"]
+
+IF_MATCH: Final = Parameter(
+    name="If-Match",
+    about="The ETag of the definition that was read: the change is refused if somebody else has changed it since.",
+    place="header",
+    is_required=True,
+)
+"""What a route reads that asks for `expected_version`."""
 
 
 def expected_version(visit: Visit) -> str:

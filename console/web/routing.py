@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -20,12 +20,35 @@ from console.web.safety import check_host, check_origin
 from console.web.subjects import subject_of
 from console.web.visit import Visit
 
-__all__ = ["Answering", "Path", "starlette_routes"]
+__all__ = ["Answering", "Parameter", "Path", "starlette_routes"]
 
 Answering = Callable[[Visit], Response]
 Refusing = Callable[[Visit, Refusal], Response]
 _MOST_OF_REFUSED: Final = 4_000_000  # bytes: a definition of the greatest size, twice, as the editor sends it
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def _text() -> Mapping[str, Any]:
+    return {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """Something that a route reads beside its path and its body, for the API document.
+
+    Attributes:
+        name: As the request has it.
+        about: What it means.
+        place: `query` or `header`.
+        is_required: Whether the route refuses a request without it.
+        schema: JSON Schema of its value; a list is given as the same name several times.
+    """
+
+    name: str
+    about: str
+    place: str = "query"
+    is_required: bool = False
+    schema: Mapping[str, Any] = field(default_factory=_text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +62,7 @@ class Path:
         method: The HTTP method; GET also answers HEAD.
         most_bytes: Bytes of the body.
         summary: One line for the API document; only paths below `/api` need it.
+        reads: Parameters of the query and headers, for the API document; only paths below `/api` name them.
         takes: The model of the JSON body, for the API document and the check of what was sent.
         gives: The model of the JSON answer, for the API document.
         refused: Answers instead where the person may not, for forms that hold work of the person; raises the refusal
@@ -51,6 +75,7 @@ class Path:
     method: str = "GET"
     most_bytes: int = MOST_BYTES
     summary: str = ""
+    reads: Sequence[Parameter] = ()
     takes: type[BaseModel] | None = None
     gives: type[BaseModel] | None = None
     refused: Refusing | None = None

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
+from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -13,6 +18,7 @@ from schemathesis.checks import not_a_server_error
 
 from console.application import ROUTES
 from console.web.needs import Need
+from console.web.routing import Path
 from tests.console.conftest import Served, World
 
 API = [path for path in ROUTES if path.path.startswith("/api/")]
@@ -38,6 +44,89 @@ def test_routes_that_take_a_body_say_how_it_may_be_packed(served: Served) -> Non
         if any(each["name"] == "Content-Encoding" for each in operation.get("parameters", ()))
     }
     assert packed == {"post", "put"}
+
+
+READ = {
+    ("GET", "/api/audit"): {("sync", "query", False), ("before", "query", False)},
+    ("GET", "/api/dead-letters/unclaimed"): {("limit", "query", False)},
+    ("GET", "/api/jobs"): {("state", "query", False), ("sync", "query", False), ("page", "query", False)},
+    ("GET", "/api/syncs"): {("q", "query", False), ("show", "query", False)},
+    ("GET", "/api/syncs/{sync}/dead-letters"): {("limit", "query", False)},
+    ("GET", "/api/syncs/{sync}/history"): {("key", "query", True)},
+    ("DELETE", "/api/syncs/{sync}/definition"): {("If-Match", "header", True)},
+    ("PUT", "/api/syncs/{sync}/definition"): {("If-Match", "header", True)},
+    ("PUT", "/api/syncs/{sync}/listener"): {("If-Match", "header", True)},
+    ("POST", "/api/runs/{run}/retry"): {("upload", "query", False)},
+}
+
+
+def _described(served: Served) -> dict[tuple[str, str], set[tuple[str, str, bool]]]:
+    """What the document says that each route reads, beside its path and how a body is packed."""
+    document = requests.get(f"{served.url}/api/openapi.json", timeout=10).json()
+    found = {
+        (method.upper(), path): {
+            (each["name"], each["in"], each["required"])
+            for each in operation.get("parameters", ())
+            if each["in"] != "path" and each["name"] != "Content-Encoding"
+        }
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    return {route: parameters for route, parameters in found.items() if parameters}
+
+
+def test_the_document_has_what_the_routes_read(served: Served) -> None:
+    """The query and the headers, and what a request must have."""
+    assert _described(served) == READ
+
+
+@pytest.mark.parametrize("path", API, ids=lambda path: f"{path.method} {path.path}")
+def test_a_route_names_everything_that_it_reads(path: Path) -> None:
+    """A parameter that the code of a route begins to read must be in the document."""
+    assert {(each.place, each.name.lower()) for each in path.reads} == set(_read_by(path.answer, set()))
+
+
+def _read_by(function: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
+    """What a function of the console and those that it names read of a query or of headers."""
+    if not isinstance(function, FunctionType) or function in seen or not function.__module__.startswith("console."):
+        return
+    seen.add(function)
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+        if isinstance(node, ast.Name):
+            yield from _read_by(function.__globals__.get(node.id), seen)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield from _read_by(getattr(function.__globals__.get(node.value.id), node.attr, None), seen)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            place = _place(node.func)
+            if place:
+                assert isinstance(node.args[0], ast.Constant), f"{function.__name__} must name what it reads"
+                yield place, str(node.args[0].value).lower()
+
+
+def _place(called: ast.Attribute) -> str:
+    holder = called.value.attr if isinstance(called.value, ast.Attribute) else ""
+    if called.attr == "query" or holder == "query_params":
+        return "query"
+    return "header" if holder == "headers" and called.attr in {"get", "getlist"} else ""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", "/api/syncs/customers/definition", 428),
+        ("DELETE", "/api/syncs/customers/definition", 428),
+        ("PUT", "/api/syncs/customers/listener", 428),
+        ("GET", "/api/syncs/customers/history", 422),
+    ],
+)
+def test_what_a_request_must_have_is_asked_for(
+    served: Served, world: World, method: str, path: str, status: int
+) -> None:
+    """As the document says."""
+    world.define("customers")
+    body = {"enabled": True} if path.endswith("listener") else None
+    origin = {"origin": served.url}
+    assert requests.request(method, served.url + path, json=body, headers=origin, timeout=10).status_code == status
 
 
 def test_every_route_has_a_rule() -> None:
