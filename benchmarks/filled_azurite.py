@@ -20,7 +20,7 @@ from shared.state.azure._runs import RUN_PLACES, RUNS, place_of, rows_of
 from shared.state.azure._storage import PREFIX
 from tests.azurite.server import ACCOUNTS, Azurite
 
-__all__ = ["with_runs"]
+__all__ = ["azurite", "with_runs"]
 
 FILE = "__azurite_db_table__.json"
 INDEXED = ("PartitionKey", "RowKey")
@@ -30,15 +30,16 @@ INDEXED = ("PartitionKey", "RowKey")
 def with_runs(runs: Sequence[RunRecord]) -> Iterator[AzureStateStore]:
     """A store in a storage account of Azurite that has these runs in its log, at least one."""
     with tempfile.TemporaryDirectory() as folder:
-        with _store(Path(folder)) as store:
+        with azurite(Path(folder)) as store:
             store.begin_run(runs[0])  # with all its rows, so that the tables are there
         _fill(Path(folder) / FILE, runs)
-        with _store(Path(folder)) as store:
+        with azurite(Path(folder)) as store:
             yield store
 
 
 @contextmanager
-def _store(folder: Path) -> Iterator[AzureStateStore]:
+def azurite(folder: Path | None = None) -> Iterator[AzureStateStore]:
+    """A store in a storage account of Azurite, whose data is in a folder or in memory."""
     server = Azurite(folder=folder)
     try:
         store = AzureStateStore.by_connection_string(server.connection_string(ACCOUNTS[0]))

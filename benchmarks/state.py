@@ -34,7 +34,6 @@ from shared.state.azure._storage import groups
 from shared.state.sqlite import SqliteStateStore
 from shared.state.sqlite import _tables as tables
 from shared.views.runs import latest_runs, run_named
-from tests.azurite.server import ACCOUNTS, Azurite
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DEFINITION = """\
@@ -72,18 +71,6 @@ class Size:
 
 
 @contextmanager
-def azurite() -> Iterator[StateStore]:
-    """A store in a storage account of Azurite."""
-    server = Azurite()
-    try:
-        store = AzureStateStore.by_connection_string(server.connection_string(ACCOUNTS[0]))
-        yield store
-        store.close()
-    finally:
-        server.stop()
-
-
-@contextmanager
 def sqlite() -> Iterator[StateStore]:
     """A store in a file."""
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +79,7 @@ def sqlite() -> Iterator[StateStore]:
         store.close()
 
 
-STORES = {"sqlite": sqlite, "azurite": azurite}
+STORES = {"sqlite": sqlite, "azurite": filled_azurite.azurite}
 
 
 def timed(what: str, work: Callable[[], Any]) -> None:
