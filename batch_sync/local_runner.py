@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 # While jobs wait (their sync runs elsewhere, or a service is unavailable), they are looked at so often.
 LOOK_SECONDS: Final = 5.0
+# The end of a process waits so long for requests under way and the end of their runs, in seconds.
+LONGEST_END: Final = 60.0
 
 
 class LocalRunner:
@@ -37,25 +39,44 @@ class LocalRunner:
         self._state = app.state
         self._woken = threading.Event()
         self._queue = LocalQueue()
-        self._worker = Worker(app, self._queue)
+        self._ending = threading.Event()
+        self._worker = Worker(app, self._queue, ending=self._ending.is_set)
         self._woken.set()
-        threading.Thread(target=self._run, name="jobs", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._thread.start()
 
     def wake(self, _job_id: str) -> None:
         """Look for jobs now."""
         self._woken.set()
 
+    def stop(self, within: float = LONGEST_END) -> None:
+        """Begin no further job, and wait until the runs at work have stopped before their next request.
+
+        They are Interrupted, and the next process continues them.
+
+        Args:
+            within: Seconds; a run that has not stopped by then is not waited for any longer.
+        """
+        self._ending.set()
+        self._woken.set()
+        self._thread.join(within)
+
     def _run(self) -> None:
-        while True:
+        while not self._ending.is_set():
             self._woken.wait(LOOK_SECONDS if self._jobs() else None)
             self._woken.clear()
+            if self._ending.is_set():
+                return
             try:
                 take_up(self._app, self._queue, self._jobs(), _now)
             except SyncError as error:
                 log.warning("Jobs of an earlier process cannot be taken up: %s", error.message)
-            pool = Pool(self._queue, self._worker.work, lambda: Work(jobs=self._jobs()), now=_now, deadline=None)
+            pool = Pool(self._queue, self._worker.work, self._work, now=_now, deadline=None)
             for unforeseen in pool.run():
                 log.error("A job ended with an error: %s", type(unforeseen).__name__, exc_info=unforeseen)
+
+    def _work(self) -> Work:
+        return Work(jobs=() if self._ending.is_set() else self._jobs())
 
     def _jobs(self) -> Sequence[Job]:
         """The open jobs that people asked for."""

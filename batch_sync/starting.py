@@ -57,6 +57,7 @@ class Start:
         request: What the run is to do.
         deadline: Monotonic time at which the writer stops, None for no limit.
         still_due: Asked under the sync's lease, with its latest run, whether this one is still to be.
+        ending: Whether the process is to end, asked while the run writes.
         run_id: The run's id, known before it begins, so that its row can be found after any failure.
     """
 
@@ -64,6 +65,7 @@ class Start:
     request: JobRequest
     deadline: float | None
     still_due: Callable[[RunRecord | None], bool]
+    ending: Callable[[], bool] = lambda: False
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def run(self) -> StartResult:
@@ -130,6 +132,7 @@ class Start:
             deadline=self.deadline,
             run_id=self.run_id,
             still_due=self.still_due,
+            ending=self.ending,
         )
 
     def _has_written(self) -> bool:

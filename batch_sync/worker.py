@@ -59,6 +59,7 @@ class Worker:
         deadline: Monotonic time at which a run's writer stops, None for no limit.
         now: Gives the time (aware, UTC).
         slots: The slots of the application users; None where the jobs of one process alone run.
+        ending: Whether the process is to end: runs then stop before their next request.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Worker:
         deadline: float | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         slots: Slots | None = None,
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self._app = app
         self._state = app.state
@@ -76,6 +78,7 @@ class Worker:
         self._deadline = deadline
         self._now = now
         self._slots = slots
+        self._ending = ending
         self._leases: dict[str, HeldLease] = {}  # of the jobs that this worker has, one for each thread
 
     def work(self, job_id: str) -> None:
@@ -162,7 +165,11 @@ class Worker:
     def _run(self, job: Job) -> bool:
         """Run a job whose turn it is; whether a run of its sync was begun."""
         start = Start(
-            app=self._app, request=job.request, deadline=self._deadline, still_due=lambda last: self._is_due(job, last)
+            app=self._app,
+            request=job.request,
+            deadline=self._deadline,
+            still_due=lambda last: self._is_due(job, last),
+            ending=self._ending,
         )
         last = last_run(self._state, job.request.sync, self._now())
         if not self._is_due(job, last):

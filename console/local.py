@@ -20,9 +20,14 @@ HOST: Final = "127.0.0.1"
 _NAMES: Final = frozenset({HOST, "localhost"})
 
 
-def local_console(app: App) -> Console:
-    """The console of whoever runs the process; its jobs run in this process, or in the app that has the queue."""
-    wake = app.queue.send if app.queue is not None else LocalRunner(app).wake
+def local_console(app: App, runner: LocalRunner | None = None) -> Console:
+    """The console of whoever runs the process; its jobs run in this process, or in the app that has the queue.
+
+    Args:
+        app: The program.
+        runner: Runs the jobs of an app without a queue; a new one where there is none.
+    """
+    wake = app.queue.send if app.queue is not None else (runner or LocalRunner(app)).wake
     return Console(app=app, sign_in=SignIn(app.variables(), DEVELOPER), wake=wake, hosts=_NAMES)
 
 
@@ -48,18 +53,23 @@ def bound(port: int) -> socket.socket:
 
 
 def serve(app: App, listening: socket.socket) -> None:
-    """Serve the console until the process is interrupted.
+    """Serve the console until the process is interrupted; then its runs stop before their next request.
 
     Args:
         app: The program.
         listening: See `bound`.
     """
+    runner = LocalRunner(app) if app.queue is None else None
     config = uvicorn.Config(
-        application(local_console(app)),
+        application(local_console(app, runner)),
         log_level="warning",
         server_header=False,
         proxy_headers=False,
         access_log=False,
         lifespan="off",
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        if runner is not None:
+            runner.stop()

@@ -322,6 +322,24 @@ class TestOnOneMachine:
         until_true(lambda: not app.state.open_jobs())
         assert (now(app, asked).state, now(app, waits).state) == ("Failed", "Succeeded")
 
+    def test_the_end_of_the_process_stops_a_run_and_the_next_one_continues_it(self, world: World) -> None:
+        """The run waits for the answers to its requests, so it knows what it has created."""
+        world.define("customers", rows=6000, schedule=NIGHTLY)
+        app = world.app
+        job = ask(app, JobKind.RUN)
+        with held_creates(world.emulator):
+            runner = LocalRunner(app)
+            until_true(lambda: bool(world.accounts()))
+            runner.stop(within=0.0)
+        runner.stop()
+        (run,) = app.state.runs("customers")
+        assert (run.state, run.counts["created"]["done"]) == ("Interrupted", len(world.accounts()))
+        assert "its process was asked to end" in run.message
+        assert (now(app, job).waits, 0 < len(world.accounts()) < 6000) == (True, True)
+        LocalRunner(app)
+        until_true(lambda: now(app, job).state == "Succeeded")
+        assert len(world.accounts()) == 6000
+
     def test_a_job_whose_sync_runs_elsewhere_comes_again(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """It waits for the lease of its sync, and a question beside it does not."""
         from batch_sync import local_runner, worker

@@ -50,11 +50,11 @@ class Cancelling:
         return self._by or ""
 
     def limits(self, job: BatchJob, lease: HeldLease) -> WriteLimits:
-        """What ends the writes of a run: its time, its errors, the loss of its lease, or a person."""
+        """What ends the writes of a run: its time, its errors, a lost lease, the end of its process, or a person."""
         return WriteLimits(
             deadline=job.options.deadline,
             max_errors=job.definition.sync_behaviour.safety.max_errors,
-            cancelled=lambda: lease.lost() or self.asked(),
+            cancelled=lambda: lease.lost() or job.options.ending() or self.asked(),
         )
 
     def _look(self) -> None:

@@ -49,6 +49,7 @@ class RunOptions:
         values: Whether the values of fields in error are shown and kept.
         cancelled: Asked about twice a second while the run writes: whether a person has stopped it from here. A mark in
             the state store stops it too.
+        ending: Asked likewise: whether the process is to end. Then the run is Interrupted, and is continued.
         waiting: Inserts that wait at once until the record with their key is known.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
         retry: The mended rows that the run has as its source; None for a run of the source.
@@ -64,6 +65,7 @@ class RunOptions:
     given: Mapping[str, ParameterValue] | None = None
     values: bool = False
     cancelled: Callable[[], bool] = lambda: False
+    ending: Callable[[], bool] = lambda: False
     waiting: int = TAKEN_AT_ONCE
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
     retry: Retry | None = None

@@ -195,6 +195,8 @@ class _Run:
     def _why_stopped(self) -> str:
         if self._cancelling.asked():
             return "the run was stopped by a person"
+        if self.job.options.ending():
+            return "the process of the run was asked to end"
         return "the lease of the sync was lost" if self.lease.lost() else ""
 
     def _keep(self, workspace: Workspace) -> RunSummary:
@@ -333,14 +335,21 @@ class _Run:
         """State and message of a run whose writing has ended, worst first."""
         if done.skipped:
             left = counted(done.skipped, "change is", "changes are")
-            by = f" by {self._cancelling.by}" if skipped == "cancelled" and self._cancelling.by else ""
-            said = f"stopped before the end ({skipped}{by}): {left} left for the next run"
+            said = f"stopped before the end ({self._why(skipped)}): {left} left for the next run"
             return self._stopped(skipped), "; ".join((said, *self._notes))
         state = RunState.COMPLETED_WITH_ERRORS if errors else RunState.SUCCEEDED
         return state, "; ".join(filter(None, (errors, *self._notes)))
 
+    def _why(self, skipped: str) -> str:
+        if skipped != "cancelled":
+            return skipped
+        if self._cancelling.by:
+            return f"cancelled by {self._cancelling.by}"
+        ends = self.job.options.ending() and not self._cancelling.asked()
+        return "its process was asked to end" if ends else skipped
+
     def _stopped(self, reason: str) -> RunState:
-        if reason == "cancelled":  # by a person, or because the lease was lost
+        if reason == "cancelled":  # by a person, or because the lease was lost or the process ends
             return RunState.CANCELLED if self._cancelling.asked() else RunState.INTERRUPTED
         return RunState.INTERRUPTED if reason == "deadline" else RunState.FAILED
 
