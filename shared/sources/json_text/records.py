@@ -164,7 +164,7 @@ def _kind(value: Any) -> str:
 
 
 def _said(error: json.JSONDecodeError) -> str:
-    return error.msg[:1].lower() + error.msg[1:]
+    return error.msg[:1].lower() + error.msg[1:].removesuffix(" starting at")  # the place follows
 
 
 class _Text:

@@ -176,7 +176,7 @@ def test_a_path_compares_numbers_by_their_values(load: Any, condition: str, foun
 
 BROKEN = {
     "a list that is cut": ('[{"a": 1},\n {"a": 2}', r"the text ends within the list \(line 2\)"),
-    "a record that is cut": ('[{"a": 1},\n\n {"a": "x', r"unterminated string starting at \(line 3\)"),
+    "a record that is cut": ('[{"a": 1},\n\n {"a": "x', r"unterminated string \(line 3\)"),
     "no comma": ('[{"a": 1}\n {"a": 2}]', r", is expected \(line 2\)"),
     "text after the list": ('[{"a": 1}]\n{"a": 2}', r"more text after the list \(line 2\)"),
     "a document that is cut": ('{\n"a": 1,\n', r"\(line 3\)"),
