@@ -17,7 +17,11 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 def safe_name(name: str) -> str:
     """A name of a file without its folders, in characters that every storage takes; never empty."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return _UNSAFE.sub("_", last)[-_MOST:].lstrip("._").rstrip(".") or "file"
+    made = _UNSAFE.sub("_", last).rstrip(".")
+    begun = made.lstrip("._")
+    if begun and made.removesuffix(begun).endswith("."):  # only an ending is left, as of a name in other letters
+        begun = f"file.{begun}"
+    return begun[-_MOST:].lstrip("._") or "file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

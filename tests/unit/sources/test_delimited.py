@@ -307,6 +307,16 @@ def test_a_whole_file_that_is_cut_off_is_refused() -> None:
         load_source(described(f"{server.url}/a.csv"))
 
 
+def test_a_pattern_leaves_out_the_files_that_office_makes(tmp_path: Path) -> None:
+    """Beside each workbook that somebody has open, also one of text."""
+    (tmp_path / "a.csv").write_text("A,B,C\n1,2,3\n")
+    (tmp_path / "~$a.csv").write_bytes(b"\x04user")
+    assert load_source(described(str(tmp_path / "*.csv")))[0] == [(1, "1", "2", "3")]
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(UserError, match="matches no file"):
+        load_source(described(str(tmp_path / "*.csv")))
+
+
 def test_a_host_that_is_away_is_told() -> None:
     """Its file may well be there."""
     with socket.socket() as free:

@@ -16,6 +16,9 @@ def test_names_become_harmless() -> None:
         "x" * 300,
         "rows.csv.",
         f"{'x' * 9}.{'y' * 99}",
+        "данные.csv.gz",
+        "客户.xlsx",
+        "客户",
     ]
     assert [safe_name(each) for each in names] == [
         "My_rows.csv",
@@ -26,4 +29,7 @@ def test_names_become_harmless() -> None:
         "x" * 100,
         "rows.csv",
         "y" * 99,
+        "file.csv.gz",
+        "file.xlsx",
+        "file",
     ]
