@@ -30,8 +30,11 @@ def console(
     app = frame.opened(context)
     listening = bound(port)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    typer.echo(f"The console: {address}\nStop it with Ctrl-C.")
-    if browse:
-        webbrowser.open(address)
-    serve(app, listening)
+    try:
+        typer.echo(f"The console: {address}\nStop it with Ctrl-C.")
+        if browse:
+            webbrowser.open(address)
+        serve(app, listening)
+    except KeyboardInterrupt:  # how a person ends it
+        typer.echo("The console has ended. The next one continues the runs that were at work.")
     return 0
