@@ -6,7 +6,7 @@ from shared.reconcile.adoption import adoption_steps
 from shared.reconcile.columns import names_of, object_of
 from shared.reconcile.ledger import after_writing, before_writing, doubtful_query, fill_ledger, ledger_table_step
 from shared.reconcile.links.steps import link_steps
-from shared.reconcile.marks import blind_mark
+from shared.reconcile.marks import blind_mark, blind_unfit_query
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
 from shared.reconcile.steps import reconcile_steps
@@ -24,6 +24,7 @@ __all__ = [
     "after_writing",
     "before_writing",
     "blind_mark",
+    "blind_unfit_query",
     "checksum_query",
     "columns_query",
     "counts_query",

@@ -15,6 +15,7 @@ from shared.workspace import Step, Table, literal
 
 __all__ = [
     "blind_mark",
+    "blind_unfit_query",
     "drop_action",
     "dropped",
     "mark_parts",
@@ -96,6 +97,19 @@ def blind_mark(
 ) -> tuple[ChangedColumn, ...]:
     """The columns that mark a record that was not read: all of them."""
     return tuple(replace(part, condition="true") for part in mark_parts(definition, layout, started=started))
+
+
+def blind_unfit_query(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """SQL that gives the columns of the mark of a record that was not read whose values do not fit; empty for none.
+
+    Such a value is made of parameters only. It gives columns only where a record is to be marked.
+    """
+    cases = [
+        f"SELECT {literal(each.column.name)} WHERE {each.unfit} AND EXISTS (FROM step_rows WHERE _deletes)"
+        for each in dropped_mark(definition, layout, started=_AT_ANY_TIME)
+        if each.unfit
+    ]
+    return " UNION ALL ".join(cases)
 
 
 def return_parts(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[ChangedColumn, ...]:

@@ -12,7 +12,7 @@ from typing import Final
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
 from shared.definitions.models import Strategy
-from shared.errors import RetryLater
+from shared.errors import RetryLater, UserError
 from shared.events import EventAction, NetChange
 from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
@@ -23,7 +23,7 @@ from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.writing import WriteOrder
-from shared.reconcile import PlanAction, blind_mark, counts_query, enforces
+from shared.reconcile import PlanAction, blind_mark, blind_unfit_query, counts_query, enforces
 from shared.reconcile.waves import (
     GIVEN,
     GIVEN_ACTION,
@@ -308,6 +308,9 @@ class Wave:
         parts = blind_mark(definition, self.sync.layout, started=self.started)
         if definition.sync_behaviour.strategy is not Strategy.UPSERT or not parts:
             return
+        query = blind_unfit_query(definition, self.sync.layout)
+        if query and (unfit := self.workspace.query(query)):
+            raise UserError(f"the value for {unfit[0][0]} does not fit the column; the record is not marked")
         self.workspace.execute(mark_statement(parts))
 
     # -- Writing -------------------------------------------------------------------------------------------------

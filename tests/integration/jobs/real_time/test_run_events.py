@@ -315,6 +315,24 @@ class TestDeltaAndUpsert:
         ((row,)) = world.rows("name,lastusedincampaign")
         assert (row["name"], bool(row["lastusedincampaign"])) == ("one", True)
 
+    @pytest.mark.parametrize(("value", "employees", "reasons"), [("7", 7, {}), ("many", 5, {0: "User Error"})])
+    def test_upsert_does_not_clear_a_column_for_a_mark_that_does_not_fit(
+        self, make: Make, value: str, employees: int, reasons: dict[int, str]
+    ) -> None:
+        """The event is a dead letter that says why; other events of the batch are applied."""
+        behaviour = {"strategy": "upsert", "dropped": {"set": {"numberofemployees": "@mark"}}}
+        world = make(behaviour=behaviour, parameters={"mark": {"default": value}})
+        world.put(accountnumber="A", numberofemployees=5)
+        world.run({"op": "d", "number": "A"}, {"op": "c", "number": "B", "name": "two"})
+        found = {
+            row["accountnumber"]: row["numberofemployees"] for row in world.rows("accountnumber,numberofemployees")
+        }
+        assert found == {"A": employees, "B": None}
+        assert world.reasons.keys() == reasons.keys()
+        if reasons:
+            (letter,) = world.letters
+            assert letter.message == "the value for numberofemployees does not fit the column; the record is not marked"
+
 
 class TestOrder:
     def test_a_batch_that_is_delivered_twice_changes_nothing(self, make: Make) -> None:

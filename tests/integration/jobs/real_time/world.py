@@ -78,6 +78,7 @@ class World:
     mappings: Sequence[Mapping[str, Any]] = tuple(MAPPINGS)
     destination: Mapping[str, Any] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = field(default_factory=SkippingClock)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     open_dataverse: Callable[..., Dataverse] = Dataverse
@@ -86,8 +87,11 @@ class World:
     def __post_init__(self) -> None:
         self.definition = self.define("customers")
         self.state = StoreInFront(SqliteStateStore(self.folder / "state.db"))
-        self.syncs = [EventSync(definition=self.definition)]
+        self.syncs = [EventSync(definition=self.definition, resolve=self._values)]
         self.tools = self.fresh_tools()
+
+    def _values(self) -> dict[str, Any]:
+        return {name: each["default"] for name, each in self.parameters.items()}
 
     def fresh_tools(self) -> EventTools:
         """The tools of a process that has just started."""
@@ -116,6 +120,7 @@ class World:
             copy.deepcopy(
                 {
                     "name": name,
+                    "parameters": dict(self.parameters),
                     "source": {"type": "events", "columns": list(self.columns), **self.source},
                     "destination": {
                         "type": "dynamics",
