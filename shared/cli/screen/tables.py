@@ -53,7 +53,7 @@ _MEANT = {  # class of an error of a side, in words
 _EVENT_RESULTS = {
     "lost": "Dead letters",
     "joined": "Joined with later ones",
-    "left_out": "With fields left out",
+    "left_out": "With fields in error",
 }  # counts whose name does not describe the result of the events
 _NO_RESULTS = frozenset({"events", "left_out"})  # counts of events that have another result too
 _TO_DO = {

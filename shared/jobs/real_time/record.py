@@ -198,7 +198,7 @@ def _message(total: Mapping[str, int]) -> str:
     """What went wrong with the events of a row of the log; empty if nothing did."""
     lost, incomplete = total.get("lost", 0), total.get("left_out", 0)
     said = [f"{counted(lost, 'event')} went to the dead letters"] if lost else []
-    said += [f"{counted(incomplete, 'event has', 'events have')} fields that were left out"] if incomplete else []
+    said += [f"{counted(incomplete, 'event has', 'events have')} fields in error"] if incomplete else []
     return "; ".join(said)
 
 

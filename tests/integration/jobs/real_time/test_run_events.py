@@ -69,7 +69,7 @@ class TestFull:
         assert world.run({"op": "u", "number": "B", "revenue": "more"})["left_out"] == 1
         assert world.accounts() == {"A": {"name": "one"}, "B": {"name": "two", "revenue": 2, "city": "Bern"}}
         (row,) = world.state.runs()
-        assert (row.state, row.message) == ("Completed with errors", "2 events have fields that were left out")
+        assert (row.state, row.message) == ("Completed with errors", "2 events have fields in error")
         errors = {
             (error.error_type, error.column): (error.error_class, error.count)
             for error in world.state.errors(row.run_id)
