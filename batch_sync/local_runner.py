@@ -62,7 +62,7 @@ class LocalRunner:
         self._thread.join(within)
 
     def _run(self) -> None:
-        while not self._ending.is_set():
+        while True:
             self._woken.wait(LOOK_SECONDS if self._jobs() else None)
             self._woken.clear()
             if self._ending.is_set():

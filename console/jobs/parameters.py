@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from console.web.field_texts import carried
+from console.web.field_texts import carried, has_lines
 from shared.definitions import SyncDefinition
 from shared.definitions.models import Parameter
 from shared.definitions.parameters.formulas import parse_formula, secret_of
@@ -116,7 +116,7 @@ def _field(name: str, parameter: Parameter, typed: str | None) -> ParameterField
         help=said,
         default=default,
         value=default if typed is None else typed,
-        has_lines=kind == "text" and _has_lines(default),
+        has_lines=kind == "text" and has_lines(default),
         is_required=_is_required(parameter),
         is_calculated=parameter.formula is not None,
     )
@@ -146,9 +146,5 @@ def given(definition: SyncDefinition, typed: Mapping[str, str]) -> dict[str, str
 
 
 def _untouched(default: str) -> str:
-    """What comes back from the field of a default that nobody has touched."""
-    return carried(default, one_line=not _has_lines(default))
-
-
-def _has_lines(text: str) -> bool:
-    return "\n" in text or "\r" in text
+    """What a browser sends for the field of a default that was not edited."""
+    return carried(default, one_line=not has_lines(default))

@@ -15,7 +15,7 @@ __all__ = ["IF_MATCH", "expected_version", "refusing_changed"]
 
 IF_MATCH: Final = Parameter(
     name="If-Match",
-    about="The ETag of the definition that was read: the change is refused if somebody else has changed it since.",
+    about="The ETag of the definition that was read: the change is refused if the definition has another one by now.",
     place="header",
     is_required=True,
 )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["carried", "restored"]
+__all__ = ["carried", "has_lines", "kept_ends", "restored"]
 
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
+def has_lines(text: str) -> bool:
+    """Whether a text has a line break of some kind."""
+    return "\n" in text or "\r" in text
+
+
 def carried(text: str, *, one_line: bool = False) -> str:
-    r"""The text that comes back from a field that nobody has touched.
+    r"""The text that a browser sends for a field that was not edited.
 
     HTML reads every line break as `\n` and NUL as U+FFFD ("Preprocessing the input stream" and "Tokenization"). A field
     of one line has no line breaks ("value sanitization algorithm").
@@ -34,14 +40,14 @@ def restored(before: str, text: str) -> str:
     if carried(before) == before:
         return text
     old, new = _LINE.findall(before), _LINE.findall(text)
-    start, end = _kept(list(map(carried, old)), new)
+    start, end = kept_ends([carried(line) for line in old], new)
     line_break = "\r\n" if "\r\n" in before else "\r" if "\r" in before else "\n"
     edited = [line.replace("\n", line_break) for line in new[start : len(new) - end]]
     return "".join([*old[:start], *edited, *old[len(old) - end :]])
 
 
-def _kept(old: list[str], new: list[str]) -> tuple[int, int]:
-    """How many lines at the beginning and at the end are the same."""
+def kept_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """How many lines at the beginning and at the end are the same; none counts twice."""
     least = min(len(old), len(new))
     start = next((at for at in range(least) if old[at] != new[at]), least)
     end = next((at for at in range(least - start) if old[-1 - at] != new[-1 - at]), least - start)

@@ -18,6 +18,7 @@ from yarl import URL
 from shared.errors import UserError
 from shared.http.reach import ReachableHosts
 from shared.http.unpacking import NotWholeError, Unpacking, unpacking
+from shared.remote import shown_url
 
 __all__ = ["guarded_session"]
 
@@ -58,7 +59,7 @@ async def _checked(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerTy
     if hdrs.RANGE in request.headers:
         request.headers[hdrs.ACCEPT_ENCODING] = "identity"
     answer = await send(request)
-    place = str(request.url.with_user(None).with_query(None).with_fragment(None))  # the rest may be secret
+    place = shown_url(str(request.url))
     coding = answer.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
     if coding in _UNREADABLE and request.method != hdrs.METH_HEAD:
         answer.close()

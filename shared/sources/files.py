@@ -25,7 +25,7 @@ _COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd":
 _VERSION_KEYS: Final = ("etag", "ETag", "size", "mtime", "last_modified", "LastModified", "Last-Modified", "created")
 Version = tuple[object, ...]
 _NO_PARTS: Final = "support range requests"  # what fsspec says of an HTTP server that sends no parts of a file
-_OWNER: Final = "~$"  # Office keeps such a file beside each one that somebody has open
+_OWNED: Final = "~$"  # Office makes a file with such a name for each workbook that is open
 _MAGIC: Final = frozenset("*?[")
 _GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
@@ -179,11 +179,11 @@ def find_files(
         if is_remote(path)
         else _local_files(path.removeprefix("file://"), ending, roots)
     )
-    if len(found) > 1 or _MAGIC & set(path):
-        found = tuple(file for file in found if not Path(shown_url(file.path)).name.startswith(_OWNER))
+    shown = shown_url(path)
+    pattern = _MAGIC & set(shown)
+    if pattern or len(found) > 1:
+        found = tuple(file for file in found if not Path(file.name).name.startswith(_OWNED))
     if not found:
-        shown = shown_url(path)
-        pattern = _MAGIC & set(shown)
         raise UserError(
             f"{shown} matches no file; check the pattern" if pattern else f"{shown} does not exist; check the path"
         )

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from console.editor.forms.scalars import Taking
 from console.editor.forms.widgets import ABSENT, Kind, Shown, Widget, as_text, as_yaml
+from console.web.field_texts import has_lines
 from shared.definitions.loading.located import TypeOption, model_for, type_options
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import Language, Model, Verbatim
@@ -166,7 +167,7 @@ def _kind_of_lists(kinds: Sequence[Any], raw: Any) -> Kind:
 
 
 def _is_no_line(item: Any) -> bool:
-    return isinstance(item, dict | list) or (isinstance(item, str) and ("\n" in item or "\r" in item))
+    return isinstance(item, dict | list) or (isinstance(item, str) and has_lines(item))
 
 
 def _kind_of_scalars(key: str, kinds: Sequence[Any], markers: Collection[object]) -> Kind:

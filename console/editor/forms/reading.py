@@ -8,7 +8,7 @@ from typing import Any
 from console.editor.forms.making import is_true
 from console.editor.forms.scalars import typed
 from console.editor.forms.widgets import ABSENT, Kind, Shown, Widget, as_text
-from console.web.field_texts import carried, restored
+from console.web.field_texts import carried, kept_ends, restored
 from shared.definitions.loading.yaml_loader import read_yaml
 from shared.errors import Problem
 
@@ -122,7 +122,7 @@ def _area(widget: Widget, text: str) -> str:
 
 
 def _lines(widget: Widget, text: str) -> Any:
-    """The items of a list: those of lines that were not touched stay as they are."""
+    """The items of a list: those of lines that were not edited stay as they are."""
     items = widget.raw if isinstance(widget.raw, list) else [widget.raw] if widget.is_set else []
     values = _items(widget, items, text.split("\n"))
     if not values:
@@ -133,9 +133,7 @@ def _lines(widget: Widget, text: str) -> Any:
 
 def _items(widget: Widget, items: Sequence[Any], lines: Sequence[str]) -> list[Any]:
     shown = [carried(as_text(item)) for item in items]
-    least = min(len(shown), len(lines))
-    start = next((at for at in range(least) if shown[at] != lines[at]), least)
-    end = next((at for at in range(least - start) if shown[-1 - at] != lines[-1 - at]), least - start)
+    start, end = kept_ends(shown, lines)
     edited = slice(start, len(shown) - end)
     known = dict(zip(shown[edited], items[edited], strict=True))
     made = [*items[:start]]

@@ -49,7 +49,7 @@ def _first(value: Any) -> Any:
 
 
 def typed(widget: Widget, text: str, earlier: Any) -> Any:
-    """A text that somebody has typed, as a value.
+    """A text that a person has typed, as a value.
 
     A text stays a text where the key may have one, so that "5" becomes "6" and not 6. Everything else is read as YAML
     reads it without quotes.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from console.web.field_texts import carried
+from console.web.field_texts import carried, has_lines
 from shared.definitions.loading.yaml_loader import Path, shown_path
 from shared.definitions.models.base import Model
 from shared.drafts.yaml_text import entry_lines, item_lines, scalar_text
@@ -99,6 +99,9 @@ class Shown:
         return [(label, start) for label, start, is_there in around if self.page and is_there]
 
 
+_TEXTS: Final = frozenset({Kind.TEXT, Kind.VALUE})
+
+
 def _everything(_value: Any) -> bool:
     return True
 
@@ -177,8 +180,12 @@ class Widget:
     @property
     def is_one_line(self) -> bool:
         """Whether its text has a field of one line, as far as the kind and the text say; line breaks get lost there."""
-        has_lines = "\n" in self.text or "\r" in self.text
-        return self.kind is Kind.SECRET or (self.kind in {Kind.TEXT, Kind.VALUE} and not has_lines)
+        return self.kind is Kind.SECRET or (self.kind in _TEXTS and not has_lines(self.text))
+
+    @property
+    def is_area(self) -> bool:
+        """Whether its text has a field of several lines, as wide as the form."""
+        return self.kind in {Kind.AREA, Kind.YAML} or (self.kind in _TEXTS and not self.is_one_line)
 
     def is_untouched(self, text: str) -> bool:
         """Whether a text that was sent is the one that the page has shown."""

@@ -180,7 +180,7 @@ WHERE {took}""".strip(),
 
 _MAY_BE_MADE: Final = f"coalesce(done.result, {_UNKNOWN}) = {_UNKNOWN}"
 _NOT_FOUND: Final = (
-    f"(planned.action = {_INSERT} AND coalesce(adopted.id, done.id, planned.id) IS NULL)"  # nobody can tell its record
+    f"(planned.action = {_INSERT} AND coalesce(adopted.id, done.id, planned.id) IS NULL)"  # its record is not known
 )
 
 

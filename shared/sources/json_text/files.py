@@ -95,7 +95,7 @@ class JsonFiles(TextFiles[JsonSource]):
 
 
 class _Forms:
-    """An empty file is one of JSON lines without a record; it is no document and no list.
+    """Whether empty files may be there: a file of JSON lines can be empty, a document and a list cannot.
 
     Args:
         documents: Each file is a document, in which the records are looked for.

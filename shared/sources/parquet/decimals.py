@@ -1,4 +1,4 @@
-"""Decimals that DuckDB cannot hold: it reads them as floating-point numbers, without a word."""
+"""Decimals that DuckDB cannot hold: it reads them as floating-point numbers, and does not say so."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from shared.workspace import Workspace, literal
 
-__all__ = ["MOST_DIGITS", "with_wide_decimals"]
+__all__ = ["MOST_DIGITS", "is_wide", "with_wide_decimals"]
 
 MOST_DIGITS: Final = 38  # of a DECIMAL of DuckDB
+_WIDE: Final = "decimal of"
 
 
 def with_wide_decimals(workspace: Workspace, path: str, types: Mapping[str, str]) -> dict[str, str]:
@@ -29,9 +30,14 @@ def with_wide_decimals(workspace: Workspace, path: str, types: Mapping[str, str]
     rows = workspace.query(f"SELECT name, num_children, precision FROM parquet_schema({literal(path)})")
     wide = dict(zip(types, _digits(iter(rows[1:]), len(types)), strict=False))
     return {
-        name: f"decimal of {wide[name]} digits" if wide.get(name, 0) > MOST_DIGITS else kind
+        name: f"{_WIDE} {wide[name]} digits" if wide.get(name, 0) > MOST_DIGITS else kind
         for name, kind in types.items()
     }
+
+
+def is_wide(kind: str) -> bool:
+    """Whether a type is what `with_wide_decimals` gives to a column with longer decimals."""
+    return kind.startswith(_WIDE)
 
 
 def _digits(rows: Iterator[tuple[Any, ...]], columns: int) -> Iterator[int]:

@@ -20,7 +20,7 @@ from shared.json_paths import steps_of
 from shared.remote import is_remote, shown_url
 from shared.sources.context import SourceContext
 from shared.sources.files import InputFile, find_files
-from shared.sources.parquet.decimals import MOST_DIGITS, with_wide_decimals
+from shared.sources.parquet.decimals import MOST_DIGITS, is_wide, with_wide_decimals
 from shared.sources.parquet.fields import Field, as_json, field
 from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import KnownColumn, described, found_name, known_type
@@ -211,7 +211,7 @@ def _fields(
             found = field(column.name, types, type_of)
         if found is None:
             continue
-        if (whole := found_name(str((steps_of(column.name) or (column.name,))[0]), types)) and _is_wide(types[whole]):
+        if (whole := found_name(str((steps_of(column.name) or (column.name,))[0]), types)) and is_wide(types[whole]):
             found = Field(found.sql, types[whole])
         if column.type is ColumnType.JSON and (known_type(found.sql_type) or _NESTED.search(found.sql_type)):
             yield column.name, *as_json(found)
@@ -223,15 +223,11 @@ def _unreadable(column: str, sql_type: str) -> str:
     """Why a value cannot be read, and what to do."""
     if _is_binary(sql_type):
         return f"the values of the column {column} are binary, and such values cannot be read"
-    if _is_wide(sql_type):
+    if is_wide(sql_type):
         return f"the column {column} has a {sql_type}; at most {MOST_DIGITS} can be read exactly: write it as text"
     if not _NESTED.search(sql_type):
         return f"the values of the column {column} are of the type {sql_type}, and such values cannot be read"
     return f"the values of the column {column} are nested; write type: json to read them as documents"
-
-
-def _is_wide(sql_type: str) -> bool:
-    return sql_type.startswith("decimal of ")
 
 
 def _is_binary(sql_type: str) -> bool:
