@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from console.web.needs import Need
-from console.web.routing import Parameter, Path
+from console.web.routing import Content, Parameter, Path
 from console.web.unpacking import ENCODING
 
 __all__ = ["API", "openapi"]
@@ -88,10 +88,8 @@ def _operation(path: Path) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _name(path),
         "summary": path.summary,
-        "responses": {"default" if path.gives is None else "200": _answer(path)} | refusals,
+        "responses": {status: _answer(path) for status in _successes(path)} | refusals,
     }
-    if path.gives is not None and path.method == "POST":
-        operation["responses"] |= {status: _answer(path) for status in ("201", "202")}
     parameters = [_parameter(name) for name in _PARAMETER.findall(path.path)]
     parameters += [_read(each) for each in path.reads]
     if path.method in _WITH_BODY:
@@ -99,16 +97,28 @@ def _operation(path: Path) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if path.takes is not None:
-        schema = {"$ref": _REFERENCE.format(model=path.takes.__name__)}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        described = {"description": path.takes.about} if isinstance(path.takes, Content) else {}
+        operation["requestBody"] = {**described, "required": path.needs_body, "content": _content(path.takes)}
     return operation
+
+
+def _successes(path: Path) -> Sequence[str]:
+    if path.gives is None:
+        return ("204",)
+    return ("200", "201", "202") if path.method == "POST" else ("200",)
 
 
 def _answer(path: Path) -> dict[str, Any]:
     if path.gives is None:
-        return {"description": "The answer."}
-    schema = {"$ref": _REFERENCE.format(model=path.gives.__name__)}
-    return {"description": "The answer.", "content": {"application/json": {"schema": schema}}}
+        return {"description": "It is done."}
+    about = path.gives.about if isinstance(path.gives, Content) else "The answer."
+    return {"description": about, "content": _content(path.gives)}
+
+
+def _content(body: type[BaseModel] | Content) -> dict[str, Any]:
+    if isinstance(body, Content):
+        return {body.media: {"schema": dict(body.schema)}}
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(model=body.__name__)}}}
 
 
 def _refusals(path: Path) -> Iterator[tuple[str, str]]:
@@ -138,8 +148,8 @@ def _name(path: Path) -> str:
 def _schemas(paths: Sequence[Path]) -> dict[str, Any]:
     models: dict[type[BaseModel], Any] = {}
     for path in paths:
-        models |= {path.takes: "validation"} if path.takes else {}
-        models |= {path.gives: "serialization"} if path.gives else {}
+        models |= {path.takes: "validation"} if isinstance(path.takes, type) else {}
+        models |= {path.gives: "serialization"} if isinstance(path.gives, type) else {}
     _, made = models_json_schema([*models.items()], ref_template=_REFERENCE)
     return dict(made.get("$defs", {}))
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from console.web.failures import problem
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
-from console.web.routing import Path
+from console.web.routing import Content, Path
 from console.web.visit import Visit
 from shared.app import App
 from shared.definitions.models.listener import EventFormat
@@ -83,6 +83,11 @@ ROUTES: Final[Sequence[Path]] = (
         need=Need.SEND_EVENTS,
         most_bytes=MOST_BYTES,
         summary="Send one event, or an array of events, to a listener.",
+        takes=Content(
+            media="application/json",
+            about="One event in the format of the listener, an array of events, or one event a line.",
+            schema={"type": ["object", "array"]},
+        ),
         gives=TakenEvents,
     ),
 )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from console.api.document import openapi
 from console.web.needs import Need
-from console.web.routing import Path
+from console.web.routing import Content, Path
 from console.web.visit import Visit
 
 __all__ = ["document_of"]
@@ -29,4 +29,10 @@ def document_of(every: Callable[[], Sequence[Path]]) -> Path:
     def answer(visit: Visit) -> Response:
         return visit.json(made())
 
-    return Path(path="/api/openapi.json", answer=answer, need=Need.SIGNED_IN, summary="This document.")
+    return Path(
+        path="/api/openapi.json",
+        answer=answer,
+        need=Need.SIGNED_IN,
+        summary="This document.",
+        gives=Content(media="application/json", about="OpenAPI 3.1.", schema={"type": "object"}),
+    )

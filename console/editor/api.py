@@ -19,6 +19,7 @@ from console.editor.models import (
     ColumnList,
     DefinitionText,
     FoundMistakes,
+    MadeSync,
     NewSync,
     Question,
     SourceFile,
@@ -32,7 +33,7 @@ from console.uploads.keeping import keep_arrived
 from console.web.conditions import IF_MATCH, expected_version, refusing_changed
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
-from console.web.routing import Path
+from console.web.routing import Content, Path
 from console.web.sent import sent
 from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError, StoredText
@@ -222,12 +223,17 @@ def _column(attribute: AttributeMetadata) -> dict[str, Any]:
     }
 
 
+_DEFINITION: Final = Content(
+    media=_YAML, about="The definition; the header `ETag` of an answer has its version.", schema={"type": "object"}
+)
+
 ROUTES: Final[Sequence[Path]] = (
     Path(
         path="/api/syncs/{sync}/definition",
         answer=_definition,
         need=Need.SOME,
         summary="The definition of a sync as YAML, with its ETag.",
+        gives=_DEFINITION,
     ),
     Path(
         path="/api/syncs/{sync}/definition",
@@ -236,6 +242,7 @@ ROUTES: Final[Sequence[Path]] = (
         method="PUT",
         summary="Replace the definition of a sync: the body is the YAML, and If-Match has the ETag that was read.",
         reads=(IF_MATCH,),
+        takes=_DEFINITION,
     ),
     Path(
         path="/api/syncs/{sync}/definition",
@@ -252,6 +259,7 @@ ROUTES: Final[Sequence[Path]] = (
         method="POST",
         summary="Make a new sync.",
         takes=NewSync,
+        gives=MadeSync,
     ),
     Path(
         path="/api/definitions/validate",
@@ -285,6 +293,7 @@ ROUTES: Final[Sequence[Path]] = (
         method="POST",
         summary="Ask what a run of the first rows would do, with what is saved or with another text.",
         takes=Question,
+        needs_body=False,
         gives=AskedJob,
     ),
     Path(
@@ -294,6 +303,7 @@ ROUTES: Final[Sequence[Path]] = (
         method="POST",
         summary="Ask whether everything is there that a sync needs, with what is saved or with another text.",
         takes=Question,
+        needs_body=False,
         gives=AskedJob,
     ),
     Path(

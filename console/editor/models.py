@@ -12,6 +12,7 @@ __all__ = [
     "ColumnList",
     "DefinitionText",
     "FoundMistakes",
+    "MadeSync",
     "Mistake",
     "NewSync",
     "Question",
@@ -34,6 +35,12 @@ class DefinitionText(_Model):
 
 class NewSync(DefinitionText):
     """A new sync; whoever makes it gets the right `admin`."""
+
+
+class MadeSync(_Model):
+    """A sync that was made. The header `Location` has the address of its definition, `ETag` its version."""
+
+    sync: str = Field(description="Its name.")
 
 
 class Question(_Model):

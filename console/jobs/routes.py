@@ -23,10 +23,11 @@ from console.jobs.models import (
 from console.uploads.addresses import MOST_MENDED
 from console.uploads.keeping import MOST_UPLOADED
 from console.web.needs import Need
-from console.web.routing import Parameter, Path
+from console.web.routing import Content, Parameter, Path
 
 __all__ = ["ROUTES"]
 
+_CSV: Final = "text/csv"
 _PAGES: Final = (
     Path(path="/syncs/{sync}/start", answer=pages.start_page, need=Need.EXECUTE),
     Path(
@@ -98,6 +99,7 @@ _API: Final = (
         answer=api.file_of_run,
         need=Need.READ,
         summary="One file of a run, as CSV.",
+        gives=Content(media=_CSV, about="The file; the header `Content-Disposition` has its name."),
     ),
     Path(
         path="/api/runs/{run}/retry",
@@ -107,6 +109,8 @@ _API: Final = (
         most_bytes=MOST_MENDED,
         summary="Run mended rows of a run; the body is the CSV text, or `upload` names a file that is in storage.",
         reads=(Parameter(name="upload", about="Id of a file that was sent to an address in storage; no body then."),),
+        takes=Content(media=_CSV, about="The mended rows, with the columns of the file to mend."),
+        needs_body=False,
         gives=JobGiven,
     ),
     Path(
@@ -124,6 +128,7 @@ _API: Final = (
         need=Need.EXECUTE,
         summary="Ask what taking a run back would change; nothing is written.",
         takes=UndoAsked,
+        needs_body=False,
         gives=JobGiven,
     ),
     Path(
@@ -133,6 +138,7 @@ _API: Final = (
         need=Need.EXECUTE,
         summary="Take a run back, and pause its sync.",
         takes=UndoAsked,
+        needs_body=False,
         gives=JobGiven,
     ),
     Path(
@@ -152,6 +158,7 @@ _API: Final = (
         need=Need.EXECUTE,
         summary="Apply exactly this plan; the run is refused if source or target moved.",
         takes=ApplyAsked,
+        needs_body=False,
         gives=JobGiven,
     ),
 )

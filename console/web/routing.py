@@ -20,7 +20,7 @@ from console.web.safety import check_host, check_origin
 from console.web.subjects import subject_of
 from console.web.visit import Visit
 
-__all__ = ["Answering", "Parameter", "Path", "starlette_routes"]
+__all__ = ["Answering", "Content", "Parameter", "Path", "starlette_routes"]
 
 Answering = Callable[[Visit], Response]
 Refusing = Callable[[Visit, Refusal], Response]
@@ -52,6 +52,21 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A body that has no model, for the API document.
+
+    Attributes:
+        media: Its media type.
+        about: What it is.
+        schema: JSON Schema of it.
+    """
+
+    media: str
+    about: str
+    schema: Mapping[str, Any] = field(default_factory=_text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """One route: a path with a method, what it needs, and who answers.
 
@@ -63,8 +78,9 @@ class Path:
         most_bytes: Bytes of the body.
         summary: One line for the API document; only paths below `/api` need it.
         reads: Parameters of the query and headers, for the API document; only paths below `/api` name them.
-        takes: The model of the JSON body, for the API document and the check of what was sent.
-        gives: The model of the JSON answer, for the API document.
+        takes: The body, for the API document; a model is one of JSON.
+        needs_body: Whether the route refuses a request without a body, for the API document.
+        gives: The answer, for the API document; a model is one of JSON, and without it the answer has no body.
         refused: Answers instead where the person may not, for forms that hold work of the person; raises the refusal
             where it has nothing better. The visit has a subject only if the person has some right to it.
     """
@@ -76,8 +92,9 @@ class Path:
     most_bytes: int = MOST_BYTES
     summary: str = ""
     reads: Sequence[Parameter] = ()
-    takes: type[BaseModel] | None = None
-    gives: type[BaseModel] | None = None
+    takes: type[BaseModel] | Content | None = None
+    needs_body: bool = True
+    gives: type[BaseModel] | Content | None = None
     refused: Refusing | None = None
 
 
