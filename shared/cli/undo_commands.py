@@ -25,7 +25,6 @@ from shared.views.runs import run_named
 
 if TYPE_CHECKING:
     from shared.jobs.batch.undo.planning import UndoPlan
-    from shared.state import RunRecord
 
 __all__: list[str] = []  # importing the module adds its commands to the program
 
@@ -59,7 +58,8 @@ def undo(
     run, options = run_named(run_id, app.state), RunOptions(trigger="undo", force=force)
     with Bars(output.err) as bars:
         plan = plan_undo(app, run, options, bars, where=where, sample=limit)
-    if not yes and not _agreed(output, plan, run):
+    given = (*(("--where", where) if where else ()), *(("--force",) if force else ()), "--yes")
+    if not yes and not _agreed(output, plan, command_line("undo", run.run_id[:SHORT_ID], options=given)):
         return 0
     with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):
         options = replace(options, cancelled=stopping.cancelled)
@@ -72,10 +72,9 @@ def undo(
     return done.exit_code or (EXIT_ERRORS if done.errors else 0)
 
 
-def _agreed(output: Output, plan: UndoPlan, run: RunRecord) -> bool:
-    """Show the plan and ask; where nobody can answer, the plan is the result."""
-    said = list(_shown(plan, run))
-    again = command_line("undo", run.run_id[:SHORT_ID], options=("--yes",))
+def _agreed(output: Output, plan: UndoPlan, again: str) -> bool:
+    """Show the plan and ask; where nobody can answer, the plan is the result, with the command that carries it out."""
+    said = list(_shown(plan))
     if output.as_json or not (output.err.is_terminal and output.out.is_terminal):
         output.result(plan.to_json() | {"applied": False}, *said, *next_lines([again]))
         return False
@@ -87,7 +86,7 @@ def _agreed(output: Output, plan: UndoPlan, run: RunRecord) -> bool:
     return False
 
 
-def _shown(plan: UndoPlan, run: RunRecord) -> list[RenderableType]:
+def _shown(plan: UndoPlan) -> list[RenderableType]:
     counts = plan.counts
     lines = (
         ("Delete, because the run created them", counts.delete),
@@ -97,7 +96,7 @@ def _shown(plan: UndoPlan, run: RunRecord) -> list[RenderableType]:
         ("Already as before the run", counts.unchanged),
         ("Edited by others since, left as it is", counts.edited),
     )
-    said: list[RenderableType] = [Text(f"Undo of run {run.run_id[:SHORT_ID]} of {run.sync}", style="bold")]
+    said: list[RenderableType] = [Text(f"Undo of run {plan.run_id[:SHORT_ID]} of {plan.sync}", style="bold")]
     said += [Text(f"   {name + ':':<46}{count:>9,}{records(count)}") for name, count in lines]
     if plan.sample:
         said += [Text(), sample_table([change.to_json() for change in plan.sample])]
@@ -106,7 +105,7 @@ def _shown(plan: UndoPlan, run: RunRecord) -> list[RenderableType]:
     if plan.not_undone:
         said += [Text("What does not come back:", style="yellow")]
         said += [Text(f"   {sentence}.") for sentence in plan.not_undone]
-    return [*said, Text(f"The undo pauses {run.sync}, until `dynamics-sync resume {run.sync}`.")]
+    return [*said, Text(f"The undo pauses {plan.sync}, until `dynamics-sync resume {plan.sync}`.")]
 
 
 def _edited(one: Any) -> Text:

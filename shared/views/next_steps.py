@@ -81,7 +81,8 @@ def _steps_of_undo(run: RunRecord, undone: str) -> Iterator[str]:
     elif run.state == RunState.SUCCEEDED:
         yield f"When the cause is corrected: {command_line('resume', run.sync)}"
     elif run.state != RunState.COMPLETED_WITH_ERRORS:
-        yield command_line("undo", undone[:SHORT_ID])
+        # The condition of the undo is not in the log. Without it the command would take back the whole run.
+        yield command_line("undo", undone[:SHORT_ID], options=("--where", "SQL") if run.counts.get("undo_part") else ())
 
 
 def _retried(run: RunRecord) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -134,9 +135,7 @@ def test_what_others_have_changed_is_left_alone_and_reported(here: World, typed:
     """Record by record in a file; with --force it is set back as well."""
     before = held(here)
     run = change(here)
-    user = here.create(
-        "systemusers", {"firstname": "Other", "lastname": "Person", "businessunitid@odata.bind": unit(here)}
-    )
+    user = other_person(here)
     here.update("accounts(accountnumber='A1')", {"name": "Edited"}, as_user=user)
     here.update("accounts(accountnumber='A5')", {"telephone1": "1"}, as_user=user)
     done = typed.value("undo", run, "--yes", code=2)
@@ -156,6 +155,12 @@ def test_what_others_have_changed_is_left_alone_and_reported(here: World, typed:
     assert held(here) == before
 
 
+def other_person(here: World) -> str:
+    """The id of a user that no sync works as."""
+    person = {"firstname": "Other", "lastname": "Person", "businessunitid@odata.bind": unit(here)}
+    return here.create("systemusers", person)
+
+
 def unit(here: World) -> str:
     return f"/businessunits({here.records('businessunits?$select=name')[0]['businessunitid']})"
 
@@ -171,6 +176,19 @@ def test_a_condition_chooses_records_by_what_the_run_wrote(here: World, typed: T
     typed.value("undo", run, "--yes", "--where", "accountnumber = 'A5'")
     assert held(here) == before
     assert "--where" in typed("undo", run, "--where", "nam = 'x'", code=1)
+
+
+def test_the_command_that_a_plan_of_an_undo_names_does_what_the_plan_shows(here: World, typed: Typed) -> None:
+    """With the condition and with `--force`, where nobody can be asked: not the undo of the whole run."""
+    before = held(here)
+    run = change(here)
+    here.update("accounts(accountnumber='A1')", {"name": "By another person"}, as_user=other_person(here))
+    after = held(here)
+    shown = typed("undo", "last", "--where", "accountnumber = 'A1'", "--force")
+    words = shlex.split(next(line for line in shown.splitlines() if "Next:" in line).partition("Next:")[2])
+    assert words == ["dynamics-sync", "undo", run[:10], "--where", "accountnumber = 'A1'", "--force", "--yes"]
+    typed(*words[1:])
+    assert held(here) == after | {"A1": before["A1"]}
 
 
 def test_the_history_of_a_record_shows_each_run(here: World, typed: Typed) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "MOST_ATTEMPTS",
     "RETRY_OF",
     "UNDO_OF",
+    "UNDO_PART",
     "after_run",
     "after_unavailable",
     "attempt_number",
@@ -56,6 +57,8 @@ RETRY_OF: Final = "retry_of"
 """The run whose rows a run tried again, in the counts of its row; missing in those of a run of the source."""
 UNDO_OF: Final = "undo_of"
 """The run that a run took back, in the counts of its row; missing in those of other runs."""
+UNDO_PART: Final = "undo_part"
+"""Whether an undo had a condition, in the counts of its row. It is not kept itself: it may have values of records."""
 
 
 def attempt_number(number: int) -> Mapping[str, Any]:
@@ -186,7 +189,7 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
         ended=now,
         counts={
             **attempt_number(count),
-            **{name: last.counts[name] for name in (RETRY_OF, UNDO_OF) if name in last.counts},
+            **{name: last.counts[name] for name in (RETRY_OF, UNDO_OF, UNDO_PART) if name in last.counts},
         },
         message=f"its process ended before the run did; attempt {count}",
     )

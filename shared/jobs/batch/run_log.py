@@ -15,7 +15,7 @@ from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
 from shared.errors import PlanRefusedError, RetryLater, SyncError
-from shared.jobs.batch.attempts import RETRY_OF, UNDO_OF, attempt_number
+from shared.jobs.batch.attempts import RETRY_OF, UNDO_OF, UNDO_PART, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
 from shared.state import RETRY, ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
@@ -41,6 +41,7 @@ class RunLog:
         fence: Fencing number of the run's lease.
         retry_of: The run whose rows are tried again; empty for a run of the source.
         undo_of: The run that is taken back; empty for other runs.
+        undo_part: Whether it takes back a part of that run only.
     """
 
     state: StateStore
@@ -55,6 +56,7 @@ class RunLog:
     fence: int = 0
     retry_of: str = ""
     undo_of: str = ""
+    undo_part: bool = False
 
     def begin(self) -> None:
         """Write the row of a run that starts.
@@ -116,8 +118,8 @@ class RunLog:
         patiently(self.clock, lambda: self.state.put_file(self.run_id, name, data))
 
     def _link(self) -> dict[str, Any]:
-        links = {RETRY_OF: self.retry_of, UNDO_OF: self.undo_of}
-        return {name: run for name, run in links.items() if run}
+        links = {RETRY_OF: self.retry_of, UNDO_OF: self.undo_of, UNDO_PART: self.undo_part}
+        return {name: value for name, value in links.items() if value}
 
     def given_values(self) -> dict[str, Any]:
         """The parameters that were given, as the log has them."""

@@ -99,3 +99,10 @@ def test_an_undo_is_repeated_by_the_run_that_it_takes_back(state: str, said: str
     """Not by its own id, which would undo it; afterwards the sync waits for a person."""
     (step,) = next_steps(replace(RUN, state=state, counts={"undo_of": "fedcba9876543210"}), has_errors=False)
     assert step.startswith(said)
+
+
+def test_an_undo_of_a_part_is_repeated_with_a_condition() -> None:
+    """Which the log does not have; without it the whole run would be taken back."""
+    counts = {"undo_of": "fedcba9876543210", "undo_part": True}
+    steps = next_steps(replace(RUN, state="Interrupted", counts=counts), has_errors=False)
+    assert steps == ("dynamics-sync undo fedcba9876 --where SQL",)

@@ -60,6 +60,7 @@ def run_undo(job: UndoJob, tools: Tools) -> RunSummary:
             started=now,
             fence=lease.fence,
             undo_of=job.run.run_id,
+            undo_part=bool(job.where),
         )
         return _Undo(job, tools, lease, log).execute()
 
