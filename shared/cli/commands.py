@@ -199,7 +199,7 @@ def run(
     tables: list[RenderableType] = [Text(), error_table(done.errors)] if done.errors else []
     hint = [command_line("errors", done.run_id[:SHORT_ID], options=("--csv", "DIR"))] if done.errors else []
     if done.exit_code == EXIT_STOPPED:
-        hint.append(command_line("run", one, repeated))
+        hint.append(command_line("plan" if approved else "run", one, repeated))
     output.result(done.to_json(), summary(done), *tables, *next_lines(hint))
     return done.exit_code
 

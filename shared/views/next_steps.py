@@ -91,6 +91,8 @@ def _retried(run: RunRecord) -> str:
 
 
 def _again(run: RunRecord) -> str:
+    if run.counts.get("with_plan"):  # what a run writes without it, nobody has approved
+        return command_line("plan", run.sync, run.given)
     return command_line("start" if run.trigger in _BY_THE_APP else "run", run.sync, run.given)
 
 

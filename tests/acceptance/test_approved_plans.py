@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from shared.definitions import ParameterValue
-from shared.errors import StalePlanError
+from shared.errors import StalePlanError, SyncError
 from shared.jobs import ApprovedPlan
+from shared.views.next_steps import next_steps
 from tests.acceptance.world import World, accounts, world
 
 Change = Callable[[dict[str, Any]], None]
@@ -103,3 +104,13 @@ def test_what_has_no_effect_on_dataverse_may_change(here: World) -> None:
     definition["description"] = "reviewed"
     here.define(definition)
     assert here.run(approved=plan).created.done == 1
+
+
+def test_a_run_of_a_plan_that_failed_is_followed_by_a_plan(here: World) -> None:
+    """Its row says that it had a plan: a run without one would write what nobody has approved."""
+    plan = approved(here, accounts())
+    (here.folder / "source.csv").unlink()
+    with pytest.raises(SyncError):
+        here.run(approved=plan)
+    (run,) = here.app.state.runs("accounts", 1)
+    assert next_steps(run, has_errors=False) == ("dynamics-sync plan accounts",)

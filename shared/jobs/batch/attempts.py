@@ -22,6 +22,7 @@ __all__ = [
     "RETRY_OF",
     "UNDO_OF",
     "UNDO_PART",
+    "WITH_PLAN",
     "after_run",
     "after_unavailable",
     "attempt_number",
@@ -59,6 +60,8 @@ UNDO_OF: Final = "undo_of"
 """The run that a run took back, in the counts of its row; missing in those of other runs."""
 UNDO_PART: Final = "undo_part"
 """Whether an undo had a condition, in the counts of its row. It is not kept itself: it may have values of records."""
+WITH_PLAN: Final = "with_plan"
+"""Whether a run was to apply exactly a plan that a person had approved, in the counts of its row."""
 
 
 def attempt_number(number: int) -> Mapping[str, Any]:
@@ -189,7 +192,7 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
         ended=now,
         counts={
             **attempt_number(count),
-            **{name: last.counts[name] for name in (RETRY_OF, UNDO_OF, UNDO_PART) if name in last.counts},
+            **{name: last.counts[name] for name in (RETRY_OF, UNDO_OF, UNDO_PART, WITH_PLAN) if name in last.counts},
         },
         message=f"its process ended before the run did; attempt {count}",
     )

@@ -86,6 +86,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             attempt=1 + (attempts_of_retry(latest, retry_of) if retry_of else attempts(last)),
             fence=lease.fence,
             retry_of=retry_of,
+            with_plan=job.options.approved is not None,
         )
         return _Run(job, tools, lease, run_log, last).execute()
 

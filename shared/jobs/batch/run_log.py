@@ -15,7 +15,7 @@ from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
 from shared.errors import PlanRefusedError, RetryLater, SyncError
-from shared.jobs.batch.attempts import RETRY_OF, UNDO_OF, UNDO_PART, attempt_number
+from shared.jobs.batch.attempts import RETRY_OF, UNDO_OF, UNDO_PART, WITH_PLAN, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
 from shared.state import RETRY, ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
@@ -42,6 +42,7 @@ class RunLog:
         retry_of: The run whose rows are tried again; empty for a run of the source.
         undo_of: The run that is taken back; empty for other runs.
         undo_part: Whether it takes back a part of that run only.
+        with_plan: Whether exactly an approved plan is to be applied.
     """
 
     state: StateStore
@@ -57,6 +58,7 @@ class RunLog:
     retry_of: str = ""
     undo_of: str = ""
     undo_part: bool = False
+    with_plan: bool = False
 
     def begin(self) -> None:
         """Write the row of a run that starts.
@@ -118,7 +120,12 @@ class RunLog:
         patiently(self.clock, lambda: self.state.put_file(self.run_id, name, data))
 
     def _link(self) -> dict[str, Any]:
-        links = {RETRY_OF: self.retry_of, UNDO_OF: self.undo_of, UNDO_PART: self.undo_part}
+        links = {
+            RETRY_OF: self.retry_of,
+            UNDO_OF: self.undo_of,
+            UNDO_PART: self.undo_part,
+            WITH_PLAN: self.with_plan,
+        }
         return {name: value for name, value in links.items() if value}
 
     def given_values(self) -> dict[str, Any]:

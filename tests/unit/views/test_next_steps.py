@@ -101,6 +101,17 @@ def test_an_undo_is_repeated_by_the_run_that_it_takes_back(state: str, said: str
     assert step.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("state", "trigger"),
+    [*((state, "command") for state in ("Failed", "Cancelled", "Interrupted", LOST)), ("Failed", "job")],
+)
+def test_after_a_run_of_an_approved_plan_comes_a_plan(state: str, trigger: str) -> None:
+    """A run without it would write what nobody has approved."""
+    run = replace(RUN, state=state, trigger=trigger, counts={"with_plan": True}, given={"day": "1"})
+    (step,) = next_steps(run, has_errors=False)
+    assert step.endswith("dynamics-sync plan customers -p day=1")
+
+
 def test_an_undo_of_a_part_is_repeated_with_a_condition() -> None:
     """Which the log does not have; without it the whole run would be taken back."""
     counts = {"undo_of": "fedcba9876543210", "undo_part": True}
