@@ -181,9 +181,9 @@ def spare_protected(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
     """Drop no record that may be in the source after all, nor one whose key other records have too.
 
     `protected` has the keys of rejected rows and those that are not unique in the target. A row that was rejected and
-    whose key is unknown (it is malformed, or its key cannot be read) may belong to any record: while there is one,
-    nothing is dropped, and the records that would be dropped are reported. A row whose key is empty belongs to no
-    record.
+    whose key is unknown (it is malformed, or its key cannot be read or stored) may belong to any record: while there
+    is one, nothing is dropped, and the records that would be dropped are reported. A row whose key is empty belongs to
+    no record.
     """
     if definition.sync_behaviour.dropped == "ignore":
         return ()
@@ -196,7 +196,7 @@ WHERE {drops}
     report = f"""
 INSERT INTO target_errors
 SELECT target._seq, {literal(", ".join(definition.sync_behaviour.sync_key))}, 'Dropped Record Kept', false,
-  'the source lacks this record, but has rows whose key cannot be read; nothing is dropped until they are mended',
+  'the source lacks this record, but has rows whose key cannot be read or does not fit; correct them to drop it',
   target._id
 FROM decisions JOIN current AS target ON target._id = decisions._id
 WHERE {drops}

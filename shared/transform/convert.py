@@ -19,7 +19,7 @@ from shared.transform.service_values import canonical_double
 from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
-__all__ = ["Conversion", "ValueProblem", "conversion", "fits", "has_refused"]
+__all__ = ["Conversion", "ValueProblem", "conversion", "fits", "has_refused", "longer"]
 
 # Dataverse keeps dates in SQL Server's datetime (Microsoft: behavior and format of the date and time column).
 _EARLIEST, _AFTER_LATEST = "1753-01-01", "10000-01-01"
@@ -132,7 +132,7 @@ def _string(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
             ValueProblem(
                 error=ErrorType.MAX_LENGTH,
                 message=f"longer than {attribute.max_length} characters, the limit of {attribute.name}",
-                broken=_longer(names.value, attribute.max_length),
+                broken=longer(names.value, attribute.max_length),
                 rejects=True,
             )
         )
@@ -160,7 +160,7 @@ def _character_flaw(text: str) -> ValueProblem:
     )
 
 
-def _longer(text: str, limit: int) -> str:
+def longer(text: str, limit: int) -> str:
     r"""The service counts UTF-16 units: a character beyond U+FFFF counts as two. Bytes are a cheap upper bound."""
     beyond = f"length(regexp_replace({text}, '[^\\x{{10000}}-\\x{{10FFFF}}]', '', 'g'))"
     return f"strlen({text}) > {limit} AND length({text}) + {beyond} > {limit}"

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.transform.convert import has_refused
+from shared.transform.convert import has_refused, longer
 from shared.transform.desire import CompiledMappings, desire_of
 from shared.transform.lookups.columns import LookupColumn
 from shared.transform.lookups.creatable import created_label
 from shared.transform.lookups.resolve import resolve_steps, unresolved
 from shared.transform.rules import ErrorType
 from shared.transform.shape import PASSES
-from shared.transform.targets import TargetColumn, key_columns
-from shared.workspace import NewTable, Purpose, Step, Table, literal
+from shared.transform.targets import TEXTS, TargetColumn, key_columns
+from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
 __all__ = ["desired_finish_steps"]
 
@@ -91,8 +91,8 @@ def _keep_first(columns: Sequence[TargetColumn]) -> tuple[Step, Step]:
 def _protect_rejected(desire: CompiledMappings, rejected: str) -> tuple[Step, ...]:
     """A rejected row is still in the source: the record with its key was not dropped.
 
-    A row whose key exists but cannot be read, or has a character that no record has, is kept with nulls: it may belong
-    to any record. A row with an empty key belongs to no record.
+    A row whose key exists but cannot be read, or is one that no record can have, is kept with nulls: it may belong to
+    any record. A row with an empty key belongs to no record.
     """
     if desire.definition.sync_behaviour.dropped == "ignore":
         return ()
@@ -100,7 +100,7 @@ def _protect_rejected(desire: CompiledMappings, rejected: str) -> tuple[Step, ..
     known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
     unread = f"""
 SELECT _row FROM source_errors WHERE error <> {literal(ErrorType.MANDATORY)}{_about_keys(desire)}""".strip()
-    possible = (f"CASE WHEN {has_refused(f'CAST({key} AS VARCHAR)')} THEN NULL ELSE {key} END AS {key}" for key in keys)
+    possible = (_possible(column) for column in key_columns(desire.columns))
     query = f"""
 SELECT DISTINCT {", ".join(possible)}
 FROM desired
@@ -114,6 +114,18 @@ WHERE {rejected} AND ({known} OR _row IN ({unread}))""".strip()
             purpose=Purpose.REJECTED_ROWS,
         ),
     )
+
+
+def _possible(column: TargetColumn) -> str:
+    """The key of a row, or null if its text has a character that the service refuses, or is longer than the column.
+
+    A text that fits in the form in which keys are compared, such as one with spaces at its end, is a possible key.
+    """
+    key, limit = f"_k{column.key_part}", column.attribute.max_length
+    impossible = has_refused(f"CAST({key} AS VARCHAR)")
+    if column.attribute.type in TEXTS and limit is not None:
+        impossible += f" OR ({longer(quoted(column.name), limit)} AND {longer(key, limit)})"
+    return f"CASE WHEN {impossible} THEN NULL ELSE {key} END AS {key}"
 
 
 def _about_keys(desire: CompiledMappings) -> str:

@@ -106,6 +106,23 @@ def test_source_and_target_counts_hold_with_everything_mixed(here: World) -> Non
     assert done.exit_code == 2
 
 
+def test_a_row_with_a_key_that_is_too_long_prevents_drops(here: World) -> None:
+    """Such as one with a part of the next value: its record is still there when the source is mended."""
+    here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}}))
+    here.csv(rows(12))
+    here.run()
+    damaged = rows(12)
+    damaged[11]["number"] = "A11 Name 11 and what follows"
+    here.csv(damaged)
+
+    done = here.run()
+
+    assert (done.deleted.planned, done.unchanged, done.ignored) == (0, 11, 1)
+    assert {("Max Length Violation", 1), ("Dropped Record Kept", 1)} <= {(e.error_type, e.count) for e in done.errors}
+    here.csv(rows(12))
+    assert here.run().unchanged == 12
+
+
 def test_unreadable_row_prevents_drops(here: World) -> None:
     """A malformed row may be the row of any record, so nothing is dropped, and the run reports this."""
     here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}}))

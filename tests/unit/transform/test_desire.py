@@ -288,6 +288,24 @@ def test_a_key_with_a_character_that_no_record_has_may_belong_to_any(workspace: 
     assert workspace.query("SELECT _k1 FROM protected") == [(None,)]
 
 
+def test_a_key_that_is_longer_than_its_column_may_belong_to_any(workspace: Workspace) -> None:
+    """No record can have it, so the key of the row's record is unknown; a long rest of spaces does not count."""
+    sync = definition([{"name": "size", "type": "number", "validate": True}], dropped="delete")
+    shaped(workspace, sync, [("B" * 20, "x"), ("A" + " " * 20, "1"), ("e\u0301" * 12, "1"), ("c" * 21, "1")])
+    assert errors(workspace) == [
+        (1, "size", "Invalid Format Exception", True),
+        *((row, "number", "Max Length Violation", True) for row in (2, 3, 4)),
+    ]
+    assert set(workspace.query("SELECT _k1 FROM protected")) == {("b" * 20,), ("a",), ("e" * 12,), (None,)}
+
+
+@pytest.mark.parametrize("match", ["accent_sensitive", "exact"])
+def test_a_long_key_may_belong_to_any_however_keys_are_compared(workspace: Workspace, match: str) -> None:
+    """A character beyond U+FFFF counts as two, as for the service."""
+    shaped(workspace, definition(dropped="delete", key_match=match), [("𝒳" * 10,), ("𝒳" * 11,)])
+    assert workspace.query("SELECT _k1 FROM protected") == [(None,)]
+
+
 def test_keys_of_several_columns_and_types(workspace: Workspace) -> None:
     """All parts together make the key; a missing part rejects the row."""
     sync = definition(
