@@ -164,6 +164,20 @@ def test_captured_events_take_effect_once(typed: Type, tmp_path: Path) -> None:
     assert again.json["syncs"]["accounts"] == {"events": 2, "stale": 2}
 
 
+def test_captured_events_before_a_damaged_file_take_effect(typed: Type, tmp_path: Path) -> None:
+    """The damaged file is named; when it is mended, its events and those behind it take effect."""
+    write(tmp_path / "capture", [event(1, GOOD[0])])
+    damaged = write(tmp_path / "capture", [event(2, GOOD[1])], second=30)
+    write(tmp_path / "capture", [event(3, GOOD[2])], second=50)
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-20])
+    done = typed("events", "accounts", str(tmp_path / "capture"))
+    assert (done.code, f"{damaged}: its first event cannot be read: it ends too early" in done.err) == (1, True)
+    damaged.write_bytes(whole)
+    counts = typed("events", "accounts", str(tmp_path / "capture"), "--json").json["syncs"]["accounts"]
+    assert (counts["stale"], counts["insert"]) == (1, 2)
+
+
 def test_captured_events_get_their_partition(typed: Type, tmp_path: Path) -> None:
     """Where the path does not say it: without it, events of a file count as new ones."""
     file = tmp_path / "renamed.avro"

@@ -18,11 +18,11 @@ from shared.errors import UserError
 from shared.events import Message, moment, named
 from shared.events.avro import AvroError, Container, Schema, records
 
-__all__ = ["Stream", "captured", "stream_in"]
+__all__ = ["Stream", "captured", "stream_in", "written_at"]
 
 _LARGEST: Final = 64 * 1024 * 1024  # bytes of a block: it has a few events, and one has 20 MB at most
 _NAME: Final = re.compile(
-    r"(?:^|/)(?P<hub>[^/]+)/(?P<partition>\d+)/\d{4}/\d{2}/\d{2}/\d{2}/\d{2}/\d{2}\.avro$", re.IGNORECASE
+    r"(?:^|/)(?P<hub>[^/]+)/(?P<partition>\d+)/(?P<moment>\d{4}/\d{2}/\d{2}/\d{2}/\d{2}/\d{2})\.avro$", re.IGNORECASE
 )
 _FIELDS: Final = frozenset({"SequenceNumber", "Offset", "EnqueuedTimeUtc", "SystemProperties", "Properties", "Body"})
 # As .NET writes a moment in the invariant culture; newer files have ISO 8601.
@@ -42,8 +42,18 @@ class Stream:
 
 def stream_in(path: str) -> Stream | None:
     """The partition that a path of Capture names; None where it does not have Capture's default pattern."""
-    found = _NAME.search(path.replace("\\", "/"))
+    found = _parts(path)
     return Stream(found["hub"], found["partition"]) if found else None
+
+
+def written_at(path: str) -> str:
+    """The time in a path of Capture, from the year to the second, in a form that sorts; empty where it has none."""
+    found = _parts(path)
+    return found["moment"] if found else ""
+
+
+def _parts(path: str) -> re.Match[str] | None:
+    return _NAME.search(path.replace("\\", "/"))
 
 
 def captured(content: IO[bytes], *, name: str, stream: Stream) -> Iterator[Message]:
@@ -70,8 +80,11 @@ def captured(content: IO[bytes], *, name: str, stream: Stream) -> Iterator[Messa
             last = message.sequence
             yield message
     except AvroError as error:
-        said = "; the events before it were applied" if number else ""
-        raise UserError(f"{name} cannot be read after event {number:,}: {error}{said}") from None
+        if not number:
+            raise UserError(f"{name}: its first event cannot be read: {error}") from None
+        raise UserError(
+            f"{name} cannot be read after event {number:,}: {error}; the events before it were applied"
+        ) from None
 
 
 def _events(content: IO[bytes]) -> Iterator[Mapping[str, Any]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
+from shared.errors import UserError
 from shared.events import Message
 from shared.events.avro import MAGIC
-from shared.jobs.real_time.files.capture import Stream, captured, stream_in
+from shared.jobs.real_time.files.capture import Stream, captured, stream_in, written_at
 from shared.jobs.real_time.files.json_values import messages_in
 from shared.remote import OpenUrl
 from shared.sources.files import InputFile, find_files
@@ -31,7 +32,8 @@ class _Given:
         file: None for standard input.
         standard_input: What to read then.
         captured: Event Hubs Capture wrote it; otherwise it has JSON values.
-        first: The first sequence number of a captured file; -1 where it is not known.
+        first: The first sequence number of a captured file; -1 where it has no event.
+        damaged: A captured file whose first event cannot be read.
     """
 
     name: str
@@ -40,6 +42,7 @@ class _Given:
     standard_input: io.BufferedReader | None = None
     captured: bool = False
     first: int = -1
+    damaged: bool = False
 
     @contextmanager
     def content(self) -> Iterator[io.BufferedReader]:
@@ -69,8 +72,18 @@ class _Given:
             stream = stream_in(self.name) or known or self.stream
             if self.file is None:
                 return replace(self, captured=True, stream=stream)
-            first = next(captured(content, name=self.name, stream=stream), None)
-        return replace(self, captured=True, stream=stream, first=first.sequence if first else -1)
+            return replace(self, captured=True, stream=stream).begun(content)
+
+    def begun(self, content: io.BufferedReader) -> _Given:
+        """The captured file with its first sequence number.
+
+        What is wrong with its first event is an error when its turn comes: the events of the files before it are given.
+        """
+        try:
+            first = next(captured(content, name=self.name, stream=self.stream), None)
+        except UserError:
+            return replace(self, damaged=True)
+        return replace(self, first=first.sequence if first else -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +114,34 @@ def messages_of(names: Iterable[str], place: EventFilePlace) -> Iterator[Message
         UserError: A file is missing or cannot be read; from some event on, where it says so.
     """
     given = [each.told(place.partition) for each in _found(names, place)]
-    ordered = sorted((each for each in given if each.captured), key=lambda each: (each.stream, each.first))
-    for each in (*ordered, *(each for each in given if not each.captured)):
+    for each in (*_ordered([each for each in given if each.captured]), *(each for each in given if not each.captured)):
         yield from each.messages()
+
+
+def _ordered(files: Sequence[_Given]) -> list[_Given]:
+    """Files of Capture by partition and sequence number.
+
+    The first number of a damaged file is not known. It comes behind the files that were written before it, by the times
+    in their paths, or that were given before it: reading ends there, so that no later event is applied first.
+    """
+    numbers = [_first_behind(files, own) if each.damaged else each.first for own, each in enumerate(files)]
+    ordered = sorted(zip(files, numbers, strict=True), key=lambda pair: (pair[0].stream, pair[1], pair[0].damaged))
+    return [each for each, _ in ordered]
+
+
+def _first_behind(files: Sequence[_Given], own: int) -> int:
+    """The highest first number of the files that a damaged one comes behind; -1 for none."""
+    before = (
+        other.first for place, other in enumerate(files) if _comes_before(other, files[own], given_before=place < own)
+    )
+    return max(before, default=-1)
+
+
+def _comes_before(other: _Given, damaged: _Given, *, given_before: bool) -> bool:
+    if other.damaged or other.stream != damaged.stream:
+        return False
+    written, here = written_at(other.name), written_at(damaged.name)
+    return written < here if written and here else given_before
 
 
 def _found(names: Iterable[str], place: EventFilePlace) -> Iterator[_Given]:
