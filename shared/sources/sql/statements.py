@@ -24,6 +24,7 @@ Bound = ParameterValue | Decimal
 Binder = Callable[[str, Bound], str]
 _ALIAS: Final = "source_query"
 _NOTHING: Final = "1 = 0"
+_SQLITE_WHOLE: Final = 2**63  # whole numbers from here on are REAL in SQLite (SQLite, "Datatypes")
 
 
 def type_of(value: Bound) -> sa.types.TypeEngine[Any]:
@@ -56,7 +57,7 @@ class _Exact(sa.types.TypeDecorator[Decimal]):
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
         if dialect.name != "sqlite" or value is None:
             return value
-        return int(value) if value == value.to_integral_value() else float(value)
+        return int(value) if abs(value) < _SQLITE_WHOLE and value == value.to_integral_value() else float(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

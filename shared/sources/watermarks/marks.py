@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
@@ -39,6 +39,9 @@ Value = Decimal | dt.date | dt.datetime | str
 ColumnT = TypeVar("ColumnT", bound=Column)
 MOST_MARKS: Final = 20
 """Watermarks that are kept of a sync."""
+
+
+_EXACT: Final = Context(prec=400)  # digits: more than a value has with its overlap
 
 
 class Scale(StrEnum):
@@ -230,7 +233,7 @@ def _start(value: str, scale: Scale, overlap: float) -> Value:
             number = Decimal(value)
             if not number.is_finite():
                 raise ValueError(value)
-            return number - Decimal(str(overlap)) if overlap else number
+            return _EXACT.subtract(number, Decimal(str(overlap))) if overlap else number
         case Scale.DAY:
             moment = dt.datetime.fromisoformat(value)
             return (moment - before).date()

@@ -10,7 +10,10 @@ from shared.workspace import Workspace, quoted
 
 __all__ = ["order_of", "ordering", "reached_value"]
 
+_MOST: Final = 38  # digits of a decimal number of DuckDB
 _DECIMALS: Final = 18
+_DIGITS: Final = _MOST - _DECIMALS
+_WHOLE, _USUAL, _REST = f"DECIMAL({_MOST}, 0)", f"DECIMAL({_MOST}, {_DECIMALS})", f"DECIMAL({_MOST}, {_MOST})"
 # What Python reads too, for the start of the next read; DuckDB knows more notations, such as 2024-1-5.
 _OFFSET: Final = r"Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?"
 _MOMENT: Final = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?({_OFFSET})?)?"
@@ -25,15 +28,53 @@ def order_of(value: str, scale: Scale) -> str:
     """SQL that orders a value, which is given as SQL; see `ordering`."""
     match scale:
         case Scale.NUMBER:
-            text = f"CAST({value} AS VARCHAR)"
-            exact = f"NOT regexp_matches({text}, '\\.[0-9]{{{_DECIMALS + 1},}}')"
-            return f"CASE WHEN {exact} THEN TRY_CAST({text} AS DECIMAL(38, {_DECIMALS})) END"
+            return _number(f"CAST({value} AS VARCHAR)")
         case Scale.DAY | Scale.TIME:
             moment, text = f"TRY_CAST({value} AS TIMESTAMPTZ)", f"CAST({value} AS VARCHAR)"
             readable = f"{text} >= '0001' AND regexp_full_match({text}, '{_MOMENT}')"
             return f"CASE WHEN {readable} AND isfinite({moment}) THEN {moment} END"
         case Scale.TEXT | Scale.COLLATED:
             return f"nullif(CAST({value} AS VARCHAR), '')"
+
+
+def _number(text: str) -> str:
+    """SQL that orders the number of a text exactly: three numbers, of which most values need the second alone.
+
+    The first is that before the decimal point where it has too many digits for the second, the third has the digits
+    behind the last one of the second. So 38 digits before the point count, and 56 behind it.
+    """
+    short = f"NOT regexp_matches({text}, '\\.[0-9]{{{_DECIMALS + 1},}}')"
+    usual = f"CASE WHEN {short} THEN TRY_CAST({text} AS {_USUAL}) END"
+    # An exponent, as in 1e+25: in plain notation for what comes next.
+    plain = f"CASE WHEN NOT regexp_matches({text}, '[eE]') THEN {text} WHEN {short} THEN {_whole_text(text)} END"
+    return f"""CASE WHEN {usual} IS NOT NULL THEN {_place("0", usual, "0")}
+    ELSE list_transform([{plain}], lambda plain: {_long("plain")})[1] END"""
+
+
+def _whole_text(text: str) -> str:
+    """SQL of a number with an exponent in plain notation; null where it is one that a double has decimals for."""
+    return f"CASE WHEN abs(TRY_CAST({text} AS DOUBLE)) >= 1e20 THEN CAST(TRY_CAST({text} AS {_WHOLE}) AS VARCHAR) END"
+
+
+def _long(plain: str) -> str:
+    """SQL that orders a number with many digits, in plain notation; null for another text."""
+    sign = f"CASE WHEN starts_with({plain}, '-') THEN '-' ELSE '' END"
+    digits = f"ltrim(regexp_extract({plain}, '^[+-]?([0-9]*)', 1), '0')"
+    decimals = f"rtrim(regexp_extract({plain}, '\\.([0-9]*)$', 1), '0')"
+    wide = f"length({digits}) > {_DIGITS}"
+    whole = f"TRY_CAST({sign} || CASE WHEN {wide} THEN {digits} ELSE '0' END AS {_WHOLE})"
+    usual = f"CASE WHEN {wide} THEN '' ELSE {digits} END || '.' || {decimals}[1:{_DECIMALS}] || '0'"
+    rest = f"{decimals}[{_DECIMALS + 1}:]"
+    known = f"regexp_full_match({plain}, '[+-]?[0-9]+(\\.[0-9]*)?')"
+    bounded = f"length({digits}) <= {_MOST} AND length({rest}) <= {_MOST}"
+    place = _place(
+        whole, f"CAST({sign} || '0' || {usual} AS {_USUAL})", f"CAST({sign} || '0.' || {rest} || '0' AS {_REST})"
+    )
+    return f"CASE WHEN {known} AND {bounded} THEN {place} END"
+
+
+def _place(whole: str, usual: str, rest: str) -> str:
+    return f"row(CAST({whole} AS {_WHOLE}), {usual}, CAST({rest} AS {_REST}))"
 
 
 def reached_value(

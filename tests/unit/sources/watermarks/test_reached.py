@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.definitions.models import ColumnType, TypedColumn
 from shared.sources.watermarks.marks import Mark, Scale, parameter_of, start_of
-from shared.sources.watermarks.reached import ordering, reached_value
+from shared.sources.watermarks.reached import order_of, ordering, reached_value
 from shared.workspace import Workspace
 
 NOBODY = "SELECT 0"
@@ -31,7 +33,11 @@ def reached(
         (["9", "10", None], Scale.NUMBER, "VARCHAR", "10"),
         (["9", "10"], Scale.TEXT, "VARCHAR", "9"),
         (["9007199254740993", "9007199254740992"], Scale.NUMBER, "BIGINT", "9007199254740993"),
-        (["0.1000000000000000001", "0.1", "NaN"], Scale.NUMBER, "VARCHAR", "0.1"),
+        (["0.1000000000000000001", "0.1", "NaN"], Scale.NUMBER, "VARCHAR", "0.1000000000000000001"),
+        (["9" * 30, "1" + "0" * 30, "5"], Scale.NUMBER, "DECIMAL(38, 0)", "1" + "0" * 30),
+        (["9" * 30 + ".25", "9" * 30 + ".5", "-" + "9" * 31], Scale.NUMBER, "VARCHAR", "9" * 30 + ".5"),
+        (["1e20", "3e25", "20000000000000000000"], Scale.NUMBER, "DOUBLE", "3e+25"),
+        (["1" * 39, "1e300", "7"], Scale.NUMBER, "VARCHAR", "7"),
         (["2024-01-31", "infinity"], Scale.DAY, "DATE", "2024-01-31"),
         (["2024-01-31 10:00:00", "2024-01-31 09:00:00.5"], Scale.TIME, "TIMESTAMP", "2024-01-31 10:00:00"),
         (["2024-01-31 10:00+02", "2024-01-31 09:00+00"], Scale.TIME, "VARCHAR", "2024-01-31 09:00+00"),
@@ -77,7 +83,7 @@ def test_a_watermark_does_not_pass_a_row_that_is_not_settled(
         (["2", "3", "1"], NOBODY, "_row <= 1", "2"),
         (["2", "3", "1"], "SELECT 3", "_row <= 1", "1"),
         (["2", "3", "1"], "SELECT 2", "_row <= 1", "2"),
-        (["2", "3"], NOBODY, "place <= 2", "2"),
+        (["2", "3"], NOBODY, f"place <= {order_of('2', Scale.NUMBER)}", "2"),
         (["2", "3"], NOBODY, "false", None),
         (["2", "3"], "SELECT 1", "false", None),
     ],
@@ -92,6 +98,32 @@ def test_in_an_unknown_order_the_watermark_waits_for_every_row() -> None:
     assert reached(["a", "B"], Scale.COLLATED) == "a"
     assert reached(["a", "B", None], Scale.COLLATED, unfinished="SELECT 3") == "a"
     assert reached(["a", "B"], Scale.COLLATED, unfinished="SELECT 1") is None
+
+
+LONG = st.builds(
+    lambda sign, whole, decimals: f"{sign}{whole}{decimals}",
+    st.sampled_from(["", "-"]),
+    st.one_of(st.integers(0, 20), st.integers(10**19, 10**21), st.integers(0, 10**38 - 1)),
+    st.one_of(
+        st.just(""),
+        st.from_regex(r"\.[0-9]{1,3}", fullmatch=True),
+        st.from_regex(r"\.0{16}[0-9]{1,40}", fullmatch=True),
+    ),
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(LONG, min_size=1, max_size=20))
+def test_numbers_with_many_digits_are_ordered_by_their_values(texts: list[str]) -> None:
+    """As Python orders them; the greatest one is reached, and the least one where no row is settled."""
+    with Workspace.open() as workspace:
+        workspace.execute("CREATE TABLE source_raw AS SELECT 1 AS _row, unnest(?) AS c", [texts])
+        column = TypedColumn(name="c", raw=ColumnType.TEXT, sql_type="VARCHAR")
+        greatest = reached_value(workspace, column, Scale.NUMBER, NOBODY)
+        least = reached_value(workspace, column, Scale.NUMBER, "SELECT 1")
+    numbers = list(map(Decimal, texts))
+    assert Decimal(str(greatest)) == max(numbers)
+    assert Decimal(str(least)) == min(numbers)
 
 
 NUMBERS = st.integers(0, 61).map(lambda number: f"{number:02}")
