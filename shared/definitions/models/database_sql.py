@@ -8,9 +8,13 @@ from typing import Final
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import replaced_parts
 
-__all__ = ["bare", "condition_problem", "query_problem", "statement", "statement_problem"]
+__all__ = ["bare", "condition_problem", "is_query", "query_problem", "statement", "statement_problem"]
 
 _READS: Final = re.compile(r"[\s(]*(SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
+
+_SIGNS: Final = re.compile(r"[()]|\w+")
+_QUERIES: Final = frozenset({"SELECT", "VALUES", "TABLE", "SHOW", "EXPLAIN"})
+_VERBS: Final = _QUERIES | {"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"}
 
 
 def bare(text: str) -> str:
@@ -22,6 +26,23 @@ def statement(query: str) -> str:
     """A query without the semicolon at its end."""
     end = bare(query).find(";")
     return query if end < 0 else query[:end]
+
+
+def is_query(text: str) -> bool:
+    """Whether a statement gives rows and is none of those that say how many rows they changed.
+
+    Behind `WITH` the first of these words counts that is in no brackets.
+    """
+    depth, within = 0, False
+    for sign in _SIGNS.findall(bare(text).upper()):
+        depth += (sign == "(") - (sign == ")")
+        if sign in "()":
+            continue
+        if sign == "WITH" and not within:
+            within, depth = True, 0
+        elif not within or (depth == 0 and sign in _VERBS):
+            return sign in _QUERIES
+    return False
 
 
 def query_problem(query: str) -> str | None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from shared.definitions.models import ColumnType, TypedColumn
+from shared.definitions.models.database_sql import is_query
 from shared.sources.sql.batches import Batches
 from shared.sources.sql.statements import Statements, table_of
 from shared.sources.sql.types import Found, of_driver, of_sqlalchemy, of_sqlite
@@ -76,6 +77,15 @@ class RowReader:
         with streamed.execute(statements.rows(asked)) as result:
             for rows in result.partitions():
                 batches.add(rows)
+
+    def changed(self, text: str, result: sa.CursorResult[Any]) -> int:
+        """How many rows a statement has changed; 0 where the database does not tell, as of a query with functions.
+
+        Args:
+            text: The statement.
+            result: What it gave; nothing of it was read.
+        """
+        return 0 if is_query(text) else max(result.rowcount, 0)
 
     def scale(self, name: str, column: TypedColumn, known: KnownColumn) -> Scale | None:  # noqa: ARG002 - as below
         """How the values of a watermark's column are ordered; None where they cannot be a watermark.
@@ -146,6 +156,14 @@ class SqliteReader(RowReader):
         connection.exec_driver_sql(f"CREATE TEMP VIEW source_described AS {compiled}")
         declared = connection.exec_driver_sql("SELECT type FROM pragma_table_info('source_described')").scalars()
         yield from ((name, of_sqlite(kind)) for name, kind in zip(names, declared, strict=True))
+
+    def changed(self, text: str, result: sa.CursorResult[Any]) -> int:  # noqa: ARG002 - as of any database
+        """What SQLite says: Python's driver does not know it of `WITH … INSERT`, nor before all of `RETURNING` is read.
+
+        Without a change on this connection, SQLite says 0 (SQLite, "Count The Number Of Rows Modified").
+        """
+        result.close()
+        return int(result.connection.exec_driver_sql("SELECT changes()").scalar_one())
 
     def column(self, statements: Statements, name: str) -> sa.ColumnClause[Any]:  # noqa: ARG002 - as of any database
         """A column as it is declared."""

@@ -129,8 +129,7 @@ class SqlSession:
         connection = self._opened
         connection.rollback()  # of what `canceller` may have asked: the transaction begins with the statement
         with connection.begin():
-            rows = connection.execute(bound_text(text, parameters)).rowcount
-        return max(rows, 0)
+            return self._reader.changed(text, connection.execute(bound_text(text, parameters)))
 
     @property
     def _opened(self) -> Connection:

@@ -45,6 +45,51 @@ def test_values_are_bound(tmp_path: Path) -> None:
     assert rows(url)[0][1] == 14
 
 
+TABLES = ("CREATE TABLE t (a INTEGER UNIQUE, b INTEGER)", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)")
+COUNTED = {
+    "WITH x AS (SELECT a + 5 AS a FROM t) INSERT INTO t SELECT a, 4 FROM x": 3,
+    "-- insert ( \nWITH x AS (SELECT 1 AS a) UPDATE t SET b = 9 WHERE a IN (SELECT a FROM x)": 1,
+    "with x(a) as (select 1), y as (select a from x) delete from t where a in (select a from y) returning a": 1,
+    "/* all */ UPDATE t SET b = 5": 3,
+    "UPDATE t SET b = 5 WHERE a > 1 RETURNING a, b": 2,
+    "INSERT INTO t VALUES (7, 7), (8, 8) RETURNING a": 2,
+    "INSERT INTO t VALUES (1, 5), (9, 9) ON CONFLICT (a) DO NOTHING": 1,
+    "UPDATE t SET b = 5 WHERE a > 5": 0,
+    "SELECT a FROM t": 0,
+    "(SELECT a FROM t)": 0,
+    "WITH x AS (SELECT a FROM t) SELECT a FROM x": 0,
+    "CREATE INDEX i ON t (b)": 0,
+    "DROP TABLE t": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "statement", [*(each for each in COUNTED if each[0] != "("), "REPLACE INTO t VALUES (1, 4), (2, 4)"]
+)
+def test_sqlite_tells_how_many_rows_a_statement_changed(tmp_path: Path, statement: str) -> None:
+    """Whatever it begins with, and also if it gives rows; what it changed is kept."""
+    url = sqlite_url(tmp_path, *TABLES)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        connection.executescript(
+            "CREATE TABLE u (a); CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO u VALUES (1); END"
+        )
+    assert run(url, statement) == COUNTED.get(statement, 2)
+
+
+def test_what_a_statement_with_rows_changed_is_kept(tmp_path: Path) -> None:
+    """Also if nobody reads the rows."""
+    url = sqlite_url(tmp_path, TABLE)
+    assert run(url, "INSERT INTO log (made) VALUES (1), (2) RETURNING made") == 2
+    assert [each[1] for each in rows(url)] == [1, 2]
+
+
+@pytest.mark.parametrize("statement", COUNTED)
+def test_postgresql_tells_how_many_rows_a_statement_changed(database: Database, statement: str) -> None:
+    """Rows that are only read do not count."""
+    database.run(*TABLES)
+    assert run(database.url, statement) == COUNTED[statement]
+
+
 def test_a_statement_that_fails_changes_nothing(tmp_path: Path) -> None:
     """All rows or none, and the message has no value."""
     url = sqlite_url(tmp_path, TABLE)
