@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from shared.definitions.models import Column, SyncDefinition
-from shared.transform import FAULT, FAULT_SHOWN
+from shared.transform import FAULT_SHOWN, is_fault
 from shared.visible import ABOUT_VALUES, MOST_OF_A_VALUE
 from shared.workspace import NewTable, literal, quoted
 
@@ -139,4 +139,4 @@ def _with_value(message: str, value: str) -> str:
 def _shown_value(column: Column) -> str:
     value = f"raw.{quoted(column.name)}" if column.read else f"shaped.{quoted(column.label)}"
     text = f"CAST({value} AS VARCHAR)"
-    return f"CASE WHEN {text} = {literal(FAULT)} THEN {literal(FAULT_SHOWN)} ELSE left({text}, {_MOST_SHOWN}) END"
+    return f"CASE WHEN {is_fault(text)} THEN {literal(FAULT_SHOWN)} ELSE left({text}, {_MOST_SHOWN}) END"

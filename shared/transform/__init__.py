@@ -15,7 +15,14 @@ from shared.transform.lookups.columns import (
 )
 from shared.transform.lookups.held import held_references, held_steps
 from shared.transform.lookups.resolve import reference_steps, searched_values
-from shared.transform.reading import FAULT, FAULT_SHOWN
+from shared.transform.notation.faults import (
+    FAULT_SHOWN,
+    FAULTS,
+    NO_RESULT,
+    OTHER_FAULT,
+    fault_named,
+    is_fault,
+)
 from shared.transform.rules import ErrorType
 from shared.transform.scripts.columns import ScriptColumn, script_columns, script_steps, seen_by
 from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
@@ -25,8 +32,10 @@ from shared.transform.states.pairs import Pair, listed, pair_of, state_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, needs_version
 
 __all__ = [
-    "FAULT",
+    "FAULTS",
     "FAULT_SHOWN",
+    "NO_RESULT",
+    "OTHER_FAULT",
     "SOURCE_ERRORS",
     "SOURCE_PLACES",
     "SOURCE_TYPES",
@@ -49,10 +58,12 @@ __all__ = [
     "desired_finish_steps",
     "dropped_mark",
     "early_lookups",
+    "fault_named",
     "folded",
     "from_service",
     "held_references",
     "held_steps",
+    "is_fault",
     "key_columns",
     "late_lookups",
     "layout",

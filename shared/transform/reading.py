@@ -18,6 +18,7 @@ from shared.errors import DefinitionError, Problem
 from shared.transform.blanks import trimmed
 from shared.transform.notation.dates import DateFormat, has_offset, in_calendar, iso_timestamp, read_format, sample_of
 from shared.transform.notation.documents import json_text
+from shared.transform.notation.faults import fault_message, is_fault
 from shared.transform.notation.moments import ZonedClock, excel_timestamp
 from shared.transform.notation.numbers import (
     NUMBER,
@@ -32,8 +33,6 @@ from shared.transform.rules import ErrorType
 from shared.workspace import literal, quoted
 
 __all__ = [
-    "FAULT",
-    "FAULT_SHOWN",
     "Misfit",
     "Reading",
     "cleaned",
@@ -44,10 +43,6 @@ __all__ = [
     "written",
 ]
 
-FAULT: Final = "\ufdd0"
-"""The text of a value that is an error in its source: a character of Unicode that no text has."""
-FAULT_SHOWN: Final = "#ERROR!"
-"""What people see of it."""
 Items = tuple[tuple[str, str], ...]
 """(SQL, name) of columns; a name that is there already gets a new value."""
 
@@ -93,7 +88,7 @@ def written(column: Column) -> str:
 
 
 def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
-    """How the text of a column becomes its value.
+    """How the text of a column becomes its value; a cell with an error is told as that, whatever the column's type is.
 
     Args:
         column: A column that is read.
@@ -102,6 +97,23 @@ def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
     Raises:
         DefinitionError: A format of its dates cannot be read; the path starts at the column.
     """
+    how, marks = _reading(column, null_values), _faults(column)
+    if not marks:
+        return how
+    text = text_name(column)
+    faults = (
+        Misfit(
+            error=ErrorType.INVALID_FORMAT,
+            broken=f"{text} IS NOT DISTINCT FROM {literal(mark)}",
+            message=fault_message(mark),
+        )
+        for mark in marks
+    )
+    others = (replace(each, broken=f"({each.broken}) AND NOT {is_fault(text, marks)}") for each in how.misfits)
+    return replace(how, misfits=(*faults, *others))
+
+
+def _reading(column: Column, null_values: Sequence[str]) -> Reading:
     text, value = text_name(column), quoted(column.label)
     if is_typed(column, null_values):
         message = f"this {column.type} of the source is out of range"
@@ -130,18 +142,14 @@ def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
 
 
 def _text_reading(column: Column) -> Reading:
-    text, value = text_name(column), quoted(column.label)
-    if not _has_faults(column):
-        return Reading(layers=(((text, value),),))
-    message = "the cell has an error such as #N/A, or a formula without a stored result"
-    return Reading(
-        layers=(((f"nullif({text}, {literal(FAULT)})", value),),),
-        misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),),
-    )
+    text, marks = text_name(column), _faults(column)
+    value = f"CASE WHEN NOT {is_fault(text, marks)} THEN {text} END" if marks else text
+    return Reading(layers=(((value, quoted(column.label)),),))
 
 
-def _has_faults(column: Column) -> bool:
-    return isinstance(column, TypedColumn) and column.faults
+def _faults(column: Column) -> tuple[str, ...]:
+    """The marks of errors that values of the column have."""
+    return column.faults if isinstance(column, TypedColumn) else ()
 
 
 def _misfit(column: Column, value: str, error: ErrorType, message: str) -> Misfit:
@@ -387,6 +395,6 @@ def _replaced(column: Column, text: str) -> str:
     raw = text
     for replacement in column.replace:
         text = f"regexp_replace({text}, {literal(replacement.pattern)}, {literal(replacement.with_)}, 'g')"
-    if column.replace and _has_faults(column):
-        return f"CASE WHEN {raw} = {literal(FAULT)} THEN {raw} ELSE {text} END"
+    if column.replace and _faults(column):
+        return f"CASE WHEN {is_fault(raw, _faults(column))} THEN {raw} ELSE {text} END"
     return text

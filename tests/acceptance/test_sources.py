@@ -184,14 +184,10 @@ def test_errors_of_cells_are_reported_with_the_cell(here: World) -> None:
     assert (done.created.done, done.source.rejected) == (1, 1)
     told = sorted((error.error_type, error.column, error.message) for error in done.errors)
     format_error = "Invalid Format Exception"
-    fault = "the cell has an error such as #N/A, or a formula without a stored result"
+    said = "of Data of cells.xlsx: the cell has the spreadsheet error"
     assert told == [
-        (
-            format_error,
-            "amount",
-            "C4 of Data of cells.xlsx: not a number; it must be written plainly, as in 1250.50, -3 or 1e6",
-        ),
-        (format_error, "name", f"B2 of Data of cells.xlsx: {fault}"),
+        (format_error, "amount", f"C4 {said} #DIV/0!; correct it in the workbook"),
+        (format_error, "name", f"B2 {said} #N/A; correct it in the workbook"),
     ]
     assert held(here) == [("1", None, 1.5, True)]
 

@@ -14,7 +14,15 @@ __all__ = ["compound_file", "write_xls", "write_xlsb"]
 
 Sheets = Mapping[str, Iterable[Sequence[Any]]]
 # [MS-XLS] 2.5.10 BErr
-ERRORS: Final = {"#DIV/0!": 0x07, "#N/A": 0x2A}
+ERRORS: Final = {
+    "#NULL!": 0x00,
+    "#DIV/0!": 0x07,
+    "#VALUE!": 0x0F,
+    "#REF!": 0x17,
+    "#NAME?": 0x1D,
+    "#NUM!": 0x24,
+    "#N/A": 0x2A,
+}
 DATE: Final = 14  # the number format m/d/yy; also the style 1 here
 _END, _FREE, _TABLE = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from shared.definitions.models import Column, ColumnType
-from shared.transform import FAULT
+from shared.transform import FAULTS
 
-__all__ = ["ADDED_FORMAT", "Fault", "Writer", "kind_of_column", "number_text", "plain_text"]
+__all__ = ["ADDED_FORMAT", "FAULT_OF", "Fault", "Writer", "kind_of_column", "number_text", "plain_text"]
 
 ADDED_FORMAT: Final = "yyyy-MM-ddTHH:mm:ss.fff"
 """How the dates of cells are written in a column whose texts have formats of their own."""
@@ -20,7 +20,17 @@ _DIGITS: Final = ".15g"  # "Number precision: 15 digits" (Excel specifications a
 
 
 class Fault:
-    """The value of a cell with an error, or of a formula without a stored result."""
+    """The value of a cell with an error, or of a formula without a stored result; each error has a class of its own.
+
+    Attributes:
+        mark: Its text.
+    """
+
+    mark: ClassVar[str]
+
+
+FAULT_OF: Final[Mapping[str, Fault]] = {mark: type("Fault", (Fault,), {"mark": mark})() for mark in FAULTS}
+"""Mark -> the value."""
 
 
 def number_text(value: float) -> str:
@@ -58,7 +68,7 @@ _PLAIN: Final[Mapping[type, Callable[[Any], str]]] = {
     datetime: _moment_text,
     time: time.isoformat,
     timedelta: _duration_text,
-    Fault: lambda _value: FAULT,
+    **dict.fromkeys(map(type, FAULT_OF.values()), lambda value: value.mark),
 }
 
 
@@ -78,7 +88,7 @@ _KINDS: Final[Mapping[type, ColumnType]] = {
 
 def kind_of_column(types: set[type]) -> ColumnType:
     """The type of a column by those of its cells: the one that all of them have, else text."""
-    kinds = {_KINDS.get(each, ColumnType.TEXT) for each in types - {Fault}}
+    kinds = {_KINDS.get(each, ColumnType.TEXT) for each in types if not issubclass(each, Fault)}
     return kinds.pop() if len(kinds) == 1 else ColumnType.TEXT
 
 

@@ -118,7 +118,8 @@ class ExcelFiles:
         if not isinstance(column, TypedColumn):
             return column
         types = set[type]().union(*(_of(part.types, column.name) for part in self._parts))
-        update: dict[str, object] = {"faults": Fault in types, "place": read.index(column) + 1}
+        marks = tuple(sorted(each.mark for each in types if issubclass(each, Fault)))
+        update: dict[str, object] = {"faults": marks, "place": read.index(column) + 1}
         if column.type is ColumnType.DATE and column.input_formats:
             update["input_format"] = (ADDED_FORMAT, *column.input_formats)
         return column.model_copy(update=update)

@@ -7,12 +7,14 @@ from typing import Final
 
 from shared.sources.excel.archive import Archive, walk
 from shared.sources.excel.survey import MOST_CELLS, Survey
+from shared.transform import fault_named
 
 __all__ = ["survey_ods"]
 
 _CONTENT: Final = "content.xml"
 _CELLS: Final = frozenset({"table-cell", "covered-table-cell"})
 _VALUES: Final = ("office:value", "office:string-value", "office:date-value", "office:time-value")
+_LONGEST_ERROR: Final = 40  # characters: more than the name of any error
 _MOST_REPEATS: Final = 1 << 20
 
 
@@ -39,7 +41,8 @@ class _Sheets:
         self._row, self._rows = 0, 1
         self._column, self._columns = 0, 1
         self._holds, self._is_error = False, False
-        self._row_errors: list[int] = []
+        self._row_errors: list[tuple[int, str]] = []
+        self._shown = ""
         self._width = 0
         self._inside = 0
 
@@ -56,6 +59,7 @@ class _Sheets:
                 self._inside += 1
                 self._columns = _repeats(about, "table:number-columns-repeated")
                 self._merge(about)
+                self._shown = ""
                 self._is_error = about.get("calcext:value-type") == "error"
                 self._holds = self._is_error or "table:formula" in about
                 self._holds = self._holds or about.get("office:value-type", "") != "" or any(map(about.get, _VALUES))
@@ -67,8 +71,10 @@ class _Sheets:
 
     def text(self, text: str) -> None:
         # What LibreOffice writes for an error without saying so: `Err:502` beside a formula, and no value.
-        if self._inside and text.startswith("Err:"):
-            self._is_error = self._is_error or self._holds
+        if self._inside:
+            self._shown = (self._shown + text)[:_LONGEST_ERROR]
+            if text.startswith("Err:"):
+                self._is_error = self._is_error or self._holds
 
     def end(self, element: str) -> None:
         match element:
@@ -79,7 +85,9 @@ class _Sheets:
                 if self._holds:
                     self._width = self._column + self._columns
                 if self._is_error:
-                    self._row_errors += range(self._column, min(self._column + self._columns, 1 << 14))
+                    mark = fault_named(self._shown)
+                    places = range(self._column, min(self._column + self._columns, 1 << 14))
+                    self._row_errors += [(place, mark) for place in places]
                 self._holds = self._is_error = False
                 self._column += self._columns
 
@@ -88,8 +96,8 @@ class _Sheets:
             self._survey.reach(self._row + self._rows - 1, self._width - 1)
         if self._row_errors and len(self._row_errors) * self._rows <= MOST_CELLS:
             for row in range(self._row, self._row + self._rows):
-                for column in self._row_errors:
-                    self._survey.fault(row, column)
+                for column, mark in self._row_errors:
+                    self._survey.fault(row, column, mark)
         self._row += self._rows
 
 

@@ -9,17 +9,31 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final
 
 from shared.errors import UserError
+from shared.transform import fault_named
 
-__all__ = ["MOST_CELLS", "MOST_MERGED", "Survey", "refuse_large"]
+__all__ = ["MOST_CELLS", "MOST_MERGED", "Survey", "fault_of_code", "refuse_large"]
 
 MOST_CELLS: Final = 12_000_000
 """A million rows of twelve columns. calamine takes about 80 bytes for each cell, so this is about 1 GB."""
 MOST_MERGED: Final = 100_000
 """Of a sheet; those of a header are among the first."""
+# [MS-XLS] 2.5.10 BErr, [MS-XLSB] 2.5.97.2 BErr
+_CODES: Final[dict[int | None, str]] = {
+    0x00: "#NULL!",
+    0x07: "#DIV/0!",
+    0x0F: "#VALUE!",
+    0x17: "#REF!",
+    0x1D: "#NAME?",
+    0x24: "#NUM!",
+    0x2A: "#N/A",
+    0x2B: "#GETTING_DATA",
+}
 _COLUMN_BITS: Final = 14
+_MARK_BITS: Final = 16
 
 
 @dataclass(slots=True)
@@ -29,7 +43,7 @@ class Survey:
     Attributes:
         rows: The number of the last row; 0 for an empty sheet.
         columns: The number of the last column.
-        faults: Row and column of each cell with an error, as one number.
+        faults: Row, column and mark of each cell with an error, as one number.
         merged: First and last row, first and last column of cells that are merged over several rows; for the kinds of
             which calamine does not tell them.
     """
@@ -51,26 +65,25 @@ class Survey:
         if column >= self.columns:
             self.columns = column + 1
 
-    def fault(self, row: int, column: int) -> None:
-        """Note a cell with an error; both numbers begin at 0."""
-        self.faults.append(row << _COLUMN_BITS | column)
+    def fault(self, row: int, column: int, mark: str) -> None:
+        """Note a cell with an error; both numbers begin at 0, and the mark is one of `FAULTS`."""
+        self.faults.append((row << _COLUMN_BITS | column) << _MARK_BITS | ord(mark))
 
     def merge(self, rows: tuple[int, int], columns: tuple[int, int]) -> None:
         """Note merged cells, by their first and last row and column; all numbers begin at 0."""
         if rows[1] > rows[0] and len(self.merged) < MOST_MERGED:
             self.merged.append((*rows, *columns))
 
-    def by_row(self) -> Iterator[tuple[int, set[int]]]:
-        """Yield each row with errors and their columns, in order."""
-        row, columns = -1, set[int]()
-        for place in sorted(self.faults):
-            if place >> _COLUMN_BITS != row:
-                if columns:
-                    yield row, columns
-                row, columns = place >> _COLUMN_BITS, set()
-            columns.add(place & (1 << _COLUMN_BITS) - 1)
-        if columns:
-            yield row, columns
+    def by_row(self) -> Iterator[tuple[int, dict[int, str]]]:
+        """Yield each row with errors, in order, with column -> mark of each."""
+        for row, cells in groupby(sorted(self.faults), key=lambda cell: cell >> _MARK_BITS + _COLUMN_BITS):
+            parts = (divmod(cell, 1 << _MARK_BITS) for cell in cells)
+            yield row, {place & (1 << _COLUMN_BITS) - 1: chr(mark) for place, mark in parts}
+
+
+def fault_of_code(code: int | None) -> str:
+    """The mark of an error by the number that binary workbooks have for it; None where the record is too short."""
+    return fault_named(_CODES.get(code, ""))
 
 
 def refuse_large(cells: int, place: str) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.definitions.models import ExcelSource
 from shared.definitions.models.sources.excel import letters
-from shared.sources.excel.cells import Fault, plain_text
+from shared.sources.excel.cells import FAULT_OF, Fault, plain_text
 from shared.sources.excel.workbook import Sheet
 
 __all__ = ["SheetTable", "TableRow"]
 
 _ABOVE: Final = 50  # rows above the header that a merged cell of it may begin in
-_FAULT: Final = Fault()
 Cells = list[Any]
 
 
@@ -95,7 +94,7 @@ class SheetTable:
                 header[0].cells[column] = header[0].cells[column] or above[top][column]
         for row in header:
             for column, cell in enumerate(row.cells):
-                if cell is not _FAULT and (name := " ".join(plain_text(cell).split())):
+                if not isinstance(cell, Fault) and (name := " ".join(plain_text(cell).split())):
                     self.names[column], self.titled[column] = name, True
         self.names = [name or self.letters(column) for column, name in enumerate(self.names)]
 
@@ -129,11 +128,11 @@ class SheetTable:
             if any(cell != "" for cell in cells):
                 yield TableRow(number + 1, cells)
 
-    def _set_faults(self, cells: Cells, columns: set[int]) -> None:
-        for column in columns:
+    def _set_faults(self, cells: Cells, marks: Mapping[int, str]) -> None:
+        for column, mark in marks.items():
             place = column + 1 - self._area.left
             if 0 <= place < len(cells) and cells[place] == "":
-                cells[place] = _FAULT
+                cells[place] = FAULT_OF[mark]
 
 
 def _with_first(row: TableRow, rows: Iterator[TableRow]) -> Iterator[TableRow]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from shared.sources.excel.archive import damaged
-from shared.sources.excel.survey import Survey
+from shared.sources.excel.survey import Survey, fault_of_code
 
 __all__ = ["is_locked", "survey_xls"]
 
@@ -97,11 +97,11 @@ def _is_too_large(data: bytes) -> bool:
 def _cell(survey: Survey, kind: int, data: bytes) -> None:
     row, column = struct.unpack_from("<HH", data)
     survey.reach(row, column)
-    is_error = kind == _BOOL_OR_ERROR and data[7:8] == b"\x01"
+    if kind == _BOOL_OR_ERROR and data[7:8] == b"\x01":
+        survey.fault(row, column, fault_of_code(data[6]))
     # [MS-XLS] 2.5.133 FormulaValue: the last two bytes say that it is no number, the first one what it is.
-    is_error |= kind == _FORMULA and data[12:14] == b"\xff\xff" and data[6] == _ERROR
-    if is_error:
-        survey.fault(row, column)
+    if kind == _FORMULA and data[12:14] == b"\xff\xff" and data[6] == _ERROR:
+        survey.fault(row, column, fault_of_code(data[8]))
 
 
 def _records(stream: bytes, at: int) -> Iterator[tuple[int, int, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from shared.sources.excel.archive import Archive, damaged
-from shared.sources.excel.survey import Survey
+from shared.sources.excel.survey import Survey, fault_of_code
 from shared.sources.excel.xlsx import office_parts
 
 __all__ = ["binary_sheet_parts", "survey_xlsb"]
@@ -47,7 +47,7 @@ def survey_xlsb(archive: Archive, part: str, name: str) -> Survey:
             column = int.from_bytes(data[:4], "little")
             survey.reach(row, column)
             if kind in (_ERROR, _FORMULA_ERROR):
-                survey.fault(row, column)
+                survey.fault(row, column, fault_of_code(data[8] if len(data) > 8 else None))  # noqa: PLR2004 - column and style
         elif kind == _END_OF_DATA:
             break
     for kind, data in records:

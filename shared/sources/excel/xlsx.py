@@ -11,12 +11,14 @@ from typing import Final
 from shared.definitions.models.sources.excel import column_number
 from shared.sources.excel.archive import Archive, damaged, walk
 from shared.sources.excel.survey import MOST_CELLS, Survey
+from shared.transform import NO_RESULT, fault_named
 
 __all__ = ["office_parts", "related", "sheet_parts", "survey_xlsx"]
 
 _OVERLAP: Final = 64  # bytes: longer than every search text
 _COLUMN: Final = re.compile(rb'<c r="([A-Z]{1,3})')
 _ROW: Final = re.compile(rb'<c r="[A-Z]{1,3}([0-9]+)')
+_LONGEST_ERROR: Final = 40  # characters: more than the name of any error
 _LAST_ROW: Final = 1_100_000  # more than `_UNUSUAL` lets pass
 # A cell that is not written as Excel and most programs do, an error, or a formula without a stored result.
 _UNUSUAL: Final = (
@@ -122,7 +124,7 @@ class _Cells:
         self.survey = Survey()
         self._row, self._column, self._at = 0, 0, (0, 0)
         self._type = ""
-        self._formula, self._in_value, self._value = False, False, False
+        self._formula, self._in_value, self._value, self._shown = False, False, False, ""
 
     def start(self, element: str, about: Mapping[str, str]) -> None:
         match element:
@@ -135,7 +137,7 @@ class _Cells:
                     self._column, row = column_number(found[1]) - 1, int(found[2]) - 1
                 self._at = row, self._column
                 self._type = about.get("t", "")
-                self._formula = self._value = False
+                self._formula, self._value, self._shown = False, False, ""
                 self.survey.reach(*self._at)
             case "f":
                 self._formula = True
@@ -143,15 +145,20 @@ class _Cells:
                 self._in_value = True
 
     def text(self, text: str) -> None:
-        self._value = self._value or (self._in_value and bool(text.strip()))
+        if self._in_value:
+            self._value = self._value or bool(text.strip())
+            if self._type == "e":
+                self._shown = (self._shown + text)[:_LONGEST_ERROR]
 
     def end(self, element: str) -> None:
         match element:
             case "v" | "t":
                 self._in_value = False
             case "c":
-                if self._type == "e" or (self._formula and not self._value and self._type != "str"):
-                    self.survey.fault(*self._at)
+                if self._type == "e":
+                    self.survey.fault(*self._at, fault_named(self._shown))
+                elif self._formula and not self._value and self._type != "str":
+                    self.survey.fault(*self._at, NO_RESULT)
                 self._column += 1
             case "row":
                 self._row += 1

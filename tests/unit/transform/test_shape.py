@@ -10,7 +10,7 @@ import pytest
 
 from shared.definitions.models import Column, ColumnType, TypedColumn
 from shared.errors import DefinitionError
-from shared.transform import FAULT, shape_steps
+from shared.transform import OTHER_FAULT, shape_steps
 from shared.transform.reading import read_columns, reading
 from shared.workspace import Workspace
 from tests.unit.transform.world import definition, errors, shaped
@@ -338,12 +338,14 @@ def test_a_replacement_never_turns_the_marker_of_an_error_into_a_value(workspace
     written = Column.model_validate(
         {"name": "x", "type": kind, "replace": [{"pattern": ".", "with": "1"}], "trim": True}
     )
-    column = TypedColumn.of(written, ColumnType.TEXT, ColumnType.TEXT, "VARCHAR").model_copy(update={"faults": True})
+    column = TypedColumn.of(written, ColumnType.TEXT, ColumnType.TEXT, "VARCHAR").model_copy(
+        update={"faults": (OTHER_FAULT,)}
+    )
     workspace.execute(
-        "CREATE TABLE source_raw AS SELECT * FROM (VALUES (1, 'ab'), (2, ?), (3, NULL)) AS t(_row, x)", [FAULT]
+        "CREATE TABLE source_raw AS SELECT * FROM (VALUES (1, 'ab'), (2, ?), (3, NULL)) AS t(_row, x)", [OTHER_FAULT]
     )
     how = reading(column)
-    (misfit,) = how.misfits
+    misfit = how.misfits[0]
     sql = read_columns([column], [how], ())
     assert workspace.query(f"SELECT x, {misfit.broken} FROM ({sql}) ORDER BY _row") == [
         ("11", False),

@@ -11,7 +11,7 @@ from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
 from shared.reconcile.outcomes import UNFINISHED_ROWS
 from shared.reconcile.reports import rows_in_error_query, values_in_error_query
 from shared.state import RowsToMend, RowToMend
-from shared.transform import FAULT, FAULT_SHOWN
+from shared.transform import FAULT_SHOWN, FAULTS
 from shared.workspace import Workspace
 
 __all__ = ["MOST_CHARACTERS", "MOST_ROWS", "RetriedRows", "results_of_retry", "rows_in_error"]
@@ -48,7 +48,7 @@ def _kept(columns: Sequence[Column], workspace: Workspace) -> Iterator[RowToMend
         size += len(reason) + sum(map(len, found.values()))
         if size > MOST_CHARACTERS:
             return
-        values = {name: FAULT_SHOWN if text == FAULT else text for name, text in found.items()}
+        values = {name: FAULT_SHOWN if text in FAULTS else text for name, text in found.items()}
         yield RowToMend(number=number, values=values, reason=reason, duplicate=duplicate)
 
 

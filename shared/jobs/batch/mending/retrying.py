@@ -12,7 +12,7 @@ from shared.definitions.models import PartialBehaviour, TypedColumn
 from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
 from shared.sources.places.row_lines import RowLine
 from shared.state import RowsToMend
-from shared.transform import FAULT, FAULT_SHOWN, SOURCE_ERRORS, ErrorType
+from shared.transform import FAULT_SHOWN, OTHER_FAULT, SOURCE_ERRORS, ErrorType
 from shared.transform.event_rows import event_raw_table, raw_members
 from shared.workspace import Workspace
 
@@ -75,7 +75,7 @@ def _as_text(column: Column, kept: RowsToMend) -> Column:
     if not any(row.values.get(column.label) == FAULT_SHOWN for row in kept.rows):
         return plain
     typed = TypedColumn.of(plain, kind, ColumnType.TEXT, "VARCHAR")
-    return typed.model_copy(update={"faults": True})
+    return typed.model_copy(update={"faults": (OTHER_FAULT,)})
 
 
 class MendedRows:
@@ -111,7 +111,7 @@ class MendedRows:
             if self._is_still_duplicate(row):
                 refused.append(number)
             texts = {
-                member: FAULT if name in faulty and row.values.get(name) == FAULT_SHOWN else row.values.get(name)
+                member: OTHER_FAULT if name in faulty and row.values.get(name) == FAULT_SHOWN else row.values.get(name)
                 for name, member in members.items()
             }
             loaded.append({"n": number, **texts})

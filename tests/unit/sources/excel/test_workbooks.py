@@ -16,13 +16,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.definitions.models import ColumnType
 from shared.errors import UserError
 from shared.sources.excel import xlsx
 from shared.sources.excel.archive import Archive
 from shared.sources.excel.survey import MOST_CELLS, Survey
 from shared.sources.excel.workbook import open_workbook
 from shared.sources.files import find_files
-from shared.workspace import OutOfTimeError
+from shared.transform.notation.faults import NO_RESULT, fault_message, fault_named
+from shared.transform.reading import read_columns, reading
+from shared.workspace import OutOfTimeError, Workspace
 from tests.unit.sources.excel.conftest import load
 from tests.workbooks.binary import Day, compound_file, write_xls, write_xlsb
 from tests.workbooks.ods import write_ods
@@ -53,9 +56,37 @@ def test_the_content_decides_which_kind_a_workbook_is(tmp_path: Path, kind: str,
     write, day = WRITERS[kind]
     rows, columns = load(write(tmp_path / f"book{ending}", content(day)))
     assert [str(column.type) for column in columns] == ["number", "text", "date", "bool"]
-    assert [column.model_dump()["faults"] for column in columns] == [False, True, False, False]
+    assert [bool(column.model_dump()["faults"]) for column in columns] == [False, True, False, False]
     found = [row | {"d": row["d"] and Decimal(row["d"].date() == DAY)} for row in rows]
     assert found == EXPECTED
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_each_kind_says_which_error_a_cell_has(tmp_path: Path, kind: str) -> None:
+    """Whatever the type of the column is, and nothing else about the cell."""
+    errors, types = ["#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"], list(ColumnType)
+    columns = [{"name": each, "type": each, "max_length": 3} for each in types]
+    book = WRITERS[kind][0](tmp_path / "book", {"Data": [types, *([error] * len(types) for error in errors)]})
+    _, read = load(book, columns)
+    for column in read:
+        told = [misfit.message for misfit in reading(column).misfits]
+        said = [f"the cell has the spreadsheet error {error}; correct it in the workbook" for error in errors]
+        assert sorted(told[: len(errors)]) == sorted(said)
+        with Workspace.open() as workspace:
+            workspace.execute(
+                f"CREATE TABLE source_raw AS SELECT 1 AS _row, unnest(?) AS {column.name}",
+                [column.model_dump()["faults"]],
+            )
+            sql = read_columns([column], [reading(column)], ())
+            broken = " + ".join(f"CAST(coalesce({each.broken}, false) AS INTEGER)" for each in reading(column).misfits)
+            assert workspace.query(f"SELECT DISTINCT {broken} FROM ({sql})") == [(1,)]
+
+
+def test_an_error_without_a_known_name_is_told_as_one() -> None:
+    """What a file has in its place is not shown."""
+    assert fault_message(fault_named(" #n/a ")) == "the cell has the spreadsheet error #N/A; correct it in the workbook"
+    assert fault_message(fault_named("secret")) == "the cell has the spreadsheet error; correct it in the workbook"
+    assert "without a stored result" in fault_message(NO_RESULT)
 
 
 def refused(path: Path, **keys: Any) -> str:
@@ -239,7 +270,7 @@ def test_cells_without_references_and_with_prefixes_are_counted(tmp_path: Path) 
         for name, data in {**parts, "xl/worksheets/sheet1.xml": sheet.encode()}.items():
             again.writestr(name.replace("/", "\\") if name.endswith("sheet1.xml") else name, data)
     rows, columns = load(path)
-    assert [column.model_dump()["faults"] for column in columns] == [False, True]
+    assert [bool(column.model_dump()["faults"]) for column in columns] == [False, True]
     assert (rows[0]["a"], rows[0]["b"]) == (1, None)
 
 
