@@ -15,7 +15,7 @@ from shared.app import App
 from shared.app.requested import run_requested
 from shared.errors import RetryLater, SyncError, UserError
 from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
-from shared.jobs.batch.attempts import RETRY_OF, UNDO_OF, attempt_number
+from shared.jobs.batch.attempts import attempt_number
 from shared.jobs.batch.run_log import end_of
 from shared.jobs.noted_progress import NotedProgress
 from shared.state import RETRY, UNDO, JobKind, JobRequest, RunRecord, RunState
@@ -25,8 +25,8 @@ __all__ = ["Start", "StartResult"]
 
 log = logging.getLogger(__name__)
 
-# Runs that are about another run: their trigger, and the name of the other one in their counts.
-_ABOUT_RUNS: Final = {JobKind.RETRY: (RETRY, RETRY_OF), JobKind.UNDO: (UNDO, UNDO_OF)}
+# The triggers of runs that are about another run.
+_TRIGGERS: Final = {JobKind.RETRY: RETRY, JobKind.UNDO: UNDO}
 
 
 class StartResult(Enum):
@@ -164,7 +164,8 @@ class Start:
         """The row of a run that never began."""
         now = datetime.now(UTC)
         known = {definition.name: definition for definition in self.app.runnable()}
-        trigger, other = _ABOUT_RUNS.get(self.request.kind, (self.request.trigger, ""))
+        trigger = _TRIGGERS.get(self.request.kind, self.request.trigger)
+        about = self.request.kind.about_run
         return RunRecord(
             run_id=self.run_id,
             sync=self.request.sync,
@@ -175,5 +176,5 @@ class Start:
             ended=now,
             message=message,
             given=self.request.parameters,
-            counts={other: self.request.of} if other else {},
+            counts={about: self.request.of} if about else {},
         )

@@ -146,6 +146,7 @@ class StoreInFront:
     put_job = _Call()
     remove_job = _Call()
     job = _Call()
+    jobs_starting = _Call()
     open_jobs = _Call()
     job_requests = _Call()
     put_job_file = _Call()

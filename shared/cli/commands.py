@@ -24,6 +24,7 @@ from shared.cli.frame import (
     EXIT_UNSAFE,
     FLAG,
     MOST_SHOWN,
+    RUN_HELP,
     AsJson,
     Force,
     Given,
@@ -271,7 +272,7 @@ def _next_run(app: App, name: str) -> datetime | None:
 @program.command()
 def errors(
     context: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the first characters of it, or `last`.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     csv: CsvFolder = None,
     as_json: AsJson = False,
 ) -> int:
@@ -287,7 +288,7 @@ def errors(
 @program.command()
 def retry(
     context: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the first characters of it, or `last`.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     file: Annotated[
         Path, typer.Option("--file", metavar="FILE", help="Its file to mend, as `errors --csv` writes it, corrected.")
     ],

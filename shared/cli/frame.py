@@ -24,6 +24,7 @@ __all__ = [
     "EXIT_UNSAFE",
     "FLAG",
     "MOST_SHOWN",
+    "RUN_HELP",
     "AsJson",
     "Force",
     "Given",
@@ -46,6 +47,8 @@ EXIT_CHANGES = 4
 EXIT_STOPPED = 130  # 128 + SIGINT, as shells have it
 
 MOST_SHOWN = 10_000  # lines of a table that are shown at once: they are held in memory, and no person reads more
+
+RUN_HELP = "The id of a run or of its request, the first characters of it, or `last`."
 
 FLAG = ""  # what the help shows in place of a value: a flag takes none
 

@@ -10,7 +10,10 @@ from rich.text import Text
 
 from shared.cli import frame
 from shared.cli.frame import AsJson, Force, Given, Name, given, output_of, program
+from shared.cli.screen.run_tables import next_lines
 from shared.errors import SyncError, UserError
+from shared.run_ids import SHORT_ID
+from shared.views.next_steps import command_line
 
 __all__: list[str] = []  # importing the module adds its commands to the program
 
@@ -46,9 +49,9 @@ def start(
     at_once = bool(host or app.queue)
     output.result(
         {"request_id": request.id, "sync": name, "ticked": bool(host), "warning": warning},
-        Text("The app runs it now." if at_once else "The app runs the request at its next tick."),
+        Text(f"Request {request.id}: {'the app runs it now.' if at_once else 'the app runs it at its next tick.'}"),
         *([Text(f"Warning: {warning}.", style="yellow")] if warning else []),
-        Text(f"Next: dynamics-sync runs {name}"),
+        *next_lines([command_line("runs", request.id[:SHORT_ID])]),
     )
     return 0
 
@@ -57,11 +60,11 @@ def start(
 def cancel(
     context: typer.Context,
     run_id: Annotated[
-        str, typer.Argument(metavar="RUN", help="The id of a run or of a job that waits, or its first characters.")
+        str, typer.Argument(metavar="RUN", help="The id of a run or of a request that waits, or its first characters.")
     ],
     as_json: AsJson = False,
 ) -> int:
-    """Stop a run between two requests, or take back a job that waits."""
+    """Stop a run between two requests, or take back a request that waits."""
     from shared.jobs.requests import stop  # noqa: PLC0415 - `--help` does not wait for it
     from shared.state import RunState  # noqa: PLC0415 - likewise
     from shared.views.runs import run_named  # noqa: PLC0415 - likewise

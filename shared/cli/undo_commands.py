@@ -12,7 +12,7 @@ from rich.text import Text
 
 from shared.cli import frame
 from shared.cli.failed_runs import noting_next_steps
-from shared.cli.frame import EXIT_ERRORS, FLAG, MOST_SHOWN, AsJson, Name, output_of, program
+from shared.cli.frame import EXIT_ERRORS, FLAG, MOST_SHOWN, RUN_HELP, AsJson, Name, output_of, program
 from shared.cli.screen.output import Output
 from shared.cli.screen.progress import Bars
 from shared.cli.screen.run_tables import next_lines
@@ -34,7 +34,7 @@ Yes = Annotated[bool, typer.Option("--yes", metavar=FLAG, help="Do not ask befor
 @program.command()
 def undo(
     context: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the first characters of it, or `last`.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     where: Annotated[
         str,
         typer.Option("--where", metavar="SQL", help="Only records that meet this condition on what the run wrote."),

@@ -13,7 +13,7 @@ from shared.definitions import SyncDefinition
 from shared.definitions.models import EventsSource
 from shared.definitions.models.sources.events import NO_BATCH
 from shared.errors import RetryLater, UserError
-from shared.state import Job, JobKind, JobRequest, RunRecord, RunState, StateStore
+from shared.state import TAKEN_BACK, Job, JobKind, JobRequest, RunRecord, RunState, StateStore
 
 __all__ = ["new_request", "refuse_events_alone", "refuse_paused", "request_run", "stop", "take_back"]
 
@@ -152,7 +152,7 @@ def take_back(state: StateStore, job: Job, by: str) -> bool:
         if found is None or not found.waits:
             return False
         now, said = datetime.now(UTC), f"taken back by {by}"
-        if found.request.trigger == "timer":
+        if not found.request.kind.is_read_only:
             state.begin_run(_taken_back(found, now, said))
         state.put_job(replace(found, state=RunState.CANCELLED.value, ended=now, lane="", message=said))
         return True
@@ -161,12 +161,19 @@ def take_back(state: StateStore, job: Job, by: str) -> bool:
 
 
 def _taken_back(job: Job, now: datetime, said: str) -> RunRecord:
-    """The row of a job of the schedule that never began: the sync waits for the next time of its schedule."""
+    """The row that says so in the execution log, under the id of the job where no run of it began.
+
+    After that of a job of the schedule the sync waits for the next time of its schedule.
+    """
+    about = job.request.kind.about_run
     return RunRecord(
-        run_id=uuid.uuid4().hex,
+        run_id=uuid.uuid4().hex if job.runs else job.id,
         sync=job.request.sync,
         version="",
-        trigger="timer",
+        trigger="timer" if job.request.trigger == "timer" else TAKEN_BACK,
+        parameters=job.request.parameters,
+        given=job.request.parameters,
+        counts={about: job.request.of} if about else {},
         state=RunState.CANCELLED.value,
         started=now,
         ended=now,

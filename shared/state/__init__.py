@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.state.job_kinds import JobKind, NewerJobError
+from shared.state.job_kinds import RETRY_OF, TAKEN_BACK, UNDO_OF, JobKind, NewerJobError
 from shared.state.job_queue import JobQueue, PoisonedMessage
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
@@ -27,7 +27,10 @@ from shared.state.store import StateStore
 
 __all__ = [
     "RETRY",
+    "RETRY_OF",
+    "TAKEN_BACK",
     "UNDO",
+    "UNDO_OF",
     "AuditEntry",
     "DeadLetter",
     "ErrorRecord",

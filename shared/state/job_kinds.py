@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from shared.errors import AbortRun
 
-__all__ = ["JobKind", "NewerJobError"]
+__all__ = ["RETRY_OF", "TAKEN_BACK", "UNDO_OF", "JobKind", "NewerJobError"]
+
+RETRY_OF: Final = "retry_of"
+"""The run whose rows a run tried again, in the counts of its row; missing in those of a run of the source."""
+UNDO_OF: Final = "undo_of"
+"""The run that a run took back, in the counts of its row; missing in those of other runs."""
+
+TAKEN_BACK: Final = "taken-back"
+"""The trigger of the row that a request leaves which a person took back: it started nothing and decides no schedule."""
 
 
 class NewerJobError(AbortRun):
@@ -40,6 +49,11 @@ class JobKind(StrEnum):
     def is_read_only(self) -> bool:
         """Whether it only answers what would happen: it writes nothing, takes no lease of its sync and has no run."""
         return self in {JobKind.PLAN, JobKind.UNDO_PLAN, JobKind.PREVIEW, JobKind.TEST}
+
+    @property
+    def about_run(self) -> str:
+        """The name of the earlier run in the counts of its runs; empty where it is about none."""
+        return {JobKind.RETRY: RETRY_OF, JobKind.UNDO: UNDO_OF}.get(self, "")
 
     @property
     def has_files(self) -> bool:

@@ -71,7 +71,8 @@ class RunRecord:
     Attributes:
         version: The definition's version.
         trigger: What started the run: `timer`, `command`, `job`, `retry` or `events`; `undo` where it takes another run
-            back; `definition` where nothing was started because the definition has mistakes.
+            back; `definition` where nothing was started because the definition has mistakes, `taken-back` because a
+            person took the request back.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
         given: Those of them that were given at the start of the run, as JSON-ready values.
         host: The machine that ran it; empty in rows of earlier versions.

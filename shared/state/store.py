@@ -52,8 +52,8 @@ class StateStore(Protocol):
     def last_run(self, sync: str, *, until: datetime | None = None, retries: bool = False) -> RunRecord | None:
         """The latest run of the sync that a timer, command or job set off, of those that started by a moment.
 
-        Rows of events, of definitions with mistakes (which started nothing) and of retries (which read no source) do
-        not count; with `retries`, those of retries do.
+        Rows of events, of definitions with mistakes and of requests that were taken back (which started nothing) and of
+        retries (which read no source) do not count; with `retries`, those of retries do.
         """
 
     def last_runs(self, syncs: Collection[str], *, until: datetime | None = None) -> Mapping[str, RunRecord]:
@@ -268,7 +268,8 @@ class StateStore(Protocol):
         before it, mirrors that no run has swapped since then, ledgers that neither a run has swapped nor an event has
         used, jobs that ended (with their files) and runs that were asked to stop before then, notes of progress and
         entries of the audit log from before then, and leases of jobs that are free. The last run of each sync that is
-        no retry stays at any age (the schedule needs it), and so does the last row of its events and definitions. Uses
+        no retry stays at any age (the schedule needs it), and so does the last row of its events and definitions; a
+        row of a request that was taken back does not. Uses
         of saved plans stay: a plan that could be applied again after some time would not be applied once, and a row is
         written only where a person saved a plan.
 
@@ -301,6 +302,9 @@ class StateStore(Protocol):
         Raises:
             NewerJobError: Only a newer version of the program can do what it asks for.
         """
+
+    def jobs_starting(self, text: str, limit: int = 50) -> tuple[Job, ...]:
+        """Jobs whose id begins with a text, also ended ones, in any order; without those of newer versions."""
 
     def open_jobs(self) -> tuple[Job, ...]:
         """The jobs that have not ended, those that have waited longest first; without those of newer versions."""

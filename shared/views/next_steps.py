@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from shared.run_ids import SHORT_ID
-from shared.state import RunRecord, RunState
+from shared.state import TAKEN_BACK, RunRecord, RunState
 from shared.views.runs import LOST
 
 __all__ = ["command_line", "next_steps"]
 
 PROGRAM: Final = "dynamics-sync"
-_BY_THE_APP: Final = frozenset({"timer", "job"})
+_BY_THE_APP: Final = frozenset({"timer", "job", TAKEN_BACK})
 
 
 def command_line(command: str, name: str, given: Mapping[str, Any] | None = None, options: Sequence[str] = ()) -> str:

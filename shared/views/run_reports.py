@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
-from shared.state import ErrorRecord, RowsToMend, RunRecord, StateStore
+from shared.state import TAKEN_BACK, ErrorRecord, RowsToMend, RunRecord, StateStore
 from shared.views.next_steps import command_line, next_steps
 from shared.views.runs import run_json
 from shared.views.to_mend import kept_to_mend, name_of_file, to_mend_json, to_mend_said
@@ -23,6 +23,7 @@ _TRIGGERS: Final[Mapping[str, str]] = {
     "events": "by events",
     "undo": "to undo another run",
     "definition": "not at all: the definition has mistakes",
+    TAKEN_BACK: "not at all: the request was taken back",
 }
 _ROWS: Final = ("processed", "verified", "rejected", "filtered")
 _OTHERS: Final = ("unchanged", "ignored", "adopted", "edited", "failed", "skipped", "violations")
@@ -38,6 +39,7 @@ class RunReport:
         files: Where its error files were written just now.
         to_mend: Its rows in error that are not mended yet; None where none were kept, or can be read.
         to_mend_problem: Why they cannot be read; empty where they can.
+        request: The id of the request that it belongs to; empty where nobody asked for it, or that is not known.
     """
 
     run: RunRecord
@@ -45,6 +47,7 @@ class RunReport:
     files: tuple[str, ...] = ()
     to_mend: RowsToMend | None = None
     to_mend_problem: str = ""
+    request: str = ""
 
     @classmethod
     def of(cls, run: RunRecord, state: StateStore, files: Sequence[object] = ()) -> Self:
@@ -52,7 +55,8 @@ class RunReport:
         errors = state.errors(run.run_id)
         to_mend, problem = kept_to_mend(state, run.run_id)
         written = tuple(map(str, files))
-        return cls(run=run, errors=errors, files=written, to_mend=to_mend, to_mend_problem=problem)
+        request = "" if run.trigger == "timer" else str(state.progress(run.run_id).get("job") or "")
+        return cls(run=run, errors=errors, files=written, to_mend=to_mend, to_mend_problem=problem, request=request)
 
     @property
     def next(self) -> tuple[str, ...]:
@@ -63,12 +67,13 @@ class RunReport:
         return (*retries, *steps)
 
     @property
-    def mending(self) -> tuple[tuple[str, str], ...]:
-        """What is to be said of rows that are mended, and of a run that is undone, as (name, text)."""
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """What is to be said of its request, of rows that are mended, and of a run that is undone, as (name, text)."""
         said = to_mend_said(self.to_mend) if self.to_mend else self.to_mend_problem
         of = str(self.run.counts.get("retry_of") or "")[:SHORT_ID]
         undone = str(self.run.counts.get("undo_of") or "")[:SHORT_ID]
         return (
+            *((("Request", self.request),) if self.request else ()),
             *((("Retry of", f"run {of}"),) if of else ()),
             *((("Undo of", f"run {undone}"),) if undone else ()),
             *((("Rows to mend", said),) if said else ()),
@@ -78,6 +83,7 @@ class RunReport:
         """All of it as JSON values."""
         return {
             "run_id": self.run.run_id,
+            "request_id": self.request,
             "run": run_json(self.run),
             "errors": [error.to_json() for error in self.errors],
             "to_mend": to_mend_json(self.to_mend),

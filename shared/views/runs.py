@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from shared.entities import CHANGE_COUNTS
 from shared.errors import UserError
-from shared.state import JobRequest, RunRecord, RunState, StateStore
+from shared.state import Job, JobRequest, RunRecord, RunState, StateStore
 from shared.views.to_mend import file_to_mend, kept_to_mend, name_of_file
 
 __all__ = [
@@ -32,7 +32,7 @@ LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick ma
 
 def latest_runs(state: StateStore, sync: str | None, limit: int) -> tuple[RunRecord, ...]:
     """The latest runs as people see them, newest first: with the jobs that wait, and the runs that are lost."""
-    requested = [_queued(request) for request in waiting_runs(state) if sync in (None, request.sync)]
+    requested = [_of_job(Job.of(request)) for request in waiting_runs(state) if sync in (None, request.sync)]
     logged = [as_seen(run, state) for run in state.runs(sync, limit)]
     return tuple(sorted([*requested, *logged], key=lambda run: run.started, reverse=True)[:limit])
 
@@ -42,16 +42,20 @@ def waiting_runs(state: StateStore) -> Iterator[JobRequest]:
     yield from (request for request in state.job_requests() if not request.kind.is_read_only)
 
 
-def _queued(request: JobRequest, state: str = RunState.QUEUED.value) -> RunRecord:
+def _of_job(job: Job) -> RunRecord:
+    """A job that waits, whose run has no row yet, or that has ended without a run, as a run."""
+    request = job.request
     return RunRecord(
-        run_id=request.id,
+        run_id=job.id,
         sync=request.sync,
         version="",
         trigger=request.trigger,
-        state=state,
+        state=job.state if job.ended else RunState.QUEUED.value,
         started=request.requested,
         parameters=request.parameters,
         given=request.parameters,
+        ended=job.ended,
+        message=job.message,
     )
 
 
@@ -94,7 +98,10 @@ def run_named(text: str, state: StateStore) -> RunRecord:
 
 
 def runs_named(text: str, state: StateStore) -> list[RunRecord]:
-    """The runs with this id, or else those whose id begins with it; `last` is the latest one; an empty text is none."""
+    """The runs of this id, or else those whose id begins with it; `last` is the latest one; an empty text is none.
+
+    The id may be that of a job: then its latest run is meant.
+    """
     if not text.strip():
         return []
     if found := state.run(text):
@@ -102,10 +109,16 @@ def runs_named(text: str, state: StateStore) -> list[RunRecord]:
     if text == LATEST:
         return list(state.runs(limit=1))
     if job := state.job(text):
-        run = state.run(job.runs[-1]) if job.runs and not job.waits else None
-        return [run or _queued(job.request, job.state)]
-    requested = [_queued(request) for request in waiting_runs(state) if request.id.startswith(text)]
-    return [*requested, *sorted(state.runs_starting(text, limit=SEARCHED), key=lambda run: run.started, reverse=True)]
+        return [_run_of(job, state)]
+    jobs = [job for job in state.jobs_starting(text, limit=SEARCHED) if not job.request.kind.is_read_only]
+    runs = [*(_run_of(job, state) for job in jobs), *state.runs_starting(text, limit=SEARCHED)]
+    return sorted({run.run_id: run for run in runs}.values(), key=lambda run: run.started, reverse=True)
+
+
+def _run_of(job: Job, state: StateStore) -> RunRecord:
+    """The latest run of a job; the job itself where it waits or has none."""
+    run = state.run(job.runs[-1]) if job.runs and not job.waits else None
+    return run or _of_job(job)
 
 
 def _distinguished(runs: Sequence[RunRecord]) -> str:

@@ -242,6 +242,18 @@ class TestExecutionLog:
         store.begin_run(retry)
         assert store.latest_rows(["customers"]) == {"customers": replace(found["customers"], retry=retry)}
 
+    def test_a_request_that_was_taken_back_is_no_run_of_its_sync(self, store: StateStore, wall: Wall) -> None:
+        """Neither the schedule nor what people see of the sync is decided by its row, and no last run goes for it."""
+        run = replace(a_run("r1"), state="Failed", ended=NOON)
+        store.begin_run(run)
+        store.begin_run(replace(a_run("j1", minutes=1, trigger="taken-back"), state="Cancelled", ended=NOON))
+        assert [store.last_run("customers", retries=each) for each in (False, True)] == [run, run]
+        assert store.last_runs(["customers"]) == {"customers": run}
+        assert store.latest_rows(["customers"]) == {"customers": LatestRows(run=run)}
+        assert [each.run_id for each in store.runs("customers")] == ["j1", "r1"]
+        store.prune(wall() + timedelta(days=1000), limit=10)
+        assert store.runs("customers") == (run,)
+
     def test_runs_are_found_by_the_beginning_of_their_id(self, store: StateStore) -> None:
         """Whatever their number and age; no other character means anything."""
         for number, run_id in enumerate(("beef01", "beef02", "bee", "cafe", "BEEF", "beef-1_x", "be'ef")):
@@ -767,6 +779,19 @@ class TestJobs:
         assert (store.open_jobs(), store.job("j1")) == ((), ended)
         assert store.request_job(self.late) == ended
         assert store.request_job(replace(self.late, id="j2")).id == "j2"
+
+    def test_jobs_are_found_by_the_beginning_of_their_id(self, store: StateStore) -> None:
+        """Those that wait and those that have ended; no other character means anything."""
+        for job_id in ("beef01", "beef02", "bee", "same", "be'ef"):
+            store.request_job(replace(self.late, id=job_id, of=job_id))
+        ended = replace(Job.of(replace(self.late, id="beef02", of="beef02")), state="Cancelled", ended=NOON)
+        store.put_job(ended)
+        found = {job.id: job for job in store.jobs_starting("beef")}
+        assert set(found) == {"beef01", "beef02"}
+        assert found["beef02"] == ended
+        assert [job.id for job in store.jobs_starting("same")] == ["same"]
+        assert len(store.jobs_starting("bee", limit=2)) == 2
+        assert store.jobs_starting("%") == store.jobs_starting("b'") == store.jobs_starting("c") == ()
 
     def test_a_job_with_nothing_to_do_leaves_nothing(self, store: StateStore) -> None:
         """Removed twice is removed once."""

@@ -440,7 +440,7 @@ class TestCancel:
         assert app.state.open_jobs() == ()
 
     def test_a_job_that_waits_is_taken_back(self, world: World, azure: str) -> None:
-        """A request leaves no row; a job of the schedule leaves one, so that the schedule does not make it again."""
+        """Its row says by whom; after that of a job of the schedule, the schedule does not make it again."""
         world.define("customers", schedule=NIGHTLY)
         app = world.app
         tick(app)
@@ -454,7 +454,9 @@ class TestCancel:
         with listening(azure, Worker(app, queue_of(app)).work) as listener:
             listener.drain()
         assert (app.state.open_jobs(), world.accounts()) == ((), {})
-        assert len(app.state.runs("customers")) == 1
+        taken, timed = app.state.runs("customers")
+        assert (taken.run_id, taken.message, timed.run_id) == ("j1", "taken back by ann", job.id)
+        assert app.state.last_run("customers") == timed
 
 
 def status(app: App, job: Job) -> str:

@@ -22,14 +22,14 @@ MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 
 def error_report(report: RunReport) -> list[RenderableType]:
     """How a run ended, then the errors of its rows, then what to do."""
-    return [_described(report.run, [*_head(report.run), *report.mending]), *_errors(report), *next_lines(report.next)]
+    return [_described(report.run, [*_head(report.run), *report.links]), *_errors(report), *next_lines(report.next)]
 
 
 def whole_run(report: RunReport) -> list[RenderableType]:
     """The same with the parameters and the counts."""
     run = report.run
     given = [("Parameters", "\n".join(f"{name}={value}" for name, value in run.parameters.items()))]
-    lines = [*_head(run), *report.mending, *(given if run.parameters else []), *count_lines(run.counts)]
+    lines = [*_head(run), *report.links, *(given if run.parameters else []), *count_lines(run.counts)]
     return [_described(run, lines), *_errors(report), *next_lines(report.next)]
 
 

@@ -14,13 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
-from shared.state import RETRY, Job, RunRecord, RunState, StateStore
+from shared.state import RETRY, RETRY_OF, UNDO_OF, Job, RunRecord, RunState, StateStore
 
 __all__ = [
     "CLOCK_DIFFERENCE",
     "MOST_ATTEMPTS",
-    "RETRY_OF",
-    "UNDO_OF",
     "UNDO_PART",
     "WITH_PLAN",
     "after_run",
@@ -54,10 +52,6 @@ MOST_RUNS: Final = 20
 # A start that lies further ahead was written by a wrong clock, and says nothing of when the sync ran.
 CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
 _ATTEMPT: Final = "attempt"
-RETRY_OF: Final = "retry_of"
-"""The run whose rows a run tried again, in the counts of its row; missing in those of a run of the source."""
-UNDO_OF: Final = "undo_of"
-"""The run that a run took back, in the counts of its row; missing in those of other runs."""
 UNDO_PART: Final = "undo_part"
 """Whether an undo had a condition, in the counts of its row. It is not kept itself: it may have values of records."""
 WITH_PLAN: Final = "with_plan"

@@ -15,10 +15,10 @@ from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
 from shared.errors import PlanRefusedError, RetryLater, SyncError
-from shared.jobs.batch.attempts import RETRY_OF, UNDO_OF, UNDO_PART, WITH_PLAN, attempt_number
+from shared.jobs.batch.attempts import UNDO_PART, WITH_PLAN, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
-from shared.state import RETRY, ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
+from shared.state import RETRY, RETRY_OF, UNDO_OF, ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
 
 __all__ = ["RunLog", "end_of", "patiently"]
 

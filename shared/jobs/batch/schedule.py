@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from shared.definitions.models.schedules import Timetable
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, UNDO_OF, attempts, not_before
-from shared.state import RunRecord, RunState
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, not_before
+from shared.state import UNDO_OF, RunRecord, RunState
 
 __all__ = ["ScheduledSync", "due", "latest_tick", "overdue_seconds"]
 

@@ -73,6 +73,21 @@ class JobTables(Storage):
         row = self._get(JOBS, ENDED, key(job_id))
         return _job(row) if row else None
 
+    def jobs_starting(self, text: str, limit: int = 50) -> tuple[Job, ...]:
+        """See `StateStore.jobs_starting`."""
+        if key(text) != text:  # ids with other characters are kept as digests, which begin otherwise
+            return ()
+        # A range of rows; no character of an id sorts after it.
+        found = (
+            row
+            for partition in (OPEN, ENDED)
+            for row in self._query(
+                JOBS, f"PartitionKey eq '{partition}' and RowKey ge '{text}' and RowKey lt '{text}~'", limit=limit
+            )
+        )
+        rows = {row["RowKey"]: row for row in found if "job" not in row}
+        return tuple(jobs_known_here(rows.values(), _job))[:limit]
+
     def open_jobs(self) -> tuple[Job, ...]:
         """See `StateStore.open_jobs`."""
         return tuple(sorted(self._each_open_job(), key=lambda job: (job.since, job.id)))

@@ -19,6 +19,7 @@ from shared.state.azure._mirrors import MirrorFiles
 from shared.state.azure._people import PeopleTables
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
 from shared.state.azure._storage import MEMORY, key, read_record
+from shared.state.job_kinds import TAKEN_BACK
 from shared.state.records import RETRY, RemovedCounts, RunRecord
 
 __all__ = ["Retention"]
@@ -26,6 +27,9 @@ __all__ = ["Retention"]
 KEYS: Final = ["PartitionKey", "RowKey"]
 # Rows that are not of runs; the last of them stays.
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
+
+# Triggers of rows of which nobody needs the last one.
+NEVER_LAST: Final = frozenset({RETRY, TAKEN_BACK})
 
 
 class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, PeopleTables, EventTables):
@@ -58,14 +62,14 @@ class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, 
         followed: set[tuple[str, bool]] = set()
         for row in self._each_of(RUNS, condition, select=[*KEYS, "sync", "trigger"]):
             kind = (row["sync"], row["trigger"] in {"events", "definition"})
-            # They come newest first, so what follows the first of a kind has a later one. Nobody needs the last retry.
-            if row["trigger"] == RETRY or kind in followed or self._has_later(row, apart=kind[1]):
+            # They come newest first, so what follows the first of a kind has a later one.
+            if row["trigger"] in NEVER_LAST or kind in followed or self._has_later(row, apart=kind[1]):
                 yield {name: row[name] for name in (*KEYS, "sync")}
-            if row["trigger"] != RETRY:
+            if row["trigger"] not in NEVER_LAST:
                 followed.add(kind)
 
     def _has_later(self, row: Mapping[str, Any], *, apart: bool) -> bool:
-        kind = APART if apart else f"not {APART} and trigger ne '{RETRY}'"
+        kind = APART if apart else f"not {APART} and trigger ne '{RETRY}' and trigger ne '{TAKEN_BACK}'"
         condition = f"PartitionKey eq '{key(row['sync'])}' and RowKey lt '{row['RowKey']}' and {kind}"
         return bool(self._query(RUNS, condition, select=KEYS, limit=1))
 

@@ -46,6 +46,13 @@ class JobRows(Database):
         found = self._one(f"{SELECT} WHERE id = ?", (job_id,))
         return _job(*found) if found else None
 
+    def jobs_starting(self, text: str, limit: int = 50) -> tuple[Job, ...]:
+        """See `StateStore.jobs_starting`."""
+        # A range of the primary key; nothing sorts after the last character of Unicode.
+        values = (text, f"{text}\U0010ffff", min(limit, MOST_ROWS))
+        rows = self._all(f"{SELECT} WHERE id >= ? AND id < ? LIMIT ?", values)
+        return tuple(jobs_known_here(rows, lambda row: _job(*row)))
+
     def open_jobs(self) -> tuple[Job, ...]:
         """See `StateStore.open_jobs`."""
         rows = self._all(f"{SELECT} WHERE ended IS NULL ORDER BY since, id")

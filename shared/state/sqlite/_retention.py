@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from shared.state.job_kinds import TAKEN_BACK
 from shared.state.records import RETRY, RemovedCounts
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, marks
@@ -20,10 +21,12 @@ __all__ = ["Retention"]
 
 # Runs in one transaction: other processes wait for it, and a run's files may hold megabytes.
 TOGETHER = 25
+# Triggers of rows of which nobody needs the last one.
+NEVER_LAST = f"'{RETRY}', '{TAKEN_BACK}'"
 OLD_RUNS = f"""
-    SELECT run_id FROM runs AS old WHERE started < ? AND (old."trigger" = '{RETRY}' OR EXISTS (
+    SELECT run_id FROM runs AS old WHERE started < ? AND (old."trigger" IN ({NEVER_LAST}) OR EXISTS (
         SELECT 1 FROM runs AS later WHERE later.sync = old.sync AND later.started > old.started
-        AND later."trigger" <> '{RETRY}'
+        AND later."trigger" NOT IN ({NEVER_LAST})
         AND (later."trigger" IN ('events', 'definition')) = (old."trigger" IN ('events', 'definition'))))
     ORDER BY started LIMIT ?
 """

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.state._bounds import fitting_error, fitting_run
+from shared.state.job_kinds import TAKEN_BACK
 from shared.state.mending import RowsToMend
 from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 from shared.state.sqlite import _tables as tables
@@ -14,10 +15,13 @@ from shared.state.sqlite._database import MOST_ROWS, Database, of_sync
 
 __all__ = ["RunRows"]
 
+# Triggers of rows that started nothing, and with retries those of rows that no schedule is decided by.
+_NO_START = f"'events', 'definition', '{TAKEN_BACK}'"
+_APART = f"{_NO_START}, '{RETRY}'"
 # Each part of it reads the index of one sync from its end. The names come as a JSON list.
-_LATEST = """
+_LATEST = f"""
     SELECT names.value, 'run', (
-        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ('events', 'definition', 'retry')
+        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ({_APART})
         ORDER BY started DESC LIMIT 1) AS found FROM json_each(?1) AS names
     UNION ALL SELECT names.value, 'events', (
         SELECT run_id FROM runs WHERE sync = names.value AND "trigger" = 'events'
@@ -26,7 +30,7 @@ _LATEST = """
         SELECT run_id FROM runs WHERE sync = names.value AND "trigger" = 'retry'
         ORDER BY started DESC LIMIT 1) FROM json_each(?1) AS names
     UNION ALL SELECT names.value, 'succeeded', (
-        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ('events', 'definition', 'retry')
+        SELECT run_id FROM runs WHERE sync = names.value AND "trigger" NOT IN ({_APART})
         AND state IN (?2, ?3) ORDER BY started DESC LIMIT 1) FROM json_each(?1) AS names
 """
 
@@ -59,7 +63,7 @@ class RunRows(Database):
 
     def last_run(self, sync: str, *, until: datetime | None = None, retries: bool = False) -> RunRecord | None:
         """See `StateStore.last_run`."""
-        apart = "'events', 'definition'" if retries else f"'events', 'definition', '{RETRY}'"
+        apart = _NO_START if retries else _APART
         where = f'WHERE sync = ? AND started <= ? AND "trigger" NOT IN ({apart})'
         values = (sync, tables.text(until or datetime.max.replace(tzinfo=UTC)))
         order = "ORDER BY started DESC LIMIT 1"

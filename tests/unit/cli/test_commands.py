@@ -124,6 +124,12 @@ class FakeState:
     def job(self, job_id: str) -> Job | None:
         return next((Job.of(request) for request in self.requests if request.id == job_id), None)
 
+    def jobs_starting(self, text: str, limit: int = 50) -> tuple[Job, ...]:
+        return tuple(Job.of(request) for request in self.requests if request.id.startswith(text))[:limit]
+
+    def progress(self, run_id: str) -> dict[str, Any]:
+        return {"job": "feed01", "by": "ann"} if run_id == "cafe01" else {}
+
     def lease(self, name: str) -> Lease | None:
         return self.leases.get(name)
 
@@ -634,6 +640,14 @@ def test_errors_finds_a_run_by_id_by_its_beginning_and_as_the_last(typed: Type) 
     assert "No row errors." in typed("errors", "caf").out
     assert "2 runs have an id that starts with beef" in typed("errors", "beef").err
     assert "There is no run nope" in typed("errors", "nope").err
+
+
+@pytest.mark.parametrize("command", ["runs", "errors"])
+def test_a_run_is_shown_with_its_request(typed: Type, command: str) -> None:
+    """The id that `start` printed; a run of the command line has none."""
+    assert "Request  feed01" in typed(command, "cafe01").out
+    assert typed(command, "cafe01", "--json").json["request_id"] == "feed01"
+    assert "Request" not in typed(command, "beef01").out
 
 
 def test_errors_tells_how_the_run_ended_and_what_to_do(typed: Type, fake: FakeApp) -> None:

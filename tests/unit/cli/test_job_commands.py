@@ -118,8 +118,9 @@ def test_with_the_address_of_the_app_its_timer_runs_now(app: App, typed: Type) -
         done = typed("accounts", "--app", f"{url}/")
     assert got == [("/admin/functions/batch_sync", KEY, b'{"input": ""}')]
     assert done.code == 0
-    assert "The app runs it now." in done.out
-    assert len(app.state.job_requests()) == 1
+    (request,) = app.state.job_requests()
+    assert f"Request {request.id}: the app runs it now." in done.out
+    assert f"Next: dynamics-sync runs {request.id[:10]}" in done.out
     assert KEY not in done.out + done.err + repr(app.settings)
 
 
@@ -221,6 +222,26 @@ class TestCancel:
         app.state.put_job(replace(job, runs=("r1",)))
         assert cancel("r1").code == 0
         assert app.state.open_jobs() == ()
+
+    def test_what_was_taken_back_stays_in_the_list_of_runs(
+        self, app: App, typed: Type, cancel: Type, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """With who did it; the commands that take a run say that there is none."""
+        request_id = json.loads(typed("accounts", "--json").out)["request_id"]
+        cancel(request_id)
+
+        def show(*arguments: str) -> Typed:
+            return Typed(run([*arguments], open_app=lambda: app), *capsys.readouterr())
+
+        (listed,) = json.loads(show("runs", "accounts", "--json").out)["runs"]
+        assert (listed["run_id"], listed["state"], listed["trigger"]) == (request_id, "Cancelled", "taken-back")
+        assert listed["message"].startswith("taken back by command line on ")
+        assert listed["ended"]
+        said = show("errors", request_id[:8]).out
+        assert "Cancelled" in said
+        assert "the request was taken back" in said
+        assert "Next: dynamics-sync start accounts" in said
+        assert "started nothing, because the request was taken back" in " ".join(show("undo", request_id).err.split())
 
     def test_what_there_is_not_is_refused(self, cancel: Type) -> None:
         """With the command that lists what there is."""

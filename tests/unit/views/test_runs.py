@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.errors import UserError
-from shared.state import JobRequest, RunRecord, StateStore
+from shared.state import JobKind, JobRequest, RunRecord, StateStore
 from shared.state.sqlite import SqliteStateStore
 from shared.views.runs import LOST, changes_made, error_files, latest_runs, run_json, run_named, runs_named
 
@@ -90,6 +90,35 @@ def test_a_requested_run_is_found_by_the_beginning_of_its_id(state: StateStore) 
     assert run_named("jo", state).state == "Queued"
     with pytest.raises(UserError, match="There is no run yet"):
         run_named("last", state)
+
+
+def test_a_job_is_found_by_its_id_before_and_after_its_run_has_one(state: StateStore) -> None:
+    """By the whole id and the beginning of it: the job while it waits or begins, and then its latest run."""
+    job = state.request_job(JobRequest(id="job1", sync="customers", requested=START))
+
+    def found() -> set[tuple[str, str]]:
+        return {(each.run_id, each.state) for each in (run_named(text, state) for text in ("job1", "jo"))}
+
+    assert found() == {("job1", "Queued")}
+    state.put_job(replace(job, state="Running", runs=("abc",)))
+    assert found() == {("job1", "Queued")}
+    state.begin_run(run("abc"))
+    state.put_job(replace(job, state="Succeeded", runs=("abc",), ended=START))
+    assert found() == {("abc", "Succeeded")}
+
+
+def test_a_job_that_ended_without_a_run_says_why(state: StateStore) -> None:
+    """As a run that ended."""
+    job = state.request_job(JobRequest(id="job1", sync="customers", requested=START))
+    state.put_job(replace(job, state="Failed", ended=START, message="its sync made no progress"))
+    shown = run_named("job", state)
+    assert (shown.state, shown.ended, shown.message) == ("Failed", START, "its sync made no progress")
+
+
+def test_a_question_is_no_run(state: StateStore) -> None:
+    """The beginning of its id names nothing."""
+    state.request_job(JobRequest(id="job1", sync="customers", requested=START, kind=JobKind.PLAN))
+    assert runs_named("jo", state) == []
 
 
 @pytest.mark.parametrize(
