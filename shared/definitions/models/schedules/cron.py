@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from shared.definitions.models.schedules.ncrontab import DAYS, MONTHS, named_value
+from shared.ncrontab import DAYS, MONTHS, named_value
 
 __all__ = ["Cron"]
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from shared.definitions.models.schedules.cron import Cron
 from shared.definitions.models.schedules.local_clock import LocalClock
-from shared.definitions.models.schedules.ncrontab import Ncrontab
 from shared.definitions.models.schedules.quiet_hours import QuietHours
+from shared.ncrontab import Ncrontab
 
 __all__ = ["Timetable", "checked_schedule"]
 

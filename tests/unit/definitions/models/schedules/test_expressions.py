@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.definitions.models.schedules import Timetable, checked_schedule
-from shared.definitions.models.schedules.ncrontab import DAYS, MONTHS
+from shared.ncrontab import DAYS, MONTHS
 
 WEDNESDAY = datetime(2026, 11, 25, 17, 30, tzinfo=UTC)
 Matches = Callable[[int], bool]

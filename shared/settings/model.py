@@ -1,17 +1,9 @@
-"""The settings of the process: the only module that reads environment variables.
-
-On a laptop the `Values` of `local.settings.json` (the file that the Functions Core Tools use) count as environment
-variables with lower precedence: a real one of the same name is used first. docs/settings.md lists every setting.
-"""
+"""The settings of the app. docs/settings.md lists every one."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from collections import ChainMap
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,16 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.deployment import is_deployed
 from shared.errors import UserError
+from shared.settings import values as checked
+from shared.settings.environment import environment
 
-__all__ = [
-    "DYNAMICS_CLOUDS",
-    "LOCAL_SETTINGS_FILE",
-    "LOCAL_STATE",
-    "Settings",
-    "environment",
-    "function_time_limit",
-    "reach_directly",
-]
+__all__ = ["DYNAMICS_CLOUDS", "LOCAL_STATE", "Settings"]
 
 # Commercial and GCC, GCC High, DoD, China: the hosts of Microsoft's discovery samples (Cloud.cs).
 DYNAMICS_CLOUDS = (
@@ -40,16 +26,9 @@ DYNAMICS_CLOUDS = (
 )
 DEPLOYED_ROOT = "syncs/data"
 LOCAL_STATE = "sqlite:///.dynamics-sync/state.db"
-LOCAL_SETTINGS_FILE = "local.settings.json"
 
 # The secret parts of a connection string; others, such as AccountName, are known anyway.
 _KEYS = re.compile(r"(?:Key|Signature|Password)=([^;]+)", re.IGNORECASE)
-
-# As DuckDB takes them: MB are millions of bytes, MiB are 2^20.
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B", re.IGNORECASE)
-
-# Without a `functionTimeout` the host gives an app on Flex Consumption 30 minutes.
-DEFAULT_TIME_LIMIT = timedelta(minutes=30)
 
 
 class Settings(BaseModel):
@@ -200,27 +179,28 @@ class Settings(BaseModel):
 
     @field_validator("allowed_hosts", "source_hosts", "post_sync_hosts", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
-        return value
+    def _hosts(cls, value: object) -> object:
+        return checked.hosts(value) if isinstance(value, str) else value
 
     @field_validator("source_roots", mode="before")
     @classmethod
     def _folders(cls, value: object) -> object:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+        return checked.folders(value) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
+    @field_validator("batch_sync_schedule")
+    @classmethod
+    def _schedule(cls, value: str) -> str:
+        return checked.schedule(value)
+
     @field_validator("workspace_memory", "workspace_disk")
     @classmethod
     def _size(cls, value: str) -> str:
-        if not _SIZE.fullmatch(value):
-            raise ValueError("write a size such as 512MB or 2GB")
-        return value
+        return checked.size(value)
 
     @field_validator("state_store")
     @classmethod
@@ -232,17 +212,32 @@ class Settings(BaseModel):
     @field_validator("key_vault_url", "console_secrets_vault")
     @classmethod
     def _vault(cls, value: str) -> str:
-        if value and not value.startswith("https://"):
-            raise ValueError("write the vault's URL, such as https://my-vault.vault.azure.net")
-        return value.rstrip("/")
+        return checked.vault(value)
+
+    @field_validator("event_hub_name", "event_hub_consumer_group")
+    @classmethod
+    def _hub(cls, value: str) -> str:
+        return checked.hub_name(value)
+
+    @field_validator("event_hub_namespace")
+    @classmethod
+    def _namespace(cls, value: str) -> str:
+        return checked.namespace(value)
+
+    @field_validator("storage_account")
+    @classmethod
+    def _account(cls, value: str) -> str:
+        return checked.account(value)
+
+    @field_validator("storage_blob_uri", "storage_table_uri", "storage_queue_uri")
+    @classmethod
+    def _service(cls, value: str) -> str:
+        return checked.service_url(value)
 
     @property
     def workspace_disk_bytes(self) -> int | None:
         """`workspace_disk` in bytes; None where it is not set."""
-        if not (size := _SIZE.fullmatch(self.workspace_disk)):
-            return None
-        number, unit, binary = size.groups()
-        return int(float(number) * (1024 if binary else 1000) ** (1 + "KMGT".index(unit.upper())))
+        return checked.size_bytes(self.workspace_disk) if self.workspace_disk else None
 
     @property
     def blob_endpoint(self) -> str:
@@ -297,76 +292,6 @@ class Settings(BaseModel):
     def names(cls) -> tuple[str, ...]:
         """The environment variables that are read, in order of declaration."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
-
-
-def environment(folder: Path | None = None) -> Mapping[str, str]:
-    """The environment variables, and under them the `Values` of `local.settings.json` in `folder`.
-
-    Raises:
-        UserError: The file is there and is not what the Functions Core Tools write.
-    """
-    return ChainMap(dict(os.environ), _local_values((folder or Path.cwd()) / LOCAL_SETTINGS_FILE))
-
-
-def reach_directly(hosts: Iterable[str]) -> None:
-    """Let libraries reach hosts without the environment's proxy, in addition to its existing exceptions."""
-    added = tuple(hosts)
-    for name in ("NO_PROXY", "no_proxy"):  # both are read, the lower case first where it is set
-        known = [each.strip() for each in os.environ.get(name, "").split(",") if each.strip()]
-        if name in os.environ or name.isupper():
-            os.environ[name] = ",".join(dict.fromkeys([*known, *added]))
-
-
-def function_time_limit(values: Mapping[str, str], folder: Path) -> timedelta | None:
-    """How long one invocation may take: `functionTimeout` of the host's configuration.
-
-    Args:
-        values: The environment; `AzureFunctionsJobHost__functionTimeout` overrides the file, as in the host.
-        folder: The folder of `host.json`.
-
-    Returns:
-        The limit, or None where the host sets none (`-1`).
-
-    Raises:
-        UserError: The value is not a time span.
-    """
-    text = values.get("AzureFunctionsJobHost__functionTimeout") or _host_value(folder / "host.json", "functionTimeout")
-    if not text:
-        return DEFAULT_TIME_LIMIT
-    if text == "-1":
-        return None
-    if not (span := re.fullmatch(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", text)):
-        raise UserError(
-            f"functionTimeout is {text!r}: write hours:minutes:seconds, such as 00:30:00, or -1 for no limit"
-        )
-    days, hours, minutes, seconds = (int(part or 0) for part in span.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-def _local_values(file: Path) -> dict[str, str]:
-    values = _json_object(file).get("Values", {})
-    if not isinstance(values, dict):
-        raise UserError(f'{file}: "Values" must be an object of names and texts')
-    return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
-
-
-def _host_value(file: Path, name: str) -> str:
-    return str(_json_object(file).get(name, ""))
-
-
-def _json_object(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is no file."""
-    try:
-        found = json.loads(file.read_text("utf-8-sig"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{file}: is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{file}: must contain a JSON object")
-    return found
 
 
 def _said(problem: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import pytest
 from shared.errors import UserError
 from shared.settings import DYNAMICS_CLOUDS, LOCAL_STATE, Settings, environment, function_time_limit
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class TestValues:
@@ -106,6 +106,63 @@ class TestValues:
             Settings.load({name: value})
         assert caught.value.message == f"{name}: {message}"
 
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("BATCH_SYNC_SCHEDULE", "every minute", "write six fields (second minute hour day month day-of-week)"),
+            ("BATCH_SYNC_SCHEDULE", "*/5 * * * *", "write six fields"),
+            ("BATCH_SYNC_SCHEDULE", "0 61 * * * *", "this is no schedule; write six fields"),
+            ("BATCH_SYNC_SCHEDULE", "0 0 0 31 2 *", "this schedule never occurs"),
+            ("ALLOWED_HOSTS", "a.example,https://b.example", "entry 2 is no host: write names of hosts"),
+            ("ALLOWED_HOSTS", "a.example/path", "entry 1 is no host"),
+            ("ALLOWED_HOSTS", "a.example:443", "entry 1 is no host"),
+            ("ALLOWED_HOSTS", "*", "entry 1 is no host"),
+            ("ALLOWED_HOSTS", "a.*.example", "entry 1 is no host"),
+            ("ALLOWED_HOSTS", "a.example b.example", "entry 1 is no host"),
+            ("ALLOWED_HOSTS", " , ", "write names of hosts"),
+            ("SOURCE_HOSTS", ".example", "entry 1 is no host"),
+            ("POST_SYNC_HOSTS", "http://hooks.example/", "entry 1 is no host"),
+            ("SOURCE_ROOTS", ",", "write folders separated by commas"),
+            ("KEY_VAULT_URL", "https://v.vault.azure.net/secrets/a", "write the vault's URL without a path"),
+            ("KEY_VAULT_URL", "https://", "write the vault's URL"),
+            ("KEY_VAULT_URL", "http://v.vault.azure.net", "write the vault's URL"),
+            ("KEY_VAULT_URL", "https://v.vault.azure.net?a=b", "write the vault's URL"),
+            ("CONSOLE_SECRETS_VAULT", "https://u@v.vault.azure.net", "write the vault's URL"),
+            ("CONSOLE_SECRETS_VAULT", "https://v:99999", "write the vault's URL"),
+            ("WORKSPACE_MEMORY", "0MB", "write a size from 16MB to 1000TB"),
+            ("WORKSPACE_MEMORY", "99999999TB", "write a size from 16MB to 1000TB"),
+            ("WORKSPACE_DISK", "1KB", "write a size from 16MB to 1000TB"),
+            ("EVENT_HUB_NAME", "my hub", "write the name alone"),
+            ("EVENT_HUB_CONSUMER_GROUP", "$Other", "write the name alone"),
+            ("EventHubConnection__fullyQualifiedNamespace", "sb://n.example/", "write the namespace's host"),
+            ("AzureWebJobsStorage__accountName", "My Account", "write the account's name alone"),
+            ("AzureWebJobsStorage__blobServiceUri", "account.blob.core.windows.net", "write the URL of the service"),
+            ("AzureWebJobsStorage__tableServiceUri", "https://a.example/?sig=x", "write the URL of the service"),
+            ("AzureWebJobsStorage__queueServiceUri", "https:// a.example", "write the URL of the service"),
+        ],
+    )
+    def test_what_cannot_work_is_refused_at_the_start(self, name: str, value: str, message: str) -> None:
+        """And not by the first run that needs it; the value is not repeated."""
+        with pytest.raises(UserError) as caught:
+            Settings.load({name: value})
+        assert caught.value.message.startswith(f"{name}: {message}")
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("BATCH_SYNC_SCHEDULE", "*/30 * 6-20 * * Mon-Fri"),
+            ("ALLOWED_HOSTS", "*.crm#.dynamics.com,10.0.0.4,fd00::1,münchen.example,my_host"),
+            ("KEY_VAULT_URL", "https://127.0.0.1:8443/"),
+            ("WORKSPACE_MEMORY", "16MB"),
+            ("WORKSPACE_MEMORY", "1.5 GiB"),
+            ("EVENT_HUB_CONSUMER_GROUP", "$default"),
+            ("AzureWebJobsStorage__blobServiceUri", "http://127.0.0.1:10000/devstoreaccount1"),
+        ],
+    )
+    def test_what_can_work_is_taken(self, name: str, value: str) -> None:
+        """Also what is rare."""
+        Settings.load({name: value})
+
     def test_connection_strings_are_not_shown(self) -> None:
         """Settings may be printed."""
         settings = Settings.load({"AzureWebJobsStorage": "s3cr3t", "APPLICATIONINSIGHTS_CONNECTION_STRING": "s3cr3t"})
@@ -175,7 +232,7 @@ class TestTimeLimit:
 
 class TestDocumentation:
     def test_the_page_lists_every_setting_as_it_is(self) -> None:
-        """docs/settings.md and shared/settings.py hold the same names, defaults and texts."""
+        """docs/settings.md and shared/settings/model.py hold the same names, defaults and texts."""
         page = (ROOT / "docs" / "settings.md").read_text("utf-8")
         rows = re.findall(
             r"^\| `(\w+)` \| (?:`(.*?)`)? ?\| (.*) \|$", page.partition("## Read by the Functions")[0], re.MULTILINE
@@ -190,7 +247,7 @@ class TestDocumentation:
         code = [*ROOT.glob("shared/**/*.py"), *ROOT.glob("*_sync/**/*.py"), ROOT / "function_app.py"]
         assert sorted(file.relative_to(ROOT) for file in code if reads.search(file.read_text("utf-8"))) == [
             Path("shared/deployment.py"),
-            Path("shared/settings.py"),
+            Path("shared/settings/environment.py"),
         ]
 
 
@@ -203,7 +260,7 @@ def write(folder: Path, content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("750MB", 750_000_000), ("1.5 GiB", 1_610_612_736), ("2kb", 2000), ("", None)]
+    ("text", "size"), [("750MB", 750_000_000), ("1.5 GiB", 1_610_612_736), ("20000kb", 20_000_000), ("", None)]
 )
 def test_a_limit_of_the_disk_is_read_as_duckdb_reads_sizes(text: str, size: int | None) -> None:
     """MB are millions of bytes, MiB are 2^20."""
