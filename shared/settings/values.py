@@ -77,12 +77,15 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 def schedule(text: str) -> str:
-    """An NCRONTAB expression of six fields that names a moment."""
+    """An NCRONTAB expression of six fields that names a moment; the Functions host takes five of them too."""
     form = "write six fields (second minute hour day month day-of-week): '0 * * * * *' is every minute"
-    if len(text.split()) != _FIELDS:
+    fields = text.split()
+    if len(fields) == _FIELDS - 1:  # without seconds: the host puts a zero there
+        fields = ["0", *fields]
+    if len(fields) != _FIELDS:
         raise ValueError(form)
     try:
-        found = Ncrontab.parse(text).latest(_REFERENCE)
+        found = Ncrontab.parse(" ".join(fields)).latest(_REFERENCE)
     except ValueError:
         raise ValueError(f"this is no schedule; {form}") from None
     if found is None:
