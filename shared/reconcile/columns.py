@@ -96,30 +96,45 @@ def differs(column: TargetColumn) -> str:
         case WritePolicy.ON_INSERT:
             return "false"
         case WritePolicy.UNLESS_EDITED:
-            return f"{_unequal(column)} AND {unedited(column)}"
+            return _followed(column, f"{_different(column)} AND {unedited(column)}")
         case _:
-            return _unequal(column)
+            return _followed(column, _different(column))
 
 
 def edited(column: TargetColumn) -> str:
     """SQL condition: the record holds something else than the source asks for, and this sync did not write it."""
-    return f"{_unequal(column)} AND NOT {unedited(column)}"
+    return _both(sent(column), f"{_different(column)} AND NOT {unedited(column)}")
 
 
-def _unequal(column: TargetColumn) -> str:
+def _different(column: TargetColumn) -> str:
     name = quoted(column.name)
-    different = f"desired.{name} IS DISTINCT FROM target.{name}"
+    return f"desired.{name} IS DISTINCT FROM target.{name}"
+
+
+def _followed(column: TargetColumn, condition: str) -> str:
+    """The condition where the row gives a value; where it gives no status, that of its state."""
     if column.follows is None:
-        return _both(sent(column), different)
-    return f"CASE WHEN {sent(column)} THEN {different} ELSE {differs(column.follows)} END"
+        return _both(sent(column), condition)
+    return f"CASE WHEN {sent(column)} THEN {condition} ELSE {differs(column.follows)} END"
 
 
 def unedited(column: TargetColumn) -> str:
-    """SQL condition: the record holds what this sync wrote last, or was about to write when it was interrupted."""
-    held = f"target.{quoted(column.name)}"
-    knows, was, pends, following = (
-        f"ledger.{quoted(f'_{kind}_{column.name}')}" for kind in ("knows", "was", "pends", "next")
-    )
+    """SQL condition: the record holds what this sync wrote last, or was about to write when it was interrupted.
+
+    Dataverse sets state and status together, so of a state it is also asked whether its status was edited.
+    """
+    if column.implied and column.edited_with:
+        return _holds_written(column.edited_with)
+    if column.edited_with:
+        # A status that was never given is not known. It cannot be empty, so what an empty one says is not known either.
+        known = f"ledger.{quoted(f'_was_{column.edited_with}')} IS NOT NULL"
+        return f"({_holds_written(column.name)} AND NOT ({known} AND NOT {_holds_written(column.edited_with)}))"
+    return _holds_written(column.name)
+
+
+def _holds_written(name: str) -> str:
+    held = f"target.{quoted(name)}"
+    knows, was, pends, following = (f"ledger.{quoted(f'_{kind}_{name}')}" for kind in ("knows", "was", "pends", "next"))
     ways = (
         f"({knows} AND {held} IS NOT DISTINCT FROM {was})",
         f"({pends} AND {held} IS NULL)",

@@ -258,7 +258,8 @@ def report_fixed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
 
 def report_edited(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
     """Report values that differ but are kept: they were changed in the target, or this sync never wrote them."""
-    columns = [c for c in on_update(layout, definition.destination.id_column) if c.write is WritePolicy.UNLESS_EDITED]
+    settable = on_update(layout, definition.destination.id_column)
+    columns = [c for c in settable if c.write is WritePolicy.UNLESS_EDITED and not c.implied]
     if not columns or definition.sync_behaviour.changed == "ignore":
         return ()
     kept = "\n  UNION ALL\n".join(

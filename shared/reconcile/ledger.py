@@ -306,7 +306,8 @@ def _opened(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
 
 
 def _guarded(layout: Sequence[TargetColumn]) -> list[TargetColumn]:
-    return [column for column in layout if column.write is WritePolicy.UNLESS_EDITED]
+    """What the ledger has columns for; an edit of a state that no mapping fills shows in its status."""
+    return [column for column in layout if column.write is WritePolicy.UNLESS_EDITED and not column.implied]
 
 
 def _name(kind: str, column: TargetColumn) -> str:

@@ -276,6 +276,23 @@ def write_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterat
         elif mapping.write is WritePolicy.ON_INSERT and blind and not attribute.creatable:
             message = f"{attribute.name} cannot be set when a record is created"
             yield Problem(message=message, path=path)
+    yield from _state_writes(definition, entity)
+
+
+def _state_writes(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    """A status that is written where its state is not would open or close the record, or be refused."""
+    halves = {
+        entity.attributes[mapping.target].type: (place, mapping)
+        for place, mapping in enumerate(definition.destination.mappings)
+        if mapping.target in entity.attributes
+    }
+    if not halves.keys() >= {AttributeType.STATE, AttributeType.STATUS}:
+        return
+    (_, state), (place, status) = halves[AttributeType.STATE], halves[AttributeType.STATUS]
+    written = {WritePolicy.ALWAYS, WritePolicy.UNLESS_EDITED}
+    if state.write is not WritePolicy.ALWAYS and status.write in written and status.write is not state.write:
+        message = f"Dataverse sets {state.target} with {status.target}: use write: {state.write} for both"
+        yield Problem(message=message, path=f"destination.mappings[{place}].write")
 
 
 def unknown_column(name: str, entity: EntityMetadata) -> str:

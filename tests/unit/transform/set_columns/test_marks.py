@@ -84,6 +84,28 @@ def test_a_policy_that_the_column_does_not_allow(
 
 
 @pytest.mark.parametrize(
+    ("state", "status", "refused"),
+    [
+        ("unless_edited", "always", True),
+        ("on_insert", "unless_edited", True),
+        ("if_empty", "always", True),
+        ("unless_edited", "unless_edited", False),
+        ("unless_edited", "on_insert", False),
+        ("always", "unless_edited", False),
+    ],
+)
+def test_a_status_is_not_written_where_its_state_is_kept(state: str, status: str, *, refused: bool) -> None:
+    """It would open the record that the state's `write` protects."""
+    document = sync("statecode", state).model_dump(mode="json", by_alias=True)
+    document["destination"]["mappings"].append({"source": "name", "target": "statuscode", "write": status})
+    reason = AttributeMetadata(name="statuscode", type=AttributeType.STATUS)
+    entity = replace(TABLE, attributes={**TABLE.attributes, "statuscode": reason})
+    problems = check(SyncDefinition.model_validate(document), entity)
+    found = [problem.path for problem in problems if f"use write: {state} for both" in problem.message]
+    assert found == (["destination.mappings[2].write"] if refused else [])
+
+
+@pytest.mark.parametrize(
     ("behaviour", "record", "values", "held", "back"),
     [
         ({"dropped": "deactivate", "returned": "reactivate"}, {"statecode": 0}, [1], False, [0]),

@@ -1,0 +1,154 @@
+"""State and status with a write policy: they are one column, so what protects one of them protects both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pytest
+
+from shared.cli.real_time import feed
+from tests.acceptance.world import World, accounts, world
+
+ACTIVE: Final = (0, 1)
+INACTIVE: Final = (1, 2)
+CUSTOMER: Final = "11111111-1111-1111-1111-111111111111"
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("guarded")) as made:
+        yield made
+
+
+@pytest.fixture
+def here(shared_world: World) -> World:
+    shared_world.emulator.reset()
+    shared_world.forget()
+    for file in (shared_world.folder / "syncs").iterdir():
+        file.unlink()
+    return shared_world
+
+
+def define(here: World, targets: Mapping[str, str], name: str, *, write: str, **behaviour: Any) -> None:
+    """A sync of accounts or cases; `targets`: source column -> state or status."""
+    definition = accounts(sync_behaviour=behaviour)
+    definition |= {"name": name, "listener": {"name": name, "topic": {"action": "$.op"}}}
+    definition["source"]["columns"] = [{"name": each} for each in ("number", "name", "customer", "state", "status")]
+    keys = {"accounts": "accountnumber", "incidents": "ticketnumber"}
+    mappings: list[dict[str, Any]] = [
+        {"source": "number", "target": keys[name]},
+        {"source": "name", "target": {"accounts": "name", "incidents": "title"}[name]},
+        *({"source": each, "target": target, "write": write, "on_null": "keep"} for each, target in targets.items()),
+    ]
+    if name == "incidents":
+        definition["destination"] |= {"entity": "incident", "id_column": "incidentid"}
+        mappings.append(
+            {"source": "customer", "target": "customerid", "lookup": {"entity": "account", "match": "name"}}
+        )
+    definition["destination"]["mappings"] = mappings
+    definition["sync_behaviour"] = {"sync_key": [keys[name]], **behaviour}
+    here.define(definition, name)
+
+
+def apply(here: World, name: str, *rows: Mapping[str, Any], events: bool = False) -> int:
+    """Write rows in a run or as events; returns how many records keep an edited value."""
+    if events:
+        path = here.folder / "events.ndjson"
+        path.write_text("".join(json.dumps({"op": "u", **each}) + "\n" for each in rows), "utf-8")
+        return feed(here.app, name, str(path)).syncs[name].get("edited", 0)
+    here.csv(rows)
+    done = here.run(name)
+    assert done.failed == 0
+    return sum(len(each.rows) for each in done.errors if each.error_type == "Edited in target")
+
+
+def held(here: World, name: str) -> dict[str, tuple[int, int]]:
+    key = {"accounts": "accountnumber", "incidents": "ticketnumber"}[name]
+    records = here.records(f"{name}?$select={key},statecode,statuscode&$filter={key} ne null")
+    return {record[key]: (record["statecode"], record["statuscode"]) for record in records}
+
+
+def edit(here: World, name: str, number: str, **values: Any) -> None:
+    """Change a record as a person does."""
+    key, record_id = {"accounts": ("accountnumber", "accountid"), "incidents": ("ticketnumber", "incidentid")}[name]
+    (record,) = here.records(f"{name}?$select={record_id}&$filter={key} eq '{number}'")
+    here.update(f"{name}({record[record_id]})", values)
+
+
+BOTH_WAYS: Final = pytest.mark.parametrize("events", [False, True], ids=["batch", "events"])
+HALVES: Final = pytest.mark.parametrize(
+    "targets",
+    [{"status": "statuscode"}, {"state": "statecode"}, {"state": "statecode", "status": "statuscode"}],
+    ids=["status", "state", "both"],
+)
+
+
+def row(number: str, word: str, **more: str) -> dict[str, str]:
+    return {"number": number, "name": "a", "customer": "customer", "state": word, "status": word, **more}
+
+
+@BOTH_WAYS
+@HALVES
+def test_a_record_that_a_person_closed_or_opened_stays_so(
+    here: World, targets: dict[str, str], *, events: bool
+) -> None:
+    """Whatever the source says, and whichever of the two is mapped; what nobody edited follows the source."""
+    define(here, targets, "accounts", write="unless_edited")
+    apply(here, "accounts", row("1", "Active"), row("2", "Inactive"), row("3", "Active"), events=events)
+    assert held(here, "accounts") == {"1": ACTIVE, "2": INACTIVE, "3": ACTIVE}
+    edit(here, "accounts", "1", statecode=1, statuscode=2)
+    edit(here, "accounts", "2", statecode=0, statuscode=1)
+    rows = (row("1", "Active", name="b"), row("2", "Inactive", name="b"), row("3", "Inactive"))
+    assert apply(here, "accounts", *rows, events=events) > 0
+    assert held(here, "accounts") == {"1": INACTIVE, "2": ACTIVE, "3": INACTIVE}
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("targets", [{"status": "statuscode"}, {"state": "statecode", "status": "statuscode"}])
+def test_a_case_whose_status_a_person_changed_is_not_closed(
+    here: World, targets: dict[str, str], *, events: bool
+) -> None:
+    """The state is the one that the sync wrote, and still its change would overwrite the edit."""
+    here.create("accounts", {"accountid": CUSTOMER, "name": "customer"})
+    define(here, targets, "incidents", write="unless_edited")
+    opened = {"state": "Active", "status": "In Progress"}
+    apply(here, "incidents", row("1", "", **opened), row("2", "", **opened), events=events)
+    edit(here, "incidents", "1", statuscode=2)
+    closed = {"state": "Resolved", "status": "Problem Solved"}
+    assert apply(here, "incidents", row("1", "", **closed), row("2", "", **closed), events=events) > 0
+    assert held(here, "incidents") == {"1": (0, 2), "2": (1, 5)}
+
+
+def test_a_state_is_written_where_the_rows_never_gave_the_status(here: World) -> None:
+    """Dataverse filled the status in, so what it holds says nothing of edits."""
+    define(here, {"state": "statecode", "status": "statuscode"}, "accounts", write="unless_edited")
+    apply(here, "accounts", row("1", "Active", status=""))
+    assert apply(here, "accounts", row("1", "Inactive", status="")) == 0
+    assert held(here, "accounts") == {"1": INACTIVE}
+    edit(here, "accounts", "1", statecode=0, statuscode=1)
+    assert apply(here, "accounts", row("1", "Inactive", status="")) == 1
+    assert held(here, "accounts") == {"1": ACTIVE}
+
+
+@HALVES
+@pytest.mark.parametrize("write", ["on_insert", "if_empty"])
+def test_a_record_that_is_there_keeps_its_state(here: World, targets: dict[str, str], write: str) -> None:
+    """A new one gets it."""
+    here.create("accounts", {"accountnumber": "1", "name": "a"})
+    here.create("accounts", {"accountnumber": "2", "name": "a"})
+    edit(here, "accounts", "2", statecode=1, statuscode=2)
+    define(here, targets, "accounts", write=write)
+    for _ in range(2):
+        apply(here, "accounts", row("1", "Inactive"), row("2", "Active"), row("3", "Inactive"))
+        assert held(here, "accounts") == {"1": ACTIVE, "2": INACTIVE, "3": INACTIVE}
+
+
+def test_a_status_of_new_records_alone_reopens_nothing_that_is_not_read(here: World) -> None:
+    """Strategy `upsert`: the record is not compared."""
+    define(here, {"status": "statuscode"}, "accounts", write="on_insert", strategy="upsert")
+    apply(here, "accounts", row("1", "Active"))
+    edit(here, "accounts", "1", statecode=1, statuscode=2)
+    apply(here, "accounts", row("1", "Active", name="b"), row("2", "Active"))
+    assert held(here, "accounts") == {"1": INACTIVE, "2": ACTIVE}
