@@ -83,7 +83,7 @@ class FoundMistakes(_Model):
 class AskedJob(_Model):
     """The job of a question."""
 
-    job: str = Field(description="Its id: `/api/jobs/{job}` has the answer.")
+    job: str = Field(description="Its id: `/api/jobs/{job}` has the `answer`.")
 
 
 class _Version(_Model):

@@ -36,6 +36,7 @@ from console.jobs.models import (
 from console.jobs.pages import file_of_run
 from console.jobs.parameters import file_parameter
 from console.jobs.plan_values import shown_plan
+from console.jobs.question_values import shown_answer
 from console.jobs.run_values import errors_of, file_names, run_of, shown_run
 from console.jobs.undo_values import shown_undo
 from console.uploads.keeping import keep_arrived
@@ -96,8 +97,9 @@ def jobs(visit: Visit) -> Response:
 
 
 def job(visit: Visit) -> Response:
-    """One job."""
-    return _given(visit, _of_job(visit, _job(visit)))
+    """One job, with the answer of a question."""
+    found = _job(visit)
+    return _given(visit, _of_job(visit, found).model_copy(update={"answer": shown_answer(visit, found)}))
 
 
 def cancel_job(visit: Visit) -> Response:

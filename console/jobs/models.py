@@ -91,6 +91,12 @@ class JobGiven(BaseModel):
     progress: ProgressGiven | None = None
     run: str = Field(default="", description="Path of its latest run.")
     plan: str = Field(default="", description="Path of its plan.")
+    answer: dict[str, Any] | None = Field(
+        default=None,
+        description="Of a `preview` or `test`, for whoever asked: `plan --json` of the first rows, with how many "
+        "`rows` and what was `throttled`, values masked without the right `read`; or `test-connection --json`. Null "
+        "while it is under way, for other jobs, and in lists.",
+    )
 
 
 class JobsGiven(BaseModel):

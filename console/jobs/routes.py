@@ -70,7 +70,13 @@ _API: Final = (
         reads=READS,
         gives=JobsGiven,
     ),
-    Path(path="/api/jobs/{job}", answer=api.job, need=Need.SOME, summary="One job.", gives=JobGiven),
+    Path(
+        path="/api/jobs/{job}",
+        answer=api.job,
+        need=Need.SOME,
+        summary="One job, with the answer of a preview or a test.",
+        gives=JobGiven,
+    ),
     Path(
         path="/api/jobs/{job}/cancel",
         method="POST",

@@ -103,6 +103,25 @@ def test_a_preview_and_a_test_are_jobs_that_write_nothing(
     assert broken.status_code == 422
 
 
+def test_the_job_of_a_preview_or_a_test_has_its_answer(served_to_many: Served, customers: Path, world: World) -> None:
+    """For whoever asked, as the editor: values only with the right `read`, and nothing for another person."""
+    world.write("customers", [("customers-1", "Secret Jane")])
+    job = call(served_to_many, "writers", "POST", "syncs/customers/preview", body={"rows": 3}).json()["job"]
+    _answer(world, job)
+    masked = call(served_to_many, "writers", "GET", f"jobs/{job}")
+    assert (masked.json()["state"], masked.json()["answer"]["planned"]["created"]) == ("Succeeded", 1)
+    assert [each["after"] for each in masked.json()["answer"]["sample"][0]["columns"]] == ["••••", "••••"]
+    assert "Secret Jane" not in masked.text
+    full = call(served_to_many, "owners", "GET", f"jobs/{job}")
+    assert (full.json()["answer"]["rows"], "Secret Jane" in full.text) == (3, True)
+    other = served_to_many.as_person("owners", claims={"oid": "00000000-0000-0000-0000-00000000000b"})
+    of_another = other.get(f"{served_to_many.url}/api/jobs/{job}", timeout=60)
+    assert (of_another.status_code, of_another.json()["answer"]) == (200, None)
+    tested = call(served_to_many, "writers", "POST", "syncs/customers/test", body={}).json()["job"]
+    checked = _answer(world, tested)
+    assert call(served_to_many, "writers", "GET", f"jobs/{tested}").json()["answer"] == checked
+
+
 def test_a_preview_reads_the_first_rows_and_their_records_alone(
     served_to_many: Served, customers: Path, world: World
 ) -> None:
