@@ -123,12 +123,12 @@ def values_in_error_query(columns: Sequence[Column], most: int) -> str:
     """
     texts = ", ".join(f"CAST(raw.{quoted(column.name)} AS VARCHAR)" for column in columns)
     return f"""
-SELECT wanted._row, reason, duplicate, [{texts}]
+SELECT wanted._row, wanted.reason, wanted.duplicate, [{texts}]
 FROM (
   SELECT * FROM ({rows_in_error_query()}) WHERE _row IN (SELECT _row FROM source_raw)
   ORDER BY NOT lost, _row LIMIT {most}) AS wanted
 JOIN source_raw AS raw ON raw._row = wanted._row
-ORDER BY NOT lost, wanted._row""".strip()
+ORDER BY NOT wanted.lost, wanted._row""".strip()
 
 
 def source_counts_query() -> str:

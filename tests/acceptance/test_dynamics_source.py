@@ -91,6 +91,19 @@ def unchanged(target: World, name: str, **parameters: Any) -> bool:
     return (again.created.planned, again.updated.planned, again.deleted.planned) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("alias", ["n", "N", "r", "_seq", "rows", "_id"])
+def test_an_alias_of_a_query_may_have_any_name(target: World, source: World, alias: str) -> None:
+    """Also one that the SQL of this program could use for itself."""
+    xml = (
+        "<fetch><entity name='account'><attribute name='accountnumber'/>"
+        f"<attribute name='name' alias='{alias}'/></entity></fetch>"
+    )
+    name = define(target, {"accountnumber": "accountnumber", "name": alias}, fetch_xml=xml)
+    assert target.run(name).created.done == len(ROWS)
+    assert held(target, "accountnumber", "name") == held(source, "accountnumber", "name")
+    assert unchanged(target, name)
+
+
 def test_a_table_equals_that_of_another_environment(target: World, source: World) -> None:
     """Every type is unchanged; a change and a deletion follow; validate and explain know the columns."""
     name = define(target, {each: each for each in SAME}, entity="account")

@@ -328,6 +328,18 @@ def test_what_cannot_be_used_is_refused_before_anything_is_begun(here: World, ty
     assert here.app.state.runs() == before
 
 
+def test_columns_may_have_the_names_of_the_list_itself(here: World, typed: Typed, tmp_path: Path) -> None:
+    """`reason`, `duplicate` and `lost` are words for what is wrong with a row; a source may use them as well."""
+    names = ["reason", "duplicate", "Lost", "wanted", "raw"]
+    definition = accounts()
+    definition["source"]["columns"] += [{"name": name} for name in names]
+    definition["destination"]["mappings"] += [{"source": "reason", "target": "description"}]
+    here.define(definition)
+    here.csv([{**row, **{name: f"my {name}" for name in names}} for row in ROWS])
+    listed = to_mend(typed, tmp_path, typed.value("run", "accounts", code=2)["run_id"])
+    assert [[row[name] for name in names] for row in listed] == [[f"my {name}" for name in names]] * 3
+
+
 def test_a_run_without_rows_in_error_has_none_to_mend(here: World, typed: Typed, tmp_path: Path) -> None:
     """The message says why, also of a run of events."""
     here.csv(ROWS[:1])

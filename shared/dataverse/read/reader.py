@@ -320,17 +320,14 @@ def insert_statement(records: Records, *, from_file: bool = True) -> str:
     """
     entity, layout = records.entity, records.layout
     names = members(entity, layout)
-    values = [("_seq", "$1::BIGINT + n"), *typed_members(entity, layout)]
+    values = [("_seq", "$1::BIGINT + row_number() OVER ()"), *typed_members(entity, layout)]
     if from_file:
         listed = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
         page = f"read_json($2, format = 'array', columns = {{{listed}}})"
     else:
         page = json_rows(dict.fromkeys(names, "VARCHAR"), parameter="$2", flat=True)
     columns = [quoted(name) for name, _ in values]
-    rows = (
-        f"SELECT {', '.join(f'{sql} AS {quoted(name)}' for name, sql in values)}\n"
-        f"FROM (SELECT *, row_number() OVER () AS n FROM {page}) AS r"
-    )
+    rows = f"SELECT {', '.join(f'{sql} AS {quoted(name)}' for name, sql in values)}\nFROM {page} AS r"
     if records.stored_keys:
         keys = key_columns(layout)
         columns += [f"_k{column.key_part}" for column in keys]

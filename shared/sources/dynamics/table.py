@@ -253,10 +253,8 @@ def _insert(workspace: Workspace, query: _Query, page: bytes) -> None:
 
 def _statement(query: _Query, rows: str) -> str:
     values = ", ".join(_value(column, member) for column, member in query.members)
-    return (
-        f"INSERT INTO source_raw SELECT $1::BIGINT + n, {values} "
-        f"FROM (SELECT *, row_number() OVER () AS n FROM {rows}) AS r"
-    )
+    # No name is given to the number: an alias of a FetchXML query may have any.
+    return f"INSERT INTO source_raw SELECT $1::BIGINT + row_number() OVER (), {values} FROM {rows} AS r"
 
 
 def _value(column: TypedColumn, member: Member) -> str:
