@@ -84,7 +84,7 @@ class Validation:
             values = self.parameters(definition, without_value(definition))
             joined = self.wiring.repository.joined(definition, values)
             with closing(self.dataverse(joined, values)) as dataverse:
-                entity = dataverse.entity(joined.destination.entity)
+                entity = dataverse.tables_of(joined)
             return (*doubts(joined, entity), *mirror_doubts(joined, entity))
         except SyncError:  # `problems` tells of it
             return ()

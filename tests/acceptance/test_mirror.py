@@ -46,6 +46,18 @@ def test_runs_of_a_sync_with_a_mirror(here: World, capsys: pytest.CaptureFixture
     assert "there will be no mirror: destination.filter uses owninguser/x" in said("validate", "accounts")
 
 
+def test_validate_names_why_there_is_no_mirror_of_a_sync_with_a_lookup(
+    here: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a lookup needs of another table's metadata is known then, too."""
+    destination = {**accounts()["destination"], "mirror": True, "filter": "owninguser/x eq 1"}
+    lookup = {"source": "city", "target": "parentaccountid", "lookup": {"match": "accountnumber"}}
+    contact = {"source": "name", "target": "primarycontactid", "lookup": {"match": "lastname"}}
+    here.define(accounts(destination={**destination, "mappings": [*destination["mappings"], lookup, contact]}))
+    run(["validate", "accounts"])
+    assert "there will be no mirror: destination.filter uses owninguser/x" in capsys.readouterr().out
+
+
 def test_a_workspace_that_is_kept_has_the_records_of_the_mirror(
     here: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
