@@ -27,12 +27,14 @@ class KnownRecord:
 
     Attributes:
         origin: `created`, `matched`, `marked`; None where the record is forgotten.
+        mark: The columns of the mark that was given last, also where it was taken away; None where that is not known.
         written: JSON object: column -> the value that was written last.
         pending: JSON object: column -> the values that may have been written since, or one of them.
     """
 
     origin: str | None = None
     marked: bool = False
+    mark: str | None = None
     written: str | None = None
     pending: str | None = None
 
@@ -42,6 +44,7 @@ class KnownRecord:
             "id": record,
             "origin": self.origin,
             "marked": self.marked,
+            "mark": self.mark,
             "written": self.written,
             "pending": self.pending,
         }
@@ -89,6 +92,7 @@ class RecordEntry:
         members: dict[str, Any] = {
             "origin": known.origin,
             "marked": known.marked,
+            "mark": known.mark,
             "written": known.written,
             "pending": known.pending,
             "basis": self.basis,
@@ -102,7 +106,13 @@ class RecordEntry:
     def of_text(cls, text: str) -> RecordEntry:
         """An entry as a store has kept it."""
         of = json.loads(text)
-        known = KnownRecord(origin=of["origin"], marked=of["marked"], written=of["written"], pending=of["pending"])
+        known = KnownRecord(
+            origin=of["origin"],
+            marked=of["marked"],
+            mark=of.get("mark"),  # entries of earlier versions have none
+            written=of["written"],
+            pending=of["pending"],
+        )
         noted, busy = datetime.fromisoformat(of["noted"]), datetime.fromisoformat(of["busy"])
         return cls(known=known, basis=of["basis"], noted=noted, busy=busy, owner=of.get("owner", ""))
 
@@ -131,6 +141,7 @@ def combined(row: StoredRow | None, entry: RecordEntry | None, parts: Sequence[s
     return KnownRecord(
         origin=max(base.origin, added.origin, key=_RANKS.__getitem__),
         marked=base.marked or added.marked,
+        mark=base.mark if base.marked and not added.marked else added.mark,
         written=base.written,
         pending=_joined(_lists(base.pending), also, _lists(added.pending)),
     )

@@ -29,10 +29,11 @@ MEMBERS: Final = {
     "id": "UUID",
     "origin": "VARCHAR",
     "marked": "BOOLEAN",
+    "mark": "VARCHAR",
     "written": "VARCHAR",
     "pending": "VARCHAR",
 }
-"""The columns of a part with their types."""
+"""The columns of a part with their types; parts of earlier versions have no `mark`."""
 NAMES: Final = ", ".join(MEMBERS)
 
 
@@ -87,10 +88,11 @@ def latest(files: Sequence[Path], condition: str = "true") -> str:
         files: The parts.
         condition: Which records, over `id`.
     """
+    none = f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in MEMBERS.items())}, 0 AS place LIMIT 0"
     if not files:
-        return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in MEMBERS.items())}, 0 AS place LIMIT 0"
-    parts = " UNION ALL ".join(
-        f"SELECT {NAMES}, {place} AS place FROM read_parquet({literal(str(file))}) WHERE {condition}"
+        return none
+    parts = f"({none})" + "".join(
+        f" UNION ALL BY NAME SELECT *, {place} AS place FROM read_parquet({literal(str(file))}) WHERE {condition}"
         for place, file in enumerate(files)
     )
     numbered = f"SELECT *, row_number() OVER (PARTITION BY id ORDER BY place DESC) AS turn FROM ({parts})"
@@ -105,7 +107,7 @@ def rows_of(workspace: Workspace, files: Sequence[Path], ids: Sequence[str]) -> 
 
 
 def _stored(row: Row) -> StoredRow:
-    _, origin, marked, written, pending, place = row
+    _, origin, marked, mark, written, pending, place = row
     return StoredRow(
-        known=KnownRecord(origin=origin, marked=bool(marked), written=written, pending=pending), place=place
+        known=KnownRecord(origin=origin, marked=bool(marked), mark=mark, written=written, pending=pending), place=place
     )

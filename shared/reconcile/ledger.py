@@ -1,9 +1,10 @@
 """What a sync remembers of each record, as SQL: the table `ledger`, and the rows that a run adds to it.
 
-A row has the record's id, its origin (`created`, `matched` or `marked`), whether this sync has marked it, and as JSON
-objects the last written values of columns with `write: unless_edited`: those that were `written`, and those that are
-`pending`, because a run was interrupted or events are writing: a value, or a list of them. A row without an origin says
-that the record is forgotten.
+A row has the record's id, its origin (`created`, `matched` or `marked`), whether this sync has marked it, the columns
+of the mark that it gave last (unknown in rows of versions that did not note them), and as JSON objects the last written
+values of columns with `write: unless_edited`: those that were `written`, and those that are `pending`, because a run
+was interrupted or events are writing: a value, or a list of them. A row without an origin says that the record is
+forgotten.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
 from shared.reconcile.columns import edited, sent, unedited
-from shared.reconcile.marks import marks_held
+from shared.reconcile.marks import mark_name, marks_held
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import Members, NewTable, Step, Table, literal, quoted
@@ -37,7 +38,8 @@ _APPLIED, _ADOPTED, _FAILED, _UNKNOWN = "'applied'", "'adopted'", "'failed'", "(
 def ledger_table_step(layout: Sequence[TargetColumn]) -> Step:
     """The step that makes `ledger`, without rows."""
     columns = [
-        "_id UUID", "_origin VARCHAR", "_own BOOLEAN", "_marked BOOLEAN", "_written VARCHAR", "_pending VARCHAR",
+        "_id UUID", "_origin VARCHAR", "_own BOOLEAN", "_marked BOOLEAN", "_mark VARCHAR", "_written VARCHAR",
+        "_pending VARCHAR",
     ]  # fmt: skip
     for column in _guarded(layout):
         columns += [f"{_name('knows', column)} BOOLEAN", f"{_name('was', column)} {column.sql_type}"]
@@ -51,9 +53,10 @@ def fill_ledger(layout: Sequence[TargetColumn], rows: str) -> str:
 
     Args:
         layout: The target columns.
-        rows: SQL of a query for the stored rows, the latest of each record: id, origin, marked, written, pending.
+        rows: SQL of a query for the stored rows, the latest of each record: id, origin, marked, mark, written,
+            pending.
     """
-    items = ["id", "origin", "origin IN ('created', 'matched')", "marked", "written", "pending"]
+    items = ["id", "origin", "origin IN ('created', 'matched')", "marked", "mark", "written", "pending"]
     members, lists = Members(), ["*"]
     for column in _guarded(layout):
         text = members.text("written", column.name)
@@ -77,15 +80,16 @@ def _pending_texts(members: Members, name: str) -> str:
 
 
 STORED_ROWS: Final = f"""
-SELECT _id AS id, _origin AS origin, _marked AS marked, _written AS written, _pending AS pending
+SELECT _id AS id, _origin AS origin, _marked AS marked, _mark AS mark, _written AS written, _pending AS pending
 FROM {Table.LEDGER}""".strip()
 """SQL of the rows of `ledger` as they are stored."""
 
 
-def before_writing(layout: Sequence[TargetColumn], *, with_ids: bool) -> tuple[Step, ...]:
+def before_writing(definition: SyncDefinition, layout: Sequence[TargetColumn], *, with_ids: bool) -> tuple[Step, ...]:
     """The steps that make `ledger_before`: what the run is about to do; the next run needs it after an interruption.
 
     Args:
+        definition: The sync.
         layout: The target columns.
         with_ids: New records can be given their ids here.
     """
@@ -103,6 +107,7 @@ SELECT changes._id AS id,
   coalesce(ledger._origin, CASE WHEN changes.action = 'insert' THEN 'created'
     WHEN changes.action IN {_MARKING} THEN 'marked' ELSE 'matched' END) AS origin,
   coalesce(ledger._marked, false) OR changes.action IN {_MARKING} AS marked,
+  CASE WHEN changes.action IN {_MARKING} THEN {mark_name(definition, layout)} ELSE ledger._mark END AS mark,
   {_settled(layout)} AS written,
   {f"nullif({pending}, '{{}}')" if guarded else "NULL::VARCHAR"} AS pending
 FROM changes
@@ -143,7 +148,7 @@ def after_writing(
         _matched(definition, layout, alone=alone),
         _created(layout),
         _adopted(layout),
-        _marked(layout, alone=alone),
+        _marked(definition, layout, alone=alone),
         _DELETED,
         _NOT_MADE,
         _NOT_TRIED,
@@ -154,7 +159,8 @@ def after_writing(
         parts.append(_GONE)
     union = "\n  UNION ALL\n".join(parts)
     same = " AND ".join(
-        f"ledger._{name} IS NOT DISTINCT FROM found.{name}" for name in ("origin", "marked", "written", "pending")
+        f"ledger._{name} IS NOT DISTINCT FROM found.{name}"
+        for name in ("origin", "marked", "mark", "written", "pending")
     )
     query = f"""
 WITH done AS (
@@ -163,7 +169,7 @@ WITH done AS (
   FROM changes LEFT JOIN outcomes ON outcomes._change = changes._change),
 found AS (
 {union})
-SELECT id, origin, marked, written, pending FROM found
+SELECT id, origin, marked, mark, written, pending FROM found
 WHERE EXISTS (SELECT 1 FROM ledger_before WHERE ledger_before.id = found.id)
   OR NOT EXISTS (SELECT 1 FROM ledger WHERE ledger._id = found.id AND {same})""".strip()
     needs = frozenset(
@@ -216,7 +222,7 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
   SELECT target._id AS id, coalesce(nullif(ledger._origin, 'marked'), 'matched') AS origin,
     CASE WHEN done.action = 'reactivate' AND {applied} THEN false
       ELSE coalesce(ledger._marked AND ({marks_held(definition, layout)}), false) END AS marked,
-    {_object(written)} AS written,
+    ledger._mark AS mark, {_object(written)} AS written,
     {"NULL::VARCHAR" if alone else f"CASE WHEN NOT coalesce({guarded}, false) THEN ledger._pending END"} AS pending
   FROM decisions
   JOIN desired ON desired._row = decisions._row
@@ -229,26 +235,27 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
 def _created(layout: Sequence[TargetColumn]) -> str:
     written = _object([_first(column) for column in _guarded(layout)])
     return f"""
-  SELECT coalesce(done.id, done._id), 'created', false, {written}, NULL
+  SELECT coalesce(done.id, done._id), 'created', false, NULL, {written}, NULL
   FROM done JOIN desired ON desired._row = done._row
   WHERE done.action = 'insert' AND done.result = {_APPLIED}"""
 
 
 _DELETED: Final = f"""
-  SELECT done._id, NULL, false, NULL, NULL
+  SELECT done._id, NULL, false, NULL, NULL, NULL
   FROM done WHERE done.action = 'delete' AND done.result = {_APPLIED}"""
 _NOT_MADE: Final = f"""
-  SELECT done._id, NULL, false, NULL, NULL
+  SELECT done._id, NULL, false, NULL, NULL, NULL
   FROM done
   WHERE done.action = 'insert' AND done._id IS NOT NULL AND done._id IS DISTINCT FROM done.id
     AND done.result IN ({_FAILED}, {_ADOPTED})"""
 # A record whose drop was taken out of the plan, because it has the key of a row.
 _NOT_TRIED: Final = """
-  SELECT ledger_before.id, ledger._origin, coalesce(ledger._marked, false), ledger._written, ledger._pending
+  SELECT ledger_before.id, ledger._origin, coalesce(ledger._marked, false), ledger._mark, ledger._written,
+    ledger._pending
   FROM ledger_before LEFT JOIN ledger ON ledger._id = ledger_before.id
   WHERE NOT EXISTS (SELECT 1 FROM done WHERE ledger_before.id IN (done._id, done.id))"""
 _GONE: Final = """
-  SELECT ledger._id, NULL, false, NULL, NULL
+  SELECT ledger._id, NULL, false, NULL, NULL, NULL
   FROM ledger
   WHERE NOT EXISTS (SELECT 1 FROM current WHERE current._id = ledger._id)
     AND NOT EXISTS (SELECT 1 FROM target_errors WHERE target_errors._id = ledger._id)"""
@@ -262,18 +269,20 @@ def _adopted(layout: Sequence[TargetColumn]) -> str:
     ]
     return f"""
   SELECT done.id, coalesce(nullif(ledger._origin, 'marked'), 'matched'), coalesce(ledger._marked, false),
-    coalesce(ledger._written, '{{}}'), nullif({_object(values)}, '{{}}')
+    ledger._mark, coalesce(ledger._written, '{{}}'), nullif({_object(values)}, '{{}}')
   FROM done JOIN desired ON desired._row = done._row
   LEFT JOIN ledger ON ledger._id = done.id
   WHERE done.action = 'insert' AND done.result = {_ADOPTED}"""
 
 
-def _marked(layout: Sequence[TargetColumn], *, alone: bool) -> str:
+def _marked(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone: bool) -> str:
     """Records that were marked, or whose mark was refused."""
     applied = f"done.result = {_APPLIED}"
     return f"""
   SELECT done._id, CASE WHEN {applied} THEN coalesce(ledger._origin, 'marked') ELSE ledger._origin END,
-    {applied} OR coalesce(ledger._marked, false), {_settled(layout)}, {"NULL" if alone else "ledger._pending"}
+    {applied} OR coalesce(ledger._marked, false),
+    CASE WHEN {applied} THEN {mark_name(definition, layout)} ELSE ledger._mark END, {_settled(layout)},
+    {"NULL" if alone else "ledger._pending"}
   FROM done
   JOIN current AS target ON target._id = done._id
   LEFT JOIN ledger ON ledger._id = done._id
@@ -295,14 +304,16 @@ def _settled(layout: Sequence[TargetColumn]) -> str:
 
 
 def _opened(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
-    """Records without a row whose mark was removed, and that are not marked again."""
+    """Records without a row whose mark was removed, and that are not marked again; or whose mark has no columns yet."""
+    held = marks_held(definition, layout)
     return f"""
-  SELECT target._id, ledger._origin, false, ledger._written, ledger._pending
+  SELECT target._id, ledger._origin, {held}, coalesce(ledger._mark, {mark_name(definition, layout)}), ledger._written,
+    ledger._pending
   FROM decisions
   JOIN current AS target ON target._id = decisions._id
   JOIN ledger ON ledger._id = target._id
   WHERE decisions._row IS NULL AND decisions.action = 'ignored' AND ledger._marked
-    AND NOT ({marks_held(definition, layout)})"""
+    AND (ledger._mark IS NULL OR NOT ({held}))"""
 
 
 def _guarded(layout: Sequence[TargetColumn]) -> list[TargetColumn]:

@@ -10,7 +10,15 @@ from typing import Final
 from shared.definitions.models import Expire, SyncDefinition
 from shared.reconcile.columns import ChangedColumn, names_of, object_of, records
 from shared.reconcile.plan import PlanAction
-from shared.transform import ErrorType, MarkColumn, TargetColumn, current_table_step, dropped_mark, returned_mark
+from shared.transform import (
+    STATES,
+    ErrorType,
+    MarkColumn,
+    TargetColumn,
+    current_table_step,
+    dropped_mark,
+    returned_mark,
+)
 from shared.workspace import Step, Table, literal
 
 __all__ = [
@@ -18,6 +26,7 @@ __all__ = [
     "blind_unfit_query",
     "drop_action",
     "dropped",
+    "mark_name",
     "mark_parts",
     "marks_held",
     "report_unfit",
@@ -78,7 +87,21 @@ def returned(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
 def _is_back(definition: SyncDefinition, layout: Sequence[TargetColumn], back: Sequence[MarkColumn]) -> str:
     """SQL condition: this sync has marked the record, the mark is there, and what says that it is back is not."""
     mark = dropped_mark(definition, layout, started=_AT_ANY_TIME)
-    return f"ledger._marked AND {_held(mark)} AND NOT ({_held(back)})"
+    return f"ledger._marked AND {_given(mark)} AND {_held(mark)} AND NOT ({_held(back)})"
+
+
+def _given(mark: Sequence[MarkColumn]) -> str:
+    """SQL condition: what this sync has marked last in the record has all columns of the mark.
+
+    What a version noted that did not note the columns counts as the mark of the definition.
+    """
+    return f"(ledger._mark IS NULL OR list_has_all(string_split(ledger._mark, ','), {_names(mark)}))"
+
+
+def _names(mark: Sequence[MarkColumn]) -> list[str]:
+    """The columns of a mark. The service sets the state with the status reason, and the other way round."""
+    names = {column.column.name for column in mark}
+    return sorted(names | STATES if names & STATES else names)
 
 
 def _held(mark: Sequence[MarkColumn]) -> str:
@@ -153,12 +176,24 @@ def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
 
 
 def marks_held(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
-    """SQL condition: the record has the mark of a dropped one.
+    """SQL condition: the record has the mark of a dropped one that the ledger says.
 
-    Where the sync does not mark records now, nothing tells whether one still has the mark that it was given once.
+    Where the sync does not mark records now, or in other columns, nothing tells whether one still has the mark that it
+    was given once.
     """
+    mark = _written_mark(definition, layout)
+    return f"(NOT {_given(mark)} OR ({_held(mark)}))" if mark else "true"
+
+
+def mark_name(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """SQL of what the ledger notes of the mark of a dropped record: its columns, NULL where it is not marked."""
+    mark = _written_mark(definition, layout)
+    return literal(",".join(_names(mark))) if mark else "NULL"
+
+
+def _written_mark(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[MarkColumn, ...]:
     written = definition.model_copy(update={"sync_behaviour": definition.sync_behaviour.as_written})
-    return _held(dropped_mark(written, layout, started=_AT_ANY_TIME)) or "true"
+    return dropped_mark(written, layout, started=_AT_ANY_TIME)
 
 
 # -- Updates after the sync ------------------------------------------------------------------------------------------

@@ -350,6 +350,55 @@ def test_a_sync_that_marks_nothing_for_a_time_keeps_its_marks(here: World) -> No
     assert (here.run().reactivated.done, held(here)["2"]["statecode"]) == (1, 0)
 
 
+_EXPIRES: Final[dict[str, Any]] = {"dropped": {"expire": "new_expiredon"}, "returned": "reactivate"}
+_CLOSES: Final[dict[str, Any]] = {"dropped": "deactivate", "returned": "reactivate"}
+_MOMENT: Final = "2020-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["row returns at once", "a run in between"])
+@pytest.mark.parametrize(
+    ("first", "then", "entered"),
+    [(_EXPIRES, _CLOSES, {"statecode": 1}), (_CLOSES, _EXPIRES, {"new_expiredon": _MOMENT})],
+    ids=["expire, then deactivate", "deactivate, then expire"],
+)
+def test_a_mark_of_others_stays_where_the_sync_marked_in_another_way(
+    here: World, first: dict[str, Any], then: dict[str, Any], entered: dict[str, Any], *, again: bool
+) -> None:
+    """The sync has marked the record, and then the definition was changed: what a person enters is not its mark."""
+    define(here, **first)
+    source(here, row("1", "One"), row("2", "Two"))
+    here.run()
+    source(here, row("1", "One"))
+    here.run()
+    define(here, **then)
+    edit(here, "2", **entered)
+    if again:
+        idle(here)
+    marked = held(here)["2"]
+    source(here, row("1", "One"), row("2", "Two"))
+    assert here.plan().plan.counts.changes == 0
+    here.run()
+    assert held(here)["2"] == marked
+    define(here, **first)
+    assert here.run().reactivated.done == 1  # its own mark is known all the time
+    assert held(here)["2"].items() >= entered.items()
+
+
+def test_a_record_that_is_marked_in_the_way_of_the_new_rule_is_reactivated(here: World) -> None:
+    """The new mark is the sync's own, as every mark that it gives; the old one stays."""
+    define(here, **_EXPIRES)
+    source(here, row("1", "One"))
+    here.run()
+    source(here)
+    here.run()
+    define(here, **_CLOSES)
+    assert here.run().deactivated.done == 1
+    source(here, row("1", "One"))
+    assert here.run().reactivated.done == 1
+    assert held(here)["1"]["statecode"] == 0
+    idle(here)
+
+
 @pytest.mark.parametrize("changed", ["ignore", {"when": "source.name <> 'skip'"}], ids=str)
 def test_a_returning_record_follows_the_rules_for_changed_records(here: World, changed: Any) -> None:
     """It is opened in any case; the rules decide about its other columns."""

@@ -109,6 +109,29 @@ def test_the_undo_of_a_reactivation_can_be_undone(here: World, kind: str, times:
     assert ran(here, ROWS).reactivated.done == int(is_marked)
 
 
+@pytest.mark.parametrize("undone_run", ["delete", "reactivation"])
+def test_an_undo_keeps_in_which_way_the_sync_marked_the_record(here: World, undone_run: str) -> None:
+    """The definition marks in another way afterwards: what is there in its columns is not the mark of the sync."""
+    rules, column, _ = RULES["expire"]
+    define(here, **rules)
+    ran(here, ROWS)
+    ran(here, KEPT)
+    if undone_run == "delete":
+        define(here, guarded=True, dropped="delete")
+        run = ran(here, KEPT)
+        assert run.deleted.done == 1
+    else:
+        run = ran(here, ROWS)
+        assert run.reactivated.done == 1
+    undone(here, run.run_id)
+    assert fourth(here)[column]
+    here.update("accounts(accountnumber='A4')", {"statecode": 1})
+    define(here, dropped="deactivate", returned="reactivate")
+    assert (ran(here, ROWS).reactivated.done, fourth(here)["statecode"]) == (0, 1)
+    define(here, **rules)
+    assert (ran(here, ROWS).reactivated.done, fourth(here)[column]) == (1, None)
+
+
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_record_that_is_created_again_is_one_of_the_sync(here: World, times: int) -> None:
     """`dropped_scope: own`: the next run deletes it again, because its row is still missing."""

@@ -77,7 +77,7 @@ class Remembering:
             LedgerConflictError: Another run has changed the ledger; nothing was written.
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        for step in _before(self.entity, self.columns):
+        for step in _before(self.definition, self.entity, self.columns):
             workspace.run(step)
         self.ledger.begin(workspace, Table.LEDGER_BEFORE, fence=fence)
 
@@ -103,13 +103,15 @@ class Remembering:
         return (note,)
 
 
-def _before(entity: EntityMetadata, columns: Sequence[TargetColumn]) -> tuple[Step, ...]:
+def _before(definition: SyncDefinition, entity: EntityMetadata, columns: Sequence[TargetColumn]) -> tuple[Step, ...]:
     identity = entity.attributes.get(entity.primary_id)
-    return before_writing(columns, with_ids=identity is not None and identity.creatable)
+    return before_writing(definition, columns, with_ids=identity is not None and identity.creatable)
 
 
 def remembering_steps(
     definition: SyncDefinition, entity: EntityMetadata, columns: Sequence[TargetColumn]
 ) -> tuple[Step, ...]:
     """The SQL of the steps before the first write and after the last; empty where no ledger is kept."""
-    return (*_before(entity, columns), *after_writing(definition, columns)) if definition.keeps_ledger else ()
+    return (
+        (*_before(definition, entity, columns), *after_writing(definition, columns)) if definition.keeps_ledger else ()
+    )

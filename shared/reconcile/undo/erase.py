@@ -52,8 +52,8 @@ WHERE list_has_all(found, ?::VARCHAR[]) OR list_has_any(found, ?::VARCHAR[])""".
 def ledger_without(file: Path) -> str:
     """SQL of a part of a ledger without the values of a record; its parameter is the ids."""
     return f"""
-SELECT id, origin, marked, CASE WHEN {_BY_ID} THEN NULL ELSE written END AS written,
-  CASE WHEN {_BY_ID} THEN NULL ELSE pending END AS pending
+SELECT * REPLACE (CASE WHEN {_BY_ID} THEN NULL ELSE written END AS written,
+  CASE WHEN {_BY_ID} THEN NULL ELSE pending END AS pending)
 FROM {_rows(file)}""".strip()
 
 

@@ -56,7 +56,7 @@ _FORMS: Final[Mapping[str, str]] = {
     PLANNED: "change BIGINT, action VARCHAR, id UUID, key VARCHAR, before VARCHAR, payload VARCHAR, later VARCHAR, "
     "links VARCHAR, columns VARCHAR, version VARCHAR",
     DELETED: "id UUID, before VARCHAR",
-    REMEMBERED: "id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR",
+    REMEMBERED: "id UUID, origin VARCHAR, marked BOOLEAN, mark VARCHAR, written VARCHAR, pending VARCHAR",
     ADOPTED: "change BIGINT, id UUID, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR",
     DONE: "change BIGINT, result VARCHAR, id UUID, created BOOLEAN",
 }
@@ -117,7 +117,7 @@ FROM outcomes WHERE _change BETWEEN {first} AND {last} ORDER BY _change""".strip
 def remembered_query(rows: str, first: int, last: int) -> str:
     """SQL of the part `remembered` with the deletes of some numbers; `rows` is SQL of the rows of the ledger."""
     return f"""
-SELECT known.id, known.origin, known.marked, known.written, known.pending
+SELECT known.id, known.origin, known.marked, known.mark, known.written, known.pending
 FROM ({rows}) AS known JOIN changes ON changes._id = known.id
 WHERE changes.action = {_DELETE} AND changes._change BETWEEN {first} AND {last}""".strip()
 
@@ -201,10 +201,13 @@ LEFT JOIN ({_read(ADOPTED, files)}) AS adopted ON adopted.change = planned.chang
 
 
 def _read(kind: str, files: Mapping[str, Sequence[Path]]) -> str:
-    if found := files.get(kind):
-        return f"SELECT * FROM read_parquet([{', '.join(literal(str(file)) for file in found)}])"
+    """SQL of the rows of a kind; parts of earlier versions lack columns."""
     columns = [column.partition(" ") for column in _FORMS[kind].split(", ")]
-    return f"SELECT {', '.join(f'NULL::{sql_type} AS {name}' for name, _, sql_type in columns)} LIMIT 0"
+    none = f"SELECT {', '.join(f'NULL::{sql_type} AS {name}' for name, _, sql_type in columns)} LIMIT 0"
+    if found := files.get(kind):
+        listed = ", ".join(literal(str(file)) for file in found)
+        return f"({none}) UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name = true)"
+    return none
 
 
 def record_query() -> str:

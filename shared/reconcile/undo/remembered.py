@@ -15,7 +15,8 @@ from shared.workspace import NewTable, Table, literal
 __all__ = ["LEDGER_ROWS", "fill_rows", "undone_rows"]
 
 LEDGER_ROWS: Final = NewTable(
-    name=Table.LEDGER, columns="(id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR)"
+    name=Table.LEDGER,
+    columns="(id UUID, origin VARCHAR, marked BOOLEAN, mark VARCHAR, written VARCHAR, pending VARCHAR)",
 )
 """The table for the rows of the ledger, as they are stored."""
 _MARKS: Final = f"({', '.join(literal(action) for action in DROPS if action is not PlanAction.DELETE)})"
@@ -23,7 +24,7 @@ _MARKS: Final = f"({', '.join(literal(action) for action in DROPS if action is n
 
 # An undo whose process died has created records, and its repetition finds them unchanged.
 _AGAIN: Final = f"""
-SELECT known.id, known.origin, known.marked, known.written, known.pending
+SELECT known.id, known.origin, known.marked, known.mark, known.written, known.pending
 FROM {REMEMBERED_TABLE} AS known JOIN {UNDO_DECISIONS} AS decided ON decided.id = known.id
 LEFT JOIN changes ON changes._row = decided.change LEFT JOIN outcomes ON outcomes._change = changes._change
 WHERE decided.action = {literal(PlanAction.DELETE)} AND known.origin IS NOT NULL
@@ -35,15 +36,15 @@ def fill_rows(rows: str) -> str:
     """SQL that fills it with the rows of the records that are undone; `rows` is the query for all rows."""
     return f"""
 INSERT INTO {Table.LEDGER}
-SELECT id, origin, marked, written, pending FROM ({rows})
+SELECT id, origin, marked, mark, written, pending FROM ({rows})
 WHERE origin IS NOT NULL AND id IN (SELECT id FROM {UNDO_DECISIONS})""".strip()
 
 
 def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
     """The table of the rows that are different now.
 
-    A record that was deleted is forgotten. Values that were set back count as written by the sync, and so do marks. Of
-    a record that is there again the ledger says what it said before the run deleted it.
+    A record that was deleted is forgotten. Values that were set back count as written by the sync, and so do marks, in
+    the columns of the last one. Of a record that is there again the ledger says what it said before the run deleted it.
 
     Args:
         guarded: The columns of the journal with `write: unless_edited`.
@@ -55,7 +56,7 @@ def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
         query=f"""
 SELECT ledger.id, CASE WHEN decided.decision <> 'delete' THEN ledger.origin END AS origin,
   CASE WHEN decided.action IN {_MARKS} THEN false WHEN decided.action = {literal(PlanAction.REACTIVATE)} THEN true
-    ELSE ledger.marked END AS marked,
+    ELSE ledger.marked END AS marked, ledger.mark,
   CASE WHEN decided.decision <> 'delete' THEN {written} END AS written, NULL::VARCHAR AS pending
 FROM {Table.LEDGER} AS ledger JOIN {UNDO_DECISIONS} AS decided ON decided.id = ledger.id
 JOIN {UNDO_RECORDS} AS records ON records.change = decided.change

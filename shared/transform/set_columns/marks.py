@@ -18,6 +18,7 @@ from shared.transform.targets import STATE, TargetColumn, mark_names, sql_type
 from shared.workspace import Trial, checked, literal, parsed, quoted
 
 __all__ = [
+    "STATES",
     "MarkColumn",
     "column_problems",
     "constant_problems",
@@ -170,7 +171,7 @@ def set_problems(definition: SyncDefinition) -> Iterator[Problem]:
 
 
 # The service sets one of the two with the other one.
-_STATES: Final = frozenset({STATE, "statuscode"})
+STATES: Final = frozenset({STATE, "statuscode"})
 
 
 def _repeated(dropped: object, read: frozenset[str], path: str) -> Iterator[Problem]:
@@ -181,7 +182,7 @@ def _repeated(dropped: object, read: frozenset[str], path: str) -> Iterator[Prob
     if not isinstance(dropped, SetColumns) or not path.startswith(f"{_DROPPED}."):
         return
     own = frozenset(dropped.columns)
-    own |= _STATES if own & _STATES else frozenset()
+    own |= STATES if own & STATES else frozenset()
     for name in sorted(name for name in own if f"target.{name}" in read):
         yield Problem(
             message=f"this reads target.{name}, which the mark sets itself, so each run would write the mark again; "

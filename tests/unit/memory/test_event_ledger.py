@@ -40,11 +40,11 @@ def ledger(state: SqliteStateStore) -> Iterator[EventLedger]:
 def run(state: SqliteStateStore, *rows: tuple[int, str | None, bool, str | None], at: datetime = NOW) -> None:
     """A batch run that notes some rows."""
     with Workspace.open(threads=1) as workspace:
-        form = "(id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR)"
+        form = "(id UUID, origin VARCHAR, marked BOOLEAN, mark VARCHAR, written VARCHAR, pending VARCHAR)"
         workspace.execute(f"CREATE TABLE ledger {form}")
         workspace.execute(f"CREATE TABLE added {form}")
         for number, *values in rows:
-            workspace.execute("INSERT INTO added VALUES (?, ?, ?, ?, NULL)", [known(number), *values])
+            workspace.execute("INSERT INTO added VALUES (?, ?, ?, NULL, ?, NULL)", [known(number), *values])
         batch = Ledger(state, "customers", owner=OWNER, now=at)
         batch.look()
         batch.load(workspace, lambda query: f"INSERT INTO ledger {query}")

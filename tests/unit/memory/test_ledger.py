@@ -15,7 +15,7 @@ from shared.memory import Ledger, LedgerConflictError, ledger_owner, owner_of
 from shared.memory.entries import KnownRecord, RecordEntry
 from shared.workspace import Workspace
 
-FORM = "id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR"
+FORM = "id UUID, origin VARCHAR, marked BOOLEAN, mark VARCHAR, written VARCHAR, pending VARCHAR"
 FENCE = 7
 NOW = datetime(2026, 2, 3, tzinfo=UTC)
 OWNER, OTHER = ledger_owner("org.example", "account"), ledger_owner("copy.example", "account")
@@ -106,7 +106,7 @@ def add(workspace: Workspace, *rows: Row) -> None:
     """Make the table `added`."""
     workspace.execute(f"CREATE OR REPLACE TABLE added ({FORM})")
     for row in rows:
-        workspace.execute("INSERT INTO added VALUES (?, ?, ?, ?, ?)", row)
+        workspace.execute("INSERT INTO added VALUES (?, ?, ?, NULL, ?, ?)", row)
 
 
 def append(ledger: Ledger, workspace: Workspace, *rows: Row) -> None:
@@ -257,6 +257,26 @@ def test_rows_that_an_entry_does_not_know_count_beside_it(store: Store, workspac
         store.parts[name] = b"damaged"
     assert opened(store, workspace).missing
     assert workspace.query("SELECT origin, written FROM ledger") == [("created", '{"a":"2"}')]
+
+
+def test_what_an_earlier_version_noted_of_marks_is_read(store: Store, workspace: Workspace) -> None:
+    """Its parts and entries have no columns of marks; those of this version stand beside them."""
+    ledger = opened(store, workspace)
+    append(ledger, workspace, (known(1), "created", True, None, None), (known(2), "created", True, None, None))
+    assert store.head
+    old, file = store.head.parts[0], workspace.folder / "old.parquet"
+    workspace.execute(f"COPY (SELECT * EXCLUDE (mark) FROM added) TO '{file}' (FORMAT parquet)")
+    store.parts[old] = file.read_bytes()
+    members = json.loads(entry("x", "").text) | {"marked": True}
+    del members["mark"]
+    store.entries = {str(known(3)): LedgerEntry(text=json.dumps(members), version="1")}
+    ledger = opened(store, workspace)
+    add(workspace)
+    workspace.execute("INSERT INTO added VALUES (?, 'created', true, 'new_gone', NULL, NULL)", [known(2)])
+    ledger.begin(workspace, "added", fence=FENCE)
+    opened(store, workspace)
+    found = workspace.query("SELECT id, marked, mark FROM ledger ORDER BY id")
+    assert found == [(known(1), True, None), (known(2), True, "new_gone"), (known(3), True, None)]
 
 
 def test_a_copy_of_an_environment_has_a_ledger_of_its_own(store: Store, workspace: Workspace) -> None:

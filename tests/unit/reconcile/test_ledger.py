@@ -81,11 +81,18 @@ class Run:
         workspace.run(ledger_table_step(LAYOUT))
 
     def remember(
-        self, number: int, origin: str, *, marked: bool = False, written: str | None, pending: str | None = None
+        self,
+        number: int,
+        origin: str,
+        *,
+        marked: bool = False,
+        written: str | None,
+        pending: str | None = None,
+        mark: str | None = None,
     ) -> None:
         """A row of the ledger as it was stored."""
-        rows = "SELECT $1::UUID AS id, $2 AS origin, $3::BOOLEAN AS marked, $4 AS written, $5 AS pending"
-        self.workspace.execute(fill_ledger(LAYOUT, rows), [known(number), origin, marked, written, pending])
+        rows = "SELECT $1::UUID AS id, $2 AS origin, $3::BOOLEAN AS marked, $6 AS mark, $4 AS written, $5 AS pending"
+        self.workspace.execute(fill_ledger(LAYOUT, rows), [known(number), origin, marked, written, pending, mark])
 
     def record(self, number: int, city: str | None, *, state: int = 0) -> None:
         self.workspace.execute("INSERT INTO current VALUES (?, ?, ?, ?)", [known(number), str(number), city, state])
@@ -115,7 +122,7 @@ class Run:
         self.workspace.execute("INSERT INTO outcomes VALUES (?, ?, ?)", values)
 
     def before(self) -> dict[int, Known]:
-        for step in before_writing(LAYOUT, with_ids=True):
+        for step in before_writing(definition(), LAYOUT, with_ids=True):
             self.workspace.run(step)
         return self._rows("ledger_before")
 
@@ -245,6 +252,28 @@ def test_what_is_not_written_settles_what_is_known(
     assert run.after() == {1: ("matched", False, written, None)}
 
 
+@pytest.mark.parametrize(("mark", "noted"), [(None, True), ("new_gone", False), ("statecode,statuscode", False)])
+def test_a_mark_of_an_earlier_version_gets_the_columns_of_the_rule(run: Run, mark: str | None, *, noted: bool) -> None:
+    """They are noted while the rule is there that may have made it: a changed rule does not claim the mark."""
+    run.remember(1, "created", marked=True, written=A, mark=mark)
+    run.record(1, "A", state=1)
+    run.decide(1, "ignored", row=False)
+    run.before()
+    assert run.after() == ({1: ("created", True, A_, None)} if noted else {})
+    assert run.workspace.query("SELECT mark FROM ledger_after") == ([("statecode,statuscode",)] if noted else [])
+
+
+@pytest.mark.parametrize(("result", "mark"), [("applied", "statecode,statuscode"), ("failed", "new_gone")])
+def test_the_columns_of_a_mark_are_noted(run: Run, result: str, mark: str) -> None:
+    run.remember(1, "created", marked=True, written=A, mark="new_gone")
+    run.record(1, "A")
+    run.decide(1, "deactivate", row=False, columns="statecode")
+    run.before()
+    run.end(1, result)
+    run.after()
+    assert run.workspace.query("SELECT marked, mark FROM ledger_after") == [(True, mark)]
+
+
 def test_a_mark_that_is_not_there_any_more_is_not_the_syncs_own(run: Run) -> None:
     """A person opened the record, with its row or without; one that was reactivated is open."""
     for number, state in ((1, 0), (2, 0), (3, 1), (4, 1)):
@@ -281,7 +310,7 @@ def test_a_stored_value_that_no_longer_fits_its_column_is_not_known(run: Run) ->
     )  # fmt: skip
     run.workspace.execute("DROP TABLE ledger")
     run.workspace.run(ledger_table_step((KEY, number)))
-    rows = f"SELECT '{known(1)}'::UUID AS id, 'created' AS origin, false AS marked, '{A}' AS written, '{{\"city\":\"5\"}}' AS pending"
+    rows = f"SELECT '{known(1)}'::UUID AS id, 'created' AS origin, false AS marked, NULL AS mark, '{A}' AS written, '{{\"city\":\"5\"}}' AS pending"
     run.workspace.execute(fill_ledger((KEY, number), rows))
     found = run.workspace.query("SELECT _knows_city, _was_city, _pends_city, _next_city FROM ledger")
     assert found == [(False, None, False, [5])]
@@ -292,7 +321,7 @@ def test_many_records_with_many_guarded_columns_fit_into_a_small_memory() -> Non
     layout = tuple(replace(CITY, name=f"city_{number}") for number in range(60))
     text = json.dumps({column.name: "a text of forty characters and some more" for column in layout})
     stored = f"replace('{text}', 'forty', i::VARCHAR)"
-    rows = f"SELECT uuid() AS id, 'created' AS origin, false AS marked, {stored} AS written, {stored} AS pending"
+    rows = f"SELECT uuid() AS id, 'created' AS origin, false AS marked, NULL AS mark, {stored} AS written, {stored} AS pending"
     with Workspace.open(threads=1, memory_limit="300MB") as workspace:
         workspace.run(ledger_table_step(layout))
         workspace.execute(fill_ledger(layout, f"{rows} FROM range(2048) AS t(i)"))

@@ -98,7 +98,7 @@ class WaveLedger:
             ChangedMeanwhileError: Others have changed what is known of a record; nothing was noted.
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        for step in before_writing(self.sync.layout, with_ids=_sets_ids(self.sync.entity)):
+        for step in before_writing(self.sync.definition, self.sync.layout, with_ids=_sets_ids(self.sync.entity)):
             self.workspace.run(step)
         rows = self._rows(Table.LEDGER_BEFORE)
         if not rows:
@@ -132,10 +132,10 @@ class WaveLedger:
             self._known |= dict.fromkeys(unknown, RememberedRecord())
 
     def _rows(self, table: Table) -> dict[str, KnownRecord]:
-        found = self.workspace.query(f"SELECT CAST(id AS VARCHAR), origin, marked, written, pending FROM {table}")
+        found = self.workspace.query(f"SELECT CAST(id AS VARCHAR), origin, marked, mark, written, pending FROM {table}")
         return {
-            record: KnownRecord(origin=origin, marked=bool(marked), written=written, pending=pending)
-            for record, origin, marked, written, pending in found
+            record: KnownRecord(origin=origin, marked=bool(marked), mark=mark, written=written, pending=pending)
+            for record, origin, marked, mark, written, pending in found
             if record is not None
         }
 
