@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import duckdb
@@ -10,6 +10,7 @@ import pytest
 
 from shared.app.undoing import undo
 from shared.cli.boundary import run as type_in
+from shared.errors import RetryLater
 from shared.jobs import NoProgress, RunOptions, RunSummary
 from tests.acceptance.world import World, accounts, world
 
@@ -196,6 +197,80 @@ def test_what_a_journal_has_of_the_ledger_is_erased(here: World, monkeypatch: py
         monkeypatch.setenv(name, value)
     assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) == 0
     assert remembered(here, run) == []
+
+
+def secrets(here: World) -> list[str]:
+    """Where the value `Secret` is kept of the sync and its runs."""
+    state, found = here.app.state, []
+    head = state.ledger("accounts")
+    parts = [state.ledger_part("accounts", name) or b"" for name in (head.parts if head else ())]
+    found += ["ledger" for part in parts if has_secret(here, part)]
+    for run in state.runs():
+        for name in state.journal_parts(run.run_id):
+            part = state.journal_part(run.run_id, name) or b""
+            if name.endswith(".parquet") and has_secret(here, part):
+                found.append(name)
+    return found
+
+
+def has_secret(here: World, part: bytes) -> bool:
+    file = here.folder / "part.parquet"
+    file.write_bytes(part)
+    rows = duckdb.execute(f"SELECT count(*) FROM '{file}' AS row WHERE CAST(row AS VARCHAR) LIKE '%Secret%'").fetchall()
+    return bool(rows[0][0])
+
+
+@pytest.fixture
+def with_a_secret(here: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A record whose name is secret: in the ledger, in the parts of journals with keys and in those without."""
+    for name, value in here.environment.items():
+        monkeypatch.setenv(name, value)
+    define(here, guarded=True, dropped="delete")
+    rows = [*KEPT, {**ROWS[3], "name": "Secret"}]
+    ran(here, rows)
+    ran(here, KEPT)
+    ran(here, rows)
+    assert {each.partition("-")[0] for each in secrets(here)} == {"ledger", "planned", "deleted", "remembered"}
+    return here
+
+
+def test_a_running_sync_refuses_an_erasure_before_anything_is_removed(with_a_secret: World) -> None:
+    """The journals alone know the id by which the ledger is searched: the second call still finds it."""
+    here, command = with_a_secret, ["erase", "A4", "--yes"]
+    before, state = secrets(here), with_a_secret.app.state
+    lease = state.acquire_lease("sync/accounts", holder="run", seconds=60)
+    assert lease is not None
+    assert type_in(command, open_app=lambda: here.app) == 1
+    assert secrets(here) == before
+    state.release_lease(lease)
+    assert type_in(command, open_app=lambda: here.app) == 0
+    assert secrets(here) == []
+
+
+@pytest.mark.parametrize("writes", range(6))
+def test_a_second_erasure_removes_what_one_that_was_interrupted_has_left(
+    with_a_secret: World, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """Wherever the store became unavailable: after so many writes."""
+    here, state = with_a_secret, with_a_secret.app.state
+    with monkeypatch.context() as failing:
+        done = [0]
+        for name in ("put_journal_part", "swap_ledger"):
+            failing.setattr(state, name, failing_after(getattr(state, name), done, writes))
+        assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) != 0
+        assert secrets(here)
+    assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) == 0
+    assert secrets(here) == []
+
+
+def failing_after(write: Callable[..., Any], done: list[int], writes: int) -> Callable[..., Any]:
+    def tried(*arguments: Any, **named: Any) -> Any:
+        if done[0] == writes:
+            raise RetryLater("the store is unavailable", retry_after=1)
+        done[0] += 1
+        return write(*arguments, **named)
+
+    return tried
 
 
 def remembered(here: World, run_id: str) -> list[str]:

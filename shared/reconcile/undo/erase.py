@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from shared.reconcile.undo.journal import RECORD
+from shared.reconcile.undo.journal import HAS_KEY, outcomes
 from shared.workspace import literal
 
-__all__ = ["ids_query", "in_ledger_query", "in_mirror_query", "ledger_without", "matching_query", "without_query"]
+__all__ = [
+    "HAS_ID",
+    "HAS_ID_ALONE",
+    "HAS_KEY",
+    "ids_query",
+    "in_ledger_query",
+    "in_mirror_query",
+    "ledger_without",
+    "matching_query",
+    "without_query",
+]
 
-_BY_ID: Final = "id IN (SELECT unnest(?::UUID[]))"
+HAS_ID: Final = "id IN (SELECT unnest(?::UUID[]))"
+"""SQL condition on a row: it has one of some ids, the parameter."""
+HAS_ID_ALONE: Final = f"{HAS_ID} AND {HAS_KEY} IS NOT TRUE"
+"""SQL condition on a row of `planned`: it has one of some ids and another key than that of the second parameter."""
 
 
-def ids_query(file: Path) -> str:
-    """SQL of the ids of a record in a part with keys; its parameters are the values of the key, and known ids."""
-    return f"SELECT DISTINCT CAST(id AS VARCHAR) FROM {_rows(file)} WHERE {RECORD} AND id IS NOT NULL"
-
-
-def matching_query(file: Path, *, keyed: bool) -> str:
-    """SQL of how many rows of a part are about the record.
+def ids_query(files: Mapping[str, Sequence[Path]]) -> str:
+    """SQL of the ids of the changes that have a key, the parameter; NULL for a change whose record is not known.
 
     Args:
-        file: The part, a Parquet file.
-        keyed: Whether its rows have keys: then the parameters are the key's values and the ids, else the ids alone.
+        files: The files of each kind of part of a journal.
     """
-    return f"SELECT count(*) FROM {_rows(file)} WHERE {RECORD if keyed else _BY_ID}"
+    ids = "[planned.id, done.id, adopted.id]"
+    return f"SELECT DISTINCT CAST(unnest({ids}) AS VARCHAR) FROM {outcomes(files)} WHERE {HAS_KEY}"
 
 
-def without_query(file: Path, *, keyed: bool) -> str:
+def matching_query(file: Path, condition: str) -> str:
+    """SQL of how many rows of a part meet a condition, with its parameters."""
+    return f"SELECT count(*) FROM {_rows(file)} WHERE {condition}"
+
+
+def without_query(file: Path, condition: str) -> str:
     """SQL of the other rows of a part; see `matching_query`."""
-    return f"SELECT * FROM {_rows(file)} WHERE ({RECORD if keyed else _BY_ID}) IS NOT TRUE"
+    return f"SELECT * FROM {_rows(file)} WHERE ({condition}) IS NOT TRUE"
 
 
 def in_ledger_query(file: Path) -> str:
     """SQL of how many records of a part of a ledger have values and one of some ids, the parameter."""
-    return f"SELECT count(*) FROM {_rows(file)} WHERE coalesce(written, pending) IS NOT NULL AND {_BY_ID}"
+    return f"SELECT count(*) FROM {_rows(file)} WHERE coalesce(written, pending) IS NOT NULL AND {HAS_ID}"
 
 
 def in_mirror_query(file: Path) -> str:
@@ -52,8 +66,8 @@ WHERE list_has_all(found, ?::VARCHAR[]) OR list_has_any(found, ?::VARCHAR[])""".
 def ledger_without(file: Path) -> str:
     """SQL of a part of a ledger without the values of a record; its parameter is the ids."""
     return f"""
-SELECT * REPLACE (CASE WHEN {_BY_ID} THEN NULL ELSE written END AS written,
-  CASE WHEN {_BY_ID} THEN NULL ELSE pending END AS pending)
+SELECT * REPLACE (CASE WHEN {HAS_ID} THEN NULL ELSE written END AS written,
+  CASE WHEN {HAS_ID} THEN NULL ELSE pending END AS pending)
 FROM {_rows(file)}""".strip()
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "DELETED_TABLE",
     "DELETES",
     "DONE",
+    "HAS_KEY",
     "KEEP_ADOPTED",
     "NEW_IDS",
     "PLANNED",
@@ -40,6 +41,7 @@ __all__ = [
     "done_query",
     "journal_table",
     "not_found_query",
+    "outcomes",
     "planned_query",
     "record_query",
     "remembered_query",
@@ -172,7 +174,7 @@ SELECT planned.change,
   CASE WHEN adopted.change IS NULL THEN planned.links ELSE '' END AS links,
   coalesce(adopted.columns, planned.columns) AS columns,
   CASE WHEN done.result = 'adopted' THEN 'applied' ELSE coalesce(done.result, {_UNKNOWN}) END AS result
-FROM {_outcomes(files)}
+FROM {outcomes(files)}
 LEFT JOIN ({_read(DELETED, files)}) AS deleted ON deleted.id = planned.id AND planned.action = {_DELETE}
 WHERE {took}""".strip(),
     )
@@ -190,10 +192,10 @@ def not_found_query(files: Mapping[str, Sequence[Path]]) -> str:
     Args:
         files: The files of each kind of part.
     """
-    return f"SELECT count(*) FROM {_outcomes(files)} WHERE {_MAY_BE_MADE} AND {_NOT_FOUND}"
+    return f"SELECT count(*) FROM {outcomes(files)} WHERE {_MAY_BE_MADE} AND {_NOT_FOUND}"
 
 
-def _outcomes(files: Mapping[str, Sequence[Path]]) -> str:
+def outcomes(files: Mapping[str, Sequence[Path]]) -> str:
     """SQL of the changes with their outcomes, where they have one."""
     return f"""({_read(PLANNED, files)}) AS planned
 LEFT JOIN ({_read(DONE, files)}) AS done ON done.change = planned.change
@@ -220,10 +222,12 @@ SELECT action, NULL, CAST(id AS VARCHAR), key, payload, '', later, links, column
 FROM journal WHERE {RECORD} ORDER BY change""".strip()
 
 
-RECORD: Final = (
+HAS_KEY: Final = (
     "(list_transform(json_extract_string(key, '$.*'), lambda value: lower(value)) = "
-    "list_transform(?::VARCHAR[], lambda value: lower(value)) OR id IN (SELECT unnest(?::UUID[])))"
+    "list_transform(?::VARCHAR[], lambda value: lower(value)))"
 )
+"""SQL condition: the record has a key, upper and lower case aside: the parameter, its values in their order."""
+RECORD: Final = f"({HAS_KEY} OR id IN (SELECT unnest(?::UUID[])))"
 """SQL condition: the record has a key, upper and lower case aside, or one of some ids: the two parameters."""
 
 

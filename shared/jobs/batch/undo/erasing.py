@@ -7,9 +7,10 @@ import io
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from shared.errors import RetryLater
 from shared.jobs.batch.lease_keeping import holding
@@ -18,6 +19,9 @@ from shared.memory import new_part, owner_of
 from shared.memory.entries import without_values
 from shared.memory.journal import Journal
 from shared.reconcile.undo.erase import (
+    HAS_ID,
+    HAS_ID_ALONE,
+    HAS_KEY,
     ids_query,
     in_ledger_query,
     in_mirror_query,
@@ -25,7 +29,7 @@ from shared.reconcile.undo.erase import (
     matching_query,
     without_query,
 )
-from shared.reconcile.undo.journal import PLANNED
+from shared.reconcile.undo.journal import ADOPTED, DELETED, DONE, PLANNED, REMEMBERED
 from shared.state import ErrorRecord, RunRecord, StateStore
 from shared.workspace import Workspace, literal, writing
 
@@ -34,6 +38,13 @@ __all__ = ["MOST_LETTERS", "MOST_RUNS", "Eraser", "ErasureCounts"]
 MOST_RUNS: Final = 100_000
 MOST_LETTERS: Final = 100_000
 _DEEPEST: Final = 64  # levels of a body that are looked into
+
+
+class _Rows(NamedTuple):
+    """Rows of a part of a journal: SQL of a condition, and its parameters."""
+
+    condition: str
+    values: Sequence[object]
 
 
 @dataclass(slots=True)
@@ -105,48 +116,75 @@ class Eraser:
         runs = self.state.runs(only, MOST_RUNS)
         self.ids = record_ids(self.key)
         kept = [run for run in runs if self.state.journal_parts(run.run_id)]
-        for run in kept:  # the ids that journals know are those by which ledgers and other journals are searched
-            self._note_ids(run)
-        for run in kept:
-            found.journals += self._in_journal(run, apply=apply)
+        keyed = {run.run_id for run in kept if self._note_ids(run)}
+        with self._holding(syncs) as fences:  # before anything is removed: a sync that is running refuses it
+            for sync in syncs:
+                found.ledgers += self._in_ledger(sync, fences, apply=apply) + self._in_entries(sync, apply=apply)
+                found.mirrors += self._in_mirror(sync, fences, apply=apply)
         for run in runs:
             found.files += sum(self._in_file(run.run_id, name, apply=apply) for name in self.state.files(run.run_id))
             found.errors += self._in_errors(run.run_id, apply=apply)
             found.rows_to_mend += self._in_rows_to_mend(run.run_id, apply=apply)
-        for sync in syncs:
-            found.ledgers += self._in_ledger(sync, apply=apply) + self._in_entries(sync, apply=apply)
-            found.mirrors += self._in_mirror(sync, apply=apply)
         self._in_letters(only, found, apply=apply)
         found.job_files = sum(self._in_job_file(*each, apply=apply) for each in self.state.job_files())
+        # Journals alone know the ids of a key, so they are last, and in them the rows that tie the ids to the key:
+        # a second call finds what one that was interrupted has left.
+        for run in kept:
+            found.journals += self._in_journal(run, self._by_id(tied=run.run_id in keyed), apply=apply)
+        for run in kept:
+            if run.run_id in keyed:
+                found.journals += self._in_journal(run, self._by_key(), apply=apply)
         return found
 
     # -- Journals and ledgers ------------------------------------------------------------------------------------
 
-    def _note_ids(self, run: RunRecord) -> None:
+    def _note_ids(self, run: RunRecord) -> bool:
+        """Note the ids that a journal has of the key; returns whether it has the key."""
         with self.open_workspace() as workspace:
-            for file in Journal(self.state, run.run_id).fetch(workspace).get(PLANNED, ()):
-                self.ids |= {record for (record,) in workspace.query(ids_query(file), self._wanted(keyed=True))}
+            files = Journal(self.state, run.run_id).fetch(workspace)
+            found = workspace.query(ids_query(files), [list(self.key)])
+        self.ids |= {record for (record,) in found if record is not None}
+        return bool(found)
 
-    def _in_journal(self, run: RunRecord, *, apply: bool) -> int:
+    def _by_id(self, *, tied: bool) -> Mapping[str, _Rows]:
+        """The rows that only the ids find; `tied`: the journal has the key, and needs other rows to know its ids."""
+        ids = sorted(self.ids)
+        rows = _Rows(HAS_ID, (ids,))
+        others = {PLANNED: _Rows(HAS_ID_ALONE, (ids, list(self.key))), DELETED: rows, REMEMBERED: rows}
+        return others if tied else others | {ADOPTED: rows, DONE: rows}
+
+    def _by_key(self) -> Mapping[str, _Rows]:
+        rows = _Rows(HAS_ID, (sorted(self.ids),))
+        return {ADOPTED: rows, DONE: rows, PLANNED: _Rows(HAS_KEY, (list(self.key),))}
+
+    def _in_journal(self, run: RunRecord, wanted: Mapping[str, _Rows], *, apply: bool) -> int:
+        """Look for rows in the journal of a run, by kind of part. Parts come by name, so `planned` after `adopted`."""
         journal, found = Journal(self.state, run.run_id), 0
         with self.open_workspace() as workspace:
             for name, file in journal.files(workspace):
-                keyed = name.startswith(PLANNED)
-                wanted = self._wanted(keyed=keyed)
-                ((count,),) = workspace.query(matching_query(file, keyed=keyed), wanted)
-                found += count if keyed else 0
+                kind = name.partition("-")[0]
+                if (rows := wanted.get(kind)) is None:
+                    continue
+                ((count,),) = workspace.query(matching_query(file, rows.condition), rows.values)
+                found += count if kind == PLANNED else 0
                 if count and apply:
-                    journal.replace(name, _copied(workspace, without_query(file, keyed=keyed), wanted))
+                    journal.replace(name, _copied(workspace, without_query(file, rows.condition), rows.values))
         return found
 
-    def _wanted(self, *, keyed: bool) -> list[object]:
-        ids = sorted(self.ids)
-        return [list(self.key), ids] if keyed else [ids]
+    @contextmanager
+    def _holding(self, syncs: Sequence[str]) -> Iterator[Mapping[str, int]]:
+        """Hold the syncs that have a ledger or a mirror; sync -> fencing number."""
+        with ExitStack() as leases:
+            yield {
+                sync: leases.enter_context(holding(self.state, sync, uuid.uuid4().hex)).fence
+                for sync in syncs
+                if self.state.mirror(sync) is not None or self.state.ledger(sync) is not None
+            }
 
-    def _in_ledger(self, sync: str, *, apply: bool) -> int:
-        if not self.ids or self.state.ledger(sync) is None:
+    def _in_ledger(self, sync: str, fences: Mapping[str, int], *, apply: bool) -> int:
+        if not self.ids or sync not in fences:
             return 0
-        with holding(self.state, sync, uuid.uuid4().hex) as lease, self.open_workspace() as workspace:
+        with self.open_workspace() as workspace:
             head, found, parts = self.state.ledger(sync), 0, list[str]()
             for part in head.parts if head else ():
                 data = self.state.ledger_part(sync, part)
@@ -162,7 +200,7 @@ class Eraser:
                     new = _copied(workspace, ledger_without(file), [ids, ids])
                     self.state.put_ledger_part(sync, parts[-1], new.read_bytes())
             if found and apply:
-                self.state.swap_ledger(sync, parts, expected=head, fence=lease.fence)
+                _swapped(sync, self.state.swap_ledger(sync, parts, expected=head, fence=fences[sync]))
             return found
 
     def _in_entries(self, sync: str, *, apply: bool) -> int:
@@ -177,18 +215,18 @@ class Eraser:
             raise RetryLater(f"events of {sync} are writing the record: try again", retry_after=1)
         return len(emptied)
 
-    def _in_mirror(self, sync: str, *, apply: bool) -> int:
-        if self.state.mirror(sync) is None:
+    def _in_mirror(self, sync: str, fences: Mapping[str, int], *, apply: bool) -> int:
+        if sync not in fences:
             return 0
         wanted = [[part.lower() for part in self.key], sorted(self.ids)]
-        with holding(self.state, sync, uuid.uuid4().hex) as lease, self.open_workspace() as workspace:
+        with self.open_workspace() as workspace:
             head, found = self.state.mirror(sync), 0
             for part in head.parts if head else ():
                 file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
                 if self.state.mirror_part(sync, part, file):
                     found += workspace.query(in_mirror_query(file), wanted)[0][0]
             if found and apply:
-                self.state.swap_mirror(sync, "", (), expected=head, fence=lease.fence)
+                _swapped(sync, self.state.swap_mirror(sync, "", (), expected=head, fence=fences[sync]))
             return int(found > 0)
 
     # -- Errors of runs ------------------------------------------------------------------------------------------
@@ -258,6 +296,12 @@ class Eraser:
         found.dead_letters = len(gone)
         if apply and gone:
             self.state.remove_dead_letters(gone)
+
+
+def _swapped(sync: str, head: object) -> None:
+    """Stop where somebody else was faster: what is left is found by the next call."""
+    if head is None:
+        raise RetryLater(f"what is kept of {sync} was changed meanwhile: try again", retry_after=1)
 
 
 def _copied(workspace: Workspace, query: str, values: Sequence[object]) -> Path:

@@ -10,6 +10,9 @@ import duckdb
 import pytest
 
 from shared.reconcile.undo.erase import (
+    HAS_ID,
+    HAS_ID_ALONE,
+    HAS_KEY,
     ids_query,
     in_ledger_query,
     in_mirror_query,
@@ -18,6 +21,7 @@ from shared.reconcile.undo.erase import (
     without_query,
 )
 from shared.reconcile.undo.journal import (
+    ADOPTED,
     DELETED,
     DONE,
     PLANNED,
@@ -131,21 +135,35 @@ def test_a_record_is_found_by_its_key_or_its_id(
     """Upper and lower case aside."""
     db.execute(f"CREATE TABLE journal AS {journal_table(parts).query}")
     assert [row[0] for row in db.execute(record_query(), [key, ids]).fetchall()] == actions
-    wanted = [key, ids]
-    counts = [db.execute(matching_query(file, keyed=True), wanted).fetchall()[0][0] for file in parts[PLANNED]]
-    assert sum(counts) == 1
-    left = [db.execute(without_query(file, keyed=True), wanted).fetchall() for file in parts[PLANNED]]
-    assert sum(map(len, left)) == 3
-    known = {row[0] for file in parts[PLANNED] for row in db.execute(ids_query(file), wanted).fetchall()}
-    assert known == {str(IDS[1] if actions == ["update"] else IDS[2])}
+    found = [0, 0]
+    for file in parts[PLANNED]:
+        for condition, values in ((HAS_KEY, [key]), (HAS_ID_ALONE, [ids, key])):
+            found[0] += db.execute(matching_query(file, condition), values).fetchall()[0][0]
+            found[1] += len(db.execute(without_query(file, condition), values).fetchall())
+    assert found == [1, 7]
+
+
+def test_the_ids_of_a_key_are_those_of_its_changes_and_of_what_became_of_them(
+    db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    """That of a created or an adopted record is in another part; a key whose record is not known is told, too."""
+    ids = {key: {row[0] for row in db.execute(ids_query(parts), [[key]]).fetchall()} - {None} for key in ("a1", "a2")}
+    assert ids == {"a1": {str(IDS[0])}, "a2": {str(IDS[1])}}
+    assert db.execute(ids_query(parts), [["zz"]]).fetchall() == []
+    assert db.execute(ids_query({PLANNED: parts[PLANNED]}), [["A1"]]).fetchall() == [(None,)]
+    adopted = (
+        f"SELECT 1::BIGINT AS change, '{IDS[3]}'::UUID AS id, '' AS payload, '' AS later, '' AS columns, '' AS before"
+    )
+    parts[ADOPTED] = [written(db, adopted, tmp_path, "adopted")]
+    assert (str(IDS[3]),) in db.execute(ids_query(parts), [["A1"]]).fetchall()
 
 
 def test_parts_without_keys_are_searched_by_id(db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]]) -> None:
     """Such as that of deleted records."""
     (file,) = parts[DELETED]
-    assert db.execute(matching_query(file, keyed=False), [[IDS[2]]]).fetchall() == [(1,)]
-    assert db.execute(without_query(file, keyed=False), [[IDS[2]]]).fetchall() == []
-    assert len(db.execute(without_query(file, keyed=False), [[IDS[0]]]).fetchall()) == 1
+    assert db.execute(matching_query(file, HAS_ID), [[IDS[2]]]).fetchall() == [(1,)]
+    assert db.execute(without_query(file, HAS_ID), [[IDS[2]]]).fetchall() == []
+    assert len(db.execute(without_query(file, HAS_ID), [[IDS[0]]]).fetchall()) == 1
 
 
 def test_a_ledger_loses_the_values_of_a_record_and_keeps_its_marks(
