@@ -62,6 +62,8 @@ def _sent(visit: Visit, model: type[_Model]) -> _Model:
 
 def _text(visit: Visit) -> str:
     """The YAML of the body."""
+    if visit.body.form:  # which curl says by itself
+        raise Refusal(415, "Not YAML", f"The body was sent as {visit.body.form}. Send it with Content-Type: {_YAML}.")
     try:
         return visit.body.raw.decode()
     except UnicodeDecodeError:

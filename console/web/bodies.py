@@ -21,6 +21,7 @@ MOST_BYTES: Final = 2_000_000
 """Bytes of a body, unless a route allows more: a definition has at most 1,000,000."""
 _MOST_FIELDS: Final = 20_000
 _MOST_FILES: Final = 4
+_FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +40,13 @@ class Body:
         raw: The bytes, unpacked; empty for a form.
         fields: Name -> values of the fields of a form, in the order in which they stand.
         files: Name -> the file of the form.
+        form: The media type of a form; empty for every other body.
     """
 
     raw: bytes = field(default=b"", repr=False)
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     files: Mapping[str, Upload] = field(default_factory=dict, repr=False)
+    form: str = ""
 
     def text(self, name: str, default: str = "") -> str:
         """The last value of a field."""
@@ -72,23 +75,24 @@ async def read_body(request: Request, most: int) -> Body:
         Refusal: It is too large, packed in another way than with gzip, or not what it says.
     """
     raw = await _bounded(request, most)
-    if not request.headers.get("content-type", "").startswith(("multipart/form-data", "application/x-www-form-")):
+    form = next((each for each in _FORMS if request.headers.get("content-type", "").startswith(each)), "")
+    if not form:
         return Body(raw=raw)
     request._body = raw  # noqa: SLF001 - Starlette keeps there what `body()` has read; `form()` reads it from there
     try:
-        form = await request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=most)
+        sent = await request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=most)
     except (HTTPException, MultiPartException, ValueError) as error:
         raise Refusal(400, "Not a form", "The form that was sent cannot be read.") from error
     fields: dict[str, list[str]] = {}
     files: dict[str, Upload] = {}
-    for name, value in form.multi_items():
+    for name, value in sent.multi_items():
         if isinstance(value, UploadFile):
             if value.filename:
                 files[name] = Upload(name=value.filename, data=await value.read())
         else:
             fields.setdefault(name, []).append(value)
-    await form.close()
-    return Body(fields={name: tuple(values) for name, values in fields.items()}, files=files)
+    await sent.close()
+    return Body(fields={name: tuple(values) for name, values in fields.items()}, files=files, form=form)
 
 
 async def _bounded(request: Request, most: int) -> bytes:

@@ -25,12 +25,18 @@ IF_MATCH: Final = Parameter(
 def expected_version(visit: Visit) -> str:
     """The version of a definition that a program has read, from the header If-Match.
 
+    `*` and several ETags, which RFC 9110 allows too, would let a change replace what was never read.
+
     Raises:
-        Refusal: The request names none.
+        Refusal: The request names none, or not exactly one.
     """
     given = visit.request.headers.get("if-match", "").strip()
     if not given:
         raise Refusal(428, "Without a condition", "Send the ETag of the definition that you have read as If-Match.")
+    if given == "*" or "," in given:
+        raise Refusal(
+            400, "Not one ETag", "If-Match takes one ETag here, of the definition that you have read; no * and no list."
+        )
     return given.removeprefix("W/").strip('"')
 
 

@@ -85,6 +85,28 @@ def test_mistakes_are_found_with_their_places(served_to_many: Served, customers:
     assert call(served_to_many, "readers", "POST", "syncs/customers/validate", body={"text": text}).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("change", "status", "said"),
+    [
+        ({"content-type": "application/x-www-form-urlencoded"}, 415, "Send it with Content-Type: application/yaml"),
+        ({"content-type": "multipart/form-data; boundary=x"}, 415, "Send it with Content-Type: application/yaml"),
+        ({"if-match": "*"}, 400, "If-Match takes one ETag"),
+        ({"if-match": '"a", "b"'}, 400, "If-Match takes one ETag"),
+    ],
+)
+def test_a_definition_that_is_sent_in_another_way_is_told_how(
+    served_to_many: Served, customers: Path, change: dict[str, str], status: int, said: str
+) -> None:
+    """What curl says without a header of its own; and conditions that would not name what was read."""
+    before, url = customers.read_text(), f"{served_to_many.url}/api/syncs/customers/definition"
+    session = served_to_many.as_person("owners")
+    headers = {"content-type": "application/yaml", "if-match": session.get(url, timeout=60).headers["etag"], **change}
+    data = b"--x--\r\n" if "multipart" in headers["content-type"] else f"{before}# more\n".encode()
+    refused = session.put(url, data=data, headers=headers, timeout=60)
+    assert (refused.status_code, said in refused.json()["detail"]) == (status, True)
+    assert customers.read_text() == before
+
+
 def test_a_preview_and_a_test_are_jobs_that_write_nothing(
     served_to_many: Served, customers: Path, world: World
 ) -> None:
