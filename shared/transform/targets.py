@@ -33,6 +33,7 @@ __all__ = [
     "CHOICES",
     "IDS",
     "STATE",
+    "STATUS",
     "TEXTS",
     "Bind",
     "Omit",
@@ -48,10 +49,12 @@ __all__ = [
     "read_only",
     "source_columns",
     "sql_type",
+    "with_state",
 ]
 
 TEXTS: Final = frozenset({AttributeType.STRING, AttributeType.MEMO})
 STATE: Final = "statecode"
+STATUS: Final = "statuscode"
 CHOICES: Final = frozenset({AttributeType.PICKLIST, AttributeType.STATE, AttributeType.STATUS})
 IDS: Final = frozenset(
     {AttributeType.UNIQUEIDENTIFIER, AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER}
@@ -170,7 +173,8 @@ def layout(definition: SyncDefinition, entity: EntityMetadata) -> tuple[TargetCo
         DefinitionError: A target column does not exist; `check` reports all such problems with better messages.
     """
     mapped = [_mapped(definition, entity, mapping) for mapping in definition.destination.mappings]
-    columns = (*_paired(mapped, entity), *_mark_columns(definition, entity))
+    paired = tuple(_paired(mapped, entity))
+    columns = (*paired, *_mark_columns(definition, entity, {column.name for column in paired}))
     return (*columns, *_judged_columns(definition, entity, {column.name for column in columns}))
 
 
@@ -327,10 +331,16 @@ def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMeta
     return Omit.NEVER if is_sure and attribute.type in rejecting else Omit.FLAGGED
 
 
-def _mark_columns(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[TargetColumn]:
+def _mark_columns(definition: SyncDefinition, entity: EntityMetadata, known: Collection[str]) -> Iterator[TargetColumn]:
     """The columns that mark records: read, so that a mark is set once; never compared with the source."""
-    mapped = {mapping.target for mapping in definition.destination.mappings}
-    yield from (read_only(entity, name) for name in mark_names(definition.sync_behaviour) if name not in mapped)
+    names = with_state(mark_names(definition.sync_behaviour), entity)
+    yield from (read_only(entity, name) for name in names if name not in known)
+
+
+def with_state(names: Sequence[str], entity: EntityMetadata) -> tuple[str, ...]:
+    """The same columns, and the state where the status reason is among them: it is set with it."""
+    has_state = STATUS in names and STATE not in names and STATE in entity.attributes
+    return (*names, STATE) if has_state else tuple(names)
 
 
 def _judged_columns(

@@ -254,6 +254,7 @@ def test_on_insert_with_actions_of_rows(here: World) -> None:
 # -- dropped and returned --------------------------------------------------------------------------------------------
 
 _SET: Final = {"set": {"description": "'closed: ' || target.name", "statecode": "'Inactive'"}}
+_REASON: Final = {"set": {"description": "'closed: ' || target.name", "statuscode": "'Inactive'"}}
 _BACK: Final = {"set": {"description": "null", "statecode": "0"}}
 
 
@@ -266,6 +267,7 @@ _BACK: Final = {"set": {"description": "null", "statecode": "0"}}
         ({"expire": "new_expiredon"}, "reactivate", "expired"),
         (_SET, "ignore", "marked"),
         (_SET, _BACK, "marked"),
+        (_REASON, {"set": {"description": "null", "statuscode": "1"}}, "marked"),
     ],
     ids=str,
 )

@@ -14,7 +14,8 @@ from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.transform.convert import ValueProblem, conversion, fits
 from shared.transform.notation.words import listed_value
-from shared.transform.targets import STATE, TargetColumn, mark_names, sql_type
+from shared.transform.states.pairs import listed, state_of
+from shared.transform.targets import STATE, STATUS, TargetColumn, mark_names, sql_type
 from shared.workspace import Trial, checked, literal, parsed, quoted
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "constant_problems",
     "dropped_mark",
     "mark_problems",
+    "pair_problems",
     "returned_mark",
     "set_columns",
     "set_problems",
@@ -120,17 +122,34 @@ def set_columns(columns: Mapping[str, str], layout: Sequence[TargetColumn], orig
     Raises:
         DefinitionError: An expression cannot be read.
     """
-    names = [f"target.{column.name}" for column in layout]
+    names, made = [f"target.{column.name}" for column in layout], {}
     for name, expression in columns.items():
         column = _named(layout, name)
         text = f"CAST({checked(expression, names=names, origin=f'{origin}.{name}')} AS VARCHAR)"
         value, flaws = _converted(text, column.attribute)
-        yield MarkColumn(
+        made[name] = MarkColumn(
             column=column,
             value=value,
             held=f"target.{quoted(name)} IS NOT DISTINCT FROM {value}",
             unfit=f"(({' OR '.join(broken for _, broken in flaws)}) IS TRUE)" if flaws else "",
         )
+    yield from made.values()
+    yield from _state_with(made, layout)
+
+
+def _state_with(made: Mapping[str, MarkColumn], layout: Sequence[TargetColumn]) -> Iterator[MarkColumn]:
+    """The state of a status reason that is set alone: the service takes one of the record's own state only."""
+    status, state = made.get(STATUS), next((column for column in layout if column.name == STATE), None)
+    if STATE in made or status is None or state is None or not _belongs(status.column.attribute):
+        return
+    value = state_of(status.value, status.column.attribute)
+    held = f"target.{quoted(STATE)} IS NOT DISTINCT FROM {value}"
+    yield MarkColumn(column=state, value=value, held=held)
+
+
+def _belongs(status: AttributeMetadata) -> bool:
+    """Whether the metadata says to which state each status reason belongs."""
+    return bool(status.choices) and all(choice.state is not None for choice in status.choices)
 
 
 def _converted(text: str, attribute: AttributeMetadata) -> tuple[str, list[tuple[ValueProblem, str]]]:
@@ -171,7 +190,7 @@ def set_problems(definition: SyncDefinition) -> Iterator[Problem]:
 
 
 # The service sets one of the two with the other one.
-STATES: Final = frozenset({STATE, "statuscode"})
+STATES: Final = frozenset({STATE, STATUS})
 
 
 def _repeated(dropped: object, read: frozenset[str], path: str) -> Iterator[Problem]:
@@ -205,8 +224,12 @@ def mark_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterato
         yield from _states(entity)
     for path, expression in _expressions(definition):
         yield from column_problems(path.rpartition(".")[2], expression, entity, path)
+    for rule, path in ((behaviour.dropped, _DROPPED), (behaviour.returned, _RETURNED)):
+        if isinstance(rule, SetColumns):
+            yield from pair_problems(rule.columns, entity, f"{path}.set")
     if behaviour.returned != "ignore":
         mapped = {mapping.target for mapping in definition.destination.mappings}
+        mapped |= STATES if mapped & STATES else frozenset()
         for name in mark_names(behaviour):
             if name in mapped:
                 yield Problem(message=f"{name}: {_MAPPED}", path=_RETURNED)
@@ -220,6 +243,30 @@ def column_problems(name: str, expression: str, entity: EntityMetadata, path: st
     else:
         yield from _settable(attribute, path)
         yield from constant_problems(expression, attribute, path)
+
+
+def pair_problems(columns: Mapping[str, str], entity: EntityMetadata, path: str) -> Iterator[Problem]:
+    """A constant state and a constant status reason of another state; nothing is said of other expressions."""
+    state, status = (entity.attributes.get(name) for name in (STATE, STATUS))
+    if not columns.keys() >= STATES or state is None or status is None or not _belongs(status):
+        return
+    of, reason = _constant(columns[STATE], state), _constant(columns[STATUS], status)
+    chosen = next((choice for choice in status.choices if choice.value == reason), None)
+    if of is None or chosen is None or chosen.state == of:
+        return
+    name = next((str(choice) for choice in state.choices if choice.value == of), str(of))
+    known = listed([choice for choice in status.choices if choice.state == of])
+    message = f"the status reasons of {name} are {known}, and {chosen} is not one of them: write the number of one"
+    yield Problem(message=message, path=f"{path}.{STATUS}")
+
+
+def _constant(expression: str, attribute: AttributeMetadata) -> int | None:
+    """The option that a constant names; None for other expressions, and where it names none."""
+    if not _CONSTANT.fullmatch(expression):
+        return None
+    value, _ = _converted(f"CAST({checked(expression, names=(), origin='')} AS VARCHAR)", attribute)
+    found = Trial({}).value(value)
+    return int(found) if found is not None else None
 
 
 def _states(entity: EntityMetadata) -> Iterator[Problem]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from shared.definitions.models import UpdateStep
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, Problem
-from shared.transform.set_columns.marks import MarkColumn, column_problems, set_columns
-from shared.transform.targets import TargetColumn, read_only
+from shared.transform.set_columns.marks import MarkColumn, column_problems, pair_problems, set_columns
+from shared.transform.targets import TargetColumn, read_only, with_state
 from shared.workspace import parsed
 
 __all__ = ["update_columns", "update_layout", "update_problems"]
@@ -27,7 +27,7 @@ def update_layout(step: UpdateStep, entity: EntityMetadata, origin: str) -> tupl
     for name, expression in step.columns.items():
         found = parsed(expression, names=known, origin=f"{origin}.set.{name}")
         names |= dict.fromkeys(sorted(each.removeprefix(_TARGET) for each in found.columns))
-    return tuple(read_only(entity, name) for name in names)
+    return tuple(read_only(entity, name) for name in with_state(tuple(names), entity))
 
 
 def update_columns(step: UpdateStep, layout: Sequence[TargetColumn], origin: str) -> tuple[MarkColumn, ...]:
@@ -52,3 +52,4 @@ def update_problems(step: UpdateStep, entity: EntityMetadata, origin: str) -> It
         for each in sorted(each.removeprefix(_TARGET) for each in found.columns):
             if not entity.attributes[each].readable:
                 yield Problem(message=f"{each} cannot be read", path=path)
+    yield from pair_problems(step.columns, entity, f"{origin}.set")

@@ -27,6 +27,13 @@ def table(*states: Choice, elastic: bool = False) -> EntityMetadata:
 
 
 TABLE = table(*STATES)
+REASONS = (
+    Choice(value=1, labels=("Open", "Other"), state=0),
+    Choice(value=2, labels=("Shut",), state=1),
+    Choice(value=3, labels=("Other",), state=1),
+)
+REASON = AttributeMetadata(name="statuscode", type=AttributeType.STATUS, choices=REASONS)
+PAIRED = replace(TABLE, attributes={**TABLE.attributes, "statuscode": REASON})
 
 
 def sync(target: str = "name", write: str = "always", **behaviour: Any) -> SyncDefinition:
@@ -145,6 +152,38 @@ def test_the_values_of_a_mark(
         fits = [workspace.query(f"SELECT {each.unfit or 'false'} FROM target")[0][0] for each in mark]
     assert (list(row), has) == ([*values, *back], held)
     assert not any(fits)
+
+
+@pytest.mark.parametrize("target", ["name", "statecode", "statuscode"])
+def test_a_status_reason_alone_sets_its_state(target: str) -> None:
+    """The service refuses a reason of another state; each column is read once, whatever is mapped."""
+    run = sync(target, dropped={"set": {"statuscode": "'Shut'"}})
+    columns = layout(run, PAIRED)
+    mark = dropped_mark(run, columns, started=STARTED)
+    assert sorted(column.name for column in columns) == sorted({column.name for column in columns})
+    assert not list(check(run, PAIRED))
+    with Workspace.open(threads=1) as workspace:
+        assert {each.column.name: workspace.query(f"SELECT {each.value}")[0][0] for each in mark} == {
+            "statuscode": 2,
+            "statecode": 1,
+        }
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "message"),
+    [
+        ("'Inactive'", "1", "the status reasons of 1 Inactive are 2 Shut, 3 Other, and 1 Open is not one of them"),
+        ("0", "'Shut'", "the status reasons of 0 Active are 1 Open, and 2 Shut is not one of them"),
+        ("1", "'Shut'", ""),
+        ("1", "length(target.name)", ""),
+    ],
+)
+@pytest.mark.parametrize("rule", ["dropped", "returned"])
+def test_a_state_and_a_status_reason_of_another_one(rule: str, state: str, reason: str, message: str) -> None:
+    behaviour: dict[str, Any] = {"dropped": "deactivate", rule: {"set": {"statecode": state, "statuscode": reason}}}
+    found = [(problem.path, problem.message) for problem in check(sync(**behaviour), PAIRED)]
+    assert [path for path, _ in found] == ([f"sync_behaviour.{rule}.set.statuscode"] if message else [])
+    assert all(said.startswith(message) for _, said in found)
 
 
 @pytest.mark.parametrize("name", ["statuscode", "statecode"])
