@@ -12,6 +12,7 @@ from shared.jobs.batch.undo.history import History, history_of
 
 if TYPE_CHECKING:
     from shared.app.app import App
+    from shared.state import StateStore
 
 __all__ = ["erase", "history"]
 
@@ -45,8 +46,17 @@ def erase(app: App, key: Sequence[str], progress: Progress, *, sync: str | None,
 
     Raises:
         SyncError: As `Eraser.erase`.
+        UserError: Nothing is kept of this sync, and no definition has its name.
     """
     progress.phase(Phase.LOAD)
     names = [loaded.name for loaded in app.definitions()]
+    if sync is not None and sync not in names and not _is_kept(app.state, sync):
+        app.definition(sync)
     eraser = Eraser(state=app.state, key=key, open_workspace=lambda: app.open_small(()))
-    return eraser.erase([sync] if sync else names, only=sync, apply=apply)
+    return eraser.erase(names if sync is None else [sync], only=sync, apply=apply)
+
+
+def _is_kept(state: StateStore, sync: str) -> bool:
+    """Whether something is kept of a sync, whose definition may be gone."""
+    kept = state.runs(sync, 1) or state.ledger(sync) or state.mirror(sync) or state.count_dead_letters(sync)
+    return bool(sync and kept)

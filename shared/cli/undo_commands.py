@@ -36,9 +36,9 @@ def undo(
     context: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     where: Annotated[
-        str,
+        str | None,
         typer.Option("--where", metavar="SQL", help="Only records that meet this condition on what the run wrote."),
-    ] = "",
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", metavar=FLAG, help="Set back what others have changed since, too.")
     ] = False,
@@ -54,6 +54,7 @@ def undo(
     from shared.app.undoing import undo as take_back  # noqa: PLC0415 - likewise
     from shared.jobs import RunOptions  # noqa: PLC0415 - likewise
 
+    where = _condition(where)
     output, app = output_of(context, as_json), frame.opened(context)
     run, options = run_named(run_id, app.state), RunOptions(trigger="undo", force=force)
     with Bars(output.err) as bars:
@@ -70,6 +71,19 @@ def undo(
     value = done.to_json() | {"undo_of": run.run_id, "not_undone": list(plan.not_undone)}
     output.result(value, summary(done), *tables, *next_lines(steps))
     return done.exit_code or (EXIT_ERRORS if done.errors else 0)
+
+
+def _condition(where: str | None) -> str:
+    """The condition that was given; empty without one. A variable of a script that is not set gives an empty text.
+
+    Raises:
+        UserError: It was given, and is empty or has only blanks: it would take the whole run back.
+    """
+    if where is None:
+        return ""
+    if not where.strip():
+        raise UserError("--where is empty: give a condition, or leave the option out to take the whole run back")
+    return where
 
 
 def _agreed(output: Output, plan: UndoPlan, again: str) -> bool:
@@ -186,7 +200,6 @@ def erase(
     from shared.app.histories import erase as erase_record  # noqa: PLC0415 - `--help` does not wait for it
 
     output, app = output_of(context, as_json), frame.opened(context)
-    frame.expect(app, sync)
     with Bars(output.err) as bars:
         found = erase_record(app, key, bars, sync=sync, apply=yes)
     again = [command_line("erase", key[0], options=(*key[1:], *(("--sync", sync) if sync else ()), "--yes"))]

@@ -21,7 +21,7 @@ from shared.entities import LedgerEntry
 from shared.errors import UnsafePlanError
 from shared.jobs import NoProgress, Phase, RunOptions, RunState
 from shared.memory.entries import KnownRecord, RecordEntry
-from shared.state import DeadLetter, RunRecord
+from shared.state import DeadLetter, JobRequest, RunRecord
 from shared.workspace import Step
 from tests.acceptance.world import World, accounts, world
 
@@ -429,6 +429,39 @@ def test_a_key_that_names_no_record_is_refused(here: World, typed: Typed, key: l
     assert said in typed("erase", *key, code=1)
     assert said in typed("history", "accounts", *key, code=1)
     assert here.app.state.errors(run) == before
+
+
+def test_plans_of_another_sync_stay_when_a_record_of_one_sync_is_erased(here: World, typed: Typed) -> None:
+    """Also mended rows, whatever their delimiter; those of the sync are removed."""
+    state = here.app.state
+    jobs = {sync: JobRequest(id=sync * 3, sync=sync, requested=datetime.now(UTC)) for sync in ("accounts", "other")}
+    for request in jobs.values():
+        state.request_job(request)
+        state.put_job_file(request.id, "plan.json", json.dumps({"sample": [{"key": {"n": "A1"}}]}).encode())
+        state.put_job_file(request.id, "mended.csv", b"number;name;to_mend_row\nA1 ;Secret;2\n")
+    assert typed.value("erase", "A1", "--sync", "accounts", "--yes")["places"]["job_files"] == 2
+    assert {job for job, _ in state.job_files()} == {jobs["other"].id}
+    assert typed.value("erase", "A1", "--yes")["places"]["job_files"] == 2
+
+
+def test_a_row_in_error_is_erased_as_the_source_writes_its_key(here: World, typed: Typed) -> None:
+    """With a blank at its end; the numbers of rows and lines are no keys."""
+    here.csv([*ROWS, {**ROWS[0], "number": "A7 ", "name": "Secret", "revenue": "much"}])
+    run, state = here.run(values=True).run_id, here.app.state
+    for number in range(10):
+        assert typed.value("erase", str(number), "--yes")["places"]["errors"] == 0
+    places = typed.value("erase", "A7", "--yes")["places"]
+    assert (places["rows_to_mend"], places["files"] > 0, places["errors"] > 0) == (1, True, True)
+    assert not any(b"A7" in (state.file(run, name) or b"") for name in state.files(run))
+
+
+@pytest.mark.parametrize("condition", ["", "  "])
+def test_an_undo_with_an_empty_condition_is_refused(here: World, typed: Typed, condition: str) -> None:
+    """A variable of a script that is not set: the whole run would be taken back."""
+    run = change(here)
+    before = held(here)
+    assert "--where is empty" in typed("undo", run, "--where", condition, "--yes", code=1)
+    assert held(here) == before
 
 
 def test_a_mirror_that_has_a_record_is_deleted_when_it_is_erased(here: World, typed: Typed) -> None:

@@ -282,3 +282,21 @@ def remembered(here: World, run_id: str) -> list[str]:
             file.write_bytes(here.app.state.journal_part(run_id, name) or b"")
             found += [written for (written,) in duckdb.execute(f"SELECT written FROM '{file}'").fetchall()]
     return found
+
+
+def test_what_is_kept_of_a_sync_without_definition_is_erased(with_a_secret: World) -> None:
+    """Its name is taken; a name of which nothing is kept is refused."""
+    here = with_a_secret
+    (here.folder / "syncs" / "accounts.yaml").unlink()
+    assert type_in(["erase", "A4", "--sync", "account", "--yes"], open_app=lambda: here.app) == 1
+    assert secrets(here)
+    assert type_in(["erase", "A4", "--sync", "accounts", "--yes"], open_app=lambda: here.app) == 0
+    assert secrets(here) == []
+
+
+def test_a_ledger_of_a_deleted_sync_is_searched_with_all_others(with_a_secret: World) -> None:
+    """Without a name of a sync."""
+    here = with_a_secret
+    (here.folder / "syncs" / "accounts.yaml").unlink()
+    assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) == 0
+    assert secrets(here) == []

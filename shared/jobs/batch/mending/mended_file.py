@@ -14,7 +14,7 @@ from shared.errors import UserError
 from shared.state.mending import ROW_COLUMN
 from shared.suggestions import did_you_mean
 
-__all__ = ["MOST_BYTES", "MendedFile", "MendedRow", "read_mended"]
+__all__ = ["MOST_BYTES", "MendedFile", "MendedRow", "delimiter_of", "read_mended"]
 
 MOST_BYTES: Final = 64 << 20
 """Of a mended file: several times as much as the rows that are kept with a run."""
@@ -73,7 +73,7 @@ def read_mended(path: Path, columns: Mapping[str, str], *, known: Mapping[str, s
         UserError: It cannot be read, is not UTF-8, lacks a column, or has a line with more or fewer fields.
     """
     text = _file_text(path)
-    lines = _records(text, _delimiter(text), path.name)
+    lines = _records(text, delimiter_of(text), path.name)
     _, header = next(lines, (1, []))
     places = _places(header, columns, path.name, known)
     rows = tuple(_rows(lines, places, len(header), path.name))
@@ -99,7 +99,7 @@ def _file_text(path: Path) -> str:
         ) from None
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
     """The character between the names of the header: a spreadsheet of another language saves semicolons."""
     first = text.lstrip().partition("\n")[0]
     return max(_DELIMITERS, key=lambda each: (_has_row_column(first, each), first.count(each)))

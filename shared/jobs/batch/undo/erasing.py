@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from shared.errors import RetryLater
 from shared.jobs.batch.lease_keeping import holding
 from shared.jobs.batch.undo.history import check_key, record_ids
+from shared.jobs.batch.undo.record_values import RecordValues, all_values, lines_of
 from shared.memory import new_part, owner_of
 from shared.memory.entries import without_values
 from shared.memory.journal import Journal
@@ -31,13 +31,13 @@ from shared.reconcile.undo.erase import (
 )
 from shared.reconcile.undo.journal import ADOPTED, DELETED, DONE, PLANNED, REMEMBERED
 from shared.state import ErrorRecord, RunRecord, StateStore
+from shared.state.job_kinds import NewerJobError
 from shared.workspace import Workspace, literal, writing
 
 __all__ = ["MOST_LETTERS", "MOST_RUNS", "Eraser", "ErasureCounts"]
 
 MOST_RUNS: Final = 100_000
 MOST_LETTERS: Final = 100_000
-_DEEPEST: Final = 64  # levels of a body that are looked into
 
 
 class _Rows(NamedTuple):
@@ -103,7 +103,7 @@ class Eraser:
         """Look for the record, and remove its values.
 
         Args:
-            syncs: The syncs that may have a ledger.
+            syncs: The syncs that may have a ledger; those that have run are looked at in any case.
             only: Only this sync; None for all.
             apply: Whether it is removed; otherwise it is only counted.
 
@@ -116,6 +116,7 @@ class Eraser:
         runs = self.state.runs(only, MOST_RUNS)
         self.ids = record_ids(self.key)
         kept = [run for run in runs if self.state.journal_parts(run.run_id)]
+        syncs = sorted({*syncs, *(run.sync for run in runs if run.sync)})  # a definition may be gone
         keyed = {run.run_id for run in kept if self._note_ids(run)}
         with self._holding(syncs) as fences:  # before anything is removed: a sync that is running refuses it
             for sync in syncs:
@@ -126,7 +127,7 @@ class Eraser:
             found.errors += self._in_errors(run.run_id, apply=apply)
             found.rows_to_mend += self._in_rows_to_mend(run.run_id, apply=apply)
         self._in_letters(only, found, apply=apply)
-        found.job_files = sum(self._in_job_file(*each, apply=apply) for each in self.state.job_files())
+        found.job_files = self._in_job_files(only, apply=apply)
         # Journals alone know the ids of a key, so they are last, and in them the rows that tie the ids to the key:
         # a second call finds what one that was interrupted has left.
         for run in kept:
@@ -235,18 +236,18 @@ class Eraser:
         data = self.state.file(run_id, name)
         if data is None or not name.endswith(".csv"):
             return 0
-        lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
-        left = [line for place, line in enumerate(lines) if place == 0 or not self._is_in(line)]
+        header, lines, values = lines_of(data, delimiter=",")
+        left = [line for line, of_record in zip(lines, values, strict=True) if not self._is_in(of_record)]
         if apply and len(left) < len(lines):
             text = io.StringIO(newline="")
-            csv.writer(text).writerows(left)
+            csv.writer(text).writerows([header, *left])
             self.state.put_file(run_id, name, text.getvalue().encode("utf-8"))
         return len(lines) - len(left)
 
     def _in_errors(self, run_id: str, *, apply: bool) -> int:
         found, changed = 0, list[ErrorRecord]()
         for error in self.state.errors(run_id):
-            left = tuple(each for each in error.examples if not self._is_in(list(map(str, each.values()))))
+            left = tuple(each for each in error.examples if not self._is_in(_facts(each)))
             if len(left) < len(error.examples):
                 found += len(error.examples) - len(left)
                 changed.append(replace(error, examples=left))
@@ -265,20 +266,31 @@ class Eraser:
         return found
 
     def _is_in(self, values: Sequence[str]) -> bool:
-        """Whether some values are those of the record: they have its key, in one value or in several, or its id."""
-        known = {value.casefold() for value in values}
-        whole = ", ".join(self.key).casefold()
-        return whole in known or all(part.casefold() in known for part in self.key) or not known.isdisjoint(self.ids)
+        return RecordValues(self.key, self.ids).are_in(values)
+
+    def _in_job_files(self, only: str | None, *, apply: bool) -> int:
+        return sum(
+            self._in_job_file(job_id, name, apply=apply)
+            for job_id, name in self.state.job_files()
+            if only is None or self._sync_of(job_id) == only
+        )
+
+    def _sync_of(self, job_id: str) -> str:
+        """The sync of a job; empty where it is not known."""
+        try:
+            job = self.state.job(job_id)
+        except NewerJobError:
+            return ""
+        return job.request.sync if job else ""
 
     def _in_job_file(self, job_id: str, name: str, *, apply: bool) -> int:
         data = self.state.job_file(job_id, name)
         if data is None:
             return 0
         if name.endswith(".csv"):
-            lines = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
-            found = any(self._is_in(line) for line in lines)
+            found = any(map(self._is_in, lines_of(data)[2]))
         else:
-            found = self._is_in(_values_of(data) or [])
+            found = RecordValues(self.key, self.ids).are_in_plan(data)
         if found and apply:
             self.state.remove_job_file(job_id, name)
         return int(found)
@@ -288,7 +300,7 @@ class Eraser:
     def _in_letters(self, sync: str | None, found: ErasureCounts, *, apply: bool) -> None:
         gone = []
         for letter in self.state.dead_letters(sync, limit=MOST_LETTERS):
-            values = _values_of(letter.body)
+            values = all_values(letter.body)
             if values is None:
                 found.unread += 1
             elif self._is_in(values):
@@ -310,21 +322,6 @@ def _copied(workspace: Workspace, query: str, values: Sequence[object]) -> Path:
     return file
 
 
-def _values_of(data: bytes) -> list[str] | None:
-    """The texts, numbers and ids in a JSON text; None for one that is no JSON."""
-    try:
-        return list(_scalars(json.loads(data), _DEEPEST))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _scalars(value: Any, depth: int) -> Iterator[str]:
-    match value:
-        case Mapping() if depth:
-            for each in value.values():
-                yield from _scalars(each, depth - 1)
-        case list() if depth:
-            for each in value:
-                yield from _scalars(each, depth - 1)
-        case str() | int() | float():
-            yield str(value)
+def _facts(example: Mapping[str, Any]) -> list[str]:
+    """The values of an example of an error, without the numbers of its row and line."""
+    return [str(value) for name, value in example.items() if name not in {"row", "line"}]

@@ -1,0 +1,168 @@
+"""Telling a record by values that the source wrote: in rows in error, error files, plans, mended rows and events."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
+
+from shared.definitions.models import KeyMatch
+from shared.jobs.batch.mending.mended_file import MOST_BYTES, delimiter_of
+from shared.state.mending import REASON_COLUMN, ROW_COLUMN
+from shared.transform.keys import folded
+
+__all__ = ["RecordValues", "all_values", "lines_of"]
+
+_DEEPEST: Final = 64  # levels of a JSON text that are looked into
+_LONGEST: Final = 100  # characters of a number or a date; a longer value is neither
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d*)?")
+_DATES: Final = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d")
+_NO_VALUES: Final = frozenset({"row", "line", "rowno", ROW_COLUMN, REASON_COLUMN})
+
+
+class RecordValues:
+    """Tells whether values are those of a record.
+
+    The source may write a key in another way than Dataverse stores it: with blanks around it, accents or other case,
+    zeros before or after a number, or a date in another order. All of them count as the key.
+
+    Args:
+        key: The values of the record's key in their order, or its id.
+        ids: The ids of the record.
+    """
+
+    def __init__(self, key: Sequence[str], ids: set[str]) -> None:
+        self._parts = [_forms(part) for part in key]
+        self._whole = _forms(", ".join(key))
+        self._ids = ids
+
+    def are_in(self, values: Sequence[str]) -> bool:
+        """Whether some values have the whole key, in one value or in several, or an id."""
+        known = {form for value in values for form in _forms(value)}
+        if not known.isdisjoint(self._whole) or not known.isdisjoint(self._ids):
+            return True
+        return all(not known.isdisjoint(part) for part in self._parts)
+
+    def are_in_plan(self, data: bytes) -> bool:
+        """Whether a JSON text, a plan or an answer, has a change, an error or a value of the record.
+
+        Its other numbers and texts, such as how many records are created, are no values of records.
+        """
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError):
+            return False
+        if any(map(self._are_key, _changed_keys(value, _DEEPEST))) or any(map(self.are_in, _examples(value, _DEEPEST))):
+            return True
+        return not self._ids.isdisjoint(text.casefold() for text in _scalars(value, _DEEPEST))
+
+    def _are_key(self, values: Sequence[str]) -> bool:
+        """Whether some values are the key, complete: none is missing, and there is no other one."""
+        if len(values) == 1 and not _forms(values[0]).isdisjoint(self._whole):
+            return True
+        parts = self._parts
+        return len(values) == len(parts) and not any(map(frozenset.isdisjoint, map(_forms, values), parts))
+
+
+def lines_of(data: bytes, *, delimiter: str = "") -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """A CSV file: its header, its lines, and of each line the values that a record can have; no numbers of rows.
+
+    Args:
+        data: The file.
+        delimiter: Of its fields; empty for a file that a person sent, whose header tells it.
+    """
+    text = data.decode("utf-8-sig", "replace")
+    csv.field_size_limit(MOST_BYTES)  # the usual limit is 128 KB
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or delimiter_of(text))
+    header, lines = next(reader, []), list(reader)
+    other = {place for place, name in enumerate(header) if name.strip().casefold() in _NO_VALUES}
+    return header, lines, [[value for place, value in enumerate(line) if place not in other] for line in lines]
+
+
+def all_values(data: bytes) -> list[str] | None:
+    """The texts, numbers and ids in a JSON text; None for one that is no JSON."""
+    try:
+        return list(_scalars(json.loads(data), _DEEPEST))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _changed_keys(value: Any, depth: int) -> Iterator[list[str]]:
+    """The keys of the changes in a plan, before and after each."""
+    for each in _objects(value, depth):
+        if "key" in each:
+            yield from _keys(each)
+
+
+def _examples(value: Any, depth: int) -> Iterator[list[str]]:
+    """The values of the examples of the errors in a plan."""
+    for each in _objects(value, depth):
+        for example in each.get("examples") or ():
+            if isinstance(example, Mapping):
+                yield [text for name in example if name not in _NO_VALUES for text in _scalars(example[name], depth)]
+
+
+def _objects(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        yield value
+    each = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for inner in each if depth else ():
+        yield from _objects(inner, depth - 1)
+
+
+def _keys(change: Mapping[str, Any]) -> Iterator[list[str]]:
+    key = change["key"]
+    yield list(_scalars(key, _DEEPEST))
+    columns = change.get("columns")
+    if not isinstance(key, Mapping) or not isinstance(columns, list):
+        return
+    for side in ("before", "after"):
+        sides = {each.get("column"): each.get(side) for each in columns if isinstance(each, Mapping)}
+        yield list(_scalars([sides.get(name, value) for name, value in key.items()], _DEEPEST))
+
+
+def _scalars(value: Any, depth: int) -> Iterator[str]:
+    match value:
+        case Mapping() if depth:
+            for each in value.values():
+                yield from _scalars(each, depth - 1)
+        case list() if depth:
+            for each in value:
+                yield from _scalars(each, depth - 1)
+        case str() | int() | float():
+            yield str(value)
+
+
+@lru_cache(maxsize=10_000)
+def _forms(text: str) -> frozenset[str]:
+    """The forms of a value under which equal ones are found: as a text, as a number, and as a moment."""
+    plain = text.strip()
+    found = {folded(plain, KeyMatch.SERVICE), plain.casefold()}
+    if len(plain) <= _LONGEST:
+        if _NUMBER.fullmatch(plain):
+            found.add(f"number {Decimal(plain).normalize():f}")
+        found.update(f"moment {moment:%Y-%m-%dT%H:%M:%S.%f}" for moment in _moments(plain))
+    return frozenset(found - {""})  # signs alone fold to nothing, as every missing value does
+
+
+def _moments(text: str) -> Iterator[datetime]:
+    if not text[:1].isdigit():
+        return
+    day, _, time = text.partition(" ")
+    for form in (None, *_DATES):
+        try:
+            moment = datetime.fromisoformat(text) if form is None else datetime.strptime(day, form)  # noqa: DTZ007
+            if form is not None and time:
+                moment = datetime.fromisoformat(f"{moment:%Y-%m-%d}T{time}")
+        except ValueError:
+            continue
+        try:
+            yield (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except OverflowError:
+            continue
