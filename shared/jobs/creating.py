@@ -18,22 +18,28 @@ from shared.dataverse import (
     Skipped,
     WriteLimits,
 )
+from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.reconcile.links.dependencies import (
+    RENAME_CREATIONS,
+    RENAME_RECORDS,
     creations_count_query,
     creations_query,
     found_creations,
+    fresh_creations,
+    fresh_records,
     without_creations,
 )
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Table, Workspace
 
-__all__ = ["creation_counts", "write_creations"]
+__all__ = ["creation_counts", "give_new_ids", "write_creations"]
 
+_RENAMED: Final = NewTable(name="renamed", columns="(planned UUID, found UUID)")
 _TABLES: Final = (
     NewTable(name=Table.CREATED_REFERENCES, columns="(id UUID)"),
     NewTable(name="uncreated", columns="(id UUID, entity VARCHAR, message VARCHAR)"),
-    NewTable(name="renamed", columns="(planned UUID, found UUID)"),
+    _RENAMED,
 )
 
 
@@ -50,6 +56,42 @@ def creation_counts(workspace: Workspace, columns: Sequence[TargetColumn]) -> tu
     if not workspace.has_table(Table.CREATED_REFERENCES):
         return 0, planned
     return int(workspace.query(f"SELECT count(*) FROM {Table.CREATED_REFERENCES}")[0][0]), planned
+
+
+def give_new_ids(
+    workspace: Workspace, definition: SyncDefinition, layout: Sequence[TargetColumn], creating: Sequence[TargetColumn]
+) -> None:
+    """Give the records that a plan creates ids that no earlier run can have given; the id of a row stays.
+
+    The ids of a plan are made of keys, so that a plan which is made again is the same. But a record that was created
+    with such an id may have another key now. It would be in the way of the new one, and where the answer to a create is
+    lost, it would be taken for the record of that create.
+
+    Args:
+        workspace: Has the plan; nothing of it is written or noted yet.
+        definition: The sync.
+        layout: The target columns.
+        creating: Those whose lookups create records.
+    """
+    id_column = definition.destination.id_column
+    given = any(column.name == id_column and column.writes for column in layout)
+    _rename(workspace, Table.CREATIONS, (fresh_creations(), *_replacing(creating), RENAME_CREATIONS))
+    late = [column for column in layout if column.late]
+    records = fresh_records(id_column if given else "")
+    _rename(workspace, Table.NEW_RECORDS, (records, *_replacing(late), *RENAME_RECORDS))
+
+
+def _replacing(columns: Sequence[TargetColumn]) -> list[str]:
+    return [statement for column in columns for statement in found_creations(column)]
+
+
+def _rename(workspace: Workspace, table: Table, statements: Sequence[str]) -> None:
+    if not workspace.has_table(table):
+        return
+    workspace.create(_RENAMED)
+    for statement in statements:
+        workspace.execute(statement)
+    workspace.drop(_RENAMED.name)
 
 
 def write_creations(

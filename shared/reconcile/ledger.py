@@ -14,7 +14,9 @@ from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
 from shared.reconcile.columns import edited, sent, unedited
+from shared.reconcile.links.dependencies import FRESH_ID
 from shared.reconcile.marks import mark_name, marks_held
+from shared.reconcile.marks import marks_held
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import Members, NewTable, Step, Table, literal, quoted
@@ -123,11 +125,9 @@ WHERE changes._id IS NOT NULL AND (changes.action = 'insert' OR changes.action I
     return (*([NEW_IDS] if with_ids else []), note)
 
 
-# Like the ids that the writer makes: random, with the time in the last six bytes, by which SQL Server orders ids.
 NEW_IDS: Final = Step(
     "Give new records their ids",
-    "UPDATE changes SET _id = CAST(left(CAST(uuid() AS VARCHAR), 24) || "
-    "printf('%012x', epoch_ms(current_timestamp)) AS UUID) WHERE action = 'insert' AND _id IS NULL",
+    f"UPDATE changes SET _id = {FRESH_ID} WHERE action = 'insert' AND _id IS NULL",
     needs=frozenset({Table.CHANGES}),
 )
 

@@ -25,7 +25,7 @@ from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.batch.preparation import PreparedRun, completed_job, prepare
 from shared.jobs.batch.reports import Reporting, reporting_of
 from shared.jobs.batch.run_log import RunLog, patiently
-from shared.jobs.creating import creation_counts
+from shared.jobs.creating import creation_counts, give_new_ids
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.post_sync.step_inputs import ended, step_input_of
 from shared.jobs.post_sync.steps import StepTools, run_steps
@@ -149,6 +149,8 @@ class _Run:
         return self._carry_out_steps(workspace, failed=summary.state is RunState.FAILED) or summary
 
     def _write_and_keep(self, prepared: PreparedRun, workspace: Workspace, limits: WriteLimits) -> RunSummary:
+        creating = creating_columns(self.job.definition, self._columns)
+        give_new_ids(workspace, self.job.definition, self._columns, creating)
         try:
             with self._using_plan(), self._remembering(prepared, workspace):
                 self._write_in_journal(prepared.entity, workspace, limits)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from uuid import uuid4
 
 from shared.dataverse import Clock, Dataverse, SystemClock, Usage
 from shared.definitions import ParameterValue, SyncDefinition
@@ -31,6 +32,7 @@ from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
 from shared.remote import OpenUrl, open_without_account
 from shared.scripts import ScriptEngine
 from shared.state import DeadLetter, StateStore
+from shared.transform.lookups.creations import BATCH_IDS
 from shared.workspace import Workspace
 from shared.workspace.warm import WarmWorkspace, Workspaces
 
@@ -219,7 +221,7 @@ class SyncShare:
         """What some messages are worked on with, for the length of a `with` block: an empty workspace and a client."""
         tools = self.tools
         with tools.memory.workspaces.lend(rows) as workspace, self.prepared.connected() as dataverse:
-            workspace.bind(self.values)
+            workspace.bind({**self.values, BATCH_IDS: uuid4().hex})
             yield Session(
                 sync=self.prepared,
                 dataverse=dataverse,

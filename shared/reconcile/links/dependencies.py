@@ -15,10 +15,13 @@ __all__ = [
     "DELETED_KEYS",
     "DELETES",
     "FORGET_CREATED",
+    "FRESH_ID",
     "IDENTIFY_PARENTS",
     "LINKED_CHANGES",
     "NOT_SETTLED",
     "OTHER_IDS",
+    "RENAME_CREATIONS",
+    "RENAME_RECORDS",
     "UNKNOWN_PARENTS",
     "actual_ids",
     "creations_count_query",
@@ -26,6 +29,8 @@ __all__ = [
     "failed_links",
     "failed_parents",
     "found_creations",
+    "fresh_creations",
+    "fresh_records",
     "in_generation",
     "record_of",
     "waves_query",
@@ -33,6 +38,9 @@ __all__ = [
 ]
 
 _DONE: Final = "('applied', 'adopted')"
+# Like the ids that the writer makes: random, with the time in the last six bytes, by which SQL Server orders ids.
+FRESH_ID: Final = "CAST(left(CAST(uuid() AS VARCHAR), 24) || printf('%012x', epoch_ms(current_timestamp)) AS UUID)"
+"""SQL of an id that no record has."""
 
 LINKED_CHANGES: Final = f"""
 SELECT changes._change, CAST(outcomes.id AS VARCHAR), key, links
@@ -158,7 +166,7 @@ GROUP BY changes._change""".strip()
 
 
 def found_creations(column: TargetColumn) -> tuple[str, str]:
-    """The statements that put the id of a record that exists meanwhile in the place of the id that it was to get.
+    """The statements that put the id that a record has, or is to get, in the place of the id that was planned.
 
     `renamed` has both ids: `planned` and `found`.
     """
@@ -168,6 +176,34 @@ def found_creations(column: TargetColumn) -> tuple[str, str]:
 SELECT desired._row, CAST(renamed.planned AS VARCHAR) AS planned, CAST(renamed.found AS VARCHAR) AS found
 FROM desired JOIN renamed ON renamed.planned = {record_of(column)}""".strip(),
     )
+
+
+def fresh_creations() -> str:
+    """The statement that gives `renamed` another id for each record that a lookup creates."""
+    return f"INSERT INTO renamed SELECT id, {FRESH_ID} FROM creations"
+
+
+def fresh_records(id_column: str) -> str:
+    """The statement that gives `renamed` another id for each new record that rows refer to.
+
+    Args:
+        id_column: The column of `desired` with the id that a row gives its record; empty where rows give none.
+    """
+    given = f" AND desired.{quoted(id_column)} IS NULL" if id_column else ""
+    return f"""
+INSERT INTO renamed
+SELECT new_records._id, {FRESH_ID}
+FROM new_records JOIN changes USING (_row) JOIN desired USING (_row)
+WHERE changes.action = 'insert'{given}""".strip()
+
+
+RENAME_CREATIONS: Final = "UPDATE creations SET id = renamed.found FROM renamed WHERE renamed.planned = creations.id"
+"""SQL that gives the records that lookups create their ids of `renamed`."""
+RENAME_RECORDS: Final = (
+    "UPDATE changes SET _id = renamed.found FROM renamed WHERE renamed.planned = changes._id AND action = 'insert'",
+    "UPDATE new_records SET _id = renamed.found FROM renamed WHERE renamed.planned = new_records._id",
+)
+"""SQL statements that give new records their ids of `renamed`."""
 
 
 def record_of(column: LookupColumn | TargetColumn) -> str:
@@ -199,7 +235,7 @@ def _replaced(column: TargetColumn, other: str) -> tuple[str, str]:
     name = quoted(column.name)
     changed = "replace(CAST({0} AS VARCHAR), other.planned, other.found)"
     fields = ", ".join(
-        f"{field} = {changed.format(f'changes.{field}')}" for field in ("key", "payload", "later", "links")
+        f"{field} = {changed.format(f'changes.{field}')}" for field in ("key", "payload", "on_create", "later", "links")
     )
     return (
         f"UPDATE changes SET {fields}\nFROM ({other}) AS other WHERE other._row = changes._row",

@@ -20,7 +20,7 @@ from shared.reconcile.links.dependencies import record_of
 from shared.reconcile.links.linkable import Linkable
 from shared.transform import TargetColumn, key_columns, late_lookups
 from shared.transform.lookups.columns import Candidate, LookupColumn, Reference, link_name, references
-from shared.transform.lookups.creations import creation_steps, id_of
+from shared.transform.lookups.creations import creation_steps, planned_id
 from shared.transform.lookups.resolve import found_in_reference, link_update, report_links, unresolved
 from shared.transform.service_values import record_id
 from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
@@ -134,8 +134,7 @@ class _Links:
         id_column = self._definition.destination.id_column
         own = self._layout.get(id_column)
         mapped = f"desired.{quoted(id_column)}, " if own is not None and own.writes else ""
-        keys = ", ".join(f"CAST(desired.{name} AS VARCHAR)" for name in self._keys)
-        provisional = id_of(f"concat_ws(chr(31), {literal(self._entity.logical_name)}, {keys})")
+        provisional = planned_id(self._entity.logical_name, self._keys)
         return f"""
 SELECT desired._row, coalesce(target._id, {mapped}{provisional}) AS _id, target._id IS NULL AS is_new, target._created
 FROM desired LEFT JOIN current AS target ON {same}""".strip()

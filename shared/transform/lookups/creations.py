@@ -11,10 +11,13 @@ from shared.transform.lookups.creatable import FIRST, ID, KEY, Creatable, creata
 from shared.transform.service_values import to_service
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
-__all__ = ["CREATIONS", "NOT_CREATED", "creating", "creation_steps", "id_of"]
+__all__ = ["BATCH_IDS", "CREATIONS", "NOT_CREATED", "creating", "creation_steps", "planned_id"]
 
 NOT_CREATED: Final = -3
 """What `link:<column>` holds if no record can be created for the row, because it cannot hold a value."""
+
+BATCH_IDS: Final = "new.ids"
+"""The parameter of a workspace that tells the ids of one batch of events from those of all others."""
 
 CREATIONS: Final = NewTable(
     name=Table.CREATIONS,
@@ -32,7 +35,7 @@ def creating(lookups: Sequence[LookupColumn]) -> tuple[LookupColumn, ...]:
 def creation_steps(definition: SyncDefinition, lookups: Sequence[LookupColumn], *, unless: str) -> Iterator[Step]:
     """Return the steps that note which records are created, each once, and refer to them.
 
-    The id is a digest of the table and the key, so a plan that is made again is the same.
+    The id is that of `planned_id`.
 
     Args:
         definition: The sync.
@@ -80,12 +83,22 @@ def _missing(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
 
 
 def _planned_id(candidate: Candidate) -> str:
-    keys = ", ".join(f"CAST(desired.{quoted(value.key)} AS VARCHAR)" for value in candidate.values)
-    return id_of(f"concat_ws(chr(31), {literal(candidate.table)}, {keys})")
+    return planned_id(candidate.table, [quoted(value.key) for value in candidate.values])
 
 
-def id_of(text: str) -> str:
-    """SQL of an id that is a digest of a text, in the form of version 8 (RFC 9562)."""
+def planned_id(table: str, keys: Sequence[str]) -> str:
+    """SQL of the id that a new record has in a plan: a digest, in the form of version 8 (RFC 9562).
+
+    It is made of the table and the key, so a plan that is made again is the same. A record that once was created with
+    it may have another key now: a run gives new records other ids before it writes (`shared.jobs.creating`), and each
+    batch of events sets `BATCH_IDS`.
+
+    Args:
+        table: The logical name.
+        keys: Columns of `desired`, quoted.
+    """
+    texts = ", ".join(f"CAST(desired.{key} AS VARCHAR)" for key in keys)
+    text = f"concat_ws(chr(31), getvariable('p_{BATCH_IDS}'), {literal(table)}, {texts})"
     # The digest is written once: DuckDB would compute it as often as it is written.
     return rf"CAST(regexp_replace(md5({text}), '^(.{{12}}).(.{{3}}).', '\18\2a') AS UUID)"
 

@@ -27,7 +27,7 @@ from shared.workspace import Table, Workspace
 from tests.unit.transform.lookups.relations import LINKED, id_of, linking, to
 
 COLUMNS = {
-    "changes": "_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, key VARCHAR, payload VARCHAR, later VARCHAR, links VARCHAR",
+    "changes": "_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, key VARCHAR, payload VARCHAR, later VARCHAR, links VARCHAR, on_create VARCHAR",
     "parents": "_row BIGINT, parent BIGINT, name VARCHAR, rejects BOOLEAN, deferred BOOLEAN",
     "new_records": "_row BIGINT, _id UUID",
     "generations": "_row BIGINT, generation INTEGER",
@@ -52,7 +52,7 @@ def written(workspace: Workspace) -> Workspace:
     for table, columns in COLUMNS.items():
         workspace.execute(f"CREATE TABLE {table} ({columns})")
     for number in range(1, 6):
-        add(written_to := workspace, "changes", number, "insert", number, None, f"k{number}", "{}", "", "")
+        add(written_to := workspace, "changes", number, "insert", number, None, f"k{number}", "{}", "", "", "")
     return written_to
 
 
@@ -187,8 +187,8 @@ def test_changes_are_written_in_waves(written: Workspace) -> None:
     """A change that refers to nothing new is in the first generation; a delete is in that of its record."""
     for row, generation in ((2, 0), (3, 1), (4, 20)):
         add(written, "generations", row, generation)
-    add(written, "changes", 6, "delete", None, id_of(1), "", "{}", "", "")
-    add(written, "changes", 7, "delete", None, id_of(2), "", "{}", "", "")
+    add(written, "changes", 6, "delete", None, id_of(1), "", "{}", "", "", "")
+    add(written, "changes", 7, "delete", None, id_of(2), "", "{}", "", "", "")
     add(written, "drop_order", id_of(1), 20)
 
     def wave(order: Table, condition: str, generation: int) -> list[int]:

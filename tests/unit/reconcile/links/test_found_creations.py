@@ -25,10 +25,11 @@ def test_a_link_to_a_record_that_exists_meanwhile_has_its_id_in_key_and_payload(
         workspace.execute("CREATE TABLE renamed (planned UUID, found UUID)")
         workspace.execute(f"INSERT INTO renamed VALUES ('{PLANNED}', '{FOUND}')")
         workspace.execute(
-            "CREATE TABLE changes (_row BIGINT, key VARCHAR, payload VARCHAR, later VARCHAR, links VARCHAR)"
+            "CREATE TABLE changes "
+            "(_row BIGINT, key VARCHAR, payload VARCHAR, later VARCHAR, links VARCHAR, on_create VARCHAR)"
         )
         key, payload = f'{{"leadid":"{PLANNED}"}}', f'{{"leadid@odata.bind":"/leads({PLANNED})"}}'
-        workspace.execute("INSERT INTO changes VALUES (1, ?, ?, '', '')", [key, payload])
+        workspace.execute("INSERT INTO changes VALUES (1, ?, ?, '', '', '')", [key, payload])
 
         for statement in found_creations(LEAD):
             workspace.execute(statement)
