@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -10,7 +11,16 @@ from typing import Any, ClassVar, Final
 from shared.definitions.models import Column, ColumnType
 from shared.transform import FAULTS
 
-__all__ = ["ADDED_FORMAT", "FAULT_OF", "Fault", "Writer", "kind_of_column", "number_text", "plain_text"]
+__all__ = [
+    "ADDED_FORMAT",
+    "FAULT_OF",
+    "Fault",
+    "Writer",
+    "duration_text",
+    "kind_of_column",
+    "number_text",
+    "plain_text",
+]
 
 ADDED_FORMAT: Final = "yyyy-MM-ddTHH:mm:ss.fff"
 """How the dates of cells are written in a column whose texts have formats of their own."""
@@ -57,6 +67,22 @@ def _duration_text(value: timedelta) -> str:
     minutes, second = divmod(seconds, 60)
     part = f".{rest:06}".rstrip("0") if rest else ""
     return f"{minus}{minutes // 60}:{minutes % 60:02}:{second:02}{part}"
+
+
+# OpenDocument 1.3 part 4, 18.2 "duration": W3C XML Schema part 2, 3.2.6; years and months have no fixed length.
+_DURATION: Final = re.compile(r"(-)?P(?:(\d{1,8})D)?T?(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})(?:[.,](\d+))?S)?")
+
+
+def duration_text(cell: Any) -> Any:
+    """A duration of an ods file as the text that other workbooks give for it; another cell as it is."""
+    found = _DURATION.fullmatch(cell) if isinstance(cell, str) and len(cell) > len("PT") else None
+    if found is None:
+        return cell
+    minus, *parts, part = found.groups(default="")
+    days, hours, minutes, seconds = (int(each or 0) for each in parts)
+    micros = int(f"{part[:6]:0<6}")
+    length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, microseconds=micros)
+    return _duration_text(-length if minus else length)
 
 
 _PLAIN: Final[Mapping[type, Callable[[Any], str]]] = {

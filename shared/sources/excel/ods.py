@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.sources.excel.archive import Archive, walk
-from shared.sources.excel.survey import MOST_CELLS, Survey
+from shared.sources.excel.survey import DURATION, MOST_CELLS, Survey
 from shared.transform import fault_named
 
 __all__ = ["survey_ods"]
@@ -40,7 +40,7 @@ class _Sheets:
         self._survey = Survey()
         self._row, self._rows = 0, 1
         self._column, self._columns = 0, 1
-        self._holds, self._is_error = False, False
+        self._holds, self._is_error, self._is_time = False, False, False
         self._row_errors: list[tuple[int, str]] = []
         self._shown = ""
         self._width = 0
@@ -61,6 +61,7 @@ class _Sheets:
                 self._merge(about)
                 self._shown = ""
                 self._is_error = about.get("calcext:value-type") == "error"
+                self._is_time = about.get("office:value-type") == "time"
                 self._holds = self._is_error or "table:formula" in about
                 self._holds = self._holds or about.get("office:value-type", "") != "" or any(map(about.get, _VALUES))
 
@@ -84,11 +85,11 @@ class _Sheets:
                 self._inside -= 1
                 if self._holds:
                     self._width = self._column + self._columns
-                if self._is_error:
-                    mark = fault_named(self._shown)
+                if self._is_error or self._is_time:
+                    mark = fault_named(self._shown) if self._is_error else DURATION
                     places = range(self._column, min(self._column + self._columns, 1 << 14))
                     self._row_errors += [(place, mark) for place in places]
-                self._holds = self._is_error = False
+                self._holds = self._is_error = self._is_time = False
                 self._column += self._columns
 
     def _end_row(self) -> None:

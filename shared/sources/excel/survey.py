@@ -15,7 +15,7 @@ from typing import Final
 from shared.errors import UserError
 from shared.transform import fault_named
 
-__all__ = ["MOST_CELLS", "MOST_MERGED", "Survey", "fault_of_code", "refuse_large"]
+__all__ = ["DURATION", "MOST_CELLS", "MOST_MERGED", "Survey", "fault_of_code", "refuse_large"]
 
 MOST_CELLS: Final = 12_000_000
 """A million rows of twelve columns. calamine takes about 80 bytes for each cell, so this is about 1 GB."""
@@ -35,6 +35,9 @@ _CODES: Final[dict[int | None, str]] = {
 _COLUMN_BITS: Final = 14
 _MARK_BITS: Final = 16
 
+DURATION: Final = "P"
+"""The mark of a cell of an ods file with a duration: calamine gives the text in which the file has it."""
+
 
 @dataclass(slots=True)
 class Survey:
@@ -43,7 +46,7 @@ class Survey:
     Attributes:
         rows: The number of the last row; 0 for an empty sheet.
         columns: The number of the last column.
-        faults: Row, column and mark of each cell with an error, as one number.
+        faults: Row, column and mark of each cell with an error, or with a duration that is read as text, as one number.
         merged: First and last row, first and last column of cells that are merged over several rows; for the kinds of
             which calamine does not tell them.
     """
@@ -66,7 +69,7 @@ class Survey:
             self.columns = column + 1
 
     def fault(self, row: int, column: int, mark: str) -> None:
-        """Note a cell with an error; both numbers begin at 0, and the mark is one of `FAULTS`."""
+        """Note a cell; both numbers begin at 0, and the mark is one of `FAULTS`, or `DURATION`."""
         self.faults.append((row << _COLUMN_BITS | column) << _MARK_BITS | ord(mark))
 
     def merge(self, rows: tuple[int, int], columns: tuple[int, int]) -> None:
@@ -75,7 +78,7 @@ class Survey:
             self.merged.append((*rows, *columns))
 
     def by_row(self) -> Iterator[tuple[int, dict[int, str]]]:
-        """Yield each row with errors, in order, with column -> mark of each."""
+        """Yield each row with noted cells, in order, with column -> mark of each."""
         for row, cells in groupby(sorted(self.faults), key=lambda cell: cell >> _MARK_BITS + _COLUMN_BITS):
             parts = (divmod(cell, 1 << _MARK_BITS) for cell in cells)
             yield row, {place & (1 << _COLUMN_BITS) - 1: chr(mark) for place, mark in parts}

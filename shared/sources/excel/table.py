@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from shared.definitions.models import ExcelSource
 from shared.definitions.models.sources.excel import letters
-from shared.sources.excel.cells import FAULT_OF, Fault, plain_text
+from shared.sources.excel.cells import FAULT_OF, Fault, duration_text, plain_text
+from shared.sources.excel.survey import DURATION
 from shared.sources.excel.workbook import Sheet
 
 __all__ = ["SheetTable", "TableRow"]
@@ -131,7 +132,11 @@ class SheetTable:
     def _set_faults(self, cells: Cells, marks: Mapping[int, str]) -> None:
         for column, mark in marks.items():
             place = column + 1 - self._area.left
-            if 0 <= place < len(cells) and cells[place] == "":
+            if not 0 <= place < len(cells):
+                continue
+            if mark == DURATION:
+                cells[place] = duration_text(cells[place])
+            elif cells[place] == "":
                 cells[place] = FAULT_OF[mark]
 
 

@@ -116,6 +116,33 @@ def test_merged_cells_are_known_in_every_kind_of_file(
     assert rows == [{"_row": 1, "Number": 1, "Street": "Long", "City": "Berlin"}]
 
 
+def timed(duration: str, kind: str = "time") -> Raw:
+    """A cell of an OpenDocument sheet with a duration, or with a text that looks like one."""
+    about = f'office:value-type="{kind}" ' + (f'office:time-value="{duration}"' if kind == "time" else "")
+    return Raw(f"<table:table-cell {about}><text:p>{duration}</text:p></table:table-cell>")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (timed("PT30H05M00S"), "30:05:00"),
+        (timed("PT10H00M00S"), "10:00:00"),
+        (timed("-PT01H30M00S"), "-1:30:00"),
+        (timed("P1DT6H"), "30:00:00"),
+        (timed("PT30H05M00.250000000S"), "30:05:00.25"),
+        (timed("P99999999DT999999999H"), "3399999975:00:00"),
+        (timed("P999999999D"), "P999999999D"),
+        (timed("P1Y"), "P1Y"),
+        (timed("PT30H05M00S", "string"), "PT30H05M00S"),
+    ],
+)
+def test_a_duration_of_an_opendocument_sheet_is_hours_minutes_and_seconds(tmp_path: Path, cell: Raw, text: str) -> None:
+    """As in other workbooks; a text that looks like one stays what it is."""
+    path = write_ods(tmp_path / "book.ods", {"Data": [("a", "b"), (cell, "x")]})
+    rows, _ = load(path, [{"name": "a", "type": "text"}, {"name": "b"}])
+    assert [row["a"] for row in rows] == [text]
+
+
 def test_a_name_of_two_columns_is_reported(sheet: Loader) -> None:
     """Only if the column is to be read."""
     rows: list[Any] = [("a", "b", "b"), (1, 2, 3)]
