@@ -25,6 +25,7 @@ from console.web.refusals import Refusal
 from shared.app.definition_files import DefinitionChangedError
 from shared.app.editing.environment import EnvironmentOf
 from shared.app.editing.sources import found_columns
+from shared.app.undoing import renaming
 from shared.definitions.models import Permissions
 from shared.definitions.models.base import SYNC_NAME
 from shared.drafts.editing import EditRefusedError, Set, edited
@@ -253,7 +254,8 @@ def _stored(editing: Editing) -> Response:
     files = visit.app.wiring.definition_files
     before = files.read(draft.file)
     try:
-        files.write(draft.file, draft.text, expected=draft.version or None, by=author(visit))
+        with renaming(visit.app, editing.name, _name_of(editing)):
+            files.write(draft.file, draft.text, expected=draft.version or None, by=author(visit))
     except DefinitionChangedError as error:
         if error.now is None or error.now.text != draft.text:  # else it was sent twice
             return _changed_meanwhile(editing, error)

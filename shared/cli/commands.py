@@ -40,6 +40,7 @@ from shared.cli.screen.tables import error_table, planned, run_table, sample_tab
 from shared.cli.stopping import Stopping
 from shared.errors import UserError
 from shared.run_ids import SHORT_ID
+from shared.state import Pause
 from shared.views.listeners import listener_warnings
 from shared.views.next_runs import local_time, next_run, quiet_warnings
 from shared.views.next_steps import command_line
@@ -155,7 +156,7 @@ def plan(
         planned(report),
         *_plan_tables(report, value),
         *written_lines(written),
-        *_after_plan(report, out, overrides),
+        *_after_plan(report, out, overrides, pause=app.state.pauses().get(report.sync)),
     )
     if report.plan.violations():
         return EXIT_UNSAFE
@@ -361,7 +362,9 @@ def _plan_tables(report: PlanReport, value: Mapping[str, Any]) -> list[Renderabl
     return [Text(), *tables] if tables else []
 
 
-def _after_plan(report: PlanReport, out: Path | None, overrides: Mapping[str, str]) -> list[RenderableType]:
+def _after_plan(
+    report: PlanReport, out: Path | None, overrides: Mapping[str, str], *, pause: Pause | None
+) -> list[RenderableType]:
     """What stands in the way of the plan, or the next command."""
     violations = [f"Refused as unsafe: {violation}." for violation in report.plan.violations()]
     if report.cause:
@@ -378,4 +381,6 @@ def _after_plan(report: PlanReport, out: Path | None, overrides: Mapping[str, st
         if out
         else command_line("run", report.sync, overrides)
     )
+    if pause is not None:  # a run is refused until then
+        return [Text(str(pause), style="yellow"), *next_lines([command_line("resume", report.sync), step])]
     return next_lines([step])

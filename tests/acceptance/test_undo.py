@@ -118,6 +118,8 @@ def test_an_undo_restores_every_value_and_pauses_the_sync(here: World, typed: Ty
     assert "undid another run" in typed("run", "accounts", code=1)
     assert "undid another run" in typed("start", "accounts", code=1)
     assert typed.value("status", code=1)["syncs"][0]["paused"] is not None
+    said = [line for line in typed("plan", "accounts").splitlines() if line.startswith("Next:")]
+    assert said == ["Next: dynamics-sync resume accounts", "Next: dynamics-sync run accounts"]
     whole = typed("runs", done["run_id"])
     assert f"run {run[:8]}" in whole
     assert "to undo another run" in whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,6 +101,21 @@ def test_a_new_sync_sees_nothing_of_a_deleted_one(console: Console, world: World
     assert all(IN_USE in page for page in answers[0][3:])
     assert world.app.state.job_files() == ()
     assert not (world.folder / "syncs" / "hr.yaml").exists()
+
+
+@pytest.mark.parametrize("way", ["api", "editor"])
+def test_a_pause_goes_with_the_name(console: Console, world: World, way: str) -> None:
+    """Else the next run would write again what the undo has taken back."""
+    world.define("mine")
+    pause = Pause(sync="mine", run_id="0" * 32, since=NOW, by="someone")
+    world.app.state.pause(pause)
+    if way == "api":
+        assert console.rename("Sync.Admin").status_code == 204
+    else:
+        saved = console.pressed("save:anyway", "Sync.Admin", action="/syncs/mine/edit", file="mine.yaml")
+        assert saved.status_code == 303
+    assert dict(world.app.state.pauses()) == {"hr": replace(pause, sync="hr")}
+    world.app.state.resume("hr")
 
 
 def test_a_sync_is_not_renamed_to_see_a_deleted_one(console: Console, world: World) -> None:

@@ -31,7 +31,7 @@ from shared.jobs import (
     RunSummary,
 )
 from shared.reconcile import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange
-from shared.state import ErrorRecord, Job, JobRequest, Lease, RowsToMend, RowToMend, RunRecord
+from shared.state import ErrorRecord, Job, JobRequest, Lease, Pause, RowsToMend, RowToMend, RunRecord
 from shared.workspace import Step
 
 CHECKSUM = "c" * 64
@@ -117,6 +117,10 @@ class FakeState:
 
     requests: tuple[JobRequest, ...] = ()
     leases: dict[str, Lease] = field(default_factory=dict)
+
+    def pauses(self) -> dict[str, Pause]:
+        """None is paused."""
+        return {}
 
     def job_requests(self) -> tuple[JobRequest, ...]:
         return self.requests
