@@ -16,7 +16,6 @@ from shared.definitions.models import SyncDefinition, WritePolicy
 from shared.reconcile.columns import edited, sent, unedited
 from shared.reconcile.links.dependencies import FRESH_ID
 from shared.reconcile.marks import mark_name, marks_held
-from shared.reconcile.marks import marks_held
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import Members, NewTable, Step, Table, literal, quoted

@@ -38,6 +38,7 @@ from shared.reconcile.reports import violations_query
 from shared.state import PlanUse, RowsToMend, RunRecord
 from shared.telemetry import log_context
 from shared.transform import TargetColumn
+from shared.transform.lookups.creations import NEW_IDS_OF
 from shared.workspace import OutOfTimeError, Workspace
 
 __all__ = ["NotDueError", "run_batch"]
@@ -123,6 +124,8 @@ class _Run:
         try:
             with workspace.until(self._left if self.job.options.deadline is not None else None):
                 self.job = completed_job(self.job, self.tools, workspace)
+                if self.approved is None:
+                    workspace.bind({NEW_IDS_OF: self.job.options.run_id})
                 prepared = prepare(self.job, self.tools, workspace, self.log.started, fence=self.log.fence)
                 self._columns, self._mirror = prepared.columns, prepared.mirror
                 self._reporting = self._reporting_of(prepared.entity, workspace)
@@ -149,8 +152,9 @@ class _Run:
         return self._carry_out_steps(workspace, failed=summary.state is RunState.FAILED) or summary
 
     def _write_and_keep(self, prepared: PreparedRun, workspace: Workspace, limits: WriteLimits) -> RunSummary:
-        creating = creating_columns(self.job.definition, self._columns)
-        give_new_ids(workspace, self.job.definition, self._columns, creating)
+        if self.approved is not None:  # its checksum was that of the ids of a plan
+            creating = creating_columns(self.job.definition, self._columns)
+            give_new_ids(workspace, self.job.definition, self._columns, creating)
         try:
             with self._using_plan(), self._remembering(prepared, workspace):
                 self._write_in_journal(prepared.entity, workspace, limits)

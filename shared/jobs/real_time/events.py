@@ -32,7 +32,7 @@ from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
 from shared.remote import OpenUrl, open_without_account
 from shared.scripts import ScriptEngine
 from shared.state import DeadLetter, StateStore
-from shared.transform.lookups.creations import BATCH_IDS
+from shared.transform.lookups.creations import NEW_IDS_OF
 from shared.workspace import Workspace
 from shared.workspace.warm import WarmWorkspace, Workspaces
 
@@ -221,7 +221,7 @@ class SyncShare:
         """What some messages are worked on with, for the length of a `with` block: an empty workspace and a client."""
         tools = self.tools
         with tools.memory.workspaces.lend(rows) as workspace, self.prepared.connected() as dataverse:
-            workspace.bind({**self.values, BATCH_IDS: uuid4().hex})
+            workspace.bind({**self.values, NEW_IDS_OF: uuid4().hex})
             yield Session(
                 sync=self.prepared,
                 dataverse=dataverse,

@@ -11,13 +11,13 @@ from shared.transform.lookups.creatable import FIRST, ID, KEY, Creatable, creata
 from shared.transform.service_values import to_service
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
-__all__ = ["BATCH_IDS", "CREATIONS", "NOT_CREATED", "creating", "creation_steps", "planned_id"]
+__all__ = ["CREATIONS", "NEW_IDS_OF", "NOT_CREATED", "creating", "creation_steps", "planned_id"]
 
 NOT_CREATED: Final = -3
 """What `link:<column>` holds if no record can be created for the row, because it cannot hold a value."""
 
-BATCH_IDS: Final = "new.ids"
-"""The parameter of a workspace that tells the ids of one batch of events from those of all others."""
+NEW_IDS_OF: Final = "new.ids"
+"""The parameter of a workspace that tells the ids of one run, or of one batch of events, from those of all others."""
 
 CREATIONS: Final = NewTable(
     name=Table.CREATIONS,
@@ -90,15 +90,15 @@ def planned_id(table: str, keys: Sequence[str]) -> str:
     """SQL of the id that a new record has in a plan: a digest, in the form of version 8 (RFC 9562).
 
     It is made of the table and the key, so a plan that is made again is the same. A record that once was created with
-    it may have another key now: a run gives new records other ids before it writes (`shared.jobs.creating`), and each
-    batch of events sets `BATCH_IDS`.
+    it may have another key now: each run and each batch of events sets `NEW_IDS_OF`. A run of an approved plan, whose
+    checksum has the ids, gives other ones before it writes (`shared.jobs.creating.give_new_ids`).
 
     Args:
         table: The logical name.
         keys: Columns of `desired`, quoted.
     """
     texts = ", ".join(f"CAST(desired.{key} AS VARCHAR)" for key in keys)
-    text = f"concat_ws(chr(31), getvariable('p_{BATCH_IDS}'), {literal(table)}, {texts})"
+    text = f"concat_ws(chr(31), getvariable('p_{NEW_IDS_OF}'), {literal(table)}, {texts})"
     # The digest is written once: DuckDB would compute it as often as it is written.
     return rf"CAST(regexp_replace(md5({text}), '^(.{{12}}).(.{{3}}).', '\18\2a') AS UUID)"
 
