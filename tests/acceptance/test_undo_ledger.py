@@ -12,6 +12,7 @@ from shared.app.undoing import undo
 from shared.cli.boundary import run as type_in
 from shared.errors import RetryLater
 from shared.jobs import NoProgress, RunOptions, RunSummary
+from shared.jobs.batch.undo.erasing import _copied
 from tests.acceptance.world import World, accounts, world
 
 ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Ulm", "revenue": "1.5"} for n in range(1, 5)]
@@ -252,11 +253,10 @@ def test_a_second_erasure_removes_what_one_that_was_interrupted_has_left(
     with_a_secret: World, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     """Wherever the store became unavailable: after so many writes."""
-    here, state = with_a_secret, with_a_secret.app.state
+    here = with_a_secret
     with monkeypatch.context() as failing:
-        done = [0]
-        for name in ("put_journal_part", "swap_ledger"):
-            failing.setattr(state, name, failing_after(getattr(state, name), done, writes))
+        place = "shared.jobs.batch.undo.erasing._copied"
+        failing.setattr(place, failing_after(_copied, [0], writes))
         assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) != 0
         assert secrets(here)
     assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) == 0
