@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
-from shared.reconcile.columns import edited, sent, unedited
+from shared.entities import AttributeMetadata, AttributeType
+from shared.reconcile.columns import edited, present, sent, unedited
 from shared.reconcile.links.dependencies import FRESH_ID
 from shared.reconcile.marks import mark_name, marks_held
 from shared.reconcile.plan import PlanAction
@@ -33,6 +34,7 @@ __all__ = [
 _MARKS: Final = (PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
 _MARKING: Final = f"({', '.join(map(literal, _MARKS))})"
 # As `outcomes` has them; of the last two it is not known what the record holds now, so what was pending stays so.
+_CURRENCY: Final = "transactioncurrencyid"
 _APPLIED, _ADOPTED, _FAILED, _UNKNOWN = "'applied'", "'adopted'", "'failed'", "('skipped', 'edited')"
 
 
@@ -329,11 +331,17 @@ def _has(column: TargetColumn) -> str:
 
 
 def _first(column: TargetColumn) -> str:
-    """SQL for what a new record holds: a column that is not sent stays empty, unless the service has a default."""
+    """SQL for what a new record holds: a column that is not sent stays empty, unless the service fills it in."""
     value = f"CASE WHEN {sent(column)} THEN desired.{quoted(column.name)} END"
-    if column.attribute.has_default:
-        return f"CASE WHEN {sent(column)} THEN {_member(column, value)} END"
+    if column.attribute.has_default or _is_filled_in(column.attribute):
+        return f"CASE WHEN {present(column)} THEN {_member(column, value)} END"
     return _member(column, value)
+
+
+def _is_filled_in(attribute: AttributeMetadata) -> bool:
+    """Whether each new record has a value there that the metadata does not tell: its creator, the base currency."""
+    filled = {AttributeType.OWNER, AttributeType.STATE, AttributeType.STATUS}
+    return attribute.type in filled or attribute.name == _CURRENCY
 
 
 def _object(members: Sequence[str]) -> str:

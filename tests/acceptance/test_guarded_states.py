@@ -152,3 +152,14 @@ def test_a_status_of_new_records_alone_reopens_nothing_that_is_not_read(here: Wo
     edit(here, "accounts", "1", statecode=1, statuscode=2)
     apply(here, "accounts", row("1", "Active", name="b"), row("2", "Active"))
     assert held(here, "accounts") == {"1": INACTIVE, "2": ACTIVE}
+
+
+def test_a_status_that_nobody_gave_at_first_is_not_told_to_be_edited(here: World) -> None:
+    """Dataverse filled it in: no person has changed it, and this sync has not written it."""
+    define(here, {"status": "statuscode"}, "accounts", write="unless_edited")
+    apply(here, "accounts", row("1", ""))
+    here.csv([row("1", "Inactive")])
+    (kept,) = here.run("accounts").errors
+    assert kept.column == "statuscode"
+    assert "the ledger has no value that this sync wrote here" in kept.message
+    assert held(here, "accounts") == {"1": ACTIVE}
