@@ -30,9 +30,10 @@ from shared.transform.lookups.check import link_problems, lookup_problems
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
 from shared.transform.set_columns.marks import mark_problems, set_problems, unknown_column, write_problems
+from shared.transform.set_columns.names import mark_names
 from shared.transform.shape import SOURCE_TYPES, shape_of
 from shared.transform.states.check import state_problems
-from shared.transform.targets import mark_names, source_columns
+from shared.transform.targets import source_columns
 from shared.workspace import Trial, literal, parsed, too_long
 
 __all__ = ["check", "check_expressions"]

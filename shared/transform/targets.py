@@ -10,12 +10,9 @@ from typing import Final
 
 from shared.definitions.models import (
     Column,
-    Expire,
     Lookup,
     Mapping,
     NullPolicy,
-    SetColumns,
-    SyncBehaviour,
     SyncDefinition,
     TypedColumn,
     WritePolicy,
@@ -27,23 +24,20 @@ from shared.state_rules import StateRules, rules_of
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.conditions import condition_columns
 from shared.transform.lookups.names import match_columns
+from shared.transform.set_columns.names import STATE, STATUS, mark_names
 from shared.workspace import quoted
 
 __all__ = [
     "CHOICES",
     "IDS",
-    "STATE",
-    "STATUS",
     "TEXTS",
     "Bind",
     "Omit",
     "TargetColumn",
     "binds_of",
-    "dropped_names",
     "filtered_lookups",
     "key_columns",
     "layout",
-    "mark_names",
     "needs_version",
     "precision",
     "read_only",
@@ -53,8 +47,6 @@ __all__ = [
 ]
 
 TEXTS: Final = frozenset({AttributeType.STRING, AttributeType.MEMO})
-STATE: Final = "statecode"
-STATUS: Final = "statuscode"
 CHOICES: Final = frozenset({AttributeType.PICKLIST, AttributeType.STATE, AttributeType.STATUS})
 IDS: Final = frozenset(
     {AttributeType.UNIQUEIDENTIFIER, AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER}
@@ -377,30 +369,3 @@ def read_only(entity: EntityMetadata, name: str) -> TargetColumn:
     return TargetColumn(
         name=attribute.name, attribute=attribute, sql_type=sql_type(attribute), source_sql="NULL", writes=False
     )
-
-
-def mark_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
-    """The columns that the rules for dropped and returning records read or write, each once."""
-    behaviour = behaviour.as_written
-    return tuple(dict.fromkeys((*dropped_names(behaviour), *_returned_names(behaviour))))
-
-
-def dropped_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
-    """The columns that mark a dropped record; empty where it is deleted or left alone."""
-    match behaviour.dropped:
-        case "deactivate":
-            return (STATE,)
-        case Expire(expire=column):
-            return (column,)
-        case SetColumns(columns=columns):
-            return tuple(columns)
-    return ()
-
-
-def _returned_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
-    match behaviour.returned:
-        case SetColumns(columns=columns):
-            return tuple(columns)
-        case "reactivate":
-            return dropped_names(behaviour)
-    return ()

@@ -14,8 +14,9 @@ from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.transform.convert import ValueProblem, conversion, fits
 from shared.transform.notation.words import listed_value
+from shared.transform.set_columns.names import STATE, STATUS, mark_names
 from shared.transform.states.pairs import listed, state_of
-from shared.transform.targets import STATE, STATUS, TargetColumn, mark_names, sql_type
+from shared.transform.targets import TargetColumn, sql_type
 from shared.workspace import Trial, checked, literal, parsed, quoted
 
 __all__ = [

@@ -1,0 +1,39 @@
+"""The names of the columns that the rules for dropped and returning records set."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.definitions.models import Expire, SetColumns, SyncBehaviour
+
+__all__ = ["STATE", "STATUS", "mark_names"]
+
+STATE: Final = "statecode"
+STATUS: Final = "statuscode"
+
+
+def mark_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
+    """The columns that the rules for dropped and returning records read or write, each once."""
+    behaviour = behaviour.as_written
+    return tuple(dict.fromkeys((*_dropped_names(behaviour), *_returned_names(behaviour))))
+
+
+def _dropped_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
+    """The columns that mark a dropped record; empty where it is deleted or left alone."""
+    match behaviour.dropped:
+        case "deactivate":
+            return (STATE,)
+        case Expire(expire=column):
+            return (column,)
+        case SetColumns(columns=columns):
+            return tuple(columns)
+    return ()
+
+
+def _returned_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
+    match behaviour.returned:
+        case SetColumns(columns=columns):
+            return tuple(columns)
+        case "reactivate":
+            return _dropped_names(behaviour)
+    return ()
