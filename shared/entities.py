@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 __all__ = [
+    "ALWAYS_SET",
     "CHANGED_BY_MESSAGES",
     "CHANGE_COUNTS",
     "PARTY_ROLES",
@@ -131,7 +132,8 @@ class Choice:
         return f"{self.value} {self.labels[0]}" if self.labels else str(self.value)
 
 
-_ALWAYS_SET: Final = frozenset({AttributeType.STATE, AttributeType.STATUS, AttributeType.OWNER})
+ALWAYS_SET: Final = frozenset({AttributeType.STATE, AttributeType.STATUS, AttributeType.OWNER})
+"""Types of columns that always have a value."""
 _REFERENCES: Final = frozenset({AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER})
 
 
@@ -201,7 +203,7 @@ class AttributeMetadata:
     @property
     def clearable(self) -> bool:
         """Whether the service takes null; state, status and owner always have a value."""
-        return self.required != "SystemRequired" and self.type not in _ALWAYS_SET
+        return self.required != "SystemRequired" and self.type not in ALWAYS_SET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

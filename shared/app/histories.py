@@ -58,5 +58,6 @@ def erase(app: App, key: Sequence[str], progress: Progress, *, sync: str | None,
 
 def _is_kept(state: StateStore, sync: str) -> bool:
     """Whether something is kept of a sync, whose definition may be gone."""
-    kept = state.runs(sync, 1) or state.ledger(sync) or state.mirror(sync) or state.count_dead_letters(sync)
-    return bool(sync and kept)
+    if not sync:  # dead letters that no listener takes are kept under an empty name
+        return False
+    return bool(state.runs(sync, 1) or state.ledger(sync) or state.mirror(sync) or state.count_dead_letters(sync))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from shared.definitions.models import ColumnType
 from shared.drafts.matching import Match, identifies
 from shared.drafts.yaml_text import Noted, Remark
-from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
+from shared.entities import ALWAYS_SET, AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.transform.profile.values import Profile
 
 __all__ = ["Draft", "SourceColumn", "column_keys", "document", "first_key"]
@@ -212,8 +212,8 @@ def _mapped(draft: Draft) -> set[str]:
 def _required(entity: EntityMetadata) -> Iterator[AttributeMetadata]:
     for attribute in entity.attributes.values():
         if attribute.required in {"ApplicationRequired", "SystemRequired"} and attribute.creatable:
-            always = attribute.has_default or attribute.type in {AttributeType.OWNER, AttributeType.STATE}
-            if not always and attribute.name != entity.primary_id and attribute.type is not AttributeType.STATUS:
+            filled = attribute.has_default or attribute.type in ALWAYS_SET
+            if not filled and attribute.name != entity.primary_id:
                 yield attribute
 
 

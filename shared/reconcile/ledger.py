@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
-from shared.entities import AttributeMetadata, AttributeType
+from shared.entities import ALWAYS_SET, AttributeMetadata
 from shared.reconcile.columns import edited, present, sent, unedited
 from shared.reconcile.links.dependencies import FRESH_ID
 from shared.reconcile.marks import mark_name, marks_held
@@ -33,8 +33,8 @@ __all__ = [
 
 _MARKS: Final = (PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
 _MARKING: Final = f"({', '.join(map(literal, _MARKS))})"
-# As `outcomes` has them; of the last two it is not known what the record holds now, so what was pending stays so.
 _CURRENCY: Final = "transactioncurrencyid"
+# As `outcomes` has them; of the last two it is not known what the record holds now, so what was pending stays so.
 _APPLIED, _ADOPTED, _FAILED, _UNKNOWN = "'applied'", "'adopted'", "'failed'", "('skipped', 'edited')"
 
 
@@ -340,8 +340,7 @@ def _first(column: TargetColumn) -> str:
 
 def _is_filled_in(attribute: AttributeMetadata) -> bool:
     """Whether each new record has a value there that the metadata does not tell: its creator, the base currency."""
-    filled = {AttributeType.OWNER, AttributeType.STATE, AttributeType.STATUS}
-    return attribute.type in filled or attribute.name == _CURRENCY
+    return attribute.type in ALWAYS_SET or attribute.name == _CURRENCY
 
 
 def _object(members: Sequence[str]) -> str:

@@ -11,10 +11,10 @@ from shared.definitions.models import Expire, SyncDefinition
 from shared.reconcile.columns import ChangedColumn, names_of, object_of, records
 from shared.reconcile.plan import PlanAction
 from shared.transform import (
-    STATES,
     ErrorType,
     MarkColumn,
     TargetColumn,
+    both_halves,
     current_table_step,
     dropped_mark,
     returned_mark,
@@ -100,8 +100,7 @@ def _given(mark: Sequence[MarkColumn]) -> str:
 
 def _names(mark: Sequence[MarkColumn]) -> list[str]:
     """The columns of a mark. The service sets the state with the status reason, and the other way round."""
-    names = {column.column.name for column in mark}
-    return sorted(names | STATES if names & STATES else names)
+    return sorted(both_halves([column.column.name for column in mark]))
 
 
 def _held(mark: Sequence[MarkColumn]) -> str:

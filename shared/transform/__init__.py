@@ -26,7 +26,8 @@ from shared.transform.notation.faults import (
 from shared.transform.rules import ErrorType
 from shared.transform.scripts.columns import ScriptColumn, script_columns, script_steps, seen_by
 from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
-from shared.transform.set_columns.marks import STATES, MarkColumn, dropped_mark, returned_mark
+from shared.transform.set_columns.marks import MarkColumn, dropped_mark, returned_mark
+from shared.transform.set_columns.names import both_halves
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_PLACES, SOURCE_TYPES, action_of, shape_steps
 from shared.transform.states.pairs import Pair, listed, pair_of, state_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, needs_version
@@ -39,7 +40,6 @@ __all__ = [
     "SOURCE_ERRORS",
     "SOURCE_PLACES",
     "SOURCE_TYPES",
-    "STATES",
     "CompiledMappings",
     "ErrorType",
     "LookupColumn",
@@ -50,6 +50,7 @@ __all__ = [
     "ScriptColumn",
     "TargetColumn",
     "action_of",
+    "both_halves",
     "check",
     "check_expressions",
     "current_finish_steps",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.sources.excel.archive import Archive, walk
-from shared.sources.excel.survey import DURATION, MOST_CELLS, Survey
+from shared.sources.excel.survey import DURATION, LONGEST_ERROR, MOST_CELLS, Survey
 from shared.transform import fault_named
 
 __all__ = ["survey_ods"]
@@ -14,7 +14,6 @@ __all__ = ["survey_ods"]
 _CONTENT: Final = "content.xml"
 _CELLS: Final = frozenset({"table-cell", "covered-table-cell"})
 _VALUES: Final = ("office:value", "office:string-value", "office:date-value", "office:time-value")
-_LONGEST_ERROR: Final = 40  # characters: more than the name of any error
 _MOST_REPEATS: Final = 1 << 20
 
 
@@ -73,7 +72,7 @@ class _Sheets:
     def text(self, text: str) -> None:
         # What LibreOffice writes for an error without saying so: `Err:502` beside a formula, and no value.
         if self._inside:
-            self._shown = (self._shown + text)[:_LONGEST_ERROR]
+            self._shown = (self._shown + text)[:LONGEST_ERROR]
             if text.startswith("Err:"):
                 self._is_error = self._is_error or self._holds
 

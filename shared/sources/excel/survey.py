@@ -15,7 +15,7 @@ from typing import Final
 from shared.errors import UserError
 from shared.transform import fault_named
 
-__all__ = ["DURATION", "MOST_CELLS", "MOST_MERGED", "Survey", "fault_of_code", "refuse_large"]
+__all__ = ["DURATION", "LONGEST_ERROR", "MOST_CELLS", "MOST_MERGED", "Survey", "fault_of_code", "refuse_large"]
 
 MOST_CELLS: Final = 12_000_000
 """A million rows of twelve columns. calamine takes about 80 bytes for each cell, so this is about 1 GB."""
@@ -35,6 +35,8 @@ _CODES: Final[dict[int | None, str]] = {
 _COLUMN_BITS: Final = 14
 _MARK_BITS: Final = 16
 
+LONGEST_ERROR: Final = 40
+"""Characters that are kept of the text of an error: more than the name of any has."""
 DURATION: Final = "P"
 """The mark of a cell of an ods file with a duration: calamine gives the text in which the file has it."""
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.definitions.models.sources.excel import column_number
 from shared.sources.excel.archive import Archive, damaged, walk
-from shared.sources.excel.survey import MOST_CELLS, Survey
+from shared.sources.excel.survey import LONGEST_ERROR, MOST_CELLS, Survey
 from shared.transform import NO_RESULT, fault_named
 
 __all__ = ["office_parts", "related", "sheet_parts", "survey_xlsx"]
@@ -18,7 +18,6 @@ __all__ = ["office_parts", "related", "sheet_parts", "survey_xlsx"]
 _OVERLAP: Final = 64  # bytes: longer than every search text
 _COLUMN: Final = re.compile(rb'<c r="([A-Z]{1,3})')
 _ROW: Final = re.compile(rb'<c r="[A-Z]{1,3}([0-9]+)')
-_LONGEST_ERROR: Final = 40  # characters: more than the name of any error
 _LAST_ROW: Final = 1_100_000  # more than `_UNUSUAL` lets pass
 # A cell that is not written as Excel and most programs do, an error, or a formula without a stored result.
 _UNUSUAL: Final = (
@@ -148,7 +147,7 @@ class _Cells:
         if self._in_value:
             self._value = self._value or bool(text.strip())
             if self._type == "e":
-                self._shown = (self._shown + text)[:_LONGEST_ERROR]
+                self._shown = (self._shown + text)[:LONGEST_ERROR]
 
     def end(self, element: str) -> None:
         match element:

@@ -14,13 +14,12 @@ from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.transform.convert import ValueProblem, conversion, fits
 from shared.transform.notation.words import listed_value
-from shared.transform.set_columns.names import STATE, STATUS, mark_names
+from shared.transform.set_columns.names import STATE, STATUS, both_halves, mark_names
 from shared.transform.states.pairs import listed, state_of
 from shared.transform.targets import TargetColumn, sql_type
 from shared.workspace import Trial, checked, literal, parsed, quoted
 
 __all__ = [
-    "STATES",
     "MarkColumn",
     "column_problems",
     "constant_problems",
@@ -190,10 +189,6 @@ def set_problems(definition: SyncDefinition) -> Iterator[Problem]:
             yield from _repeated(definition.sync_behaviour.dropped, read, path)
 
 
-# The service sets one of the two with the other one.
-STATES: Final = frozenset({STATE, STATUS})
-
-
 def _repeated(dropped: object, read: frozenset[str], path: str) -> Iterator[Problem]:
     """An expression of the mark of dropped records that reads what this mark sets: it may have another value then.
 
@@ -201,9 +196,7 @@ def _repeated(dropped: object, read: frozenset[str], path: str) -> Iterator[Prob
     """
     if not isinstance(dropped, SetColumns) or not path.startswith(f"{_DROPPED}."):
         return
-    own = frozenset(dropped.columns)
-    own |= STATES if own & STATES else frozenset()
-    for name in sorted(name for name in own if f"target.{name}" in read):
+    for name in sorted(name for name in both_halves(dropped.columns) if f"target.{name}" in read):
         yield Problem(
             message=f"this reads target.{name}, which the mark sets itself, so each run would write the mark again; "
             "use a fixed text, or read a column that the mark does not set",
@@ -229,8 +222,7 @@ def mark_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterato
         if isinstance(rule, SetColumns):
             yield from pair_problems(rule.columns, entity, f"{path}.set")
     if behaviour.returned != "ignore":
-        mapped = {mapping.target for mapping in definition.destination.mappings}
-        mapped |= STATES if mapped & STATES else frozenset()
+        mapped = both_halves([mapping.target for mapping in definition.destination.mappings])
         for name in mark_names(behaviour):
             if name in mapped:
                 yield Problem(message=f"{name}: {_MAPPED}", path=_RETURNED)
@@ -249,7 +241,7 @@ def column_problems(name: str, expression: str, entity: EntityMetadata, path: st
 def pair_problems(columns: Mapping[str, str], entity: EntityMetadata, path: str) -> Iterator[Problem]:
     """A constant state and a constant status reason of another state; nothing is said of other expressions."""
     state, status = (entity.attributes.get(name) for name in (STATE, STATUS))
-    if not columns.keys() >= STATES or state is None or status is None or not _belongs(status):
+    if not columns.keys() >= {STATE, STATUS} or state is None or status is None or not _belongs(status):
         return
     of, reason = _constant(columns[STATE], state), _constant(columns[STATUS], status)
     chosen = next((choice for choice in status.choices if choice.value == reason), None)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from shared.definitions.models import Expire, SetColumns, SyncBehaviour
 
-__all__ = ["STATE", "STATUS", "mark_names"]
+__all__ = ["STATE", "STATUS", "both_halves", "mark_names"]
 
 STATE: Final = "statecode"
 STATUS: Final = "statuscode"
+# The service sets one of the two with the other one.
+_HALVES: Final = frozenset({STATE, STATUS})
+
+
+def both_halves(names: Collection[str]) -> frozenset[str]:
+    """The same names, and the state and the status reason if one of the two is among them."""
+    return frozenset(names) | (frozenset() if _HALVES.isdisjoint(names) else _HALVES)
 
 
 def mark_names(behaviour: SyncBehaviour) -> tuple[str, ...]:

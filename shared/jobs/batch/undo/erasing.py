@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from shared.errors import RetryLater
 from shared.jobs.batch.lease_keeping import holding
 from shared.jobs.batch.undo.history import check_key, record_ids
-from shared.jobs.batch.undo.record_values import RecordValues, all_values, lines_of
+from shared.jobs.batch.undo.record_values import RecordValues, all_values, example_values, lines_of
 from shared.memory import new_part, owner_of
 from shared.memory.entries import without_values
 from shared.memory.journal import Journal
@@ -98,6 +98,7 @@ class Eraser:
     key: Sequence[str]
     open_workspace: Callable[[], Workspace]
     ids: set[str] = field(default_factory=set)
+    _record: RecordValues = field(init=False)
 
     def erase(self, syncs: Sequence[str], *, only: str | None, apply: bool) -> ErasureCounts:
         """Look for the record, and remove its values.
@@ -118,6 +119,7 @@ class Eraser:
         kept = [run for run in runs if self.state.journal_parts(run.run_id)]
         syncs = sorted({*syncs, *(run.sync for run in runs if run.sync)})  # a definition may be gone
         keyed = {run.run_id for run in kept if self._note_ids(run)}
+        self._record = RecordValues(self.key, self.ids)
         with self._holding(syncs) as fences:  # before anything is removed: a sync that is running refuses it
             for sync in syncs:
                 found.ledgers += self._in_ledger(sync, fences, apply=apply) + self._in_entries(sync, apply=apply)
@@ -237,7 +239,7 @@ class Eraser:
         if data is None or not name.endswith(".csv"):
             return 0
         header, lines, values = lines_of(data, delimiter=",")
-        left = [line for line, of_record in zip(lines, values, strict=True) if not self._is_in(of_record)]
+        left = [line for line, of_record in zip(lines, values, strict=True) if not self._record.are_in(of_record)]
         if apply and len(left) < len(lines):
             text = io.StringIO(newline="")
             csv.writer(text).writerows([header, *left])
@@ -247,7 +249,7 @@ class Eraser:
     def _in_errors(self, run_id: str, *, apply: bool) -> int:
         found, changed = 0, list[ErrorRecord]()
         for error in self.state.errors(run_id):
-            left = tuple(each for each in error.examples if not self._is_in(_facts(each)))
+            left = tuple(each for each in error.examples if not self._record.are_in(example_values(each)))
             if len(left) < len(error.examples):
                 found += len(error.examples) - len(left)
                 changed.append(replace(error, examples=left))
@@ -259,14 +261,11 @@ class Eraser:
         rows = self.state.rows_to_mend(run_id)
         if rows is None:
             return 0
-        left = tuple(row for row in rows.rows if not self._is_in(list(row.values.values())))
+        left = tuple(row for row in rows.rows if not self._record.are_in(list(row.values.values())))
         found = len(rows.rows) - len(left)
         if apply and found:
             self.state.put_rows_to_mend(run_id, replace(rows, rows=left, found=rows.found - found))
         return found
-
-    def _is_in(self, values: Sequence[str]) -> bool:
-        return RecordValues(self.key, self.ids).are_in(values)
 
     def _in_job_files(self, only: str | None, *, apply: bool) -> int:
         return sum(
@@ -287,10 +286,8 @@ class Eraser:
         data = self.state.job_file(job_id, name)
         if data is None:
             return 0
-        if name.endswith(".csv"):
-            found = any(map(self._is_in, lines_of(data)[2]))
-        else:
-            found = RecordValues(self.key, self.ids).are_in_plan(data)
+        record, is_file = self._record, name.endswith(".csv")
+        found = any(map(record.are_in, lines_of(data)[2])) if is_file else record.are_in_plan(data)
         if found and apply:
             self.state.remove_job_file(job_id, name)
         return int(found)
@@ -303,7 +300,7 @@ class Eraser:
             values = all_values(letter.body)
             if values is None:
                 found.unread += 1
-            elif self._is_in(values):
+            elif self._record.are_in(values):
                 gone.append(letter.id)
         found.dead_letters = len(gone)
         if apply and gone:
@@ -320,8 +317,3 @@ def _copied(workspace: Workspace, query: str, values: Sequence[object]) -> Path:
     file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
     workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)", values)
     return file
-
-
-def _facts(example: Mapping[str, Any]) -> list[str]:
-    """The values of an example of an error, without the numbers of its row and line."""
-    return [str(value) for name, value in example.items() if name not in {"row", "line"}]

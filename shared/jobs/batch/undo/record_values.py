@@ -17,7 +17,7 @@ from shared.jobs.batch.mending.mended_file import MOST_BYTES, delimiter_of
 from shared.state.mending import REASON_COLUMN, ROW_COLUMN
 from shared.transform.keys import folded
 
-__all__ = ["RecordValues", "all_values", "lines_of"]
+__all__ = ["RecordValues", "all_values", "example_values", "lines_of"]
 
 _DEEPEST: Final = 64  # levels of a JSON text that are looked into
 _LONGEST: Final = 100  # characters of a number or a date; a longer value is neither
@@ -93,6 +93,11 @@ def all_values(data: bytes) -> list[str] | None:
         return None
 
 
+def example_values(example: Mapping[str, Any]) -> list[str]:
+    """The values of an example of an error, without the numbers of its row and line."""
+    return [text for name in example if name not in _NO_VALUES for text in _scalars(example[name], _DEEPEST)]
+
+
 def _changed_keys(value: Any, depth: int) -> Iterator[list[str]]:
     """The keys of the changes in a plan, before and after each."""
     for each in _objects(value, depth):
@@ -105,7 +110,7 @@ def _examples(value: Any, depth: int) -> Iterator[list[str]]:
     for each in _objects(value, depth):
         for example in each.get("examples") or ():
             if isinstance(example, Mapping):
-                yield [text for name in example if name not in _NO_VALUES for text in _scalars(example[name], depth)]
+                yield example_values(example)
 
 
 def _objects(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
