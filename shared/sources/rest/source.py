@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -80,7 +79,7 @@ class RestRows(ReadsPastWatermark):
             endpoint.retry_policy,
             interval=endpoint.interval,
             clock=self._context.clock,
-            go_on=partial(workspace.query, "SELECT 1"),  # raises an error when the time of the run is over
+            go_on=workspace.check_time,
             throttled=self._context.throttled,
         )
         file = workspace.folder / "answer.json"
