@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 LINES_AT_ONCE: Final = 10_000  # rows whose lines are held in memory
 MOST_EXAMPLES: Final = 5  # rows of one kind of error that are shown with their keys
 MOST_OPTIONS: Final = 200  # options of a choice that are listed
-_CHOICE: Final = re.compile(r"no option of (\w+)")
+_CHOICE: Final = re.compile(r"no option of (\w+)")  # what a lookup creates is of another table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Reporting:
         """The errors with all options of a choice, once: on the most frequent message."""
         told = set[str]()
         for error in errors:
-            found = _CHOICE.search(error.message) if error.error_type == ErrorType.UNKNOWN_CHOICE else None
+            found = _CHOICE.match(error.message) if error.error_type == ErrorType.UNKNOWN_CHOICE else None
             attribute = self.entity.attributes.get(found[1]) if found and self.entity else None
             if attribute is None or not attribute.choices or attribute.name in told:
                 yield error

@@ -31,7 +31,9 @@ _PLAIN_NUMBER: Final = re.compile(r"0|-?(?:[1-9][0-9]{0,27}(?:\.[0-9]{0,9}[1-9])
 _MOST_LISTED: Final = 20
 _MOST_SHOWN: Final = 40  # characters of a constant that is not known, and of a text that is compared with the options
 # How a message is noted: the value, the text in it that names no option, the message, and what the steps add to it.
-_NOTED: Final = r"^([\s\S]*)\x1f([^\x1f]*)\x1f(no option of (\w+).*; the value is )(|: did you mean [\s\S]*)$"
+_NOTED: Final = (
+    r"^([\s\S]*)\x1f([^\x1f]*)\x1f((?:[^\x1f]*: )?no option of (\w+).*; the value is )(|: did you mean [\s\S]*)$"
+)
 # Different unknown texts that are compared with the options; each comparison takes a microsecond.
 _MOST_COMPARED: Final = 1000
 _SIMILAR: Final = 0.85  # of 1, by Jaro and Winkler: a slip of the hand, or the beginning of a longer label
@@ -95,7 +97,8 @@ def all_options(attribute: AttributeMetadata, *, most: int = _MOST_LISTED) -> st
 def suggestion_steps(columns: Sequence[TargetColumn]) -> tuple[Step, ...]:
     """The steps that finish the messages about unknown texts; none without a choice column.
 
-    The first adds the most similar option. The second puts the class of the value in the place of the value.
+    The first adds the most similar option. The second puts the class of the value in the place of the value. Messages
+    that are finished stay as they are.
     """
     choices = [column.attribute for column in columns if column.attribute.type in LABELLED]
     rows = [row for attribute in choices for row in _option_rows(attribute)]
@@ -131,7 +134,7 @@ def _noted(group: int) -> str:
     return f"regexp_extract(message, {literal(_NOTED)}, {group})"
 
 
-_UNKNOWN: Final = f"error = {literal(ErrorType.UNKNOWN_CHOICE)}"
+_UNKNOWN: Final = f"error = {literal(ErrorType.UNKNOWN_CHOICE)} AND contains(source_errors.message, chr(31))"
 _CLASSED: Final = f"""
 UPDATE source_errors SET message = concat(found.said, {value_class("found.value")}, found.more)
 FROM (

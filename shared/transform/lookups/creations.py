@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition
+from shared.transform.choices.options import suggestion_steps
 from shared.transform.lookups.columns import Candidate, LookupColumn, link_name
 from shared.transform.lookups.creatable import FIRST, ID, KEY, Creatable, creatable
 from shared.transform.service_values import to_service
@@ -69,6 +70,7 @@ def _created(definition: SyncDefinition, lookup: LookupColumn, unless: str) -> I
     )
     for sql in made.rules.report(made.table):
         yield Step("Report what created records cannot hold", sql, origin, needs=own | {Table.SOURCE_ERRORS})
+    yield from suggestion_steps(made.columns)
     yield Step("Note the records that lookups create", _noted(candidate, made), origin, needs=own | {Table.CREATIONS})
     refused = f"""
 UPDATE desired SET {quoted(link_name(lookup.name))} = {NOT_CREATED}

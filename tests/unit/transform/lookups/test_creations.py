@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.workspace import Workspace
-from tests.unit.transform.lookups.relations import column, errors, linked, linking, record, resolved, to
+from tests.unit.transform.lookups.relations import column, errors, linked, linking, messages, record, resolved, to
 
 
 def creations(workspace: Workspace) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -93,6 +93,20 @@ def test_a_row_whose_record_cannot_hold_a_value_is_rejected(
     assert errors(workspace) == [(1, column_, error, True)]
     assert message in workspace.query("SELECT message FROM source_errors")[0][0]
     assert list(column(workspace, "contact")) == ["2"]
+
+
+def test_a_choice_that_is_unknown_is_reported_without_the_value(workspace: Workspace) -> None:
+    """With the kind of the value and the most similar option, as for a mapped column; messages that are there stay."""
+    create = {"kind": "CASE WHEN b <> 'Second' THEN b END", "many": "CASE b WHEN 'Second' THEN b END"}
+    sync = linking(to("contact", match="code", on_missing="create", create=create))
+    rows = [["1", "n1", "Jane Doe, born 1980-02-03"], ["2", "n2", "Beratun"], ["3", "n3", "Second"]]
+    resolved(workspace, sync, rows)
+
+    assert messages(workspace) == [
+        "the contact is not created: no option of kind; the value is a text of 25 characters",
+        "the contact is not created: no option of kind; the value is a text of 7 characters: did you mean 1 Consulting?",
+        "the contact is not created: no option of many; the value is a text of 6 characters",
+    ]
 
 
 def test_a_text_that_is_too_long_for_the_key_creates_nothing(workspace: Workspace) -> None:
