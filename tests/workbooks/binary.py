@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.workbooks.xlsx import _relations
+from tests.workbooks.xlsx import Formula, _relations
 
 __all__ = ["compound_file", "write_xls", "write_xlsb"]
 
@@ -69,6 +69,11 @@ def _xls_cells(rows: Iterable[Sequence[Any]]) -> Iterable[bytes]:
                     yield _record(0x205, place + bytes([value, 0]))
                 case str() if value in ERRORS:
                     yield _record(0x205, place + bytes([ERRORS[value], 1]))
+                case Formula():
+                    # An empty text, and the options; 2 is to be calculated when the file is opened. The formula is 1.
+                    options = 3 if value else 1
+                    formula = struct.pack("<HIHBH", options, 0, 3, 0x1E, 1)
+                    yield _record(0x006, place + b"\x03\0\0\0\0\0\xff\xff" + formula)
                 case str():
                     text = struct.pack("<HB", len(value), 1) + value.encode("utf-16-le")
                     yield _record(0x204, place + text)

@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.sources.excel.archive import damaged
 from shared.sources.excel.survey import Survey, fault_of_code
+from shared.transform import NO_RESULT
 
 __all__ = ["is_locked", "survey_xls"]
 
@@ -15,7 +16,8 @@ __all__ = ["is_locked", "survey_xls"]
 _BEGIN, _END, _SHEET, _BOOL_OR_ERROR, _FORMULA, _SEVERAL_NUMBERS = 0x0809, 0x000A, 0x0085, 0x0205, 0x0006, 0x00BD
 # Blank, Number, Label, LabelSst, Rk, RString, and those of two bytes of BIFF2 that are the same here.
 _CELLS: Final = frozenset({0x0203, 0x0204, 0x00FD, 0x027E, 0x00D6, _BOOL_OR_ERROR, _FORMULA})
-_ERROR: Final = 2
+_ERROR, _EMPTY_TEXT = 2, 3
+_CALCULATE_ON_LOAD: Final = 2  # the second bit of the options of a formula, as OpenOffice documents them for BIFF8
 _DIMENSIONS, _FILE_PASS = 0x0200, 0x002F
 _MOST_ROWS, _MOST_COLUMNS = 1 << 16, 1 << 8
 _TICK: Final = 1 << 16
@@ -100,8 +102,12 @@ def _cell(survey: Survey, kind: int, data: bytes) -> None:
     if kind == _BOOL_OR_ERROR and data[7:8] == b"\x01":
         survey.fault(row, column, fault_of_code(data[6]))
     # [MS-XLS] 2.5.133 FormulaValue: the last two bytes say that it is no number, the first one what it is.
-    if kind == _FORMULA and data[12:14] == b"\xff\xff" and data[6] == _ERROR:
-        survey.fault(row, column, fault_of_code(data[8]))
+    if kind == _FORMULA and data[12:14] == b"\xff\xff":
+        if data[6] == _ERROR:
+            survey.fault(row, column, fault_of_code(data[8]))
+        # Programs that calculate nothing write an empty text, and ask Excel to calculate it.
+        elif data[6] == _EMPTY_TEXT and int.from_bytes(data[14:16], "little") & _CALCULATE_ON_LOAD:
+            survey.fault(row, column, NO_RESULT)
 
 
 def _records(stream: bytes, at: int) -> Iterator[tuple[int, int, int]]:

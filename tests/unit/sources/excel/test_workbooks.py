@@ -61,6 +61,15 @@ def test_the_content_decides_which_kind_a_workbook_is(tmp_path: Path, kind: str,
     assert found == EXPECTED
 
 
+def test_a_formula_of_an_old_workbook_that_nobody_has_calculated_is_an_error(tmp_path: Path) -> None:
+    """Its empty result would empty the column of a record; one that Excel has calculated is an empty value."""
+    book = write_xls(tmp_path / "book.xls", {"Data": [("n", "v", "w"), (1, Formula("1"), Formula("")), (2, "x", "y")]})
+    rows, (_, never, empty) = load(book)
+
+    assert [(row["v"], row["w"]) for row in rows] == [(None, None), ("x", "y")]
+    assert (len(never.model_dump()["faults"]), len(empty.model_dump()["faults"])) == (1, 0)
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_each_kind_says_which_error_a_cell_has(tmp_path: Path, kind: str) -> None:
     """Whatever the type of the column is, and nothing else about the cell."""
