@@ -353,6 +353,21 @@ def test_steps_that_do_not_fit_into_the_time_are_left_for_the_next_run(here: Wor
     assert [each.json["id"] for each in api.received[2:]] == [third.run_id] * 2
 
 
+def test_a_run_that_fails_before_its_writes_leaves_the_steps_to_the_next_one(here: World, api: Api) -> None:
+    """What an earlier run has left is carried out once, with the figures of that run."""
+    http = {"url": here.environment["API_URL"], "body": {"id": "@run.id", "made": "@run.created"}}
+    with_steps(here, {"name": "short", "timeout": 5, "http": http}, {"name": "long", "timeout": 3600, "http": http})
+    first = here.run(deadline=time.monotonic() + 300)
+    assert first.state is RunState.INTERRUPTED
+    source = here.folder / "source.csv"
+    away = source.rename(here.folder / "away.csv")
+    with pytest.raises(UserError):
+        here.run()
+    away.rename(source)
+    assert states(here.run()) == {"short": "Succeeded", "long": "Succeeded"}
+    assert [each.json for each in api.received] == [{"id": first.run_id, "made": 2}] * 2
+
+
 def test_a_continued_run_that_writes_again_runs_all_steps(here: World, api: Api) -> None:
     """What was done after the first changes has to be done after the others too."""
     http = {"url": here.environment["API_URL"], "body": {"made": "@run.created"}}

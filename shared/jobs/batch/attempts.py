@@ -34,6 +34,7 @@ __all__ = [
     "last_run_closed",
     "last_runs_closed",
     "not_before",
+    "run_before",
     "runs_before",
     "sends_again",
 ]
@@ -152,6 +153,11 @@ def sends_again(job: Job, now: datetime) -> bool:
 def last_run(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
     """The latest run of a sync that is no retry, leaving out those whose start lies in the future."""
     return store.last_run(sync, until=now + CLOCK_DIFFERENCE)
+
+
+def run_before(store: StateStore, run: RunRecord) -> RunRecord | None:
+    """The run of a sync before another one; neither is a retry."""
+    return store.last_run(run.sync, until=run.started - timedelta(microseconds=1))
 
 
 def runs_before(store: StateStore, sync: str, now: datetime) -> tuple[RunRecord | None, RunRecord | None]:

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 
 from shared.counted import counted
 from shared.dataverse import WriteLimits
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, PlanRefusedError, StalePlanError, SyncError, UserError
 from shared.jobs.adoption import Adoption
-from shared.jobs.batch.attempts import attempts, attempts_of_retry, runs_before
+from shared.jobs.batch.attempts import attempts, attempts_of_retry, run_before, runs_before
 from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.journaling import Journaling
@@ -27,6 +28,7 @@ from shared.jobs.batch.reports import Reporting, reporting_of
 from shared.jobs.batch.run_log import RunLog, patiently
 from shared.jobs.creating import creation_counts, give_new_ids
 from shared.jobs.outcomes import outcome_counts, skip_reason
+from shared.jobs.post_sync.continuing import steps_left
 from shared.jobs.post_sync.step_inputs import ended, step_input_of
 from shared.jobs.post_sync.steps import StepTools, run_steps
 from shared.jobs.progress import Phase
@@ -169,8 +171,8 @@ class _Run:
         job, tools, written = self.job, self.tools, self._written
         if not job.definition.post_sync or written is None:
             return None
-        last = self.last if self.last is not None and self.last.given == self.log.given_values() else None
-        step_input = step_input_of(written, job.parameters, started=self.log.started, failed=failed, last=last)
+        left = steps_left(self.last, partial(run_before, tools.state), self.log.given_values())
+        step_input = step_input_of(written, job.parameters, started=self.log.started, failed=failed, continued=left)
         if step_input is None:
             return None
         tools.progress.phase(Phase.POST_SYNC)

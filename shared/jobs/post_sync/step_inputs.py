@@ -5,17 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from shared.counted import counted
 from shared.definitions import ParameterValue
+from shared.jobs.post_sync.continuing import ENDED_EARLY, Continued
 from shared.jobs.post_sync.figures import has_errors, run_figures
 from shared.jobs.summary import RunState, RunSummary, StepOutcome, StepState
-from shared.state import RunRecord
 
 __all__ = ["StepInput", "ended", "step_input_of"]
-
-_ENDED_EARLY = frozenset({RunState.CANCELLED, RunState.INTERRUPTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +36,7 @@ def step_input_of(
     *,
     started: dt.datetime,
     failed: bool,
-    last: RunRecord | None,
+    continued: Continued | None,
 ) -> StepInput | None:
     """What the steps of a run begin with; None where it runs none, because it was stopped before its end.
 
@@ -51,38 +48,18 @@ def step_input_of(
         parameters: Those of the definition.
         started: The start of the run.
         failed: The writing ended early, because of an error or of too many.
-        last: The run before, if it was given the same parameters.
+        continued: What is left of the steps of earlier runs; None for nothing.
     """
-    if summary.state in _ENDED_EARLY:
+    if summary.state in ENDED_EARLY:
         return None
-    counts, run_id, earlier = summary.to_json(), summary.run_id, list[StepOutcome]()
-    if last is not None and not summary.writes and (left := _left(last)):
-        counts, run_id, started, earlier = {**last.counts}, last.run_id, last.started, left
+    counts, run_id, earlier = summary.to_json(), summary.run_id, tuple[StepOutcome, ...]()
+    if continued is not None and not summary.writes:
+        last = continued.figures
+        counts, run_id, started, earlier = {**last.counts}, last.run_id, last.started, tuple(continued.steps)
     errors = failed or has_errors(counts)
     state = RunState.FAILED if failed else RunState.COMPLETED_WITH_ERRORS if errors else RunState.SUCCEEDED
     figures = run_figures(counts | {"state": state.value}, run_id=run_id, started=started)
     return StepInput(values={**parameters, **figures}, errors=errors, earlier=earlier)
-
-
-def _left(last: RunRecord) -> list[StepOutcome]:
-    """The outcomes of the steps of a run that ended among them, by itself or by a person; none of another run."""
-    kept = last.counts.get("post_sync")
-    if last.state not in _ENDED_EARLY or not isinstance(kept, list):
-        return []
-    outcomes = [_outcome(each, last.run_id) for each in kept]
-    return outcomes if any(each.state is StepState.NOT_RUN for each in outcomes) else []
-
-
-def _outcome(kept: Mapping[str, Any], run_id: str) -> StepOutcome:
-    return StepOutcome(
-        name=kept["name"],
-        kind=kept["kind"],
-        state=StepState(kept["state"]),
-        seconds=kept["seconds"],
-        message=kept["message"],
-        figures=kept["figures"],
-        run=kept["run"] or run_id,
-    )
 
 
 def ended(summary: RunSummary, outcomes: Sequence[StepOutcome], *, cancelled: bool) -> RunSummary:

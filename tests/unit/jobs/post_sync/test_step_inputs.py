@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from shared.definitions.models.names import RUN_FIGURES
+from shared.jobs.post_sync.continuing import steps_left
 from shared.jobs.post_sync.step_inputs import StepInput, ended, step_input_of
 from shared.jobs.summary import ChangeCounts, RowCounts, RunState, RunSummary, StepOutcome, StepState
 from shared.state import RunRecord
@@ -41,8 +44,12 @@ def record(summary: RunSummary, state: RunState = RunState.INTERRUPTED) -> RunRe
     )
 
 
-def turn(summary: RunSummary, *, failed: bool = False, last: RunRecord | None = None) -> StepInput | None:
-    return step_input_of(summary, {"tag": "x"}, started=STARTED, failed=failed, last=last)
+def turn(summary: RunSummary, *, failed: bool = False, runs: Sequence[RunRecord] = ()) -> StepInput | None:
+    """What the steps of a run begin with that follows some runs, the latest first."""
+    before = dict(pairwise(run.run_id for run in runs))
+    known = {run.run_id: run for run in runs}
+    left = steps_left(next(iter(runs), None), lambda run: known.get(before.get(run.run_id, "")), {})
+    return step_input_of(summary, {"tag": "x"}, started=STARTED, failed=failed, continued=left)
 
 
 def test_figures_are_parameters() -> None:
@@ -58,7 +65,7 @@ def test_figures_are_parameters() -> None:
         2,
     ]
     assert found.values["run.started"] == STARTED
-    assert (found.errors, found.earlier) == (False, [])
+    assert (found.errors, found.earlier) == (False, ())
 
 
 @pytest.mark.parametrize(
@@ -94,14 +101,47 @@ def test_a_run_that_was_stopped_has_no_steps(state: RunState) -> None:
 def test_a_run_that_writes_nothing_continues_the_steps_of_the_one_before(state: RunState) -> None:
     """With the figures, the id and the outcomes of that run, which its time or a person ended."""
     before = replace(DONE, created=ChangeCounts(done=9, planned=9), post_sync=(MADE, LEFT))
-    found = turn(DONE, last=record(before, state))
+    found = turn(DONE, runs=[record(before, state)])
     assert found is not None
     assert [found.values[name] for name in ("run.id", "run.created", "run.state")] == ["one", 9, "Succeeded"]
-    assert found.earlier == [replace(MADE, run="one"), replace(LEFT, run="one")]
+    assert found.earlier == (replace(MADE, run="one"), replace(LEFT, run="one"))
     again = record(replace(before, post_sync=(replace(MADE, run="zero"), LEFT)))
-    continued = turn(DONE, last=again)
+    continued = turn(DONE, runs=[again])
     assert continued is not None
     assert continued.earlier[0].run == "zero"
+
+
+def test_runs_that_did_nothing_change_nothing_about_the_steps_that_are_left() -> None:
+    """Such as one that could not sign in; and one that ended among the steps itself knows the figures of the first."""
+    nothing = replace(DONE, created=ChangeCounts(), state=RunState.FAILED)
+    runs = [
+        replace(record(nothing, RunState.FAILED), run_id="four"),
+        replace(record(replace(nothing, post_sync=(MADE, LEFT))), run_id="three"),
+        replace(record(nothing, RunState.FAILED), run_id="two"),
+        record(replace(DONE, writes=9, post_sync=(LEFT, LEFT))),
+    ]
+    found = turn(DONE, runs=runs)
+    assert found is not None
+    assert [found.values[name] for name in ("run.id", "run.created")] == ["one", 3]
+    assert found.earlier == (replace(MADE, run="three"), replace(LEFT, run="three"))
+
+
+def test_a_run_whose_process_died_ends_what_is_left() -> None:
+    """It may have written: its changes need all steps."""
+    died = replace(record(DONE), run_id="two", counts={"attempt": 1})
+    found = turn(DONE, runs=[died, record(replace(DONE, post_sync=(MADE, LEFT)))])
+    assert found is not None
+    assert found.earlier == ()
+
+
+def test_a_run_with_other_parameters_is_not_continued() -> None:
+    """The last one with steps, and the one whose figures they would know."""
+    left = record(replace(DONE, post_sync=(MADE, LEFT)))
+    other = replace(left, run_id="zero", given={"tag": "y"})
+    first, second = turn(DONE, runs=[other]), turn(DONE, runs=[left, other])
+    assert first is not None
+    assert second is not None
+    assert (first.earlier, second.values["run.id"]) == ((), "one")
 
 
 @pytest.mark.parametrize(
@@ -117,9 +157,9 @@ def test_a_run_that_writes_nothing_continues_the_steps_of_the_one_before(state: 
 )
 def test_other_runs_begin_with_the_first_step(summary: RunSummary, last: RunRecord) -> None:
     """One that writes, and one that follows a run without steps that are left."""
-    found = turn(summary, last=last)
+    found = turn(summary, runs=[last])
     assert found is not None
-    assert (found.earlier, found.values["run.id"]) == ([], "two")
+    assert (found.earlier, found.values["run.id"]) == ((), "two")
 
 
 def test_the_state_of_a_run_follows_from_its_steps() -> None:
