@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-__all__ = ["HIDDEN", "Redactor", "cleaned", "register_secret"]
+__all__ = ["CREDENTIALS", "HIDDEN", "Redactor", "cleaned", "register_secret"]
 
 HIDDEN: Final = "[hidden]"
 
@@ -24,8 +24,16 @@ _SHORTEST: Final = 6
 # a client secret is registered again at each use.
 _MOST: Final = 1000
 
+# A password with a slash that is not encoded is found by the second form; behind a colon may also be a port.
+CREDENTIALS: Final = (
+    r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?!user:password@)(?:"  # how messages say what a URL has to look like
+    r"[^\s/@:\['\"]*:[^\s/'\"]*|[^\s/@:\['\"]*:(?!\d+(?:[/?#\s'\"]|$))(?:(?!://)[^\s'\"])*)(?=@)"
+)
+"""Pattern of the user and the password in a URL, also within other text; its group is the scheme."""
+
 # Texts that have the form of a secret, also when only a part of one is repeated.
 _FORMS: Final = (
+    re.compile(CREDENTIALS),
     re.compile(r"\b((?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{24,}", re.IGNORECASE),
     re.compile(r"()\beyJ[A-Za-z0-9_-]{12,}(?:\.[A-Za-z0-9_-]*){0,4}"),
     re.compile(

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
+from shared.redaction import CREDENTIALS
+
 __all__ = ["OpenUrl", "RemoteFiles", "is_remote", "open_without_account", "shown_url"]
 
 # A URL -> its fsspec file system, and the path in it. fsspec ships no types.
@@ -23,6 +25,7 @@ OpenUrl = Callable[[str], tuple[Any, str]]
 _AZURE: Final = frozenset({"abfs", "abfss", "az"})
 # Also within other text; other schemes have no query: their `?` is a part of a pattern.
 _SECRET_PARTS: Final = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?", re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(f"{CREDENTIALS}@")
 _WITH_ACCOUNT: Final = re.compile(r"[^@/]+@[^/]+")
 
 
@@ -32,8 +35,12 @@ def is_remote(path: str) -> bool:
 
 
 def shown_url(url: str) -> str:
-    """A URL as messages and columns have it: of HTTP without user, query and fragment, which may be a signature."""
-    return _SECRET_PARTS.sub(r"\1\2", url)
+    """A URL as messages and columns have it, also within other text.
+
+    Without user and password; of HTTP without user, query and fragment, which may be a signature. What stands before
+    the `@` of other schemes without a password is a container or a user, and stays.
+    """
+    return _SECRET_PARTS.sub(r"\1\2", _CREDENTIALS.sub(r"\1", url))
 
 
 class StorageSettings(Protocol):

@@ -9,6 +9,7 @@ from typing import Final
 
 from shared.definitions import ChangedWhen, Expire, SetColumns, Strategy, SyncDefinition
 from shared.redaction import cleaned
+from shared.remote import shown_url
 
 __all__ = ["ScheduleWords", "behaviour_words", "schedule_words", "source_words"]
 
@@ -51,16 +52,11 @@ class ScheduleWords:
 def source_words(definition: SyncDefinition) -> str:
     """The kind of source, and where it is."""
     source = definition.source
-    where = next((_without_query(str(value)) for name in _PLACES if (value := getattr(source, name, None))), "")
+    where = next((shown_url(str(value)) for name in _PLACES if (value := getattr(source, name, None))), "")
     part = next((value for name in _PARTS if isinstance(value := getattr(source, name, None), str)), "")
     said = ", ".join(filter(None, (where, part)))
     kind = _KINDS.get(source.type, source.type)
     return cleaned(f"{kind}: {said}" if said else kind)
-
-
-def _without_query(text: str) -> str:
-    """An address without what may be a key in it; patterns of paths keep their question marks."""
-    return text.partition("?")[0] if "://" in text else text
 
 
 def schedule_words(definition: SyncDefinition, now: datetime) -> ScheduleWords:

@@ -216,7 +216,7 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
     with _reaching(url):
         system, path = open_url(url)
         check_system(system, path, roots)
-        names = sorted(system.glob(path)) if _MAGIC & set(path) else [path] if system.exists(path) else []
+        names = _names_of(system, path)
         if not names and "http" in system.protocol:
             _refuse_unanswered(system, path, url)
         if ending and names == [path] and system.isdir(path):
@@ -225,7 +225,7 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
             check_system(system, str(name), roots)
         return tuple(
             InputFile(
-                name=shown_url(system.unstrip_protocol(name)),
+                name=_shown_name(system, str(name), url),
                 path=str(name),
                 system=system,
                 version=_version_of(system, str(name)),
@@ -233,6 +233,24 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
             for name in names
             if system.isfile(name)
         )
+
+
+def _names_of(system: Any, path: str) -> list[str]:
+    """What a path or pattern names. The exact path is tried first, because a name may contain brackets."""
+    is_pattern = _MAGIC & set(path)
+    if "[" in path and system.isfile(path):
+        return [path]
+    if is_pattern:
+        return sorted(map(str, system.glob(path)))
+    return [path] if system.exists(path) else []
+
+
+def _shown_name(system: Any, name: str, url: str) -> str:
+    """The URL of a file as messages and columns have it; drivers such as that of FTP leave out the host."""
+    shown, (scheme, _, rest) = str(system.unstrip_protocol(name)), url.partition("://")
+    host = rest.partition("/")[0]
+    is_kept = not shown.startswith(f"{scheme}:///") or f"{name}/".startswith(f"/{host}/") or _MAGIC & set(host)
+    return shown_url(shown if is_kept else f"{scheme}://{host}/{name.lstrip('/')}")
 
 
 def _refuse_unanswered(system: Any, path: str, url: str) -> None:

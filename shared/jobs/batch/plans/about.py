@@ -16,6 +16,7 @@ from shared.errors import UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.reconcile import Limit, Plan
 from shared.redaction import cleaned
+from shared.remote import shown_url
 from shared.run_ids import SHORT_ID
 from shared.workspace import Workspace
 
@@ -78,10 +79,10 @@ def refuse_other_environment(job: BatchJob, run_id: str, environment: str | None
 
 
 def _path(source: Source, values: Mapping[str, ParameterValue]) -> str:
-    """The files of a source; empty for a source that has none. A URL is shown without its query, which may be a key."""
+    """The files of a source, without what is secret in a URL; empty for a source that has none."""
     path = getattr(source, "path", "")
     try:
-        return cleaned(in_text(path, values).partition("?")[0]) if isinstance(path, str) else ""
+        return cleaned(shown_url(in_text(path, values))) if isinstance(path, str) else ""
     except UserError:
         return ""
 
