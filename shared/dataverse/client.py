@@ -91,6 +91,7 @@ class Dataverse:
             users=tokens,
             clock=clock or SystemClock(),
         )
+        self.until = self.service.until  # limits what is sent in a block
         self.environment = connection.environment  # the host
         self._cache = cache or MetadataCache()
         self._controllers = controllers or self._controller
@@ -292,10 +293,7 @@ class Dataverse:
         read_holders(workspace, self.service, entity, layout, ((n, key_values(key)) for n, key in keys), condition)
 
     def write(
-        self,
-        entity: EntityMetadata,
-        changes: Iterable[Change],
-        limits: WriteLimits = NO_LIMITS,
+        self, entity: EntityMetadata, changes: Iterable[Change], limits: WriteLimits = NO_LIMITS
     ) -> Iterator[Outcome]:
         """Write changes; yields exactly one outcome for each, as they settle.
 

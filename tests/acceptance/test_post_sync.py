@@ -328,6 +328,18 @@ def test_a_step_ends_with_its_timeout(here: World, api: Api) -> None:
     assert len(api.received) == 2
 
 
+def test_an_update_ends_with_its_timeout_while_dataverse_throttles(here: World) -> None:
+    """A wait that Dataverse asks for is longer: the step fails at once, and its record keeps its value."""
+    update = {"entity": "account", "filter": "name eq 'One'", "set": {"description": "'new'"}}
+    with_steps(here, {"name": "a", "timeout": 20, "update": update})
+    match = {"method": "GET", "path": "filter=name"}
+    here.emulator.faults({"action": "status", "status": 429, "retry_after": 60, "times": 9, "match": match})
+    done = here.run()
+    here.emulator.clear_faults()
+    assert states(done) == {"a": "Failed"}
+    assert done.throttled == 1
+
+
 def test_a_redirect_is_not_followed(here: World, api: Api) -> None:
     """The request might reach another host."""
     api.answers = [Reply(status=307, headers={"Location": "https://example.com/"})]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -167,6 +168,11 @@ class Call:
     within: float | None = None
 
 
+def _earlier(one: float | None, other: float | None) -> float | None:
+    """The lower of two limits, of which None is no limit."""
+    return min((each for each in (one, other) if each is not None), default=None)
+
+
 def asked_for(path: str) -> str:
     """What a request asked for, for messages: its address without the query, which may hold values."""
     return path.partition("?")[0]
@@ -199,6 +205,24 @@ class Service:
         self._resource = resource_of(connection.base)
         self._origin = origin_of(connection.base)
         self._answered = False
+        self._until: float | None = None
+        self._within: float | None = None
+
+    @contextmanager
+    def until(self, moment: float | None, *, answered: bool = False) -> Iterator[None]:
+        """Limit the requests of a block: none is repeated that would have to wait beyond a moment.
+
+        Args:
+            moment: Of the clock's `monotonic`, in seconds; None for no limit but that of an outer block.
+            answered: The answers of requests that write nothing have to be complete by then too.
+        """
+        outer = self._until, self._within
+        self._until = _earlier(self._until, moment)
+        self._within = _earlier(self._within, moment if answered else None)
+        try:
+            yield
+        finally:
+            self._until, self._within = outer
 
     def attempt(self, call: Call, *, user: int = 0) -> Response:
         """Send once and return the answer, whatever its status; a token that is refused is renewed once.
@@ -246,9 +270,12 @@ class Service:
         self.meter.count("requests")
         if call.writes:
             self.meter.count("writes")
-        timeout = self.connection.timeout if call.within is None else min(call.within, self.connection.timeout)
+        whole = call.within
+        if self._within is not None and not call.writes:
+            whole = _earlier(whole, max(self._within - self.clock.monotonic(), _LEAST))
+        timeout = self.connection.timeout if whole is None else min(whole, self.connection.timeout)
         response = self._transport.send(
-            Request(method=call.method, url=url, headers=headers, body=call.body, timeout=timeout, whole=call.within)
+            Request(method=call.method, url=url, headers=headers, body=call.body, timeout=timeout, whole=whole)
         )
         self._answered = True
         if response.status == TOO_MANY:
@@ -262,7 +289,8 @@ class Service:
         Args:
             call: The request.
             user: Which application user sends it.
-            deadline: Moment of the clock's `monotonic`, in seconds, after which it is not repeated; None for no limit.
+            deadline: Moment of the clock's `monotonic`, in seconds, after which it is not repeated; None for no limit
+                but that of `until`.
             repeatable: It only reads, or may be carried out twice. Another one is sent again only where the service
                 has not carried it out.
 
@@ -272,7 +300,7 @@ class Service:
             RetryLater: The service is unavailable or throttles for too long, or the effect of the request is not known.
         """
         tries: Counter[Trouble] = Counter()
-        started = self.clock.monotonic()
+        started, deadline = self.clock.monotonic(), _earlier(deadline, self._until)
         while True:
             outcome = self._outcome(call, user, repeatable=repeatable)
             if isinstance(outcome, Response):

@@ -116,7 +116,8 @@ class _Run:
 
     def execute(self) -> RunSummary:
         self.log.begin()
-        with self.log.closing(self._ended), self.tools.open_workspace() as workspace:
+        limited = self.tools.dataverse.until(self.job.options.deadline)
+        with self.log.closing(self._ended), limited, self.tools.open_workspace() as workspace:
             summary = self._work(workspace)
         self.log.end(summary)
         return summary

@@ -79,7 +79,8 @@ class _Undo:
 
     def execute(self) -> RunSummary:
         self._log.begin()
-        with self._log.closing(self._ended), self._tools.open_workspace() as workspace:
+        limited = self._tools.dataverse.until(self._job.batch.options.deadline)
+        with self._log.closing(self._ended), limited, self._tools.open_workspace() as workspace:
             summary = self._work(workspace)
         self._log.end(summary)
         return summary

@@ -132,6 +132,30 @@ def test_a_deadline_ends_retries() -> None:
     assert len(transport.requests) == 1
 
 
+def test_a_block_limits_what_is_sent_in_it() -> None:
+    """A wait that ends in time is waited for, a longer one is not; an inner block only makes the time shorter."""
+    short, long = refused(429, "0x80072322", retry_after="5"), refused(429, "0x80072322", retry_after="60")
+    made, transport, _, clock = service(short, long, GOOD, long, GOOD)
+    with made.until(clock.monotonic() + 30), made.until(clock.monotonic() + 900), pytest.raises(RetryLater) as caught:
+        made.fetch(Call(path="accounts"))
+    assert (len(transport.requests), clock.seconds, caught.value.retry_after) == (2, 5, 60)
+    made.fetch(Call(path="accounts"))
+    made.fetch(Call(path="accounts"))
+    assert (len(transport.requests), clock.seconds) == (5, 65)
+
+
+def test_answers_have_to_be_complete_by_the_end_of_a_block_unless_the_request_writes() -> None:
+    """An answer to a write is waited for: what it has done would not be known."""
+    made, transport, _, clock = service(GOOD)
+    with made.until(clock.monotonic() + 30, answered=True):
+        made.fetch(Call(path="accounts"))
+        made.fetch(Call(path="accounts", within=7))
+        made.fetch(Call(path="accounts", method="POST", writes=True))
+    with made.until(clock.monotonic() + 30):
+        made.fetch(Call(path="accounts"))
+    assert [request.whole for request in transport.requests] == [30, 7, None, None]
+
+
 def test_a_refusal_is_an_answer() -> None:
     """A 400 is not repeated."""
     made, transport, _, _ = service(refused(400, "0x0", "Could not find a property named 'Name' on type 'x'."))
