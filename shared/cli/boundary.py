@@ -78,12 +78,18 @@ def run(arguments: Sequence[str], *, open_app: Callable[[], App] | None = None) 
 
 
 def _check_text(arguments: Sequence[str]) -> None:
-    """Refuse bytes that are not text: Python gives them as lone surrogates, which cannot be encoded.
+    """Refuse an option with an empty value, and bytes that are not text: Python gives them as lone surrogates.
+
+    A variable of a script that is not set gives an empty text. It may stand for a condition or a file, and without it a
+    command would do something else.
 
     Raises:
-        UserError: An argument has some.
+        UserError: An argument is one of these.
     """
     for place, argument in enumerate(arguments, start=1):
+        option = arguments[place - 2] if place > 1 and not argument else argument.removesuffix("=")
+        if option.startswith("-") and (not argument or (argument.startswith("--") and argument.endswith("="))):
+            raise UserError(f"the value of {option} is empty: give one, or leave the option out")
         try:
             argument.encode("utf-8")
         except UnicodeEncodeError:

@@ -9,8 +9,8 @@ from shared.reconcile.links.steps import link_steps
 from shared.reconcile.marks import blind_mark, blind_unfit_query
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
+from shared.reconcile.rejected.decided import rejects
 from shared.reconcile.steps import reconcile_steps
-from shared.reconcile.transitions import enforces
 
 __all__ = [
     "ColumnChange",
@@ -29,13 +29,13 @@ __all__ = [
     "columns_query",
     "counts_query",
     "doubtful_query",
-    "enforces",
     "fill_ledger",
     "ledger_table_step",
     "link_steps",
     "names_of",
     "object_of",
     "reconcile_steps",
+    "rejects",
     "sample_query",
     "samples",
 ]

@@ -22,6 +22,7 @@ from shared.transform import TargetColumn
 from shared.workspace import Members, NewTable, Step, Table, literal, quoted
 
 __all__ = [
+    "CURRENCY",
     "NEW_IDS",
     "STORED_ROWS",
     "after_writing",
@@ -33,7 +34,8 @@ __all__ = [
 
 _MARKS: Final = (PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
 _MARKING: Final = f"({', '.join(map(literal, _MARKS))})"
-_CURRENCY: Final = "transactioncurrencyid"
+CURRENCY: Final = "transactioncurrencyid"
+"""The column that Dataverse fills in where a record has none."""
 # As `outcomes` has them; of the last two it is not known what the record holds now, so what was pending stays so.
 _APPLIED, _ADOPTED, _FAILED, _UNKNOWN = "'applied'", "'adopted'", "'failed'", "('skipped', 'edited')"
 
@@ -340,7 +342,7 @@ def _first(column: TargetColumn) -> str:
 
 def _is_filled_in(attribute: AttributeMetadata) -> bool:
     """Whether each new record has a value there that the metadata does not tell: its creator, the base currency."""
-    return attribute.type in ALWAYS_SET or attribute.name == _CURRENCY
+    return attribute.type in ALWAYS_SET or attribute.name == CURRENCY
 
 
 def _object(members: Sequence[str]) -> str:

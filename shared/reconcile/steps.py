@@ -16,7 +16,7 @@ from shared.reconcile.decisions import (
     report_unfit,
     spare_protected,
 )
-from shared.reconcile.transitions import transition_steps
+from shared.reconcile.rejected.decided import rejected_steps
 from shared.transform import TargetColumn
 from shared.workspace import Step
 
@@ -50,7 +50,7 @@ def reconcile_steps(
     if definition.sync_behaviour.strategy is Strategy.FULL:
         decide: tuple[Step, ...] = (
             *decide_by_comparing(definition, layout, target_rows=target_rows, values_at_once=values_at_once),
-            *transition_steps(layout),
+            *rejected_steps(definition, layout),
             *spare_protected(definition, layout),
             *report_unfit(definition, layout),
             *report_fixed(definition, layout),

@@ -30,6 +30,8 @@ class ErrorType(StrEnum):
     UNKNOWN_CHOICE = "Unknown Choice"
     INVALID_STATUS = "Invalid Status"
     TRANSITION = "Transition Not Allowed"
+    OUTSIDE_FILTER = "Outside Filter"
+    KEY_NOT_WRITTEN = "Key Not Written"
     EDITED = "Edited in target"
     EDITED_SINCE = "Edited since"
 

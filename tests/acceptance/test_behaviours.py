@@ -17,6 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
+from uuid import uuid4
 
 import duckdb
 import pytest
@@ -296,6 +297,59 @@ def test_parameter_in_a_target_filter_stays_one_value(here: World, region: str) 
     done = here.run(parameters={"region": region})
     assert (done.target.processed, done.deleted.done) == (2, 1)
     assert sorted(held(here)) == ["1", "2"]
+
+
+def test_a_record_that_the_filter_would_hide_is_not_created(here: World) -> None:
+    """The next run would not find it and would create it again; that of a row which moved out of the filter stays."""
+    here.define(
+        accounts(
+            parameters={"region": {"default": "Bern"}},
+            destination={"filter": "address1_city eq @region and statecode eq 0"},
+            sync_behaviour={"dropped": "delete", "safety": _LIMITLESS},
+        )
+    )
+    here.csv([row("1", "In", "bern"), row("2", "Out", "Rome"), row("3", "Empty"), row("4", "Moves", "Bern")])
+    done = here.run()
+    assert (done.created.done, done.source.rejected) == (2, 2)
+    assert [(error.error_type, error.column, error.rows) for error in done.errors] == [
+        ("Outside Filter", "address1_city", (2, 3))
+    ]
+    here.csv([row("1", "In", "bern"), row("4", "Moves", "Rome")])
+    assert here.run().updated.done == 1
+    for _ in range(2):
+        done = here.run()
+        assert (done.created.done, done.deleted.done, done.source.rejected) == (0, 0, 1)
+    assert sorted((record["accountnumber"], record["address1_city"]) for record in here.records("accounts")) == [
+        ("1", "bern"),
+        ("4", "Rome"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("accountid", "set id_column_insert: true"), ("createdon", "match by columns that can be written")],
+)
+def test_a_record_that_cannot_get_the_key_of_its_row_is_not_created(here: World, key: str, said: str) -> None:
+    """The next run would not find it by the key and would create it again; a record that has the key is updated."""
+    seeded(here, [row("1", "Old")])
+    value = here.records(f"accounts?$select={key}")[0][key]
+    definition = accounts(sync_behaviour={"sync_key": [key]})
+    definition["destination"]["mappings"] = [
+        {"source": "number", "target": key},
+        {"source": "name", "target": "name"},
+    ]
+    definition["source"]["columns"][0] |= {"type": "date"} if key == "createdon" else {}
+    here.define(definition)
+    other = str(uuid4()) if key == "accountid" else "2024-01-31T10:00:00Z"
+    here.csv([row(value, "New"), row(other, "Nobody")])
+    for _ in range(2):
+        done = here.run()
+        assert (done.created.done, done.source.rejected) == (0, 1)
+        assert [(error.error_type, error.column, error.rows) for error in done.errors] == [
+            ("Key Not Written", key, (2,))
+        ]
+        assert said in done.errors[0].message
+    assert [(record[key], record["name"]) for record in here.records("accounts")] == [(value, "New")]
 
 
 @pytest.mark.parametrize("value", _NASTY)

@@ -116,10 +116,13 @@ def test_only_links_that_pass_the_filter_are_removed(here: World) -> None:
     here.run("links")
     (first,) = [each["accountid"] for each in here.records("accounts?$filter=accountnumber eq '1'")]
 
-    links(here, [("1", "Lead 3")], destination={"filter": f"accountid eq {first}"})
+    links(here, [("1", "Lead 3"), ("2", "Lead 1")], destination={"filter": f"accountid eq {first}"})
     done = here.run("links")
 
     assert (done.created.done, done.deleted.done) == (1, 2)
+    assert [(error.error_type, error.column, error.rows) for error in done.errors] == [
+        ("Outside Filter", "accountid", (2,))
+    ]
     assert linked(here) == {("1", "Lead 3"), ("2", "Lead 2")}
 
 

@@ -23,7 +23,7 @@ from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.writing import WriteOrder
-from shared.reconcile import PlanAction, blind_mark, blind_unfit_query, counts_query, enforces
+from shared.reconcile import PlanAction, blind_mark, blind_unfit_query, counts_query, rejects
 from shared.reconcile.waves import (
     GIVEN,
     GIVEN_ACTION,
@@ -133,7 +133,8 @@ class Wave:
         counts = self._reconcile(run_steps[Stage.RECONCILE])
         if self.ledger and not checked:
             self.ledger.check()
-        judged = failures_of(self.workspace.query(REJECTED_CHANGES)) if comparing and enforces(self.sync.layout) else {}
+        judges = comparing and rejects(definition, self.sync.layout)
+        judged = failures_of(self.workspace.query(REJECTED_CHANGES)) if judges else {}
         refused = {change: failure for change, failure in judged.items() if change not in rejected}
         if not comparing:
             self._mark()

@@ -1,8 +1,8 @@
-"""Filters of lookups in the table that is synced, as SQL: they apply to records as the run leaves them.
+"""Filters as SQL, for records as the run leaves them: of lookups in the table that is synced, and of new records.
 
-The service knows a record as it was before the run, so it cannot be asked. A filter may contain comparisons of a column
-with a value, joined with `and`, `or`, `not` and brackets. Nulls compare as in the service: a comparison with an empty
-column is false, except for `ne`, which is true; `not` turns the operator round.
+The service knows a record as it was before the run, so it cannot be asked. Such a filter may contain comparisons of a
+column with a value, joined with `and`, `or`, `not` and brackets. Nulls compare as in the service: a comparison with an
+empty column is false, except for `ne`, which is true; `not` turns the operator round.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shared.entities import AttributeMetadata, AttributeType, DateBehavior, Enti
 from shared.transform.keys import normalise_key
 from shared.workspace import literal
 
-__all__ = ["UnclearFilterError", "condition_columns", "condition_sql"]
+__all__ = ["UnclearFilterError", "condition_columns", "condition_sql", "possible_sql"]
 
 
 class UnclearFilterError(ValueError):
@@ -105,6 +105,38 @@ def condition_sql(condition: str, entity: EntityMetadata, value: Callable[[Attri
         UnclearFilterError: It has a part that cannot be worked out here.
     """
     return _sql(_read(condition), entity, value)
+
+
+def possible_sql(condition: str, held: Mapping[str, tuple[AttributeMetadata, str, str]]) -> str:
+    """The SQL of whether a record may pass a filter, as far as that is known; `true` where nothing of it is.
+
+    Args:
+        condition: The OData filter; its parameters become variables of the workspace.
+        held: Column -> its metadata, the SQL of what a record holds in it (of a lookup, its id), and the SQL condition
+            under which that is known. What is compared with another column is not known.
+    """
+    try:
+        return _possible(_read(condition), held)
+    except UnclearFilterError:
+        return "true"
+
+
+def _possible(part: _Part, held: Mapping[str, tuple[AttributeMetadata, str, str]]) -> str:
+    """A part that is not known may be true: behind `not` there are only turned operators."""
+    if isinstance(part, _Joined):
+        parts = [_possible(each, held) for each in part.parts]
+        if part.word == "OR" and "true" in parts:
+            return "true"
+        parts = [each for each in parts if each != "true"]
+        return f"({f' {part.word} '.join(parts)})" if parts else "true"
+    if part.column not in held:
+        return "true"
+    attribute, value, known = held[part.column]
+    try:
+        passes = _compared(part, attribute, value)
+    except UnclearFilterError:
+        return "true"
+    return passes if known == "true" else f"({passes} OR NOT ({known}))"
 
 
 def _comparisons(part: _Part) -> Iterator[Comparison]:

@@ -194,6 +194,23 @@ class TestFull:
         world.run({"op": "d", "number": "A"})
         assert world.accounts() == {"A": {"name": "secret"}}
 
+    def test_a_record_that_the_target_filter_would_hide_is_not_created(self, make: Make) -> None:
+        """An event that comes again would not find it: it would be created as often as the event comes."""
+        mappings = [{"source": "number", "target": "sic"}, MAPPINGS[1]]
+        world = make(
+            columns=COLUMNS[:2],
+            mappings=mappings,
+            behaviour={"sync_key": ["sic"]},
+            destination={"filter": "name ne 'secret' and name ne null"},
+        )
+        for _ in range(2):
+            counts = world.run(
+                {"op": "c", "number": "A", "name": "secret"}, {"op": "u", "number": "B"}, {"op": "c", "number": "C", "name": "c"}
+            )  # fmt: skip
+            assert (counts["failed"], counts.get("ignored", 0)) == (2, 0)
+        assert world.reasons == dict.fromkeys((0, 1, 3, 4), "Outside Filter")
+        assert [row["name"] for row in world.rows("name")] == ["c"]
+
     def test_a_key_that_is_not_unique_is_matched_once(self, make: Make) -> None:
         """Of several records with one key only the oldest is updated, and none is dropped."""
         mappings = [{"source": "number", "target": "sic"}, MAPPINGS[1]]

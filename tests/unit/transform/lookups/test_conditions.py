@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.transform.lookups.conditions import UnclearFilterError, condition_columns, condition_sql
+from shared.transform.lookups.conditions import UnclearFilterError, condition_columns, condition_sql, possible_sql
 from shared.workspace import Workspace, literal
 from tests.unit.transform.lookups.relations import LINKED
 
@@ -113,3 +113,30 @@ def test_the_columns_of_a_filter_are_listed() -> None:
     """Each once; a filter that cannot be read has none."""
     assert condition_columns("_parent_value ne null and (name eq 'staff' or not name eq null)") == ("parent", "name")
     assert condition_columns("contains(name, 'x')") == ()
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("name eq 'x'", True),
+        ("name eq 'y'", False),
+        ("name eq 'y' and staff gt 5", False),
+        ("name eq 'y' or staff gt 5", True),
+        ("name eq 'x' and not (name eq 'x' or staff gt 5)", False),
+        ("not (name ne 'y' or staff gt 5)", False),
+        ("staff gt 5", True),
+        ("active eq true and name eq 'y'", False),
+        ("active eq true", True),
+        ("active eq true or name eq 'y'", True),
+        ("segment eq 'unclear' and name eq 'x'", True),
+        ("segment eq 'unclear' and name eq 'y'", False),
+        ("contains(name, 'y')", True),
+    ],
+)
+def test_a_record_passes_possibly_where_not_all_is_known(
+    workspace: Workspace, condition: str, *, expected: bool
+) -> None:
+    """Of the record the name is known, and the columns `active` and `segment` are not; of the others nothing is."""
+    known = {"name": ("'x'", "true"), "active": ("false", "false"), "segment": ("1", "true")}
+    held = {name: (LINKED.attributes[name], *each) for name, each in known.items()}
+    assert workspace.query(f"SELECT {possible_sql(condition, held)}") == [(expected,)]

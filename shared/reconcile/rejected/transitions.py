@@ -11,31 +11,22 @@ from collections.abc import Sequence
 from shared.reconcile.columns import differs
 from shared.reconcile.later import is_made_open
 from shared.reconcile.plan import PlanAction
+from shared.reconcile.rejected.rejecting import reject_steps
 from shared.state_rules import OPEN
 from shared.transform import ErrorType, Pair, TargetColumn, listed, pair_of
 from shared.workspace import Step, Table, literal, quoted
 
-__all__ = ["enforces", "transition_steps"]
+__all__ = ["transition_steps"]
 
 _ORIGIN = "destination.mappings"
 
 
-def enforces(layout: Sequence[TargetColumn]) -> bool:
-    """Whether the status is mapped, and its table takes only some transitions."""
-    pair = pair_of(layout)
-    return pair is not None and any(status.next is not None for status in pair.status.attribute.choices)
-
-
 def transition_steps(layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """Reject rows whose status cannot follow the record's; they need `decisions`, `desired`, `current` and the errors.
-
-    The record stays as it is: its decision becomes `ignored`, so that it is not dropped.
-    """
+    """Reject rows whose status cannot follow the record's; needs `decisions`, `desired`, `current` and the errors."""
     pair = pair_of(layout)
-    if pair is None or not enforces(layout):
+    if pair is None or all(status.next is None for status in pair.status.attribute.choices):
         return ()
     error = literal(ErrorType.TRANSITION)
-    rejected = f"SELECT _row FROM source_errors WHERE error = {error}"
     report = f"""
 INSERT INTO source_errors
 SELECT decisions._row, {literal(pair.status.name)}, {error}, true, {_message(pair)}
@@ -43,21 +34,10 @@ FROM decisions
 JOIN desired ON desired._row = decisions._row
 LEFT JOIN current AS target ON target._id = decisions._id
 WHERE {_refused(pair)}""".strip()
-    keep = f"""
-UPDATE decisions SET action = {literal(PlanAction.IGNORED)}, _row = NULL
-WHERE _id IS NOT NULL AND _row IN ({rejected})""".strip()
-    needs = frozenset({Table.DECISIONS, Table.SOURCE_ERRORS})
-    both = needs | {Table.DESIRED, Table.CURRENT}
+    needs = frozenset({Table.DECISIONS, Table.SOURCE_ERRORS, Table.DESIRED, Table.CURRENT})
     return (
-        Step("Report transitions of the status that are not allowed", report, _ORIGIN, needs=both),
-        Step("Leave their records alone", keep, _ORIGIN, needs=needs),
-        Step("Make no records of them", f"DELETE FROM decisions WHERE _row IN ({rejected})", _ORIGIN, needs=needs),
-        Step(
-            "Reject rows whose status cannot follow",
-            f"DELETE FROM desired WHERE _row IN ({rejected})",
-            _ORIGIN,
-            needs=frozenset({Table.DESIRED, Table.SOURCE_ERRORS}),
-        ),
+        Step("Report transitions of the status that are not allowed", report, _ORIGIN, needs=needs),
+        *reject_steps(ErrorType.TRANSITION, _ORIGIN),
     )
 
 

@@ -1,0 +1,28 @@
+"""The steps that reject rows for what was decided about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.definitions.models import SyncDefinition
+from shared.reconcile.rejected.outside_filter import outside_filter_steps
+from shared.reconcile.rejected.transitions import transition_steps
+from shared.reconcile.rejected.unset_keys import unset_key_steps
+from shared.transform import TargetColumn
+from shared.workspace import Step
+
+__all__ = ["rejected_steps", "rejects"]
+
+
+def rejected_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """Return the steps of all such rules; they need `decisions`, `desired`, `current` and the errors."""
+    return (
+        *transition_steps(layout),
+        *unset_key_steps(definition, layout),
+        *outside_filter_steps(definition, layout),
+    )
+
+
+def rejects(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> bool:
+    """Whether there is such a rule."""
+    return bool(rejected_steps(definition, layout))
