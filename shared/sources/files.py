@@ -22,7 +22,10 @@ BLOCK: Final = 1 << 20  # bytes read at once
 _LITTLE: Final = 1 << 16
 _COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 # How drivers of fsspec call it. If a driver reports only the size, the size is compared.
-_VERSION_KEYS: Final = ("etag", "ETag", "size", "mtime", "last_modified", "LastModified", "Last-Modified", "created")
+_VERSION_KEYS: Final = (
+    "etag", "ETag", "size", "mtime", "last_modified", "LastModified", "Last-Modified", "created", "modify",
+    "modificationTime", "last_write_time", "updated", "md5Hash", "content_hash",
+)  # fmt: skip
 Version = tuple[object, ...]
 _NO_PARTS: Final = "support range requests"  # what fsspec says of an HTTP server that sends no parts of a file
 _OWNED: Final = "~$"  # Office makes a file with such a name for each workbook that is open

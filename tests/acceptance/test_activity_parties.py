@@ -64,7 +64,7 @@ ANNA, BERT, OFFICE = "anna@contoso.com", "Bert@contoso.com ", "office@contoso.co
 
 def test_parties_are_given_to_new_activities_and_a_second_run_has_nothing_to_do(here: World) -> None:
     rows = [
-        sent("one", f"{ANNA};{BERT}; ;", sender=OFFICE),
+        sent("one", f"{ANNA};\n{BERT}\t; ;\r\n;\u00a0", sender=OFFICE),
         sent("two", OFFICE, cc=f"{BERT};{ANNA}"),
         sent("three", ""),
     ]
@@ -173,6 +173,9 @@ def test_attendees_of_an_appointment_come_from_an_expression(here: World) -> Non
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"sync_key": ["subject", "to"]}, "to is a list, which is given to new records only and never read"),
+        ({"changed": {"when": "target.to is null"}}, "this reads target.to, but lists of parties are not read"),
+        ({"dropped": {"set": {"description": "target.to"}}}, "this reads target.to, but lists of parties are not read"),
         ({"strategy": "upsert", "sync_key": ["subject"]}, "does not know which are new; use full or delta"),
         ({"lookup": {**PEOPLE[0], "on_missing": "create"}}, "the parties of to are not created; sync them first"),
         ({"lookup": {**PEOPLE[0], "default": ANNA}}, "to is a list, which has no default"),

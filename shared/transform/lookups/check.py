@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
-from shared.definitions.models import ColumnType, Expire, Lookup, Mapping, NullPolicy, Strategy, SyncDefinition
+from shared.definitions.models import (
+    ChangedWhen,
+    ColumnType,
+    Expire,
+    Lookup,
+    Mapping,
+    NullPolicy,
+    Strategy,
+    SyncDefinition,
+)
 from shared.entities import PARTY_ROLES, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.transform.convert import fits
 from shared.transform.lookups.conditions import UnclearFilterError, condition_columns, condition_sql
 from shared.transform.lookups.names import match_columns
-from shared.transform.set_columns.marks import constant_problems
+from shared.transform.set_columns.marks import constant_problems, set_expressions
 from shared.transform.targets import source_columns
 from shared.workspace import parsed
 
@@ -50,6 +60,15 @@ def _list(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping, 
     if definition.sync_behaviour.strategy is Strategy.UPSERT:
         message = f"{name} is given to new records only, and strategy upsert does not know which are new; use full"
         yield Problem(message=f"{message} or delta", path=f"{path}.target")
+    yield from _readings(definition, name)
+    if name in definition.sync_behaviour.sync_key:
+        message = f"{name} is a list, which is given to new records only and never read; match by another column"
+        yield Problem(message=message, path="sync_behaviour.sync_key")
+    yield from _list_lookups(entity, mapping, path)
+
+
+def _list_lookups(entity: EntityMetadata, mapping: Mapping, path: str) -> Iterator[Problem]:
+    attribute, name = entity.attributes[mapping.target], mapping.target
     for number, lookup in enumerate(mapping.lookups):
         own = f"{path}.lookup" + (f"[{number}]" if isinstance(mapping.lookup, tuple) else "")
         if lookup.entity_from or isinstance(lookup.match, tuple):
@@ -63,6 +82,20 @@ def _list(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping, 
         if lookup.on_missing == "create":
             message = f"the parties of {name} are not created; sync them first, or use reject or clear"
             yield Problem(message=message, path=f"{own}.on_missing")
+
+
+def _readings(definition: SyncDefinition, name: str) -> Iterator[Problem]:
+    """Where a condition or an expression of `set` reads a list of parties of the target."""
+    changed, texts = definition.sync_behaviour.changed, [*set_expressions(definition)]
+    if isinstance(changed, ChangedWhen):
+        texts.append(("sync_behaviour.changed.when", changed.when))
+    known = [f"source.{column.label}" for column in definition.source.columns]
+    known += [f"target.{mapping.target}" for mapping in definition.destination.mappings]
+    for path, text in texts:
+        with suppress(DefinitionError):  # reported where the expressions are checked
+            if f"target.{name}" in parsed(text, names=known, origin=path).columns:
+                message = f"this reads target.{name}, but lists of parties are not read from Dataverse"
+                yield Problem(message=message, path=path)
 
 
 def _column(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMetadata, path: str) -> Iterator[Problem]:

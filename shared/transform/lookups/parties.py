@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from shared.definitions.models import KeyMatch
+from shared.transform.blanks import trimmed
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import LookupColumn, given_name, link_name
 from shared.transform.rules import ErrorType, Rule
@@ -71,9 +72,11 @@ SELECT row_number() OVER (ORDER BY _row, place) AS {PARTY}, *, {keys},
 FROM (
   SELECT _row, place, {typed}
   FROM (
-    SELECT _row, generate_subscripts(parts, 1) AS place, trim(unnest(parts)) AS text
-    FROM (SELECT _row, string_split({name}, {_delimiter(lookup)}) AS parts FROM desired
-      WHERE NOT ({unless}) AND {quoted(f"_omit_{lookup.name}")} IS NOT TRUE))
+    SELECT _row, place, {trimmed("part")} AS text
+    FROM (
+      SELECT _row, generate_subscripts(parts, 1) AS place, unnest(parts) AS part
+      FROM (SELECT _row, string_split({name}, {_delimiter(lookup)}) AS parts FROM desired
+        WHERE NOT ({unless}) AND {quoted(f"_omit_{lookup.name}")} IS NOT TRUE)))
   WHERE text <> '')""".strip()
 
 

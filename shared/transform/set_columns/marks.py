@@ -28,6 +28,7 @@ __all__ = [
     "pair_problems",
     "returned_mark",
     "set_columns",
+    "set_expressions",
     "set_problems",
     "unknown_column",
     "write_problems",
@@ -180,7 +181,7 @@ def set_problems(definition: SyncDefinition) -> Iterator[Problem]:
     """Mistakes in the expressions of `set`; needs no metadata."""
     names = {f"target.{mapping.target}" for mapping in definition.destination.mappings}
     names |= {f"target.{name}" for name in mark_names(definition.sync_behaviour)}
-    for path, expression in _expressions(definition):
+    for path, expression in set_expressions(definition):
         try:
             read = parsed(expression, names=sorted(names), origin=path).columns
         except DefinitionError as error:
@@ -204,7 +205,8 @@ def _repeated(dropped: object, read: frozenset[str], path: str) -> Iterator[Prob
         )
 
 
-def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
+def set_expressions(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
+    """Path and text of each expression of `set`."""
     behaviour = definition.sync_behaviour.as_written
     for rule, path in ((behaviour.dropped, _DROPPED), (behaviour.returned, _RETURNED)):
         if isinstance(rule, SetColumns):
@@ -216,7 +218,7 @@ def mark_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterato
     behaviour = definition.sync_behaviour.as_written
     if behaviour.dropped == "deactivate":
         yield from _states(entity)
-    for path, expression in _expressions(definition):
+    for path, expression in set_expressions(definition):
         yield from column_problems(path.rpartition(".")[2], expression, entity, path)
     for rule, path in ((behaviour.dropped, _DROPPED), (behaviour.returned, _RETURNED)):
         if isinstance(rule, SetColumns):

@@ -222,6 +222,9 @@ def test_no_argument_is_unforeseen(words: list[str]) -> None:
         ),
         (["plan", "customers", "-p", f"given={'9' * 200_000}"], "parameter given: its value has 200,000 characters"),
         (["start", "customers", "--app", "http://[::1"], "--app: write the app's address"),
+        (["retry", "last", "--file", ""], "the value of --file is empty: give one, or leave the option out"),
+        (["start", "customers", "--app="], "the value of --app is empty: give one, or leave the option out"),
+        (["plan", "customers", "-p", ""], "the value of -p is empty: give one, or leave the option out"),
     ],
 )
 def test_odd_arguments_are_refused_with_a_sentence(

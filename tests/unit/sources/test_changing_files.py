@@ -57,6 +57,35 @@ def test_a_remote_file_that_changes_ends_the_run(kind: Kind, tmp_path: Path, act
         opened.load(workspace)
 
 
+class Calling(Changing):
+    """The same, which calls the time of a file something else."""
+
+    protocol = "calling"
+
+    def __init__(self, action: str, name: str) -> None:
+        super().__init__(action)
+        self._name = name
+
+    def info(self, path: str, **options: Any) -> Any:
+        told = super().info(path, **options)
+        return {"name": told["name"], "size": told["size"], "type": told["type"], self._name: told["mtime"]}
+
+
+@pytest.mark.parametrize("name", ["modify", "modificationTime", "last_write_time", "updated"])
+def test_each_driver_calls_the_time_of_a_file_by_its_own_name(tmp_path: Path, name: str) -> None:
+    """FTP, WebHDFS, SMB and Google Cloud Storage: a file may be replaced by another one of the same size."""
+    kind, path = KINDS["delimited"], tmp_path / "source.csv"
+    kind.write(path, rows(3))
+    source = defined(kind, path).source.model_copy(update={"path": f"calling://{path}"})
+
+    def open_url(url: str) -> tuple[Any, str]:
+        return Calling("write", name), url.removeprefix("calling://")
+
+    opened = open_source(source, SourceContext(open_url=open_url))
+    with Workspace.open() as workspace, pytest.raises(UserError, match=CHANGED):
+        opened.load(workspace)
+
+
 def test_a_remote_file_that_stays_is_read(kind: Kind, tmp_path: Path) -> None:
     """The same storage without a change."""
     path = tmp_path / f"source{kind.ending}"
