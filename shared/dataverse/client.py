@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from shared.clock import Clock, SystemClock
 from shared.dataverse.calls.operations import Operation, operation_names, read_operations
 from shared.dataverse.calls.sending import CallTarget, call
-from shared.dataverse.changes import NO_LIMITS, Change, Outcome, WriteLimits
+from shared.dataverse.changes import NO_LIMITS, Change, Outcome, Skipped, WriteLimits
 from shared.dataverse.course import Course
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.keys import key_values, lookups
 from shared.dataverse.http.service import Call, Service, Usage
 from shared.dataverse.http.tokens import TokenProvider
+from shared.dataverse.http.waiting import WaitStoppedError
+from shared.dataverse.metadata.messages import read_messages
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
 from shared.dataverse.read.fetching import fetched_pages
 from shared.dataverse.read.greatest import greatest_value
@@ -316,8 +317,14 @@ class Dataverse:
 
     def _written(self, entity: EntityMetadata, changes: Iterable[Change], limits: WriteLimits) -> Iterator[Outcome]:
         users = self._sending_users_of(entity)
+        try:
+            with self.until(None, stopped=limits.cancelled):
+                target = self._target(entity)
+        except WaitStoppedError:
+            yield from (Skipped(number=change.number, reason="cancelled") for change in changes)
+            return
         senders: ThreadSenders[SendResult] = ThreadSenders(self.service.threads)
-        target, course = self._target(entity), self.course
+        course = self.course
         writing = Writing(self.service, target=target, users=users, senders=senders, limits=limits, course=course)
         try:
             yield from writing.outcomes(changes)
@@ -331,28 +338,10 @@ class Dataverse:
         """The table with its bulk messages: asked once, then remembered."""
         known = self._targets.get(entity.logical_name)
         if known is None or known.entity is not entity:
-            messages = self._messages(entity)
+            messages = read_messages(self.service, entity, MESSAGES.values())
             known = Target(entity=entity, connection=self.service.connection, messages=messages)
             self._targets[entity.logical_name] = known
         return known
-
-    def _messages(self, entity: EntityMetadata) -> frozenset[str]:
-        """Which bulk messages the table has: documentation and environments differ, so the service is asked.
-
-        DeleteMultiple is listed for standard tables too, where it is not implemented (Microsoft: bulk operations).
-        """
-        if entity.intersect:
-            return frozenset()
-        names = [name for name in MESSAGES.values() if name != "DeleteMultiple" or entity.elastic]
-        among = " or ".join(f"sdkmessageid/name eq '{name}'" for name in names)
-        path = (
-            "sdkmessagefilters?$select=sdkmessagefilterid&$expand=sdkmessageid($select=name)"
-            f"&$filter=primaryobjecttypecode eq '{entity.logical_name}' and ({among})"
-        )
-        answer = self.service.fetch_json(Call(path=quote(path, safe="/?&=$,()'"), table="sdkmessagefilter"))
-        found = frozenset(row.member("sdkmessageid").member("name").text() for row in answer.rows())
-        # "Create and Update supported implies Upsert": UpsertMultiple has no row of its own on standard tables.
-        return found | {"UpsertMultiple"} if found >= {"CreateMultiple", "UpdateMultiple"} else found
 
     def _sending_users_of(self, entity: EntityMetadata) -> list[SendingUser]:
         """The application users with what has been learned about each; kept between writes."""

@@ -325,6 +325,18 @@ def test_a_record_that_the_filter_would_hide_is_not_created(here: World) -> None
     ]
 
 
+def test_a_run_that_is_stopped_does_not_wait_for_dataverse(here: World) -> None:
+    """Also where what is throttled is a question before the first write."""
+    here.define(accounts())
+    here.csv([row("1", "One")])
+    match = {"path": "sdkmessagefilters"}
+    here.emulator.faults({"action": "status", "status": 429, "retry_after": 60, "times": 9, "match": match})
+    done = here.run(cancelled=lambda: True)
+    here.emulator.clear_faults()
+    assert (done.state, done.throttled, done.writes) == (RunState.CANCELLED, 1, 0)
+    assert here.run().created.done == 1
+
+
 @pytest.mark.parametrize(
     ("key", "said"),
     [("accountid", "set id_column_insert: true"), ("createdon", "match by columns that can be written")],

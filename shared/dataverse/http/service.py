@@ -22,6 +22,7 @@ from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service_errors import error_of, refusal, trouble
 from shared.dataverse.http.tokens import TokenProvider, resource_of
+from shared.dataverse.http.waiting import Waiting, earlier
 from shared.errors import AnswerLost, RetryLater
 from shared.http.hosts import AllowedHosts, origin_of
 from shared.http.retry import (
@@ -35,7 +36,16 @@ from shared.http.retry import (
 )
 from shared.http.transport import Request, Response, Transport, Unsent
 
-__all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for", "throttles_for"]
+__all__ = [
+    "FIRST_REFUSAL",
+    "MOST_RANGES",
+    "Call",
+    "Meter",
+    "Service",
+    "Usage",
+    "asked_for",
+    "throttles_for",
+]
 
 # `If-None-Match: null`, the literal word, is in every sample of Microsoft: it prevents caching of answers.
 _BASE_HEADERS = {
@@ -168,11 +178,6 @@ class Call:
     within: float | None = None
 
 
-def _earlier(one: float | None, other: float | None) -> float | None:
-    """The lower of two limits, of which None is no limit."""
-    return min((each for each in (one, other) if each is not None), default=None)
-
-
 def asked_for(path: str) -> str:
     """What a request asked for, for messages: its address without the query, which may hold values."""
     return path.partition("?")[0]
@@ -205,24 +210,25 @@ class Service:
         self._resource = resource_of(connection.base)
         self._origin = origin_of(connection.base)
         self._answered = False
-        self._until: float | None = None
-        self._within: float | None = None
+        self._waiting = Waiting()
 
     @contextmanager
-    def until(self, moment: float | None, *, answered: bool = False) -> Iterator[None]:
+    def until(
+        self, moment: float | None, *, answered: bool = False, stopped: Callable[[], bool] | None = None
+    ) -> Iterator[None]:
         """Limit the requests of a block: none is repeated that would have to wait beyond a moment.
 
         Args:
             moment: Of the clock's `monotonic`, in seconds; None for no limit but that of an outer block.
             answered: The answers of requests that write nothing have to be complete by then too.
+            stopped: Asked about twice a second during a wait; True ends it with `WaitStoppedError`.
         """
-        outer = self._until, self._within
-        self._until = _earlier(self._until, moment)
-        self._within = _earlier(self._within, moment if answered else None)
+        outer = self._waiting
+        self._waiting = outer.narrowed(moment, answered=answered, stopped=stopped)
         try:
             yield
         finally:
-            self._until, self._within = outer
+            self._waiting = outer
 
     def attempt(self, call: Call, *, user: int = 0) -> Response:
         """Send once and return the answer, whatever its status; a token that is refused is renewed once.
@@ -271,8 +277,8 @@ class Service:
         if call.writes:
             self.meter.count("writes")
         whole = call.within
-        if self._within is not None and not call.writes:
-            whole = _earlier(whole, max(self._within - self.clock.monotonic(), _LEAST))
+        if self._waiting.answered is not None and not call.writes:
+            whole = earlier(whole, max(self._waiting.answered - self.clock.monotonic(), _LEAST))
         timeout = self.connection.timeout if whole is None else min(whole, self.connection.timeout)
         response = self._transport.send(
             Request(method=call.method, url=url, headers=headers, body=call.body, timeout=timeout, whole=whole)
@@ -298,9 +304,10 @@ class Service:
             RequestRefused: The service refused the request.
             AbortRun: Nothing of this kind can succeed.
             RetryLater: The service is unavailable or throttles for too long, or the effect of the request is not known.
+            WaitStoppedError: Whoever asked does not want to wait any more; see `until`.
         """
         tries: Counter[Trouble] = Counter()
-        started, deadline = self.clock.monotonic(), _earlier(deadline, self._until)
+        started, deadline = self.clock.monotonic(), earlier(deadline, self._waiting.until)
         while True:
             outcome = self._outcome(call, user, repeatable=repeatable)
             if isinstance(outcome, Response):
@@ -319,7 +326,7 @@ class Service:
             self.meter.count("retries")
             if met is Trouble.THROTTLED:
                 self.meter.waits(self.clock.now() + timedelta(seconds=pause))
-            self.clock.sleep(pause)
+            self._waiting.pause(self.clock, pause)
             if call.within is not None and left is not None:
                 call = replace(call, within=max(left - pause, _LEAST))
 

@@ -89,7 +89,8 @@ def _carried_out(step: PostSyncStep, number: int, tools: StepTools, outcome: Ste
     work = _Work(step, f"post_sync[{number}]", tools, until=started + limit)
     message, figures = "", dict[str, int]()
     try:
-        with tools.workspace.until(work.left), tools.dataverse.until(work.until, answered=True):
+        limited = tools.dataverse.until(work.until, answered=True, stopped=lambda: bool(tools.stopped()))
+        with tools.workspace.until(work.left), limited:
             figures = work.done()
     except OutOfTimeError:
         message = f"it did not end within {limit:,.0f} s"

@@ -9,6 +9,7 @@ import pytest
 
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Call, Service
+from shared.dataverse.http.waiting import WaitStoppedError
 from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater
 from shared.http.transport import Request, Response, Unsent
 from tests.unit.dataverse.simulation import BASE, FixedToken, SimulatedClock
@@ -142,6 +143,22 @@ def test_a_block_limits_what_is_sent_in_it() -> None:
     made.fetch(Call(path="accounts"))
     made.fetch(Call(path="accounts"))
     assert (len(transport.requests), clock.seconds) == (5, 65)
+
+
+def test_a_wait_ends_when_it_is_stopped() -> None:
+    """Soon, and without another request; the same wait in another block goes on."""
+    long = refused(429, "0x80072322", retry_after="60")
+    made, transport, _, clock = service(long, GOOD, long, GOOD)
+    with made.until(None, stopped=lambda: False):
+        made.fetch(Call(path="accounts"))
+    assert (len(transport.requests), clock.seconds) == (2, 60)
+    with (
+        made.until(None, stopped=lambda: clock.seconds > 70),
+        made.until(None, stopped=lambda: False),
+        pytest.raises(WaitStoppedError),
+    ):
+        made.fetch(Call(path="accounts"))
+    assert (len(transport.requests), clock.seconds < 72) == (3, True)
 
 
 def test_answers_have_to_be_complete_by_the_end_of_a_block_unless_the_request_writes() -> None:
