@@ -224,6 +224,12 @@ class RunSummary:
     mirror: MirrorFigures | None = None
 
     @property
+    def written(self) -> int:
+        """How many records were created, changed or deleted."""
+        done = (self.created, self.updated, self.deleted, self.expired, self.deactivated, self.marked)
+        return sum(each.done for each in (*done, self.reactivated, self.upserted, self.created_references))
+
+    @property
     def clean(self) -> bool:
         """Whether all rows were processed without an error."""
         return self.completed and not (self.failed or self.skipped or self.source.rejected or self.violations)

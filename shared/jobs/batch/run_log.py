@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from shared.counted import counted
 from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
@@ -69,7 +70,11 @@ class RunLog:
         self.state.begin_run(self._record(RunState.RUNNING, counts={**attempt_number(self.attempt), **self._link()}))
 
     def end(self, summary: RunSummary) -> None:
-        """Write how the run ended, and wait for a state store that is unavailable."""
+        """Write how the run ended, and wait for a state store that is unavailable.
+
+        Raises:
+            RetryLater: It is unavailable for too long. The message says how the run ended, for nothing else does.
+        """
         counts = json.loads(json.dumps(summary.to_json())) | self._link()
         # They are rows of their own: hundreds of columns may have errors, and the log is read many runs at a time.
         del counts["errors"]
@@ -77,7 +82,12 @@ class RunLog:
         if summary.state == RunState.INTERRUPTED and not summary.writes:
             counts |= attempt_number(self.attempt)
         record = self._record(summary.state, counts=counts, ended=summary)
-        patiently(self.clock, lambda: self.state.finish_run(record))
+        try:
+            patiently(self.clock, lambda: self.state.finish_run(record))
+        except RetryLater as error:
+            written = counted(summary.written, "record was", "records were")
+            message = f"{error.message}. The end of the run is not in the log: {summary.state.value}, {written} written"
+            raise RetryLater(message, retry_after=error.retry_after) from error
 
     @contextmanager
     def closing(self, summary: Callable[[RunState, str], RunSummary]) -> Iterator[None]:

@@ -143,6 +143,6 @@ def _detail(error: BaseException, code: str) -> str:
 
 
 def _of_sqlite(message: str) -> tuple[str, str]:
-    told = next((said for words, said in _SQLITE if words in message.lower()), "it cannot be read")
+    told = next((said for words, said in _SQLITE if words in message.lower()), _UNKNOWN)
     named = re.search(r'no such (?:table|column): ([^\n]{1,200})|near "([^"\n]{1,60})"', message)
     return told, f" ({named[1] or named[2]})" if named else ""

@@ -100,6 +100,17 @@ def test_a_statement_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert len(rows(url)) == 1
 
 
+@pytest.mark.parametrize("statement", ["UPDATE log SET n = load_extension('x')", "COMMIT"])
+def test_a_statement_that_sqlite_does_not_carry_out_is_refused_as_one(tmp_path: Path, statement: str) -> None:
+    """The message is about the statement: nothing was to be read."""
+    url = sqlite_url(tmp_path, TABLE)
+    run(url, INSERT)
+    with pytest.raises(UserError) as caught:
+        run(url, statement)
+    assert "cannot be read" not in caught.value.message
+    assert "check its SQL" in caught.value.message
+
+
 def test_a_file_that_is_missing_is_not_made(tmp_path: Path) -> None:
     """A typing error in a path must not become an empty database; folders are limited as for sources."""
     with pytest.raises(UserError, match="the file does not exist"):

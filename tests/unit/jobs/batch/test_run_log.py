@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from shared.errors import AbortRun, RetryLater, StalePlanError, UnsafePlanError,
 from shared.jobs import ErrorRow, RunState, RunSummary
 from shared.jobs.batch.attempts import attempts
 from shared.jobs.batch.run_log import RunLog, end_of
+from shared.jobs.summary import ChangeCounts
 from shared.state import RunRecord
 from shared.state.sqlite import SqliteStateStore
 from tests.store_in_front import StoreInFront, failing
@@ -103,10 +104,11 @@ def test_errors_and_files_wait_too(logged: Logged) -> None:
 
 
 def test_a_store_that_stays_away_is_an_error_in_the_end(logged: Logged) -> None:
-    """After two minutes, so that the process can do something else."""
+    """After two minutes, so that the process can do something else; the message has what the log has not."""
     logged.back = float("inf")
-    with pytest.raises(RetryLater):
-        logged.log.end(ended())
+    done = replace(ended(), created=ChangeCounts(done=3000, planned=3000), deleted=ChangeCounts(done=1, planned=1))
+    with pytest.raises(RetryLater, match=r"is away\. The end .* not in the log: Succeeded, 3,001 records were written"):
+        logged.log.end(done)
     assert 60 <= logged.clock.seconds <= 120
     assert logged.row.state == "Running"
 
