@@ -23,6 +23,7 @@ from shared.dataverse.http.service import Usage
 from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, TokenProvider
 from shared.dataverse.metadata.tables import MetadataCache
 from shared.dataverse.read.reader import READ_BY_ID
+from shared.dataverse.read.references import SearchedValues
 from shared.dataverse.read.tracking import Tracking
 from shared.dataverse.write.controller import FIRST_ROWS
 from shared.http.retry import RetryPolicy
@@ -56,6 +57,7 @@ __all__ = [
     "Request",
     "Response",
     "RetryPolicy",
+    "SearchedValues",
     "Skipped",
     "SystemClock",
     "TokenProvider",

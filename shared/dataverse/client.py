@@ -33,7 +33,7 @@ from shared.dataverse.read.reader import (
     select_query,
     table_query,
 )
-from shared.dataverse.read.references import read_reference
+from shared.dataverse.read.references import SearchedValues, read_reference
 from shared.dataverse.read.tracking import Tracking
 from shared.dataverse.read.views import view_query
 from shared.dataverse.write.bulk_delete import BulkDeleting
@@ -185,7 +185,7 @@ class Dataverse:
         return Tracking(self.service, entity)
 
     def read_reference(
-        self, workspace: Workspace, reference: Reference, values: Sequence[str], *, condition: str | None = None
+        self, workspace: Workspace, reference: Reference, values: SearchedValues, *, condition: str | None = None
     ) -> ReadReport:
         """Read the records that lookups search; see `shared.dataverse.read.references.read_reference`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Final
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from shared.errors import AbortRun, RequestRefused
 from shared.transform.lookups.columns import Reference
 from shared.workspace import Workspace
 
-__all__ = ["queries_at_least", "read_reference"]
+__all__ = ["SearchedValues", "queries_at_least", "read_reference"]
 
 _CREATED: Final = "createdon"
 FEW_QUERIES: Final = 5
@@ -27,12 +27,25 @@ MOST_QUERIES: Final = 200
 """More queries by value than this are never sent: the table is read instead."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchedValues:
+    """SQL queries of match values, each as one column of JSON objects.
+
+    Attributes:
+        all: Of all rows.
+        first: Of the first rows, where all of them are many; empty otherwise.
+    """
+
+    all: Sequence[str]
+    first: Sequence[str] = ()
+
+
 def read_reference(
     workspace: Workspace,
     service: Service,
     reference: Reference,
     condition: str | None,
-    values: Sequence[str],
+    values: SearchedValues,
 ) -> ReadReport:
     """Read the records that lookups search into the table of the reference, which has to exist.
 
@@ -41,7 +54,7 @@ def read_reference(
         service: Sends.
         reference: What is searched.
         condition: Its filter with its parameters bound; None for all records.
-        values: SQL queries of the match values, each as one column of JSON objects.
+        values: What is searched.
 
     Raises:
         RequestRefused: The service refuses the query, such as a filter that it does not understand.
@@ -50,7 +63,11 @@ def read_reference(
     """
     entity, columns = _entity(reference), reference.columns
     records = Records(entity=entity, layout=columns, into=reference.name, stored_keys=True)
-    keys = chain.from_iterable((text for (text,) in workspace.rows(query)) for query in values)
+    names = [column.name for column in columns]
+    most, needed = MOST_QUERIES, queries_at_least(workspace, values.first, names) if values.first else 0
+    if needed > FEW_QUERIES and needed > (most := min(most, _pages(service, entity))):
+        return read_table(workspace, service, records, condition)
+    keys = chain.from_iterable((text for (text,) in workspace.rows(query)) for query in values.all)
     asked = map(key_values, keys)
     possible = keyed_queries(entity, columns, asked, condition)
     queries = list(islice(possible, FEW_QUERIES + 1))
@@ -58,8 +75,8 @@ def read_reference(
         return ReadReport(rows=0, pages=0)
     if len(queries) > FEW_QUERIES:
         # To put keys into queries that are not sent takes longer than to find out how many are worth it.
-        most = min(MOST_QUERIES, _pages(service, entity))
-        needed = queries_at_least(workspace, values, [column.name for column in columns])
+        most = most if needed > FEW_QUERIES else min(most, _pages(service, entity))
+        needed = queries_at_least(workspace, values.all, names)
         if needed <= most:
             queries += islice(possible, max(0, most + 1 - len(queries)))
         if max(needed, len(queries)) > most:

@@ -20,7 +20,7 @@ from shared.jobs.outcomes import make_outcomes
 from shared.jobs.post_sync.checks import step_problems
 from shared.jobs.post_sync.listing import explained_steps
 from shared.jobs.progress import Phase
-from shared.jobs.referencing import read_references
+from shared.jobs.referencing import Searching, read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.shaping import Shaping, run_all
 from shared.jobs.summary import MirrorFigures
@@ -178,7 +178,8 @@ class _Preparation:
                     self.memory.load(self.workspace, keyed=self.job.options.keyed)
             case Stage.LINK:
                 late, held = self.steps.desire.late, self.steps.held
-                read_references(self.workspace, self.tools.dataverse, late, self.job.parameters, held=held)
+                searching = Searching(lookups=late, held=held, many=True)
+                read_references(self.workspace, self.tools.dataverse, searching, self.job.parameters)
             case Stage.RECONCILE:
                 phase(Phase.RECONCILE)
 
@@ -200,8 +201,8 @@ class _Preparation:
 
     def _resolve(self) -> None:
         if lookups := self.steps.desire.early:
-            unless = self.steps.desire.removed
-            read_references(self.workspace, self.tools.dataverse, lookups, self.job.parameters, unless=unless)
+            searching = Searching(lookups=lookups, unless=self.steps.desire.removed, many=True)
+            read_references(self.workspace, self.tools.dataverse, searching, self.job.parameters)
 
     def _read(self) -> None:
         """Fill `current`; it stays empty where the strategy does not look at the target."""

@@ -19,7 +19,7 @@ from shared.jobs.real_time.letters import FailedEvent
 from shared.jobs.real_time.listeners import TakenMessage
 from shared.jobs.real_time.rows import Numbered, ShapedEvents, shape
 from shared.jobs.real_time.session import Session
-from shared.jobs.referencing import read_references
+from shared.jobs.referencing import Searching, read_references
 from shared.state import ErrorRow
 from shared.transform import LookupColumn
 
@@ -153,4 +153,5 @@ def _attempt(session: Session, events: Sequence[Numbered]) -> ShapedEvents | Fai
 
 
 def _read(session: Session, lookups: Sequence[LookupColumn], unless: str) -> None:
-    read_references(session.workspace, session.dataverse, lookups, session.parameters, unless=unless)
+    searching = Searching(lookups=lookups, unless=unless)
+    read_references(session.workspace, session.dataverse, searching, session.parameters)

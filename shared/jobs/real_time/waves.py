@@ -20,7 +20,7 @@ from shared.jobs.real_time.ledger import ChangedMeanwhileError, WaveLedger
 from shared.jobs.real_time.rows import KEPT, before_row, failures_of
 from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.writing import WaveWriting
-from shared.jobs.referencing import read_references
+from shared.jobs.referencing import Searching, read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.writing import WriteOrder
 from shared.reconcile import PlanAction, blind_mark, blind_unfit_query, counts_query, rejects
@@ -267,7 +267,7 @@ class Wave:
         if not comparing:
             self._run(steps[Stage.READ])
             self._run(steps[Stage.MATCH])
-        read_references(self.workspace, self.dataverse, self.sync.late, self.parameters)
+        read_references(self.workspace, self.dataverse, Searching(lookups=self.sync.late), self.parameters)
         self._run(steps[Stage.LINK])
         rejected = failures_of(self.workspace.query(REJECTED_CHANGES))
         if rejected:

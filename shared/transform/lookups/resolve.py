@@ -111,20 +111,23 @@ def _chosen(candidate: Candidate, record: str, order: str) -> str:
             return f"any_value({record})"
 
 
-def searched_values(lookups: Sequence[LookupColumn], reference: Reference, *, unless: str = "false") -> list[str]:
+def searched_values(
+    lookups: Sequence[LookupColumn], reference: Reference, *, unless: str = "false", first: int | None = None
+) -> list[str]:
     """SQL queries of the values that lookups search in a reference: JSON objects of match columns, each value once.
 
     Args:
         lookups: The columns.
         reference: What is searched.
         unless: SQL condition over `desired`: the row is not looked at.
+        first: Of so many rows only, whichever they are; None for all.
     """
     candidates = [(lookup, each) for lookup in lookups for each in lookup.candidates if each.reference == reference]
-    queries = [_searched(lookup, each, unless) for lookup, each in candidates]
+    queries = [_searched(lookup, each, unless, first) for lookup, each in candidates]
     return [*queries, *(query for _, each in candidates for query in _searched_default(each))]
 
 
-def _searched(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
+def _searched(lookup: LookupColumn, candidate: Candidate, unless: str, first: int | None) -> str:
     key = _key_object(candidate, [value.written() for value in candidate.values])
     keys = [quoted(value.key) for value in candidate.values]
     conditions = [*(f"{key} IS NOT NULL" for key in keys), f"{quoted(f'_omit_{lookup.name}')} IS NOT TRUE"]
@@ -132,7 +135,8 @@ def _searched(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
         conditions.append(f"{quoted(selector_name(lookup.name))} = {literal(candidate.when)}")
     if unless != "false" and not lookup.is_list:
         conditions.append(f"NOT ({unless})")
-    return f"SELECT any_value({key}) FROM {lookup.rows} WHERE {' AND '.join(conditions)} GROUP BY {', '.join(keys)}"
+    rows = lookup.rows if first is None else f"(SELECT * FROM {lookup.rows} LIMIT {first})"
+    return f"SELECT any_value({key}) FROM {rows} WHERE {' AND '.join(conditions)} GROUP BY {', '.join(keys)}"
 
 
 def _searched_default(candidate: Candidate) -> Iterator[str]:
