@@ -15,7 +15,7 @@ from console.web.visit import Visit
 from shared.app.undoing import obstacle
 from shared.state import RETRY, UNDO, Job, JobKind, RowsToMend, RunRecord, RunState
 from shared.views.pages.masking import masked_error
-from shared.views.run_reports import mirror_result, started_by, step_result
+from shared.views.run_reports import mirror_result, start_label, started_by, step_result
 from shared.views.runs import LOST, as_seen
 from shared.views.to_mend import file_to_mend, kept_to_mend, name_of_file
 
@@ -51,6 +51,7 @@ class RunShown:
         run: As people see it: it may be Lost.
         job: The job that it belongs to; None where that is not known.
         doing: How far it is; None where it has ended.
+        began: What its moment is called: a request that was taken back is not started.
         by: Who or what started it, in words.
         figures: (Count, label, kind) of its records and rows.
         facts: (Name, text).
@@ -65,6 +66,7 @@ class RunShown:
     run: RunRecord
     job: Job | None
     doing: Doing | None
+    began: str
     by: str
     figures: list[tuple[int, str, str]]
     facts: list[tuple[str, str]]
@@ -130,6 +132,7 @@ def shown_run(visit: Visit) -> RunShown:
         run=run,
         job=job,
         doing=Doing.of(note) if run.state == RunState.RUNNING else None,
+        began=start_label(run),
         by=_by(run, note),
         figures=_figures(run.counts),
         facts=_facts(run),

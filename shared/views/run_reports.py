@@ -13,7 +13,7 @@ from shared.views.next_steps import command_line, next_steps
 from shared.views.runs import run_json
 from shared.views.to_mend import kept_to_mend, name_of_file, to_mend_json, to_mend_said
 
-__all__ = ["RunReport", "count_lines", "mirror_result", "started_by", "step_result"]
+__all__ = ["RunReport", "count_lines", "mirror_result", "start_label", "started_by", "step_result"]
 
 _TRIGGERS: Final[Mapping[str, str]] = {
     "timer": "by the schedule",
@@ -22,9 +22,10 @@ _TRIGGERS: Final[Mapping[str, str]] = {
     "retry": "from a corrected file",
     "events": "by events",
     "undo": "to undo another run",
-    "definition": "not at all: the definition has mistakes",
-    TAKEN_BACK: "not at all: the request was taken back",
+    "definition": "the definition has mistakes",
+    TAKEN_BACK: "the request was taken back",
 }
+_STARTED_NOTHING: Final = frozenset({"definition", TAKEN_BACK})
 _ROWS: Final = ("processed", "verified", "rejected", "filtered")
 _OTHERS: Final = ("unchanged", "ignored", "adopted", "edited", "failed", "skipped", "violations")
 
@@ -94,8 +95,13 @@ class RunReport:
 
 
 def started_by(run: RunRecord) -> str:
-    """What started a run, and where, in words."""
+    """What started a run, and where, in words; or why it was not started."""
     return " ".join(filter(None, (_TRIGGERS.get(run.trigger, run.trigger), f"on {run.host}" if run.host else "")))
+
+
+def start_label(run: RunRecord) -> str:
+    """What people call the moment in the row of a run."""
+    return "Not started" if run.trigger in _STARTED_NOTHING else "Started"
 
 
 def count_lines(counts: Mapping[str, Any]) -> list[tuple[str, str]]:

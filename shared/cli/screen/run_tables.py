@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.cli.screen.tables import STYLES, error_table
-from shared.views.run_reports import RunReport, count_lines, started_by
+from shared.views.run_reports import RunReport, count_lines, start_label, started_by
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the state store to load
     from shared.state import RunRecord
@@ -45,7 +45,7 @@ def written_lines(files: Iterable[object]) -> list[RenderableType]:
 
 def _head(run: RunRecord) -> list[tuple[str, str]]:
     lines = [("Run", run.run_id), ("Sync", run.sync), ("State", run.state)]
-    lines.append(("Started", f"{run.started.strftime(MOMENT)}, {started_by(run)}"))
+    lines.append((start_label(run), f"{run.started.strftime(MOMENT)}, {started_by(run)}"))
     if run.ended:
         lines.append(("Ended", f"{run.ended.strftime(MOMENT)}, after {run.duration:,.1f} s"))
     if run.message:

@@ -240,6 +240,7 @@ class TestCancel:
         said = show("errors", request_id[:8]).out
         assert "Cancelled" in said
         assert "the request was taken back" in said
+        assert "Not started" in said
         assert "Next: dynamics-sync start accounts" in said
         assert "started nothing, because the request was taken back" in " ".join(show("undo", request_id).err.split())
 
