@@ -24,9 +24,10 @@ _SHORTEST: Final = 6
 # a client secret is registered again at each use.
 _MOST: Final = 1000
 
-# A password with a slash that is not encoded is found by the second form; behind a colon may also be a port.
+# A password with a slash that is not encoded is found by the second form; behind a colon may also be a port. The length
+# of the scheme is limited, because each dot of a long text may be its beginning.
 CREDENTIALS: Final = (
-    r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?!user:password@)(?:"  # how messages say what a URL has to look like
+    r"(\b[a-zA-Z][a-zA-Z0-9+.-]{0,30}://)(?!user:password@)(?:"  # how messages say what a URL has to look like
     r"[^\s/@:\['\"]*:[^\s/'\"]*|[^\s/@:\['\"]*:(?!\d+(?:[/?#\s'\"]|$))(?:(?!://)[^\s'\"])*)(?=@)"
 )
 """Pattern of the user and the password in a URL, also within other text; its group is the scheme."""

@@ -316,10 +316,9 @@ class Dataverse:
         return BulkDeleting(self.service, entity, fewest=fewest, limits=limits, write=write).outcomes(changes)
 
     def _written(self, entity: EntityMetadata, changes: Iterable[Change], limits: WriteLimits) -> Iterator[Outcome]:
-        users = self._sending_users_of(entity)
         try:
             with self.until(None, stopped=limits.cancelled):
-                target = self._target(entity)
+                users, target = self._sending_users_of(entity), self._target(entity)
         except WaitStoppedError:
             yield from (Skipped(number=change.number, reason="cancelled") for change in changes)
             return

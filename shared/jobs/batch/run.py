@@ -172,7 +172,8 @@ class _Run:
         job, tools, written = self.job, self.tools, self._written
         if not job.definition.post_sync or written is None:
             return None
-        left = steps_left(self.last, partial(run_before, tools.state), self.log.given_values())
+        before = partial(run_before, tools.state)
+        left = None if written.writes else steps_left(self.last, before, self.log.given_values())
         step_input = step_input_of(written, job.parameters, started=self.log.started, failed=failed, continued=left)
         if step_input is None:
             return None

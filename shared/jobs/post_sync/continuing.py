@@ -46,7 +46,7 @@ def steps_left(
     if latest is None or latest.given != given or not (left := _left(latest)):
         return None
     figures = latest
-    while not _wrote(figures):  # it may have continued one that ended among its steps too
+    while not _wrote(figures) or _continued(figures):
         earlier = next(runs, None)
         if earlier is None or earlier.given != given or not _left(earlier):
             break
@@ -70,6 +70,11 @@ def _runs_that_did_something(
 def _wrote(run: RunRecord) -> bool:
     """Whether a run sent changes; of one whose process died it is not known."""
     return run.counts.get("writes") != 0
+
+
+def _continued(run: RunRecord) -> bool:
+    """Whether a run has gone on with the steps of another one; a step of its own may have written."""
+    return any(step["run"] not in {"", run.run_id} for step in run.counts.get("post_sync") or ())
 
 
 def _left(run: RunRecord) -> list[StepOutcome]:

@@ -116,14 +116,14 @@ def test_runs_that_did_nothing_change_nothing_about_the_steps_that_are_left() ->
     nothing = replace(DONE, created=ChangeCounts(), state=RunState.FAILED)
     runs = [
         replace(record(nothing, RunState.FAILED), run_id="four"),
-        replace(record(replace(nothing, post_sync=(MADE, LEFT))), run_id="three"),
+        replace(record(replace(nothing, writes=2, post_sync=(replace(MADE, run="one"), MADE, LEFT))), run_id="three"),
         replace(record(nothing, RunState.FAILED), run_id="two"),
         record(replace(DONE, writes=9, post_sync=(LEFT, LEFT))),
     ]
     found = turn(DONE, runs=runs)
     assert found is not None
     assert [found.values[name] for name in ("run.id", "run.created")] == ["one", 3]
-    assert found.earlier == (replace(MADE, run="three"), replace(LEFT, run="three"))
+    assert found.earlier == (replace(MADE, run="one"), replace(MADE, run="three"), replace(LEFT, run="three"))
 
 
 def test_a_run_whose_process_died_ends_what_is_left() -> None:
