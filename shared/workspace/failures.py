@@ -37,14 +37,12 @@ def understood() -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise UserError(explained(error)) from error
-    except duckdb.TransactionException as error:
-        if not any(words in str(error) for words in _MEMORY_IS_FULL):
+    except (duckdb.TransactionException, duckdb.IOException) as error:
+        if any(words in str(error) for words in _DISK_IS_FULL):  # also where a table is committed to a file
+            raise UserError(_NO_ROOM) from error
+        if isinstance(error, duckdb.IOException) or not any(words in str(error) for words in _MEMORY_IS_FULL):
             raise
         raise UserError(_NO_MEMORY) from error
-    except duckdb.IOException as error:
-        if not any(words in str(error) for words in _DISK_IS_FULL):
-            raise
-        raise UserError(_NO_ROOM) from error
     except RuntimeError as error:
         if _INTERRUPTED not in str(error):
             raise

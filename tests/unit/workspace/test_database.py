@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Generator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -225,6 +227,22 @@ def test_many_columns_that_do_not_fit_into_memory_are_explained(tmp_path: Path) 
         pytest.raises(UserError, match="no memory and no disk space left; raise WORKSPACE_MEMORY"),
     ):
         workspace.execute(f"CREATE TABLE t AS SELECT {columns} FROM range(20000) AS r(i)")
+
+
+@pytest.mark.parametrize("keys", [{"on_disk": True}, {"file": "kept.duckdb"}])
+def test_a_table_that_does_not_fit_on_the_disk_is_explained(tmp_path: Path, keys: dict[str, Any]) -> None:
+    """DuckDB reports that as a failed commit too; the place in the definition has nothing to do with it."""
+    if "file" in keys:
+        keys = {"file": tmp_path / keys["file"]}
+    step = Step("Map", "CREATE TABLE t AS SELECT i, md5(i::VARCHAR) AS a FROM range(300000) AS r(i)", "destination")
+    with Workspace.open(temp_folder=tmp_path, threads=1, **keys) as workspace:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+        try:
+            with pytest.raises(UserError, match=r"^the workspace's disk is full; free disk space"):
+                workspace.run(step)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(("kind", "compressed"), [(Workspace, False), (QuickWorkspace, True)])
