@@ -87,13 +87,19 @@ def _check_text(arguments: Sequence[str]) -> None:
         UserError: An argument is one of these.
     """
     for place, argument in enumerate(arguments, start=1):
-        option = arguments[place - 2] if place > 1 and not argument else argument.removesuffix("=")
-        if option.startswith("-") and (not argument or (argument.startswith("--") and argument.endswith("="))):
+        if option := _empty_option(argument, before=arguments[place - 2] if place > 1 else ""):
             raise UserError(f"the value of {option} is empty: give one, or leave the option out")
         try:
             argument.encode("utf-8")
         except UnicodeEncodeError:
             raise UserError(f"argument {place} ({argument}) holds bytes that are not valid UTF-8") from None
+
+
+def _empty_option(argument: str, *, before: str) -> str:
+    """The option whose value is empty; empty where there is none."""
+    if not argument:
+        return before if before.startswith("-") else ""
+    return argument.removesuffix("=") if argument.startswith("--") and argument.endswith("=") else ""
 
 
 def _refused(error: SyncError, output: Output) -> int:

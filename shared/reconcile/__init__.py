@@ -9,7 +9,7 @@ from shared.reconcile.links.steps import link_steps
 from shared.reconcile.marks import blind_mark, blind_unfit_query
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
-from shared.reconcile.rejected.decided import rejects
+from shared.reconcile.rejected.decided import rejected_steps
 from shared.reconcile.steps import reconcile_steps
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "names_of",
     "object_of",
     "reconcile_steps",
-    "rejects",
+    "rejected_steps",
     "sample_query",
     "samples",
 ]

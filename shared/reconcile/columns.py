@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
+from shared.entities import ALWAYS_SET
 from shared.transform import Omit, TargetColumn, key_columns, party_rows, to_payload, to_service, to_shown
 from shared.workspace import literal, quoted
 
@@ -26,6 +28,7 @@ __all__ = [
     "member",
     "names",
     "names_of",
+    "new_value",
     "object_of",
     "on_create_only",
     "on_insert",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 
 Condition = Callable[[TargetColumn], str]
+_CURRENCY: Final = "transactioncurrencyid"
 
 
 def on_insert(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
@@ -85,6 +89,18 @@ def sent(column: TargetColumn) -> str:
             return f"desired.{quoted(column.name)} IS NOT NULL"
         case Omit.FLAGGED:
             return f"desired.{quoted('_omit_' + column.name)} IS NOT TRUE"
+
+
+def new_value(column: TargetColumn) -> tuple[str, str]:
+    """SQL of what a new record holds in a column, and of the condition under which that is known.
+
+    A column that is not sent stays empty. It is not known where the service fills it in: with a default, or with what
+    the metadata does not tell, which is the creator, the first state and the base currency.
+    """
+    value = f"CASE WHEN {sent(column)} THEN desired.{quoted(column.name)} END"
+    attribute = column.attribute
+    filled = attribute.has_default or attribute.type in ALWAYS_SET or attribute.name == _CURRENCY
+    return value, present(column) if filled else "true"
 
 
 def differs(column: TargetColumn) -> str:

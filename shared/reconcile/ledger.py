@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
-from shared.entities import ALWAYS_SET, AttributeMetadata
-from shared.reconcile.columns import edited, present, sent, unedited
+from shared.reconcile.columns import edited, new_value, sent, unedited
 from shared.reconcile.links.dependencies import FRESH_ID
 from shared.reconcile.marks import mark_name, marks_held
 from shared.reconcile.plan import PlanAction
@@ -22,7 +21,6 @@ from shared.transform import TargetColumn
 from shared.workspace import Members, NewTable, Step, Table, literal, quoted
 
 __all__ = [
-    "CURRENCY",
     "NEW_IDS",
     "STORED_ROWS",
     "after_writing",
@@ -34,8 +32,6 @@ __all__ = [
 
 _MARKS: Final = (PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
 _MARKING: Final = f"({', '.join(map(literal, _MARKS))})"
-CURRENCY: Final = "transactioncurrencyid"
-"""The column that Dataverse fills in where a record has none."""
 # As `outcomes` has them; of the last two it is not known what the record holds now, so what was pending stays so.
 _APPLIED, _ADOPTED, _FAILED, _UNKNOWN = "'applied'", "'adopted'", "'failed'", "('skipped', 'edited')"
 
@@ -333,16 +329,10 @@ def _has(column: TargetColumn) -> str:
 
 
 def _first(column: TargetColumn) -> str:
-    """SQL for what a new record holds: a column that is not sent stays empty, unless the service fills it in."""
-    value = f"CASE WHEN {sent(column)} THEN desired.{quoted(column.name)} END"
-    if column.attribute.has_default or _is_filled_in(column.attribute):
-        return f"CASE WHEN {present(column)} THEN {_member(column, value)} END"
-    return _member(column, value)
-
-
-def _is_filled_in(attribute: AttributeMetadata) -> bool:
-    """Whether each new record has a value there that the metadata does not tell: its creator, the base currency."""
-    return attribute.type in ALWAYS_SET or attribute.name == CURRENCY
+    """SQL of the member for what a new record holds, where that is known."""
+    value, known = new_value(column)
+    member = _member(column, value)
+    return member if known == "true" else f"CASE WHEN {known} THEN {member} END"
 
 
 def _object(members: Sequence[str]) -> str:

@@ -240,10 +240,9 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
 
 def _names_of(system: Any, path: str) -> list[str]:
     """What a path or pattern names. The exact path is tried first, because a name may contain brackets."""
-    is_pattern = _MAGIC & set(path)
     if "[" in path and system.isfile(path):
         return [path]
-    if is_pattern:
+    if _MAGIC & set(path):
         return sorted(map(str, system.glob(path)))
     return [path] if system.exists(path) else []
 

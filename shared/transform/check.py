@@ -30,7 +30,7 @@ from shared.transform.lookups.check import link_problems, lookup_problems
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
 from shared.transform.set_columns.marks import mark_problems, set_problems, unknown_column, write_problems
-from shared.transform.set_columns.names import mark_names
+from shared.transform.set_columns.names import readable_names
 from shared.transform.shape import SOURCE_TYPES, shape_of
 from shared.transform.states.check import state_problems
 from shared.transform.targets import source_columns
@@ -156,9 +156,7 @@ def _condition(definition: SyncDefinition, sizes: abc.Mapping[str, int]) -> Iter
     changed = definition.sync_behaviour.changed
     if not isinstance(changed, ChangedWhen):
         return ()
-    names = [f"source.{column.label}" for column in definition.source.columns]
-    names += [f"target.{mapping.target}" for mapping in definition.destination.mappings]
-    names += [f"target.{name}" for name in mark_names(definition.sync_behaviour)]
+    names = [f"source.{column.label}" for column in definition.source.columns] + readable_names(definition)
     qualified = {f"source.{name}": size for name, size in sizes.items()}
     return _refused(changed.when, names, "sync_behaviour.changed.when", qualified)
 

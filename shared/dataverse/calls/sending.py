@@ -68,7 +68,8 @@ def call(service: Service, operation: Operation, values: Mapping[str, Any], *, o
     made = replace(call_of(operation, values, on=on), within=within)
     if made.writes:
         made = replace(made, headers=service.connection.write_headers)
-    service.fetch(made, deadline=service.clock.monotonic() + within, repeatable=operation.function)
+    with service.until(service.clock.monotonic() + within):
+        service.fetch(made, repeatable=operation.function)
 
 
 def call_of(operation: Operation, values: Mapping[str, Any], *, on: CallTarget) -> Call:

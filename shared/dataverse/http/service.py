@@ -36,16 +36,7 @@ from shared.http.retry import (
 )
 from shared.http.transport import Request, Response, Transport, Unsent
 
-__all__ = [
-    "FIRST_REFUSAL",
-    "MOST_RANGES",
-    "Call",
-    "Meter",
-    "Service",
-    "Usage",
-    "asked_for",
-    "throttles_for",
-]
+__all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for", "throttles_for"]
 
 # `If-None-Match: null`, the literal word, is in every sample of Microsoft: it prevents caching of answers.
 _BASE_HEADERS = {
@@ -289,14 +280,12 @@ class Service:
         self.meter.hinted(response.headers)
         return response
 
-    def fetch(self, call: Call, *, user: int = 0, deadline: float | None = None, repeatable: bool = True) -> Response:
-        """Send a request as often as it takes, and return its good answer.
+    def fetch(self, call: Call, *, user: int = 0, repeatable: bool = True) -> Response:
+        """Send a request as often as it takes within the limits of `until`, and return its good answer.
 
         Args:
             call: The request.
             user: Which application user sends it.
-            deadline: Moment of the clock's `monotonic`, in seconds, after which it is not repeated; None for no limit
-                but that of `until`.
             repeatable: It only reads, or may be carried out twice. Another one is sent again only where the service
                 has not carried it out.
 
@@ -304,10 +293,10 @@ class Service:
             RequestRefused: The service refused the request.
             AbortRun: Nothing of this kind can succeed.
             RetryLater: The service is unavailable or throttles for too long, or the effect of the request is not known.
-            WaitStoppedError: Whoever asked does not want to wait any more; see `until`.
+            WaitStoppedError: The wait was stopped; see `until`.
         """
         tries: Counter[Trouble] = Counter()
-        started, deadline = self.clock.monotonic(), earlier(deadline, self._waiting.until)
+        started, deadline = self.clock.monotonic(), self._waiting.until
         while True:
             outcome = self._outcome(call, user, repeatable=repeatable)
             if isinstance(outcome, Response):

@@ -14,7 +14,7 @@ _POLL = 0.5  # seconds between two questions whether a wait is to be stopped
 
 
 class WaitStoppedError(SyncError):
-    """A wait for the service was ended by whoever asked; the request is not sent again."""
+    """A wait for the service was stopped. The request is not sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,5 +56,5 @@ class Waiting:
 
 
 def earlier(one: float | None, other: float | None) -> float | None:
-    """The lower of two limits, of which None is no limit."""
+    """The lower of two limits. None means no limit."""
     return min((each for each in (one, other) if each is not None), default=None)

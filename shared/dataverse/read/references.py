@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain, islice
 from typing import Final
 from urllib.parse import quote
@@ -64,8 +65,13 @@ def read_reference(
     entity, columns = _entity(reference), reference.columns
     records = Records(entity=entity, layout=columns, into=reference.name, stored_keys=True)
     names = [column.name for column in columns]
-    most, needed = MOST_QUERIES, queries_at_least(workspace, values.first, names) if values.first else 0
-    if needed > FEW_QUERIES and needed > (most := min(most, _pages(service, entity))):
+
+    @cache
+    def most() -> int:
+        return min(MOST_QUERIES, _pages(service, entity))
+
+    needed = queries_at_least(workspace, values.first, names) if values.first else 0
+    if needed > FEW_QUERIES and needed > most():
         return read_table(workspace, service, records, condition)
     keys = chain.from_iterable((text for (text,) in workspace.rows(query)) for query in values.all)
     asked = map(key_values, keys)
@@ -75,11 +81,10 @@ def read_reference(
         return ReadReport(rows=0, pages=0)
     if len(queries) > FEW_QUERIES:
         # To put keys into queries that are not sent takes longer than to find out how many are worth it.
-        most = most if needed > FEW_QUERIES else min(most, _pages(service, entity))
         needed = queries_at_least(workspace, values.all, names)
-        if needed <= most:
-            queries += islice(possible, max(0, most + 1 - len(queries)))
-        if max(needed, len(queries)) > most:
+        if needed <= most():
+            queries += islice(possible, max(0, most() + 1 - len(queries)))
+        if max(needed, len(queries)) > most():
             return read_table(workspace, service, records, condition)
     report = read_queries(workspace, service, records, queries, at_once=max(1, service.meter.parallelism))
     if len(queries) > 1:

@@ -18,6 +18,7 @@ from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
 from shared.jobs.run_steps import Stage, resolving_steps
 from shared.jobs.shaping import Shaping
+from shared.reconcile import rejected_steps
 from shared.transform import (
     CompiledMappings,
     LookupColumn,
@@ -200,6 +201,11 @@ class PreparedSync:
     def maps_ids(self) -> bool:
         """Whether events say which ids new records get."""
         return any(column.name == self.definition.destination.id_column for column in self.layout)
+
+    @cached_property
+    def rejects(self) -> bool:
+        """Whether a wave that compares may reject a change for what is decided about its record."""
+        return bool(rejected_steps(self.definition, self.layout))
 
     @cached_property
     def unique(self) -> bool:

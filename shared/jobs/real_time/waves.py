@@ -23,7 +23,7 @@ from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.referencing import Searching, read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.writing import WriteOrder
-from shared.reconcile import PlanAction, blind_mark, blind_unfit_query, counts_query, rejects
+from shared.reconcile import PlanAction, blind_mark, blind_unfit_query, counts_query
 from shared.reconcile.waves import (
     GIVEN,
     GIVEN_ACTION,
@@ -133,8 +133,7 @@ class Wave:
         counts = self._reconcile(run_steps[Stage.RECONCILE])
         if self.ledger and not checked:
             self.ledger.check()
-        judges = comparing and rejects(definition, self.sync.layout)
-        judged = failures_of(self.workspace.query(REJECTED_CHANGES)) if judges else {}
+        judged = failures_of(self.workspace.query(REJECTED_CHANGES)) if comparing and self.sync.rejects else {}
         refused = {change: failure for change, failure in judged.items() if change not in rejected}
         if not comparing:
             self._mark()

@@ -11,18 +11,13 @@ from shared.reconcile.rejected.unset_keys import unset_key_steps
 from shared.transform import TargetColumn
 from shared.workspace import Step
 
-__all__ = ["rejected_steps", "rejects"]
+__all__ = ["rejected_steps"]
 
 
 def rejected_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """Return the steps of all such rules; they need `decisions`, `desired`, `current` and the errors."""
+    """Return the steps of all rules of strategy `full`; they need `decisions`, `desired`, `current` and the errors."""
     return (
         *transition_steps(layout),
         *unset_key_steps(definition, layout),
         *outside_filter_steps(definition, layout),
     )
-
-
-def rejects(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> bool:
-    """Whether there is such a rule."""
-    return bool(rejected_steps(definition, layout))

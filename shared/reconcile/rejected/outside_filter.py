@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from shared.definitions.models import Strategy, SyncDefinition
-from shared.entities import ALWAYS_SET, AttributeMetadata
-from shared.reconcile.columns import on_insert, present, sent
-from shared.reconcile.ledger import CURRENCY
+from shared.definitions.models import SyncDefinition
+from shared.reconcile.columns import new_value, on_insert
 from shared.reconcile.plan import PlanAction
 from shared.reconcile.rejected.rejecting import reject_steps
 from shared.transform import ErrorType, TargetColumn
-from shared.transform.lookups.conditions import condition_columns, possible_sql
+from shared.transform.lookups.conditions import Held, condition_columns, possible_sql
 from shared.transform.service_values import record_id
-from shared.workspace import Step, Table, literal, quoted
+from shared.workspace import Step, Table, literal
 
 __all__ = ["outside_filter_steps"]
 
@@ -32,7 +30,7 @@ _SAID: Final = (
 def outside_filter_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
     """Reject new records outside the filter; the steps need `decisions`, `desired` and the errors."""
     condition = definition.destination.filter
-    if not condition or definition.sync_behaviour.strategy is not Strategy.FULL:
+    if not condition:
         return ()
     columns = {column.name: column for column in on_insert(layout, definition.destination.id_column)}
     named = [name for name in condition_columns(condition) if name in columns]
@@ -51,8 +49,6 @@ WHERE decisions.action = {literal(PlanAction.INSERT)} AND NOT ({passes})""".stri
     )
 
 
-def _held(column: TargetColumn) -> tuple[AttributeMetadata, str, str]:
-    """What a new record holds, and whether that is known: Dataverse gives a value to some empty columns."""
-    value = f"CASE WHEN {sent(column)} THEN {record_id(column.attribute, f'desired.{quoted(column.name)}')} END"
-    filled = column.attribute.type in ALWAYS_SET or column.attribute.has_default or column.name == CURRENCY
-    return column.attribute, value, present(column) if filled else "true"
+def _held(column: TargetColumn) -> Held:
+    value, known = new_value(column)
+    return Held(column.attribute, record_id(column.attribute, value), known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from shared.definitions.models import Strategy, SyncDefinition
+from shared.definitions.models import SyncDefinition
 from shared.reconcile.columns import on_insert
 from shared.reconcile.plan import PlanAction
 from shared.reconcile.rejected.rejecting import reject_steps
@@ -20,7 +20,7 @@ _ORIGIN: Final = "sync_behaviour.sync_key"
 def unset_key_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
     """Reject new records whose key Dataverse makes; the steps need `decisions`, `desired` and the errors."""
     behaviour, destination = definition.sync_behaviour, definition.destination
-    if behaviour.strategy is not Strategy.FULL or behaviour.new != "insert":
+    if behaviour.new != "insert":
         return ()
     written = {column.name for column in on_insert(layout, destination.id_column)}
     if destination.id_column_insert:

@@ -22,6 +22,7 @@ from shared.transform.convert import fits
 from shared.transform.lookups.conditions import UnclearFilterError, condition_columns, condition_sql
 from shared.transform.lookups.names import match_columns
 from shared.transform.set_columns.marks import constant_problems, set_expressions
+from shared.transform.set_columns.names import readable_names
 from shared.transform.targets import source_columns
 from shared.workspace import parsed
 
@@ -89,8 +90,7 @@ def _readings(definition: SyncDefinition, name: str) -> Iterator[Problem]:
     changed, texts = definition.sync_behaviour.changed, [*set_expressions(definition)]
     if isinstance(changed, ChangedWhen):
         texts.append(("sync_behaviour.changed.when", changed.when))
-    known = [f"source.{column.label}" for column in definition.source.columns]
-    known += [f"target.{mapping.target}" for mapping in definition.destination.mappings]
+    known = [f"source.{column.label}" for column in definition.source.columns] + readable_names(definition)
     for path, text in texts:
         with suppress(DefinitionError):  # reported where the expressions are checked
             if f"target.{name}" in parsed(text, names=known, origin=path).columns:

@@ -10,14 +10,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.transform.keys import normalise_key
 from shared.workspace import literal
 
-__all__ = ["UnclearFilterError", "condition_columns", "condition_sql", "possible_sql"]
+__all__ = ["Held", "UnclearFilterError", "condition_columns", "condition_sql", "possible_sql"]
+
+
+class Held(NamedTuple):
+    """What is known of a column of a record.
+
+    Attributes:
+        value: SQL of what the record holds; of a lookup, the id.
+        known: SQL of the condition under which it holds that.
+    """
+
+    attribute: AttributeMetadata
+    value: str
+    known: str
 
 
 class UnclearFilterError(ValueError):
@@ -107,13 +120,12 @@ def condition_sql(condition: str, entity: EntityMetadata, value: Callable[[Attri
     return _sql(_read(condition), entity, value)
 
 
-def possible_sql(condition: str, held: Mapping[str, tuple[AttributeMetadata, str, str]]) -> str:
+def possible_sql(condition: str, held: Mapping[str, Held]) -> str:
     """The SQL of whether a record may pass a filter, as far as that is known; `true` where nothing of it is.
 
     Args:
         condition: The OData filter; its parameters become variables of the workspace.
-        held: Column -> its metadata, the SQL of what a record holds in it (of a lookup, its id), and the SQL condition
-            under which that is known. What is compared with another column is not known.
+        held: By column. What is compared with another column is not known.
     """
     try:
         return _possible(_read(condition), held)
@@ -121,7 +133,7 @@ def possible_sql(condition: str, held: Mapping[str, tuple[AttributeMetadata, str
         return "true"
 
 
-def _possible(part: _Part, held: Mapping[str, tuple[AttributeMetadata, str, str]]) -> str:
+def _possible(part: _Part, held: Mapping[str, Held]) -> str:
     """A part that is not known may be true: behind `not` there are only turned operators."""
     if isinstance(part, _Joined):
         parts = [_possible(each, held) for each in part.parts]

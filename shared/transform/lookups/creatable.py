@@ -126,13 +126,14 @@ def _of_columns(lookup: LookupColumn, candidate: Candidate, fitted: Mapping[str,
 def _rule(flaw: ValueProblem, label: str, candidate: Candidate) -> Rule:
     rejects = flaw.rejects is True
     then = f"the {candidate.table} is not created" if rejects else f"the new {candidate.table} is created without it"
-    # `suggestion_steps` adds to the end of a message about a choice.
-    parts = (f"{then}: ", flaw.message) if flaw.error is ErrorType.UNKNOWN_CHOICE else (flaw.message, f"; {then}")
+    message = f"{flaw.message}; {then}"
+    if flaw.error is ErrorType.UNKNOWN_CHOICE:  # `suggestion_steps` adds to the end of such a message
+        message = f"{then}: {flaw.message}"
     return Rule(
         column=label,
         error=flaw.error,
         rejects=rejects,
-        message="".join(parts),
+        message=message,
         broken=flaw.broken,
         detail=flaw.detail,
         value_detail=flaw.value_detail,

@@ -14,7 +14,7 @@ from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.transform.convert import ValueProblem, conversion, fits
 from shared.transform.notation.words import listed_value
-from shared.transform.set_columns.names import STATE, STATUS, both_halves, mark_names
+from shared.transform.set_columns.names import STATE, STATUS, both_halves, mark_names, readable_names
 from shared.transform.states.pairs import listed, state_of
 from shared.transform.targets import TargetColumn, sql_type
 from shared.workspace import Trial, checked, literal, parsed, quoted
@@ -179,11 +179,10 @@ def _layered(sql: str, layers: Mapping[str, str]) -> str:
 
 def set_problems(definition: SyncDefinition) -> Iterator[Problem]:
     """Mistakes in the expressions of `set`; needs no metadata."""
-    names = {f"target.{mapping.target}" for mapping in definition.destination.mappings}
-    names |= {f"target.{name}" for name in mark_names(definition.sync_behaviour)}
+    names = readable_names(definition)
     for path, expression in set_expressions(definition):
         try:
-            read = parsed(expression, names=sorted(names), origin=path).columns
+            read = parsed(expression, names=names, origin=path).columns
         except DefinitionError as error:
             yield from error.problems
         else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from shared.definitions.models import Expire, SetColumns, SyncBehaviour
+from shared.definitions.models import Expire, SetColumns, SyncBehaviour, SyncDefinition
 
-__all__ = ["STATE", "STATUS", "both_halves", "mark_names"]
+__all__ = ["STATE", "STATUS", "both_halves", "mark_names", "readable_names"]
 
 STATE: Final = "statecode"
 STATUS: Final = "statuscode"
@@ -24,6 +24,12 @@ def mark_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
     """The columns that the rules for dropped and returning records read or write, each once."""
     behaviour = behaviour.as_written
     return tuple(dict.fromkeys((*_dropped_names(behaviour), *_returned_names(behaviour))))
+
+
+def readable_names(definition: SyncDefinition) -> list[str]:
+    """What a condition or an expression of `set` may read of a record: `target.<column>`, each once."""
+    mapped = (mapping.target for mapping in definition.destination.mappings)
+    return [f"target.{name}" for name in dict.fromkeys((*mapped, *mark_names(definition.sync_behaviour)))]
 
 
 def _dropped_names(behaviour: SyncBehaviour) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.transform.lookups.conditions import UnclearFilterError, condition_columns, condition_sql, possible_sql
+from shared.transform.lookups.conditions import Held, UnclearFilterError, condition_columns, condition_sql, possible_sql
 from shared.workspace import Workspace, literal
 from tests.unit.transform.lookups.relations import LINKED
 
@@ -138,5 +138,5 @@ def test_a_record_passes_possibly_where_not_all_is_known(
 ) -> None:
     """Of the record the name is known, and the columns `active` and `segment` are not; of the others nothing is."""
     known = {"name": ("'x'", "true"), "active": ("false", "false"), "segment": ("1", "true")}
-    held = {name: (LINKED.attributes[name], *each) for name, each in known.items()}
+    held = {name: Held(LINKED.attributes[name], *each) for name, each in known.items()}
     assert workspace.query(f"SELECT {possible_sql(condition, held)}") == [(expected,)]
