@@ -22,8 +22,8 @@ __all__ = ["outside_filter_steps"]
 
 _ORIGIN: Final = "destination.filter"
 _SAID: Final = (
-    "the new record would not pass the filter of the destination, so the next run would not find it and would create "
-    "another one; correct the value, leave the row out with source.filter, or widen the filter"
+    "the new record would not pass the filter of the destination, so each run would create it again; correct the "
+    "value, or widen the filter"
 )
 
 

@@ -30,8 +30,7 @@ def unset_key_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
         return ()
     way = "set id_column_insert: true" if unset == [destination.id_column] else "match by columns that can be written"
     said = (
-        f"a new record cannot get this {', '.join(unset)}, so the next run would not find it and would create another "
-        f"one; {way}, or set new: ignore"
+        f"a new record cannot get this {', '.join(unset)}, so each run would create it again; {way}, or set new: ignore"
     )
     report = f"""
 INSERT INTO source_errors
