@@ -51,8 +51,8 @@ def _kept(app: App, run: RunRecord) -> RowsToMend:
     short = run.run_id[:SHORT_ID]
     if run.trigger == "events":
         raise UserError(
-            f"{short} is a run of events, which keeps no rows to mend: its events are dead letters. Correct the cause, "
-            f"then `dynamics-sync replay {run.sync}`"
+            f"run {short} is one of events, which keeps no rows to mend: its events are dead letters. Correct the "
+            f"cause, then `dynamics-sync replay {run.sync}`"
         )
     kept = app.state.rows_to_mend(run.run_id)
     if kept is None:

@@ -125,11 +125,11 @@ def obstacle(app: App, run: RunRecord) -> str:
     """Why a run cannot be undone; empty where it can be."""
     short = run.run_id[:SHORT_ID]
     if run.trigger == "events":
-        return f"{short} is a run of events, which keeps no journal: it cannot be undone"
+        return f"run {short} is one of events, which keeps no journal: it cannot be undone"
     if run.trigger == "definition":
-        return f"{short} started nothing, because the definition had mistakes: there is nothing to undo"
+        return f"run {short} started nothing, because the definition had mistakes: there is nothing to undo"
     if run.trigger == TAKEN_BACK:
-        return f"{short} started nothing, because the request was taken back: there is nothing to undo"
+        return f"run {short} started nothing, because the request was taken back: there is nothing to undo"
     lease = app.state.lease(f"sync/{run.sync}")
     if run.state == RunState.QUEUED or (run.state == RunState.RUNNING and lease and lease.holder == run.run_id):
         return (
