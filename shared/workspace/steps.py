@@ -36,6 +36,7 @@ class Table(StrEnum):
     NEW_RECORDS = "new_records"
     LEDGER = "ledger"
     DECISIONS = "decisions"
+    LEFT_BEHIND = "left_behind"
     DROP_ORDER = "drop_order"
     DELETE_ORDER = "delete_order"
     CHANGES = "changes"

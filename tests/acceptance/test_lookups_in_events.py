@@ -28,8 +28,10 @@ def here(shared_world: World, request: pytest.FixtureRequest) -> World:
     return here
 
 
-def define(here: World, name: str, entity: str, strategy: str, *mappings: Mapping[str, Any]) -> None:
-    definition = accounts()
+def define(
+    here: World, name: str, entity: str, strategy: str, *mappings: Mapping[str, Any], condition: str = ""
+) -> None:
+    definition = accounts(**({"destination": {"filter": condition}} if condition else {}))
     target = "accountnumber" if entity == "account" else "name"
     definition["source"] = {
         "type": "events",
@@ -157,3 +159,25 @@ def test_a_condition_that_looks_at_the_source_holds_for_a_lookup_in_the_same_tab
 
     assert done["failed"] == 1, done
     assert parents(here) == {"1": None, "2": "1"}
+
+
+def test_events_that_refer_to_a_new_record_outside_the_filter_fail_with_it(shared_world: World) -> None:
+    """Nothing is sent for them, so none is told as refused by Dataverse."""
+    shared_world.emulator.reset()
+    define(shared_world, "tree", "account", "full", condition="name ne 'Name 2'")
+
+    done = send(
+        shared_world,
+        {"number": "1", "parent": None},
+        {"number": "2", "parent": "1"},
+        {"number": "3", "parent": "2"},
+        {"number": "4", "parent": "3"},
+    )
+
+    assert done["failed"] == 3
+    assert parents(shared_world) == {"1": None}
+    assert [letter.error for letter in shared_world.app.state.dead_letters("tree")] == [
+        "Outside Filter",
+        "Unresolved Link",
+        "Unresolved Link",
+    ]

@@ -438,3 +438,55 @@ def test_values_that_a_created_record_cannot_hold_are_reported_and_not_sent(here
     columns = ("numberofemployees", "industrycode", "address1_postalcode")
     found = values(here, "accounts?$filter=startswith(accountnumber,'n')", "accountnumber", *columns)
     assert found == {"n1": (None, 7, "1"), "N2": (6, None, "4")}
+
+
+_ONLY_NAMES = {"destination": {"filter": "name ne 'hidden'"}, "sync_behaviour": {"dropped": "delete"}}
+
+
+def test_a_parent_outside_the_filter_rejects_the_rows_below_it(here: World) -> None:
+    """The plan says so before anything is sent, and nothing is told as refused by Dataverse."""
+    tree(here, [row("1"), row("2"), row("5"), row("6", "5")], BY_NUMBER, **_ONLY_NAMES)
+    here.run()
+
+    rows = [row("1", "7"), row("2"), row("7", name="hidden"), row("8", "7"), row("9", "8"), row("5"), row("6", "5")]
+    tree(here, rows, BY_NUMBER, **_ONLY_NAMES)
+    plan, done = here.plan().plan, here.run()
+
+    assert (plan.counts.changes, done.source.rejected, done.created.planned, done.updated.planned) == (0, 4, 0, 0)
+    assert {(error.error_type, error.rows) for error in done.errors} == {
+        ("Outside Filter", (3,)),
+        ("Unresolved Link", (1, 4, 5)),
+    }
+    assert parents(here) == {"1": None, "2": None, "5": None, "6": "5"}
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("clear", None), ("keep", "2")])
+def test_a_reference_to_a_parent_outside_the_filter_is_cleared_or_kept(
+    here: World, policy: str, expected: str | None
+) -> None:
+    lookup = {**BY_NUMBER, "on_missing": policy}
+    tree(here, [row("1", "2"), row("2")], lookup, **_ONLY_NAMES)
+    here.run()
+
+    rows = [row("1", "7"), row("2"), row("7", name="hidden"), row("8", "7")]
+    tree(here, rows, lookup, **_ONLY_NAMES)
+    done = here.run()
+
+    assert (done.source.rejected, done.created.done, done.updated.done) == (1, 1, int(policy == "clear"))
+    said = [(each.column, each.message) for each in done.errors if each.error_type == "Unresolved Link"]
+    consequence = "is cleared" if policy == "clear" else "keeps its value"
+    message = f"the row of the new record that it refers to is rejected; parentaccountid {consequence}"
+    assert said == [("parentaccountid", message)]
+    assert parents(here) == {"1": expected, "2": None, "8": None}
+    assert here.plan().plan.counts.changes == 0
+
+
+def test_a_row_is_rejected_if_the_filter_asks_for_its_cleared_reference(here: World) -> None:
+    """Without the parent the new record would not pass the filter: each run would create it again."""
+    lookup = {**BY_NUMBER, "on_missing": "clear"}
+    condition = {"destination": {"filter": "name ne 'hidden' and parentaccountid ne null"}}
+    tree(here, [row("7", name="hidden"), row("8", "7")], lookup, **condition)
+
+    done = here.run()
+
+    assert (done.created.done, done.source.rejected, parents(here)) == (0, 2, {})

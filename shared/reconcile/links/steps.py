@@ -204,7 +204,8 @@ FROM desired LEFT JOIN current AS target ON {same}""".strip()
         unknown = "".join(f" AND records._id NOT IN (SELECT _id FROM {name})" for name in held)
         return "\nUNION ALL\n".join(
             f"SELECT desired._row, records._row AS parent, {literal(lookup.name)} AS name, "
-            f"{literal(lookup.policy not in {'clear', 'keep'})} AS rejects, false AS deferred\n"
+            f"{literal(lookup.policy not in {'clear', 'keep'})} AS rejects, {literal(_keeps(lookup))} AS keeps, "
+            "false AS deferred\n"
             f"FROM desired JOIN records ON records._id = {record_of(lookup)} WHERE records.is_new{unknown}"
             for lookup in self._lookups
         )
@@ -296,6 +297,11 @@ WHERE _row IN ({last}) AND parent IN ({last})
             ),
             needs=frozenset({Table.RECORDS, Table.PARENTS}),
         )
+
+
+def _keeps(lookup: LookupColumn) -> bool:
+    """Whether the column keeps its value if no record is found and the row is written."""
+    return lookup.policy == "keep" or not lookup.attribute.clearable
 
 
 def _linkable(reference: Reference) -> str:

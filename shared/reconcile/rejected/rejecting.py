@@ -18,7 +18,7 @@ def reject_steps(error: ErrorType, origin: str) -> tuple[Step, ...]:
 
     The decision about a record becomes `ignored`, so that it is not dropped.
     """
-    rejected = f"SELECT _row FROM source_errors WHERE error = {literal(error)}"
+    rejected = f"SELECT _row FROM source_errors WHERE rejected AND error = {literal(error)}"
     keep = f"""
 UPDATE decisions SET action = {literal(PlanAction.IGNORED)}, _row = NULL
 WHERE _id IS NOT NULL AND _row IN ({rejected})""".strip()

@@ -1,0 +1,96 @@
+"""Rows that refer to a new record whose row was rejected for what was decided about it: the reference finds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.definitions.models import SyncDefinition
+from shared.reconcile.columns import differs, on_update, records
+from shared.reconcile.plan import PlanAction
+from shared.reconcile.rejected.rejecting import reject_steps
+from shared.transform import ErrorType, Omit, TargetColumn
+from shared.transform.lookups.columns import link_name
+from shared.transform.lookups.conditions import condition_columns
+from shared.workspace import NewTable, Step, Table, literal, quoted
+
+__all__ = ["passed_on_steps"]
+
+_ORIGIN: Final = "destination.mappings"
+_REPORTED: Final = frozenset({Table.LEFT_BEHIND, Table.SOURCE_ERRORS})
+
+
+def passed_on_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """Reject rows with a lookup that needs a rejected record, and clear or keep the other lookups that refer to it.
+
+    The steps need `parents`, `decisions`, `desired`, `current` and the errors; they make `left_behind`, the references
+    to records of rejected rows. A new record whose lookup the filter of the destination names is rejected too: without
+    the reference it may not pass the filter.
+    """
+    late = [column for column in layout if column.late]
+    if not late:
+        return ()
+    both = frozenset({Table.DESIRED, Table.LEFT_BEHIND})
+    return (
+        Step.creating(
+            "Note references to records of rejected rows",
+            NewTable(name=Table.LEFT_BEHIND, query=_left_behind(definition, late)),
+            _ORIGIN,
+            needs=frozenset({Table.DESIRED, Table.PARENTS}),
+        ),
+        Step("Report references to records of rejected rows", _REPORT, _ORIGIN, needs=_REPORTED),
+        *reject_steps(ErrorType.UNRESOLVED_LINK, _ORIGIN),
+        *(Step("Clear references to rejected rows", _cleared(column), _ORIGIN, needs=both) for column in late),
+        Step("Forget references of and to rejected rows", _FORGET, _ORIGIN, needs=both | {Table.PARENTS}),
+        Step(
+            "Write no record for a reference that is left as it is",
+            _unchanged(definition, layout),
+            _ORIGIN,
+            needs=both | {Table.DECISIONS, Table.CURRENT} | ({Table.LEDGER} if definition.keeps_ledger else set()),
+        ),
+    )
+
+
+def _left_behind(definition: SyncDefinition, late: Sequence[TargetColumn]) -> str:
+    filtered = condition_columns(definition.destination.filter) if definition.destination.filter else ()
+    needed = ", ".join(literal(column.name) for column in late if column.name in filtered)
+    rejects = f"(rejects OR name IN ({needed}))" if needed else "rejects"
+    return f"""
+WITH RECURSIVE lost(_row) AS (
+  SELECT parent FROM parents WHERE parent NOT IN (SELECT _row FROM desired)
+  UNION
+  SELECT parents._row FROM lost JOIN parents ON parents.parent = lost._row WHERE {rejects})
+SELECT parents._row, parent, name, {rejects} AS rejects, keeps
+FROM parents JOIN lost ON lost._row = parent WHERE parents._row IN (SELECT _row FROM desired)""".strip()
+
+
+_REPORT: Final = f"""
+INSERT INTO source_errors
+SELECT _row, name, {literal(ErrorType.UNRESOLVED_LINK)}, rejects, concat('the row of the new record that it refers to ',
+  'is rejected', CASE WHEN rejects THEN '' WHEN keeps THEN concat('; ', name, ' keeps its value')
+    ELSE concat('; ', name, ' is cleared') END)
+FROM left_behind""".strip()
+
+
+_FORGET: Final = """
+DELETE FROM parents
+WHERE _row NOT IN (SELECT _row FROM desired) OR parent IN (SELECT parent FROM left_behind)""".strip()
+
+
+def _cleared(column: TargetColumn) -> str:
+    kept = f", {quoted(f'_omit_{column.name}')} = left_behind.keeps" if column.omit is Omit.FLAGGED else ""
+    return f"""
+UPDATE desired SET {quoted(column.name)} = NULL, {quoted(link_name(column.name))} = 0{kept}
+FROM left_behind WHERE left_behind._row = desired._row AND left_behind.name = {literal(column.name)}""".strip()
+
+
+def _unchanged(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    different = " OR ".join(differs(column) for column in on_update(layout, definition.destination.id_column))
+    return f"""
+UPDATE decisions SET action = {literal(PlanAction.UNCHANGED)}
+WHERE action = {literal(PlanAction.UPDATE)} AND _row IN (
+  SELECT desired._row
+  FROM decisions JOIN desired ON desired._row = decisions._row
+  JOIN current AS target ON target._id = decisions._id
+  {records(definition)}
+  WHERE desired._row IN (SELECT _row FROM left_behind) AND NOT ({different}))""".strip()
