@@ -19,6 +19,7 @@ __all__ = [
     "Condition",
     "always",
     "before",
+    "changed_value",
     "differs",
     "edited",
     "fixed",
@@ -101,6 +102,19 @@ def new_value(column: TargetColumn) -> tuple[str, str]:
     attribute = column.attribute
     filled = attribute.has_default or attribute.type in ALWAYS_SET or attribute.name == _CURRENCY
     return value, present(column) if filled else "true"
+
+
+def changed_value(column: TargetColumn, id_column: str) -> tuple[str, str]:
+    """SQL of what a record holds in a column after an update, and of the condition under which that is known.
+
+    It is not known of a status that follows its state, which the service sets.
+    """
+    name = quoted(column.name)
+    if not on_update([column], id_column):
+        return f"target.{name}", "true"
+    changes = differs(column)
+    value = f"CASE WHEN {changes} THEN desired.{name} ELSE target.{name} END"
+    return value, "true" if column.follows is None else f"NOT ({changes}) OR {sent(column)}"
 
 
 def differs(column: TargetColumn) -> str:

@@ -300,7 +300,7 @@ def test_parameter_in_a_target_filter_stays_one_value(here: World, region: str) 
 
 
 def test_a_record_that_the_filter_would_hide_is_not_created(here: World) -> None:
-    """The next run would not find it and would create it again; that of a row which moved out of the filter stays."""
+    """The next run would not find it and would create it again; nor does a row move its record out of the filter."""
     here.define(
         accounts(
             parameters={"region": {"default": "Bern"}},
@@ -315,14 +315,61 @@ def test_a_record_that_the_filter_would_hide_is_not_created(here: World) -> None
         ("Outside Filter", "address1_city", (2, 3))
     ]
     here.csv([row("1", "In", "bern"), row("4", "Moves", "Rome")])
-    assert here.run().updated.done == 1
     for _ in range(2):
         done = here.run()
-        assert (done.created.done, done.deleted.done, done.source.rejected) == (0, 0, 1)
-    assert sorted((record["accountnumber"], record["address1_city"]) for record in here.records("accounts")) == [
-        ("1", "bern"),
-        ("4", "Rome"),
+        assert (done.created.done, done.updated.done, done.deleted.done, done.source.rejected) == (0, 0, 0, 1)
+        assert [(error.error_type, error.rows) for error in done.errors] == [("Outside Filter", (2,))]
+    here.csv([row("1", "In", "bern"), row("4", "Moved", "BERN")])
+    assert here.run().updated.done == 1
+    assert sorted((record["accountnumber"], record["name"]) for record in here.records("accounts")) == [
+        ("1", "In"),
+        ("4", "Moved"),
     ]
+
+
+@pytest.mark.parametrize("new", ["insert", "ignore"])
+@pytest.mark.parametrize(
+    ("condition", "policy", "leaves"),
+    [
+        ("address1_city ne 'Rome'", "always", True),
+        ("address1_city ne 'Rome'", "if_empty", False),
+        ("address1_city ne 'Rome'", "on_insert", False),
+        ("address1_city ne 'Rome'", "unless_edited", True),
+        ("statecode eq 0 or address1_city eq null", "always", False),
+        ("contains(address1_city, 'Bern')", "always", False),
+    ],
+)
+def test_an_update_is_rejected_if_the_filter_would_hide_the_record(
+    here: World, condition: str, policy: str, *, leaves: bool, new: str
+) -> None:
+    """What the filter means is known from the values that the update writes and those that the record keeps."""
+    definition = accounts(destination={"filter": condition}, sync_behaviour={"new": new, "safety": _LIMITLESS})
+    (city,) = (each for each in definition["destination"]["mappings"] if each["target"] == "address1_city")
+    city["write"] = policy
+    here.define(definition)
+    here.csv([row("1", "One", "Bern")])
+    seeded(here, [row("1", "One", "Bern")]) if new == "ignore" else here.run()
+    here.csv([row("1", "Two", "Rome")])
+
+    done = here.run()
+
+    rejected = leaves and new == "insert"
+    assert (done.source.rejected, done.updated.done) == (int(rejected), int(not rejected))
+
+
+def test_a_row_that_closes_its_record_is_rejected_where_the_filter_asks_for_open_ones(here: World) -> None:
+    """The state is mapped, and Dataverse chooses the status: a filter on the status is not known to be false."""
+    for condition, rejected in (("statecode eq 0", 1), ("statuscode eq 1", 0)):
+        here.emulator.reset()
+        definition = accounts(destination={"filter": condition})
+        definition["source"]["columns"].append({"name": "state"})
+        definition["destination"]["mappings"].append({"source": "state", "target": "statecode"})
+        here.define(definition)
+        here.csv([{**row("1", "One"), "state": "Active"}])
+        here.run()
+        here.csv([{**row("1", "One"), "state": "Inactive"}])
+        done = here.run()
+        assert (done.source.rejected, done.updated.done) == (rejected, 1 - rejected), condition
 
 
 def test_a_run_that_is_stopped_does_not_wait_for_dataverse(here: World) -> None:

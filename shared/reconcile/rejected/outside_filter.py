@@ -1,7 +1,7 @@
-"""New records that the destination's filter would not let through: no run would read them, and each would make more.
+"""Records that the destination's filter would not let through: no later run would find them, and each would make more.
 
-Only the service knows all that a filter means. So a row is rejected where its own values are enough to see that the
-filter is false, whatever Dataverse fills in.
+Only the service knows all that a filter means. So a row is rejected where its own values, and those that its record
+keeps, are enough to see that the filter is false, whatever Dataverse fills in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition
-from shared.reconcile.columns import new_value, on_insert
+from shared.reconcile.columns import changed_value, new_value, on_insert, records
 from shared.reconcile.plan import PlanAction
 from shared.reconcile.rejected.rejecting import reject_steps
 from shared.transform import ErrorType, TargetColumn
@@ -21,34 +21,57 @@ from shared.workspace import Step, Table, literal
 __all__ = ["outside_filter_steps"]
 
 _ORIGIN: Final = "destination.filter"
-_SAID: Final = (
+_NEW: Final = (
     "the new record would not pass the filter of the destination, so each run would create it again; correct the "
     "value, or widen the filter"
+)
+_CHANGED: Final = (
+    "the record would no longer pass the filter of the destination, so later runs would not find it and would create "
+    "another; widen the filter, or set new: ignore"
 )
 
 
 def outside_filter_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """Reject new records outside the filter; the steps need `decisions`, `desired` and the errors."""
+    """Reject rows whose record would be outside the filter; the steps need `decisions`, `desired`, `current`, errors.
+
+    Where new rows are ignored, none is created again: then a record may leave the filter.
+    """
     condition = definition.destination.filter
-    if not condition:
+    if not condition or definition.sync_behaviour.new != "insert":
         return ()
-    columns = {column.name: column for column in on_insert(layout, definition.destination.id_column)}
-    named = [name for name in condition_columns(condition) if name in columns]
-    passes = possible_sql(condition, {name: _held(columns[name]) for name in named})
+    id_column = definition.destination.id_column
+    new = {column.name: _held(column, *new_value(column)) for column in on_insert(layout, id_column)}
+    changed = {column.name: _held(column, *changed_value(column, id_column)) for column in layout}
+    reports = (
+        _report(definition, "Report new records outside the filter", PlanAction.INSERT, new, _NEW),
+        _report(definition, "Report records that would leave the filter", PlanAction.UPDATE, changed, _CHANGED),
+    )
+    found = [report for report in reports if report]
+    return (*found, *reject_steps(ErrorType.OUTSIDE_FILTER, _ORIGIN)) if found else ()
+
+
+def _report(
+    definition: SyncDefinition, title: str, action: PlanAction, held: dict[str, Held], said: str
+) -> Step | None:
+    """The step that reports the rows of one action; None where nothing that the filter compares is known."""
+    condition = definition.destination.filter or ""
+    named = [name for name in condition_columns(condition) if name in held]
+    passes = possible_sql(condition, {name: held[name] for name in named})
     if passes == "true":
-        return ()
+        return None
     report = f"""
 INSERT INTO source_errors
-SELECT decisions._row, {literal(", ".join(named))}, {literal(ErrorType.OUTSIDE_FILTER)}, true, {literal(_SAID)}
-FROM decisions JOIN desired ON desired._row = decisions._row
-WHERE decisions.action = {literal(PlanAction.INSERT)} AND NOT ({passes})""".strip()
-    needs = frozenset({Table.DECISIONS, Table.DESIRED, Table.SOURCE_ERRORS})
-    return (
-        Step("Report new records outside the filter", report, _ORIGIN, needs=needs),
-        *reject_steps(ErrorType.OUTSIDE_FILTER, _ORIGIN),
-    )
+SELECT decisions._row, {literal(", ".join(named))}, {literal(ErrorType.OUTSIDE_FILTER)}, true, {literal(said)}
+FROM decisions
+JOIN desired ON desired._row = decisions._row
+LEFT JOIN current AS target ON target._id = decisions._id
+{records(definition)}
+WHERE decisions.action = {literal(action)} AND NOT ({passes})""".strip()
+    needs = frozenset({Table.DECISIONS, Table.DESIRED, Table.CURRENT, Table.SOURCE_ERRORS})
+    if definition.keeps_ledger:
+        needs |= {Table.LEDGER}
+    return Step(title, report, _ORIGIN, needs=needs)
 
 
-def _held(column: TargetColumn) -> Held:
-    value, known = new_value(column)
+def _held(column: TargetColumn, value: str, known: str) -> Held:
     return Held(column.attribute, record_id(column.attribute, value), known)
