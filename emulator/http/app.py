@@ -5,6 +5,7 @@ limits, the time model, the operation, faults after the operation. The applicati
 it needs the `send` of the server itself, and every layer between costs rows per second.
 """
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -38,6 +39,8 @@ _OTHERS: Final = {"/api/search/": "Dataverse search", "/xrmservices/": "The Orga
 _CALLS: Final = f"{ADMIN_PATH}/calls"  # lists the calls of declared actions
 _LONGEST_URL: Final = 32768  # characters, outside $batch
 _LARGEST_BODY: Final = 128 * 1024 * 1024  # bytes; 116.85 MB is too large for the service (bulk-operations page)
+
+_log = logging.getLogger("uvicorn.error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +130,15 @@ class Application:
             await _send(send, self._authority(exchange))
             return
         self.policies.stats.arrived()
-        response, dropped = Response(status=500), False
+        dropped = False
         try:
             response = await self._answer(exchange)
         except DroppedConnectionError:
             response, dropped = Response(status=0), True
-        finally:  # also after an unexpected error: uvicorn then answers 500
-            self._record(exchange, response)
+        except Exception:  # noqa: BLE001 - a defect of the emulator: the client gets an answer that it can read
+            _log.exception("%s %s failed", exchange.method, exchange.path)
+            response = refusal(ServiceError(500, "0x80040216", "An unexpected error occurred."))
+        self._record(exchange, response)
         if dropped:
             await drop_connection(receive, send)
         else:

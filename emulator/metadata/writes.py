@@ -1,5 +1,6 @@
 """Changes of the schema by metadata requests: tables, columns, keys and relationships, effective at once."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -39,6 +40,9 @@ _KEY_BYTES: Final = {
 _MOST_KEY_BYTES: Final = 900
 _MOST_KEY_COLUMNS: Final = 16
 _MOST_KEYS: Final = 10
+# The prefix of a publisher has two to eight letters and digits, begins with a letter, and is not "mscrm" (Microsoft:
+# "Solution publisher"); behind it are letters, digits and underscores ("Create a column: Name").
+_SCHEMA_NAME: Final = re.compile(r"(?!mscrm)[A-Za-z][A-Za-z0-9]{1,7}_[A-Za-z0-9_]{1,100}", re.ASCII)
 
 
 class MetadataWrites:
@@ -59,7 +63,7 @@ class MetadataWrites:
         Raises:
             ServiceError: The table exists already, or the definition is not valid.
         """
-        name = str(entity.get("SchemaName") or "")
+        name = _new_name(entity)
         schema = self._environment.schema
         if name.lower() in schema.tables:
             raise ServiceError(
@@ -81,8 +85,12 @@ class MetadataWrites:
         self._environment.drop(table)
 
     def create_column(self, table: Table, attribute: Json) -> str:
-        """Adds a column and returns its MetadataId."""
-        schema_name = str(attribute.get("SchemaName") or "")
+        """Adds a column and returns its MetadataId.
+
+        Raises:
+            ServiceError: The column exists already, or its name is not possible.
+        """
+        schema_name = _new_name(attribute)
         logical = schema_name.lower()
         if logical in table.columns:
             raise ServiceError(
@@ -137,6 +145,7 @@ class MetadataWrites:
         Raises:
             ServiceError: A column is unknown, or the key is not possible.
         """
+        _new_name(key)
         name, described = key_description(key)
         columns = described["columns"]
         missing = [column for column in columns if column not in table.columns]
@@ -190,7 +199,8 @@ class MetadataWrites:
         referenced = str(relationship.get("ReferencedEntity"))
         if lookup is None or referencing is None or referenced not in self._environment.schema.tables:
             raise invalid_argument("A relationship needs the lookup column or two entities, and tables that exist.")
-        schema_name = str(lookup["SchemaName"])
+        schema_name = _new_name(lookup)
+        _new_name(relationship)
         if schema_name.lower() in referencing.columns:
             raise not_implemented(f"Adding a target to the lookup '{schema_name}' is not emulated.")
         name = str(relationship["SchemaName"])
@@ -206,7 +216,7 @@ class MetadataWrites:
         return metadata_id("relationship", name)
 
     def _create_pairs(self, relationship: Json) -> str:
-        name = str(relationship["SchemaName"])
+        name = _new_name(relationship)
         schema = with_pairs(self._environment.schema, [(name, pair_description(relationship))])
         self._environment.change(schema, schema.tables[schema.many_to_many[name].intersect])
         return metadata_id("relationship", name)
@@ -230,6 +240,17 @@ class MetadataWrites:
         schema = self._environment.schema
         tables = {**schema.tables, table.logical_name: table}
         self._environment.change(replace(schema, tables=tables), table)
+
+
+def _new_name(definition: Json) -> str:
+    """The schema name of what is added: one with the prefix of a publisher."""
+    name = definition.get("SchemaName")
+    if not isinstance(name, str) or not _SCHEMA_NAME.fullmatch(name):
+        raise invalid_argument(
+            f"The schema name '{str(name)[:100]}' is not possible: it needs the prefix of a publisher, such as new_, "
+            "and letters, digits and underscores behind it."
+        )
+    return name
 
 
 def _unfit(columns: list[Column], table: Table, name: str) -> str:

@@ -165,7 +165,7 @@ def _date_condition(node: QueryFunction, place: Place, work: _Work) -> str:
     if edm not in {"Edm.Date", "Edm.DateTimeOffset"}:
         raise ODataError(f"The function '{NAMESPACE}.{node.name}' needs a date column.", position=node.position)
     start, end = _span(node, place, work.compiler.now)
-    tests: list[str] = []
+    tests = [] if start or end else [f"{place.sql()} IS NOT NULL"]
     for moment, operator in ((start, ">="), (end, "<")):
         if moment is not None:
             work.parameters.append(instant_text(moment)[: 10 if edm == "Edm.Date" else 20])
@@ -193,6 +193,11 @@ def _span(node: QueryFunction, place: Place, now: datetime) -> Span:
         case "OnOrAfter":
             return day, None
         case "OnOrBefore":
-            return None, day + _DAY
+            return None, _next(day)
         case _:
-            return day, day + _DAY
+            return day, _next(day)
+
+
+def _next(day: datetime) -> datetime | None:
+    """The day after; None after the last one that a date can be."""
+    return None if day.date() == date.max else day + _DAY

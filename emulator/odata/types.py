@@ -95,9 +95,9 @@ def stored_text(text: str, column: Column) -> Stored:
     edm = edm_type(column)
     try:
         return _parsed(text.strip(), edm) if edm != "Edm.String" else text
-    except (ValueError, InvalidOperation) as error:
+    except (ValueError, KeyError, InvalidOperation, OverflowError) as error:
         raise ODataError(
-            f"Cannot convert the literal '{text}' to the expected type '{edm}'.", code="0x80060888"
+            f"Cannot convert the literal '{text[:100]}' to the expected type '{edm}'.", code="0x80060888"
         ) from error
 
 
@@ -111,7 +111,7 @@ def _parsed(text: str, edm: str) -> Stored:
         case "Edm.Decimal" | "Edm.Double":
             return float(Decimal(text))
         case "Edm.Boolean":
-            return int({"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text))
+            return int({"true": True, "1": True, "false": False, "0": False}[text.lower()])
         case "Edm.Date":
             return datetime.fromisoformat(text).date().isoformat()
         case "Edm.DateTimeOffset":

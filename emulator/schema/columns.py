@@ -50,13 +50,19 @@ def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapp
     """Returns the column that a description defines.
 
     Raises:
-        SchemaFileError: A setting or type is unknown, or a lookup has no targets.
+        SchemaFileError: A setting or type is unknown, a limit is not a number, or a lookup has no targets.
     """
     unknown = set(settings) - _SETTINGS
     if unknown:
         raise SchemaFileError(f"table {table}, column {name}: unknown setting {', '.join(sorted(unknown))}")
     if settings.get("type") in _NOT_EMULATED:
         raise NotEmulatedTypeError(f"table {table}, column {name}: the type {settings['type']!r} is not emulated")
+    for setting in ("length", "min", "max", "precision"):
+        limit = settings.get(setting)
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
+            raise SchemaFileError(f"table {table}, column {name}: {setting} is not a number")
+        if setting == "length" and limit is not None and limit < 1:
+            raise SchemaFileError(f"table {table}, column {name}: length is below 1")
     try:
         column_type = ColumnType(settings["type"])
     except (KeyError, ValueError) as error:

@@ -187,18 +187,16 @@ class Database:
         )
         self.connection.execute(begin)
         self._depth += 1
+        done = False
         try:
             yield
-        except BaseException:
-            if self.connection.in_transaction:  # SQLite rolls back itself if it interrupts a write
-                self.connection.execute(undo)
-                if depth:
-                    self.connection.execute(commit)
-            raise
-        else:
-            self.connection.execute(commit)
+            done = True
         finally:
             self._depth -= 1
+            if not done and self.connection.in_transaction:  # SQLite rolls back itself if it interrupts a write
+                self.connection.execute(undo)
+            if done or (depth and self.connection.in_transaction):
+                self.connection.execute(commit)
 
     def clear(self) -> None:
         """Removes every row of every table; row versions continue to increase."""

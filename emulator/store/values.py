@@ -255,7 +255,7 @@ def _moment(column: Column, table: str) -> Convert:
             utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (TypeError, ValueError, OverflowError):
             raise invalid_literal(value, "Edm.DateTimeOffset") from None
-        if moment.year < _EARLIEST_YEAR:
+        if utc.year < _EARLIEST_YEAR:
             raise _too_early(value)
         if _UTC_SECOND.fullmatch(value):
             return value

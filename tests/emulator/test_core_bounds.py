@@ -10,6 +10,7 @@ import pytest
 from emulator.errors import ServiceError
 from emulator.http.options import Options
 from emulator.http.server import build_application
+from emulator.service import Service
 from emulator.store import Budget
 from emulator.store.patterns import glob_pattern, wildcard_match
 from emulator.testing import RunningEmulator, running
@@ -194,3 +195,18 @@ def test_both_ways_to_match_wildcards_agree(text: str, pattern: str) -> None:
             expected = connection.execute("SELECT ? GLOB ?", (text, glob)).fetchone()[0]
         connection.close()
         assert wildcard_match(text, glob) is bool(expected), (function, glob)
+
+
+def test_an_error_of_the_emulator_itself_is_an_answer_of_the_service(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that reads the body of each error can read this one."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Service, "plan", broken)
+        answer = client.send("GET", "accounts")
+    assert error(answer) == (500, "0x80040216")
+    assert client.send("GET", "accounts").status_code == 200

@@ -354,6 +354,38 @@ def test_definitions_have_the_documented_properties(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["", "Foo", "new_", "n_Foo", "1ew_Foo", "mscrm_Foo", "toolongone_Foo", "new_a b", "new_Fo\u00f6", None, 1, {}],
+)
+def test_a_new_name_needs_the_prefix_of_a_publisher(client: Client, name: Any) -> None:
+    """Tables and columns that the service could not make would work here and fail there."""
+    column = {"@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata", "SchemaName": name}
+    primary = {**column, "SchemaName": "new_Name", "IsPrimaryName": True}
+    before = client.send("GET", "EntityDefinitions/$count").content
+    for path, body in (
+        ("EntityDefinitions", {"SchemaName": name, "Attributes": [primary]}),
+        ("EntityDefinitions(LogicalName='account')/Attributes", column),
+        ("EntityDefinitions(LogicalName='account')/Keys", {"SchemaName": name, "KeyAttributes": ["telephone1"]}),
+    ):
+        status, code, _ = whole_error(client.send("POST", path, body))
+        assert (status, code) == (400, "0x80040203")
+    assert client.send("GET", "EntityDefinitions/$count").content == before
+
+
+@pytest.mark.parametrize("limit", [{"a": 1}, "100", True, [1], 0, -5])
+def test_a_limit_of_a_new_column_is_a_number(client: Client, limit: Any) -> None:
+    """Otherwise each later request about the column would fail."""
+    column = {
+        "@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata",
+        "SchemaName": "new_Y",
+        "MaxLength": limit,
+    }
+    assert client.send("POST", "EntityDefinitions(LogicalName='account')/Attributes", column).status_code == 400
+    assert client.send("GET", "EntityDefinitions(LogicalName='account')/Attributes/$count").status_code == 200
+    assert client.send("POST", "accounts", {"name": "a"}).status_code == 204
+
+
+@pytest.mark.parametrize(
     ("path", "body"),
     [
         ("EntityDefinitions", {"SchemaName": "new_X", "Attributes": [{"SchemaName": "new_Y", "AttributeType": "Foo"}]}),

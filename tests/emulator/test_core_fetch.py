@@ -571,6 +571,30 @@ def test_a_saved_view_holds_fetch_xml(client: Client) -> None:
         (entity("<filter><condition attribute='name' operator='is' value='1'/></filter>"), 400, "0x80041118", "'is'"),
         (entity("<filter><condition attribute='name' operator='eq'/></filter>"), 400, "0x80040203", "needs a value"),
         (entity("<filter><condition attribute='revenue' operator='eq' value='x'/></filter>"), 400, "0x80040203", "'x'"),
+        (
+            entity(f"<filter><condition attribute='numberofemployees' operator='eq' value='{'9' * 30}'/></filter>"),
+            400,
+            "0x80040203",
+            "not of its type",
+        ),
+        *(
+            (
+                entity(f"<filter><condition attribute='{name}' operator='{how}' value='{value}'/></filter>"),
+                400,
+                "0x80040203",
+                "not of its type",
+            )
+            for name, value in (
+                ("revenue", "sNaN"),
+                ("revenue", "Infinity"),
+                ("revenue", "1_000"),
+                ("numberofemployees", "1_000"),
+                ("primarycontactid", "Contoso Ltd"),
+                ("accountid", "x"),
+                ("ownerid", "1"),
+            )
+            for how in ("eq", "ne")
+        ),
         (entity("<filter type='nor'/>"), 400, "0x80040203", "'nor'"),
         (entity("<filter>" * 60 + "</filter>" * 60), 400, "0x80040203", "nested"),
         (entity("<colour/>"), 400, "0x80040203", "'colour'"),

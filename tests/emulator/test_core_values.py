@@ -152,6 +152,14 @@ def test_other_texts_are_no_points_in_time(value: Any) -> None:
     assert _code(_column(ColumnType.DATETIME, date_behavior=DateBehavior.USER_LOCAL), value) == "0x80048d19"
 
 
+@pytest.mark.parametrize("value", ["1752-12-31T23:59:59Z", "1753-01-01T00:00:00+01:00", "0002-01-01T00:00:00Z"])
+def test_a_point_in_time_before_the_earliest_is_refused(value: str) -> None:
+    """By its moment in UTC, as it would be given out."""
+    with pytest.raises(ServiceError) as refused:
+        _stored(_column(ColumnType.DATETIME, date_behavior=DateBehavior.USER_LOCAL), value)
+    assert refused.value.code == "0x80040239"
+
+
 @pytest.mark.parametrize("value", ["2024-02-30", "2024-02-03T00:00:00Z", 20240203, "20240203"])
 def test_dates_are_dates_only(value: Any) -> None:
     """Nothing but year, month and day with dashes."""

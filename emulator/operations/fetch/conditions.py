@@ -1,10 +1,12 @@
 """The filter of a FetchXML query as the expression that an OData filter becomes (fetchxml/filter-rows page)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
+from uuid import UUID
 from xml.etree.ElementTree import Element
 
 from emulator.errors import ServiceError, not_implemented
@@ -287,7 +289,23 @@ def _value(element: Element) -> str:
     return value
 
 
+_NUMBER: Final = re.compile(r"[+-]?\d{1,100}(\.\d{1,100})?([eE][+-]?\d{1,3})?", re.ASCII)
 _NULL: Final = Literal(value=None, edm="null")
+
+
+def _integer(text: str) -> int:
+    """The whole number of a text; `ValueError` where it is another one, or wider than any column."""
+    number = _number(text)
+    if number != int(number) or not -(2**63) <= number < 2**63:
+        raise ValueError(text)
+    return int(number)
+
+
+def _number(text: str) -> Decimal:
+    """The number of a text; `ValueError` where it is not written with digits alone."""
+    if not _NUMBER.fullmatch(text.strip()):
+        raise ValueError(text)
+    return Decimal(text)
 
 
 def _literal(text: str, column: Column) -> Literal:
@@ -295,9 +313,11 @@ def _literal(text: str, column: Column) -> Literal:
     try:
         match edm:
             case "Edm.Int32" | "Edm.Int64":
-                return Literal(value=int(text), edm=edm)
+                return Literal(value=_integer(text), edm=edm)
             case "Edm.Decimal" | "Edm.Double":
-                return Literal(value=Decimal(text), edm=edm)
+                return Literal(value=_number(text), edm=edm)
+            case "Edm.Guid":
+                return Literal(value=str(UUID(text)), edm=edm)
             case "Edm.Boolean":
                 return Literal(value={"true": True, "1": True, "false": False, "0": False}[text.lower()], edm=edm)
             case "Edm.Date":
