@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from shared.errors import SyncError, UsedPlanError
-from shared.state import PlanUse, StateStore
+from shared.state import PlanUse, RunState, StateStore
 
 __all__ = ["refuse_used_plan", "using_plan"]
+
+_COMPLETE: Final = frozenset({RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS})
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +24,7 @@ def refuse_used_plan(state: StateStore, plan_id: str) -> None:
         UsedPlanError: It was applied.
     """
     if plan_id and (found := state.plan_use(plan_id)):
-        raise _refused(found)
+        raise _refused(state, found)
 
 
 @contextmanager
@@ -37,7 +40,7 @@ def using_plan(state: StateStore, use: PlanUse, *, wrote: Callable[[], bool]) ->
         yield
         return
     if (found := state.use_plan(use)).run_id != use.run_id:
-        raise _refused(found)
+        raise _refused(state, found)
     try:
         yield
     finally:
@@ -52,8 +55,14 @@ def _give_back(state: StateStore, use: PlanUse) -> None:
         log.warning("The saved plan counts as applied, although nothing was written: %s", error.message)
 
 
-def _refused(use: PlanUse) -> UsedPlanError:
+def _refused(state: StateStore, use: PlanUse) -> UsedPlanError:
+    run, moment = state.run(use.run_id), f"{use.used:%Y-%m-%d at %H:%M} UTC"
+    if run is None or run.state in _COMPLETE:
+        return UsedPlanError(
+            f"this saved plan was applied already, by run {use.run_id} on {moment}, and the target has changed since. "
+            "A saved plan is applied once: nothing was written; make a new plan"
+        )
     return UsedPlanError(
-        f"this saved plan was applied already, by run {use.run_id} on {use.used:%Y-%m-%d at %H:%M} UTC, and the target "
-        "has changed since. A saved plan is applied once: nothing was written; make a new plan"
+        f"run {use.run_id} began to apply this plan on {moment} and has not reached its end: what it wrote stays. "
+        "A saved plan is applied once: nothing more was written; make a new plan, which has only what is still missing"
     )

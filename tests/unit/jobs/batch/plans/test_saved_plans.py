@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import RetryLater, UsedPlanError
 from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
-from shared.state import PlanUse
+from shared.state import PlanUse, RunRecord, RunState
 from shared.state.sqlite import SqliteStateStore
 from tests.store_in_front import StoreInFront, failing
 
@@ -37,6 +37,23 @@ def test_a_plan_that_was_written_is_used(store: SqliteStateStore) -> None:
     with pytest.raises(UsedPlanError, match=said), using_plan(store, OTHER, wrote=lambda: False):
         pytest.fail("the second run wrote")
     assert store.plan_use("p1") == MINE
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_a_plan_whose_run_was_interrupted_is_not_told_as_unwritten(store: SqliteStateStore, state: RunState) -> None:
+    """Its job starts once more: the run before has written a part, and another plan has the rest."""
+    run = RunRecord(run_id="r1", sync="a", version="v", trigger="job", state=state, started=MINE.used)
+    store.begin_run(run)
+    with using_plan(store, MINE, wrote=lambda: True):
+        pass
+    whole = state in {RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS}
+    said = (
+        "applied already, by run r1"
+        if whole
+        else "run r1 began to apply this plan .* what it wrote stays.* still missing"
+    )
+    with pytest.raises(UsedPlanError, match=said):
+        refuse_used_plan(store, "p1")
 
 
 @pytest.mark.parametrize("error", [RetryLater("away", retry_after=1), KeyboardInterrupt(), ZeroDivisionError()])
