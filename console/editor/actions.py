@@ -24,8 +24,8 @@ from console.uploads.keeping import keep_upload
 from console.web.refusals import Refusal
 from shared.app.definition_files import DefinitionChangedError
 from shared.app.editing.environment import EnvironmentOf
+from shared.app.editing.renaming import RenameRefusedError, renaming
 from shared.app.editing.sources import found_columns
-from shared.app.undoing import renaming
 from shared.definitions.models import Permissions
 from shared.definitions.models.base import SYNC_NAME
 from shared.drafts.editing import EditRefusedError, Set, edited
@@ -254,8 +254,11 @@ def _stored(editing: Editing) -> Response:
     files = visit.app.wiring.definition_files
     before = files.read(draft.file)
     try:
-        with renaming(visit.app, editing.name, _name_of(editing)):
+        with renaming(visit.app.state, editing.name, _name_of(editing)):
             files.write(draft.file, draft.text, expected=draft.version or None, by=author(visit))
+    except RenameRefusedError as error:
+        editing.say("bad", f"Not saved: {error.message}.")
+        return editing.page()
     except DefinitionChangedError as error:
         if error.now is None or error.now.text != draft.text:  # else it was sent twice
             return _changed_meanwhile(editing, error)

@@ -38,7 +38,7 @@ from console.web.sent import sent
 from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError, StoredText
 from shared.app.editing.environment import EnvironmentOf
-from shared.app.undoing import renaming
+from shared.app.editing.renaming import renaming
 from shared.definitions.loading.yaml_loader import read_yaml
 from shared.entities import AttributeMetadata, EntityMetadata
 from shared.errors import AbortRun, DefinitionError
@@ -81,7 +81,7 @@ def _replaced(visit: Visit) -> Response:
     draft = Draft(file=stored.file, text=_text(visit), version=expected)
     _check_may(visit, stored.text, draft.text)
     checked = _without_mistakes(check_with_name(visit, draft))
-    with refusing_changed(), renaming(visit.app, visit.sync, checked.name):
+    with refusing_changed(), renaming(visit.app.state, visit.sync, checked.name):
         made = visit.app.wiring.definition_files.write(stored.file, draft.text, expected=expected, by=author(visit))
     visit.note("saved the definition", sync=checked.name, after="\n".join(difference(stored.text, draft.text)))
     return Response(status_code=204, headers={"etag": f'"{made.version}"'})

@@ -10,6 +10,7 @@ from console.web.refusals import Refusal
 from console.web.routing import Parameter
 from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError
+from shared.app.editing.renaming import RenameRefusedError
 
 __all__ = ["IF_MATCH", "expected_version", "refusing_changed"]
 
@@ -45,10 +46,13 @@ def refusing_changed() -> Iterator[None]:
     """Refuse a change to another version than the one that is there.
 
     Raises:
-        Refusal: Somebody else has changed it; with the ETag of what is there now.
+        Refusal: Somebody else has changed it; with the ETag of what is there now. Or it would get another name while a
+            run of it works.
     """
     try:
         yield
+    except RenameRefusedError as error:
+        raise Refusal(409, "Not renamed", f"{error.message}.") from error
     except DefinitionChangedError as error:
         headers = {"etag": f'"{error.now.version}"'} if error.now else {}
         what, todo = ("Changed", "Read it again") if error.now else ("Deleted", "POST /api/syncs makes it again")

@@ -20,7 +20,7 @@ from shared.state import TAKEN_BACK, Pause, RunRecord, RunState
 if TYPE_CHECKING:
     from shared.app.app import App
 
-__all__ = ["obstacle", "paused", "plan_undo", "renaming", "resume", "undo"]
+__all__ = ["obstacle", "paused", "plan_undo", "resume", "undo"]
 
 
 def plan_undo(
@@ -73,32 +73,6 @@ def paused(app: App, name: str) -> Pause | None:
 def resume(app: App, name: str) -> bool:
     """Let a sync run again; False if it was not paused."""
     return app.state.resume(name)
-
-
-@contextmanager
-def renaming(app: App, old: str, new: str) -> Iterator[None]:
-    """Save a definition under another name of its sync: a pause goes with it, at no moment without one.
-
-    Args:
-        app: Has the state store.
-        old: The name until now.
-        new: The name in the text that is saved.
-
-    Raises:
-        RetryLater: The state store is unavailable.
-    """
-    pauses = app.state.pauses() if old != new else {}
-    pause = pauses.get(old) if new not in pauses else None
-    if pause is None:
-        yield
-        return
-    app.state.pause(replace(pause, sync=new))
-    saved = False
-    try:
-        yield
-        saved = True
-    finally:
-        app.state.resume(old if saved else new)
 
 
 @contextmanager

@@ -118,6 +118,23 @@ def test_a_pause_goes_with_the_name(console: Console, world: World, way: str) ->
     world.app.state.resume("hr")
 
 
+@pytest.mark.parametrize("way", ["api", "editor"])
+def test_a_sync_is_not_renamed_while_its_run_works(console: Console, world: World, way: str) -> None:
+    """A run under the new name would work beside it."""
+    world.define("mine")
+    lease = world.app.state.acquire_lease("sync/mine", holder="r", seconds=60)
+    assert lease is not None
+    if way == "api":
+        renamed = console.rename("Sync.Admin")
+        assert (renamed.status_code, renamed.json()["title"]) == (409, "Not renamed")
+    else:
+        renamed = console.pressed("save:anyway", "Sync.Admin", action="/syncs/mine/edit", file="mine.yaml")
+        assert renamed.status_code == 200
+    assert "a run of mine has not ended" in renamed.text
+    assert "name: mine" in (world.folder / "syncs" / "mine.yaml").read_text()
+    world.app.state.release_lease(lease)
+
+
 def test_a_sync_is_not_renamed_to_see_a_deleted_one(console: Console, world: World) -> None:
     """Nor is the draft tried out with what is kept of the other one."""
     world.define("mine", more="permissions: {write: [Writers], admin: [Chiefs]}\n")

@@ -1,0 +1,107 @@
+"""A sync that gets another name: what is kept under the old one goes with it, and no run works meanwhile."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Final
+
+from shared.errors import UserError
+from shared.jobs.batch.lease_keeping import HeldLease, keeping
+from shared.state import StateStore
+
+__all__ = ["RenameRefusedError", "renaming"]
+
+_AT_ONCE: Final = 500  # dead letters, and entries of a ledger
+
+
+class RenameRefusedError(UserError):
+    """The sync cannot get another name now: something works on it."""
+
+
+@contextmanager
+def renaming(state: StateStore, old: str, new: str) -> Iterator[None]:
+    """Save a definition in the block, under the same or another name of its sync.
+
+    With another name, neither sync runs until the block has ended. A pause goes along, at no moment without one; then
+    the ledger, the watermark and the dead letters. A mirror is made anew by the next run.
+
+    Args:
+        state: Keeps what belongs to a sync by its name.
+        old: The name until now.
+        new: The name in the text that is saved.
+
+    Raises:
+        RenameRefusedError: A run or a job of one of the names has not ended; nothing was saved.
+        RetryLater: The state store is unavailable.
+    """
+    if old == new:
+        yield
+        return
+    with ExitStack() as held:
+        leases = [_taken(held, state, name) for name in (old, new)]
+        _refuse_jobs(state, old)
+        with _pause_moved(state, old, new):
+            yield
+        _move(state, old, new, leases[1].fence)
+
+
+def _taken(held: ExitStack, state: StateStore, name: str) -> HeldLease:
+    lease = held.enter_context(keeping(state, f"sync/{name}", uuid.uuid4().hex))
+    if lease is None:
+        raise RenameRefusedError(
+            f"a run of {name} has not ended: wait for its end, or cancel it, then change the name. A run under the new "
+            "name would work beside it"
+        )
+    return lease
+
+
+def _refuse_jobs(state: StateStore, name: str) -> None:
+    jobs = [job for job in state.open_jobs() if job.request.sync == name and not job.request.kind.is_read_only]
+    if jobs:
+        raise RenameRefusedError(
+            f"a job of {name} has not ended: wait for its end, or cancel it, then change the name. It would not find "
+            "its sync any more"
+        )
+
+
+@contextmanager
+def _pause_moved(state: StateStore, old: str, new: str) -> Iterator[None]:
+    pauses = state.pauses()
+    pause = pauses.get(old) if new not in pauses else None
+    if pause is None:
+        yield
+        return
+    state.pause(replace(pause, sync=new))
+    saved = False
+    try:
+        yield
+        saved = True
+    finally:
+        state.resume(old if saved else new)
+
+
+def _move(state: StateStore, old: str, new: str, fence: int) -> None:
+    _move_ledger(state, old, new, fence)
+    if (watermark := state.watermark(old)) is not None:
+        state.set_watermark(new, watermark, fence=fence)
+    while letters := state.dead_letters(old, limit=_AT_ONCE):
+        state.add_dead_letters([replace(letter, sync=new) for letter in letters])
+
+
+def _move_ledger(state: StateStore, old: str, new: str, fence: int) -> None:
+    """Copy the ledger; one that an earlier sync of the new name has left is replaced."""
+    found, left = state.ledger(old), state.ledger(new)
+    for name in found.parts if found else ():
+        part = state.ledger_part(old, name)
+        if part is not None:
+            state.put_ledger_part(new, name, part)
+    if found or left:
+        state.swap_ledger(new, found.parts if found else (), expected=left, fence=fence)
+    state.remove_ledger_entries(new, state.ledger_entries(new))
+    entries = list(state.ledger_entries(old).items())
+    for start in range(0, len(entries), _AT_ONCE):
+        some = entries[start : start + _AT_ONCE]
+        state.put_ledger_entries(new, {record: replace(entry, version="") for record, entry in some})

@@ -1,0 +1,94 @@
+"""A sync that gets another name keeps what belongs to it, in every state store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from uuid import NAMESPACE_DNS, uuid5
+
+import pytest
+
+from shared.app.editing.renaming import RenameRefusedError, renaming
+from shared.entities import LedgerEntry
+from shared.state import DeadLetter, JobKind, JobRequest, Pause, StateStore
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(open_store: Callable[[], StateStore]) -> StateStore:
+    return open_store()
+
+
+def fill(store: StateStore, sync: str, text: str) -> None:
+    """Give a sync a ledger with an entry, and a watermark."""
+    lease = store.acquire_lease(f"sync/{sync}", holder="r", seconds=60)
+    assert lease is not None
+    store.put_ledger_part(sync, text, text.encode())
+    store.swap_ledger(sync, [text], expected=store.ledger(sync), fence=lease.fence)
+    store.put_ledger_entries(sync, {str(uuid5(NAMESPACE_DNS, text)): LedgerEntry(text=text)})
+    store.set_watermark(sync, text, fence=lease.fence)
+    store.release_lease(lease)
+
+
+def kept(store: StateStore, sync: str) -> tuple[list[bytes | None], list[str], str | None]:
+    """The parts of the ledger, its entries and the watermark."""
+    head = store.ledger(sync)
+    parts = [store.ledger_part(sync, name) for name in head.parts] if head else []
+    return parts, [entry.text for entry in store.ledger_entries(sync).values()], store.watermark(sync)
+
+
+def letter(number: int, sync: str) -> DeadLetter:
+    return DeadLetter(
+        id=f"l{number}", sync=sync, body=b"{}", partition="0", sequence=number, error="E", message="m", kept=NOW
+    )
+
+
+def test_ledger_watermark_letters_and_pause_go_with_the_name(store: StateStore) -> None:
+    """Of another sync that had the name earlier nothing stays, and the sync can get its first name back."""
+    fill(store, "b", "theirs")
+    fill(store, "a", "mine")
+    store.add_dead_letters([*(letter(number, "a") for number in range(3)), letter(9, "other")])
+    store.pause(Pause(sync="a", run_id="r", since=NOW))
+    with renaming(store, "a", "b"):
+        assert store.acquire_lease("sync/b", holder="x", seconds=9) is None
+    assert kept(store, "b") == ([b"mine"], ["mine"], "mine")
+    assert store.dead_letter_counts() == {"b": 3, "other": 1}
+    assert [each.sequence for each in store.dead_letters("b")] == [0, 1, 2]
+    assert [*store.pauses()] == ["b"]
+    fill(store, "b", "later")
+    with renaming(store, "b", "a"):
+        pass
+    assert kept(store, "a")[0::2] == ([b"later"], "later")
+    assert set(kept(store, "a")[1]) == {"mine", "later"}
+    assert store.lease("sync/a") is None
+
+
+def test_nothing_moves_if_the_definition_is_not_saved(store: StateStore) -> None:
+    fill(store, "a", "mine")
+    store.pause(Pause(sync="a", run_id="r", since=NOW))
+    with pytest.raises(ZeroDivisionError), renaming(store, "a", "b"):
+        raise ZeroDivisionError
+    assert (kept(store, "a")[2], kept(store, "b"), [*store.pauses()]) == ("mine", ([], [], None), ["a"])
+
+
+@pytest.mark.parametrize("busy", ["a", "b"])
+def test_a_sync_whose_run_works_gets_no_other_name(store: StateStore, busy: str) -> None:
+    """The run under the new name would work beside it, and both would create the same records."""
+    lease = store.acquire_lease(f"sync/{busy}", holder="r", seconds=60)
+    assert lease is not None
+    with pytest.raises(RenameRefusedError, match=f"a run of {busy} has not ended"), renaming(store, "a", "b"):
+        pytest.fail("it was saved")
+    store.release_lease(lease)
+    with renaming(store, "a", "b"):
+        pass
+
+
+@pytest.mark.parametrize(("kind", "refused"), [(JobKind.RUN, True), (JobKind.TEST, False)])
+def test_a_sync_with_a_job_that_waits_gets_no_other_name(store: StateStore, kind: JobKind, *, refused: bool) -> None:
+    """The job would not find its sync."""
+    store.request_job(JobRequest(id="j", sync="a", requested=NOW, kind=kind))
+    refusal = pytest.raises(RenameRefusedError, match="a job of a has not ended") if refused else nullcontext()
+    with refusal, renaming(store, "a", "b"):
+        pass
