@@ -13,6 +13,7 @@ from shared.jobs.batch.mending.retrying import MendedRows, Retry, columns_to_men
 from shared.jobs.batch.plans.about import refuse_other_environment
 from shared.run_ids import SHORT_ID
 from shared.state import RowsToMend, RunRecord
+from shared.transform import numbers_rows
 
 if TYPE_CHECKING:
     from shared.app.app import App
@@ -37,6 +38,11 @@ def retry(app: App, run: RunRecord, file: Path, options: RunOptions, progress: P
     kept = _kept(app, run)
     joined, values = app.joined(run.sync, run.given)
     definition = retried_definition(joined, kept, file.name)
+    if next(numbers_rows(definition), None):
+        raise UserError(
+            f"{run.sync} uses ROW_NUMBER(), and the rows of {file.name} do not have their numbers of the source: "
+            "correct the source and run the sync"
+        )
     mended = read_mended(file, columns_to_mend(definition), known=kept.columns)
     options = replace(options, given=run.given, retry=Retry(run_id=run.run_id, file=mended))
     job = BatchJob(definition=definition, parameters=values, options=options)

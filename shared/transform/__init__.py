@@ -1,6 +1,6 @@
 """Definition and metadata become SQL: source columns, target columns, keys, values to and from JSON. Pure."""
 
-from shared.transform.check import check, check_expressions
+from shared.transform.check import check, check_expressions, numbers_rows
 from shared.transform.current import current_finish_steps, current_table_step
 from shared.transform.desire import CompiledMappings, desire_of, desire_steps
 from shared.transform.desired_finish import desired_finish_steps
@@ -72,6 +72,7 @@ __all__ = [
     "listed",
     "needs_version",
     "normalise_key",
+    "numbers_rows",
     "pair_of",
     "party_rows",
     "reference_steps",

@@ -19,6 +19,7 @@ from shared.definitions.models import (
     Mapping,
     Strategy,
     SyncDefinition,
+    WatermarkedSource,
 )
 from shared.definitions.models.notation import EXCEL
 from shared.entities import CHANGED_BY_MESSAGES, AttributeMetadata, AttributeType, EntityMetadata
@@ -36,7 +37,7 @@ from shared.transform.states.check import state_problems
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, literal, parsed, too_long
 
-__all__ = ["check", "check_expressions"]
+__all__ = ["check", "check_expressions", "numbers_rows"]
 
 
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
@@ -62,7 +63,29 @@ def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
             problems.extend(_refused(mapping.value, labels, f"destination.mappings[{place}].value", sizes))
     problems.extend(_condition(definition, sizes))
     problems.extend(set_problems(definition))
+    problems.extend([] if problems else _numbered(definition))
     return tuple(problems) or tuple(_unbindable(definition))
+
+
+def numbers_rows(definition: SyncDefinition) -> Iterator[str]:
+    """Yield the places of the expressions that use `ROW_NUMBER`; all of them must be well written."""
+    labels = [column.label for column in definition.source.columns]
+    for text, _, origin in _expressions(definition):
+        if parsed(text, names=labels, origin=origin).numbers_rows:
+            yield origin
+
+
+def _numbered(definition: SyncDefinition) -> Iterator[Problem]:
+    """A row has a number only where the whole source is read: else it has another one in the next run."""
+    if definition.listener is not None:
+        what = "events have no numbers"
+    elif isinstance(definition.source, WatermarkedSource) and definition.source.watermark is not None:
+        what = "with a watermark a run reads a part of the source"
+    else:
+        return
+    for origin in numbers_rows(definition):
+        message = f"{what}, so ROW_NUMBER() would give a row another number each time; use a column of the source"
+        yield Problem(message=message, path=origin)
 
 
 # The product of two number columns; each further factor takes ten more of the 38 digits.

@@ -50,11 +50,13 @@ class Expression:
         sql: The SQL to run, written from the checked tree.
         columns: The columns that it reads, spelled as they were declared.
         growth: How many times a text of the row its result can be as long as; see `shared.workspace.growth`.
+        numbers_rows: It uses `ROW_NUMBER`.
     """
 
     sql: str
     columns: frozenset[str]
     growth: int = 1
+    numbers_rows: bool = False
 
     def size(self, columns: Mapping[str, int]) -> int:
         """The same where columns that it reads are calculated and have such a size themselves."""
@@ -93,7 +95,7 @@ def parsed(expression: str, *, names: Collection[str], origin: str) -> Expressio
     except RecursionError:
         message = TOO_DEEP
     else:
-        return Expression(sql=sql, columns=frozenset(check.columns), growth=size)
+        return Expression(sql=sql, columns=frozenset(check.columns), growth=size, numbers_rows=check.numbers_rows)
     raise DefinitionError([Problem(message=message, path=origin)])
 
 
@@ -129,6 +131,7 @@ class _Check:
         self._known = known
         self._text = text
         self.columns: set[str] = set()
+        self.numbers_rows = False
 
     def reserved(self, text: str) -> str:
         """A hint where a column's name is a word of SQL, such as full or order, which must be written in quotes."""
@@ -187,6 +190,7 @@ class _Check:
         arguments = [argument["expression"] for argument in built["arguments"]]
         match name:
             case "row_number" if not arguments:
+                self.numbers_rows = True
                 return _column_node("_row")
             case "isnull":
                 return _isnull(arguments)

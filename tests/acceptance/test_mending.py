@@ -328,6 +328,21 @@ def test_what_cannot_be_used_is_refused_before_anything_is_begun(here: World, ty
     assert here.app.state.runs() == before
 
 
+def test_rows_that_are_numbered_by_their_place_are_not_run_alone(here: World, typed: Typed, tmp_path: Path) -> None:
+    """In the mended file they have other places, and would be written over the records of other rows."""
+    definition = accounts()
+    definition["source"]["columns"].append({"name": "line", "formula": "'L' || CAST(ROW_NUMBER() AS BIGINT)"})
+    definition["destination"]["mappings"][0]["source"] = "line"
+    here.define(definition)
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    before = here.records("accounts")
+    rows = [{**row, **MENDED.get(row["number"], {})} for row in to_mend(typed, tmp_path, run)]
+    said = typed("retry", run, "--file", save(tmp_path / "mended.csv", rows), code=1)
+    assert "uses ROW_NUMBER()" in said
+    assert "correct the source and run the sync" in said
+    assert here.records("accounts") == before
+
+
 def test_columns_may_have_the_names_of_the_list_itself(here: World, typed: Typed, tmp_path: Path) -> None:
     """`reason`, `duplicate` and `lost` are words for what is wrong with a row; a source may use them as well."""
     names = ["reason", "duplicate", "Lost", "wanted", "raw"]

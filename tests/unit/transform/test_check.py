@@ -229,3 +229,25 @@ def test_an_expire_column_must_be_writable() -> None:
     assert [str(problem) for problem in check(sync, replace(ACCOUNT, attributes=dates))] == [
         "sync_behaviour.dropped.expire: expiredon is read-only and cannot be set"
     ]
+
+
+@pytest.mark.parametrize("formula", ["ROW_NUMBER()", "CASE WHEN row_number() > 1 THEN 2 END"])
+@pytest.mark.parametrize(
+    ("place", "changes", "why"),
+    [
+        ("source", {}, ""),
+        ("source", {"watermark": {"column": "x"}}, "with a watermark a run reads a part of the source"),
+        ("listener", {"name": "l", "topic": {"format": "json"}}, "events have no numbers"),
+    ],
+)
+def test_rows_have_numbers_only_where_each_run_reads_all(
+    formula: str, place: str, changes: dict[str, Any], why: str
+) -> None:
+    """Otherwise a row has another number in each run."""
+    written = to("name", type="number", formula=formula).model_dump(by_alias=True, exclude_unset=True)
+    columns = written["source"]["columns"]
+    written["source"] = {"type": "sql", "connection": {"env": "C"}, "table": "t", "columns": columns}
+    written[place] = {**written.get(place, {}), **changes}
+    said = f"{why}, so ROW_NUMBER() would give a row another number each time; use a column of the source"
+    problems = check_expressions(SyncDefinition.model_validate(written))
+    assert [problem.message for problem in problems] == ([said] if why else [])
