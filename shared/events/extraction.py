@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from shared.definitions.models import Column, ColumnType, SyncDefinition
+from shared.definitions.models import Column, SyncDefinition
 from shared.definitions.models import Mapping as Mapped
-from shared.definitions.models.notation import DECIMAL_SEPARATOR, FALSE_WORDS, TRUE_WORDS
 from shared.events.bodies import as_text
 from shared.events.records import Undecodable, Unusable
 from shared.json_paths import ABSENT, finder
 from shared.transform import seen_by
+from shared.transform.notation.json_values import notated
 from shared.workspace import parsed
 
 __all__ = ["Fields", "Reader", "carried_definition", "fields_of"]
@@ -25,7 +25,9 @@ class Reader:
     """Reads a definition's source columns out of records."""
 
     def __init__(self, columns: Iterable[Column]) -> None:
-        self._finders: dict[str, _Finder] = {column.name: _noted(column) for column in columns if column.read}
+        self._finders: dict[str, _Finder] = {
+            column.name: notated(column, _finder(column.name), _number) for column in columns if column.read
+        }
 
     @property
     def names(self) -> frozenset[str]:
@@ -62,29 +64,11 @@ def _finder(name: str) -> _Finder:
     return lambda record: record.get(name, ABSENT)
 
 
-def _noted(column: Column) -> _Finder:
-    """Finds a field, and writes its JSON number or boolean as the column writes them: JSON has a notation of its own.
-
-    Otherwise the number 1.125 would be a thousand in a column whose thousands separator is a point.
-    """
-    find = _finder(column.name)
-    if column.type is ColumnType.NUMBER and column.decimal_separator not in {None, DECIMAL_SEPARATOR}:
-        return lambda record: _with_separator(find(record), column.decimal_separator or DECIMAL_SEPARATOR)
-    if column.type is ColumnType.BOOL and (column.true_values or column.false_values):
-        true, false = (column.true_values or TRUE_WORDS)[0], (column.false_values or FALSE_WORDS)[0]
-        return lambda record: _with_word(find(record), true, false)
-    return find
-
-
-def _with_separator(value: Any, separator: str) -> Any:
+def _number(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return value
+        return None
     text = as_text(value)
-    return text.replace(DECIMAL_SEPARATOR, separator) if isinstance(text, str) else text
-
-
-def _with_word(value: Any, true: str, false: str) -> Any:
-    return (true if value else false) if isinstance(value, bool) else value
+    return text if isinstance(text, str) else None
 
 
 def carried_definition(

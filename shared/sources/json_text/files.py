@@ -81,8 +81,8 @@ class JsonFiles(TextFiles[JsonSource]):
         Raises:
             UserError: A file is missing, not in UTF-8 or not JSON.
         """
-        names = [column.name for column in self._source.columns if column.stored]
-        values = [value_of(name) for name in names]
+        stored = [column for column in self._source.columns if column.stored]
+        names, values = [column.name for column in stored], [value_of(column) for column in stored]
         find = finder_of_records(self._source.records) if self._source.records else None
         rows, forms = RecordRows(workspace, names), _Forms(documents=find is not None)
         for file in self._begun(workspace):

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from shared.json_paths import finder
+from shared.definitions.models import Column
+from shared.json_paths import NumberText, finder
 from shared.sources.json_text.records import BadRecord, text_of
 from shared.sources.plain import own_csv
+from shared.transform.notation.json_values import notated
 from shared.workspace import Workspace, writing
 
 __all__ = ["RecordRows", "Value", "value_of"]
@@ -19,9 +21,14 @@ _SURROGATE: Final = "a text has half of a surrogate pair, which is not a charact
 Value = Callable[[dict[str, Any]], Any]
 
 
-def value_of(name: str) -> Value:
+def value_of(column: Column) -> Value:
     """What a column reads of a record: a field, or what a JSONPath finds."""
-    return finder(name) if name.startswith("$") else lambda record: record.get(name)
+    name = column.name
+    return notated(column, finder(name) if name.startswith("$") else lambda record: record.get(name), _number)
+
+
+def _number(value: Any) -> str | None:
+    return str(value) if isinstance(value, NumberText) else None
 
 
 class RecordRows:

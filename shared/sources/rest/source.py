@@ -195,7 +195,7 @@ def _same(value: Any) -> Any:
 
 
 def _values(columns: Sequence[RestColumn], answer: Response) -> list[Value]:
-    return [_header(answer.headers, each.header) if each.header else value_of(each.name) for each in columns]
+    return [_header(answer.headers, each.header) if each.header else value_of(each) for each in columns]
 
 
 def _header(headers: Mapping[str, str], name: str) -> Value:

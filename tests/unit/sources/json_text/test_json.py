@@ -221,3 +221,27 @@ def test_paths_are_checked_in_the_definition() -> None:
     columns = "[{name: number}, {name: $.a}, {name: '$.a[', alias: b}]"
     found = problems(f"{{type: json, path: x, records: '$.[', columns: {columns}}}")
     assert [path for path, _ in found] == ["source.records", "source.columns[1].name", "source.columns[2].name"]
+
+
+def test_numbers_and_booleans_are_what_they_are_in_a_column_with_another_notation(tmp_path: Path) -> None:
+    """As in events: only texts have the notation of the column."""
+    values = [1.125, 1234.5, 0, -0.5, "1.234,50", "1.125", None, True]
+    flags = [True, False, "Ja", "no", None, 1, 0, "x"]
+    records = [{"n": n, "b": b, "deep": {"n": n}} for n, b in zip(values, flags, strict=True)]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(records))
+    german = {"type": "number", "decimal_separator": ",", "thousands_separator": "."}
+    columns = [
+        {"name": "n", **german},
+        {"name": "$.deep.n", "alias": "d", **german},
+        {"name": "b", "type": "bool", "true_values": ["Ja"]},
+    ]
+    source = open_source(
+        JsonSource.model_validate({"type": "json", "path": str(path), "columns": columns}), SourceContext()
+    )
+    with Workspace.open(readable=source.readable) as workspace:
+        source.load(workspace)
+        rows = workspace.query("SELECT * EXCLUDE (_row) FROM source_raw ORDER BY _row")
+    texts = ["1,125", "1234,5", "0", "-0,5", "1.234,50", "1.125", None, "true"]
+    assert [row[0] for row in rows] == [row[1] for row in rows] == texts
+    assert [row[2] for row in rows] == ["Ja", "false", "Ja", "no", None, "1", "0", "x"]
