@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared.definitions.models import ColumnType
 from shared.drafts.matching import Match, identifies
-from shared.drafts.yaml_text import Noted, Remark
+from shared.drafts.yaml_text import Noted, Remark, flow_text
 from shared.entities import ALWAYS_SET, AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.transform.profile.values import Profile
 
@@ -123,16 +123,11 @@ def _source(draft: Draft) -> dict[Any, Any]:
         match = draft.matches.get(column.label)
         item, notes = column_keys(column, match.attribute if match else None)
         if match is None and draft.source.get("header") is not False:
-            items.append(Remark(f"not mapped: {_as_comment(item)}"))
+            items.append(Remark(f"not mapped: {flow_text(item) or column.name}"))
         else:
             items.append(Noted(item, "; ".join(notes)) if notes else item)
     found: dict[Any, Any] = {Remark(text): None for text in draft.remarks}
     return found | dict(draft.source) | {"columns": items}
-
-
-def _as_comment(item: Mapping[str, Any]) -> str:
-    parts = [f"{key}: {value}" for key, value in item.items()]
-    return f"{{{', '.join(parts)}}}"
 
 
 def column_keys(column: SourceColumn, attribute: AttributeMetadata | None) -> tuple[dict[str, Any], list[str]]:

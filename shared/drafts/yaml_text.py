@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from shared.definitions.loading.yaml_loader import plain_scalar
 
-__all__ = ["Noted", "Remark", "entry_lines", "item_lines", "scalar_text", "yaml_text"]
+__all__ = ["Noted", "Remark", "entry_lines", "flow_text", "item_lines", "scalar_text", "yaml_text"]
 
 _WIDTH: Final = 118  # characters of a line, where it can be broken
 _COMMENT_WIDTH: Final = 100
@@ -67,7 +67,7 @@ def entry_lines(key: Any, value: Any, indent: str, *, top: bool = False) -> Iter
         yield from _with_note(f"{begin} {'|' if value.endswith(_BREAK) else '|-'}", note, indent)
         yield from (f"{indent}  {line}".rstrip(" ") for line in value.removesuffix(_BREAK).split(_BREAK))
         return
-    flow = None if (top and isinstance(value, Mapping) and value) or _is_table(value) else _flow(value)
+    flow = None if (top and isinstance(value, Mapping) and value) or _is_table(value) else flow_text(value)
     if flow is not None and (len(begin) + len(flow) < _WIDTH or not _has_items(value)):
         yield from _with_note(f"{begin} {flow}", note, indent)
         return
@@ -95,7 +95,7 @@ def _block(value: Any, indent: str) -> Iterator[str]:
 def item_lines(item: Any, indent: str) -> Iterator[str]:
     """The lines of one item of a list."""
     value, note = _unpacked(item)
-    flow = _flow(value)
+    flow = flow_text(value)
     if flow is not None and (len(indent) + len(flow) + 2 < _WIDTH or not _has_items(value)):
         yield from _with_note(f"{indent}- {flow}", note, indent)
         return
@@ -151,19 +151,19 @@ def _unpacked(value: Any) -> tuple[Any, str]:
     return (value.value, value.note) if isinstance(value, Noted) else (value, "")
 
 
-def _flow(value: Any) -> str | None:
+def flow_text(value: Any) -> str | None:
     """A value on one line; None where it has comments."""
     if isinstance(value, Mapping):
         if any(isinstance(key, Remark) for key in value):
             return None
         if any(_has_lines(each) for each in value.values()):
             return None
-        parts = [(scalar_text(key), _flow(each)) for key, each in value.items()]
+        parts = [(scalar_text(key), flow_text(each)) for key, each in value.items()]
         if any(text is None for _, text in parts):
             return None
         return f"{{{', '.join(f'{key}: {text}' for key, text in parts)}}}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        items = [_flow(each) for each in value]
+        items = [flow_text(each) for each in value]
         return None if any(each is None for each in items) else f"[{', '.join(map(str, items))}]"
     if isinstance(value, (Noted, Remark)):
         return None

@@ -279,9 +279,9 @@ def test_validate_warns_of_texts_that_are_too_long_and_of_a_key_that_is_not_acti
 
 # -- new ------------------------------------------------------------------------------------------------------------
 
-PEOPLE = """First Name;Last Name;E-Mail;Birthday;Income;Do not allow emails;Gender;Shoe Size;Company Name
-Jürgen;Müller;j@example.com;31.01.1970;1.234,50;yes;Male;0043;Contoso
-Anna;Schmidt;a@example.com;28.02.1980;2.500,00;no;Diverse;0038;
+PEOPLE = """First Name;Last Name;E-Mail;Birthday;Income;Do not allow emails;Gender;Shoe Size;Company Name;Deal: size
+Jürgen;Müller;j@example.com;31.01.1970;1.234,50;yes;Male;0043;Contoso;1.234,50
+Anna;Schmidt;a@example.com;28.02.1980;2.500,00;no;Diverse;0038;;2.500,00
 """
 
 
@@ -306,6 +306,9 @@ def test_a_first_definition_of_a_delimited_file(here: World, typed: Type) -> Non
     assert "{name: Do not allow emails, type: bool}" in text
     assert "1 of 2 different values name no option of gendercode" in text
     assert "# not mapped: {name: Shoe Size}" in text, "leading zeros are no number"
+    (unmapped,) = (line for line in text.splitlines() if "Deal: size" in line and "not mapped" in line)
+    column = yaml.safe_load(unmapped.partition("not mapped: ")[2])
+    assert column == {"name": "Deal: size", "type": "number", "decimal_separator": ",", "thousands_separator": "."}
     assert "# no column of contact has a name like Shoe Size" in text
     assert "sync_key: [emailaddress1]" in text
     plan = _validates_and_plans(typed, "people")
