@@ -98,9 +98,11 @@ def _protect_rejected(desire: CompiledMappings, rejected: str) -> tuple[Step, ..
         return ()
     keys = [f"_k{column.key_part}" for column in key_columns(desire.columns)]
     known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+    about_keys = _about_keys(desire)
     unread = f"""
-SELECT _row FROM source_errors WHERE error <> {literal(ErrorType.MANDATORY)}{_about_keys(desire)}""".strip()
-    possible = (_possible(column) for column in key_columns(desire.columns))
+SELECT _row FROM source_errors WHERE error <> {literal(ErrorType.MANDATORY)}{about_keys}""".strip()
+    too_long = _too_long(desire, about_keys)
+    possible = (_possible(column, too_long) for column in key_columns(desire.columns))
     query = f"""
 SELECT DISTINCT {", ".join(possible)}
 FROM desired
@@ -116,13 +118,25 @@ WHERE {rejected} AND ({known} OR _row IN ({unread}))""".strip()
     )
 
 
-def _possible(column: TargetColumn) -> str:
+def _too_long(desire: CompiledMappings, about_keys: str) -> str:
+    """SQL condition: a value that the key is made of is longer than its column of the source may be.
+
+    By the definition, no row with such a value makes a record. Empty where no column has a length.
+    """
+    limited = [column.label for column in desire.definition.source.columns if column.max_length is not None]
+    if not limited:
+        return ""
+    errors = f'error = {literal(ErrorType.MAX_LENGTH)} AND "column" IN ({", ".join(map(literal, limited))})'
+    return f" OR _row IN (SELECT _row FROM source_errors WHERE {errors}{about_keys})"
+
+
+def _possible(column: TargetColumn, too_long: str) -> str:
     """The key of a row, or null if its text has a character that the service refuses, or is longer than the column.
 
     A text that fits in the form in which keys are compared, such as one with spaces at its end, is a possible key.
     """
     key, limit = f"_k{column.key_part}", column.attribute.max_length
-    impossible = has_refused(f"CAST({key} AS VARCHAR)")
+    impossible = has_refused(f"CAST({key} AS VARCHAR)") + too_long
     if column.attribute.type in TEXTS and limit is not None:
         impossible += f" OR ({longer(quoted(column.name), limit)} AND {longer(key, limit)})"
     return f"CASE WHEN {impossible} THEN NULL ELSE {key} END AS {key}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,13 +107,29 @@ def test_source_and_target_counts_hold_with_everything_mixed(here: World) -> Non
     assert done.exit_code == 2
 
 
-def test_a_row_with_a_key_that_is_too_long_prevents_drops(here: World) -> None:
-    """Such as one with a part of the next value: its record is still there when the source is mended."""
-    here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}}))
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [
+        ({"name": "number"}, "A11 Name 11 and what follows"),
+        ({"name": "number", "max_length": 4}, "A11-ERR"),
+        ({"name": "id", "formula": "upper(number)"}, "A11-ERR"),
+    ],
+)
+def test_a_row_with_a_key_that_is_too_long_prevents_drops(here: World, key: dict[str, Any], number: str) -> None:
+    """Such as one with a part of the next value: its record is still there when the source is mended.
+
+    The length is that of the column of the table, or that of the column of the source which the key is made of.
+    """
+    definition = accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}})
+    columns = definition["source"]["columns"]
+    definition["source"]["columns"] = [*([] if key["name"] == "number" else [{"name": "number", "max_length": 4}]), key]
+    definition["source"]["columns"] += columns[1:]
+    definition["destination"]["mappings"][0]["source"] = key["name"]
+    here.define(definition)
     here.csv(rows(12))
     here.run()
     damaged = rows(12)
-    damaged[11]["number"] = "A11 Name 11 and what follows"
+    damaged[11]["number"] = number
     here.csv(damaged)
 
     done = here.run()
@@ -121,6 +138,22 @@ def test_a_row_with_a_key_that_is_too_long_prevents_drops(here: World) -> None:
     assert {("Max Length Violation", 1), ("Dropped Record Kept", 1)} <= {(e.error_type, e.count) for e in done.errors}
     here.csv(rows(12))
     assert here.run().unchanged == 12
+
+
+def test_a_row_with_another_value_that_is_too_long_prevents_no_drops(here: World) -> None:
+    """Its key is known, so its record is known, and the others were dropped."""
+    definition = accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}})
+    definition["source"]["columns"][1]["max_length"] = 10
+    here.define(definition)
+    here.csv(rows(12))
+    here.run()
+    damaged = rows(11)
+    damaged[10]["name"] = "much too long"
+    here.csv(damaged)
+
+    done = here.run()
+
+    assert (done.source.rejected, done.deleted.done) == (1, 1)
 
 
 def test_unreadable_row_prevents_drops(here: World) -> None:
