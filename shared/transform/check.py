@@ -100,7 +100,12 @@ _UNFIT = {
 
 def _unbindable(definition: SyncDefinition) -> list[Problem]:
     """What is well written and yet makes no sense to DuckDB: wrong arguments, unknown types, bad patterns."""
-    trial = Trial({column.label: SOURCE_TYPES[column.type] for column in definition.source.columns})
+    labels = [column.label for column in definition.source.columns]
+    used = (parsed(text, names=labels, origin=place).columns for text, _, place in _expressions(definition))
+    read = set[str]().union(*used)
+    # A row of all columns that a file may have would need hundreds of megabytes.
+    columns = {each.label: SOURCE_TYPES[each.type] for each in definition.source.columns if each.label in read}
+    trial = Trial(columns)
     return trial.watched(_tried(definition, trial))
 
 

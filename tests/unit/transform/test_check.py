@@ -251,3 +251,11 @@ def test_rows_have_numbers_only_where_each_run_reads_all(
     said = f"{why}, so ROW_NUMBER() would give a row another number each time; use a column of the source"
     problems = check_expressions(SyncDefinition.model_validate(written))
     assert [problem.message for problem in problems] == ([said] if why else [])
+
+
+def test_expressions_of_a_very_wide_file_are_checked() -> None:
+    """Only the columns that they read are tried out: a row of all of them would need hundreds of megabytes."""
+    columns: list[dict[str, Any]] = [{"name": f"c{number}"} for number in range(9000)]
+    columns += [{"name": "good", "formula": "upper(c8999)"}, {"name": "bad", "formula": "c1 + DATE '2026-01-01'"}]
+    found = check_expressions(definition(columns))
+    assert [problem.path for problem in found] == ["source.columns[9002].formula"]
