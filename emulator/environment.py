@@ -45,6 +45,7 @@ class Environment:
         self._initial = schema
         self.database = Database(schema, self.collation, path)
         self.recycle_bin = RecycleBin(self.database.connection) if keeps_deleted else None
+        self._follow(*schema.tables.values())
         self.clock = clock
         self.metadata_version = _FIRST_METADATA_VERSION
         seed = uuid4()
@@ -114,14 +115,22 @@ class Environment:
     def change(self, schema: Schema, *changed: Table) -> None:
         """Replaces the schema; `changed` are its tables that are new or different."""
         self.database.adopt(schema, *changed)
+        self._follow(*changed)
         self.metadata_version += 1
         add_system_rows(self.database, self.now())
+
+    def _follow(self, *changed: Table) -> None:
+        if self.recycle_bin is not None:
+            for table in changed:
+                self.recycle_bin.follow(table)
 
     def drop(self, table: Table) -> None:
         """Removes a table with its rows, and its many-to-many relationships with their pairs."""
         kept, gone = without_pairs(self.schema, table.logical_name)
         for one in gone:
             self.database.drop(one, kept)
+            if self.recycle_bin is not None:
+                self.recycle_bin.forget(one)
         self.metadata_version += 1
 
     def reset(self) -> None:

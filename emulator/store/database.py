@@ -21,6 +21,7 @@ from emulator.store.ddl import (
     index_statements,
     key_column,
     missing_columns,
+    sql_columns,
     sql_name,
 )
 from emulator.store.patterns import wildcard_match
@@ -121,6 +122,7 @@ class Database:
             self._hide_activities()
             for table in changed:
                 self._drop_stale_keys(table)
+                self._drop_stale_columns(table)
                 self.prepare(table)
             self._show_activities()
 
@@ -134,6 +136,15 @@ class Database:
         for (name,) in indexes:
             if name.startswith(prefix) and name not in known:
                 self.connection.execute(f"DROP INDEX {sql_name(name)}")
+
+    def _drop_stale_columns(self, table: Table) -> None:
+        """Removes the columns that the table no longer has: a later one of this name can have another type."""
+        name = sql_name(table.logical_name)
+        known = {"row_", *(column for column, _ in sql_columns(table))}
+        present = self.connection.execute(f"PRAGMA table_info({name})").fetchall()
+        for column in [column for _, column, *_ in present if column not in known]:
+            self.connection.execute(f"DROP INDEX IF EXISTS {sql_name(f'{table.logical_name}.lookup.{column}')}")
+            self.connection.execute(f"ALTER TABLE {name} DROP COLUMN {sql_name(column)}")
 
     def drop(self, table: Table, schema: Schema) -> None:
         """Removes a table with its rows."""

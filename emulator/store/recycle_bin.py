@@ -4,17 +4,19 @@ Each table with deleted rows has a second one of its columns, and the number of 
 reads that table under the name of the first.
 """
 
+import json
 import sqlite3
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from emulator.schema import Table
-from emulator.store.ddl import sql_name
+from emulator.store.ddl import key_column, sql_columns, sql_name
 
 __all__ = ["RecycleBin"]
 
 _LINKS: Final = '"_bin_links"'
 _PREFIX: Final = "_bin:"
+_DELETION: Final = "deletion_"
 
 
 class RecycleBin:
@@ -39,7 +41,7 @@ class RecycleBin:
     def keep(self, table: Table, rows: Sequence[int], deletion: int) -> None:
         """Keeps rows that are about to be deleted; an earlier copy of a row is replaced."""
         name, original = self._prepared(table), sql_name(table.logical_name)
-        columns = self._columns(original)
+        columns = _joined(self._columns(original))
         for row in rows:
             known = f'SELECT {sql_name(table.primary_id)} FROM {original} WHERE "row_" = ?'
             self._connection.execute(f"DELETE FROM {name} WHERE {sql_name(table.primary_id)} = ({known})", (row,))
@@ -71,6 +73,15 @@ class RecycleBin:
         ).fetchone()
         return int(found[0]) if found else None
 
+    def replace(self, table: Table, record_id: str, values: Mapping[str, Any]) -> None:
+        """Gives a deleted row other values, by SQL column."""
+        if values:
+            changes = ", ".join(f"{sql_name(column)} = ?" for column in values)
+            self._connection.execute(
+                f"UPDATE {self._name(table)} SET {changes} WHERE {sql_name(table.primary_id)} = ?",
+                (*values.values(), record_id),
+            )
+
     def put_back(self, table: Table, deletion: int) -> list[str]:
         """Moves the rows of a deletion back, and returns their identifiers.
 
@@ -78,9 +89,9 @@ class RecycleBin:
             sqlite3.IntegrityError: A row with the identifier or the alternate key of one of them exists.
         """
         name, original = self._name(table), sql_name(table.logical_name)
-        columns = self._columns(original, without="row_")
         if not self._columns(name):
             return []
+        columns = _joined(self._columns(original), without="row_")
         identity = sql_name(table.primary_id)
         ids = self._connection.execute(f'SELECT {identity} FROM {name} WHERE "deletion_" = ?', (deletion,)).fetchall()
         self._connection.execute(
@@ -101,10 +112,41 @@ class RecycleBin:
 
     def rows(self, table: Table) -> str:
         """Returns the query for the deleted rows of a table, with its columns."""
-        columns = self._columns(self._name(table), without="row_")
+        columns = _joined(self._columns(self._name(table)), without="row_")
         if not columns:
             return f"SELECT * FROM main.{sql_name(table.logical_name)} WHERE 0"
+        if table.is_principal:  # the column that SQLite calculates, which the bin does not have
+            columns += f', {sql_name(table.primary_id)} AS "ownerid"'
         return f'SELECT {columns}, rowid AS "row_" FROM {self._name(table)}'
+
+    def follow(self, table: Table) -> None:
+        """Gives the deleted rows of a table the columns that it has now.
+
+        A new column has the value that it has in the other rows of the table. The values of a removed one are gone.
+        """
+        name, current = self._name(table), self._columns(sql_name(table.logical_name))
+        self._connection.execute(
+            f'DELETE FROM {_LINKS} WHERE "entity" = ? AND "column" NOT IN (SELECT value FROM json_each(?))',
+            (table.logical_name, json.dumps(current)),
+        )
+        kept = self._columns(name)
+        if not kept:
+            return
+        definitions = dict(sql_columns(table))
+        changes = [f"DROP COLUMN {sql_name(column)}" for column in kept if column not in {*current, _DELETION}]
+        added = [column for column in current if column not in kept]
+        changes += [f"ADD COLUMN {sql_name(column)} {definitions.get(column, '')}" for column in added]
+        for change in changes:
+            self._connection.execute(f"ALTER TABLE {name} {change}")
+        for part in {part for key in table.keys for part in key.columns}:
+            shadow = key_column(table.columns[part])
+            if shadow != part and shadow in added:  # a new key compares the normal form of a text
+                self._connection.execute(f"UPDATE {name} SET {sql_name(shadow)} = dv_norm({sql_name(part)})")
+
+    def forget(self, table: Table) -> None:
+        """Removes the deleted rows of a table that is removed itself."""
+        self._connection.execute(f"DROP TABLE IF EXISTS {self._name(table)}")
+        self._connection.execute(f'DELETE FROM {_LINKS} WHERE "entity" = ?', (table.logical_name,))
 
     def clear(self) -> None:
         """Empties the bin."""
@@ -122,16 +164,18 @@ class RecycleBin:
         return sql_name(f"{_PREFIX}{table.logical_name}")
 
     def _prepared(self, table: Table) -> str:
-        """Makes the table of a table's deleted rows; one whose columns are others since is made anew."""
+        """Makes the table of a table's deleted rows where it is missing, and returns its name."""
         name, original = self._name(table), sql_name(table.logical_name)
-        if self._columns(name, without="deletion_") != self._columns(original):
-            self._connection.execute(f"DROP TABLE IF EXISTS {name}")
-            self._connection.execute(
-                f'CREATE TABLE {name} AS SELECT {self._columns(original)}, 0 AS "deletion_" FROM {original} WHERE 0'
-            )
+        columns = _joined(self._columns(original))
+        self._connection.execute(
+            f'CREATE TABLE IF NOT EXISTS {name} AS SELECT {columns}, 0 AS "{_DELETION}" FROM {original} WHERE 0'
+        )
         return name
 
-    def _columns(self, name: str, *, without: str = "") -> str:
-        """Returns the stored columns of an SQL table, joined with commas; an empty text if there is no such table."""
-        found = self._connection.execute(f"PRAGMA table_info({name})").fetchall()
-        return ", ".join(sql_name(column) for _, column, *_ in found if column != without)
+    def _columns(self, name: str) -> list[str]:
+        """Returns the stored columns of an SQL table; none if there is no such table."""
+        return [column for _, column, *_ in self._connection.execute(f"PRAGMA table_info({name})").fetchall()]
+
+
+def _joined(columns: Sequence[str], *, without: str = "") -> str:
+    return ", ".join(sql_name(column) for column in columns if column != without)

@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from emulator.environment import Environment
@@ -10,6 +10,7 @@ from emulator.errors import ServiceError, invalid_argument, no_resource, record_
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.operations.changes import Changes
 from emulator.schema import Table
+from emulator.store import Values, key_column
 from emulator.store.recycle_bin import RecycleBin
 from emulator.store.values import guid_text
 
@@ -45,10 +46,7 @@ class Restoring:
 
         def act() -> Response:
             with self._environment.database.transaction():
-                effects = self._restore(request, table, record_id)
-                if values:
-                    row = self._environment.rows(table).by_id(record_id)
-                    self._changes.of(table).update([(row or 0, values)], request.caller)
+                effects = self._restore(request, table, record_id, values)
             context = request.context("Microsoft.Dynamics.CRM.RestoreResponse")
             return answer({"@odata.context": context, "id": record_id}, effects=effects)
 
@@ -67,30 +65,41 @@ class Restoring:
             raise invalid_argument("The Target must name its record by @odata.id, or by @odata.type and primary key.")
         return table, guid_text(record_id)
 
-    def _restore(self, request: Request, table: Table, record_id: str) -> tuple[Effect, ...]:
+    def _restore(self, request: Request, table: Table, record_id: str, values: Values) -> tuple[Effect, ...]:
+        """Puts the rows of a deletion back; values of the target replace the old ones before anything is compared."""
         bin_ = self._environment.recycle_bin
         deletion = bin_.deletion_of(table, record_id) if bin_ else None
         if bin_ is None or deletion is None:
             raise record_not_found(table.logical_name, record_id)
+        bin_.replace(table, record_id, _key_values(table, values))
         restored = [
             (one, ids) for one in self._environment.schema.tables.values() if (ids := self._back(bin_, one, deletion))
         ]
         self._relink(bin_, deletion)
+        numbers = [
+            (one, number) for one, ids in restored for number in self._environment.rows(one).by_ids(ids).values()
+        ]
+        self._stamp(numbers, request)
+        if values:
+            row = self._environment.rows(table).by_id(record_id)
+            self._changes.of(table).update([(row or 0, values)], request.caller)
+        for one, number in numbers:
+            self._check_references(one, number)
+        return tuple(
+            Effect(operation="create", table=one.logical_name, count=len(ids), ids=ids) for one, ids in restored
+        )
+
+    def _stamp(self, numbers: Sequence[tuple[Table, int]], request: Request) -> None:
+        """Rows that come back are changed by the caller, now."""
         stamps = {
             "modifiedon": self._environment.now(),
             "modifiedby": request.caller.user_id,
             "modifiedonbehalfby": request.caller.on_behalf,
         }
-        for one, ids in restored:
-            rows = self._environment.rows(one)
-            for number in rows.by_ids(ids).values():
-                self._check_references(one, number)
-                version = {"versionnumber": self._environment.database.next_version(), "row_": number}
-                known = {name: value for name, value in stamps.items() if name in one.columns}
-                rows.update([{**known, **version}])
-        return tuple(
-            Effect(operation="create", table=one.logical_name, count=len(ids), ids=ids) for one, ids in restored
-        )
+        for table, number in numbers:
+            version = {"versionnumber": self._environment.database.next_version(), "row_": number}
+            known = {name: value for name, value in stamps.items() if name in table.columns}
+            self._environment.rows(table).update([{**known, **version}])
 
     def _back(self, bin_: RecycleBin, table: Table, deletion: int) -> list[str]:
         try:
@@ -125,6 +134,13 @@ class Restoring:
             target = schema.tables.get(str(kind[0]) if kind else column.targets[0]) if value else None
             if value and target is not None and self._environment.rows(target).by_id(str(value)) is None:
                 raise _not_restored(str(value), target.logical_name, column.logical_name)
+
+
+def _key_values(table: Table, values: Values) -> Values:
+    """The values of alternate keys, with the normal form of texts and the tables of lookups."""
+    parts = {part for key in table.keys for part in key.columns}
+    names = {*parts, *(f"{part}__type" for part in parts), *(key_column(table.columns[part]) for part in parts)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _row_exists(table: Table) -> ServiceError:
