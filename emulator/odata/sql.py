@@ -26,6 +26,7 @@ from emulator.odata.nodes import (
     QueryFunction,
     Related,
 )
+from emulator.odata.paging import SortTerm
 from emulator.odata.scopes import Place, Scope
 from emulator.odata.types import Stored, edm_type, fits, stored_literal
 from emulator.schema.model import Column, ColumnType, Schema, Table
@@ -39,6 +40,7 @@ _SQL: Final = {"eq": "=", "ne": "IS NOT", "gt": ">", "ge": ">=", "lt": "<", "le"
 _NEGATED: Final = {"eq": "ne", "ne": "eq", "gt": "le", "le": "gt", "ge": "lt", "lt": "ge"}
 _MIRRORED: Final = {"eq": "eq", "ne": "ne", "gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
 _CHOICES: Final = frozenset({ColumnType.PICKLIST, ColumnType.STATE, ColumnType.STATUS})
+_TEXTS: Final = frozenset({"Edm.String", "Edm.Guid", "Edm.DateTimeOffset", "Edm.Date"})
 _MOST_CONDITIONS: Final = 500  # filter-rows page, "Condition limits"
 _MOST_LINKS: Final = 15  # fetchxml/join-tables page: a query has at most 15 link-entity elements
 
@@ -95,13 +97,12 @@ class Compiler:
         Text sorts by the collation, a lookup by the name of its row (order-rows page); nulls come first, as in SQL
         Server.
         """
-        scope = _scope(rows)
-        work = _Filter(self)
-        return ", ".join(
-            f"{work.sortable(work.place(term.operand, scope), by_label=term.by_label)}"
-            f"{' DESC' if term.descending else ''}"
-            for term in terms
-        )
+        return ", ".join(term.text for term in self.sorting(terms, rows))
+
+    def sorting(self, terms: Sequence[Order], rows: Table | Scope) -> tuple[SortTerm, ...]:
+        """Compile ``$orderby`` to its terms, for the cookie of a page."""
+        work, scope = _Filter(self), _scope(rows)
+        return tuple(work.sorted_by(term, work.place(term.operand, scope)) for term in terms)
 
     def value(self, operand: Property, rows: Table | Scope) -> tuple[str, str]:
         """The SQL for a property of a row: the value, and what is compared; the path may have lookups.
@@ -214,15 +215,16 @@ class _Filter:
             return place.sql()
         return place.folded_sql()
 
-    def sortable(self, place: Place, *, by_label: bool) -> str:
+    def sorted_by(self, term: Order, place: Place) -> SortTerm:
         """The SQL for a column in an order: a lookup has the place of the name of the row that it refers to."""
-        if by_label and place.column.type in _CHOICES and place.column.options:
-            return _labelled(place)
-        if not place.column.is_lookup:
-            return self.comparable(place)
-        known = self.compiler.schema.tables
-        names = [self._name_of(known[target], place) for target in place.column.targets if target in known]
-        return f"coalesce({', '.join(names)}, NULL)" if names else place.sql()
+        column, known = place.column, self.compiler.schema.tables
+        sql, name, numeric = self.comparable(place), column.logical_name, edm_type(column) not in _TEXTS
+        if term.by_label and column.type in _CHOICES and column.options:
+            sql, name, numeric = _labelled(place), f"{name}name", False
+        if column.is_lookup:
+            names = [self._name_of(known[target], place) for target in column.targets if target in known]
+            sql, name = f"coalesce({', '.join(names)}, NULL)" if names else place.sql(), f"{name}name"
+        return SortTerm(name=name, sql=sql, descending=term.descending, numeric=numeric)
 
     def _name_of(self, table: Table, place: Place) -> str:
         self.aliases += 1

@@ -1,13 +1,13 @@
 """Queries on collections: filter, order, pages, counts and related rows."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from emulator.errors import not_implemented
 from emulator.messages import Preferences, Response, answer
 from emulator.odata import Sql
-from emulator.odata.paging import LARGEST_PAGE, PageMark
+from emulator.odata.paging import LARGEST_PAGE, PageMark, SortTerm, SortValue, rows_after, sort_keys
 from emulator.operations.expansion import expand_records
 from emulator.operations.reading import Record, RowShape, TableQuery
 from emulator.store import sql_name
@@ -92,34 +92,57 @@ class RowsPage:
     def __init__(self, asked: TableQuery, window: Window, within: Sql = _EVERYTHING) -> None:
         """Reads the rows; `keys` are the identifiers of their joined rows."""
         shape = RowShape(asked)
-        name = asked.sql_table
+        name, joins = asked.sql_table, asked.joins
+        order = asked.compiler.sorting(asked.query.order, asked.scope)
         condition = _condition(asked, within)
-        order = asked.compiler.order(asked.query.order, asked.scope)
-        joins, keys = asked.joins, "".join(f", {key}" for key in asked.joins.keys)
-        groups = ", ".join(asked.distinct)
+        keys = "".join(f", {key}" for key in joins.keys)
         text = f'SELECT {shape.columns}{keys}, {name}."row_" FROM {asked.source} WHERE {condition.text}'
-        parameters: tuple[Any, ...] = (*joins.parameters, *condition.parameters)
-        if order or window.by_offset or joins.multiplies or groups:
-            terms = f"{order}, {name}.{sql_name(asked.table.primary_id)}" if order else f'{name}."row_"'
-            terms += keys if joins.multiplies else ""
-            if groups:
-                text += f" GROUP BY {groups}"
-                terms = f"{order}, {groups}" if order else groups
-            text += f" ORDER BY {terms} LIMIT ? OFFSET ?"
-            parameters = (*parameters, window.size + 1, window.mark.skipped)
-        else:
-            text += f' AND {name}."row_" > ? ORDER BY {name}."row_" LIMIT ?'
-            parameters = (*parameters, window.mark.row, window.size + 1)
-        rows = asked.fetch(text, parameters)
+        tail, bounds = _tail(asked, window, order)
+        rows = asked.fetch(f"{text}{tail}", (*joins.parameters, *condition.parameters, *bounds))
         self.more = len(rows) > window.size and window.more
         rows = rows[: window.size]
         self.records = shape.records(rows)
         self.keys = [row[-1 - len(joins.keys) : -1] for row in rows]
+        last = rows[-1][-1] if rows else 0
+        values: Sequence[SortValue] = ()
+        if self.more and order and _continues(asked):
+            identity = sql_name(asked.table.primary_id)
+            text = f"SELECT {', '.join(term.sql for term in order)} FROM {asked.source}"
+            text += f' WHERE {name}.{identity} = ? AND {name}."row_" = ?'
+            (values,) = asked.fetch(text, (*joins.parameters, self.records[-1][asked.table.primary_id], last))
         self.next_mark = PageMark(
             number=window.mark.number + 1,
-            row=rows[-1][-1] if rows else 0,
+            row=last,
             skipped=window.mark.skipped + len(rows),
+            keys=sort_keys(order, values) if values else (),
         )
+
+
+def _continues(asked: TableQuery) -> bool:
+    """Whether a page begins after the values of the last row, and not after a number of rows.
+
+    Queries that are sorted by a joined table may have no cookie in the service (fetchxml/page-results page).
+    """
+    if asked.distinct or asked.joins.multiplies:
+        return False
+    return not asked.joins.keys or all(len(term.operand.path) == 1 for term in asked.query.order)
+
+
+def _tail(asked: TableQuery, window: Window, order: Sequence[SortTerm]) -> tuple[str, list[SortValue]]:
+    """What follows the condition of a query: where its page begins, and its order, with the values for both."""
+    number, joins, mark = f'{asked.sql_table}."row_"', asked.joins, window.mark
+    if not (order or window.by_offset or joins.multiplies or asked.distinct):
+        return f" AND {number} > ? ORDER BY {number} LIMIT ?", [mark.row, window.size + 1]
+    if asked.distinct:
+        groups = ", ".join(asked.distinct)
+        terms = ", ".join([*(term.text for term in order), groups])
+        return f" GROUP BY {groups} ORDER BY {terms} LIMIT ? OFFSET ?", [window.size + 1, mark.skipped]
+    identity = f"{asked.sql_table}.{sql_name(asked.table.primary_id)}"
+    terms = ", ".join([*(term.text for term in order), *([identity] if order else []), number, *joins.keys])
+    after = rows_after(mark, order, (identity, number)) if _continues(asked) else None
+    if after is not None:
+        return f" AND {after[0]} ORDER BY {terms} LIMIT ?", [*after[1], window.size + 1]
+    return f" ORDER BY {terms} LIMIT ? OFFSET ?", [window.size + 1, mark.skipped]
 
 
 def collection(asked: TableQuery, *, within: Sql = _EVERYTHING) -> Response:

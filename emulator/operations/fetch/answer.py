@@ -144,11 +144,12 @@ def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
 
 
 def _window(fetch: Fetch) -> Window:
+    """The rows of the page; a cookie of another page than the one before is ignored (page-large-result-sets page)."""
     if fetch.top is not None:
         return Window(size=min(fetch.top, fetch.count), more=False)
-    if fetch.cookie is not None:
-        mark = PageMark.placed(fetch.cookie)
-        return Window(size=fetch.count, mark=replace(mark, number=fetch.page))
+    mark = PageMark.placed(fetch.cookie) if fetch.cookie is not None else None
+    if mark is not None and mark.number == fetch.page:
+        return Window(size=fetch.count, mark=mark)
     skipped = (fetch.page - 1) * fetch.count
     if skipped + fetch.count > _SIMPLE_ROWS and fetch.page > 1:
         raise ServiceError(
