@@ -18,6 +18,8 @@ __all__ = [
     "invalid_property",
     "key_column_in_body",
     "number_as_text",
+    "repeated_content_id",
+    "repeated_property",
     "text_too_long",
     "undeclared_property",
     "value_required",
@@ -85,12 +87,37 @@ def invalid_parameter(name: str, operation: str) -> ServiceError:
     )
 
 
+def repeated_property(name: str) -> ServiceError:
+    """An object of a body has a name twice; the texts are those of Microsoft's library."""
+    what, at, annotation = _shown(name).partition("@")
+    if not at:
+        return invalid_payload(
+            f"Multiple properties with the name '{what}' were detected in a resource or a complex value. In OData, "
+            "duplicate property names are not allowed."
+        )
+    of = f" for the property with name '{what}'" if what else ""
+    return invalid_payload(
+        f"Multiple annotations with the name '{annotation}' were detected{of}. In OData, duplicate annotations are not "
+        "allowed."
+    )
+
+
+def repeated_content_id(content_id: str) -> ServiceError:
+    """A change set has a Content-ID twice; the text is that of Microsoft's library."""
+    return invalid_payload(
+        f"The content ID '{_shown(content_id)}' was found more than once in the same change set or same batch request. "
+        "Content IDs have to be unique across all operations of a change set for OData V4.0 and have to be unique "
+        "across all operations in the whole batch request for OData V4.01."
+    )
+
+
+def _shown(text: str) -> str:
+    return f"{text[:_LONGEST_SHOWN]}…" if len(text) > _LONGEST_SHOWN else text
+
+
 def invalid_literal(literal: object, edm_type: str) -> ServiceError:
     """A value is not of the column's type; ``edm_type`` is for example ``Edm.Int32``."""
-    shown = str(literal)
-    if len(shown) > _LONGEST_SHOWN:
-        shown = f"{shown[:_LONGEST_SHOWN]}…"
-    return invalid_payload(f"Cannot convert the literal '{shown}' to the expected type '{edm_type}'.")
+    return invalid_payload(f"Cannot convert the literal '{_shown(str(literal))}' to the expected type '{edm_type}'.")
 
 
 def number_as_text(edm_type: str) -> ServiceError:

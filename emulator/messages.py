@@ -10,9 +10,9 @@ from typing import Any, Final, Self
 
 import orjson
 
-from emulator.body_errors import invalid_parameter, invalid_payload
+from emulator.body_errors import invalid_parameter, invalid_payload, repeated_property
 from emulator.errors import ServiceError, invalid_argument
-from emulator.json_depth import is_too_deep
+from emulator.json_depth import names_in, repeated_name
 
 __all__ = [
     "Caller",
@@ -144,7 +144,7 @@ class Request:
         """Returns the body, a JSON object.
 
         Raises:
-            ServiceError: The body is not a JSON object.
+            ServiceError: The body is not a JSON object, or one of its objects has a name twice.
         """
         try:
             content = orjson.loads(self.body)
@@ -152,8 +152,11 @@ class Request:
             raise invalid_payload(str(error)) from error
         if not isinstance(content, dict):
             raise invalid_payload("A JSON object was expected.")
-        if is_too_deep(content):
+        names = names_in(content)
+        if names is None:
             raise invalid_payload("The depth limit was reached: the JSON is nested more than 100 deep.")
+        if repeated := repeated_name(self.body, names):
+            raise repeated_property(repeated)
         return content
 
     def parameters(self, operation: str, known: Collection[str], required: Iterable[str] = ()) -> dict[str, Any]:

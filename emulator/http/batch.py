@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from emulator.body_errors import invalid_payload
+from emulator.body_errors import invalid_payload, repeated_content_id
 from emulator.errors import ServiceError, content_id_missing, content_id_unknown
 from emulator.http.multipart import InnerRequest, Part, boundary_of, inner_request, parts_of, written_part
 from emulator.messages import Planned, Preferences, Request, Response, refusal
@@ -138,6 +138,7 @@ class BatchRunner:
         """Runs a change set in one transaction; it waits first, as no other request may run between the operations."""
         responses: list[tuple[Response, str | None]] = []
         content_id, refused = None, None
+        known: set[str] = set()
         database = self._service.environment.database
         try:
             inner = [inner_request(part) for part in parts]
@@ -147,7 +148,10 @@ class BatchRunner:
                     refused = operation
                     # Microsoft's SDK writes it into the operation's headers, Microsoft's samples into the part's.
                     content_id = part.headers.get("content-id") or operation.headers.get("content-id")
+                    if content_id in known:
+                        raise repeated_content_id(content_id)
                     response = self._within_change_set(run, operation, content_id)
+                    known.add(content_id or "")
                     responses.append((_located(response), content_id))
         except ServiceError as error:
             return _Outcome(responses=[(_refused(error, refused), content_id)])

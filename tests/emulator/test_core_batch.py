@@ -72,6 +72,19 @@ def test_batches_in_batches_and_queries_in_change_sets_are_refused(client: Clien
     assert client.names() == []
 
 
+def test_a_content_id_is_unique_in_its_change_set(client: Client) -> None:
+    """Nothing of such a change set is done; another change set can have the same Content-ID."""
+    first = _part("c", "POST accounts", '{"name":"A"}', content_id=1)
+    second = _part("c", "POST accounts", '{"name":"B"}', content_id=1)
+    answer = _send(client, [_change_set(first, second)])
+    assert answer.status_code == 400
+    assert "0x80048d19" in answer.text
+    assert "The content ID '1' was found more than once in the same change set" in answer.text
+    assert client.names() == []
+    assert _send(client, [_change_set(first), _change_set(second)]).status_code == 200
+    assert client.names() == ["A", "B"]
+
+
 def test_preferences_of_an_operation_are_its_own(client: Client) -> None:
     """An operation that asks for a representation gets it; the preference of the batch does not apply to operations."""
     inside = [_part("b", "POST accounts?$select=name", '{"name":"A"}', "Prefer: return=representation")]

@@ -34,6 +34,39 @@ def test_texts_are_read_as_numbers_and_truth_values(client: Client, body: dict[s
 
 
 @pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"name":"a","name":"b"}', "Multiple properties with the name 'name' were detected"),
+        ('{"name" : "a", "telephone1":"1",\n"name"\t:"b"}', "Multiple properties with the name 'name'"),
+        ('{"na\\u006de":"a","telephone1":"\\":","name":"b"}', "Multiple properties with the name 'name'"),
+        (
+            '{"primarycontactid@odata.bind":null,"primarycontactid@odata.bind":null}',
+            "Multiple annotations with the name 'odata.bind' were detected for the property with name 'primarycontactid'",
+        ),
+        ('{"@odata.type":"x","@odata.type":"y"}', "Multiple annotations with the name 'odata.type' were detected. In"),
+        ('{"primarycontactid":{"lastname":"a","lastname":"b"}}', "Multiple properties with the name 'lastname'"),
+    ],
+)
+def test_a_name_that_is_repeated_is_refused(client: Client, body: str, said: str) -> None:
+    """Otherwise one of its values is lost without a word."""
+    headers = {**client.headers, "Content-Type": "application/json"}
+    url = f"{client.base}/api/data/v9.2/accounts"
+    answer = client.session.post(url, data=body, headers=headers, timeout=60)
+    assert whole_error(answer)[:2] == (400, "0x80048d19")
+    assert said in whole_error(answer)[2]
+    assert client.names() == []
+
+
+def test_names_are_repeated_in_other_objects_and_in_texts(client: Client) -> None:
+    body = '{"name" :"\\"name\\":","NAME@x":1,"primarycontactid": {"lastname":"\\"a\\":", "firstname" : "1e5"}}'
+    headers = {**client.headers, "Content-Type": "application/json"}
+    url = f"{client.base}/api/data/v9.2/accounts"
+    answer = client.session.post(url, data=body, headers=headers, timeout=60)
+    assert answer.status_code == 204, answer.text
+    assert client.names() == ['"name":']
+
+
+@pytest.mark.parametrize(
     ("body", "reason"),
     [
         (
