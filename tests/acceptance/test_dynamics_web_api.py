@@ -143,7 +143,7 @@ def test_fetch_xml_is_paged_by_the_cookie(result: dict[str, Any]) -> None:
     assert [row["name"] for row in result["fetched"]["value"]] == [f"Row {number:02}" for number in range(1, 13)]
     paging = result["fetchedPage"]["PagingInfo"]
     assert (paging["page"], paging["nextPage"]) == (1, 2)
-    assert paging["cookie"].startswith("&lt;cookie page=&quot;1&quot;&gt;&lt;accountid last=&quot;{")
+    assert paging["cookie"].startswith("&lt;cookie page=&quot;1&quot;&gt;&lt;name last=&quot;")
 
 
 def test_views_and_groups_answer(result: dict[str, Any]) -> None:
