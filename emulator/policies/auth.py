@@ -12,8 +12,9 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlsplit
 
 import orjson
 
@@ -24,6 +25,12 @@ __all__ = ["Authority", "Caller", "Credentials"]
 
 _LIFETIME: Final = 3599
 _HEADER: Final = base64.urlsafe_b64encode(b'{"typ":"JWT","alg":"HS256"}').rstrip(b"=").decode()
+_DEFAULT: Final = "/.default"
+# Scopes of OpenID Connect, which some libraries send beside that of the resource.
+_OPENID: Final = frozenset({"openid", "profile", "email", "offline_access"})
+_LONGEST_SHOWN: Final = 200
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_PORTS: Final = {"http": 80, "https": 443}
 _USERS: Final = uuid.UUID("5b1b8f0a-2c7e-4b35-9d4e-6f1f0b7d2a11")
 
 
@@ -94,7 +101,7 @@ class Authority:
         self._lifetime = lifetime
         self._clock = clock
         self._key = secrets.token_bytes(32)
-        self._verified: dict[str, tuple[float, Caller]] = {}
+        self._verified: dict[str, tuple[float, str, Caller]] = {}
 
     # Tokens
 
@@ -125,7 +132,8 @@ class Authority:
             base_url: The address of the service, ``http://127.0.0.1:5080``.
 
         Raises:
-            ServiceError: 401 with the challenge: the header is missing, or its token is not valid or has expired.
+            ServiceError: 401 with the challenge: the header is missing, or its token is not valid, has expired or is
+                for another resource.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -136,10 +144,14 @@ class Authority:
             return Caller(
                 application_id=next(iter(self._secrets), name), user_id=user_of(next(iter(self._secrets), name))
             )
-        expires, caller = self._verified.get(token) or self._read(token, base_url)
+        expires, audience, caller = self._verified.get(token) or self._read(token, base_url)
         if expires <= self._clock():
             self._verified.pop(token, None)
             raise unauthorized(self.challenge(base_url, "The token has expired."))
+        if not _organisation(audience) or _organisation(audience) != _organisation(base_url):
+            raise unauthorized(
+                self.challenge(base_url, "The audience of the token is not the address of this service.")
+            )
         return caller
 
     def challenge(self, base_url: str, problem: str = "") -> str:
@@ -147,13 +159,13 @@ class Authority:
         text = f"Bearer authorization_uri={base_url}/{self.tenant_id}/oauth2/authorize, resource_id={base_url}/"
         return f'{text}, error=invalid_token, error_description="{problem}"' if problem else text
 
-    def _read(self, token: str, base_url: str) -> tuple[float, Caller]:
+    def _read(self, token: str, base_url: str) -> tuple[float, str, Caller]:
         signed, _, signature = token.rpartition(".")
         if not signed.isascii() or not hmac.compare_digest(self._signature(signed).encode(), signature.encode()):
             raise unauthorized(self.challenge(base_url, "The token is not one of this authority's."))
         claims = orjson.loads(base64.urlsafe_b64decode(signed.partition(".")[2] + "=="))
         caller = Caller(application_id=claims["appid"], user_id=claims["oid"], token_id=claims["uti"])
-        self._verified[token] = found = (claims["exp"], caller)
+        self._verified[token] = found = (claims["exp"], claims["aud"], caller)
         return found
 
     def _signature(self, text: str) -> str:
@@ -195,8 +207,8 @@ class Authority:
         if refusal is not None:
             return refusal
         second = path.endswith("/v2.0/token")
-        audience = form.get("scope", "").removesuffix("/.default") if second else form.get("resource", "")
-        token = self.issue(form["client_id"].lower(), audience or base_url)
+        audience = _scopes(form)[0].removesuffix(_DEFAULT) if second else form.get("resource", "")
+        token = self.issue(form["client_id"].lower(), audience)
         if second:
             lasts = self._lifetime
             return 200, {"token_type": "Bearer", "expires_in": lasts, "ext_expires_in": lasts, "access_token": token}
@@ -226,6 +238,12 @@ class Authority:
             return _refused(
                 400, "unauthorized_client", 700016, f"Application with identifier '{client}' was not found."
             )
+        if needed == "scope" and not _is_default(_scopes(form)):
+            said = (
+                f"The provided value for scope {form[needed][:_LONGEST_SHOWN]} is not valid. Client credential flows "
+                "must have a scope value with /.default suffixed to the resource identifier (application ID URI)."
+            )
+            return _refused(400, "invalid_scope", 1002012, said)
         return self._unproven(client, f"{base_url}{path}", form)
 
     def _unproven(self, client: str, endpoint: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]] | None:
@@ -266,6 +284,32 @@ class Authority:
             "api-version": "1.1",
             "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
         }
+
+
+def _scopes(form: Mapping[str, str]) -> list[str]:
+    """The scopes of a token request, without those of OpenID Connect."""
+    return [scope for scope in form.get("scope", "").split() if scope not in _OPENID]
+
+
+def _is_default(scopes: list[str]) -> bool:
+    """Whether they are those that client credentials can have: one resource with `/.default` at its end."""
+    return len(scopes) == 1 and scopes[0].endswith(_DEFAULT) and scopes[0] != _DEFAULT
+
+
+@lru_cache(maxsize=64)
+def _organisation(url: str) -> str:
+    """Host and port of the address of a service, with or without a slash at its end; empty for anything else.
+
+    The names of this machine are one host: the emulator is one organisation at all of them.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return ""
+    if not parts.hostname or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        return ""
+    return f"{'127.0.0.1' if parts.hostname in _LOOPBACK else parts.hostname}:{port}"
 
 
 def _refused(status: int, error: str, number: int, text: str) -> tuple[int, dict[str, Any]]:

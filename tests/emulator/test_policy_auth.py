@@ -70,6 +70,11 @@ def test_the_secret_may_come_as_basic_authentication() -> None:
         (f"/{TENANT}/oauth2/v2.0/token", {"client_id": "someone"}, 400, "unauthorized_client", 700016),
         (f"/{TENANT}/oauth2/v2.0/token", {"grant_type": "password"}, 400, "unsupported_grant_type", 70003),
         (f"/{TENANT}/oauth2/v2.0/token", {"scope": ""}, 400, "invalid_request", 900144),
+        (f"/{TENANT}/oauth2/v2.0/token", {"scope": BASE}, 400, "invalid_scope", 1002012),
+        (f"/{TENANT}/oauth2/v2.0/token", {"scope": f"{BASE}/user_impersonation"}, 400, "invalid_scope", 1002012),
+        (f"/{TENANT}/oauth2/v2.0/token", {"scope": "openid profile"}, 400, "invalid_scope", 1002012),
+        (f"/{TENANT}/oauth2/v2.0/token", {"scope": "/.default"}, 400, "invalid_scope", 1002012),
+        (f"/{TENANT}/oauth2/v2.0/token", {"scope": f"{BASE}/.default a/.default"}, 400, "invalid_scope", 1002012),
         ("/other/oauth2/v2.0/token", {}, 400, "invalid_request", 90002),
     ],
 )
@@ -112,6 +117,58 @@ def test_a_token_of_another_authority_is_refused() -> None:
     with pytest.raises(ServiceError):
         authority().verify(f"Bearer {token}", BASE)
     assert authority(any_token=True).verify(f"Bearer {token}", BASE).application_id == CLIENT
+
+
+def token_for(one: Authority, resource: str, *, first_version: bool = False) -> str:
+    """The header with a token for a resource."""
+    if first_version:
+        status, body = one.answer(f"/{TENANT}/oauth2/token", BASE, form(scope="", resource=resource))
+    else:
+        scope = f"openid {resource}/.default offline_access"
+        status, body = one.answer(f"/{TENANT}/oauth2/v2.0/token", BASE, form(scope=scope))
+    assert status == 200
+    return f"Bearer {body['access_token']}"
+
+
+@pytest.mark.parametrize("first_version", [False, True])
+@pytest.mark.parametrize("resource", [BASE, f"{BASE}/", "http://LOCALHOST:5080", "http://[::1]:5080"])
+def test_a_token_for_this_service_is_accepted(resource: str, *, first_version: bool) -> None:
+    """With or without a slash at the end, and by any name of this machine."""
+    one = authority()
+    assert one.verify(token_for(one, resource, first_version=first_version), BASE).application_id == CLIENT
+
+
+@pytest.mark.parametrize("first_version", [False, True])
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "https://graph.microsoft.com",
+        "https://other.crm.dynamics.com",
+        "http://127.0.0.1:5081",
+        "http://127.0.0.1",
+        f"{BASE}/api/data/v9.2",
+        "127.0.0.1:5080",
+        "http://[:5080",
+        "00000007-0000-0000-c000-000000000000",
+    ],
+)
+def test_a_token_for_another_resource_is_refused(resource: str, *, first_version: bool) -> None:
+    """The authority issues it, and the service says why it is not accepted; twice, as tokens are kept."""
+    one = authority()
+    token = token_for(one, resource, first_version=first_version)
+    for _ in range(2):
+        with pytest.raises(ServiceError) as caught:
+            one.verify(token, BASE)
+        assert caught.value.status == 401
+        assert "The audience of the token" in caught.value.headers["WWW-Authenticate"]
+    lenient = authority(any_token=True)
+    assert lenient.verify(token, BASE).application_id == CLIENT
+
+
+def test_a_service_without_a_port_has_that_of_its_scheme() -> None:
+    one = authority()
+    for resource, address in (("https://org.example", "https://org.example:443"), ("http://a:80/", "http://a")):
+        assert one.verify(token_for(one, resource), address).application_id == CLIENT
 
 
 def test_openid_metadata_has_the_token_endpoint() -> None:

@@ -215,7 +215,7 @@ def test_no_request_makes_the_emulator_fail(seed: int) -> None:
     """Wrong names, types, methods and incomplete bodies are refused; no answer is 500 and nothing raises."""
     options = Options.parse(["--limits", "none"])
     app = build_application(options)
-    token = app.policies.authority.issue(options.client_id, "test")
+    token = app.policies.authority.issue(options.client_id, "http://h")
     source = Generator(app.service.environment.schema, seed)
     statuses: Counter[int] = Counter()
 
@@ -237,7 +237,7 @@ def test_no_batch_makes_the_emulator_fail(seed: int) -> None:
     """The same for operations in batches with missing or repeated parts."""
     options = Options.parse(["--limits", "none"])
     app = build_application(options)
-    token = app.policies.authority.issue(options.client_id, "test")
+    token = app.policies.authority.issue(options.client_id, "http://h")
     source = Generator(app.service.environment.schema, seed)
     inner: Counter[bytes] = Counter()
 
