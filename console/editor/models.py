@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.app.editing.questions import MOST_ROWS
-from shared.definitions.loading.repository import MOST_BYTES
+from shared.definitions.loading.folders import MOST_BYTES
 
 __all__ = [
     "AskedJob",

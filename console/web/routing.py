@@ -116,6 +116,7 @@ async def _answered(path: Path, console: Console, request: Request) -> Response:
     if path.need is Need.NOTHING:
         return await run_in_threadpool(path.answer, Visit(console=console, request=request))
     person = request.state.person = console.sign_in.person(request.headers)
+    console.app.wiring.repository.look_again_if_local()
     is_about = path.need.is_about_a_sync
     subject = await run_in_threadpool(subject_of, request.path_params, person, console) if is_about else None
     visit = Visit(console=console, request=request, known_person=person, known_subject=subject)

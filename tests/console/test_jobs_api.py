@@ -15,6 +15,8 @@ import pytest
 import requests
 
 from console.local import local_console
+from shared.app import App
+from shared.settings import Settings
 from shared.state import AuditEntry, RunRecord
 from tests.console.conftest import Served, World, serving
 
@@ -84,6 +86,26 @@ def test_a_run_is_started_followed_and_read(served: Served, world: World) -> Non
     assert (entry.action, entry.by, job["id"] in entry.after) == ("asked for a run", "developer", True)
     (listed,) = client.get("/jobs?state=successful&sync=customers")["jobs"]
     assert (listed["id"], listed["state"]) == (run["run"]["run_id"], "Succeeded")
+
+
+def test_a_definition_that_was_changed_in_its_file_counts_at_once(world: World) -> None:
+    """For the page, the API, a run and a plan; the minute after which a folder is looked at anew has not passed."""
+    world.define("customers")
+    variables = world.variables
+    app = App(Settings.load(variables), read_environment=lambda: variables, clock=lambda: 0.0)
+    with serving(local_console(app)) as served:
+        client = Client(served)
+        client.ended(client.post("/syncs/customers/jobs")["id"])
+        assert "are deleted" in requests.get(f"{served.url}/syncs/customers", timeout=60).text
+        world.write("customers", [("customers-0", "Account 0")])
+        file = world.folder / "syncs" / "customers.yaml"
+        file.write_text(file.read_text().replace("dropped: delete", "dropped: ignore"))
+        assert "are deleted" not in requests.get(f"{served.url}/syncs/customers", timeout=60).text
+        assert client.ended(client.post("/syncs/customers/jobs")["id"])["state"] == "Succeeded"
+        assert len(world.accounts()) == 3
+        world.define("other")
+        client.get("/syncs/other")
+    app.state.close()
 
 
 def test_moments_have_one_form(served: Served, world: World) -> None:

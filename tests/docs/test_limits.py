@@ -19,7 +19,7 @@ from shared.dataverse.course import MOST_POINTS
 from shared.dataverse.http.certificates import _LONGEST as OF_A_CERTIFICATE
 from shared.dataverse.http.token_endpoint import _LONGEST_TOKEN
 from shared.dataverse.read.paging import PageBounds
-from shared.definitions.loading.repository import MOST_BYTES as OF_A_DEFINITION
+from shared.definitions.loading.folders import MOST_BYTES as OF_A_DEFINITION
 from shared.definitions.loading.yaml_loader import _MOST_NODES
 from shared.definitions.models import Model, PostSyncStep, SyncDefinition, UpdateStep
 from shared.definitions.models.post_sync import _DEEPEST_BODY, _LONGEST_BODY

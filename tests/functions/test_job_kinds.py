@@ -77,6 +77,26 @@ def planned(app: App) -> Job:
     return job
 
 
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_job_has_the_definition_as_it_is_when_it_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, remote: bool
+) -> None:
+    """Also if it was changed a moment ago: a record that is to be kept is not deleted, a plan of before is refused."""
+    world.define("customers", schedule=NIGHTLY)
+    if remote:
+        monkeypatch.setenv("SYNC_DEFINITIONS", f"file://{world.folder / 'syncs'}")
+    app = world.app
+    assert done(app, ask(app, JobKind.RUN)).state == "Succeeded"
+    world.write("customers", [("customers-0", "Account 0"), ("customers-1", "Account 1")])
+    plan = planned(app)
+    file = world.folder / "syncs" / "customers.yaml"
+    file.write_text(file.read_text().replace("dropped: delete", "dropped: ignore"))
+    assert done(app, ask(app, JobKind.APPLY, plan.id)).state == "Refused"
+    file.write_text(file.read_text().replace("max_length: 160", "max_length: 150"))
+    assert done(app, ask(app, JobKind.RUN)).state == "Succeeded"
+    assert len(world.accounts()) == 3
+
+
 class TestPlan:
     def test_the_answer_is_the_plan_and_nothing_is_written(self, world: World, app: App) -> None:
         """It has counts, samples and checksum, no run, and never has the lease of its sync: a run goes on beside it."""

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 
 from shared.app.definition_files.places import FileChangedError, FileContent
 from shared.app.publishing import CHANGED, MARK, DefinitionFolder, explained
-from shared.definitions.loading.repository import MOST_BYTES
+from shared.definitions.loading.folders import MOST_BYTES
 from shared.errors import UserError
 
 __all__ = ["ContainerPlace"]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from shared.app.definition_files.places import FileChangedError, FileContent, Place
-from shared.definitions.loading.repository import MOST_BYTES
+from shared.definitions.loading.folders import MOST_BYTES
 from shared.errors import UserError
 
 __all__ = ["Author", "DefinitionChangedError", "DefinitionFiles", "KeptVersion", "StoredText"]

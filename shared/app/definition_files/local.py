@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared.app.definition_files.places import FileChangedError, FileContent
-from shared.definitions.loading.repository import MOST_BYTES
+from shared.definitions.loading.folders import MOST_BYTES
 from shared.errors import UserError
 
 __all__ = ["LocalPlace"]

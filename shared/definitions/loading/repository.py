@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final
 
 from shared.definitions.loading.connections import (
     Connections,
@@ -20,6 +17,7 @@ from shared.definitions.loading.connections import (
     join,
 )
 from shared.definitions.loading.definition import read_definition
+from shared.definitions.loading.folders import MOST_BYTES, OF_THE_FILE, File, Folder, folder_at, is_local
 from shared.definitions.loading.loaded import Loaded, LoadedConnection, loaded, stem, with_unique_names
 from shared.definitions.models import ConnectionModel, ParameterValue, SyncDefinition
 from shared.definitions.parameters.environment import secret_variables
@@ -30,15 +28,6 @@ from shared.suggestions import did_you_mean
 __all__ = ["Repository", "accepted", "load_folder"]
 
 SECONDS_BETWEEN_LOOKS: Final = 60.0
-# 3,000 columns take 100 kB. YAML is read at about that much a second, and each changed file is read within a tick.
-MOST_BYTES: Final = 1_000_000
-# What is wrong with one file, unlike a folder or a storage that is unavailable.
-_OF_THE_FILE: Final = frozenset({
-    errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.ENAMETOOLONG, errno.EAGAIN,
-    errno.EISDIR, errno.ENODEV,
-})  # fmt: skip
-_SUFFIXES: Final = (".yaml", ".yml")
-_Answer = TypeVar("_Answer")
 
 
 def load_folder(location: str | Path) -> tuple[Loaded, ...]:
@@ -67,24 +56,6 @@ def accepted(loaded: Iterable[Loaded]) -> tuple[SyncDefinition, ...]:
     if problems := [problem for entry in entries for problem in entry.problems]:
         raise DefinitionError(problems)
     return tuple(entry.definition for entry in entries if entry.definition is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file and what changes when its content does: ETag or time, and size."""
-
-    name: str
-    version: str
-
-
-class _Folder(Protocol):
-    """Where the files are."""
-
-    def files(self) -> list[_File]: ...
-
-    def shown(self, name: str) -> str: ...
-
-    def read(self, name: str) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -121,7 +92,8 @@ def _with_connections(sync: Loaded, connections: Connections) -> Loaded:
 class Repository:
     """Definitions that follow their files.
 
-    Thread-safe. The folder is looked at once a minute at most, and only files whose version changed are read again.
+    Thread-safe. The folder is looked at once a minute, and when a caller asks for it; only files whose version changed
+    are read again.
     When a look fails (storage unavailable) the definitions of the last look stay in use; the first look has to succeed.
 
     Args:
@@ -138,7 +110,7 @@ class Repository:
         self._clock = clock
         self._lock = threading.Lock()
         self._looked = float("-inf")
-        self._read: dict[_File, Loaded | LoadedConnection] = {}
+        self._read: dict[File, Loaded | LoadedConnection] = {}
         self._found: _Found | None = None
         self._joined: dict[str, JoinedDefinition] = {}
 
@@ -200,9 +172,14 @@ class Repository:
             return self._found
 
     def look_again(self) -> None:
-        """Look at the folder at the next call: it was changed by this process."""
+        """Look at the folder at the next call: it was changed by this process, or a job begins."""
         with self._lock:
             self._looked = float("-inf")
+
+    def look_again_if_local(self) -> None:
+        """Look at the folder at the next call if it is one of this machine, where a look takes no request."""
+        if is_local(self._location):
+            self.look_again()
 
     def with_draft(self, name: str, text: str) -> Repository:
         """The definitions as they are now, with a text in place of one file; it does not follow the folder.
@@ -215,14 +192,14 @@ class Repository:
         made = Repository(self._location, clock=lambda: 0.0, open_url=self._open_url)
         file = self.shown(name)
         others = {known: what for known, what in self._read.items() if known.name != name}
-        made._read = others | {_File(name, "draft"): loaded(read_definition(text, file=file), file)}
+        made._read = others | {File(name, "draft"): loaded(read_definition(text, file=file), file)}
         made._found = _Found.of(made._read.values(), self._location)
         made._looked = 0.0
         return made
 
     def shown(self, name: str) -> str:
         """What problems call a file of the folder."""
-        return self._folder().shown(name)
+        return folder_at(self._location, self._open_url).shown(name)
 
     def definitions(self) -> tuple[SyncDefinition, ...]:
         """The definitions without problems."""
@@ -251,8 +228,11 @@ class Repository:
 
     def _look(self) -> _Found:
         try:
-            folder = self._folder()
-            self._read = {file: self._read.get(file) or _load(folder, file.name) for file in folder.files()}
+            folder = folder_at(self._location, self._open_url)
+            files = folder.files()
+            if self._found is not None and files == [*self._read]:
+                return self._found
+            self._read = {file: self._read.get(file) or _load(folder, file.name) for file in files}
         except OSError as error:
             if self._found is not None:
                 return self._found
@@ -269,21 +249,13 @@ class Repository:
             f"with your definitions, or make one with `dynamics-sync init`"
         )
 
-    def _folder(self) -> _Folder:
-        # C:\folder is a path; every URL holds "://".
-        return (
-            _RemoteFolder(self._location, self._open_url)
-            if "://" in self._location
-            else _LocalFolder(Path(self._location))
-        )
 
-
-def _load(folder: _Folder, name: str) -> Loaded | LoadedConnection:
+def _load(folder: Folder, name: str) -> Loaded | LoadedConnection:
     file = folder.shown(name)
     try:
         content = folder.read(name)
     except OSError as error:
-        if error.errno not in _OF_THE_FILE:
+        if error.errno not in OF_THE_FILE:
             raise
         problem = Problem(message=f"the file cannot be read: {error.strerror or error}", file=file)
         return Loaded(name=stem(name), file=file, definition=None, problems=(problem,))
@@ -306,88 +278,3 @@ def _load(folder: _Folder, name: str) -> Loaded | LoadedConnection:
         found = loaded(read_definition(content.decode("utf-8-sig", "replace"), file=file), file)
         return replace(found.refused([problem]), name=stem(name))
     return loaded(read_definition(text, file=file), file)
-
-
-def _is_definition(name: str) -> bool:
-    return name.endswith(_SUFFIXES) and not name.startswith(".")
-
-
-@dataclass(frozen=True, slots=True)
-class _LocalFolder:
-    path: Path
-
-    def files(self) -> list[_File]:
-        if self.path.is_file():
-            return [self._file(self.path)]
-        return [
-            self._file(path) for path in sorted(self.path.iterdir()) if _is_definition(path.name) and not path.is_dir()
-        ]
-
-    @staticmethod
-    def _file(path: Path) -> _File:
-        try:
-            about = path.stat()
-        except OSError as error:
-            if error.errno not in _OF_THE_FILE:
-                raise
-            return _File(path.name, "")  # a broken or circular link: reading it reports the error
-        return _File(path.name, f"{about.st_mtime_ns}-{about.st_size}-{about.st_ino}")
-
-    def shown(self, name: str) -> str:
-        return str(self.path if self.path.is_file() else self.path / name)
-
-    def read(self, name: str) -> bytes:
-        path = self.shown(name)
-        if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a device may set it going
-            raise _not_a_file(path)
-        # A pipe that replaced the file meanwhile would block the opening, and a device may have no end.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _not_a_file(path)
-            return file.read(MOST_BYTES + 1)
-
-
-def _not_a_file(path: str) -> OSError:
-    return OSError(errno.EINVAL, "it is a pipe, a device or a socket, but a definition must be a regular file", path)
-
-
-@dataclass(slots=True)
-class _RemoteFolder:
-    """A folder behind an fsspec URL. Whatever its driver raises becomes an OSError."""
-
-    url: str
-    open_url: OpenUrl
-    paths: dict[str, str] = field(default_factory=dict)
-
-    def _asked(self, question: Callable[[Any, str], _Answer]) -> _Answer:
-        try:
-            return question(*self.open_url(self.url))
-        except OSError:
-            raise
-        # A driver raises what it likes: azure.core, botocore and aiohttp each have a tree of their own.
-        except Exception as error:
-            raise OSError(f"{type(error).__name__}: {error}") from error
-
-    def files(self) -> list[_File]:
-        found = self._asked(lambda system, path: [*_listed(system, path)])
-        self.paths = {Path(each["name"]).name: each["name"] for each in found}
-        return sorted((_File(name, _version(each)) for name, each in zip(self.paths, found, strict=True)), key=str)
-
-    def shown(self, name: str) -> str:
-        return self.url if self.url.endswith(_SUFFIXES) else f"{self.url.rstrip('/')}/{name}"
-
-    def read(self, name: str) -> bytes:
-        return self._asked(lambda system, _: bytes(system.cat_file(self.paths[name], start=0, end=MOST_BYTES + 1)))
-
-
-def _listed(system: Any, path: str) -> Iterator[dict[str, Any]]:
-    system.invalidate_cache()  # drivers keep listings; a change would stay unseen
-    for each in system.ls(path, detail=True):
-        if each["type"] == "file" and _is_definition(Path(each["name"]).name):
-            yield each
-
-
-def _version(about: Mapping[str, Any]) -> str:
-    """The attribute that changes with the content; drivers have different names for it."""
-    keys = ("etag", "ETag", "last_modified", "LastModified", "mtime", "created", "size")
-    return "-".join(str(about[key]) for key in keys if about.get(key) is not None)

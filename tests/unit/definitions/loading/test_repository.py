@@ -10,7 +10,7 @@ import fsspec  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from shared.definitions import Repository, accepted, load_folder
-from shared.definitions.loading.repository import MOST_BYTES
+from shared.definitions.loading.folders import MOST_BYTES
 from shared.definitions.reference.example import EXAMPLE
 from shared.errors import DefinitionError, Problem, UserError
 
@@ -101,6 +101,23 @@ def test_files_are_looked_at_once_a_minute_and_read_again_only_when_changed(tmp_
 
     assert repository.find("a").version == "2.0.10"
     assert after[1].definition is before[1].definition
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_caller_can_have_the_folder_looked_at_now(tmp_path: Path, *, remote: bool) -> None:
+    """Where it takes no request, or in every case; what did not change keeps its very objects."""
+    write(tmp_path, a=named("a"))
+    repository = Repository(f"file://{tmp_path}" if remote else tmp_path, clock=Clock())
+    before = repository.loaded()
+    repository.look_again()
+    assert repository.loaded() is before
+    write(tmp_path, b=named("b"))
+
+    repository.look_again_if_local()
+    assert [each.name for each in repository.loaded()] == (["a"] if remote else ["a", "b"])
+    repository.look_again()
+    assert [each.name for each in repository.loaded()] == ["a", "b"]
+    assert repository.loaded()[0] is before[0]
 
 
 def test_the_variables_of_secrets_follow_the_files(tmp_path: Path) -> None:
