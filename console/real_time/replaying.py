@@ -9,14 +9,19 @@ from typing import Final
 from console.real_time.letters import EDITABLE, body_of
 from shared.app import App
 from shared.errors import UserError
+from shared.events import decode
 from shared.jobs.real_time.events import ReplayCounts, replay
+from shared.jobs.real_time.letters import message_of
+from shared.jobs.real_time.listeners import read
 from shared.state import DeadLetter
 
-__all__ = ["MOST", "Chosen", "chosen", "discarded", "edited", "replayed"]
+__all__ = ["MOST", "Chosen", "check_edited", "chosen", "discarded", "edited", "replayed"]
 
 MOST: Final = 500
 """Letters that are sent again in one request, which has to be answered within 230 seconds."""
 _AT_ONCE: Final = 1000  # letters that are removed together
+# Such a body changes nothing, so the letter would count as applied and be gone.
+_NO_EVENT: Final = "The body {}: nothing would be applied. To drop the dead letter without applying it, use Remove"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +62,34 @@ def edited(letter: DeadLetter, text: str) -> DeadLetter:
     """A letter with another body; the same one where the text is that of the page.
 
     Raises:
-        UserError: The body cannot be edited, or the new one is too large.
+        UserError: The body cannot be edited, or the new one is empty or too large.
     """
     body, text = body_of(letter), text.replace("\r\n", "\n")
     if not body.editable:
         raise UserError("The body of this event cannot be edited: it is no text, or it is too large")
     if text == body.text.replace("\r\n", "\n"):
         return letter
+    if not text.strip():
+        raise UserError(_NO_EVENT.format("is empty"))
     data = text.encode()
     if len(data) > EDITABLE:
         raise UserError(f"The body has {len(data):,} bytes; at most {EDITABLE:,} can be sent")
     return replace(letter, body=data)
+
+
+def check_edited(letter: DeadLetter, app: App) -> None:
+    """Refuse an edited letter whose body has no event for its listener, such as an empty array.
+
+    Raises:
+        UserError: It has none.
+    """
+    sync = next((each for each in app.listeners().syncs if each.name == letter.sync), None)
+    if sync is None:
+        return
+    message = message_of(letter)
+    body = read(message, sync.topic, app.event_tools.memory.schemas).body
+    if not decode(message, sync.topic, body):
+        raise UserError(_NO_EVENT.format("has no event"))
 
 
 def replayed(letters: Sequence[DeadLetter], app: App) -> ReplayCounts:

@@ -28,7 +28,7 @@ from console.real_time.answers import (
 )
 from console.real_time.letters import ShownLetter, shown_letter
 from console.real_time.listeners import EventCounts, ListenerLine, listener_lines, partitions_of, rows_of_a_day
-from console.real_time.replaying import MOST, Chosen, chosen, discarded, edited, replayed
+from console.real_time.replaying import MOST, Chosen, check_edited, chosen, discarded, edited, replayed
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
 from console.web.rendering import add_filters
@@ -171,7 +171,10 @@ def _edited(visit: Visit, letters: Sequence[DeadLetter], body: str) -> DeadLette
         raise Refusal(403, "Not allowed", "To edit a body, the right `read` is needed too.")
     if len(letters) != 1:
         raise Refusal(422, "That is not possible", "Choose one dead letter to edit its body.")
-    return edited(letters[0], body)
+    letter = edited(letters[0], body)
+    if letter is not letters[0]:
+        check_edited(letter, visit.app)
+    return letter
 
 
 def _discard(visit: Visit) -> Response:

@@ -307,7 +307,6 @@ def letter_of(body: bytes, **system: object) -> DeadLetter:
         (b'{"a":1.10}', '{"a":1.10}'),
         (b'{"a":1,"a":2}', '{"a":1,"a":2}'),
         (b"a,b\r\n1,2", "a,b\r\n1,2"),
-        (b"", ""),
     ],
 )
 def test_text_is_shown_so_that_it_can_be_sent_unchanged(body: bytes, text: str) -> None:
@@ -316,6 +315,41 @@ def test_text_is_shown_so_that_it_can_be_sent_unchanged(body: bytes, text: str) 
     assert (shown.text, shown.editable) == (text, True)
     assert edited(letter_of(body), text.replace("\n", "\r\n").replace("\r\r", "\r")).body == body
     assert edited(letter_of(body), f"{text} ").body == f"{text} ".replace("\r\n", "\n").encode()
+
+
+def test_a_body_that_came_empty_is_sent_as_it_came() -> None:
+    """It is not edited, so there is nothing that an editor could have lost."""
+    assert edited(letter_of(b""), "").body == b""
+
+
+@pytest.mark.parametrize(
+    ("form", "body"), [("json", ""), ("json", " \r\n"), ("json", '{"row": []}'), ("debezium", ""), ("debezium", "null")]
+)
+def test_an_edited_body_without_an_event_is_refused(served: Served, world: World, form: str, body: str) -> None:
+    """On the page and in the API: it would be gone, as if it were applied."""
+    world.define("customers", rows=0, more=LATEST.replace("format: json", f"format: {form}"))
+    feed(world, event("customers-2", "Too long " * 30, 2))
+    (letter,) = world.app.state.dead_letters("customers")
+    for path, request in (
+        ("/api/syncs/customers/dead-letters/replay", {"json": {"ids": [letter.id], "body": body}}),
+        ("/real-time/customers/replay", {"data": {"id": letter.id, "body": body}, "headers": {"origin": served.url}}),
+    ):
+        answer = requests.post(f"{served.url}{path}", timeout=10, **request)
+        assert (answer.status_code, "use Remove" in answer.text) == (422, True)
+    assert world.app.state.dead_letters("customers") == (letter,)
+
+
+@pytest.mark.parametrize("body", ["nonsense", "{}", '{"op": "insert", "row": 1}'])
+def test_an_edited_body_that_cannot_be_read_stays_with_its_reason(served: Served, world: World, body: str) -> None:
+    """It is no event that was applied."""
+    world.define("customers", rows=0, more=LATEST)
+    feed(world, event("customers-2", "Too long " * 30, 2))
+    (letter,) = world.app.state.dead_letters("customers")
+    url = f"{served.url}/api/syncs/customers/dead-letters/replay"
+    answer = requests.post(url, json={"ids": [letter.id], "body": body}, timeout=10)
+    assert answer.json() == {"settled": 0, "kept": 1}
+    (kept,) = world.app.state.dead_letters("customers")
+    assert (kept.id, kept.body.decode(), kept.error, kept.tries) == (letter.id, body, "Undecodable", 2)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -86,17 +87,29 @@ def _decoded(taken: Iterable[TakenMessage], session: Session) -> tuple[list[Numb
     """The events of messages, numbered in order of arrival, and what cannot be decoded."""
     events, lost = list[Numbered](), list[FailedEvent]()
     for each in taken:
-        for found in session.decode(each.message, session.sync.topic, each.body):
-            item = found.item if isinstance(found, Undecodable) else found.position.item
-            if each.items is not None and item not in each.items:
-                continue
+        found_in_message = session.decode(each.message, session.sync.topic, each.body)
+        for found in found_in_message if each.items is None else _of_items(each.items, found_in_message):
             number = len(events) + len(lost)
             if isinstance(found, Undecodable):
                 failure = Failure(error="Undecodable", message=found.reason)
-                lost.append(FailedEvent(message=each.message, failure=failure, item=item, number=number))
+                lost.append(FailedEvent(message=each.message, failure=failure, item=found.item, number=number))
             else:
                 events.append((number, found))
     return events, lost
+
+
+def _of_items(items: AbstractSet[int], decoded: Iterable[Event | Undecodable]) -> Iterator[Event | Undecodable]:
+    """Yield some events of a message, each with why it is not there if it is not: no event may count as applied."""
+    found = tuple(decoded)
+    yield from (each for each in found if _item(each) in items)
+    whole = (each.reason for each in found if isinstance(each, Undecodable) and each.item is None)
+    reason = next(whole, "the body does not have this event: it was edited, or the definition reads another part of it")
+    for item in sorted(items - {_item(each) for each in found}):
+        yield Undecodable(reason=reason, item=item)
+
+
+def _item(found: Event | Undecodable) -> int | None:
+    return found.item if isinstance(found, Undecodable) else found.position.item
 
 
 def _complete(events: Iterable[Numbered], dataverse: Dataverse) -> tuple[list[Numbered], list[FailedEvent]]:

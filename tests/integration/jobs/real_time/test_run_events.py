@@ -632,6 +632,25 @@ class TestReplay:
         assert (world.accounts(), world.letters) == ({"A": {"name": "newer"}}, [])
         mended.state.close()
 
+    @pytest.mark.parametrize("topic", [{"records": "$.moved"}, {"records": "$.first"}, {"format": "cloudevents"}])
+    def test_a_dead_letter_stays_whose_event_the_definition_does_not_find_any_more(
+        self, make: Make, topic: dict[str, str]
+    ) -> None:
+        """The definition was changed by mistake: the events are not applied, so they stay with the reason."""
+        world = make(topic={"records": "$.all"})
+        refused = {"number": "A", "revenue": "much"}
+        world.run({"all": [{"number": "B"}, refused, refused], "first": [{"number": "B"}]})
+        before = world.letters
+        assert [letter.system["item"] for letter in before] == [1, 2]
+        changed = World(emulator=world.emulator, folder=world.folder / "changed", topic=topic)
+        world.syncs = [EventSync(definition=changed.definition)]
+        outcome = replay(before, world.listeners, world.tools)
+        assert (outcome.settled, outcome.kept) == (0, 2)
+        assert [(each.id, each.error, each.tries) for each in world.letters] == [
+            (each.id, "Undecodable", 2) for each in before
+        ]
+        changed.state.close()
+
     def test_unclaimed_dead_letters_get_a_listener_later(self, make: Make) -> None:
         """A new listener takes the dead letters that no listener took before; until then they stay."""
         world = make()
