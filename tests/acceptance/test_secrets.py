@@ -43,7 +43,8 @@ class Between:
                 if (changed := between.change(self, body)) is not None:
                     self.give(changed[0], {}, json.dumps(changed[1]).encode())
                     return
-                headers = {n: v for n, v in self.headers.items() if n.lower() not in {"host", "accept-encoding"}}
+                # With the host that the client asked: its token is for this address.
+                headers = {n: v for n, v in self.headers.items() if n.lower() != "accept-encoding"}
                 asked = urllib.request.Request(emulator + self.path, body or None, headers, method=self.command)
                 try:
                     with urllib.request.urlopen(asked, timeout=30) as got:
