@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 __all__ = [
     "ApplyAsked",
@@ -36,7 +36,7 @@ class JobAsked(_Taken):
     parameters: dict[str, _Value] = Field(
         default_factory=dict, max_length=1000, description="What overrides the definition's parameters."
     )
-    force: bool = Field(default=False, description="Override the safety limits; a run only.")
+    force: StrictBool = Field(default=False, description="Override the safety limits; a run only.")
     upload: str = Field(
         default="",
         max_length=100,
@@ -48,13 +48,13 @@ class JobAsked(_Taken):
 class ApplyAsked(_Taken):
     """A plan to apply."""
 
-    force: bool = Field(default=False, description="Apply it although it breaks a safety limit.")
+    force: StrictBool = Field(default=False, description="Apply it although it breaks a safety limit.")
 
 
 class UndoAsked(_Taken):
     """A run to undo, or the question what its undo would do."""
 
-    force: bool = Field(default=False, description="Set back what others have changed since, too.")
+    force: StrictBool = Field(default=False, description="Set back what others have changed since, too.")
 
 
 class ProgressGiven(BaseModel):

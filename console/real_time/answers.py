@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from console.real_time.letters import ShownLetter
 from console.real_time.listeners import ListenerLine, PartitionLine
@@ -136,15 +136,21 @@ class DeadLettersAnswer(BaseModel):
     dead_letters: list[DeadLetterAnswer]
 
 
-class _Strict(BaseModel):
+class _Which(BaseModel):
     model_config = ConfigDict(extra="forbid")
+    ids: _Ids = Field(default=[], description="Their ids.")
+    all: StrictBool = Field(default=False, description=f"All of them; at most {MOST} are sent again in one request.")
+
+    @model_validator(mode="after")
+    def _some_or_all(self) -> Self:
+        if self.ids and self.all:
+            raise ValueError("give ids, or all, and not both")
+        return self
 
 
-class ReplayRequest(_Strict):
+class ReplayRequest(_Which):
     """Which dead letters are sent again."""
 
-    ids: _Ids = Field(default=[], description="Their ids.")
-    all: bool = Field(default=False, description=f"All of them, at most {MOST} in one request.")
     body: str | None = Field(default=None, description="Another body for a single event; needs the right `read`.")
 
 
@@ -155,11 +161,8 @@ class ReplayAnswer(BaseModel):
     kept: int = Field(description="They were refused again.")
 
 
-class DiscardRequest(_Strict):
+class DiscardRequest(_Which):
     """Which dead letters are removed."""
-
-    ids: _Ids = Field(default=[], description="Their ids.")
-    all: bool = Field(default=False, description="All of them.")
 
 
 class DiscardAnswer(BaseModel):

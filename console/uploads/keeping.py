@@ -108,7 +108,8 @@ def _taken(visit: Visit, container: SourceContainer, upload: str) -> str:
 def _kept_locally(visit: Visit) -> str:
     """A file with the same name and content is used as it is."""
     name, data = _sent(visit)
-    folder = Path(visit.app.settings.sync_definitions) / FOLDER
+    definitions = Path(visit.app.settings.sync_definitions)
+    folder = (definitions.parent if definitions.is_file() else definitions) / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = _free(folder, name, data)

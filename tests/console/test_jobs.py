@@ -11,9 +11,12 @@ import requests
 import yaml
 from playwright.sync_api import Page, expect
 
+from console.local import local_console
+from shared.app import App
 from shared.jobs import noted_progress
 from shared.jobs.batch import cancelling
-from tests.console.conftest import Served, World, pictures, violations
+from shared.settings import Settings
+from tests.console.conftest import Served, World, pictures, serving, violations
 from tests.quick_clock import HeldClock
 from tests.waiting import held_creates, until_true
 
@@ -104,6 +107,24 @@ def test_a_job_needs_the_file_or_its_path(served: Served, world: World) -> None:
         answer = requests.post(url, files=form, headers=origin, timeout=10)
         assert (answer.status_code, said in answer.text) == (422, True)
     assert world.app.state.open_jobs() == ()
+
+
+def test_a_file_is_kept_beside_a_single_definition(world: World) -> None:
+    """The definitions may be one file instead of a folder."""
+    with_a_file(world)
+    definition = world.folder / "syncs" / "customers.yaml"
+    variables = {**world.variables, "SYNC_DEFINITIONS": str(definition)}
+    app = App(Settings.load(variables), read_environment=lambda: variables)
+    with serving(local_console(app)) as served:
+        form: dict[str, Any] = {
+            "kind": (None, "plan"),
+            "p.rows": (None, ""),
+            "upload": ("given.csv", b"number,name\n1,One\n"),
+        }
+        url, origin = f"{served.url}/syncs/customers/jobs", {"origin": served.url}
+        assert requests.post(url, files=form, headers=origin, timeout=30).status_code == 200
+    app.state.close()
+    assert (definition.parent / "data" / "given.csv").is_file()
 
 
 def test_a_value_that_cannot_be_used_is_said_on_the_form(served: Served, world: World) -> None:

@@ -282,7 +282,19 @@ def test_events_that_no_listener_takes_are_for_the_administrator(served: Served,
 
 @pytest.mark.parametrize(
     "request_body",
-    [{}, {"ids": []}, {"ids": [1]}, {"all": "perhaps"}, [], {"other": 1}, {"ids": ["\ud800"]}, {"\ud800": 1}],
+    [
+        {},
+        {"ids": []},
+        {"ids": [1]},
+        {"all": "perhaps"},
+        {"all": "yes"},
+        {"all": 1},
+        {"all": True, "ids": ["a"]},
+        [],
+        {"other": 1},
+        {"ids": ["\ud800"]},
+        {"\ud800": 1},
+    ],
 )
 def test_a_replay_of_nothing_is_refused(served: Served, world: World, request_body: object) -> None:
     """With what is wrong with it."""
