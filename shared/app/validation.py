@@ -12,7 +12,7 @@ from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SelfDescribing, SyncDefinition, names_in, names_used
 from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserError
 from shared.jobs.scripting import script_problems
-from shared.jobs.validation import mirror_doubts, online_problems
+from shared.jobs.validation import filter_doubts, mirror_doubts, online_problems
 from shared.transform import check_expressions
 from shared.transform.profile.doubts import doubts
 
@@ -81,11 +81,13 @@ class Validation:
 
     def _doubts(self, definition: SyncDefinition) -> Sequence[Problem]:
         try:
-            values = self.parameters(definition, without_value(definition))
+            absent = without_value(definition)
+            values = self.parameters(definition, absent)
             joined = self.wiring.repository.joined(definition, values)
             with closing(self.dataverse(joined, values)) as dataverse:
                 entity = dataverse.tables_of(joined)
-            return (*doubts(joined, entity), *mirror_doubts(joined, entity))
+            of_filter = filter_doubts(joined, entity, values, absent.keys())
+            return (*doubts(joined, entity), *mirror_doubts(joined, entity), *of_filter)
         except SyncError:  # `problems` tells of it
             return ()
 

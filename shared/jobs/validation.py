@@ -7,16 +7,20 @@ from http import HTTPStatus
 
 from shared.dataverse import Dataverse
 from shared.definitions import Language, ParameterValue, SyncDefinition, in_odata, names_in
+from shared.definitions.models import Strategy
 from shared.definitions.models.names import RUN_FIGURES
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, Problem, RequestRefused, UserError
 from shared.jobs.post_sync.checks import step_problems
 from shared.jobs.privileges import access_of
 from shared.memory import mirror_obstacle
+from shared.reconcile.columns import stays_empty
 from shared.transform import check
+from shared.transform.lookups.conditions import Held, condition_columns, possible_sql
 from shared.transform.targets import layout
+from shared.workspace import Trial
 
-__all__ = ["mirror_doubts", "online_problems"]
+__all__ = ["filter_doubts", "mirror_doubts", "online_problems"]
 
 _FILTER = "destination.filter"
 
@@ -54,6 +58,33 @@ def mirror_doubts(definition: SyncDefinition, entity: EntityMetadata) -> Iterato
         return
     if obstacle := mirror_obstacle(definition, entity, layout(definition, entity)):
         yield Problem(message=f"there will be no mirror: {obstacle}", path="destination.mirror")
+
+
+def filter_doubts(
+    definition: SyncDefinition,
+    entity: EntityMetadata,
+    values: Mapping[str, ParameterValue],
+    absent: Collection[str],
+) -> Iterator[Problem]:
+    """Columns of the destination's filter that stay empty in new records, so that no later run would find these.
+
+    Only a doubt: a plug-in or a workflow may set them. A filter that uses a parameter of `absent` is not looked at.
+    """
+    condition, behaviour = definition.destination.filter, definition.sync_behaviour
+    creates = behaviour.strategy is Strategy.FULL and behaviour.new == "insert"
+    if condition is None or not creates or set(names_in(condition, Language.ODATA)) & {*absent}:
+        return
+    written = in_odata(condition, values, entity)
+    mapped = {entity.primary_id, *(mapping.target for mapping in definition.destination.mappings)}
+    named = [entity.attributes.get(name) for name in condition_columns(written) if name not in mapped]
+    empty = [each for each in named if each is not None and stays_empty(each)]
+    passes = possible_sql(written, {each.name: Held(each, "NULL", "true") for each in empty})
+    if passes != "true" and not Trial({}).holds(passes):
+        message = (
+            f"no mapping sets {', '.join(each.name for each in empty)}, so new records would not pass this filter, and "
+            "each run would create them again, unless Dataverse, a plug-in or a workflow sets it: map the column"
+        )
+        yield Problem(message=message, path=_FILTER)
 
 
 def _privilege_problems(definition: SyncDefinition, dataverse: Dataverse, entity: EntityMetadata) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
-from shared.entities import ALWAYS_SET
+from shared.entities import ALWAYS_SET, AttributeMetadata
 from shared.transform import Omit, TargetColumn, key_columns, party_rows, to_payload, to_service, to_shown
 from shared.workspace import literal, quoted
 
@@ -39,6 +39,7 @@ __all__ = [
     "present",
     "records",
     "sent",
+    "stays_empty",
     "unedited",
     "updatable",
 ]
@@ -99,9 +100,13 @@ def new_value(column: TargetColumn) -> tuple[str, str]:
     the metadata does not tell, which is the creator, the first state and the base currency.
     """
     value = f"CASE WHEN {sent(column)} THEN desired.{quoted(column.name)} END"
-    attribute = column.attribute
+    return value, "true" if stays_empty(column.attribute) else present(column)
+
+
+def stays_empty(attribute: AttributeMetadata) -> bool:
+    """Whether a new record has no value in a column that is not sent, as far as the metadata tells."""
     filled = attribute.has_default or attribute.type in ALWAYS_SET or attribute.name == _CURRENCY
-    return value, present(column) if filled else "true"
+    return attribute.creatable and not filled
 
 
 def changed_value(column: TargetColumn, id_column: str) -> tuple[str, str]:

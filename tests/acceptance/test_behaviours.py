@@ -372,6 +372,36 @@ def test_a_row_that_closes_its_record_is_rejected_where_the_filter_asks_for_open
         assert (done.source.rejected, done.updated.done) == (rejected, 1 - rejected), condition
 
 
+@pytest.mark.parametrize(
+    ("condition", "behaviour", "column"),
+    [
+        ("sic eq 'A' or sic eq @known", {}, "sic"),
+        ("sic ne null and name ne 'x'", {}, "sic"),
+        ("sic ne 'A'", {}, ""),
+        ("sic eq 'A' or name eq 'B'", {}, ""),
+        ("sic eq @unknown", {}, ""),
+        ("sic eq 'A'", {"new": "ignore"}, ""),
+        ("sic eq 'A'", {"strategy": "delta"}, ""),
+        ("statecode eq 0 and ownerid ne null and createdon ne null", {}, ""),
+        ("contains(sic, 'A')", {}, ""),
+    ],
+)
+def test_validate_warns_of_a_filter_on_a_column_that_stays_empty(
+    here: World, condition: str, behaviour: dict[str, Any], column: str
+) -> None:
+    """New records do not pass it, so each run would create them again."""
+    here.define(
+        accounts(
+            parameters={**accounts()["parameters"], "known": {"default": "B"}, "unknown": {}},
+            destination={"filter": condition},
+            sync_behaviour=behaviour,
+        )
+    )
+    said = here.app.warnings()
+    assert bool(said) is bool(column), said
+    assert all(f"no mapping sets {column}, so new records would not pass this filter" in each for each in said)
+
+
 def test_a_run_that_is_stopped_does_not_wait_for_dataverse(here: World) -> None:
     """Also where what is throttled is a question before the first write."""
     here.define(accounts())
