@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from emulator.errors import sql_timeout
-from emulator.schema import Schema, Table
+from emulator.schema import Column, Schema, Table
 from emulator.schema.activities import ACTIVITIES, activity_tables
+from emulator.schema.faults import SchemaFileError
 from emulator.store.collation import Collation
 from emulator.store.ddl import (
     SYSTEM_TABLES,
     activities_view,
+    bin_name,
     create_statements,
     index_statements,
     key_column,
@@ -24,6 +26,7 @@ from emulator.store.ddl import (
     sql_columns,
     sql_name,
 )
+from emulator.store.forms import ColumnForms, form_of, targets_of, unfit_rows
 from emulator.store.patterns import wildcard_match
 from emulator.store.rows import Rows, scalar
 
@@ -49,7 +52,11 @@ class Database:
     """
 
     def __init__(self, schema: Schema, collation: Collation, path: Path | None = None) -> None:
-        """Opens or creates the database; without a path it is in memory."""
+        """Opens or creates the database; without a path it is in memory.
+
+        Raises:
+            SchemaFileError: The file has values in a column that do not fit its type in the schema.
+        """
         self.schema = schema
         self.collation = collation
         self.connection = sqlite3.connect(
@@ -68,7 +75,10 @@ class Database:
         with self.transaction():
             for statement in SYSTEM_TABLES:
                 self.connection.execute(statement)
+            self._forms = ColumnForms(self.connection)
+            self._hide_activities()
             for table in schema.tables.values():
+                self._check_forms(table, path)
                 self.prepare(table)
             self._show_activities()
         self.version = self._highest_version()
@@ -91,6 +101,7 @@ class Database:
             self._fill_shadows(table)
         for statement in index_statements(table) if present else create_statements(table):
             self.connection.execute(statement)
+        self._forms.record(table)
 
     def _show_activities(self) -> None:
         """Creates the view with the rows of all activity tables."""
@@ -117,12 +128,13 @@ class Database:
 
     def adopt(self, schema: Schema, *changed: Table) -> None:
         """Replaces the schema and updates the SQL of its changed tables."""
+        before = self.schema.tables
         self.schema = schema
         with self.transaction():
             self._hide_activities()
             for table in changed:
                 self._drop_stale_keys(table)
-                self._drop_stale_columns(table)
+                self._drop_stale_columns(table, before.get(table.logical_name))
                 self.prepare(table)
             self._show_activities()
 
@@ -137,14 +149,67 @@ class Database:
             if name.startswith(prefix) and name not in known:
                 self.connection.execute(f"DROP INDEX {sql_name(name)}")
 
-    def _drop_stale_columns(self, table: Table) -> None:
-        """Removes the columns that the table no longer has: a later one of this name can have another type."""
-        name = sql_name(table.logical_name)
-        known = {"row_", *(column for column, _ in sql_columns(table))}
-        present = self.connection.execute(f"PRAGMA table_info({name})").fetchall()
-        for column in [column for _, column, *_ in present if column not in known]:
-            self.connection.execute(f"DROP INDEX IF EXISTS {sql_name(f'{table.logical_name}.lookup.{column}')}")
-            self.connection.execute(f"ALTER TABLE {name} DROP COLUMN {sql_name(column)}")
+    def _drop_stale_columns(self, table: Table, before: Table | None) -> None:
+        """Removes the columns that the table no longer has, and what the file has of a column that is new."""
+        own, old = ({column for column, _ in sql_columns(one)} if one else set() for one in (table, before))
+        for column in self._columns(table.logical_name):
+            if column in (own ^ old if before else ()):
+                self._drop_column(table.logical_name, column)
+        for changed, form in self._forms.changed(table):
+            self._convert(table, changed, form)
+
+    def _check_forms(self, table: Table, path: Path | None) -> None:
+        """Converts columns that have another type than in the file.
+
+        Raises:
+            SchemaFileError: A column has values that cannot be read as of the new type.
+        """
+        for column, before in self._forms.changed(table):
+            condition, name = unfit_rows(column, before), column.logical_name
+            for stored in self._stored(table, name):
+                if self.scalar(f"SELECT 1 FROM {sql_name(stored)} WHERE {condition} LIMIT 1"):
+                    raise SchemaFileError(
+                        f"{path} has values of the column {name} of the table {table.logical_name} that were stored as "
+                        f"{before}, and the schema says {form_of(column)}. Give the column its old type, give the new "
+                        "column another name, or begin with another file (--db)"
+                    )
+            self._convert(table, column, before)
+
+    def _stored(self, table: Table, column: str) -> list[str]:
+        """The SQL tables that have a column of a table: its own, and that of its deleted rows."""
+        names = (table.logical_name, bin_name(table))
+        return [name for name in names if column in self._columns(name)]
+
+    def _convert(self, table: Table, column: Column, before: str) -> None:
+        """Prepares a column for its new form: what cannot be read in it is removed, and `prepare` adds it again.
+
+        The values of a lookup that had one target get the name of this target if it has several now.
+        """
+        name, old = column.logical_name, targets_of(before)
+        kind = f"{name}__type"
+        for stored in self._stored(table, name):
+            if not column.is_lookup or not old:
+                for one in {name, kind, f"{name}__n"} & {*self._columns(stored)}:
+                    self._drop_column(stored, one)
+            elif column.is_polymorphic and len(old) == 1:
+                if kind not in self._columns(stored):
+                    self.connection.execute(f"ALTER TABLE {sql_name(stored)} ADD COLUMN {sql_name(kind)} TEXT")
+                self.connection.execute(
+                    f"UPDATE {sql_name(stored)} SET {sql_name(kind)} = ? WHERE {sql_name(name)} IS NOT NULL", old
+                )
+
+    def _columns(self, stored: str) -> list[str]:
+        """The names of the columns of an SQL table; none if there is no such table."""
+        found = self.connection.execute(f"PRAGMA table_info({sql_name(stored)})").fetchall()
+        return [column for _, column, *_ in found]
+
+    def _drop_column(self, stored: str, column: str) -> None:
+        """Removes a column, with the indexes that have it."""
+        for _, index, *_ in self.connection.execute(f"PRAGMA index_list({sql_name(stored)})").fetchall():
+            parts = self.connection.execute(f"PRAGMA index_info({sql_name(index)})").fetchall()
+            if any(name == column for _, _, name in parts):
+                self.connection.execute(f"DROP INDEX {sql_name(index)}")
+        self.connection.execute(f"ALTER TABLE {sql_name(stored)} DROP COLUMN {sql_name(column)}")
 
     def drop(self, table: Table, schema: Schema) -> None:
         """Removes a table with its rows."""
@@ -153,6 +218,7 @@ class Database:
         self.connection.execute(f"DROP TABLE {sql_name(table.logical_name)}")
         self._show_activities()
         self.connection.execute('DELETE FROM "_deleted" WHERE "entity" = ?', (table.logical_name,))
+        self._forms.forget(table)
         del self._rows[table.logical_name]
 
     def rows(self, table: Table) -> Rows:

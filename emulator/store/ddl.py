@@ -11,8 +11,10 @@ from typing import Final
 from emulator.schema import Column, ColumnType, Table
 
 __all__ = [
+    "BIN_PREFIX",
     "SYSTEM_TABLES",
     "activities_view",
+    "bin_name",
     "create_statements",
     "key_column",
     "missing_columns",
@@ -20,6 +22,7 @@ __all__ = [
     "sql_name",
 ]
 
+BIN_PREFIX: Final = "_bin:"
 SYSTEM_TABLES: Final = (
     # The deletions that change tracking reports; those of a deleted table are removed with it.
     """CREATE TABLE IF NOT EXISTS "_deleted" (
@@ -48,6 +51,11 @@ _UNINDEXED_LOOKUPS: Final = frozenset(
 def sql_name(name: str) -> str:
     """Returns an identifier in double quotes."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def bin_name(table: Table) -> str:
+    """Returns the name of the SQL table with the deleted rows of a table."""
+    return f"{BIN_PREFIX}{table.logical_name}"
 
 
 def key_column(column: Column) -> str:

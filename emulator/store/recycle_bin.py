@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from emulator.schema import Table
-from emulator.store.ddl import key_column, sql_columns, sql_name
+from emulator.store.ddl import BIN_PREFIX, bin_name, key_column, sql_columns, sql_name
 
 __all__ = ["RecycleBin"]
 
 _LINKS: Final = '"_bin_links"'
-_PREFIX: Final = "_bin:"
 _DELETION: Final = "deletion_"
 
 
@@ -156,12 +155,13 @@ class RecycleBin:
 
     def _names(self) -> list[str]:
         rows = self._connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?", (len(_PREFIX), _PREFIX)
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?",
+            (len(BIN_PREFIX), BIN_PREFIX),
         )
         return [name for (name,) in rows.fetchall()]
 
     def _name(self, table: Table) -> str:
-        return sql_name(f"{_PREFIX}{table.logical_name}")
+        return sql_name(bin_name(table))
 
     def _prepared(self, table: Table) -> str:
         """Makes the table of a table's deleted rows where it is missing, and returns its name."""

@@ -76,6 +76,18 @@ def test_rows_in_a_file_are_available_after_a_restart(tmp_path: Path) -> None:
         assert client.send("GET", "accounts(new_code='X')?$select=name").json()["name"] == "A"
 
 
+def test_a_file_with_a_changed_schema_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    file, schema = tmp_path / "rows.db", tmp_path / "more.yaml"
+    schema.write_text(yaml.safe_dump({"Account": {"columns": {"new_Code": {"type": "String"}}}}))
+    with running(db=file, schema=[schema]) as emulator, Client(emulator) as client:
+        client.send("POST", "accounts", {"new_code": "x"})
+    schema.write_text(yaml.safe_dump({"Account": {"columns": {"new_Code": {"type": "Integer"}}}}))
+    ended = _run("--port", "0", "--db", str(file), "--schema", str(schema))
+    assert ended.returncode == 2
+    assert "the column new_code of the table account that were stored as String" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_seeds_are_loaded_from_yaml_and_csv(tmp_path: Path) -> None:
     """Rows are written as request bodies are; a CSV file has the name of its table."""
     (tmp_path / "some.yaml").write_text(
