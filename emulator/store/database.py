@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from emulator.errors import sql_timeout
-from emulator.schema import Column, Schema, Table
+from emulator.schema import AlternateKey, Column, Schema, Table
 from emulator.schema.activities import ACTIVITIES, activity_tables
 from emulator.schema.faults import SchemaFileError
 from emulator.store.collation import Collation
@@ -55,7 +55,8 @@ class Database:
         """Opens or creates the database; without a path it is in memory.
 
         Raises:
-            SchemaFileError: The file has values in a column that do not fit its type in the schema.
+            SchemaFileError: The file has values in a column that do not fit its type in the schema, or equal values in
+                the columns of an alternate key.
         """
         self.schema = schema
         self.collation = collation
@@ -79,7 +80,8 @@ class Database:
             self._hide_activities()
             for table in schema.tables.values():
                 self._check_forms(table, path)
-                self.prepare(table)
+                self._drop_stale_keys(table)
+                self._prepare_keyed(table, path)
             self._show_activities()
         self.version = self._highest_version()
 
@@ -138,16 +140,39 @@ class Database:
                 self.prepare(table)
             self._show_activities()
 
+    def _prepare_keyed(self, table: Table, path: Path | None) -> None:
+        """Prepares a table of a file.
+
+        Raises:
+            SchemaFileError: Its rows have equal values in the columns of an alternate key.
+        """
+        try:
+            self.prepare(table)
+        except sqlite3.IntegrityError as error:
+            columns = {key.name: _key_columns(table, key) for key in table.keys}
+            ends = {name: ", ".join(f"{table.logical_name}.{one}" for one in parts) for name, parts in columns.items()}
+            broken = next((key for key in table.keys if str(error).endswith(ends[key.name])), None)
+            named = f"{broken.name} ({', '.join(broken.columns)})" if broken else str(error)
+            raise SchemaFileError(
+                f"{path} has rows of the table {table.logical_name} with equal values for the alternate key {named}. "
+                "Leave the key out of the schema until the rows are different, or begin with another file (--db)"
+            ) from error
+
     def _drop_stale_keys(self, table: Table) -> None:
-        """Removes the unique indexes of keys that the table no longer has."""
+        """Removes the indexes of keys that the table no longer has, or has with other columns.
+
+        Rows that are written without a key do not have the normal forms that it compares.
+        """
         prefix = f"{table.logical_name}.key."
-        known = {prefix + key.name for key in table.keys}
+        known = {prefix + key.name: _key_columns(table, key) for key in table.keys}
         indexes = self.connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table.logical_name,)
         ).fetchall()
         for (name,) in indexes:
-            if name.startswith(prefix) and name not in known:
-                self.connection.execute(f"DROP INDEX {sql_name(name)}")
+            if name.startswith(prefix):
+                parts = self.connection.execute(f"PRAGMA index_info({sql_name(name)})").fetchall()
+                if [column for _, _, column in parts] != known.get(name):
+                    self.connection.execute(f"DROP INDEX {sql_name(name)}")
 
     def _drop_stale_columns(self, table: Table, before: Table | None) -> None:
         """Removes the columns that the table no longer has, and what the file has of a column that is new."""
@@ -285,3 +310,7 @@ class Database:
     def close(self) -> None:
         """Closes the connection."""
         self.connection.close()
+
+
+def _key_columns(table: Table, key: AlternateKey) -> list[str]:
+    return [key_column(table.columns[part]) for part in key.columns]

@@ -15,10 +15,10 @@ from emulator.http.options import Options
 from emulator.http.server import build_application
 from emulator.schema.faults import SchemaFileError
 from emulator.testing import running
-from tests.emulator.http_client import Client, made
+from tests.emulator.http_client import Client, error, made
 
 Open = Callable[..., Any]
-Refusal = Callable[[dict[str, Any]], str]
+Refusal = Callable[..., str]
 TEXT = {"type": "String", "length": 100}
 
 
@@ -50,8 +50,8 @@ def _written(folder: Path, columns: dict[str, Any], keys: Any = None) -> dict[st
 def refusal(tmp_path: Path) -> Refusal:
     """Why the file is not opened with columns of the table `new_item`."""
 
-    def refused(columns: dict[str, Any]) -> str:
-        written = _written(tmp_path, columns)
+    def refused(columns: dict[str, Any], keys: Any = None) -> str:
+        written = _written(tmp_path, columns, keys)
         with pytest.raises(SchemaFileError) as caught:
             build_application(Options.parse(["--db", str(written["db"]), "--schema", str(written["schema"][0])]))
         return str(caught.value)
@@ -141,6 +141,33 @@ def test_values_of_deleted_rows_count_too(opened: Open, refusal: Refusal) -> Non
         query = "<fetch datasource='bin'><entity name='new_item'><attribute name='new_value'/></entity></fetch>"
         found = client.send("GET", f"new_items?fetchXml={quote(query)}").json()["value"]
         assert [one["new_value"] for one in found if one["new_itemid"] == row] == ["007"]
+
+
+def test_a_key_follows_the_schema(opened: Open) -> None:
+    """Without the key equal values are possible; with it again, also rows that were written meanwhile have it."""
+    key = {"by_name": ["new_name"]}
+    with opened({"new_Code": TEXT}, keys=key) as client:
+        made(client, "new_items", new_name="A", new_code="1")
+    with opened({"new_Code": TEXT}) as client:
+        twin = made(client, "new_items", new_name="a", new_code="2")
+        late = made(client, "new_items", new_name="Late", new_code="3")
+        client.send("DELETE", f"new_items({twin})")
+    with opened({"new_Code": TEXT}, keys=key) as client:
+        assert client.send("GET", "new_items(new_name='LATE')").json()["new_itemid"] == late
+        assert error(client.send("POST", "new_items", {"new_name": "late"})) == (412, "0x80060892")
+    with opened({"new_Code": TEXT}, keys={"by_name": ["new_code"]}) as client:
+        made(client, "new_items", new_name="late", new_code="4")
+        assert client.send("GET", "new_items(new_code='4')").status_code == 200
+
+
+def test_equal_values_of_a_new_key_are_refused(opened: Open, refusal: Refusal) -> None:
+    """The message names the key and its columns."""
+    with opened({}) as client:
+        made(client, "new_items", new_name="A")
+        made(client, "new_items", new_name="a")
+    message = refusal({}, {"by_name": ["new_name"]})
+    assert "rows of the table new_item with equal values for the alternate key by_name (new_name)" in message
+    assert "Leave the key out" in message
 
 
 def test_a_column_that_is_made_over_http_has_no_old_values(opened: Open) -> None:
