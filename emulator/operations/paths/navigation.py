@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emulator.environment import Environment
-from emulator.errors import method_not_allowed, record_not_found, unknown_property, unknown_segment
+from emulator.errors import method_not_allowed, no_resource, record_not_found, unknown_property, unknown_segment
 from emulator.messages import Planned, Request, Response, answer, plain_text
-from emulator.odata import Link, RowKey, Segment, child_link
+from emulator.odata import Link, RowKey, Segment, check_query, child_link, parse_query
 from emulator.operations.changes import Changes
 from emulator.operations.paths.collections import Collections
 from emulator.operations.paths.segments import address_of, changed_property, is_keyed, property_value
@@ -49,9 +49,14 @@ class Navigation:
 
     def _property(self, request: Request, table: Table, reference: RowKey, rest: Sequence[Segment]) -> Planned:
         column = table.by_property[rest[0].name]
+        after = [segment.name for segment in rest[1:]]
+        if after not in ([], ["$value"]):
+            raise unknown_segment(after[0] if after[0] != "$value" else after[1])
+        if after and request.method not in {"GET", "HEAD"}:
+            raise method_not_allowed(request.method)
         match request.method:
             case "GET" | "HEAD":
-                response = self._value(request, table, reference, column, raw=len(rest) > 1)
+                response = self._value(request, table, reference, column, raw=bool(after))
                 return Planned(rows={"read": 1}, act=lambda: response)
             case "PUT" if not column.is_lookup:
                 return self._change(request, table, reference, {column.logical_name: property_value(request)})
@@ -93,14 +98,34 @@ class Navigation:
                     raise method_not_allowed(request.method)
         target, related_id = self._target(table, reference, name)
         if related_id is None:
-            response = answer()
-            return Planned(rows={"read": 1}, act=lambda: response)
+            return self._unrelated(request, target, rest[1:])
         related = RowKey(id=related_id)
         if len(rest) > 1:
             return self.plan(request, target, related, rest[1:])
         if request.method not in {"GET", "HEAD"}:
             raise method_not_allowed(request.method)
         return self._records.retrieve(request, target, related)
+
+    def _unrelated(self, request: Request, target: Table, rest: Sequence[Segment]) -> Planned:
+        """The answer of a lookup that is null: nothing is read (OData 4.0, 11.2.6: 204), and nothing can be written.
+
+        Raises:
+            ServiceError: The path or the query names what the target does not have, or the request would write (404).
+        """
+        reads = request.method in {"GET", "HEAD"}
+        name = rest[0].name if rest else ""
+        link = child_link(name, target, self._environment.schema)
+        if name and link is None and name not in target.by_property and name not in target.by_navigation:
+            check_emulated(name)
+            raise unknown_property(name, target.logical_name)
+        if not reads and (not rest or (name in target.by_property and request.method not in {"PUT", "DELETE"})):
+            raise method_not_allowed(request.method)
+        if not reads:
+            raise no_resource(request.url)
+        if len(rest) < 2:  # noqa: PLR2004 - a query of the row, or of its collection
+            check_query(parse_query(request.query), link.table if link else target, self._environment.schema)
+        response = answer()
+        return Planned(rows={"read": 1}, act=lambda: response)
 
     def _target(self, table: Table, reference: RowKey, name: str) -> tuple[Table, str | None]:
         """The table and identifier that a lookup refers to; the identifier is None if the lookup is null."""
