@@ -35,6 +35,7 @@ __all__ = [
     "unknown_property",
     "unknown_segment",
     "unsupported_message",
+    "user_enabled",
     "version_mismatch",
 ]
 
@@ -184,6 +185,11 @@ def associated_with_another() -> ServiceError:
     return ServiceError(
         405, "0x80040227", "The object you tried to delete is associated with another object and cannot be deleted."
     )
+
+
+def user_enabled(user_id: str) -> ServiceError:
+    """A user is disabled before it is deleted (user-team-entities page); the code is assumed."""
+    return invalid_argument(f"The user {user_id} is enabled. Disable the user, and delete it then.")
 
 
 def team_owns_records(team_id: str) -> ServiceError:

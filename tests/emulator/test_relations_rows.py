@@ -281,6 +281,26 @@ def test_a_user_who_is_disabled_later_keeps_the_rows(client: Client) -> None:
     assert client.send("GET", f"accounts({account})").json()["_ownerid_value"] == user
 
 
+def test_a_user_is_deleted_who_is_disabled_and_owns_no_rows(client: Client) -> None:
+    """user-team-entities, "Delete a user": no row refers to an owner that is gone."""
+    user, other = made(client, "systemusers", lastname="U"), made(client, "systemusers", lastname="O")
+    account = made(client, "accounts", **{"name": "A", "ownerid@odata.bind": f"/systemusers({user})"})
+    assert error(client.send("DELETE", f"systemusers({user})")) == (400, "0x80040203")
+    assert client.send("PATCH", f"systemusers({user})", {"isdisabled": True}).status_code == 204
+    assert error(client.send("DELETE", f"systemusers({user})")) == (405, "0x80040227")
+    bind = {"ownerid@odata.bind": f"/systemusers({other})"}
+    assert client.send("PATCH", f"accounts({account})", bind).status_code == 204
+    assert client.send("DELETE", f"systemusers({user})").status_code == 204
+    assert client.send("GET", f"systemusers({user})").status_code == 404
+
+
+def test_the_user_of_the_request_and_the_organisation_stay(client: Client) -> None:
+    me = client.send("GET", "WhoAmI").json()
+    assert error(client.send("DELETE", f"systemusers({me['UserId']})")) == (400, "0x80040203")
+    assert error(client.send("DELETE", f"organizations({me['OrganizationId']})")) == (400, "0x80040800")
+    assert len(client.send("GET", "organizations").json()["value"]) == 1
+
+
 def test_a_team_that_owns_rows_cannot_be_deleted(client: Client) -> None:
     """Its rows must be assigned first."""
     team, user = made(client, "teams", name="T"), made(client, "systemusers", lastname="U")

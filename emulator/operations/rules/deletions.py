@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 
 from emulator.environment import Environment
-from emulator.errors import associated_with_another, team_owns_records
+from emulator.errors import associated_with_another, team_owns_records, user_enabled
 from emulator.messages import Caller, Effect
+from emulator.operations.rules.refusals import unsupported_message
 from emulator.schema import Cascade, Column, Table
 from emulator.schema.activities import PARTIES
 from emulator.store import Values, sql_name
@@ -37,8 +38,11 @@ class Deletion:
         """Deletes rows, given by number and identifier, and what cascades from them, and returns the effects.
 
         Raises:
-            ServiceError: A relationship restricts the deletion, or a team owns rows.
+            ServiceError: A relationship restricts the deletion, a user or a team owns rows, a user is enabled, or the
+                row is the organisation.
         """
+        if table.logical_name == "organization":
+            raise unsupported_message("Delete", table.logical_name)
         level = [(table, self._new(table, rows))]
         while level:
             level = [found for one, added in level if added for found in self._follow(one, added)]
@@ -59,8 +63,10 @@ class Deletion:
     def _follow(self, table: Table, ids: list[str]) -> Iterable[tuple[Table, list[str]]]:
         """Sorts the relationships of these rows by what they do, and yields the children to delete."""
         schema = self._environment.schema
-        if table.logical_name == "team":
-            self._check_owned(ids)
+        if table.logical_name == "team" and (owner := self._owning("owningteam", ids)):
+            raise team_owns_records(owner)
+        if table.logical_name == "systemuser":
+            self._check_users(table, ids)
         for child, column in schema.referring.get(table.logical_name, ()):
             match column.cascades.get(table.logical_name, _REMOVE_LINK).delete:
                 case "Cascade":
@@ -100,11 +106,22 @@ class Deletion:
             if any(number not in gone for number, _ in self._referring(child, column, parent, ids)):
                 raise associated_with_another()
 
-    def _check_owned(self, ids: Sequence[str]) -> None:
+    def _check_users(self, table: Table, ids: Sequence[str]) -> None:
+        """Refuses users who are enabled or own rows (user-team-entities page, "Delete a user")."""
+        rows = self._environment.rows(table)
+        for record_id, number in rows.by_ids(ids).items():
+            if not (rows.fetch(number, ("isdisabled",)) or (None,))[0]:
+                raise user_enabled(record_id)
+        if self._owning("owninguser", ids):
+            raise associated_with_another()
+
+    def _owning(self, column: str, ids: Sequence[str]) -> str | None:
+        """One of these owners that owns a row; None if none does."""
         for table in self._environment.schema.tables.values():
-            if "owningteam" in table.columns and (found := self._rows(table, "owningteam", ids)):
-                owner = self._environment.rows(table).fetch(found[0][0], ("owningteam",))
-                raise team_owns_records(owner[0] if owner else "")
+            if column in table.columns and (found := self._rows(table, column, ids)):
+                owner = self._environment.rows(table).fetch(found[0][0], (column,))
+                return str(owner[0]) if owner else ""
+        return None
 
     def _unlink(self, caller: Caller) -> None:
         stamps: Values = {
