@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
@@ -15,6 +16,7 @@ from console.editor.asking import ask
 from console.editor.draft import Checked, Draft, check, difference
 from console.editor.editing import Editing
 from console.editor.models import (
+    VERSIONS_SHOWN,
     AskedJob,
     ColumnList,
     DefinitionText,
@@ -33,10 +35,11 @@ from console.uploads.keeping import keep_arrived
 from console.web.conditions import IF_MATCH, expected_version, refusing_changed
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
-from console.web.routing import Content, Path
+from console.web.routing import Content, Parameter, Path
 from console.web.sent import sent
 from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError, StoredText
+from shared.app.definition_files.files import MOST_VERSIONS
 from shared.app.editing.environment import EnvironmentOf
 from shared.app.editing.renaming import renaming
 from shared.definitions.loading.yaml_loader import read_yaml
@@ -150,11 +153,28 @@ def _found(checked: Checked) -> dict[str, Any]:
 
 
 def _versions(visit: Visit) -> Response:
-    found = visit.app.wiring.definition_files.versions(_stored(visit).file)
+    """Some versions, and where the next ones begin."""
+    limit = _limit(visit)
+    before = visit.query("before")
+    found = visit.app.wiring.definition_files.versions(_stored(visit).file, limit + 1, before=before)
+    older = found[limit - 1].id if len(found) > limit else None
     listed = [
-        {"id": e.id, "at": e.at, "by": e.by.id, "name": e.by.name, "action": e.action, "text": e.text} for e in found
+        {"id": e.id, "at": e.at, "by": e.by.id, "name": e.by.name, "action": e.action, "text": e.text}
+        for e in found[:limit]
     ]
-    return visit.json({"versions": listed})
+    return visit.json({"versions": listed, "older": older})
+
+
+def _limit(visit: Visit) -> int:
+    """How many versions are asked for.
+
+    Raises:
+        Refusal: It is no such number.
+    """
+    text = visit.query("limit", str(VERSIONS_SHOWN))
+    if not re.fullmatch(r"[1-9][0-9]{0,2}", text) or int(text) > MOST_VERSIONS:
+        raise Refusal(400, "Not a limit", f"`limit` must be a whole number from 1 to {MOST_VERSIONS}.")
+    return int(text)
 
 
 def _preview(visit: Visit) -> Response:
@@ -286,7 +306,18 @@ ROUTES: Final[Sequence[Path]] = (
         path="/api/syncs/{sync}/versions",
         answer=_versions,
         need=Need.SOME,
-        summary="The latest versions of a definition, newest first.",
+        summary="The kept versions of a definition, newest first.",
+        reads=(
+            Parameter(
+                name="limit",
+                about="How many versions the answer has, at most.",
+                schema={"type": "integer", "minimum": 1, "maximum": MOST_VERSIONS, "default": VERSIONS_SHOWN},
+            ),
+            Parameter(
+                name="before",
+                about="Only versions that are older than the one of this id: `older` of the answer before.",
+            ),
+        ),
         gives=VersionList,
     ),
     Path(

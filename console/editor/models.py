@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.app.editing.questions import MOST_ROWS
 from shared.definitions.loading.folders import MOST_BYTES
 
 __all__ = [
+    "VERSIONS_SHOWN",
     "AskedJob",
     "ColumnList",
     "DefinitionText",
@@ -21,6 +24,10 @@ __all__ = [
     "UploadedFile",
     "VersionList",
 ]
+
+
+VERSIONS_SHOWN: Final = 20
+"""Versions on a page, and in an answer that is asked for without a limit."""
 
 
 class _Model(BaseModel):
@@ -96,9 +103,12 @@ class _Version(_Model):
 
 
 class VersionList(_Model):
-    """The versions of a definition, newest first."""
+    """Versions of a definition, newest first."""
 
     versions: list[_Version]
+    older: str | None = Field(
+        description="What to ask for as `before` to get the next ones; null where there are none."
+    )
 
 
 class _Table(_Model):

@@ -17,6 +17,7 @@ from console.editor.api import ROUTES as API
 from console.editor.draft import Draft, difference, file_of
 from console.editor.editing import Editing, from_form
 from console.editor.filters import FILTERS
+from console.editor.models import VERSIONS_SHOWN
 from console.editor.saved import subject_of_draft
 from console.editor.secrets.api import ROUTES as SECRETS_API
 from console.editor.secrets.form import ROUTES as SECRETS
@@ -123,9 +124,13 @@ def _versions(visit: Visit) -> Response:
     loaded = visit.subject.loaded
     if loaded is None:
         raise not_found()
-    found = visit.app.wiring.definition_files.versions(file_of(loaded))
+    before = visit.query("before")
+    # One more than the page shows: the last one is shown with what it changed, too.
+    found = visit.app.wiring.definition_files.versions(file_of(loaded), VERSIONS_SHOWN + 1, before=before)
     pairs = [(new, difference((old or new).text, new.text)) for new, old in zip_longest(found, found[1:])]
-    return visit.page("versions.html", name=visit.sync, versions=pairs)
+    shown = pairs[:VERSIONS_SHOWN]
+    older = shown[-1][0].id if len(pairs) > len(shown) else ""
+    return visit.page("versions.html", name=visit.sync, versions=shown, older=older, is_first=not before)
 
 
 ROUTES: Final[Sequence[Path]] = (

@@ -82,6 +82,7 @@ READ = {
     ("GET", "/api/syncs"): {("q", "query", False), ("show", "query", False)},
     ("GET", "/api/syncs/{sync}/dead-letters"): {("limit", "query", False)},
     ("GET", "/api/syncs/{sync}/history"): {("key", "query", True)},
+    ("GET", "/api/syncs/{sync}/versions"): {("limit", "query", False), ("before", "query", False)},
     ("DELETE", "/api/syncs/{sync}/definition"): {("If-Match", "header", True)},
     ("PUT", "/api/syncs/{sync}/definition"): {("If-Match", "header", True)},
     ("PUT", "/api/syncs/{sync}/listener"): {("If-Match", "header", True)},

@@ -161,9 +161,20 @@ class DefinitionFiles:
         self._keep(file, before.text if before else "", "deleted", by)
         self._look_again()
 
-    def versions(self, file: str, limit: int = 20) -> tuple[KeptVersion, ...]:
-        """The latest versions of a file, newest first."""
-        ids = reversed(self._ids(file)[-limit:] if limit else [])
+    def versions(self, file: str, limit: int = MOST_VERSIONS, *, before: str = "") -> tuple[KeptVersion, ...]:
+        """The latest versions of a file, newest first.
+
+        Args:
+            file: Name of the file.
+            limit: How many, at most.
+            before: Only versions that are older than the one of this id; all where it is empty.
+
+        Raises:
+            UserError: `file` is no name of such a file.
+            RetryLater: The storage is unavailable.
+        """
+        ids = [each for each in self._ids(file) if not before or each < before]
+        ids = ids[-limit:][::-1] if limit else []
         return tuple(found for each in ids if (found := self.version(file, each)) is not None)
 
     def version(self, file: str, version_id: str) -> KeptVersion | None:
@@ -212,6 +223,7 @@ class DefinitionFiles:
                 self._place.remove(_path(file, old), held.version)
 
     def _ids(self, file: str) -> list[str]:
+        """The ids of the versions of a file, the oldest first."""
         names = self._place.names(f"{VERSIONS}/{_checked(file)}")
         return [name.removesuffix(".json") for name in names if _ID.fullmatch(name.removesuffix(".json"))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,41 @@ from typing import Any
 import pytest
 import requests
 
+from shared.app.definition_files import Author
 from tests.console.conftest import Served, World
 
 PERMISSIONS = "permissions: {admin: [Owners], write: [Writers], read: [Readers]}\n"
+
+
+def test_all_kept_versions_can_be_reached(served_to_many: Served, customers: Path, world: World) -> None:
+    """On pages and in answers of some at a time; each is shown with what it changed."""
+    files, text = world.app.wiring.definition_files, customers.read_text()
+    version = files.read("customers.yaml")
+    for number in range(24):
+        assert version is not None
+        version = files.write(
+            "customers.yaml", f"{text}# {number:02}\n", expected=version.version, by=Author(name="Ann")
+        )
+    kept = files.versions("customers.yaml")
+    assert len(kept) == 25
+    found: list[str] = []
+    query = "limit=10"
+    while query:
+        answer = call(served_to_many, "readers", "GET", f"syncs/customers/versions?{query}").json()
+        found += [each["text"] for each in answer["versions"]]
+        query = f"limit=10&before={answer['older']}" if answer["older"] else ""
+    assert found == [each.text for each in kept]
+    whole = call(served_to_many, "readers", "GET", "syncs/customers/versions?limit=100").json()
+    assert (len(whole["versions"]), whole["older"]) == (25, None)
+    for wrong in ("0", "101", "-1", "x", "9" * 5000, "١"):
+        refused = call(served_to_many, "readers", "GET", f"syncs/customers/versions?limit={wrong}")
+        assert (refused.status_code, "1 to 100" in refused.text) == (400, True)
+    session, url = served_to_many.as_person("readers"), f"{served_to_many.url}/syncs/customers/versions"
+    first = session.get(url, timeout=60).text
+    assert (first.count("version="), first.count("What it changed")) == (20, 20)
+    (older,) = re.findall(r"/syncs/customers/versions(\?before=[^\"]+)", first)
+    last = session.get(f"{url}{older}", timeout=60).text
+    assert (last.count("version="), last.count("What it changed"), "Older versions" in last) == (5, 4, False)
 
 
 @pytest.fixture

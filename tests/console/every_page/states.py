@@ -207,6 +207,7 @@ _SYNCS: Final = (
         name="start-no-file", address="/syncs/by-file/start", says="choose a file of your machine", act=_presses("Plan")
     ),
     Shown(name="versions", address="/syncs/customers/versions", says="Saved by Ann"),
+    Shown(name="versions-older", address="/syncs/customers/versions?before=0", says="No older version"),
     Shown(name="versions-none", address="/syncs/fresh/versions", says="No earlier version"),
 )
 _JOBS: Final = (
