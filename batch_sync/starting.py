@@ -18,7 +18,7 @@ from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
 from shared.jobs.batch.attempts import attempt_number
 from shared.jobs.batch.run_log import end_of
 from shared.jobs.noted_progress import NotedProgress
-from shared.state import RETRY, UNDO, JobKind, JobRequest, RunRecord, RunState
+from shared.state import RETRY, UNBEGUN_RETRY, UNDO, JobKind, JobRequest, RunRecord, RunState
 from shared.telemetry import PhaseSpans, record_batch, span
 
 __all__ = ["Start", "StartResult"]
@@ -153,6 +153,8 @@ class Start:
         row = self.app.state.run(self.run_id)
         if row is None and not isinstance(error, RetryLater):
             row = self._row(*end_of(error, trigger=self.request.trigger))
+            if row.trigger == RETRY and isinstance(error, SyncError):  # nothing is wrong with the sync
+                row = replace(row, trigger=UNBEGUN_RETRY)
             self.app.state.begin_run(row)
         if not isinstance(error, SyncError):
             log.error("%s failed: %s", self.request.sync, row.message if row else type(error).__name__, exc_info=error)

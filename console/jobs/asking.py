@@ -14,6 +14,7 @@ from console.uploads.addresses import arrived
 from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.app.requested import MENDED, PLAN
+from shared.app.retrying import check_mended
 from shared.app.undoing import obstacle
 from shared.definitions import SyncDefinition
 from shared.definitions.parameters.values import shown
@@ -117,12 +118,11 @@ def ask_for_retry(visit: Visit, run: RunRecord, data: bytes) -> tuple[Job, bool]
         data: The file.
 
     Raises:
-        UserError: The file is empty, or the run has no rows to mend.
+        UserError: The file is empty or cannot be used, or the run has no rows to mend any more.
     """
     if not data.strip():
         raise UserError("the file is empty: send the file to mend with its rows corrected")
-    if visit.app.state.rows_to_mend(run.run_id) is None:
-        raise UserError("this run has no rows to mend")
+    check_mended(visit.app, run, data, MENDED)
     definition, name = visit.app.definition(run.sync), visit.person.name
     request = new_request(definition, {}, kind=JobKind.RETRY, force=False, requested_by=name)
     return _asked(visit, replace(request, of=run.run_id), {MENDED: data})

@@ -16,7 +16,7 @@ from shared.app.validation import without_value
 from shared.definitions import Loaded, SyncDefinition
 from shared.errors import SyncError, UserError
 from shared.redaction import cleaned
-from shared.state import TAKEN_BACK, AuditEntry, RunRecord
+from shared.state import TAKEN_BACK, UNBEGUN_RETRY, AuditEntry, RunRecord
 from shared.views.pages.runs import history_charts
 from shared.views.run_reports import mirror_result
 from shared.views.runs import as_seen, changes_made
@@ -114,7 +114,7 @@ def page_of(loaded: Loaded, app: App, now: datetime) -> SyncPage:
     """
     state, name = app.state, loaded.name
     runs = [as_seen(run, state) for run in state.runs(name, _CHARTED) if run.trigger != "definition"]
-    begun = [run for run in runs if run.trigger != TAKEN_BACK]
+    begun = [run for run in runs if run.trigger not in {TAKEN_BACK, UNBEGUN_RETRY}]
     # Rows of events are of one hour each: beside runs of the whole source they would say nothing.
     charted = [run for run in begun if run.trigger != "events"] or begun
     return SyncPage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from shared.transform import numbers_rows
 if TYPE_CHECKING:
     from shared.app.app import App
 
-__all__ = ["retry"]
+__all__ = ["check_mended", "retry"]
 
 
 def retry(app: App, run: RunRecord, file: Path, options: RunOptions, progress: Progress) -> RunSummary:
@@ -35,6 +36,32 @@ def retry(app: App, run: RunRecord, file: Path, options: RunOptions, progress: P
         UserError: The run has no rows to mend, or the file cannot be used; nothing was begun.
         SyncError: As `run_batch`.
     """
+    job, source = _prepared(app, run, file, options)
+    definition = job.definition
+    with app.located(definition), app.tools(definition, job.parameters, None, progress, source=source) as tools:
+        return run_batch(job, tools)
+
+
+def check_mended(app: App, run: RunRecord, data: bytes, name: str) -> None:
+    """Refuse what `retry` would refuse before it begins.
+
+    Args:
+        app: Has the definitions and the state.
+        run: The run whose rows would be tried again.
+        data: The mended file.
+        name: Its name, for messages.
+
+    Raises:
+        UserError: The run has no rows to mend, or the file cannot be used.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_bytes(data)
+        _prepared(app, run, file, RunOptions())
+
+
+def _prepared(app: App, run: RunRecord, file: Path, options: RunOptions) -> tuple[BatchJob, MendedRows]:
+    """The job of a retry and its source; see `retry` for what it raises."""
     kept = _kept(app, run)
     joined, values = app.joined(run.sync, run.given)
     definition = retried_definition(joined, kept, file.name)
@@ -48,9 +75,7 @@ def retry(app: App, run: RunRecord, file: Path, options: RunOptions, progress: P
     job = BatchJob(definition=definition, parameters=values, options=options)
     if environment := run.counts.get("environment"):
         refuse_other_environment(job, run.run_id, environment, "retry it, or run the sync")
-    source = MendedRows(definition, kept, mended)
-    with app.located(definition), app.tools(definition, values, None, progress, source=source) as tools:
-        return run_batch(job, tools)
+    return job, MendedRows(definition, kept, mended)
 
 
 def _kept(app: App, run: RunRecord) -> RowsToMend:

@@ -15,7 +15,7 @@ from shared.jobs.batch.undo.planning import plan_undo as plan_of
 from shared.jobs.batch.undo.preparation import NoSource, UndoJob
 from shared.jobs.batch.undo.run import run_undo
 from shared.run_ids import SHORT_ID
-from shared.state import TAKEN_BACK, Pause, RunRecord, RunState
+from shared.state import TAKEN_BACK, UNBEGUN_RETRY, Pause, RunRecord, RunState
 
 if TYPE_CHECKING:
     from shared.app.app import App
@@ -104,6 +104,8 @@ def obstacle(app: App, run: RunRecord) -> str:
         return f"run {short} started nothing, because the definition had mistakes: there is nothing to undo"
     if run.trigger == TAKEN_BACK:
         return f"run {short} started nothing, because the request was taken back: there is nothing to undo"
+    if run.trigger == UNBEGUN_RETRY:
+        return f"run {short} started nothing, because its corrected file could not be used: there is nothing to undo"
     lease = app.state.lease(f"sync/{run.sync}")
     if run.state == RunState.QUEUED or (run.state == RunState.RUNNING and lease and lease.holder == run.run_id):
         return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.state.job_kinds import RETRY_OF, TAKEN_BACK, UNDO_OF, JobKind, NewerJobError
+from shared.state.job_kinds import RETRY_OF, TAKEN_BACK, UNBEGUN_RETRY, UNDO_OF, JobKind, NewerJobError
 from shared.state.job_queue import JobQueue, PoisonedMessage
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
@@ -29,6 +29,7 @@ __all__ = [
     "RETRY",
     "RETRY_OF",
     "TAKEN_BACK",
+    "UNBEGUN_RETRY",
     "UNDO",
     "UNDO_OF",
     "AuditEntry",

@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.errors import AbortRun
 
-__all__ = ["RETRY_OF", "TAKEN_BACK", "UNDO_OF", "JobKind", "NewerJobError"]
+__all__ = ["RETRY_OF", "TAKEN_BACK", "UNBEGUN_RETRY", "UNDO_OF", "JobKind", "NewerJobError"]
 
 RETRY_OF: Final = "retry_of"
 """The run whose rows a run tried again, in the counts of its row; missing in those of a run of the source."""
@@ -16,6 +16,9 @@ UNDO_OF: Final = "undo_of"
 
 TAKEN_BACK: Final = "taken-back"
 """The trigger of the row that a request leaves which a person took back: it started nothing and decides no schedule."""
+
+UNBEGUN_RETRY: Final = "retry-not-begun"
+"""The trigger of the row of a retry that cannot begin, because its file or its run cannot be used; as above."""
 
 
 class NewerJobError(AbortRun):

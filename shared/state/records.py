@@ -72,7 +72,7 @@ class RunRecord:
         version: The definition's version.
         trigger: What started the run: `timer`, `command`, `job`, `retry` or `events`; `undo` where it takes another run
             back; `definition` where nothing was started because the definition has mistakes, `taken-back` because a
-            person took the request back.
+            person took the request back, `retry-not-begun` because a file to mend could not be used.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
         given: Those of them that were given at the start of the run, as JSON-ready values.
         host: The machine that ran it; empty in rows of earlier versions.

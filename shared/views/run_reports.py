@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
-from shared.state import TAKEN_BACK, ErrorRecord, RowsToMend, RunRecord, StateStore
+from shared.state import TAKEN_BACK, UNBEGUN_RETRY, ErrorRecord, RowsToMend, RunRecord, StateStore
 from shared.views.next_steps import command_line, next_steps
 from shared.views.runs import run_json
 from shared.views.to_mend import kept_to_mend, name_of_file, to_mend_json, to_mend_said
@@ -24,8 +24,9 @@ _TRIGGERS: Final[Mapping[str, str]] = {
     "undo": "to undo another run",
     "definition": "the definition has mistakes",
     TAKEN_BACK: "the request was taken back",
+    UNBEGUN_RETRY: "the corrected file cannot be used",
 }
-_STARTED_NOTHING: Final = frozenset({"definition", TAKEN_BACK})
+_STARTED_NOTHING: Final = frozenset({"definition", TAKEN_BACK, UNBEGUN_RETRY})
 _ROWS: Final = ("processed", "verified", "rejected", "filtered")
 _OTHERS: Final = ("unchanged", "ignored", "adopted", "edited", "failed", "skipped", "violations")
 

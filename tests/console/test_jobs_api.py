@@ -218,10 +218,24 @@ def test_mended_rows_are_sent_as_csv(served: Served, world: World) -> None:
     assert '"=cmd()"' in mend.text
     assert "\n=" not in answers["SourceErrors.csv"].text
     data = mend.content.replace(b'"","=cmd()"', b'"customers-2","Two"')
+    for wrong in (
+        b"garbage",
+        data.decode().encode("utf-16"),
+        data.replace(b'"Two","2"', b'"Two","2.0"'),
+        data.partition(b"\n")[0],
+    ):
+        refused = client.post(f"/runs/{run}/retry", 422, data=wrong, headers={"content-type": "text/csv"})
+        assert "mended.csv" in refused["detail"]
+    form, headers = {"file": ("mended.csv", b"garbage")}, {"origin": served.url}
+    page = requests.post(f"{served.url}/runs/{run}/retry", files=form, headers=headers, timeout=60)
+    assert (page.status_code, "does not have the column" in page.text) == (422, True)
+    assert (len(world.app.state.runs("customers")), world.app.state.open_jobs()) == (1, ())
     job = client.post(f"/runs/{run}/retry", data=data, headers={"content-type": "text/csv"})
     assert client.ended(job["id"])["state"] == "Succeeded"
     assert world.accounts() == {"customers-1": "One", "customers-2": "Two"}
     client.post(f"/runs/{run}/retry", 422, data=b" ", headers={"content-type": "text/csv"})
+    again = client.post(f"/runs/{run}/retry", 422, data=data, headers={"content-type": "text/csv"})
+    assert "all of them are mended" in again["detail"]
     for name in ("none.csv", "..%2f..%2fstate.db", "%00"):
         assert client.raw(f"/runs/{run}/files/{name}").status_code == 404
 

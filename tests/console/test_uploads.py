@@ -254,7 +254,7 @@ def test_only_what_was_signed_for_a_person_and_a_use_is_taken(storage_of_many: I
     storage.define("customers")
     storage.world.write("customers", [("customers-1", "One"), ("", "Two")])
     runs = [storage.app.run("customers").run_id for _ in range(2)]
-    data = b"number,name\r\ncustomers-2,Two\r\n"
+    data = b"number,name,to_mend_row\r\ncustomers-2,Two,2\r\n"
 
     def post(role: str, path: str, body: Any = None, **claims: str) -> requests.Response:
         session = storage.served.as_person(role, claims=claims)
@@ -288,7 +288,7 @@ def test_only_what_was_signed_for_a_person_and_a_use_is_taken(storage_of_many: I
     ):
         assert (refused[0], "not announced" in refused[1]) == (422, True)
     larger = retried(runs[0], sent(runs[0], data * 2))
-    assert (larger[0], "bytes, and 30 were announced" in larger[1]) == (422, True)
+    assert (larger[0], f"bytes, and {len(data)} were announced" in larger[1]) == (422, True)
     assert retried(runs[0], upload)[0] == 202
     assert "used already" in retried(runs[0], upload)[1]
     assert storage.uploads() == []

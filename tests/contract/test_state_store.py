@@ -242,11 +242,12 @@ class TestExecutionLog:
         store.begin_run(retry)
         assert store.latest_rows(["customers"]) == {"customers": replace(found["customers"], retry=retry)}
 
-    def test_a_request_that_was_taken_back_is_no_run_of_its_sync(self, store: StateStore, wall: Wall) -> None:
+    @pytest.mark.parametrize("trigger", ["taken-back", "retry-not-begun"])
+    def test_what_started_nothing_is_no_run_of_its_sync(self, store: StateStore, wall: Wall, trigger: str) -> None:
         """Neither the schedule nor what people see of the sync is decided by its row, and no last run goes for it."""
         run = replace(a_run("r1"), state="Failed", ended=NOON)
         store.begin_run(run)
-        store.begin_run(replace(a_run("j1", minutes=1, trigger="taken-back"), state="Cancelled", ended=NOON))
+        store.begin_run(replace(a_run("j1", minutes=1, trigger=trigger), state="Cancelled", ended=NOON))
         assert [store.last_run("customers", retries=each) for each in (False, True)] == [run, run]
         assert store.last_runs(["customers"]) == {"customers": run}
         assert store.latest_rows(["customers"]) == {"customers": LatestRows(run=run)}

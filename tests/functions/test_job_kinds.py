@@ -30,6 +30,7 @@ from shared.jobs.progress import Phase
 from shared.jobs.requests import new_request, stop
 from shared.state import Job, JobKind, JobRequest, NewerJobError, PoisonedMessage, RunState
 from shared.views.runs import latest_runs, run_named
+from shared.views.status import status_of
 from shared.views.to_mend import file_to_mend
 from tests.functions.conftest import NIGHTLY, World
 from tests.waiting import held_creates, until_true
@@ -262,6 +263,9 @@ class TestRetry:
         assert [done(app, job).state for job in jobs] == ["Succeeded", "Failed"]
         retried = app.state.runs("customers")[:2]
         assert {each.counts["retry_of"] for each in retried} == {run.run_id}
+        assert [each.trigger for each in retried] == ["retry-not-begun", "retry"]
+        (status,) = status_of(app.definitions(), app.state, datetime.now(UTC)).syncs
+        assert (status.last and status.last.run_id, status.needs) == (retried[1].run_id, ())
         assert world.accounts() == {"customers-1": "One", "customers-2": "Two"}
         left = app.state.rows_to_mend(run.run_id)
         assert left is not None

@@ -19,7 +19,7 @@ from shared.state.azure._mirrors import MirrorFiles
 from shared.state.azure._people import PeopleTables
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left, place_to_mend
 from shared.state.azure._storage import MEMORY, key, read_record
-from shared.state.job_kinds import TAKEN_BACK
+from shared.state.job_kinds import TAKEN_BACK, UNBEGUN_RETRY
 from shared.state.records import RETRY, RemovedCounts, RunRecord
 
 __all__ = ["Retention"]
@@ -29,7 +29,7 @@ KEYS: Final = ["PartitionKey", "RowKey"]
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 # Triggers of rows of which nobody needs the last one.
-NEVER_LAST: Final = frozenset({RETRY, TAKEN_BACK})
+NEVER_LAST: Final = frozenset({RETRY, TAKEN_BACK, UNBEGUN_RETRY})
 
 
 class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, PeopleTables, EventTables):
@@ -69,7 +69,8 @@ class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, 
                 followed.add(kind)
 
     def _has_later(self, row: Mapping[str, Any], *, apart: bool) -> bool:
-        kind = APART if apart else f"not {APART} and trigger ne '{RETRY}' and trigger ne '{TAKEN_BACK}'"
+        others = " and ".join(f"trigger ne '{each}'" for each in sorted(NEVER_LAST))
+        kind = APART if apart else f"not {APART} and {others}"
         condition = f"PartitionKey eq '{key(row['sync'])}' and RowKey lt '{row['RowKey']}' and {kind}"
         return bool(self._query(RUNS, condition, select=KEYS, limit=1))
 

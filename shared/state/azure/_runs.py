@@ -14,7 +14,7 @@ from shared.errors import RetryLater
 from shared.state._bounds import fitting_error, fitting_run
 from shared.state._reading import moment, reading
 from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, key, read_record
-from shared.state.job_kinds import TAKEN_BACK
+from shared.state.job_kinds import TAKEN_BACK, UNBEGUN_RETRY
 from shared.state.mending import RowsToMend
 from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 
@@ -37,11 +37,11 @@ EVERY_SYNC = "h.all"
 LAST_APART = {"events": "h.events", RETRY: "h.retries"}
 END_OF_TIME = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
 # Triggers of rows that no schedule is decided by; see `StateStore.last_run`.
-APART = frozenset({"events", "definition", RETRY, TAKEN_BACK})
+APART = frozenset({"events", "definition", RETRY, TAKEN_BACK, UNBEGUN_RETRY})
 COMPLETED = (RunState.SUCCEEDED, RunState.COMPLETED_WITH_ERRORS)
 # How often a row that another process changes at the same time is tried again.
 TURNS = 10
-NO_START = f"trigger ne 'events' and trigger ne 'definition' and trigger ne '{TAKEN_BACK}'"
+NO_START = " and ".join(f"trigger ne '{each}'" for each in ("events", "definition", TAKEN_BACK, UNBEGUN_RETRY))
 NOT_APART = f"{NO_START} and trigger ne '{RETRY}'"
 # Rows of which each is read by its keys: reading all rows of a partition takes longer than that.
 FEW = 4

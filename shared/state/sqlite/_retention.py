@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.state.job_kinds import TAKEN_BACK
+from shared.state.job_kinds import TAKEN_BACK, UNBEGUN_RETRY
 from shared.state.records import RETRY, RemovedCounts
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, marks
@@ -22,7 +22,7 @@ __all__ = ["Retention"]
 # Runs in one transaction: other processes wait for it, and a run's files may hold megabytes.
 TOGETHER = 25
 # Triggers of rows of which nobody needs the last one.
-NEVER_LAST = f"'{RETRY}', '{TAKEN_BACK}'"
+NEVER_LAST = f"'{RETRY}', '{TAKEN_BACK}', '{UNBEGUN_RETRY}'"
 OLD_RUNS = f"""
     SELECT run_id FROM runs AS old WHERE started < ? AND (old."trigger" IN ({NEVER_LAST}) OR EXISTS (
         SELECT 1 FROM runs AS later WHERE later.sync = old.sync AND later.started > old.started

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.state._bounds import fitting_error, fitting_run
-from shared.state.job_kinds import TAKEN_BACK
+from shared.state.job_kinds import TAKEN_BACK, UNBEGUN_RETRY
 from shared.state.mending import RowsToMend
 from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 from shared.state.sqlite import _tables as tables
@@ -16,7 +16,7 @@ from shared.state.sqlite._database import MOST_ROWS, Database, of_sync
 __all__ = ["RunRows"]
 
 # Triggers of rows that started nothing, and with retries those of rows that no schedule is decided by.
-_NO_START = f"'events', 'definition', '{TAKEN_BACK}'"
+_NO_START = f"'events', 'definition', '{TAKEN_BACK}', '{UNBEGUN_RETRY}'"
 _APART = f"{_NO_START}, '{RETRY}'"
 # Each part of it reads the index of one sync from its end. The names come as a JSON list.
 _LATEST = f"""
