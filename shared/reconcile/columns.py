@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from shared.definitions.models import SyncDefinition, WritePolicy
+from shared.definitions.models import CURRENCY, SyncDefinition, WritePolicy
 from shared.entities import ALWAYS_SET, AttributeMetadata
 from shared.transform import Omit, TargetColumn, key_columns, party_rows, to_payload, to_service, to_shown
 from shared.workspace import literal, quoted
@@ -45,7 +44,6 @@ __all__ = [
 ]
 
 Condition = Callable[[TargetColumn], str]
-_CURRENCY: Final = "transactioncurrencyid"
 
 
 def on_insert(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
@@ -105,7 +103,7 @@ def new_value(column: TargetColumn) -> tuple[str, str]:
 
 def stays_empty(attribute: AttributeMetadata) -> bool:
     """Whether a new record has no value in a column that is not sent, as far as the metadata tells."""
-    filled = attribute.has_default or attribute.type in ALWAYS_SET or attribute.name == _CURRENCY
+    filled = attribute.has_default or attribute.type in ALWAYS_SET or attribute.name == CURRENCY
     return attribute.creatable and not filled
 
 

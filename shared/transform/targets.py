@@ -12,7 +12,6 @@ from shared.definitions.models import (
     Column,
     Lookup,
     Mapping,
-    NullPolicy,
     SyncDefinition,
     TypedColumn,
     WritePolicy,
@@ -223,7 +222,7 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
         omit=_omit(definition, mapping, attribute),
         key_part=key,
         writes=_writes(definition, entity, attribute),
-        clears=mapping.on_null is NullPolicy.CLEAR and not identifies,
+        clears=not mapping.keeps_on_null and not identifies,
         key_sql=normalise_key(attribute, own, behaviour.key_match) if key else "",
         resolved=bool(mapping.lookups),
         late=entity.logical_name in tables and key is None,
@@ -305,7 +304,7 @@ def _writes(definition: SyncDefinition, entity: EntityMetadata, attribute: Attri
 def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMetadata) -> Omit:
     if mapping.lookups:
         return Omit.FLAGGED  # by the step that resolves it
-    if mapping.on_null is NullPolicy.KEEP:
+    if mapping.keeps_on_null:
         return Omit.WHEN_NULL
     if mapping.source is None:
         return Omit.FLAGGED

@@ -490,3 +490,29 @@ def test_a_row_is_rejected_if_the_filter_asks_for_its_cleared_reference(here: Wo
     done = here.run()
 
     assert (done.created.done, done.source.rejected, parents(here)) == (0, 2, {})
+
+
+@pytest.mark.parametrize(
+    ("keys", "updated"),
+    [
+        ({"lookup": {"match": "isocurrencycode"}}, 1),
+        ({}, 1),
+        ({"lookup": {"match": "isocurrencycode"}, "on_null": "clear"}, 0),
+    ],
+)
+def test_an_empty_currency_leaves_that_of_the_record(here: World, keys: dict[str, Any], updated: int) -> None:
+    """Dataverse has filled in the base currency, and needs one for an amount: clearing it would refuse the row."""
+    definition = accounts()
+    definition["source"]["columns"].append({"name": "currency"})
+    currency = {"source": "currency", "target": "transactioncurrencyid", **keys}
+    definition["destination"]["mappings"].append(currency)
+    here.define(definition)
+    values = {"number": "1", "name": "One", "city": "", "currency": ""}
+    here.environment["SOURCE"] = str(here.csv([{**values, "revenue": "2"}], "amounts.csv"))
+    assert here.run().errors == ()
+    (made,) = here.records("accounts?$select=_transactioncurrencyid_value")
+    assert made["_transactioncurrencyid_value"] is not None
+    assert here.plan().plan.counts.changes == 1 - updated
+    here.csv([{**values, "revenue": "3"}], "amounts.csv")
+    assert here.run().updated.done == updated
+    assert here.plan().plan.counts.changes == 1 - updated

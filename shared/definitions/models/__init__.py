@@ -35,6 +35,7 @@ from shared.definitions.models.sources import (
     WatermarkedSource,
 )
 from shared.definitions.models.sync import (
+    CURRENCY,
     ChangedWhen,
     DynamicsDestination,
     Expire,
@@ -54,6 +55,7 @@ from shared.definitions.models.sync import (
 )
 
 __all__ = [
+    "CURRENCY",
     "ApplicationUser",
     "BoundTo",
     "Case",

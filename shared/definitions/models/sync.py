@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, Tag
 
@@ -40,6 +40,7 @@ from shared.definitions.models.schedules import QuietHours, Timetable, checked_s
 from shared.definitions.models.sources import Source
 
 __all__ = [
+    "CURRENCY",
     "ChangedWhen",
     "DynamicsDestination",
     "Expire",
@@ -93,6 +94,9 @@ class WritePolicy(StrEnum):
     UNLESS_EDITED = "unless_edited"
 
 
+CURRENCY: Final = "transactioncurrencyid"
+"""The column with the currency of a record's amounts, in each table that has amounts."""
+
 _ColumnName = Annotated[str, Field(min_length=1)]
 
 
@@ -129,7 +133,9 @@ class Mapping(Model):
         "source column; `;` without this key.",
     )
     on_null: NullPolicy = Field(
-        default=NullPolicy.CLEAR, description="Whether an empty value clears the target column or keeps its value."
+        default=NullPolicy.CLEAR,
+        description="Whether an empty value clears the target column or keeps its value. Without this key, "
+        "`transactioncurrencyid` keeps its value: Dataverse needs a currency for amounts, and fills it in.",
     )
     write: WritePolicy = Field(
         default=WritePolicy.ALWAYS,
@@ -137,6 +143,11 @@ class Mapping(Model):
         "when the record is created and never again; `unless_edited` leaves a value that was changed in Dataverse "
         "since this sync last wrote it. `if_empty` and `unless_edited` need strategy `full`.",
     )
+
+    @property
+    def keeps_on_null(self) -> bool:
+        """Whether an empty value leaves the column as it is: a record with an amount needs a currency."""
+        return self.on_null is NullPolicy.KEEP or (self.target == CURRENCY and "on_null" not in self.model_fields_set)
 
     @property
     def sources(self) -> tuple[str, ...]:

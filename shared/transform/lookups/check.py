@@ -11,7 +11,6 @@ from shared.definitions.models import (
     Expire,
     Lookup,
     Mapping,
-    NullPolicy,
     Strategy,
     SyncDefinition,
 )
@@ -104,7 +103,7 @@ def _column(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMe
         message = f"{attribute.name} can refer to {tables}: a lookup must say which; for ids, match: id"
         yield Problem(message=message, path=path)
     behaviour = definition.sync_behaviour
-    clears = mapping.on_null is NullPolicy.CLEAR and attribute.clearable and attribute.name not in behaviour.sync_key
+    clears = not mapping.keeps_on_null and attribute.clearable and attribute.name not in behaviour.sync_key
     if attribute.polymorphic and not attribute.is_list and clears and behaviour.strategy is not Strategy.FULL:
         yield Problem(
             message=f"{attribute.name} can refer to {tables}, and strategy {behaviour.strategy} does not read what it "

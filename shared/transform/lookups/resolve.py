@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from shared.definitions.models import NullPolicy
 from shared.transform.current import current_table_step
 from shared.transform.desire import CompiledMappings
 from shared.transform.lookups.columns import (
@@ -224,7 +223,7 @@ class _Value:
         if self._lookup.policy == "keep":
             keeps.append(f"coalesce({result} = {NOT_FOUND}, false)")
         empty = f"({value} IS NULL AND {result} IS NULL)"
-        if self._lookup.mapping.on_null is NullPolicy.KEEP:
+        if self._lookup.mapping.keeps_on_null:
             keeps.append(empty)  # what is not found has a policy of its own
         if self._lookup.key_part:
             result = f"CASE WHEN {empty} THEN {CANNOT_BE_EMPTY} ELSE {result} END"
