@@ -19,7 +19,7 @@ from shared.redaction import cleaned
 from shared.state import TAKEN_BACK, UNBEGUN_RETRY, AuditEntry, RunRecord
 from shared.views.pages.runs import history_charts
 from shared.views.run_reports import mirror_result
-from shared.views.runs import as_seen, changes_made
+from shared.views.runs import as_seen, records_changed
 from shared.views.status import SyncStatus, status_of
 
 __all__ = ["Facts", "MirrorLine", "RunLine", "SyncPage", "facts_of", "mirror_of", "page_of"]
@@ -181,10 +181,9 @@ def _line(run: RunRecord) -> RunLine:
     counts = run.counts
     source = counts.get("source", {})
     failed = counts.get("failed", 0)
-    made = changes_made(counts) if "strategy" in counts else {}
     return RunLine(
         run=run,
         rows=source.get("processed", 0) if source else counts.get("events", 0),
-        changes=sum(made.values()) - made.get("failed", 0),
+        changes=records_changed(run),
         rejected=source.get("rejected", 0) + failed if source else counts.get("lost", 0),
     )

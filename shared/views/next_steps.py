@@ -62,7 +62,7 @@ def _steps(run: RunRecord) -> Iterator[str]:
             yield _again(run)
         case state if state == LOST:
             yield f"Its process has died. To run it again: {_again(run)}"
-        case RunState.COMPLETED_WITH_ERRORS if run.trigger == "events":
+        case RunState.COMPLETED_WITH_ERRORS if run.trigger == "events" and run.counts.get("lost"):
             yield command_line("dead-letters", run.sync)
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "changes_made",
     "error_files",
     "latest_runs",
+    "records_changed",
     "run_json",
     "run_named",
     "runs_named",
@@ -25,6 +26,10 @@ __all__ = [
 ]
 
 SEARCHED: Final = 50  # runs that are read where several ids begin with the same text
+# Counts of events whose records were changed: those of batches have other names.
+_CHANGES_OF_EVENTS: Final = (
+    "insert", "update", "delete", "expire", "deactivate", "mark", "reactivate", "upsert", "adopted",
+)  # fmt: skip
 _MOST_TOLD_APART: Final = 5
 LATEST: Final = "last"
 LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick marks it as interrupted
@@ -138,6 +143,14 @@ def changes_made(counts: Mapping[str, Any]) -> dict[str, int]:
     made = {name: counts.get(name, {}).get("done", 0) for name in CHANGE_COUNTS}
     made |= {name: counts.get(name, 0) for name in ("adopted", "failed")}
     return {name: count for name, count in made.items() if count}
+
+
+def records_changed(run: RunRecord) -> int:
+    """How many records a run changed, or the events of one row of the log; 0 where it has not come so far."""
+    if run.trigger == "events":
+        return sum(run.counts.get(name, 0) for name in _CHANGES_OF_EVENTS)
+    made = changes_made(run.counts) if "strategy" in run.counts else {}
+    return sum(made.values()) - made.get("failed", 0)
 
 
 def error_files(state: StateStore, run_id: str) -> Iterator[tuple[str, bytes]]:

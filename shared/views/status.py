@@ -17,7 +17,7 @@ from shared.run_ids import SHORT_ID
 from shared.state import LatestRows, Pause, RunRecord, RunState, StateStore
 from shared.views.next_runs import local_time, next_run
 from shared.views.next_steps import command_line
-from shared.views.runs import LOST, as_seen, changes_made
+from shared.views.runs import LOST, as_seen, records_changed
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the definitions to load
     from shared.definitions import Loaded
@@ -100,7 +100,7 @@ class SyncStatus:
             without a schedule.
         rows: Rows of the source in its latest run; for real time, events.
         changes: Records that this run changed.
-        open_errors: Rows of that run with an error.
+        open_errors: Rows of that run with an error; for real time, events that were applied without a field.
         dead_letters: Its events that could not be applied.
         needs: What a person has to do; empty if nothing.
         paused: Why it does not run; None where it is not paused.
@@ -209,7 +209,7 @@ def _sync(loaded: Loaded, rows: LatestRows, found: _Found, paused: Pause | None)
         last_success=max(filter(None, (*ended, rows.succeeded)), default=None),
         next_run=following,
         rows=source.get("processed", 0) if source else counts.get("events", 0),
-        changes=sum(changes_made(counts).values()) - counts.get("failed", 0) if "strategy" in counts else 0,
+        changes=records_changed(last) if last else 0,
         open_errors=_errors(last, state) if last else 0,
         dead_letters=letters,
         needs=needs,
@@ -218,10 +218,15 @@ def _sync(loaded: Loaded, rows: LatestRows, found: _Found, paused: Pause | None)
 
 
 def _errors(run: RunRecord, state: StateStore) -> int:
-    """Rows of a run with an error; earlier versions did not write the number into its row."""
+    """Rows of a run with an error; earlier versions did not write the number into its row.
+
+    Of events, those that were applied without a field: those that were not applied are dead letters.
+    """
+    if run.trigger == "events":
+        return int(run.counts.get("left_out", 0))
     if "error_count" in run.counts:
         return int(run.counts["error_count"])
-    if run.trigger == "events" or run.state in {RunState.RUNNING, RunState.SUCCEEDED}:
+    if run.state in {RunState.RUNNING, RunState.SUCCEEDED}:
         return 0
     return sum(error.count for error in state.errors(run.run_id))
 

@@ -280,6 +280,25 @@ def test_events_that_no_listener_takes_are_for_the_administrator(served: Served,
     assert gone.status_code == 422
 
 
+@pytest.mark.parametrize(("lost", "left_out"), [(2, 0), (0, 3), (2, 3)])
+def test_the_run_of_events_says_what_became_of_those_with_errors(
+    served: Served, world: World, lost: int, left_out: int
+) -> None:
+    """Those that were refused are dead letters; those that were applied without a field are not."""
+    world.define("customers", rows=0, more=LATEST)
+    counts = {"events": 9, "insert": 4, "lost": lost, "left_out": left_out}
+    world.app.state.begin_run(
+        RunRecord(
+            run_id="e" * 32, sync="customers", version="1", trigger="events", state="Completed with errors",
+            started=NOW, ended=NOW, counts=counts,
+        )
+    )  # fmt: skip
+    page = requests.get(f"{served.url}/runs/{'e' * 32}", timeout=10).text
+    assert ("events that were refused" in page, "applied without these fields" in page) == (lost > 0, left_out > 0)
+    status = requests.get(f"{served.url}/api/status", timeout=10).json()["syncs"][0]
+    assert (status["changes"], status["open_errors"]) == (4, left_out)
+
+
 @pytest.mark.parametrize(
     "request_body",
     [

@@ -34,13 +34,20 @@ GIVEN = ["-p", "file_path=it's new.csv", "-p", "limit=5", "-p", "full=true"]
         (RunState.CANCELLED, "command", ["run", "customers", *GIVEN]),
         (RunState.INTERRUPTED, "command", ["run", "customers", *GIVEN]),
         (RunState.RUNNING, "timer", ["runs", "0123456789"]),
-        (RunState.COMPLETED_WITH_ERRORS, "events", ["dead-letters", "customers"]),
     ],
 )
 def test_the_next_command_can_be_typed_as_it_is(state: str, trigger: str, words: list[str]) -> None:
     """With all parameters of the run, quoted for a shell."""
     (step,) = next_steps(replace(RUN, state=state, trigger=trigger), has_errors=False)
     assert shlex.split(step) == ["dynamics-sync", *words]
+
+
+def test_dead_letters_are_named_where_events_became_some() -> None:
+    """Events with fields in error alone were applied: there is no dead letter to look at."""
+    run = replace(RUN, trigger="events", state=RunState.COMPLETED_WITH_ERRORS, counts={"events": 2, "left_out": 1})
+    assert next_steps(run, has_errors=True) == ("dynamics-sync errors 0123456789 --csv DIR",)
+    lost = replace(run, counts={"events": 2, "lost": 1})
+    assert next_steps(lost, has_errors=False) == ("dynamics-sync dead-letters customers",)
 
 
 @pytest.mark.parametrize("state", ["Refused", "Failed", "Cancelled", "Interrupted", LOST])

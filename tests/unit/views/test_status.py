@@ -116,6 +116,24 @@ def test_a_retry_is_the_last_run_and_neither_a_success_of_the_sync_nor_a_start_o
     assert (after.last_success, after.next_run) == (before.last_success, before.next_run)
 
 
+def test_events_have_changes_and_errors_too(state: StateStore) -> None:
+    """Records that were changed, and events that were applied without a field; those that were lost are dead letters."""
+    counts = {
+        "events": 9,
+        "insert": 2,
+        "update": 1,
+        "adopted": 1,
+        "unchanged": 1,
+        "failed": 1,
+        "lost": 2,
+        "left_out": 3,
+    }
+    row = replace(run("r", "Completed with errors", hours=1, trigger="events"), counts=counts)
+    state.begin_run(row)
+    sync = only(state)
+    assert (sync.rows, sync.changes, sync.open_errors, sync.needs) == (9, 4, 3, ())
+
+
 def test_a_sync_that_never_ran_is_due_and_one_without_a_schedule_is_not(state: StateStore) -> None:
     """Neither needs a person."""
     assert (only(state).next_run, only(state).last) == (NOW, None)
