@@ -108,6 +108,16 @@ def test_a_definition_that_was_changed_in_its_file_counts_at_once(world: World) 
     app.state.close()
 
 
+def test_the_limits_are_overridden_only_by_true(idle: Served, world: World) -> None:
+    """A text that looks like it is refused, wherever a body has `force`."""
+    world.define("customers")
+    run, client = world.app.run("customers").run_id, Client(idle)
+    for path in ("syncs/customers/jobs", f"runs/{run}/undo", f"runs/{run}/undo-plan"):
+        for value in ("yes", 1):
+            assert "force" in client.post(f"/{path}", 422, json={"force": value})["detail"]
+    assert world.app.state.open_jobs() == ()
+
+
 def test_moments_have_one_form(served: Served, world: World) -> None:
     """Wherever the API names one: as in the JSON of the command line, with the offset `+00:00`."""
     world.define("customers")

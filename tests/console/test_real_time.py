@@ -323,6 +323,20 @@ def test_a_replay_of_nothing_is_refused(served: Served, world: World, request_bo
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
 
 
+@pytest.mark.parametrize("said", [{"all": "yes"}, {"all": 1}, {"all": True, "ids": ["x"]}])
+@pytest.mark.parametrize("what", ["replay", "discard"])
+def test_all_letters_are_meant_only_where_the_body_says_so(
+    served: Served, world: World, what: str, said: dict[str, object]
+) -> None:
+    """A text or a number is no `true`, and whoever names some does not mean all of them."""
+    world.define("customers", rows=0, more=LATEST)
+    feed(world, event("customers-2", "Too long " * 30, 2))
+    url = f"{served.url}/api/syncs/customers/dead-letters/{what}"
+    assert requests.post(url, json=said, timeout=10).status_code == 422
+    (letter,) = world.app.state.dead_letters("customers")
+    assert letter.tries == 1
+
+
 def letter_of(body: bytes, **system: object) -> DeadLetter:
     """A letter with a body."""
     return DeadLetter(

@@ -23,6 +23,7 @@ class SecretValue(BaseModel):
     )
     replace: bool = Field(
         default=False,
+        strict=True,
         description="Whether a secret that has this name gets a new version. Without it the answer is 409.",
     )
 
