@@ -22,7 +22,6 @@ from emulator.schema.entity_definitions import (
 )
 from emulator.schema.loader import extended, schema_from
 from emulator.schema.pairs import with_pairs
-from emulator.store import sql_name
 
 __all__ = ["MetadataWrites"]
 
@@ -107,9 +106,15 @@ class MetadataWrites:
         return extended(table, {"columns": {schema_name: settings}}, self._environment.schema.tables)
 
     def replace_column(self, table: Table, logical_name: str, attribute: Json) -> None:
-        """Changes a column's definition: its options stay if the new definition has none."""
+        """Changes a column's definition: its options stay if the new definition has none.
+
+        Raises:
+            ServiceError: It has another type: a column keeps the one that it was made with.
+        """
         old = table.columns[logical_name]
         changed = build_column(table.schema_name, old.schema_name, column_description(attribute), {})
+        if changed.type is not old.type:
+            raise invalid_argument(f"The type of the attribute {logical_name} is {old.type} and cannot be changed.")
         kept = replace(
             changed,
             options=changed.options or old.options,
@@ -132,9 +137,6 @@ class MetadataWrites:
             raise ServiceError(403, "0x80044177", f"The attribute {logical_name} cannot be deleted.")
         if any(logical_name in key.columns for key in table.keys):
             raise ServiceError(400, "0x80060889", f"The attribute {logical_name} is part of an alternate key.")
-        self._environment.database.connection.execute(
-            f"UPDATE {sql_name(table.logical_name)} SET {sql_name(logical_name)} = NULL"
-        )
         self._adopt(
             replace(table, columns={name: other for name, other in table.columns.items() if name != logical_name})
         )

@@ -521,3 +521,18 @@ def test_the_list_names_nothing_that_is_emulated() -> None:
             caller=environment.system,
         )  # fmt: skip
         assert service.plan(request).act().status == 200
+
+
+def test_a_column_keeps_its_type(client: Client) -> None:
+    """Its values would not be of the new one; its other properties change."""
+    path = "EntityDefinitions(LogicalName='account')/Attributes"
+    column = {"@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata", "SchemaName": "new_Kept", "MaxLength": 9}
+    assert client.send("POST", path, column).status_code == 204
+    client.send("POST", "accounts", {"new_kept": "007"})
+    named = f"{path}(LogicalName='new_kept')"
+    other = {**column, "@odata.type": "Microsoft.Dynamics.CRM.IntegerAttributeMetadata"}
+    status, code, message = whole_error(client.send("PUT", named, other))
+    assert (status, code, "String" in message) == (400, "0x80040203", True)
+    assert client.send("PUT", named, {**column, "MaxLength": 20}).status_code == 204
+    assert client.send("GET", "accounts?$select=new_kept").json()["value"][0]["new_kept"] == "007"
+    assert client.send("DELETE", named).status_code == 204
