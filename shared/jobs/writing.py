@@ -157,7 +157,7 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
         return
     for generation, count in workspace.query(waves_query(order.dropped, DELETES)):
         part = in_generation(order.dropped, generation)
-        writing.send(_changes(workspace, f"{DELETES} AND {part}"), count)
+        writing.send(_changes(workspace, order.left(f"{DELETES} AND {part}")), count)
 
 
 def _send_again(writing: _Writing, workspace: Workspace) -> None:

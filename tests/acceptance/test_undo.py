@@ -305,7 +305,7 @@ def test_what_was_set_back_is_no_edit_to_the_next_run(here: World, typed: Typed)
     assert held(here)["A1"]["name"] == "Right"
 
 
-class _Meanwhile(NoProgress):
+class Meanwhile(NoProgress):
     """Somebody changes records after they were read, and before they are written."""
 
     def __init__(self, change: Callable[[], None]) -> None:
@@ -326,7 +326,7 @@ def test_a_record_that_is_changed_while_it_is_undone_is_left_alone(here: World, 
         for number in ("A1", "A5"):
             here.update(f"accounts(accountnumber='{number}')", {"telephone1": "now"})
 
-    done = undo(here.app, run, RunOptions(trigger="undo"), _Meanwhile(edit))
+    done = undo(here.app, run, RunOptions(trigger="undo"), Meanwhile(edit))
     now = held(here)
     assert (now["A1"]["name"], now["A5"]["telephone1"]) == ("Changed", "now")
     assert (done.edited, done.updated.done, done.deleted.done, done.created.done) == (2, 0, 0, 1)

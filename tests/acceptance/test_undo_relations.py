@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from shared.app.undoing import undo
-from shared.jobs import NoProgress, RunOptions, RunSummary
+from shared.jobs import NoProgress, RunOptions, RunState, RunSummary
 from tests.acceptance.test_links_between_records import linked, links
+from tests.acceptance.test_lookups import define_nodes, node_parents, nodes
+from tests.acceptance.test_undo import Meanwhile, other_person
 from tests.acceptance.world import World, accounts, world
 
 FAMILY = {"G": "", "P": "G", "C": "P", "X": "Y", "Y": "X"}  # a grandchild, and two that refer to each other
@@ -108,6 +110,45 @@ def test_a_circle_of_parents_is_refused_once(here: World) -> None:
     (latest,) = here.app.state.runs("accounts", 1)
     assert latest.counts["failed"] == 1
     assert parents(here) == {"A": "B", "B": "", "C": "B"}
+
+
+CIRCLES = {"A": "B", "B": "A", "C": "C", "X": "Y", "Y": "Z", "Z": "X", "child": "A"}
+
+
+def test_a_circle_is_deleted_and_made_again(tmp_path: Path) -> None:
+    """The delete of one empties the reference of the other, which nobody else has changed."""
+    with nodes(tmp_path) as here:
+        define_nodes(here, "full")
+        here.csv([{"number": number, "parent": parent} for number, parent in CIRCLES.items()])
+        run = here.run("nodes").run_id
+        assert node_parents(here) == CIRCLES
+        done = undone(here, run)
+        assert (done.state, done.deleted.done, done.edited, done.errors) == (RunState.SUCCEEDED, len(CIRCLES), 0, ())
+        assert node_parents(here) == {}
+        again = undone(here, done.run_id)
+        assert (again.created.done, node_parents(here)) == (len(CIRCLES), CIRCLES)
+        assert undone(here, again.run_id).deleted.done == len(CIRCLES)
+        assert node_parents(here) == {}
+
+
+def test_records_of_a_circle_that_somebody_edits_meanwhile_stay(tmp_path: Path) -> None:
+    """What others changed after the undo had compared is not deleted, though the circle is broken."""
+    with nodes(tmp_path) as here:
+        define_nodes(here, "full")
+        here.csv([{"number": number, "parent": CIRCLES[number]} for number in "ABXYZ"])
+        run = here.app.state.run(here.run("nodes").run_id)
+        assert run is not None
+        kept = here.records("new_nodes?$filter=new_number eq 'B' or new_number eq 'Y'")
+
+        theirs = other_person(here)
+
+        def edit() -> None:
+            for record in kept:
+                here.update(f"new_nodes({record['new_nodeid']})", {"new_number": record["new_number"]}, as_user=theirs)
+
+        done = undo(here.app, run, RunOptions(trigger="undo"), Meanwhile(edit))
+        assert (done.deleted.done, done.edited) == (3, 2)
+        assert sorted(node_parents(here)) == ["B", "Y"]
 
 
 def test_links_are_turned_around(here: World) -> None:

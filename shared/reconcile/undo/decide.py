@@ -91,6 +91,14 @@ class Reversal:
         if any(column.late for column in self.layout):
             yield from self._links()
 
+    def still_ours(self) -> str:
+        """SQL condition over `opened`, a record after the undo has changed it: nobody else has changed it since."""
+        changed_by = CHANGED_FOR if self.on_behalf else CHANGED_BY
+        if changed_by not in self.entity.attributes or not self.users:
+            return "true"
+        listed = ", ".join(f"{literal(user)}::UUID" for user in sorted(self.users))
+        return f"(opened.{quoted(changed_by)} IN ({listed})) IS TRUE"
+
     def _undo_decisions(self) -> str:
         written = [column for column in self.layout if column.writes]
         edited = "[]::VARCHAR[]"

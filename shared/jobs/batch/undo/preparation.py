@@ -85,12 +85,16 @@ class PreparedUndo:
     Attributes:
         entity: The table, with those that lookups refer to.
         layout: The columns that are written; none of a table of links.
+        watched: The columns that are read: also who changed a record last, and when.
+        ours: SQL condition over `opened`, a record after the undo has changed it: nobody else has changed it since.
         unknown: Columns of the journal that the table does not have any more.
         not_found: Records that the run may have created; their ids are not known.
     """
 
     entity: EntityMetadata
     layout: Sequence[TargetColumn] = ()
+    watched: Sequence[TargetColumn] = ()
+    ours: str = "false"
     unknown: tuple[str, ...] = field(default=())
     not_found: int = 0
 
@@ -118,7 +122,8 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     own = tuple(column for column in layout if column.name != entity.primary_id)
     workspace.run(records_step(own, *_condition(job, entity, own, workspace)))
     tools.progress.phase(Phase.READ)
-    _read(entity, watched(entity, layout, on_behalf=_on_behalf(job)), workspace, tools.dataverse)
+    read = watched(entity, layout, on_behalf=_on_behalf(job))
+    _read(entity, read, workspace, tools.dataverse)
     tools.progress.phase(Phase.RECONCILE)
     reversal = Reversal(
         entity=entity,
@@ -133,7 +138,14 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     make_outcomes(workspace)
     find_in_bin(workspace, tools.dataverse, entity)
     unknown = tuple(sorted(set(names) - {column.name for column in layout}))
-    return PreparedUndo(entity=entity, layout=layout, unknown=unknown, not_found=not_found)
+    return PreparedUndo(
+        entity=entity,
+        layout=layout,
+        watched=read,
+        ours=reversal.still_ours(),
+        unknown=unknown,
+        not_found=not_found,
+    )
 
 
 def _on_behalf(job: UndoJob) -> bool:

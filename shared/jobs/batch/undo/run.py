@@ -14,6 +14,7 @@ from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.reports import csv_of
 from shared.jobs.batch.run_log import RunLog, patiently
+from shared.jobs.batch.undo.circles import open_circles
 from shared.jobs.batch.undo.ledger import load_ledger, note_in_ledger
 from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
 from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_undo
@@ -117,6 +118,7 @@ class _Undo:
             journal.note_before(workspace)
         try:
             restore(workspace, self._tools.dataverse, prepared.entity, limits)
+            open_circles(workspace, self._tools.dataverse, prepared, limits)
             write_changes(workspace, self._tools.dataverse, prepared.entity, limits, self._tools.progress, order)
         finally:
             self._tools.progress.phase(Phase.FINISH)
