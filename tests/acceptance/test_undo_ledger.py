@@ -188,6 +188,56 @@ def test_an_undo_that_died_before_it_noted_the_ledger_is_repeated(here: World, m
     assert ran(here, KEPT).deleted.done == 1
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_an_undo_that_died_sets_back_values_of_the_sync(
+    here: World, monkeypatch: pytest.MonkeyPatch, *, again: bool
+) -> None:
+    """Whether it is repeated or not: nobody has edited the value, so the next run writes that of the source."""
+    define(here, guarded=True)
+    ran(here, ROWS)
+    run = ran(here, [*KEPT, {**ROWS[3], "name": "New"}]).run_id
+    with monkeypatch.context() as dying:
+        dying.setattr("shared.jobs.batch.undo.run.note_in_ledger", lambda *_, **__: None)
+        assert undone(here, run).updated.done == 1
+    assert fourth(here)["name"] == "Name 4"
+    if again:
+        assert undone(here, run).updated.done == 0
+    done = ran(here, [*KEPT, {**ROWS[3], "name": "New"}])
+    assert (done.errors, fourth(here)["name"]) == ((), "New")
+    here.update("accounts(accountnumber='A4')", {"name": "Edited"})
+    assert [error.error_type for error in ran(here, ROWS).errors] == ["Edited in target"]
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_a_mark_that_an_undo_which_died_has_given_is_one_of_the_sync(
+    here: World, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The record is reactivated when its row comes back."""
+    rule, column, active = RULES[kind]
+    define(here, **rule)
+    ran(here, ROWS)
+    taken_back = undone(here, ran(here, KEPT).run_id)
+    with monkeypatch.context() as dying:
+        dying.setattr("shared.jobs.batch.undo.run.note_in_ledger", lambda *_, **__: None)
+        assert undone(here, taken_back.run_id).updated.done == 1
+    assert fourth(here)[column] != active
+    ran(here, ROWS)
+    assert fourth(here)[column] == active
+
+
+def test_a_refused_value_of_an_undo_is_pending_no_more(here: World) -> None:
+    """An edit to the very value that the undo wanted to set back stays one."""
+    define(here, guarded=True)
+    ran(here, ROWS)
+    run = ran(here, [*KEPT, {**ROWS[3], "name": "New"}]).run_id
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "name eq 'Name 4'"}})
+    assert undone(here, run).failed == 1
+    here.emulator.clear_faults()
+    here.update("accounts(accountnumber='A4')", {"name": "Name 4"})
+    done = ran(here, [*KEPT, {**ROWS[3], "name": "Newer"}])
+    assert [error.error_type for error in done.errors] == ["Edited in target"]
+
+
 def test_what_a_journal_has_of_the_ledger_is_erased(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the other values of the record."""
     define(here, guarded=True, dropped="delete")

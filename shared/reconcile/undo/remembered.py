@@ -12,7 +12,7 @@ from shared.reconcile.undo.records import UNDO_RECORDS, has, was
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Table, literal
 
-__all__ = ["LEDGER_ROWS", "fill_rows", "undone_rows"]
+__all__ = ["LEDGER_ROWS", "fill_rows", "intended_rows", "undone_rows"]
 
 LEDGER_ROWS: Final = NewTable(
     name=Table.LEDGER,
@@ -20,6 +20,7 @@ LEDGER_ROWS: Final = NewTable(
 )
 """The table for the rows of the ledger, as they are stored."""
 _MARKS: Final = f"({', '.join(literal(action) for action in DROPS if action is not PlanAction.DELETE)})"
+_REACTIVATE: Final = literal(PlanAction.REACTIVATE)
 
 
 # An undo whose process died has created records, and its repetition finds them unchanged.
@@ -40,6 +41,43 @@ SELECT id, origin, marked, mark, written, pending FROM ({rows})
 WHERE origin IS NOT NULL AND id IN (SELECT id FROM {UNDO_DECISIONS})""".strip()
 
 
+def intended_rows(guarded: Sequence[TargetColumn]) -> NewTable:
+    """The table of what the undo is about to do: a run needs it if the process of the undo dies in between.
+
+    Values that are set back are pending, besides those that were before (`earlier`), and marks that are given again are
+    those of the sync (`held`: what was said before). Of a record that is created again the ledger says at once what it
+    said before the run deleted it. A run forgets a record that is not there, and a mark that a record does not have.
+
+    Args:
+        guarded: The columns of the journal with `write: unless_edited`.
+    """
+    sent = " OR ".join(map(_is_set_back, guarded)) or "false"
+    pending = f"'{{' || concat_ws(',', {', '.join(map(_pending, guarded))}) || '}}'" if guarded else "NULL::VARCHAR"
+    return NewTable(
+        name=Table.LEDGER_BEFORE,
+        query=f"""
+SELECT ledger.id, ledger.origin, ledger.marked OR decided.action = {_REACTIVATE} AS marked, ledger.mark,
+  ledger.written, {pending} AS pending, ledger.pending AS earlier, ledger.marked AS held
+FROM {Table.LEDGER} AS ledger JOIN {UNDO_DECISIONS} AS decided ON decided.id = ledger.id
+JOIN {UNDO_RECORDS} AS records ON records.change = decided.change
+JOIN changes ON changes._row = decided.change
+WHERE changes.action = {literal(PlanAction.UPDATE)} AND ({sent} OR decided.action = {_REACTIVATE})
+  UNION ALL
+SELECT known.id, known.origin, known.marked, known.mark, known.written, known.pending, NULL, NULL
+FROM {REMEMBERED_TABLE} AS known JOIN {UNDO_DECISIONS} AS decided ON decided.id = known.id
+WHERE decided.decision = {literal(PlanAction.INSERT)} AND known.origin IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM {Table.LEDGER} AS ledger WHERE ledger.id = known.id)""".strip(),
+    )
+
+
+# A value that was refused is pending no more.
+_REFUSED: Final = f"""
+SELECT before.id, before.origin, before.held, before.mark, before.written, before.earlier
+FROM {Table.LEDGER_BEFORE} AS before JOIN {UNDO_DECISIONS} AS decided ON decided.id = before.id
+JOIN changes ON changes._row = decided.change JOIN outcomes ON outcomes._change = changes._change
+WHERE changes.action = {literal(PlanAction.UPDATE)} AND outcomes.result = 'failed'""".strip()
+
+
 def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
     """The table of the rows that are different now.
 
@@ -55,24 +93,46 @@ def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
         name=Table.LEDGER_AFTER,
         query=f"""
 SELECT ledger.id, CASE WHEN decided.decision <> 'delete' THEN ledger.origin END AS origin,
-  CASE WHEN decided.action IN {_MARKS} THEN false WHEN decided.action = {literal(PlanAction.REACTIVATE)} THEN true
+  CASE WHEN decided.action IN {_MARKS} THEN false WHEN decided.action = {_REACTIVATE} THEN true
     ELSE ledger.marked END AS marked, ledger.mark,
   CASE WHEN decided.decision <> 'delete' THEN {written} END AS written, NULL::VARCHAR AS pending
 FROM {Table.LEDGER} AS ledger JOIN {UNDO_DECISIONS} AS decided ON decided.id = ledger.id
 JOIN {UNDO_RECORDS} AS records ON records.change = decided.change
 JOIN changes ON changes._row = decided.change JOIN outcomes ON outcomes._change = changes._change
-WHERE outcomes.result = 'applied'
+WHERE outcomes.result = 'applied' AND decided.decision <> {literal(PlanAction.INSERT)}
   UNION ALL
-{_AGAIN}""".strip(),
+{_AGAIN}
+  UNION ALL
+{_REFUSED}""".strip(),
     )
 
 
 def _member(column: TargetColumn) -> str:
     name, path = literal(f'"{column.name}":'), literal(f'$."{column.name}"')
-    sent = f"list_contains(string_split(changes.columns, ','), {literal(column.name)})"
     value = f"coalesce(CAST(to_json(CAST(records.{was(column)} AS VARCHAR)) AS VARCHAR), 'null')"
     known = f"CAST(json_extract(ledger.written, {path}) AS VARCHAR)"
     return (
-        f"CASE WHEN records.{has(column)} AND {sent} THEN {name} || {value} "
+        f"CASE WHEN {_is_set_back(column)} THEN {name} || {value} "
         f"WHEN json_exists(ledger.written, {path}) THEN {name} || {known} END"
+    )
+
+
+def _is_set_back(column: TargetColumn) -> str:
+    return f"(records.{has(column)} AND list_contains(string_split(changes.columns, ','), {literal(column.name)}))"
+
+
+def _pending(column: TargetColumn) -> str:
+    """SQL of the member with the values that may be in the record: those of before, and the one that is set back."""
+    name, path = literal(f'"{column.name}":'), literal(f'$."{column.name}"')
+    listed = f"from_json(json_extract(ledger.pending, {path}), '[\"VARCHAR\"]')"
+    single = f"[json_extract_string(ledger.pending, {path})]"
+    before = (
+        f"CASE WHEN json_type(ledger.pending, {path}) = 'ARRAY' THEN {listed} "
+        f"WHEN json_exists(ledger.pending, {path}) THEN {single} ELSE [] END"
+    )
+    both = f"CAST(to_json(list_append({before}, CAST(records.{was(column)} AS VARCHAR))) AS VARCHAR)"
+    known = f"CAST(json_extract(ledger.pending, {path}) AS VARCHAR)"
+    return (
+        f"CASE WHEN {_is_set_back(column)} THEN {name} || {both} "
+        f"WHEN json_exists(ledger.pending, {path}) THEN {name} || {known} END"
     )

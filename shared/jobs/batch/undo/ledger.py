@@ -8,10 +8,11 @@ from shared.entities import EntityMetadata
 from shared.jobs.batch.job import Tools
 from shared.jobs.batch.undo.preparation import PreparedUndo
 from shared.memory import Ledger, ledger_owner
-from shared.reconcile.undo.remembered import LEDGER_ROWS, fill_rows, undone_rows
+from shared.reconcile.undo.remembered import LEDGER_ROWS, fill_rows, intended_rows, undone_rows
+from shared.transform import TargetColumn
 from shared.workspace import Table, Workspace
 
-__all__ = ["load_ledger", "note_in_ledger"]
+__all__ = ["load_ledger", "note_in_ledger", "note_intents"]
 
 
 def load_ledger(definition: SyncDefinition, entity: EntityMetadata, workspace: Workspace, tools: Tools) -> Ledger:
@@ -34,6 +35,17 @@ def load_ledger(definition: SyncDefinition, entity: EntityMetadata, workspace: W
     return ledger
 
 
+def note_intents(
+    definition: SyncDefinition, prepared: PreparedUndo, workspace: Workspace, tools: Tools, *, fence: int
+) -> None:
+    """Note before the first write what the undo is about to do; see `note_in_ledger` for the arguments and errors."""
+    ledger = load_ledger(definition, prepared.entity, workspace, tools)
+    workspace.create(intended_rows(_guarded(definition, prepared)))
+    ((rows,),) = workspace.query(f"SELECT count(*) FROM {Table.LEDGER_BEFORE}")
+    if rows:
+        ledger.append(workspace, Table.LEDGER_BEFORE, fence=fence)
+
+
 def note_in_ledger(
     definition: SyncDefinition, prepared: PreparedUndo, workspace: Workspace, tools: Tools, *, fence: int
 ) -> None:
@@ -50,9 +62,13 @@ def note_in_ledger(
         LedgerConflictError: Another run has changed the ledger, because this one lost its lease.
         RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
-    guarded = {each.target for each in definition.destination.mappings if each.write is WritePolicy.UNLESS_EDITED}
     ledger = load_ledger(definition, prepared.entity, workspace, tools)
-    workspace.create(undone_rows([column for column in prepared.layout if column.name in guarded]))
+    workspace.create(undone_rows(_guarded(definition, prepared)))
     ((rows,),) = workspace.query(f"SELECT count(*) FROM {Table.LEDGER_AFTER}")
     if rows:
         ledger.append(workspace, Table.LEDGER_AFTER, fence=fence)
+
+
+def _guarded(definition: SyncDefinition, prepared: PreparedUndo) -> list[TargetColumn]:
+    names = {each.target for each in definition.destination.mappings if each.write is WritePolicy.UNLESS_EDITED}
+    return [column for column in prepared.layout if column.name in names]

@@ -15,7 +15,7 @@ from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.reports import csv_of
 from shared.jobs.batch.run_log import RunLog, patiently
 from shared.jobs.batch.undo.circles import open_circles
-from shared.jobs.batch.undo.ledger import load_ledger, note_in_ledger
+from shared.jobs.batch.undo.ledger import load_ledger, note_in_ledger, note_intents
 from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
 from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_undo
 from shared.jobs.batch.undo.restoring import restore
@@ -116,6 +116,8 @@ class _Undo:
         if journal is not None:
             journal = self._undoing(journal, prepared, workspace)
             journal.note_before(workspace)
+        if self._remembers(prepared):
+            note_intents(self._job.definition, prepared, workspace, self._tools, fence=self._log.fence)
         try:
             restore(workspace, self._tools.dataverse, prepared.entity, limits)
             open_circles(workspace, self._tools.dataverse, prepared, limits)
