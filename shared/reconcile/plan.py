@@ -178,9 +178,14 @@ class Plan:
         """Describe, with numbers, each limit that the plan breaks."""
         counts, limits, found = self.counts, self.limits, []
         if self.drops and counts.target_rows and not counts.source_rows and not limits.allow_empty_source:
+            dropped = f"{counts.dropped:,} of the target's {counts.target_rows:,} records"
             found.append(
-                "the source has no valid row, so the target's records would be dropped: "
-                f"{counts.dropped:,} of the target's {counts.target_rows:,} records; safety.allow_empty_source is false"
+                (
+                    f"the source has no valid row, so the target's records would be dropped: {dropped}"
+                    if counts.dropped
+                    else "the source has no valid row, though no record would be dropped"
+                )
+                + "; safety.allow_empty_source is false"
             )
         for rows, limit, deed, name in (
             (counts.dropped, limits.max_delete, _dropping(counts), "max_delete"),

@@ -101,6 +101,8 @@ def test_an_empty_source_is_refused_while_it_would_drop_records() -> None:
     assert "3 of the target's 3 records" in violation
     assert not plan(ignored=3, target_rows=3, drops=False).violations()
     assert not plan(delete=3, target_rows=3, limits=SafetyLimits(allow_empty_source=True)).violations()
+    (said,) = plan(ignored=3, target_rows=3).violations()
+    assert said.startswith("the source has no valid row, though no record would be dropped;")
 
 
 def test_all_broken_limits_are_reported_together() -> None:
