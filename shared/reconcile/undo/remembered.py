@@ -52,7 +52,8 @@ def intended_rows(guarded: Sequence[TargetColumn]) -> NewTable:
         guarded: The columns of the journal with `write: unless_edited`.
     """
     sent = " OR ".join(map(_is_set_back, guarded)) or "false"
-    pending = f"'{{' || concat_ws(',', {', '.join(map(_pending, guarded))}) || '}}'" if guarded else "NULL::VARCHAR"
+    members = ", ".join(map(_pending, guarded))
+    pending = f"nullif('{{' || concat_ws(',', {members}) || '}}', '{{}}')" if guarded else "NULL::VARCHAR"
     return NewTable(
         name=Table.LEDGER_BEFORE,
         query=f"""

@@ -1,0 +1,82 @@
+"""Rows that are rejected for what was decided about their record, and the rows that refer to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.definitions import SyncDefinition
+from shared.workspace import Workspace
+from tests.unit.transform.lookups.relations import errors, id_of, linking, planned, record, to
+
+BY_NUMBER = to("parent", match="accountnumber")
+NAME = {"source": "b", "target": "name"}
+
+
+def limited(*mappings: Any, condition: str = "name ne 'hidden'", **behaviour: Any) -> SyncDefinition:
+    """A sync of accounts whose target is limited by a filter."""
+    sync = linking(*mappings, **behaviour)
+    return sync.model_copy(update={"destination": sync.destination.model_copy(update={"filter": condition})})
+
+
+def account(number: int, **values: Any) -> dict[str, Any]:
+    return record(number, **{"accountid": id_of(number), "accountnumber": str(number), **values})
+
+
+def actions(workspace: Workspace) -> list[tuple[str, int]]:
+    """Action and row of each change."""
+    return workspace.query("SELECT CAST(action AS VARCHAR), _row FROM changes ORDER BY _row")
+
+
+def test_new_and_changed_records_stay_within_the_filter(workspace: Workspace) -> None:
+    """The values of the row, and those that the record keeps, say what the filter means."""
+    rows = [["1", "", "hidden"], ["2", "", "new"], ["3", "", "hidden"], ["4", "", "changed"]]
+    held = [account(3, name="old"), account(4, name="old")]
+    planned(workspace, limited(NAME, dropped="delete"), rows, account=held)
+    assert actions(workspace) == [("insert", 2), ("update", 4)]
+    assert errors(workspace) == [(1, "name", "Outside Filter", True), (3, "name", "Outside Filter", True)]
+
+
+@pytest.mark.parametrize("condition", ["contains(name, 'x')", "rank eq 1 or name ne 'hidden'"])
+def test_what_is_not_known_of_a_filter_rejects_nothing(workspace: Workspace, condition: str) -> None:
+    """Functions, and columns that no mapping sets."""
+    planned(workspace, limited(NAME, condition=condition), [["1", "", "hidden"]])
+    assert actions(workspace) == [("insert", 1)]
+
+
+def test_records_may_leave_the_filter_where_none_is_created(workspace: Workspace) -> None:
+    """No later run creates another one."""
+    planned(workspace, limited(NAME, new="ignore"), [["1", "", "hidden"]], account=[account(1, name="old")])
+    assert actions(workspace) == [("update", 1)]
+
+
+def test_rows_below_a_rejected_row_are_rejected(workspace: Workspace) -> None:
+    """Through all generations; a record of a rejected row stays as it is."""
+    rows = [["1", "", "hidden"], ["2", "1", "b"], ["3", "2", "c"], ["4", "", "d"], ["5", "1", "e"]]
+    planned(workspace, limited(NAME, BY_NUMBER, dropped="delete"), rows, account=[account(5, name="e")])
+    assert actions(workspace) == [("insert", 4)]
+    link = ("parent", "Unresolved Link", True)
+    assert errors(workspace) == [(1, "name", "Outside Filter", True), (2, *link), (3, *link), (5, *link)]
+
+
+@pytest.mark.parametrize(("policy", "left"), [("clear", [("insert", 2)]), ("keep", [("insert", 2)])])
+def test_a_reference_to_a_rejected_row_is_cleared_or_kept(
+    workspace: Workspace, policy: str, left: list[tuple[str, int]]
+) -> None:
+    """A record whose only change it was is not written."""
+    lookup = to("parent", match="accountnumber", on_missing=policy)
+    rows = [["1", "", "hidden"], ["2", "1", "b"], ["3", "1", "c"]]
+    planned(workspace, limited(NAME, lookup), rows, account=[account(3, name="c")])
+    assert actions(workspace) == left
+    assert workspace.query("SELECT payload FROM changes") == [('{"accountnumber":"2","name":"b"}',)]
+    link = ("parent", "Unresolved Link", False)
+    assert errors(workspace) == [(1, "name", "Outside Filter", True), (2, *link), (3, *link)]
+
+
+def test_new_records_need_a_key_that_they_can_get(workspace: Workspace) -> None:
+    """Its id is not written: each run would make one more."""
+    sync = linking({"source": "a", "target": "accountid"}, sync_key=["accountid"])
+    planned(workspace, sync, [["1", id_of(1), ""], ["2", id_of(2), ""]], account=[account(1)])
+    assert [row for _, row in actions(workspace)] == []
+    assert errors(workspace) == [(2, "accountid", "Key Not Written", True)]

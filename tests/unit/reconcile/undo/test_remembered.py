@@ -1,0 +1,122 @@
+"""What an undo says in the ledger of its sync: before its writes, and after them."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared.reconcile.undo.journal import REMEMBERED_TABLE
+from shared.reconcile.undo.remembered import LEDGER_ROWS, fill_rows, intended_rows, undone_rows
+from shared.workspace import Table, Workspace
+from tests.unit.reconcile.undo.test_decide import LAYOUT, RECORD, decided, held, journal, workspace
+
+__all__ = ["workspace"]
+
+GUARDED = [column for column in LAYOUT if column.name == "name"]
+ROWS = "id UUID, origin VARCHAR, marked BOOLEAN, mark VARCHAR, written VARCHAR, pending VARCHAR"
+OTHERS = UUID(int=8)
+
+
+def remembered(workspace: Workspace, *rows: tuple[Any, ...], known: tuple[Any, ...] | None = None) -> None:
+    """Fill the ledger with rows, and what the journal has of it; then decide."""
+    workspace.execute(f"CREATE TABLE stored ({ROWS})")
+    workspace.execute(f"CREATE TABLE {REMEMBERED_TABLE} ({ROWS})")
+    for table, values in (*(("stored", row) for row in rows), *(((REMEMBERED_TABLE, known),) if known else ())):
+        workspace.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)", list(values))
+    decided(workspace)
+    workspace.create(LEDGER_ROWS)
+    workspace.execute(fill_rows("FROM stored"))
+
+
+def ended(workspace: Workspace, result: str) -> None:
+    """Let every change have a result."""
+    workspace.execute("CREATE TABLE outcomes AS SELECT _change, ? AS result FROM changes", [result])
+
+
+def rows_of(workspace: Workspace, table: Table) -> list[tuple[Any, ...]]:
+    return workspace.query(f"SELECT origin, marked, written, pending FROM {table} ORDER BY id")
+
+
+@pytest.mark.parametrize(
+    ("pending", "intended"),
+    [
+        (None, '{"name":["old"]}'),
+        ('{"name":"x"}', '{"name":["x","old"]}'),
+        ('{"name":["x",null]}', '{"name":["x",null,"old"]}'),
+        ('{"other":"y"}', '{"name":["old"]}'),
+    ],
+)
+@pytest.mark.parametrize("result", ["applied", "failed", "edited"])
+def test_values_that_are_set_back_are_pending_until_they_are_written(
+    workspace: Workspace, pending: str | None, intended: str, result: str
+) -> None:
+    """One that was refused is pending no more; of one that others changed meanwhile nothing is known."""
+    journal(workspace, "update", '{"name":"old","amount":1}', '{"name":"new","amount":2}', "name,amount")
+    held(workspace, name="new", amount=2)
+    remembered(
+        workspace,
+        (RECORD, "created", False, None, '{"name":"new"}', pending),
+        (OTHERS, "created", False, None, "{}", None),
+    )
+    workspace.create(intended_rows(GUARDED))
+    assert rows_of(workspace, Table.LEDGER_BEFORE) == [("created", False, '{"name":"new"}', intended)]
+    ended(workspace, result)
+    workspace.create(undone_rows(GUARDED))
+    after = {
+        "applied": [("created", False, '{"name":"old"}', None)],
+        "failed": [("created", False, '{"name":"new"}', pending)],
+        "edited": [],
+    }
+    assert rows_of(workspace, Table.LEDGER_AFTER) == after[result]
+
+
+def test_other_values_are_not_noted(workspace: Workspace) -> None:
+    """The ledger has only those of columns with `unless_edited`."""
+    journal(workspace, "update", '{"amount":1}', '{"amount":2}', "amount")
+    held(workspace, amount=2)
+    remembered(workspace, (RECORD, "matched", False, None, "{}", None))
+    for guarded in (GUARDED, []):
+        workspace.drop(Table.LEDGER_BEFORE)
+        workspace.create(intended_rows(guarded))
+        assert rows_of(workspace, Table.LEDGER_BEFORE) == []
+
+
+def test_a_record_that_is_created_again_is_that_of_the_sync_at_once(workspace: Workspace) -> None:
+    """What the ledger said of it before; the values that it is given are no writes of the sync."""
+    journal(workspace, "delete", '{"name":"edited"}', "", "")
+    known = (RECORD, "created", False, None, '{"name":"old"}', None)
+    remembered(workspace, known=known)
+    workspace.create(intended_rows(GUARDED))
+    said = [("created", False, '{"name":"old"}', None)]
+    assert rows_of(workspace, Table.LEDGER_BEFORE) == said
+    ended(workspace, "applied")
+    workspace.create(undone_rows(GUARDED))
+    assert rows_of(workspace, Table.LEDGER_AFTER) == said
+
+
+def test_a_record_that_is_deleted_is_forgotten_afterwards(workspace: Workspace) -> None:
+    """Not before: the delete may be refused."""
+    journal(workspace, "insert", "", '{"name":"new"}', "name")
+    held(workspace, name="new")
+    remembered(workspace, (RECORD, "created", False, None, '{"name":"new"}', None))
+    workspace.create(intended_rows(GUARDED))
+    assert rows_of(workspace, Table.LEDGER_BEFORE) == []
+    ended(workspace, "applied")
+    workspace.create(undone_rows(GUARDED))
+    assert rows_of(workspace, Table.LEDGER_AFTER) == [(None, False, None, None)]
+
+
+@pytest.mark.parametrize(("action", "before", "after"), [("reactivate", False, True), ("mark", True, False)])
+def test_marks_are_turned_around(workspace: Workspace, action: str, *, before: bool, after: bool) -> None:
+    """One that is given again counts from before the write; a run forgets a mark that a record does not have."""
+    journal(workspace, action, '{"amount":1}', '{"amount":2}', "amount")
+    held(workspace, amount=2)
+    remembered(workspace, (RECORD, "created", before, "amount", "{}", None))
+    workspace.create(intended_rows(GUARDED))
+    noted = [("created", True, "{}", None)] if action == "reactivate" else []
+    assert rows_of(workspace, Table.LEDGER_BEFORE) == noted
+    ended(workspace, "applied")
+    workspace.create(undone_rows(GUARDED))
+    assert rows_of(workspace, Table.LEDGER_AFTER) == [("created", after, "{}", None)]
