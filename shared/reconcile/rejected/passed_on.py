@@ -85,7 +85,8 @@ FROM left_behind WHERE left_behind._row = desired._row AND left_behind.name = {l
 
 
 def _unchanged(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
-    different = " OR ".join(differs(column) for column in on_update(layout, definition.destination.id_column))
+    compared = on_update(layout, definition.destination.id_column)
+    different = " OR ".join(map(differs, compared)) or "false"
     return f"""
 UPDATE decisions SET action = {literal(PlanAction.UNCHANGED)}
 WHERE action = {literal(PlanAction.UPDATE)} AND _row IN (

@@ -74,6 +74,19 @@ def test_a_reference_to_a_rejected_row_is_cleared_or_kept(
     assert errors(workspace) == [(1, "name", "Outside Filter", True), (2, *link), (3, *link)]
 
 
+def test_records_without_a_column_that_is_compared_are_passed_over(workspace: Workspace) -> None:
+    """Such as those of which only the id is read, and that get their parent once."""
+    lookup = {**to("parent", source="b", match="accountid"), "write": "on_insert"}
+    mappings = [{"source": "a", "target": "accountid"}, lookup]
+    sync = limited(*mappings, condition="parent ne null", sync_key=["accountid"])
+    kept = tuple(each for each in sync.destination.mappings if each.target != "accountnumber")
+    destination = sync.destination.model_copy(update={"mappings": kept, "id_column_insert": True})
+    sync = sync.model_copy(update={"destination": destination})
+    rows = [["1", id_of(1), id_of(2)], ["2", id_of(2), ""], ["3", id_of(3), id_of(9)]]
+    planned(workspace, sync, rows, account=[account(2), account(3), account(9)])
+    assert actions(workspace) == [("insert", 1)]
+
+
 def test_new_records_need_a_key_that_they_can_get(workspace: Workspace) -> None:
     """Its id is not written: each run would make one more."""
     sync = linking({"source": "a", "target": "accountid"}, sync_key=["accountid"])
