@@ -18,6 +18,7 @@ from shared.reconcile.columns import Condition, given, names, on_insert, payload
 from shared.reconcile.decisions import hidden, looks_at_source, protected
 from shared.reconcile.links.dependencies import record_of
 from shared.reconcile.links.linkable import Linkable
+from shared.reconcile.links.lost import cleared, forget, lost_rows
 from shared.transform import TargetColumn, key_columns, late_lookups
 from shared.transform.lookups.columns import Candidate, LookupColumn, Reference, link_name, references
 from shared.transform.lookups.creations import creation_steps, planned_id
@@ -35,6 +36,7 @@ DEFERRED: Final = -2
 # in one second, or in this order.
 _AGE: Final = "_created, _place"
 _DESIRED: Final = frozenset({Table.DESIRED})
+_UNLINKED: Final = f"SELECT _row FROM {Table.UNLINKED}"
 
 
 def link_steps(
@@ -212,26 +214,16 @@ FROM desired LEFT JOIN current AS target ON {same}""".strip()
 
     def _passed_on(self) -> Iterator[Step]:
         """A reference to a new record whose row is rejected finds nothing, and may reject its own row."""
-        lost = f"""
-WITH RECURSIVE lost(_row) AS (
-  SELECT _row FROM desired WHERE {unresolved(self._lookups)}
-  UNION
-  SELECT parents._row FROM lost JOIN parents ON parents.parent = lost._row WHERE parents.rejects)
-FROM lost""".strip()
+        rejected = f"SELECT _row FROM desired WHERE {unresolved(self._lookups)}"
         yield Step.creating(
             "Pass on the rejection of new parents",
-            NewTable(name=Table.UNLINKED, query=lost),
+            NewTable(name=Table.UNLINKED, query=f"{lost_rows(rejected, 'parents.rejects')}\nFROM lost"),
             needs=_DESIRED | {Table.PARENTS},
         )
         for lookup in self._lookups:
-            kept = f", {quoted(f'_omit_{lookup.name}')} = true" if lookup.policy == "keep" else ""
             yield Step(
                 "Clear references to rejected rows",
-                f"""
-UPDATE desired SET {quoted(lookup.name)} = NULL, {quoted(link_name(lookup.name))} = 0{kept}
-WHERE _row IN (
-  SELECT parents._row FROM parents JOIN unlinked ON unlinked._row = parents.parent
-  WHERE parents.name = {literal(lookup.name)})""".strip(),
+                cleared(lookup.name, _UNLINKED),
                 needs=_DESIRED | {Table.PARENTS, Table.UNLINKED},
             )
 
@@ -249,7 +241,7 @@ WHERE _row IN (
         yield Step("Set rejected rows aside", f"DELETE FROM desired WHERE {rejected}", needs=_DESIRED)
         yield Step(
             "Forget references of and to rejected rows",
-            "DELETE FROM parents WHERE _row NOT IN (SELECT _row FROM desired) OR parent IN (SELECT _row FROM unlinked)",
+            forget(_UNLINKED),
             needs=_DESIRED | {Table.PARENTS, Table.UNLINKED},
         )
 

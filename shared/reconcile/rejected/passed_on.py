@@ -7,16 +7,17 @@ from typing import Final
 
 from shared.definitions.models import SyncDefinition
 from shared.reconcile.columns import differs, on_update, records
+from shared.reconcile.links.lost import cleared, forget, lost_rows
 from shared.reconcile.plan import PlanAction
 from shared.reconcile.rejected.rejecting import reject_steps
-from shared.transform import ErrorType, Omit, TargetColumn
-from shared.transform.lookups.columns import link_name
+from shared.transform import ErrorType, TargetColumn
 from shared.transform.lookups.conditions import condition_columns
-from shared.workspace import NewTable, Step, Table, literal, quoted
+from shared.workspace import NewTable, Step, Table, literal
 
 __all__ = ["passed_on_steps"]
 
 _ORIGIN: Final = "destination.mappings"
+_LOST: Final = f"SELECT parent FROM {Table.LEFT_BEHIND}"
 _REPORTED: Final = frozenset({Table.LEFT_BEHIND, Table.SOURCE_ERRORS})
 
 
@@ -30,7 +31,7 @@ def passed_on_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
     late = [column for column in layout if column.late]
     if not late:
         return ()
-    both = frozenset({Table.DESIRED, Table.LEFT_BEHIND})
+    references = frozenset({Table.DESIRED, Table.LEFT_BEHIND, Table.PARENTS})
     return (
         Step.creating(
             "Note references to records of rejected rows",
@@ -40,13 +41,14 @@ def passed_on_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
         ),
         Step("Report references to records of rejected rows", _REPORT, _ORIGIN, needs=_REPORTED),
         *reject_steps(ErrorType.UNRESOLVED_LINK, _ORIGIN),
-        *(Step("Clear references to rejected rows", _cleared(column), _ORIGIN, needs=both) for column in late),
-        Step("Forget references of and to rejected rows", _FORGET, _ORIGIN, needs=both | {Table.PARENTS}),
+        *(Step("Clear references to rejected rows", cleared(c.name, _LOST), _ORIGIN, needs=references) for c in late),
+        Step("Forget references of and to rejected rows", forget(_LOST), _ORIGIN, needs=references),
         Step(
             "Write no record for a reference that is left as it is",
             _unchanged(definition, layout),
             _ORIGIN,
-            needs=both | {Table.DECISIONS, Table.CURRENT} | ({Table.LEDGER} if definition.keeps_ledger else set()),
+            needs=frozenset({Table.DESIRED, Table.LEFT_BEHIND, Table.DECISIONS, Table.CURRENT})
+            | ({Table.LEDGER} if definition.keeps_ledger else set()),
         ),
     )
 
@@ -55,11 +57,9 @@ def _left_behind(definition: SyncDefinition, late: Sequence[TargetColumn]) -> st
     filtered = condition_columns(definition.destination.filter) if definition.destination.filter else ()
     needed = ", ".join(literal(column.name) for column in late if column.name in filtered)
     rejects = f"(rejects OR name IN ({needed}))" if needed else "rejects"
+    rejected = "SELECT parent FROM parents WHERE parent NOT IN (SELECT _row FROM desired)"
     return f"""
-WITH RECURSIVE lost(_row) AS (
-  SELECT parent FROM parents WHERE parent NOT IN (SELECT _row FROM desired)
-  UNION
-  SELECT parents._row FROM lost JOIN parents ON parents.parent = lost._row WHERE {rejects})
+{lost_rows(rejected, rejects)}
 SELECT parents._row, parent, name, {rejects} AS rejects, keeps
 FROM parents JOIN lost ON lost._row = parent WHERE parents._row IN (SELECT _row FROM desired)""".strip()
 
@@ -70,18 +70,6 @@ SELECT _row, name, {literal(ErrorType.UNRESOLVED_LINK)}, rejects, concat('the ro
   'is rejected', CASE WHEN rejects THEN '' WHEN keeps THEN concat('; ', name, ' keeps its value')
     ELSE concat('; ', name, ' is cleared') END)
 FROM left_behind""".strip()
-
-
-_FORGET: Final = """
-DELETE FROM parents
-WHERE _row NOT IN (SELECT _row FROM desired) OR parent IN (SELECT parent FROM left_behind)""".strip()
-
-
-def _cleared(column: TargetColumn) -> str:
-    kept = f", {quoted(f'_omit_{column.name}')} = left_behind.keeps" if column.omit is Omit.FLAGGED else ""
-    return f"""
-UPDATE desired SET {quoted(column.name)} = NULL, {quoted(link_name(column.name))} = 0{kept}
-FROM left_behind WHERE left_behind._row = desired._row AND left_behind.name = {literal(column.name)}""".strip()
 
 
 def _unchanged(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
