@@ -36,10 +36,13 @@ def load_ledger(definition: SyncDefinition, entity: EntityMetadata, workspace: W
 
 
 def note_intents(
-    definition: SyncDefinition, prepared: PreparedUndo, workspace: Workspace, tools: Tools, *, fence: int
+    ledger: Ledger, definition: SyncDefinition, prepared: PreparedUndo, workspace: Workspace, *, fence: int
 ) -> None:
-    """Note before the first write what the undo is about to do; see `note_in_ledger` for the arguments and errors."""
-    ledger = load_ledger(definition, prepared.entity, workspace, tools)
+    """Note before the first write what the undo is about to do; `load_ledger` gives the ledger.
+
+    Raises:
+        LedgerConflictError, RetryLater, AbortRun: As `note_in_ledger`; nothing was written to Dataverse.
+    """
     workspace.create(intended_rows(_guarded(definition, prepared)))
     ((rows,),) = workspace.query(f"SELECT count(*) FROM {Table.LEDGER_BEFORE}")
     if rows:

@@ -23,6 +23,7 @@ from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, ErrorRow, OutcomeCounts, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, write_changes
+from shared.memory import Ledger
 from shared.reconcile.undo.journal import undoing_query
 from shared.reconcile.undo.reports import UNDO_ERRORS, UNDO_FILE, UNDO_FILE_HEADER
 from shared.run_ids import SHORT_ID
@@ -113,11 +114,13 @@ class _Undo:
         limits = self._cancelling.limits(self._job.batch, self._lease)
         order = WriteOrder(late=[column for column in prepared.layout if column.late], some_settled=True)
         journal = Journaling.of(self._job.batch, self._tools, prepared.entity)
+        ledger = self._loaded(prepared, workspace)
         if journal is not None:
-            journal = self._undoing(journal, prepared, workspace)
+            # It knows what the changes do to marks, and what the ledger says before them.
+            journal = replace(journal, planned=undoing_query, ledger=f"FROM {Table.LEDGER}" if ledger else "")
             journal.note_before(workspace)
-        if self._remembers(prepared):
-            note_intents(self._job.definition, prepared, workspace, self._tools, fence=self._log.fence)
+        if ledger is not None:
+            note_intents(ledger, self._job.definition, prepared, workspace, fence=self._log.fence)
         try:
             restore(workspace, self._tools.dataverse, prepared.entity, limits)
             open_circles(workspace, self._tools.dataverse, prepared, limits)
@@ -126,18 +129,14 @@ class _Undo:
             self._tools.progress.phase(Phase.FINISH)
             if journal is not None:
                 patiently(self._tools.clock, lambda: journal.note_after(workspace))
-            if self._remembers(prepared):
+            if ledger is not None:
                 note_in_ledger(self._job.definition, prepared, workspace, self._tools, fence=self._log.fence)
 
-    def _remembers(self, prepared: PreparedUndo) -> bool:
-        return self._job.definition.keeps_ledger and not prepared.entity.intersect
-
-    def _undoing(self, journal: Journaling, prepared: PreparedUndo, workspace: Workspace) -> Journaling:
-        """The journal of an undo, which knows what the changes do to marks, and what the ledger says before them."""
-        if not self._remembers(prepared):
-            return replace(journal, planned=undoing_query, ledger="")
-        load_ledger(self._job.definition, prepared.entity, workspace, self._tools)
-        return replace(journal, planned=undoing_query, ledger=f"FROM {Table.LEDGER}")
+    def _loaded(self, prepared: PreparedUndo, workspace: Workspace) -> Ledger | None:
+        """The ledger of the sync with the rows of the records that are undone; None where none is kept of them."""
+        if not self._job.definition.keeps_ledger or prepared.entity.intersect:
+            return None
+        return load_ledger(self._job.definition, prepared.entity, workspace, self._tools)
 
     def _keep(self, summary: RunSummary, workspace: Workspace) -> None:
         name = f"{self._job.batch.options.run_id}_Undo.csv"
