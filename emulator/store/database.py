@@ -25,6 +25,7 @@ from emulator.store.ddl import (
     missing_columns,
     sql_columns,
     sql_name,
+    stored_columns,
 )
 from emulator.store.forms import ColumnForms, form_of, targets_of, unfit_rows
 from emulator.store.patterns import wildcard_match
@@ -177,7 +178,7 @@ class Database:
     def _drop_stale_columns(self, table: Table, before: Table | None) -> None:
         """Removes the columns that the table no longer has, and what the file has of a column that is new."""
         own, old = ({column for column, _ in sql_columns(one)} if one else set() for one in (table, before))
-        for column in self._columns(table.logical_name):
+        for column in stored_columns(self.connection, table.logical_name):
             if column in (own ^ old if before else ()):
                 self._drop_column(table.logical_name, column)
         for changed, form in self._forms.changed(table):
@@ -203,7 +204,7 @@ class Database:
     def _stored(self, table: Table, column: str) -> list[str]:
         """The SQL tables that have a column of a table: its own, and that of its deleted rows."""
         names = (table.logical_name, bin_name(table))
-        return [name for name in names if column in self._columns(name)]
+        return [name for name in names if column in stored_columns(self.connection, name)]
 
     def _convert(self, table: Table, column: Column, before: str) -> None:
         """Prepares a column for its new form: what cannot be read in it is removed, and `prepare` adds it again.
@@ -214,19 +215,14 @@ class Database:
         kind = f"{name}__type"
         for stored in self._stored(table, name):
             if not column.is_lookup or not old:
-                for one in {name, kind, f"{name}__n"} & {*self._columns(stored)}:
+                for one in {name, kind, f"{name}__n"} & {*stored_columns(self.connection, stored)}:
                     self._drop_column(stored, one)
             elif column.is_polymorphic and len(old) == 1:
-                if kind not in self._columns(stored):
+                if kind not in stored_columns(self.connection, stored):
                     self.connection.execute(f"ALTER TABLE {sql_name(stored)} ADD COLUMN {sql_name(kind)} TEXT")
                 self.connection.execute(
                     f"UPDATE {sql_name(stored)} SET {sql_name(kind)} = ? WHERE {sql_name(name)} IS NOT NULL", old
                 )
-
-    def _columns(self, stored: str) -> list[str]:
-        """The names of the columns of an SQL table; none if there is no such table."""
-        found = self.connection.execute(f"PRAGMA table_info({sql_name(stored)})").fetchall()
-        return [column for _, column, *_ in found]
 
     def _drop_column(self, stored: str, column: str) -> None:
         """Removes a column, with the indexes that have it."""

@@ -5,6 +5,7 @@ unique index over shadow and other columns. SQLite's unique indexes ignore rows 
 Dataverse do. Polymorphic lookups have the name of the target table in `<name>__type`.
 """
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -20,6 +21,7 @@ __all__ = [
     "missing_columns",
     "sql_columns",
     "sql_name",
+    "stored_columns",
 ]
 
 BIN_PREFIX: Final = "_bin:"
@@ -73,6 +75,12 @@ def _default(table: Table, column: Column) -> str:
     if column.type is ColumnType.STATUS and "statecode" in table.columns and table.columns["statecode"].options:
         return f" DEFAULT {table.columns['statecode'].options[0].default_status}"
     return f" DEFAULT {_literal(column.default)}" if column.default is not None else ""
+
+
+def stored_columns(connection: sqlite3.Connection, name: str) -> list[str]:
+    """Returns the names of the columns that an SQL table has; none if the table does not exist."""
+    found = connection.execute(f"PRAGMA table_info({sql_name(name)})").fetchall()
+    return [column for _, column, *_ in found]
 
 
 def sql_columns(table: Table) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from emulator.schema import Table
-from emulator.store.ddl import BIN_PREFIX, bin_name, key_column, sql_columns, sql_name
+from emulator.store.ddl import BIN_PREFIX, bin_name, key_column, sql_columns, sql_name, stored_columns
 
 __all__ = ["RecycleBin"]
 
@@ -40,7 +40,7 @@ class RecycleBin:
     def keep(self, table: Table, rows: Sequence[int], deletion: int) -> None:
         """Keeps rows that are about to be deleted; an earlier copy of a row is replaced."""
         name, original = self._prepared(table), sql_name(table.logical_name)
-        columns = _joined(self._columns(original))
+        columns = _joined(stored_columns(self._connection, table.logical_name))
         for row in rows:
             known = f'SELECT {sql_name(table.primary_id)} FROM {original} WHERE "row_" = ?'
             self._connection.execute(f"DELETE FROM {name} WHERE {sql_name(table.primary_id)} = ({known})", (row,))
@@ -65,7 +65,7 @@ class RecycleBin:
 
     def deletion_of(self, table: Table, record_id: str) -> int | None:
         """Returns the number of the deletion of a row; None if the bin does not have it."""
-        if not self._columns(self._name(table)):
+        if not stored_columns(self._connection, bin_name(table)):
             return None
         found = self._connection.execute(
             f'SELECT "deletion_" FROM {self._name(table)} WHERE {sql_name(table.primary_id)} = ?', (record_id,)
@@ -88,9 +88,9 @@ class RecycleBin:
             sqlite3.IntegrityError: A row with the identifier or the alternate key of one of them exists.
         """
         name, original = self._name(table), sql_name(table.logical_name)
-        if not self._columns(name):
+        if not stored_columns(self._connection, bin_name(table)):
             return []
-        columns = _joined(self._columns(original), without="row_")
+        columns = _joined(stored_columns(self._connection, table.logical_name), without="row_")
         identity = sql_name(table.primary_id)
         ids = self._connection.execute(f'SELECT {identity} FROM {name} WHERE "deletion_" = ?', (deletion,)).fetchall()
         self._connection.execute(
@@ -111,7 +111,7 @@ class RecycleBin:
 
     def rows(self, table: Table) -> str:
         """Returns the query for the deleted rows of a table, with its columns."""
-        columns = _joined(self._columns(self._name(table)), without="row_")
+        columns = _joined(stored_columns(self._connection, bin_name(table)), without="row_")
         if not columns:
             return f"SELECT * FROM main.{sql_name(table.logical_name)} WHERE 0"
         if table.is_principal:  # the column that SQLite calculates, which the bin does not have
@@ -123,12 +123,12 @@ class RecycleBin:
 
         A new column has the value that it has in the other rows of the table. The values of a removed one are gone.
         """
-        name, current = self._name(table), self._columns(sql_name(table.logical_name))
+        name, current = self._name(table), stored_columns(self._connection, table.logical_name)
         self._connection.execute(
             f'DELETE FROM {_LINKS} WHERE "entity" = ? AND "column" NOT IN (SELECT value FROM json_each(?))',
             (table.logical_name, json.dumps(current)),
         )
-        kept = self._columns(name)
+        kept = stored_columns(self._connection, bin_name(table))
         if not kept:
             return
         definitions = dict(sql_columns(table))
@@ -166,15 +166,11 @@ class RecycleBin:
     def _prepared(self, table: Table) -> str:
         """Makes the table of a table's deleted rows where it is missing, and returns its name."""
         name, original = self._name(table), sql_name(table.logical_name)
-        columns = _joined(self._columns(original))
+        columns = _joined(stored_columns(self._connection, table.logical_name))
         self._connection.execute(
             f'CREATE TABLE IF NOT EXISTS {name} AS SELECT {columns}, 0 AS "{_DELETION}" FROM {original} WHERE 0'
         )
         return name
-
-    def _columns(self, name: str) -> list[str]:
-        """Returns the stored columns of an SQL table; none if there is no such table."""
-        return [column for _, column, *_ in self._connection.execute(f"PRAGMA table_info({name})").fetchall()]
 
 
 def _joined(columns: Sequence[str], *, without: str = "") -> str:
