@@ -99,7 +99,7 @@ class Worker:
             if lease is None or job is None or job.ended is not None:
                 return
             self._leases[job_id] = lease
-            # A changed definition counts from now on: nobody who sees the new one expects that the old one writes.
+            # People see the changed definition already, so the job must not write by the old one.
             self._app.wiring.repository.look_again()
             try:
                 with log_context(sync=job.request.sync):

@@ -169,7 +169,7 @@ def _limit(visit: Visit) -> int:
     """How many versions are asked for.
 
     Raises:
-        Refusal: It is no such number.
+        Refusal: It is not a whole number from 1 to `MOST_VERSIONS`.
     """
     text = visit.query("limit", str(VERSIONS_SHOWN))
     if not re.fullmatch(r"[1-9][0-9]{0,2}", text) or int(text) > MOST_VERSIONS:
