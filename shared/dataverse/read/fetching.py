@@ -70,6 +70,21 @@ def _order_groups(entity: Element) -> None:
             SubElement(entity, "order", alias=alias)
 
 
+def _sort_by_id(query: Element) -> None:
+    """Remove what sorts the records: the service then sorts them by their ids, which nobody changes.
+
+    A record whose value of a sorting column changes while pages are read moves to a page that was already read: it
+    would be missing, and its record in the target would be dropped. Distinct records have no id, and keep their order.
+
+    Microsoft: without an order the service adds the primary key, but not to distinct records
+    (org-service/paging-behaviors-and-ordering).
+    """
+    if query.get("distinct", "").lower() not in _SET:
+        for element in query.iter():
+            for order in element.findall("order"):
+                element.remove(order)
+
+
 class _Continuing:
     """A query with the number and the cookie of its page. A query with `top` has one page."""
 
@@ -81,6 +96,8 @@ class _Continuing:
         query.attrib.pop("page", None)
         if query.get("aggregate", "").lower() in _SET:
             _order_groups(query[0])
+        elif query.get("top") is None:
+            _sort_by_id(query)
         if query.get("top") is None:
             query.set("count", query.get("count") or str(PAGE_ROWS))
             query.set("page", "1")

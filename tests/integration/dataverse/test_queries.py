@@ -18,6 +18,7 @@ from tests.emulator.http_client import Client
 
 Connect = Callable[..., Dataverse]
 NUMBER = "<attribute name='accountnumber'/>"
+JOINED = "<link-entity name='systemuser' from='systemuserid' to='createdby'><order attribute='fullname'/></link-entity>"
 
 
 @pytest.fixture
@@ -45,6 +46,42 @@ def test_a_query_is_continued_with_its_paging_cookie(filled: RunningEmulator, co
         assert len({row["accountnumber"] for page in pages for row in page}) == 25
     sent = [entry["path"] for entry in filled.log() if "fetchXml" in entry["path"]]
     assert sum("paging-cookie" in path for path in sent) == len(sent) - 4
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{NUMBER}<attribute name='accountid'/><order attribute='accountnumber' descending='true'/>",
+        f"{NUMBER}<attribute name='accountid'/>{JOINED}<order attribute='accountnumber' descending='true'/>",
+    ],
+    ids=["of-the-table", "with-one-of-a-joined-table"],
+)
+def test_a_record_that_is_edited_between_pages_is_not_passed_over(
+    filled: RunningEmulator, connect: Connect, content: str
+) -> None:
+    """In the order of the query it would be on the first page, which was read before."""
+    query = read_fetch(f"<fetch count='10'><entity name='account'>{content}</entity></fetch>")
+    client = connect(filled)
+    pages = client.fetched(client.entity("account"), query, annotations=(), exact=())
+    first = json.loads(next(pages))
+    with Client(filled) as other:
+        every = other.send("GET", "accounts?$select=accountnumber").json()["value"]
+        left = {row["accountid"]: row["accountnumber"] for row in every} | {row["accountid"]: "" for row in first}
+        edits = [(record, f"Z{number}") for record, number in left.items() if number]
+        for record, number in edits:
+            other.send("PATCH", f"accounts({record})", {"accountnumber": number})
+    read = {*(row["accountid"] for row in first), *(row["accountid"] for page in pages for row in json.loads(page))}
+    assert (len(edits), len(read)) == (15, 25)
+
+
+@pytest.mark.parametrize(("made", "sizes"), [("distinct='true' count='10'", [10, 10, 5]), ("top='25'", [25])])
+def test_the_order_of_a_query_stays_where_it_says_which_records_there_are(
+    filled: RunningEmulator, connect: Connect, made: str, sizes: list[int]
+) -> None:
+    order = "<order attribute='accountnumber' descending='true'/>"
+    pages = fetched(connect(filled), f"<fetch {made}><entity name='account'>{NUMBER}{order}</entity></fetch>")
+    numbers = [row["accountnumber"] for page in pages for row in page]
+    assert ([len(page) for page in pages], numbers) == (sizes, sorted(numbers, reverse=True))
 
 
 def test_a_query_with_top_has_one_page(filled: RunningEmulator, connect: Connect) -> None:
