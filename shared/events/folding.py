@@ -24,8 +24,8 @@ class FoldRules:
     Attributes:
         by_action: Insert, update and upsert differ (strategy `delta`); otherwise each says how the record is now.
         writes_join: Only the last of several writes matters. Not where a changed record is left alone, its update
-            depends on a condition, or a value is written unless it was edited: then each write applies to the record
-            that the one before it left.
+            depends on a condition, or a value is written only to a new record, to an empty column or unless it was
+            edited: then each write applies to the record that the one before it left.
         delete_ends: A delete removes everything that was written before. Not if it is ignored or only marks the record,
             and not if it depends on whether the sync has written the record.
         key_change: What an event does that changes the sync key.
@@ -38,13 +38,14 @@ class FoldRules:
 
     @classmethod
     def of(
-        cls, behaviour: SyncBehaviour, key_change: KeyChange = KeyChange.MOVE, *, spares_edits: bool = False
+        cls, behaviour: SyncBehaviour, key_change: KeyChange = KeyChange.MOVE, *, always_written: bool = True
     ) -> FoldRules:
-        """The rules of a sync; `spares_edits`: it has a column with `write: unless_edited`."""
+        """The rules of a sync; `always_written`: each value that an event has is written, whatever the record holds."""
         delta = behaviour.strategy is Strategy.DELTA
+        updates = behaviour.strategy is not Strategy.FULL or behaviour.changed == "update"
         return cls(
             by_action=delta,
-            writes_join=behaviour.strategy is not Strategy.FULL or (behaviour.changed == "update" and not spares_edits),
+            writes_join=updates and always_written,
             delete_ends=delta or (behaviour.dropped == "delete" and behaviour.dropped_scope == "all"),
             key_change=key_change,
         )

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from emulator.testing import RunningEmulator, running
 from shared.errors import AnswerLost, RetryLater
 from shared.events import Message
-from tests.integration.jobs.real_time.world import World
+from tests.integration.jobs.real_time.world import MAPPINGS, World
 
 pytestmark = pytest.mark.timeout(300)
+
+Rules = dict[str, Any]  # parts of the definition
 
 KEYS = ("A", "a", "A ", "B", "É", "e")  # three records, or four where accents count
 NAMES = st.sampled_from(["one", "two", "x" * 161]) | st.none()  # too long a name is rejected
@@ -67,6 +69,9 @@ BEHAVIOURS = st.one_of(
 )
 
 
+POLICIES = st.sampled_from(["always", "always", "on_insert", "if_empty"])
+
+
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[RunningEmulator]:
     with running(in_thread=True) as server:
@@ -107,7 +112,25 @@ TWICE = [
     b'{"op": "c", "number": "B", "city": ""}',
     b'{"op": "c", "number": "B", "city": "Rome"}',
 ]
+# A name and a city that come, change and go.
+RENAMED = [
+    b'{"op": "upsert", "number": "A", "name": "one", "revenue": 0}',
+    b'{"op": "upsert", "number": "A", "name": "two", "city": "Bern"}',
+    b'{"op": "upsert", "number": "A", "name": null, "city": "Rome"}',
+]
 AWAY_AND_THROTTLED = [{"action": "status", "status": 503}, {"action": "status", "status": 429, "retry_after": 1}]
+
+
+def case(
+    events: list[bytes],
+    sizes: list[int],
+    strategy: str,
+    policies: tuple[str, str] = ("always", "always"),
+    **given: Any,
+) -> dict[str, Any]:
+    """An example; `faults` and `again` where they are given."""
+    fixed = {"events": events, "sizes": sizes, "behaviour": {"strategy": strategy}, "policies": policies}
+    return {**fixed, "faults": [], "again": False, **given}
 
 
 # Every example takes half a second: shrinking one would take minutes, and small ones are generated anyway.
@@ -116,26 +139,38 @@ AWAY_AND_THROTTLED = [{"action": "status", "status": 503}, {"action": "status", 
     events=st.lists(bodies(), min_size=1, max_size=14),
     sizes=st.lists(st.integers(1, 8), min_size=1, max_size=3),
     behaviour=BEHAVIOURS,
+    policies=st.tuples(POLICIES, POLICIES),
     faults=FAULTS,
     again=st.booleans(),
 )
-@example(events=TWICE, sizes=[6, 2], behaviour={"strategy": "delta"}, faults=AWAY_AND_THROTTLED, again=False)
-@example(events=TWICE, sizes=[1], behaviour={"strategy": "delta"}, faults=AWAY_AND_THROTTLED, again=False)
-@example(events=TWICE, sizes=[2, 1, 4], behaviour={"strategy": "delta"}, faults=[], again=True)
+@example(**case(TWICE, [6, 2], "delta", faults=AWAY_AND_THROTTLED))
+@example(**case(TWICE, [1], "delta", faults=AWAY_AND_THROTTLED))
+@example(**case(TWICE, [2, 1, 4], "delta", again=True))
+@example(**case(RENAMED, [3], "full", ("if_empty", "on_insert")))
+@example(**case(RENAMED, [3], "upsert", ("on_insert", "on_insert")))
 def test_batches_under_faults_end_like_events_one_by_one(
     emulator: RunningEmulator,
     tmp_path_factory: pytest.TempPathFactory,
     events: list[bytes],
     sizes: list[int],
     behaviour: dict[str, Any],
-    faults: list[dict[str, Any]],
+    policies: tuple[str, str],
     *,
+    faults: list[dict[str, Any]],
     again: bool,
 ) -> None:
     """The target is the same, and every event that was rejected and is not stale is in the dead letters."""
-    expected, lost = alone(emulator, tmp_path_factory.mktemp("alone"), behaviour, events)
+    name, city = (
+        policy if behaviour["strategy"] == "full" or policy != "if_empty" else "always" for policy in policies
+    )
+    written = {"name": name, "address1_city": city}
+    rules: Rules = {
+        "behaviour": behaviour,
+        "mappings": [mapping | {"write": written.get(mapping["target"], "always")} for mapping in MAPPINGS],
+    }
+    expected, lost = alone(emulator, tmp_path_factory.mktemp("alone"), rules, events)
     emulator.reset()
-    world = World(emulator=emulator, folder=tmp_path_factory.mktemp("batches"), behaviour=behaviour)
+    world = World(emulator=emulator, folder=tmp_path_factory.mktemp("batches"), **rules)
     try:
         for batch in batches(world.messages(*events), sizes):
             if faults:
@@ -153,12 +188,12 @@ def test_batches_under_faults_end_like_events_one_by_one(
 
 
 def alone(
-    emulator: RunningEmulator, folder: Path, behaviour: dict[str, Any], events: Sequence[bytes]
+    emulator: RunningEmulator, folder: Path, rules: Rules, events: Sequence[bytes]
 ) -> tuple[dict[str, dict[str, Any]], set[int]]:
     """Each event in its own batch, without faults."""
     emulator.clear_faults()
     emulator.reset()
-    world = World(emulator=emulator, folder=folder, behaviour=behaviour)
+    world = World(emulator=emulator, folder=folder, **rules)
     try:
         for message in world.messages(*events):
             world.deliver([message])

@@ -131,8 +131,7 @@ class PreparedSync:
         if problems := check(definition, self.entity):
             raise DefinitionError(problems)
         self.reader = Reader(definition.source.columns)
-        spares_edits = any(mapping.write is WritePolicy.UNLESS_EDITED for mapping in definition.destination.mappings)
-        self.rules = FoldRules.of(definition.sync_behaviour, self._key_change, spares_edits=spares_edits)
+        self.rules = FoldRules.of(definition.sync_behaviour, self._key_change, always_written=self._always_written)
         self.kept_steps: dict[tuple[bool, bool], Mapping[Stage, tuple[Step, ...]] | None] = {}
         """Whether a wave compares and whether keys change -> its steps; None where they are not the same each time."""
         self._groups: dict[tuple[frozenset[str], bool], FieldGroup | None] = {}
@@ -149,6 +148,15 @@ class PreparedSync:
             yield dataverse
         finally:
             self._idle.append(dataverse)
+
+    @property
+    def _always_written(self) -> bool:
+        """Whether each value that an event has is written, whatever its record holds. The identity stays as it is."""
+        columns = [column for column in self.layout if column.writes and column.name not in self._identity]
+        return all(
+            column.write is WritePolicy.ALWAYS and column.attribute.updatable and not column.attribute.is_list
+            for column in columns
+        )
 
     @property
     def _key_change(self) -> KeyChange:

@@ -117,6 +117,12 @@ def test_rules_follow_from_the_behaviour(behaviour: dict[str, object], rules: Fo
     assert FoldRules.of(SyncBehaviour.model_validate({"sync_key": ["k"], **behaviour})) == rules
 
 
+@pytest.mark.parametrize("strategy", ["full", "delta", "upsert"])
+def test_writes_that_depend_on_the_record_are_not_joined(strategy: str) -> None:
+    behaviour = SyncBehaviour.model_validate({"sync_key": ["k"], "strategy": strategy})
+    assert not FoldRules.of(behaviour, always_written=False).writes_join
+
+
 class TestStaleness:
     def test_an_event_that_was_applied_is_stale(self) -> None:
         """The same or a lower sequence number of the same partition is stale."""
