@@ -675,16 +675,33 @@ class TestRetention:
 
     def test_leases_of_requests_go_and_others_stay(self, store: StateStore) -> None:
         """A request's id never comes again; a sync's fencing number must go on growing."""
-        for name in ("job/1", "job/2", "sync/a", "jobs"):
-            lease = store.acquire_lease(name, holder="a", seconds=600)
+        taken = {
+            name: store.acquire_lease(name, holder="a", seconds=600) for name in ("job/1", "job/2", "sync/a", "jobs")
+        }
+        for name, lease in taken.items():
             assert lease is not None
             assert name == "job/2" or store.release_lease(lease)
         long_after = datetime.now(UTC) + timedelta(days=3650)
         assert store.prune(long_after, limit=100) == RemovedCounts(leases=1)
         again = store.acquire_lease("sync/a", holder="b", seconds=60)
-        assert again is not None
-        assert again.fence == 2
-        assert store.lease("job/2") is not None
+        assert (again is not None, store.lease("job/2") is not None) == (True, True)
+        assert getattr(again, "fence", 0) == getattr(taken["sync/a"], "fence", 0) + 1
+
+    def test_a_lease_whose_row_is_gone_has_a_higher_number(self, open_store: Callable[..., StateStore]) -> None:
+        """What was written under the lost ones does not refuse it."""
+        store, later = open_store(), open_store(lambda: NOON + timedelta(seconds=1))
+        numbers = []
+        for turn in range(5):
+            lease = store.acquire_lease("job/1", holder=str(turn), seconds=600)
+            assert lease is not None
+            assert store.release_lease(lease)
+            numbers.append(lease.fence)
+        store.set_watermark("s", "2026-11-01", fence=numbers[-1])
+        assert store.prune(datetime.now(UTC) + timedelta(days=3650), limit=100) == RemovedCounts(leases=1)
+        begun = later.acquire_lease("job/1", holder="new", seconds=600)
+        assert begun is not None
+        assert begun.fence > max(numbers)
+        assert later.set_watermark("s", "2026-11-02", fence=begun.fence)
 
 
 class TestSeenPositions:

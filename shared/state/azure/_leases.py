@@ -10,6 +10,7 @@ from typing import Any
 from azure.data.tables import TableEntity
 
 from shared.errors import RetryLater
+from shared.state._fences import first_fence
 from shared.state._reading import reading, record
 from shared.state.azure._storage import Storage, document, key, read_document, read_record
 from shared.state.records import Lease, PlanUse
@@ -35,7 +36,7 @@ class LeaseTables(Storage):
         row, time = self._get_with_time(LEASES, key(name), "lease")
         if row and _is_held(row, time):
             return None
-        fence = _lease(row).fence + 1 if row else 1
+        fence = _lease(row).fence + 1 if row else first_fence(self._now())
         lease = Lease(name=name, holder=holder, fence=fence, expires=self._after(seconds))
         if self._put_after(LEASES, _lease_row(lease, seconds), row):
             return lease

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
+from shared.state._fences import first_fence
 from shared.state._reading import reading, record
 from shared.state.records import Lease, PlanUse
 from shared.state.sqlite import _tables as tables
@@ -22,7 +23,8 @@ class LeaseRows(Database):
             found = _lease(name, db)
             if found and self._is_held(found):
                 return None
-            lease = Lease(name=name, holder=holder, fence=found.fence + 1 if found else 1, expires=self._after(seconds))
+            fence = found.fence + 1 if found else first_fence(self._now())
+            lease = Lease(name=name, holder=holder, fence=fence, expires=self._after(seconds))
             _put_lease(lease, db)
             return lease
 
