@@ -23,6 +23,14 @@ class ChangeQueue:
             for record in change.records:
                 self._queues.setdefault(record, deque()).append(change)
 
+    def __len__(self) -> int:
+        """How many records have changes left."""
+        return len(self._queues)
+
+    def has_more(self, change: NetChange) -> bool:
+        """Whether a record of a change that was taken has another one."""
+        return any(record in self._queues for record in change.records)
+
     def next(self) -> list[NetChange]:
         """Take the changes before which nothing is left; empty when all were taken."""
         ready = [

@@ -12,15 +12,18 @@ from shared.definitions.models import Strategy, SyncDefinition
 from shared.reconcile.columns import ChangedColumn, names_of, object_of
 from shared.transform import LookupColumn, TargetColumn, key_columns, to_service
 from shared.transform.lookups.columns import carried_columns
-from shared.workspace import NewTable, Table, json_rows, quoted
+from shared.transform.rules import ErrorType
+from shared.workspace import NewTable, Table, json_rows, literal, quoted
 
 __all__ = [
     "GIVEN",
     "GIVEN_ACTION",
     "GIVEN_IGNORE",
+    "LEFT_OUT_OF_CHANGES",
     "REJECTED_CHANGES",
     "STAYS",
     "STEP_ROWS",
+    "UNRESOLVED_CHANGES",
     "WAVE_ACTIONS",
     "WAVE_SOURCE",
     "asked_query",
@@ -213,6 +216,16 @@ REJECTED_CHANGES: Final = (
     "ORDER BY _row DESC, rowid DESC"
 )
 """SQL for (number of the change, error, column, message) of what rejects changes, the first error of each last."""
+
+LEFT_OUT_OF_CHANGES: Final = (
+    "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE NOT rejected ORDER BY _row, rowid"
+)
+"""SQL for (number of the change, error, column, message) of the fields that changes are applied without."""
+
+UNRESOLVED_CHANGES: Final = (
+    f"SELECT DISTINCT _row FROM source_errors WHERE error = {literal(ErrorType.UNRESOLVED_LINK)}"
+)
+"""SQL for the numbers of the changes of which a lookup finds no record."""
 
 
 def spare_rejected_statement(layout: Sequence[TargetColumn]) -> str:

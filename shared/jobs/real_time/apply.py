@@ -11,12 +11,13 @@ from typing import Final
 from shared.dataverse import KEY_TAKEN
 from shared.definitions.models import Strategy
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
-from shared.events import ChangeQueue, Event, NetChange, unfold
-from shared.jobs.real_time.boundary import Failure, bisect, failure_of
+from shared.events import ChangeQueue, Event, EventAction, NetChange, unfold
+from shared.jobs.real_time.boundary import Failure, WaveResult, bisect, failure_of
 from shared.jobs.real_time.ledger import BUSY
 from shared.jobs.real_time.letters import FailedEvent
 from shared.jobs.real_time.session import Session
-from shared.jobs.real_time.waves import Wave, WaveResult
+from shared.jobs.real_time.waves import Wave
+from shared.state import ErrorRow
 
 __all__ = ["AppliedBatch", "apply_batch"]
 
@@ -34,11 +35,13 @@ class AppliedBatch:
         settled: Message key -> the events that took effect.
         lost: Events that were refused.
         counts: Records by what was done to them, and events that a newer one has overtaken.
+        left_out: Errors of lookups that events were applied without.
     """
 
     settled: Mapping[str, Sequence[Event]]
     lost: tuple[FailedEvent, ...]
     counts: Mapping[str, int]
+    left_out: tuple[ErrorRow, ...] = ()
 
 
 def apply_batch(changes: Iterable[NetChange], session: Session) -> AppliedBatch:
@@ -50,7 +53,12 @@ def apply_batch(changes: Iterable[NetChange], session: Session) -> AppliedBatch:
     """
     applying = _Applying(session)
     applying.work(ChangeQueue(changes))
-    return AppliedBatch(settled=applying.settled, lost=tuple(applying.lost.values()), counts=applying.counts)
+    return AppliedBatch(
+        settled=applying.settled,
+        lost=tuple(applying.lost.values()),
+        counts=applying.counts,
+        left_out=tuple(applying.left_out),
+    )
 
 
 class _Applying:
@@ -60,6 +68,9 @@ class _Applying:
         self.counts: Counter[str] = Counter()
         self.lost: dict[int, FailedEvent] = {}
         self.settled: dict[str, list[Event]] = defaultdict(list)
+        self.left_out: list[ErrorRow] = []
+        self._final = True  # no other wave comes after this one
+        self._waiting: list[NetChange] = []  # changes that refer to what a later wave may create
         self._session = session
         self._met: set[str] = set()  # records of which a change has taken effect
         self._wave = Wave(
@@ -73,9 +84,18 @@ class _Applying:
         )
 
     def work(self, queue: ChangeQueue) -> None:
-        """Apply all changes. The events of a sum that is refused are applied one by one."""
+        """Apply all changes. The events of a sum that is refused are applied one by one.
+
+        A change that refers to a record which is not there waits for the waves behind it, so that a record may be
+        deleted, made again and referred to in one batch.
+        """
+        waited = False  # the whole wave before
         while wave := queue.next():
-            for change, failure in self._applied([change for change in wave if not self._overtaken(change)]):
+            self._final = waited or not queue
+            current = [change for change in wave if not self._overtaken(change)]
+            # What is deleted and made again is gone before others look for it. `full` knows it without that.
+            gone = [change for change in current if change.action is EventAction.DELETE and queue.has_more(change)]
+            for change, failure in self._applied(current, first=gone if self._session.sync.late else []):
                 if failure is None:
                     self._settle(change)
                 elif len(change.settles) > 1:
@@ -83,6 +103,9 @@ class _Applying:
                 else:
                     (event,) = change.settles
                     self.lost[event.number] = FailedEvent.of(event, failure)
+            waited = len(self._waiting) == len(wave)
+            queue.put_first(self._waiting)
+            self._waiting = []
 
     def _overtaken(self, change: NetChange) -> bool:
         """Whether an event that stands alone after its sum was refused is old by now."""
@@ -103,10 +126,14 @@ class _Applying:
             for key in event.keys:
                 self.settled[key].append(event)
 
-    def _applied(self, changes: Sequence[NetChange]) -> Iterator[_Result]:
-        compared, followed = list[NetChange](), list[NetChange]()
+    def _applied(self, changes: Sequence[NetChange], *, first: Sequence[NetChange]) -> Iterator[_Result]:
+        """Apply changes; those of `first` go before the others, unless they are compared."""
+        ahead, compared, followed = list[NetChange](), list[NetChange](), list[NetChange]()
+        preceding = {id(change) for change in first}
         for change in changes:
-            (compared if self._comparing(change) else followed).append(change)
+            unread = ahead if id(change) in preceding else followed
+            (compared if self._comparing(change) else unread).append(change)
+        yield from self._isolated(ahead, comparing=False)
         for _ in range(_MOST_RACES if self._session.ledger else 1):
             raced: list[NetChange] = []
             for change, failure in self._isolated(compared, comparing=True):
@@ -130,11 +157,16 @@ class _Applying:
         for part, made in bisect(changes, partial(self._attempt, comparing=comparing)):
             written = WaveResult(failures={0: made}, counts={}) if isinstance(made, Failure) else made
             self.counts.update(written.counts)
-            yield from ((change, written.failures.get(position)) for position, change in enumerate(part))
+            self._waiting += [part[position] for position in sorted(written.waiting)]
+            for position, change in enumerate(part):
+                failure = written.failures.get(position)
+                if position not in written.waiting:
+                    self.left_out += () if failure else written.left_out.get(position, ())
+                    yield change, failure
 
     def _attempt(self, changes: Sequence[NetChange], *, comparing: bool) -> WaveResult | Failure:
         try:
-            return self._wave.apply(changes, comparing=comparing)
+            return self._wave.apply(changes, comparing=comparing, final=self._final)
         except (RetryLater, AnswerLost):
             raise
         except AbortRun as error:  # every part of the wave would fail in the same way

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
 
 from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater, SyncError
+from shared.reconcile import PlanAction
+from shared.state import ErrorRow
 
-__all__ = ["Failure", "attempted", "bisect", "failure_of"]
+__all__ = ["NOTHING_DONE", "Failure", "WaveResult", "attempted", "bisect", "failure_of"]
 
 log = logging.getLogger(__name__)
 
@@ -78,3 +81,39 @@ def failure_of(error: SyncError) -> Failure:
     if isinstance(error, RequestRefused):
         return Failure(error="Failed Operation", message=error.message, code=error.code)
     return Failure(error="Failed Operation" if isinstance(error, AbortRun) else "Invalid Row", message=error.message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveResult:
+    """The result of a wave.
+
+    Attributes:
+        failures: Position of a net change -> why it was refused.
+        counts: Records by what was done to them: the names of the decisions, `adopted` and `failed`; and `edited`,
+            those of them that keep a value which others have edited.
+        left_out: Position of a net change -> the errors of the fields that it was applied without.
+        waiting: Positions of net changes that refer to what is not there yet; nothing was done about them.
+    """
+
+    failures: Mapping[int, Failure]
+    counts: Mapping[str, int]
+    left_out: Mapping[int, tuple[ErrorRow, ...]] = field(default_factory=dict)
+    waiting: frozenset[int] = frozenset()
+
+    def refusing(self, refused: Mapping[int, Failure]) -> WaveResult:
+        """The same, where some of the ignored changes were refused before they were written."""
+        counts = Counter(self.counts)
+        counts.update({PlanAction.IGNORED.value: -len(refused), "failed": len(refused)})
+        return replace(self, failures={**self.failures, **refused}, counts=+counts)
+
+    def placed(self, positions: Sequence[int], waiting: frozenset[int]) -> WaveResult:
+        """The same for a wave of which only the changes at these positions were applied, and others wait."""
+        return WaveResult(
+            failures={positions[place]: failure for place, failure in self.failures.items()},
+            counts=self.counts,
+            left_out={positions[place]: errors for place, errors in self.left_out.items()},
+            waiting=waiting | {positions[place] for place in self.waiting},
+        )
+
+
+NOTHING_DONE: Final = WaveResult(failures={}, counts={})

@@ -72,7 +72,6 @@ def decode_batch(taken: Sequence[TakenMessage], session: Session) -> DecodedBatc
         counts=Counter(
             events=len(decoded) + len(lost) - len(selected.failed),
             filtered=selected.filtered + len(shaped.filtered),
-            left_out=len({error.rows for error in shaped.left_out}),
         ),
         left_out=shaped.left_out,
     )

@@ -57,9 +57,11 @@ class BatchOutcome:
         lost = tuple(sorted((*decoded.lost, *applied.lost), key=lambda each: each.number))
         counts = Counter(decoded.counts)
         counts.update(applied.counts)
-        counts.update(stale=len(folded.stale), lost=len(lost))
+        left_out = (*decoded.left_out, *applied.left_out)
+        incomplete = len({error.rows for error in left_out})
+        counts.update(stale=len(folded.stale), lost=len(lost), left_out=incomplete)
         reached = _reached(applied.settled, lost, folded.seen)
-        return cls(counts=+counts, lost=lost, reached=reached, left_out=decoded.left_out)
+        return cls(counts=+counts, lost=lost, reached=reached, left_out=left_out)
 
     @classmethod
     def all_lost(cls, taken: Sequence[TakenMessage], failure: Failure) -> BatchOutcome:

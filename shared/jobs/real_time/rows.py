@@ -27,7 +27,7 @@ from shared.transform.event_rows import (
 from shared.workspace import Row, Step
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["KEPT", "Numbered", "ReadReferences", "ShapedEvents", "before_row", "failures_of", "shape"]
+__all__ = ["KEPT", "Numbered", "ReadReferences", "ShapedEvents", "before_row", "failures_of", "field_error", "shape"]
 
 Numbered = tuple[int, Event]  # an event with the number that names it in its batch
 KEPT = ("wanted", "wanted_source", "creations")  # what the waves need; everything else is of one group or one wave
@@ -158,11 +158,16 @@ def _shape_group(
         workspace.execute(collect_source_statement(group.labels))
     if not unsound:
         return {}, []
-    left_out = [
-        ErrorRow(error_class="Invalid Column", error_type=error, column=column, message=message, rows=(row,), count=1)
-        for row, error, column, message in workspace.query(LEFT_OUT_FIELDS)
-    ]
+    left_out = [field_error(error) for error in workspace.query(LEFT_OUT_FIELDS)]
     return failures_of(workspace.query(REJECTED_EVENTS)), left_out
+
+
+def field_error(found: Row) -> ErrorRow:
+    """The error of a field that an event is applied without: (event, error, column, message)."""
+    event, error, column, message = found
+    return ErrorRow(
+        error_class="Invalid Column", error_type=error, column=column, message=message, rows=(event,), count=1
+    )
 
 
 def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:

@@ -153,7 +153,12 @@ class PreparedSync:
     def _always_written(self) -> bool:
         """Whether each value that an event has is written, whatever its record holds. The identity stays as it is."""
         columns = [column for column in self.layout if column.writes and column.name not in self._identity]
-        return all(
+        # Whether these keep what the record refers to is known when they are resolved, after events were joined.
+        keeping = any(
+            lookup.policy == "keep" or lookup.mapping.keeps_on_null or not lookup.attribute.clearable
+            for lookup in self.late
+        )
+        return not keeping and all(
             column.write is WritePolicy.ALWAYS and column.attribute.updatable and not column.attribute.is_list
             for column in columns
         )

@@ -15,22 +15,24 @@ from shared.definitions.models import Strategy
 from shared.errors import RetryLater, UserError
 from shared.events import EventAction, NetChange
 from shared.jobs.adoption import Adoption
-from shared.jobs.real_time.boundary import Failure
+from shared.jobs.real_time.boundary import NOTHING_DONE, Failure, WaveResult
 from shared.jobs.real_time.ledger import ChangedMeanwhileError, WaveLedger
-from shared.jobs.real_time.rows import KEPT, before_row, failures_of
+from shared.jobs.real_time.rows import KEPT, before_row, failures_of, field_error
 from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.referencing import Searching, read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.writing import WriteOrder
-from shared.reconcile import PlanAction, blind_mark, blind_unfit_query, counts_query
+from shared.reconcile import blind_mark, blind_unfit_query, counts_query
 from shared.reconcile.waves import (
     GIVEN,
     GIVEN_ACTION,
     GIVEN_IGNORE,
+    LEFT_OUT_OF_CHANGES,
     REJECTED_CHANGES,
     STAYS,
     STEP_ROWS,
+    UNRESOLVED_CHANGES,
     WAVE_ACTIONS,
     WAVE_SOURCE,
     asked_query,
@@ -42,11 +44,12 @@ from shared.reconcile.waves import (
     wave_changes_query,
     wave_desired,
 )
+from shared.state import ErrorRow
 from shared.transform import SOURCE_ERRORS, pair_of
 from shared.workspace import Purpose, Step, Table
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["Wave", "WaveResult"]
+__all__ = ["Wave"]
 
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
 # Records are found by keys that events have, so none is without; and one counts as dropped because an event said so.
@@ -57,26 +60,6 @@ _FOLLOWED: Final = (Stage.RECONCILE,)
 _FOLLOWED_LINKED: Final = (Stage.READ, Stage.MATCH, Stage.LINK, Stage.RECONCILE)
 _RunSteps = Mapping[Stage, tuple[Step, ...]]
 _ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaveResult:
-    """The result of a wave.
-
-    Attributes:
-        failures: Position of a net change -> why it was refused.
-        counts: Records by what was done to them: the names of the decisions, `adopted` and `failed`; and `edited`,
-            those of them that keep a value which others have edited.
-    """
-
-    failures: Mapping[int, Failure]
-    counts: Mapping[str, int]
-
-    def refusing(self, refused: Mapping[int, Failure]) -> WaveResult:
-        """The same, where some of the ignored changes were refused before they were written."""
-        counts = Counter(self.counts)
-        counts.update({PlanAction.IGNORED.value: -len(refused), "failed": len(refused)})
-        return WaveResult(failures={**self.failures, **refused}, counts=+counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +81,14 @@ class Wave:
     ledger: WaveLedger | None = None
     overtaken: Callable[[], bool] = lambda: False
 
-    def apply(self, changes: Sequence[NetChange], *, comparing: bool) -> WaveResult:
+    def apply(self, changes: Sequence[NetChange], *, comparing: bool, final: bool = True) -> WaveResult:
         """Write net changes.
 
         Args:
             changes: One for each record.
             comparing: Read the records first, and write only what differs.
+            final: No wave comes after it. Before others, what refers to a record that is not there waits: one of them
+                may create it.
 
         Raises:
             UserError: A statement fails on one of the rows; which one, the message does not know.
@@ -113,12 +98,12 @@ class Wave:
         """
         for turn in range(_TURNS):
             try:
-                return self._apply(changes, comparing=comparing, checked=turn > 0)
+                return self._apply(changes, comparing=comparing, checked=turn > 0, final=final)
             except ChangedMeanwhileError:
                 continue
         raise RetryLater("others change the records of these events at the same time", retry_after=1)
 
-    def _apply(self, changes: Sequence[NetChange], *, comparing: bool, checked: bool) -> WaveResult:
+    def _apply(self, changes: Sequence[NetChange], *, comparing: bool, checked: bool, final: bool) -> WaveResult:
         self.workspace.clear(keep=KEPT)
         self._stage(changes)
         single, moves = all(len(change.events) == 1 for change in changes), any(change.moves for change in changes)
@@ -130,6 +115,12 @@ class Wave:
             self._follow(single=single)
         doubles = self._move() if moves else 0
         rejected = self._link(run_steps, comparing=comparing) if self.sync.late else {}
+        left_out = self._left_out(changes) if self.sync.late else {}
+        if not final and (missing := self._missing()):
+            staying = [place for place in range(len(changes)) if place not in missing]
+            others = [changes[place] for place in staying]
+            part = self._apply(others, comparing=comparing, checked=checked, final=False) if others else NOTHING_DONE
+            return part.placed(staying, missing)
         counts = self._reconcile(run_steps[Stage.RECONCILE])
         if self.ledger and not checked:
             self.ledger.check()
@@ -144,7 +135,7 @@ class Wave:
         deletes = comparing and (moves or any(change.action is EventAction.DELETE for change in changes))
         adoption = self._adoption() if comparing else None
         written = self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
-        written = replace(written, failures={**written.failures, **rejected})
+        written = replace(written, failures={**written.failures, **rejected}, left_out=left_out)
         return written.refusing(refused) if refused else written
 
     def _run_steps(self, definition: SyncDefinition, *, comparing: bool, moves: bool) -> _RunSteps:
@@ -272,6 +263,20 @@ class Wave:
         if rejected:
             self.workspace.execute(spare_rejected_statement(self.sync.layout))
         return rejected
+
+    def _left_out(self, changes: Sequence[NetChange]) -> dict[int, tuple[ErrorRow, ...]]:
+        """The errors of lookups that reject nothing, each with the last event of its change."""
+        found: dict[int, tuple[ErrorRow, ...]] = {}
+        for place, error, column, message in self.workspace.query(LEFT_OUT_OF_CHANGES):
+            event = changes[place].events[-1].number
+            found[place] = (*found.get(place, ()), field_error((event, error, column, message)))
+        return found
+
+    def _missing(self) -> frozenset[int]:
+        """The changes of which a lookup finds no record."""
+        return (
+            frozenset(place for (place,) in self.workspace.query(UNRESOLVED_CHANGES)) if self.sync.late else frozenset()
+        )
 
     def _condition(self) -> str | None:
         """The target's filter in OData."""
