@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
 
 from shared.app.editing.renaming import RenameRefusedError, renaming
 from shared.entities import LedgerEntry
+from shared.jobs.real_time.listeners import ListeningSince
 from shared.state import DeadLetter, JobKind, JobRequest, Pause, StateStore
+from tests.contract.test_listening import listening
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -63,6 +65,15 @@ def test_ledger_watermark_letters_and_pause_go_with_the_name(store: StateStore) 
     assert kept(store, "a")[0::2] == ([b"later"], "later")
     assert set(kept(store, "a")[1]) == {"mine", "later"}
     assert store.lease("sync/a") is None
+
+
+def test_a_listener_with_another_name_takes_the_events_that_wait(store: StateStore) -> None:
+    """Also where a process reads the new name before the definition is saved."""
+    assert ListeningSince().of(listening("a"), store, now=NOW) == NOW
+    renamed = listening("b")
+    with renaming(store, "a", "b"):
+        assert ListeningSince().of(renamed, store, now=NOW + timedelta(hours=3)) == NOW
+    assert ListeningSince().of(renamed, store, now=NOW + timedelta(hours=4)) == NOW
 
 
 def test_nothing_moves_if_the_definition_is_not_saved(store: StateStore) -> None:

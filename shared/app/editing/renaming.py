@@ -10,6 +10,7 @@ from typing import Final
 
 from shared.errors import UserError
 from shared.jobs.batch.lease_keeping import HeldLease, keeping
+from shared.jobs.real_time.listeners import move_listening
 from shared.state import StateStore
 
 __all__ = ["RenameRefusedError", "renaming"]
@@ -25,8 +26,9 @@ class RenameRefusedError(UserError):
 def renaming(state: StateStore, old: str, new: str) -> Iterator[None]:
     """Save a definition in the block, under the same or another name of its sync.
 
-    With another name, neither sync runs until the block has ended. A pause goes along, at no moment without one; then
-    the ledger, the watermark and the dead letters. A mirror is made anew by the next run.
+    With another name, neither sync runs until the block has ended. A pause goes along, and the moment from which on the
+    sync takes events, at no moment without one; then the ledger, the watermark and the dead letters. A mirror is made
+    anew by the next run.
 
     Args:
         state: Keeps what belongs to a sync by its name.
@@ -43,6 +45,8 @@ def renaming(state: StateStore, old: str, new: str) -> Iterator[None]:
     with ExitStack() as held:
         leases = [_taken(held, state, name) for name in (old, new)]
         _refuse_jobs(state, old)
+        # Before the first process reads the new name: it keeps the moment for as long as it runs.
+        move_listening(state, old, new)
         with _pause_moved(state, old, new):
             yield
         _move(state, old, new, leases[1].fence)

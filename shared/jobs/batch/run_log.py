@@ -15,7 +15,7 @@ from shared.counted import counted
 from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
-from shared.errors import PlanRefusedError, RetryLater, SyncError
+from shared.errors import AbortRun, PlanRefusedError, RetryLater, SyncError
 from shared.jobs.batch.attempts import UNDO_PART, WITH_PLAN, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
@@ -74,6 +74,7 @@ class RunLog:
 
         Raises:
             RetryLater: It is unavailable for too long. The message says how the run ended, for nothing else does.
+            AbortRun: Likewise, where it refuses the app.
         """
         counts = json.loads(json.dumps(summary.to_json())) | self._link()
         # They are rows of their own: hundreds of columns may have errors, and the log is read many runs at a time.
@@ -84,9 +85,11 @@ class RunLog:
         record = self._record(summary.state, counts=counts, ended=summary)
         try:
             patiently(self.clock, lambda: self.state.finish_run(record))
-        except RetryLater as error:
+        except (RetryLater, AbortRun) as error:
             written = counted(summary.written, "record was", "records were")
             message = f"{error.message}. The end of the run is not in the log: {summary.state.value}, {written} written"
+            if isinstance(error, AbortRun):
+                raise AbortRun(message) from error
             raise RetryLater(message, retry_after=error.retry_after) from error
 
     @contextmanager

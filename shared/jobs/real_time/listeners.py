@@ -23,7 +23,7 @@ from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.sync import Listeners
 from shared.state import StateStore
 
-__all__ = ["ClaimedBatch", "ListeningSince", "TakenMessage", "claimed", "read"]
+__all__ = ["ClaimedBatch", "ListeningSince", "TakenMessage", "claimed", "move_listening", "read"]
 
 _MICROSECONDS: Final = 1_000_000
 AT_ONCE: Final = 16 * 1024 * 1024  # bytes of bodies, decompressed: a small batch can hold gigabytes
@@ -153,14 +153,29 @@ class ListeningSince:
         if listener is None or not listener.enabled or listener.auto_offset_reset is not OffsetReset.LATEST:
             return None
         if definition.name not in self._known:
-            self._known[definition.name] = _kept(f"listener/{definition.name}", state, now)
+            self._known[definition.name] = _kept(_since(definition.name), state, now)
         return self._known[definition.name]
+
+
+def move_listening(state: StateStore, old: str, new: str) -> None:
+    """Let a sync with another name take the events that it took with the old one; what came before is passed over."""
+    if (moment := state.watermark(_since(old))) is not None:
+        _keep(_since(new), state, datetime.fromisoformat(moment))
+
+
+def _since(sync: str) -> str:
+    """What the moment of a listener is called among the watermarks."""
+    return f"listener/{sync}"
 
 
 def _kept(name: str, state: StateStore, now: datetime) -> datetime:
     """The moment in the store. Of instances that see a listener at the same time, the first one decides."""
     if (kept := state.watermark(name)) is None:
-        # Negative, so that an earlier moment has the higher number: it cannot be replaced by a later one.
-        state.set_watermark(name, now.isoformat(), fence=-int(now.timestamp() * _MICROSECONDS))
+        _keep(name, state, now)
         kept = state.watermark(name) or now.isoformat()
     return datetime.fromisoformat(kept)
+
+
+def _keep(name: str, state: StateStore, moment: datetime) -> None:
+    """Keep a moment, unless an earlier one is kept: that one has the higher number, because numbers are negative."""
+    state.set_watermark(name, moment.isoformat(), fence=-int(moment.timestamp() * _MICROSECONDS))

@@ -392,7 +392,8 @@ def _explained(error: AzureError) -> SyncError:
     if isinstance(error, ClientAuthenticationError) or status in REFUSED:
         return AbortRun(
             f"The state store refuses this identity: {said}. It needs the roles 'Storage Table Data Contributor', "
-            "'Storage Queue Data Contributor' and 'Storage Blob Data Owner' on the account of AzureWebJobsStorage"
+            "'Storage Queue Data Contributor' and 'Storage Blob Data Owner' on the account of AzureWebJobsStorage. The "
+            "AccountKey, if it has one, may have been regenerated: enter the new one, and restart the program"
         )
     if status is None or status in PASSING or status >= SERVER_ERROR:
         return RetryLater(f"The state store is not available: {said}", retry_after=10)

@@ -114,9 +114,11 @@ def test_a_store_that_stays_away_is_an_error_in_the_end(logged: Logged) -> None:
 
 
 def test_a_store_that_refuses_is_not_waited_for(logged: Logged) -> None:
-    """Waiting would change nothing."""
-    with logged.store.acting(finish_run=failing(AbortRun("no"))), pytest.raises(AbortRun):
-        logged.log.end(ended())
+    """Waiting would change nothing; the message has what the log has not."""
+    done = replace(ended(), created=ChangeCounts(done=2, planned=2))
+    told = r"no\. The end .* not in the log: Succeeded, 2 records were written"
+    with logged.store.acting(finish_run=failing(AbortRun("no"))), pytest.raises(AbortRun, match=told):
+        logged.log.end(done)
     assert logged.clock.seconds == 0
 
 
