@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from typing import IO, Any, Final, cast
 from shared.errors import UserError
 from shared.remote import OpenUrl, is_remote, open_without_account, shown_url
 from shared.sources.packed import unpacked
+from shared.sources.places.matching import below, is_file, matching
 from shared.sources.refused_paths import check_local, check_system
 
 __all__ = ["BLOCK", "InputFile", "find_files"]
@@ -197,22 +197,22 @@ def _local_files(path: str, ending: str, roots: Sequence[str]) -> tuple[InputFil
     try:
         return _found_on_disk(path, ending, roots)
     except OSError as error:  # a folder that may not be entered, a name that is too long, a drive that is gone
-        raise UserError(f"{path} cannot be read: {_reason(error)}") from error
+        found = error.filename if isinstance(error.filename, str) else path
+        missing = f": {path} may name files in it, and their records would be dropped" if found != path else ""
+        raise UserError(f"{found} cannot be read: {_reason(error)}{missing}") from error
 
 
 def _found_on_disk(path: str, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:
     check_local(path, roots)
     # The exact path is tried first, because a name may contain brackets.
-    names = [str(Path(path))] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns
+    names = [str(Path(path))] if Path(path).is_file() else matching(path)
     if Path(path).is_dir() and ending:
-        names = sorted(str(each) for each in Path(path).rglob(f"*{ending}"))
+        names = below(str(Path(path)), ending)
     elif Path(path).is_dir():
         raise UserError(f"{path} is a folder; name a file, or files by a pattern such as {path.rstrip('/')}/*.csv")
     for name in names:
         check_local(name, roots)
-    return tuple(
-        InputFile(name=name, path=name, version=_version_of(None, name)) for name in names if Path(name).is_file()
-    )
+    return tuple(InputFile(name=name, path=name, version=_version_of(None, name)) for name in names if is_file(name))
 
 
 def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:

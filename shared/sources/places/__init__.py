@@ -1,1 +1,1 @@
-"""The places of the rows of a source in its files."""
+"""Where the rows of a source are in its files, and where its files are in folders."""
