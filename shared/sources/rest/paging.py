@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -28,6 +29,9 @@ from shared.sources.rest.links import next_link
 __all__ = ["AnswerPage", "NextPageError", "PageRequest", "Pager", "pager_of"]
 
 _MOST_EMPTY: Final = 100  # pages without a record, one after the other
+_MOST_SHOWN: Final = 60  # characters of a header
+# Services count records in it, with any unit or none (PostgREST, react-admin): `items 0-24/319`.
+_RANGE: Final = re.compile(r"(?:[\w-]+\s+)?(?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<total>\d{1,18}|\*)", re.ASCII)
 _ODATA_LINKS: Final = {path: finder(path) for path in ("$['@odata.nextLink']", "$.d.__next")}
 
 
@@ -52,6 +56,7 @@ class AnswerPage:
         url: Where it came from, behind redirects.
         place: The request as messages show it.
         headers: Names in lower case.
+        partial: Its status says that it is a part of what was asked for (206).
         document: The answer as a value; `ABSENT` where its records are read one by one.
         rows: How many records it had.
     """
@@ -59,6 +64,7 @@ class AnswerPage:
     url: str
     place: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    partial: bool = False
     document: Any = ABSENT
     rows: int = 0
 
@@ -118,6 +124,20 @@ def _refuse_link_in_body(page: AnswerPage) -> None:
             raise NextPageError(page.place, {"type": "link", "next": path})
 
 
+def _refuse_part(page: AnswerPage) -> None:
+    """Refuse an answer that says that it is a part: the header has the first and last record and how many there are."""
+    found = _RANGE.fullmatch(page.headers.get("content-range", "").strip())
+    total = found["total"] if found else "*"
+    if found and total != "*" and int(found["first"]) == 0 and int(found["last"]) + 1 >= int(total):
+        return
+    if page.partial or total != "*":
+        told = f" ({page.headers['content-range'].strip()[:_MOST_SHOWN]})" if found else ""
+        raise UserError(
+            f"{page.place} answered with a part of the records{told}, so rows would be missing: add pagination to the "
+            "source, or ask for all records in one answer"
+        )
+
+
 class _OnePage:
     """A single answer; one that has a next page would lose records."""
 
@@ -131,6 +151,7 @@ class _OnePage:
         _refuse_link_in_body(page)
         if next_link(page.headers.get("link", ""), page.place):
             raise NextPageError(page.place, {"type": "link"})
+        _refuse_part(page)
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -133,7 +134,8 @@ class _Reading:
 
     def _page(self, asked: PageRequest, number: int) -> AnswerPage:
         answer, url = self._api.answer(asked)
-        page = AnswerPage(url=url, place=self._api.place(asked), headers=answer.headers)
+        partial = answer.status == HTTPStatus.PARTIAL_CONTENT
+        page = AnswerPage(url=url, place=self._api.place(asked), headers=answer.headers, partial=partial)
         if not has_records(answer, self._file, page.place):
             return page
         if self._find is None:

@@ -219,6 +219,31 @@ def test_a_single_answer_with_a_next_page_is_refused(serve: Serve) -> None:
         ids(server.url, records="$.value")
 
 
+@pytest.mark.parametrize(
+    ("status", "header", "told"),
+    [
+        (206, "0-6/9", r"\(0-6/9\)"),
+        (200, "items 0-6/9", r"\(items 0-6/9\)"),
+        (206, "items 2-8/9", r"\(items 2-8/9\)"),
+        (206, "0-6/*", r"\(0-6/\*\)"),
+        (206, "", ", so rows"),
+        (206, "all of them", ", so rows"),
+    ],
+)
+def test_a_single_answer_that_is_a_part_is_refused(serve: Serve, status: int, header: str, told: str) -> None:
+    """As PostgREST and others say it in the header `Content-Range`."""
+    headers = {"Content-Range": header} if header else {}
+    server = serve(lambda _: Reply(status=status, body=ROWS, headers=headers))
+    with pytest.raises(UserError, match=rf"a part of the records.*{told}.*add pagination to the source"):
+        ids(server.url)
+
+
+@pytest.mark.parametrize(("status", "header"), [(206, "items 0-6/7"), (200, "0-6/7"), (200, "0-6/*"), (200, "*/0")])
+def test_a_single_answer_that_is_whole_is_taken(serve: Serve, status: int, header: str) -> None:
+    server = serve(lambda _: Reply(status=status, body=ROWS, headers={"Content-Range": header}))
+    assert len(ids(server.url)) == len(ROWS)
+
+
 def test_a_total_that_changes_ends_the_run(serve: Serve) -> None:
     """A removed row moves another one to an offset that was read, although the numbers fit at the end."""
     rows = list(ROWS)
