@@ -11,7 +11,16 @@ from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.state_rules import rules_of
 from shared.transform.targets import TargetColumn, binds_of, read_only, sql_type
 
-__all__ = ["CHANGED_BY", "CHANGED_FOR", "CHANGED_ON", "identified", "metadata_layout", "watched", "writable_columns"]
+__all__ = [
+    "CHANGED_BY",
+    "CHANGED_FOR",
+    "CHANGED_ON",
+    "defaulted_columns",
+    "identified",
+    "metadata_layout",
+    "watched",
+    "writable_columns",
+]
 
 CHANGED_BY: Final = "modifiedby"
 """Column with the user who changed a record last."""
@@ -30,6 +39,12 @@ _PAIR: Final = (AttributeType.STATE, AttributeType.STATUS)
 def writable_columns(entity: EntityMetadata) -> tuple[str, ...]:
     """The columns of a table whose values can be read, and written into a new record; its id is not among them."""
     return tuple(name for name, attribute in entity.attributes.items() if _is_writable(entity, attribute))
+
+
+def defaulted_columns(entity: EntityMetadata) -> tuple[str, ...]:
+    """The columns in which a new record gets a value that nobody gave it: only a null that is sent leaves one empty."""
+    attributes = (entity.attributes[name] for name in writable_columns(entity))
+    return tuple(each.name for each in attributes if each.has_default and each.creatable and each.clearable)
 
 
 def _is_writable(entity: EntityMetadata, attribute: AttributeMetadata) -> bool:

@@ -333,6 +333,19 @@ def test_a_record_that_is_changed_while_it_is_undone_is_left_alone(here: World, 
     assert {error.error_type for error in done.errors} == {"Edited since"}
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_empty_columns_of_a_deleted_record_stay_empty(here: World, typed: Typed, others: int) -> None:
+    """The service would fill in the defaults of the columns, also where another deleted record has values there."""
+    here.update("accounts(accountnumber='A4')", {"donotphone": None, "preferredcontactmethodcode": None})
+    before = held(here)
+    assert (before["A4"]["donotphone"], before["A3"]["donotphone"]) == (None, False)
+    here.csv(ROWS[: 3 - others])
+    run = here.run()
+    assert run.deleted.done == 1 + others
+    done = typed.value("undo", run.run_id, "--yes")
+    assert (done["state"], held(here)) == ("Succeeded", before)
+
+
 def test_the_forecast_has_the_requests_that_read_deleted_records(here: World) -> None:
     """One for a few records; an update needs none."""
     reads = []

@@ -34,6 +34,7 @@ __all__ = [
     "RECORD",
     "REMEMBERED",
     "REMEMBERED_TABLE",
+    "SOME_DELETED",
     "SOME_KEY",
     "columns_query",
     "deleted_query",
@@ -233,6 +234,10 @@ RECORD: Final = f"({HAS_KEY} OR id IN (SELECT unnest(?::UUID[])))"
 
 SOME_KEY: Final = "SELECT max(key) FROM journal"
 """SQL of the key of one record, whose members name the columns of the sync key; NULL for an empty journal."""
+
+
+SOME_DELETED: Final = f"SELECT 1 FROM journal WHERE action = {_DELETE} LIMIT 1"
+"""SQL of a row where the run deleted a record."""
 
 
 def columns_query() -> str:

@@ -22,12 +22,19 @@ from shared.memory.journal import Journal
 from shared.reconcile.changes import link_reversing_steps, reversing_steps
 from shared.reconcile.undo.bin import IN_BIN
 from shared.reconcile.undo.decide import UNDO_DECISIONS, Reversal, link_decisions
-from shared.reconcile.undo.journal import SOME_KEY, columns_query, journal_table, not_found_query, remembered_table
+from shared.reconcile.undo.journal import (
+    SOME_DELETED,
+    SOME_KEY,
+    columns_query,
+    journal_table,
+    not_found_query,
+    remembered_table,
+)
 from shared.reconcile.undo.records import RECORD_IDS, journal_tables_query, records_step
 from shared.run_ids import SHORT_ID
 from shared.state import RunRecord
 from shared.transform import TargetColumn, current_table_step
-from shared.transform.metadata_columns import identified, metadata_layout, watched
+from shared.transform.metadata_columns import defaulted_columns, identified, metadata_layout, watched
 from shared.workspace import Workspace
 from shared.workspace.expressions import parsed
 
@@ -118,7 +125,8 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     ((not_found,),) = workspace.query(not_found_query(files))
     entity = _related(entity, workspace, tools.dataverse)
     names = [name for (name,) in workspace.query(columns_query())]
-    layout = identified(entity, metadata_layout(entity, names))
+    empty = defaulted_columns(entity) if workspace.query(SOME_DELETED) else ()
+    layout = identified(entity, metadata_layout(entity, (*names, *empty)))
     own = tuple(column for column in layout if column.name != entity.primary_id)
     workspace.run(records_step(own, *_condition(job, entity, own, workspace)))
     tools.progress.phase(Phase.READ)
