@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,11 +14,13 @@ from shared.entities import AttributeType
 from shared.reconcile.columns import (
     Condition,
     before,
+    changed_value,
     differs,
     given,
     json_object,
     member,
     names,
+    new_value,
     on_update,
     payload,
     updatable,
@@ -32,6 +34,7 @@ __all__ = ["SecondRequest", "Update", "is_made_open", "update_of"]
 # A table with the usual two states makes its records in the first. Others may have a state of their own for that, such
 # as a product's draft, which the metadata does not tell.
 _USUAL_STATES: Final = frozenset({0, 1})
+_Value = Callable[[TargetColumn], str]  # SQL of what a column is to hold
 
 
 class SecondRequest:
@@ -68,7 +71,7 @@ class SecondRequest:
         if not self._columns:
             return "''"
         members = [(self._condition(c), member(c, read=False)) for c in self._columns]
-        closing = _closing_members(self._layout, self._state) if self._state is not None else ()
+        closing = _closing_members(self._layout, self._state, _asked_for) if self._state is not None else ()
         return f"nullif({json_object((*members, *closing))}, '{{}}')"
 
     @property
@@ -105,22 +108,38 @@ def _closes(state: TargetColumn) -> str:
     return f"desired.{quoted(state.name)} IN ({', '.join(map(str, closings))})" if closings else "false"
 
 
-def _closing_members(layout: Sequence[TargetColumn], state: TargetColumn) -> Iterator[tuple[str, str]]:
-    """What marks a second request as a closing: SQL condition, and SQL of the member."""
-    for value, closing in (state.rules.closings if state.rules else {}).items():
-        carried = json_object(_carried(layout, closing))
-        yield f"desired.{quoted(state.name)} = {value}", f"""{literal(f'"{CLOSE}":')} || {carried}"""
+def _closing_members(layout: Sequence[TargetColumn], state: TargetColumn, value: _Value) -> Iterator[tuple[str, str]]:
+    """What marks a second request as a closing: SQL condition, and SQL of the member.
+
+    Args:
+        layout: The target columns.
+        state: The one with the state.
+        value: What a closed record is to hold in a column; NULL for nothing, and where that is not known.
+    """
+    for number, closing in (state.rules.closings if state.rules else {}).items():
+        carried = json_object(_carried(layout, closing, value))
+        yield f"desired.{quoted(state.name)} = {number}", f"""{literal(f'"{CLOSE}":')} || {carried}"""
 
 
-def _carried(layout: Sequence[TargetColumn], closing: Closing) -> Iterator[tuple[str, str]]:
-    """Columns that the action would overwrite: they go with it, under the names that the activity has for them."""
+def _carried(layout: Sequence[TargetColumn], closing: Closing, value: _Value) -> Iterator[tuple[str, str]]:
+    """Columns that the action would overwrite: they go with it, under the names that the activity has for them.
+
+    What has no value is left out, and the service fills it in: no document says that an activity can clear a column
+    of its opportunity (Microsoft: `actualvalue` "defaults to the Est. Revenue value when an opportunity is won").
+    """
     for column in layout:
         name = closing.carried.get(column.name)
         if name is None or not column.writes:
             continue
         # The activity keeps moments: a day is sent as its midnight in UTC.
         kind = "TIMESTAMP" if column.attribute.type is AttributeType.DATETIME else column.sql_type
-        yield given(column), to_service(replace(column, name=name, sql_type=kind), f"desired.{quoted(column.name)}")
+        held = f"({value(column)})"
+        yield f"{held} IS NOT NULL", to_service(replace(column, name=name, sql_type=kind), held)
+
+
+def _asked_for(column: TargetColumn) -> str:
+    """SQL of what the row asks for; NULL where it gives no value, because the record is new or was not read."""
+    return new_value(column)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +166,11 @@ def update_of(layout: Sequence[TargetColumn], id_column: str, condition: Conditi
         return _texts(columns, condition, payload(columns, condition, read=True), "''")
     others = tuple(column for column in columns if column.name not in pair.names)
     both = tuple(column for column in columns if column.name in pair.names)
-    made = _unlocking(pair, both, others, condition) if rules.locked else _closing(layout, both, others, condition)
+    if rules.locked:
+        made = _unlocking(pair, both, others, condition)
+    else:
+        kept = tuple(_closing_members(layout, pair.state, lambda column: changed_value(column, id_column)[0]))
+        made = _closing(pair, both, others, condition, kept)
     return _texts((*both, *others) if rules.locked else (*others, *both), condition, *made)
 
 
@@ -170,15 +193,13 @@ def _unlocking(
 
 
 def _closing(
-    layout: Sequence[TargetColumn],
+    pair: Pair,
     both: Sequence[TargetColumn],
     others: Sequence[TargetColumn],
     condition: Condition,
+    actions: Sequence[tuple[str, str]],
 ) -> tuple[str, str]:
     """Other columns go first; then the state, if an action sets it or if the record must be open in between."""
-    pair = pair_of(layout)
-    if pair is None:
-        raise ValueError("the table has no pair of state and status")
     state = quoted(pair.state.name)
     between = f"desired.{state} <> {OPEN} AND target.{state} <> {OPEN}"
     steps = f"{differs(pair.state)} AND ({_closes(pair.state)} OR {between})"
@@ -193,7 +214,7 @@ def _closing(
     later = json_object(
         [
             *((f"({differs(c)}) AND {steps}", to_service(c, f"desired.{quoted(c.name)}")) for c in both),
-            *((f"{steps} AND {when}", text) for when, text in _closing_members(layout, pair.state)),
+            *((f"{steps} AND {when}", text) for when, text in actions),
         ]
     )
     return first, f"nullif({later}, '{{}}')"

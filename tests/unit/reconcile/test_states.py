@@ -329,6 +329,32 @@ def test_an_opportunity_that_is_there_is_written_first_and_closed_then(
     assert (action, sent, later) == ("update", first, second)
 
 
+HELD = {"actualvalue": 7, "actualclosedate": "2023-03-03"}
+KEPT = {"actualrevenue": 7, "actualend": "2023-03-03T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("row", "record", "sent", "carried"),
+    [
+        (WON, HELD, {"actualvalue": 12.5, "actualclosedate": "2024-02-03"}, CLOSED),
+        ({**WON, "actualvalue": None, "actualclosedate": None}, HELD, {}, KEPT),
+        ({**WON, "actualvalue": None}, HELD, {"actualclosedate": "2024-02-03"}, {**CLOSED, "actualrevenue": 7}),
+        ({**WON, "actualvalue": None, "actualclosedate": None}, {}, {}, {}),
+    ],
+    ids=["of the row", "of the record", "of both", "none"],
+)
+def test_an_action_carries_what_the_record_is_to_hold(
+    workspace: Workspace, row: dict[str, Any], record: dict[str, Any], sent: dict[str, Any], carried: dict[str, Any]
+) -> None:
+    """The value of the row where it is written, else that of the record, so that it stays; none where there is none."""
+    planned = Planned(
+        workspace, OPPORTUNITY, [row], [{"name": "a", "statecode": 0, "statuscode": 1, **record}], on_null="keep"
+    )
+    ((_, first, later, columns),) = planned.changes
+    assert (first, later) == (sent, {"statecode": 1, "statuscode": 3, "@close": carried})
+    assert columns == ",".join([*sent, "statecode", "statuscode"])
+
+
 def test_a_closed_opportunity_gets_another_status_of_its_state_by_an_update(workspace: Workspace) -> None:
     """No action is needed where the state stays."""
     planned = Planned(workspace, OPPORTUNITY, [{"statuscode": "Out-Sold"}], [{"statecode": 2, "statuscode": 4}])
@@ -386,15 +412,24 @@ def test_without_reading_the_state_that_an_action_sets_goes_by_itself(workspace:
     assert changes[1][1]["name"] == "b"
 
 
+@pytest.mark.parametrize("strategy", ["upsert", "delta"])
+def test_without_reading_an_action_carries_what_the_row_gives(workspace: Workspace, strategy: str) -> None:
+    """A value that is kept is not known, so the service fills it in."""
+    row = {"statecode": "Won", "actualvalue": "12.5", "actualclosedate": None}
+    ((_, first, later, _),) = Planned(workspace, OPPORTUNITY, [row], strategy=strategy, on_null="keep").changes
+    assert first == {"actualvalue": 12.5}
+    assert later == {"statecode": 1, "statuscode": 3, "@close": {"actualrevenue": 12.5}}
+
+
 def test_an_adopted_record_is_closed_like_any_other(workspace: Workspace) -> None:
-    """The record that has the key of a new row is written first, and closed then."""
-    planned = Planned(workspace, OPPORTUNITY, [{"name": "a", "statecode": "Won"}])
-    sync = definition(["name", "statecode"])
-    listed = "_id, number, name, statecode, statuscode"
+    """The record that has the key of a new row is written first, and closed then with its values."""
+    planned = Planned(workspace, OPPORTUNITY, [{"name": "a", "statecode": "Won", "actualvalue": None}], on_null="keep")
+    sync = definition(["name", "statecode", "actualvalue"], on_null="keep")
+    listed = "_id, number, name, statecode, statuscode, actualvalue"
     workspace.execute("CREATE TABLE outcomes (id UUID, created BOOLEAN)")
     workspace.execute("CREATE TABLE holders AS SELECT * FROM current LIMIT 0")
     workspace.execute(
-        f"INSERT INTO holders (_seq, {listed}) VALUES (1, '00000000-0000-0000-0000-000000000009', 'N1', 'b', 0, 1)"
+        f"INSERT INTO holders (_seq, {listed}) VALUES (1, '00000000-0000-0000-0000-000000000009', 'N1', 'b', 0, 1, 7)"
     )
     for step in adoption_steps(sync, layout(sync, OPPORTUNITY)):
         workspace.run(step)
@@ -403,7 +438,7 @@ def test_an_adopted_record_is_closed_like_any_other(workspace: Workspace) -> Non
         "SELECT action::VARCHAR, payload, later, columns FROM adoptions"
     )
     assert (action, json.loads(payload), columns) == ("update", {"name": "a"}, "name,statecode,statuscode")
-    assert json.loads(later) == {"statecode": 1, "statuscode": 3, "@close": {}}
+    assert json.loads(later) == {"statecode": 1, "statuscode": 3, "@close": {"actualrevenue": 7}}
 
 
 def test_plan_shows_the_state_that_is_reached_at_last(workspace: Workspace) -> None:
