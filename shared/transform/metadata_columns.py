@@ -61,11 +61,11 @@ def _is_writable(entity: EntityMetadata, attribute: AttributeMetadata) -> bool:
 def metadata_layout(entity: EntityMetadata, names: Iterable[str]) -> tuple[TargetColumn, ...]:
     """Some columns as target columns that are written; those that cannot be are left out.
 
-    Where one half of state and status is among them, the other one is added. Lookups that can refer to records of the
-    table itself are `late`.
+    Where one half of state and status is among them, the other one is added, and the columns that the closing actions
+    of the table overwrite (`Closing.carried`). Lookups that can refer to records of the table itself are `late`.
     """
     known = [name for name in dict.fromkeys(names) if name in entity.attributes]
-    wanted = [name for name in _paired(entity, known) if _is_writable(entity, entity.attributes[name])]
+    wanted = [name for name in _with_states(entity, known) if _is_writable(entity, entity.attributes[name])]
     columns = {name: _column(entity, entity.attributes[name]) for name in wanted}
     state = next((each for each in columns.values() if each.attribute.type is AttributeType.STATE), None)
     return tuple(
@@ -75,9 +75,13 @@ def metadata_layout(entity: EntityMetadata, names: Iterable[str]) -> tuple[Targe
     )
 
 
-def _paired(entity: EntityMetadata, names: Collection[str]) -> tuple[str, ...]:
+def _with_states(entity: EntityMetadata, names: Collection[str]) -> tuple[str, ...]:
     pair = [attribute.name for attribute in entity.attributes.values() if attribute.type in _PAIR]
-    return tuple(dict.fromkeys((*names, *(pair if not set(pair).isdisjoint(names) else ()))))
+    if set(pair).isdisjoint(names):
+        return tuple(names)
+    rules = rules_of(entity.logical_name)
+    carried = {name for closing in (rules.closings.values() if rules else ()) for name in closing.carried}
+    return tuple(dict.fromkeys((*names, *pair, *sorted(carried & entity.attributes.keys()))))
 
 
 def _column(entity: EntityMetadata, attribute: AttributeMetadata) -> TargetColumn:

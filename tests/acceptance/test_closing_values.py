@@ -200,3 +200,15 @@ def test_the_undo_of_a_close_leaves_what_the_run_did_not_write(here: World, *, e
     assert held(here) == (WON, before if edited else ("2025-05-05", 99))
     set_back(here, run)
     assert held(here) == (OPEN, before)
+
+
+def test_the_undo_of_a_run_that_opened_an_opportunity_closes_it_with_its_own_values(here: World) -> None:
+    """They are not in the journal, because the run did not write them."""
+    define(here, {})
+    apply(here, {**ROW, "stage": "Won"})
+    edit(here, estimatedvalue=500)
+    here.csv([ROW])
+    run = here.run("opportunities").run_id
+    assert held(here) == (OPEN, OWN)
+    set_back(here, run)
+    assert held(here) == (WON, OWN)

@@ -128,7 +128,8 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     empty = defaulted_columns(entity) if workspace.query(SOME_DELETED) else ()
     layout = identified(entity, metadata_layout(entity, (*names, *empty)))
     own = tuple(column for column in layout if column.name != entity.primary_id)
-    workspace.run(records_step(own, *_condition(job, entity, own, workspace)))
+    written = [column for column in own if column.name in names]
+    workspace.run(records_step(own, *_condition(job, entity, written, workspace)))
     tools.progress.phase(Phase.READ)
     read = watched(entity, layout, on_behalf=_on_behalf(job))
     _read(entity, read, workspace, tools.dataverse)
