@@ -54,6 +54,11 @@ class StateRules:
     locked: bool = False
     direct: bool = False
 
+    @property
+    def carried(self) -> frozenset[str]:
+        """The columns of a record that closing actions overwrite."""
+        return frozenset(name for closing in self.closings.values() for name in closing.carried)
+
 
 def _opportunity(action: str) -> Closing:
     return Closing(

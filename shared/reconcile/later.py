@@ -14,7 +14,6 @@ from shared.entities import AttributeType
 from shared.reconcile.columns import (
     Condition,
     before,
-    changed_value,
     differs,
     given,
     json_object,
@@ -124,8 +123,8 @@ def _closing_members(layout: Sequence[TargetColumn], state: TargetColumn, value:
 def _carried(layout: Sequence[TargetColumn], closing: Closing, value: _Value) -> Iterator[tuple[str, str]]:
     """Columns that the action would overwrite: they go with it, under the names that the activity has for them.
 
-    What has no value is left out, and the service fills it in: no document says that an activity can clear a column
-    of its opportunity (Microsoft: `actualvalue` "defaults to the Est. Revenue value when an opportunity is won").
+    What has no value is left out, and the service fills it in (Microsoft: `actualvalue` "defaults to the Est. Revenue
+    value when an opportunity is won"). No document says that an activity can clear a column of its record.
     """
     for column in layout:
         name = closing.carried.get(column.name)
@@ -167,11 +166,33 @@ def update_of(layout: Sequence[TargetColumn], id_column: str, condition: Conditi
     others = tuple(column for column in columns if column.name not in pair.names)
     both = tuple(column for column in columns if column.name in pair.names)
     if rules.locked:
-        made = _unlocking(pair, both, others, condition)
-    else:
-        kept = tuple(_closing_members(layout, pair.state, lambda column: changed_value(column, id_column)[0]))
-        made = _closing(pair, both, others, condition, kept)
-    return _texts((*both, *others) if rules.locked else (*others, *both), condition, *made)
+        return _texts((*both, *others), condition, *_unlocking(pair, both, others, condition))
+    writes = _with_the_action(pair, condition)
+    actions = tuple(_closing_members(layout, pair.state, _held_afterwards(others, writes)))
+    return _texts((*others, *both), writes, *_closing(pair, both, others, writes, actions))
+
+
+def _with_the_action(pair: Pair, condition: Condition) -> Condition:
+    """Narrow a condition: an action cannot clear what it overwrites, so these columns are emptied by a later change."""
+    overwritten = pair.state.rules.carried if pair.state.rules else frozenset()
+    closed = f"{differs(pair.state)} AND {_closes(pair.state)}"
+
+    def narrowed(column: TargetColumn) -> str:
+        if column.name not in overwritten:
+            return condition(column)
+        return f"({condition(column)}) AND NOT (desired.{quoted(column.name)} IS NULL AND {closed})"
+
+    return narrowed
+
+
+def _held_afterwards(written: Sequence[TargetColumn], condition: Condition) -> _Value:
+    """What the record holds after an update of those columns that meet the condition."""
+
+    def value(column: TargetColumn) -> str:
+        held, name = f"target.{quoted(column.name)}", quoted(column.name)
+        return f"CASE WHEN {condition(column)} THEN desired.{name} ELSE {held} END" if column in written else held
+
+    return value
 
 
 def _texts(columns: Sequence[TargetColumn], condition: Condition, first: str, later: str) -> Update:

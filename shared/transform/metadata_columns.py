@@ -62,7 +62,7 @@ def metadata_layout(entity: EntityMetadata, names: Iterable[str]) -> tuple[Targe
     """Some columns as target columns that are written; those that cannot be are left out.
 
     Where one half of state and status is among them, the other one is added, and the columns that the closing actions
-    of the table overwrite (`Closing.carried`). Lookups that can refer to records of the table itself are `late`.
+    of the table overwrite. Lookups that can refer to records of the table itself are `late`.
     """
     known = [name for name in dict.fromkeys(names) if name in entity.attributes]
     wanted = [name for name in _with_states(entity, known) if _is_writable(entity, entity.attributes[name])]
@@ -80,8 +80,8 @@ def _with_states(entity: EntityMetadata, names: Collection[str]) -> tuple[str, .
     if set(pair).isdisjoint(names):
         return tuple(names)
     rules = rules_of(entity.logical_name)
-    carried = {name for closing in (rules.closings.values() if rules else ()) for name in closing.carried}
-    return tuple(dict.fromkeys((*names, *pair, *sorted(carried & entity.attributes.keys()))))
+    carried = rules.carried & entity.attributes.keys() if rules else ()
+    return tuple(dict.fromkeys((*names, *pair, *sorted(carried))))
 
 
 def _column(entity: EntityMetadata, attribute: AttributeMetadata) -> TargetColumn:

@@ -175,6 +175,22 @@ def test_a_record_without_values_gets_those_of_the_service(here: World, *, event
 
 
 @BOTH_WAYS
+@pytest.mark.parametrize("write", ["always", "unless_edited"])
+def test_values_that_a_row_clears_are_emptied_by_the_next_write(here: World, write: str, *, events: bool) -> None:
+    """An action cannot clear them. Until then the record keeps them, and the plan says so."""
+    define(here, {"write": write})
+    apply(here, ROW, events=events)
+    won = {**ROW, "stage": "Won", "closed": None, "amount": None}
+    assert planned(here, won) == {"statuscode": 3, "statecode": 1}
+    apply(here, won, events=events)
+    assert held(here) == (WON, OWN)
+    assert planned(here, won) == dict.fromkeys(CARRIED)
+    apply(here, won, events=events)
+    assert held(here) == (WON, (None, None))
+    assert planned(here, won) == {}
+
+
+@BOTH_WAYS
 def test_without_reading_the_record_a_row_without_a_value_leaves_it_to_the_service(
     here: World, *, events: bool
 ) -> None:
@@ -200,6 +216,15 @@ def test_the_undo_of_a_close_leaves_what_the_run_did_not_write(here: World, *, e
     assert held(here) == (WON, before if edited else ("2025-05-05", 99))
     set_back(here, run)
     assert held(here) == (OPEN, before)
+
+
+def test_the_undo_of_a_close_leaves_what_the_row_cleared(here: World) -> None:
+    """The run did not empty the columns, and its journal does not say so."""
+    define(here, {})
+    apply(here, ROW)
+    here.csv([{**ROW, "stage": "Won", "closed": None, "amount": None}])
+    set_back(here, here.run("opportunities").run_id)
+    assert held(here) == (OPEN, OWN)
 
 
 def test_the_undo_of_a_run_that_opened_an_opportunity_closes_it_with_its_own_values(here: World) -> None:

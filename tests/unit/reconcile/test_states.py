@@ -355,6 +355,17 @@ def test_an_action_carries_what_the_record_is_to_hold(
     assert columns == ",".join([*sent, "statecode", "statuscode"])
 
 
+def test_a_column_that_an_action_cannot_clear_is_emptied_once_the_record_is_closed(workspace: Workspace) -> None:
+    """The action would fill it in again."""
+    row = {**WON, "actualvalue": None}
+    records = [{"name": "a", "statecode": state, "statuscode": status, **HELD} for state, status in ((0, 1), (1, 3))]
+    closing, closed = Planned(workspace, OPPORTUNITY, [row, row], records).changes
+    assert closing[1] == {"actualclosedate": "2024-02-03"}
+    assert closing[2] == {"statecode": 1, "statuscode": 3, "@close": {**CLOSED, "actualrevenue": 7}}
+    assert closing[3] == "actualclosedate,statecode,statuscode"
+    assert closed[1:] == ({"actualvalue": None, "actualclosedate": "2024-02-03"}, None, "actualvalue,actualclosedate")
+
+
 def test_a_closed_opportunity_gets_another_status_of_its_state_by_an_update(workspace: Workspace) -> None:
     """No action is needed where the state stays."""
     planned = Planned(workspace, OPPORTUNITY, [{"statuscode": "Out-Sold"}], [{"statecode": 2, "statuscode": 4}])
