@@ -361,7 +361,7 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
         change,
         action=PlanAction.UPSERT,
         payload=payload(columns, first),
-        on_create=payload(once, present) if once else "''",
+        on_create=payload(once, present, others=later.closing_with(once)) if once else "''",
         later=later.payload,
         links=links,
         columns=_joined_names(names(columns, first), f"nullif({names(once, present)}, '')", later.names, linked_names),

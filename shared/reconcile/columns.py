@@ -196,16 +196,23 @@ def always(column: TargetColumn) -> str:
     return sent(column)
 
 
-def payload(columns: Sequence[TargetColumn], condition: Condition, *, read: bool = False) -> str:
+def payload(
+    columns: Sequence[TargetColumn],
+    condition: Condition,
+    *,
+    read: bool = False,
+    others: Iterable[tuple[str, str]] = (),
+) -> str:
     """SQL for the JSON object of the columns that meet the condition, as the Web API takes it.
 
     Args:
         columns: The columns.
         condition: When a column is sent.
         read: Whether `target` is at hand, the record as it is.
+        others: Members besides the columns, each with its condition.
     """
     members = [(condition(c), member(c, read=read)) for c in columns if not c.collection]
-    return json_object([*members, *_parties(columns, condition, of_all=_collection)])
+    return json_object([*members, *_parties(columns, condition, of_all=_collection), *others])
 
 
 def _parties(

@@ -78,6 +78,17 @@ class SecondRequest:
         """SQL for the names of the second request's columns, joined with commas; NULL where there are none."""
         return f"nullif({names(self._columns, self._condition)}, '')"
 
+    def closing_with(self, columns: Sequence[TargetColumn]) -> tuple[tuple[str, str], ...]:
+        """Members for what is added if the record is new: the action that closes it carries these columns as well.
+
+        Args:
+            columns: Columns that only new records get.
+        """
+        rules = self._state.rules if self._state is not None else None
+        if self._state is None or rules is None or rules.carried.isdisjoint(column.name for column in columns):
+            return ()
+        return tuple(_closing_members(columns, self._state, _asked_for))
+
     def _condition(self, column: TargetColumn) -> str:
         """SQL condition: the second request has this column."""
         if self._state is not None and column is self._status:

@@ -204,6 +204,18 @@ def test_without_reading_the_record_a_row_without_a_value_leaves_it_to_the_servi
     assert held(here) == (WON, (closing["actualend"][:10], 500))
 
 
+@BOTH_WAYS
+@pytest.mark.parametrize("strategy", ["full", "upsert"])
+def test_a_new_record_is_closed_with_what_only_new_records_get(here: World, strategy: str, *, events: bool) -> None:
+    """Without reading, the writer looks whether the record is new."""
+    define(here, {"write": "on_insert"}, strategy=strategy)
+    won = {**ROW, "stage": "Won"}
+    apply(here, won, events=events)
+    assert held(here) == (WON, OWN)
+    apply(here, {**won, "closed": "2025-05-05", "amount": 99}, events=events)
+    assert held(here) == (WON, OWN)
+
+
 @pytest.mark.parametrize("edited", [True, False])
 def test_the_undo_of_a_close_leaves_what_the_run_did_not_write(here: World, *, edited: bool) -> None:
     """The opportunity is open again, with the values of before the run."""

@@ -32,6 +32,7 @@ from shared.dataverse.write.closing import checked, is_last_try
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import is_in_effect_already
 from shared.dataverse.write.lookup_answers import found_records
+from shared.dataverse.write.second_steps import as_new
 from shared.errors import AbortRun
 from shared.http.retry import Trouble
 from shared.http.transport import Response
@@ -385,16 +386,9 @@ def _addressed(
         kind = kinds.get(change.action, RequestKind.UPDATE)
         released.append((kind, replace(change, id=record, on_create="")))
     elif change.action is ChangeAction.UPSERT:
-        payload = _merged(change.payload, change.on_create)
-        released.append((RequestKind.CREATE, replace(change, payload=payload, on_create="")))
+        released.append((RequestKind.CREATE, as_new(change)))
     elif change.action is ChangeAction.DELETE:
         outcomes.append(Applied(number=change.number, created=False))
     else:
         message = "A record with the specified key values does not exist"
         outcomes.append(Failed(number=change.number, status=404, code="0x80060891", message=message))
-
-
-def _merged(payload: str, more: str) -> str:
-    """Two JSON objects as one, joined as texts: a number keeps every digit."""
-    inner = [text.strip()[1:-1].strip() for text in (payload, more) if text]
-    return f"{{{','.join(filter(None, inner))}}}"

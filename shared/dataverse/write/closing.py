@@ -17,7 +17,7 @@ from shared.entities import AttributeType, EntityMetadata
 from shared.http.transport import Response
 from shared.state_rules import CLOSE, OPEN, Closing, rules_of
 
-__all__ = ["action_of", "checked", "closes", "is_last_try", "state_query"]
+__all__ = ["action_of", "carrying", "checked", "closes", "is_last_try", "state_query"]
 
 _MARK = f'"{CLOSE}":'
 _LAST = '"@last":'  # the record's state was read, and the action is sent for the last time
@@ -43,12 +43,28 @@ def action_of(change: Change, entity: EntityMetadata) -> tuple[str, bytes]:
     label = next(
         (o.labels[0] for o in entity.options(AttributeType.STATUS) if o.value == status and o.labels), "Closed"
     )
-    carried = dict(members(change.payload))[CLOSE][len(_MARK) :].strip()[1:]
-    activity = (
-        f'{{"subject":{json.dumps(label)},'
-        f'"{closing.record}@odata.bind":"/{entity.entity_set}({change.id})"{"" if carried == "}" else ","}{carried}'
-    )
+    named = [f'"subject":{json.dumps(label)}', f'"{closing.record}@odata.bind":"/{entity.entity_set}({change.id})"']
+    activity = f"{{{','.join((*named, *_carried(dict(members(change.payload))[CLOSE])))}}}"
     return closing.action, f'{{"Status":{status},"{closing.activity}":{activity}}}'.encode()
+
+
+def carrying(payload: str, more: str) -> str:
+    """A payload whose closing carries the values of another mark besides its own; unchanged if it closes nothing.
+
+    Args:
+        payload: The JSON object text of a second request; may be empty.
+        more: The member with the other mark; empty for none.
+    """
+    if not more or not closes(payload):
+        return payload
+    parts = dict(members(payload))
+    parts[CLOSE] = f"{_MARK}{{{','.join((*_carried(parts[CLOSE]), *_carried(more)))}}}"
+    return f"{{{','.join(parts.values())}}}"
+
+
+def _carried(mark: str) -> tuple[str, ...]:
+    """The texts of the values that an action carries, of the member that marks a closing."""
+    return tuple(text for _, text in members(mark[len(_MARK) :]))
 
 
 def state_query(change: Change, entity: EntityMetadata) -> str:

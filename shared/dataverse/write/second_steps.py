@@ -10,10 +10,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
-from shared.dataverse.write.closing import closes
+from shared.dataverse.write.bulk import members
+from shared.dataverse.write.closing import carrying, closes
 from shared.dataverse.write.controller import RequestKind
+from shared.state_rules import CLOSE
 
-__all__ = ["SecondSteps", "begun"]
+__all__ = ["SecondSteps", "as_new", "begun"]
+
+
+def as_new(change: Change) -> Change:
+    """The change of a record that is not there: what only new records get goes with the create, and with the closing.
+
+    The texts are joined and not read as values: a number keeps every digit.
+    """
+    added = dict(members(change.on_create or "{}"))
+    carried = added.pop(CLOSE, "")
+    payload = f"{{{','.join((*(text for _, text in members(change.payload)), *added.values()))}}}"
+    return replace(change, payload=payload, on_create="", later=carrying(change.later, carried))
 
 
 def begun(change: Change) -> Change:

@@ -77,7 +77,9 @@ INCIDENT = entity("incident", CASES)
 QUOTE = entity("quote", QUOTES)
 
 
-def definition(names: Sequence[str], on_null: str = "clear", **behaviour: Any) -> SyncDefinition:
+def definition(
+    names: Sequence[str], on_null: str = "clear", write: Mapping[str, str] | None = None, **behaviour: Any
+) -> SyncDefinition:
     kinds = {"actualvalue": "number", "actualclosedate": "date"}
     return SyncDefinition.model_validate(
         {
@@ -99,7 +101,10 @@ def definition(names: Sequence[str], on_null: str = "clear", **behaviour: Any) -
                 "id_column": "thingid",
                 "mappings": [
                     {"source": "number", "target": "number"},
-                    *({"source": name, "target": name, "on_null": on_null} for name in names),
+                    *(
+                        {"source": name, "target": name, "on_null": on_null, "write": (write or {}).get(name, "always")}
+                        for name in names
+                    ),
                 ],
             },
             "sync_behaviour": {"sync_key": ["number"], **behaviour},
@@ -430,6 +435,21 @@ def test_without_reading_an_action_carries_what_the_row_gives(workspace: Workspa
     ((_, first, later, _),) = Planned(workspace, OPPORTUNITY, [row], strategy=strategy, on_null="keep").changes
     assert first == {"actualvalue": 12.5}
     assert later == {"statecode": 1, "statuscode": 3, "@close": {"actualrevenue": 12.5}}
+
+
+def test_an_upsert_adds_what_only_new_records_get_to_the_closing(workspace: Workspace) -> None:
+    """The writer knows whether the record is new. An open record has nothing to close."""
+    rows: list[dict[str, str | None]] = [{**WON}, {**WON, "statecode": "Open"}]
+    Planned(workspace, OPPORTUNITY, rows, strategy="upsert", write={"actualvalue": "on_insert"})
+    found = workspace.query("SELECT on_create, later FROM changes ORDER BY _change")
+    assert [json.loads(once) for once, _ in found] == [
+        {"actualvalue": 12.5, "@close": {"actualrevenue": 12.5}},
+        {"actualvalue": 12.5},
+    ]
+    assert [later and json.loads(later) for _, later in found] == [
+        {"statecode": 1, "statuscode": 3, "@close": {"actualend": CLOSED["actualend"]}},
+        "",
+    ]
 
 
 def test_an_adopted_record_is_closed_like_any_other(workspace: Workspace) -> None:

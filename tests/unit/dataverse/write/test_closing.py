@@ -216,6 +216,43 @@ def test_upserts_close_new_records_and_those_that_are_there(messages: frozenset[
     assert pairs(memory) == {f"A{number}": (1, 3) for number in range(4)}
 
 
+def test_an_upsert_closes_a_new_record_with_what_only_new_records_get() -> None:
+    """Digits stay as they are; a record that is there gets none of it."""
+    here, memory = sales()
+    held(here, memory, (0, 1))
+    once = '{"revenue":1.10,"@close":{"actualrevenue":1.10}}'
+    changes = [
+        replace(
+            change,
+            action=ChangeAction.UPSERT,
+            on_create=once,
+            later=closing(1, 3, actualend="2024-01-01T00:00:00Z"),
+        )
+        for change in inserts(2)
+    ]
+    assert all(isinstance(outcome, Applied) for outcome in here.write(changes))
+    assert pairs(memory) == {"A0": (1, 3), "A1": (1, 3)}
+    carried = {
+        memory.records[activity["opportunityid@odata.bind"][10:-1]]["accountnumber"]: {
+            name: value for name, value in activity.items() if name.startswith("actual")
+        }
+        for activity in memory.activities
+    }
+    day = {"actualend": "2024-01-01T00:00:00Z"}
+    assert carried == {"A0": day, "A1": {**day, "actualrevenue": 1.1}}
+    assert any(b'"actualrevenue":1.10' in (request.body or b"") for request in memory.log)
+
+
+def test_a_new_record_that_stays_open_gets_no_mark_of_a_closing() -> None:
+    """What would go with the action is left out without one."""
+    here, memory = sales()
+    (change,) = inserts(1)
+    once = '{"revenue":1.10,"@close":{}}'
+    (outcome,) = here.write([replace(change, action=ChangeAction.UPSERT, on_create=once)])
+    assert isinstance(outcome, Applied)
+    assert pairs(memory) == {"A0": (0, 1)}
+
+
 def test_an_action_that_is_refused_fails_its_change_alone() -> None:
     """The message is that of the service; the record that was created is named by its id."""
     here, memory = sales(refuses=lambda record: "It has open activities." if record["accountnumber"] == "A4" else None)
