@@ -54,13 +54,14 @@ def define(here: World, rule: Mapping[str, str], **behaviour: Any) -> None:
     here.define(document, "opportunities")
 
 
-def apply(here: World, row: Mapping[str, Any], *, events: bool = False) -> None:
+def apply(here: World, *rows: Mapping[str, Any], events: bool = False) -> None:
+    """Write rows in a run, or as one batch of events."""
     if not events:
-        here.csv([row])
+        here.csv(rows)
         assert here.run("opportunities").failed == 0
         return
     path = here.folder / "events.ndjson"
-    path.write_text(json.dumps({"op": "u", **row}) + "\n", "utf-8")
+    path.write_text("".join(json.dumps({"op": "u", **row}) + "\n" for row in rows), "utf-8")
     assert "failed" not in feed(here.app, "opportunities", str(path)).syncs["opportunities"]
 
 
@@ -188,6 +189,16 @@ def test_values_that_a_row_clears_are_emptied_by_the_next_write(here: World, wri
     apply(here, won, events=events)
     assert held(here) == (WON, (None, None))
     assert planned(here, won) == {}
+
+
+@pytest.mark.parametrize("strategy", ["full", "upsert"])
+def test_events_that_come_together_clear_values_as_one_by_one(here: World, strategy: str) -> None:
+    """The second event empties what the first one could not."""
+    define(here, {"on_null": "clear"}, strategy=strategy)
+    apply(here, ROW, events=True)
+    won = {"number": "D1", "stage": "Won", "closed": None, "amount": None}
+    apply(here, won, {**won, "name": "b"}, events=True)
+    assert (held(here), record(here)["name"]) == ((WON, (None, None)), "b")
 
 
 @BOTH_WAYS

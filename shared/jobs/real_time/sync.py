@@ -27,6 +27,7 @@ from shared.transform import (
     check,
     desire_of,
     key_columns,
+    pair_of,
 )
 from shared.workspace import Purpose, Step
 
@@ -152,6 +153,9 @@ class PreparedSync:
     @property
     def _always_written(self) -> bool:
         """Whether each value that an event has is written, whatever its record holds. The identity stays as it is."""
+        pair = pair_of(self.layout)
+        # What a closing action overwrites is not emptied by the event that closes the record.
+        kept = pair.state.rules.carried if pair and pair.state.rules else frozenset()
         columns = [column for column in self.layout if column.writes and column.name not in self._identity]
         # Whether these keep what the record refers to is known when they are resolved, after events were joined.
         keeping = any(
@@ -159,7 +163,10 @@ class PreparedSync:
             for lookup in self.late
         )
         return not keeping and all(
-            column.write is WritePolicy.ALWAYS and column.attribute.updatable and not column.attribute.is_list
+            column.write is WritePolicy.ALWAYS
+            and column.attribute.updatable
+            and not column.attribute.is_list
+            and not (column.clears and column.name in kept)
             for column in columns
         )
 
