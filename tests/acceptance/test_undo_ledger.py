@@ -80,6 +80,22 @@ RULES: dict[str, tuple[dict[str, Any], str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_undo_forgets_no_value_of_other_columns(here: World, times: int) -> None:
+    """The run changed one column of two that are written unless they were edited."""
+    definition = accounts(sync_behaviour={"safety": LIMITLESS})
+    for mapping in definition["destination"]["mappings"][1:3]:
+        mapping["write"] = "unless_edited"
+    here.define(definition)
+    ran(here, ROWS)
+    changed = {**ROWS[3], "name": "Changed"}
+    undone_times(here, ran(here, [*KEPT, changed]).run_id, times)
+    done = ran(here, [*KEPT, {**changed, "name": "Newest", "city": "Bern"}])
+    assert (done.updated.done, done.edited) == (1, 0)
+    (record,) = here.records("accounts?$select=name,address1_city&$filter=accountnumber eq 'A4'")
+    assert (record["name"], record["address1_city"]) == ("Newest", "Bern")
+
+
 @pytest.mark.parametrize("kind", RULES)
 @pytest.mark.parametrize("times", [2, 4])
 def test_a_mark_that_was_given_again_is_one_of_the_sync(here: World, kind: str, times: int) -> None:

@@ -52,7 +52,7 @@ def intended_rows(guarded: Sequence[TargetColumn]) -> NewTable:
         guarded: The columns of the journal with `write: unless_edited`.
     """
     sent = " OR ".join(map(_is_set_back, guarded)) or "false"
-    members = ", ".join(map(_pending, guarded))
+    members = ", ".join((*map(_pending, guarded), _others("pending", guarded)))
     pending = f"nullif('{{' || concat_ws(',', {members}) || '}}', '{{}}')" if guarded else "NULL::VARCHAR"
     return NewTable(
         name=Table.LEDGER_BEFORE,
@@ -88,15 +88,17 @@ def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
     Args:
         guarded: The columns of the journal with `write: unless_edited`.
     """
-    members = [_member(column) for column in guarded]
-    written = f"'{{' || concat_ws(',', {', '.join(members)}) || '}}'" if members else "ledger.written"
+    members = ", ".join((*map(_member, guarded), _others("written", guarded)))
+    written = f"'{{' || concat_ws(',', {members}) || '}}'" if guarded else "ledger.written"
+    pending = f"'{{' || {_others('pending', guarded)} || '}}'" if guarded else "ledger.pending"
     return NewTable(
         name=Table.LEDGER_AFTER,
         query=f"""
 SELECT ledger.id, CASE WHEN decided.decision <> 'delete' THEN ledger.origin END AS origin,
   CASE WHEN decided.action IN {_MARKS} THEN false WHEN decided.action = {_REACTIVATE} THEN true
     ELSE ledger.marked END AS marked, ledger.mark,
-  CASE WHEN decided.decision <> 'delete' THEN {written} END AS written, NULL::VARCHAR AS pending
+  CASE WHEN decided.decision <> 'delete' THEN {written} END AS written,
+  CASE WHEN decided.decision <> 'delete' THEN {pending} END AS pending
 FROM {Table.LEDGER} AS ledger JOIN {UNDO_DECISIONS} AS decided ON decided.id = ledger.id
 JOIN {UNDO_RECORDS} AS records ON records.change = decided.change
 JOIN changes ON changes._row = decided.change JOIN outcomes ON outcomes._change = changes._change
@@ -116,6 +118,20 @@ def _member(column: TargetColumn) -> str:
         f"CASE WHEN {_is_set_back(column)} THEN {name} || {value} "
         f"WHEN json_exists(ledger.written, {path}) THEN {name} || {known} END"
     )
+
+
+def _others(values: str, guarded: Sequence[TargetColumn]) -> str:
+    """SQL of the members of columns that the journal does not have: what the ledger says of them stays.
+
+    Args:
+        values: The column of the ledger, which holds a JSON object or NULL.
+        guarded: The columns that the journal has.
+    """
+    names = ", ".join(literal(column.name) for column in guarded)
+    members = f"list_filter(json_keys(ledger.{values}), lambda name: name NOT IN ({names}))"
+    value = f"""CAST(json_extract(ledger.{values}, '$."' || name || '"') AS VARCHAR)"""
+    texts = f"list_transform({members}, lambda name: CAST(to_json(name) AS VARCHAR) || ':' || {value})"
+    return f"nullif(array_to_string({texts}, ','), '')"
 
 
 def _is_set_back(column: TargetColumn) -> str:
