@@ -91,7 +91,7 @@ def carried_definition(
     columns = _known_columns(definition.source.columns, carried)
     labels = frozenset(column.label for column in columns)
     mappings = tuple(
-        _with_known(mapping, definition, labels)
+        _with_known(mapping, definition, labels) if targets is None else _without_creation(mapping)
         for mapping in definition.destination.mappings
         if (targets is None or mapping.target in targets) and _mapped_from(mapping, definition) <= labels
     )
@@ -121,6 +121,14 @@ def _with_known(mapping: Mapped, definition: SyncDefinition, labels: frozenset[s
         for lookup in mapping.lookups
     )
     return mapping.model_copy(update={"lookup": lookups if isinstance(mapping.lookup, tuple) else lookups[0]})
+
+
+def _without_creation(mapping: Mapped) -> Mapped:
+    """A mapping whose lookups only find records: a delete creates none."""
+    if not any(lookup.on_missing == "create" for lookup in mapping.lookups):
+        return mapping
+    found = [lookup.model_copy(update={"on_missing": "reject", "create": {}}) for lookup in mapping.lookups]
+    return mapping.model_copy(update={"lookup": tuple(found) if isinstance(mapping.lookup, tuple) else found[0]})
 
 
 def fields_of(definition: SyncDefinition, targets: Collection[str]) -> frozenset[str]:

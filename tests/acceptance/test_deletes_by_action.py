@@ -20,10 +20,11 @@ new_Node:
     new_ParentId: {type: Lookup, targets: [new_node], cascade: {delete: Restrict}}
     new_ContactId: {type: Lookup, targets: [contact]}
 new_Place:
-  keys: {place_key: [new_contactid, new_number]}
+  keys: {place_key: [new_contactid, new_number], node_key: [new_nodeid, new_number]}
   columns:
     new_Number: {type: String, length: 20}
     new_ContactId: {type: Lookup, targets: [contact]}
+    new_NodeId: {type: Lookup, targets: [new_node]}
 """
 COLUMNS = ("number", "parent", "contact", "action")
 BY_EMAIL = {"match": "emailaddress1"}
@@ -128,6 +129,27 @@ def test_a_delete_whose_key_has_a_lookup_needs_that_lookup(here: World) -> None:
 
     assert (done.deleted.done, done.source.rejected, numbers(here, "new_places")) == (1, 1, set())
     assert [(error.rows, error.error_type) for error in done.errors] == [((1,), "Unresolved Link")]
+
+
+def test_a_delete_creates_nothing_for_the_lookups_of_its_key(here: World) -> None:
+    place = {
+        "entity": "new_place",
+        "id_column": "new_placeid",
+        "mappings": [
+            {"source": "number", "target": "new_number"},
+            {"source": "parent", "target": "new_nodeid", "lookup": {"match": "new_number", "on_missing": "create"}},
+        ],
+    }
+    define(here, destination=place, sync_behaviour={"sync_key": ["new_nodeid", "new_number"]})
+    rows(
+        here, [{"number": "1", "parent": "no", "action": "DELETE"}, {"number": "1", "parent": "2", "action": "INSERT"}]
+    )
+
+    done = here.run("nodes")
+
+    assert (done.deleted.planned, done.created.done, done.source.rejected) == (0, 1, 1)
+    assert [(error.rows, error.error_type) for error in done.errors] == [((1,), "Unresolved Link")]
+    assert (numbers(here), numbers(here, "new_places")) == ({"2"}, {"1"})
 
 
 @pytest.mark.parametrize("given", ["", "1"])

@@ -72,6 +72,7 @@ def decode_batch(taken: Sequence[TakenMessage], session: Session) -> DecodedBatc
         counts=Counter(
             events=len(decoded) + len(lost) - len(selected.failed),
             filtered=selected.filtered + len(shaped.filtered),
+            ignored=shaped.gone,
         ),
         left_out=shaped.left_out,
     )

@@ -24,6 +24,7 @@ from shared.transform.event_rows import (
     records_query,
     wanted_tables,
 )
+from shared.transform.rules import ErrorType
 from shared.workspace import Row, Step
 from shared.workspace.warm import WarmWorkspace
 
@@ -43,6 +44,7 @@ class ShapedEvents:
         failures: Events that were rejected.
         filtered: Events that the source's filter lets go.
         left_out: Errors of fields that events are applied without; one for each event, type and column.
+        gone: How many deletes concern a record that cannot be there.
     """
 
     records: Mapping[int, str]
@@ -50,6 +52,7 @@ class ShapedEvents:
     filtered: frozenset[int]
     before: Mapping[int, str] = field(default_factory=dict)
     left_out: tuple[ErrorRow, ...] = ()
+    gone: int = 0
 
 
 def before_row(number: int) -> int:
@@ -78,6 +81,7 @@ def shape(
     groups, failures = _groups(events, sync)
     filtered: set[int] = set()
     left_out: list[ErrorRow] = []
+    gone: set[int] = set()
     for place, ((carried, deletes), rows) in enumerate(groups.items()):
         if place:
             workspace.clear(keep=KEPT)
@@ -87,7 +91,8 @@ def shape(
             continue
         _load(group, rows, workspace)
         rejected, incomplete = _shape_group(group, sync, workspace, read, scripts)
-        failures |= rejected
+        gone |= _gone(rejected, sync) if deletes else set()
+        failures |= {number: failure for number, failure in rejected.items() if number not in gone}
         left_out += incomplete
         filtered |= rows.keys() - rejected.keys()
     found: dict[int, str] = dict(workspace.query(records_query(sync.layout)))
@@ -99,7 +104,20 @@ def shape(
         filtered=frozenset(number for number in filtered - records.keys() if number >= 0),
         before={number: record for number, record in before.items() if record != records[number]},
         left_out=tuple(left_out),
+        gone=sum(number >= 0 for number in gone),
     )
+
+
+def _gone(rejected: Mapping[int, Failure], sync: PreparedSync) -> set[int]:
+    """The deletes of records that refer, in their key, to one that is not there.
+
+    Dataverse has removed a link together with its record. Where a missing record would be created, nothing can refer to
+    it yet. In other tables the record may be there all the same, because what it refers to may have another name now.
+    """
+    creating = any(lookup.key_part and lookup.policy == "create" for lookup in sync.desire.lookups)
+    if not (sync.entity.intersect or creating):
+        return set()
+    return {number for number, failure in rejected.items() if failure.error == ErrorType.UNRESOLVED_LINK}
 
 
 _Groups = dict[tuple[frozenset[str], bool], dict[int, Fields]]  # the columns, whether it is a delete -> its rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -21,10 +21,14 @@ LINKS: dict[str, Any] = {
 }
 
 
-def linking(make: Make, topic: Mapping[str, str] | None = None, **behaviour: Any) -> World:
+def linking(
+    make: Make, topic: Mapping[str, str] | None = None, mappings: Sequence[Mapping[str, Any]] = (), **behaviour: Any
+) -> World:
     """A listener for links between two accounts and two leads."""
     behaviour = {"sync_key": ["accountid", "leadid"], **behaviour}
-    world = make(**LINKS, behaviour=behaviour, topic=topic or {"action": "$.op"})
+    world = make(
+        **{**LINKS, "mappings": mappings or LINKS["mappings"]}, behaviour=behaviour, topic=topic or {"action": "$.op"}
+    )
     for name in ("1", "2"):
         world.put(accountnumber=name)
         lead = {"lastname": name, "emailaddress1": f"{name}@contoso.com"}
@@ -73,6 +77,22 @@ def test_an_event_of_a_record_that_does_not_exist_is_a_dead_letter(make: Make) -
     world.run(event("c", "1", "1"), event("c", "nobody", "1"))
 
     assert (linked(world), world.reasons) == ({("1", "1")}, {1: "Unresolved Link"})
+
+
+@pytest.mark.parametrize("strategy", ["full", "upsert", "delta"])
+@pytest.mark.parametrize("policy", ["reject", "create"])
+def test_the_removal_of_a_link_whose_record_is_gone_has_nothing_to_do(make: Make, strategy: str, policy: str) -> None:
+    """Dataverse has removed the link with the record; nothing is created for it."""
+    account, lead = LINKS["mappings"]
+    mappings = [{**account, "lookup": {**account["lookup"], "on_missing": policy}}, lead]
+    world = linking(make, mappings=mappings, strategy=strategy)
+    world.run(event("c", "1", "1"))
+
+    counts = world.run(event("d", "gone", "1"), event("d", "gone", "gone"), event("d", "1", "1"))
+
+    assert (counts["ignored"], linked(world), world.letters) == (2, set(), [])
+    leads = requests.get(f"{world.emulator.service_url}leads", headers=headers(world), timeout=10).json()["value"]
+    assert {row["accountnumber"] for row in world.rows()} == {lead["lastname"] for lead in leads} == {"1", "2"}
 
 
 def test_a_link_that_exists_already_needs_no_write(make: Make) -> None:
