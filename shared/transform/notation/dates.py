@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions.models.notation import POSIX_PIVOT
-from shared.workspace import literal
+from shared.transform.notation.fractions import parsed_moment
 
 __all__ = ["DateFormat", "has_offset", "in_calendar", "iso_timestamp", "read_format", "sample_of"]
 
@@ -115,7 +115,7 @@ class DateFormat:
         """SQL for the moment that a text names in this format, in UTC; NULL where it names none."""
         # strptime reads only offsets in digits; .NET writes Z for UTC.
         read = f"regexp_replace({text}, '[Zz]$', '+00:00')" if self.has_offset else text
-        parsed = f"CAST(try_strptime({read}, {literal(self.strptime)}) AS TIMESTAMP)"
+        parsed = f"CAST({parsed_moment(read, self.strptime)} AS TIMESTAMP)"
         # strptime takes `1/2/2024` for `dd/MM/yyyy`; .NET's ParseExact does not, and a wrong format shows that way.
         return f"CASE WHEN length({text}) = {self.length} THEN {parsed} END" if self.length else parsed
 
