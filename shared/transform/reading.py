@@ -16,7 +16,14 @@ from shared.definitions.models import Column, ColumnType, TypedColumn
 from shared.definitions.models.notation import EXCEL, POSIX_PIVOT
 from shared.errors import DefinitionError, Problem
 from shared.transform.blanks import trimmed
-from shared.transform.notation.dates import DateFormat, has_offset, in_calendar, iso_timestamp, read_format, sample_of
+from shared.transform.notation.dates import (
+    DateFormat,
+    expected_date,
+    has_offset,
+    in_calendar,
+    iso_timestamp,
+    read_format,
+)
 from shared.transform.notation.documents import json_text
 from shared.transform.notation.faults import fault_message, is_fault
 from shared.transform.notation.moments import ZonedClock, excel_timestamp
@@ -199,34 +206,14 @@ def _date(column: Column) -> Reading:
     )
     value = clock.read if zoned else quoted(column.label)
     layers, local = _formatted(column, formats, value) if formats else _iso(column, value)
-    error, message = _expected_date(column)
-    misfits = [_misfit(column, value, error, message)]
+    error = ErrorType.INPUT_FORMAT if column.input_formats else ErrorType.INVALID_FORMAT
+    misfits = [_misfit(column, value, error, expected_date(column.input_formats))]
     if zoned:
         layers = (*layers[:-1], (*layers[-1], (local, clock.local)), *clock.layers())
         misfits += [
             Misfit(error=ErrorType.INPUT_FORMAT, broken=broken, message=said) for broken, said in clock.faults()
         ]
     return Reading(layers=layers, misfits=tuple(misfits))
-
-
-def _expected_date(column: Column) -> tuple[ErrorType, str]:
-    match column.input_formats:
-        case ():
-            return ErrorType.INVALID_FORMAT, "not a date; write it as in 2024-01-31 or 2024-01-31T10:00:00Z"
-        case (only,) if only == EXCEL:
-            return ErrorType.INPUT_FORMAT, "not a date of Excel: a number from 1 to 2958465, but not 60"
-        case (only,):
-            return ErrorType.INPUT_FORMAT, f"not a date in {only}{_as_in(only)}"
-        case several:
-            return ErrorType.INPUT_FORMAT, f"not a date in one of the formats {', '.join(several)}"
-
-
-def _as_in(written: str) -> str:
-    try:
-        sample = sample_of(written)
-    except ValueError:  # the definition is refused because of it
-        return ""
-    return f", as in {sample}" if sample else ""
 
 
 def _iso(column: Column, value: str) -> tuple[tuple[Items, ...], str]:

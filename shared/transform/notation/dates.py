@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.definitions.models.notation import POSIX_PIVOT
+from shared.definitions.models.notation import EXCEL, POSIX_PIVOT
 from shared.transform.notation.fractions import parsed_moment
 
-__all__ = ["DateFormat", "has_offset", "in_calendar", "iso_timestamp", "read_format", "sample_of"]
+__all__ = [
+    "DateFormat",
+    "expected_date",
+    "has_offset",
+    "in_calendar",
+    "iso_timestamp",
+    "read_format",
+    "sample_of",
+]
 
 _AT_END: Final = r"'[+-][0-9]{2}(:?[0-9]{2})?$'"
 
@@ -154,6 +163,27 @@ def sample_of(text: str) -> str:
     if any(token not in _SAMPLE for token in tokens):
         return ""
     return re.sub(r"%-?.", lambda found: _SAMPLE[found[0]], strptime)
+
+
+def expected_date(formats: Sequence[str]) -> str:
+    """What is said of a text that is not a date of a column with these `input_format`."""
+    match tuple(formats):
+        case ():
+            return "not a date; write it as in 2024-01-31 or 2024-01-31T10:00:00Z"
+        case (only,) if only == EXCEL:
+            return "not a date of Excel: a number from 1 to 2958465, but not 60"
+        case (only,):
+            return f"not a date in {only}{_as_in(only)}"
+        case several:
+            return f"not a date in one of the formats {', '.join(several)}"
+
+
+def _as_in(written: str) -> str:
+    try:
+        sample = sample_of(written)
+    except ValueError:  # the definition is refused because of it
+        return ""
+    return f", as in {sample}" if sample else ""
 
 
 def iso_timestamp(text: str) -> str:
