@@ -26,6 +26,7 @@ from shared.transform.notation.dates import (
 )
 from shared.transform.notation.documents import json_text
 from shared.transform.notation.faults import fault_message, is_fault
+from shared.transform.notation.fractions import cut_moment
 from shared.transform.notation.moments import ZonedClock, excel_timestamp
 from shared.transform.notation.numbers import (
     NUMBER,
@@ -346,7 +347,7 @@ def _typed_value(column: Column) -> str:
         case ColumnType.NUMBER:
             return f"TRY_CAST({raw} AS {NUMBER})"
         case ColumnType.DATE:
-            return f"TRY_CAST({raw} AS TIMESTAMP)"
+            return cut_moment(raw, f"TRY_CAST({raw} AS TIMESTAMP)")
         case _:
             return raw
 

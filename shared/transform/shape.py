@@ -9,6 +9,7 @@ from typing import Final
 from shared.definitions.models import Column, ColumnType, SyncDefinition, TypedColumn
 from shared.errors import DefinitionError, Problem
 from shared.transform.notation.documents import json_text
+from shared.transform.notation.fractions import cut_moment
 from shared.transform.notation.numbers import NUMBER
 from shared.transform.reading import Reading, cleaned, read_columns, reading, text_name, written
 from shared.transform.rules import ErrorType, Rule, RuleSet
@@ -378,4 +379,4 @@ def _cast(column: Column) -> str:
         case ColumnType.JSON:
             return json_text(f"CAST({value} AS VARCHAR)")
         case ColumnType.DATE:
-            return f"CAST(TRY_CAST({value} AS TIMESTAMPTZ) AS TIMESTAMP)"
+            return cut_moment(value, f"CAST(TRY_CAST({value} AS TIMESTAMPTZ) AS TIMESTAMP)")

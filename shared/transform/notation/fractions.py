@@ -1,7 +1,7 @@
-"""Formats of dates with parts of a second: a moment has microseconds, and what a text has beyond them is cut.
+"""Parts of a second: a moment has microseconds, and what a text or a value has beyond them is cut.
 
-DuckDB has `%f` for at most six digits. Its `%n` takes nine, but its moments with nanoseconds end in the year 2262, and
-they are rounded where they become moments with microseconds: 23:59:59.9999999 would be the next day.
+For formats of dates DuckDB has `%f`, at most six digits. Its `%n` takes nine, but its moments with nanoseconds end in
+the year 2262, and they are rounded where they become moments with microseconds: 23:59:59.9999999 would be the next day.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from shared.workspace import literal
 
-__all__ = ["parsed_moment"]
+__all__ = ["cut_moment", "parsed_moment"]
 
 _PART: Final = re.compile(r"%-?.|\s+|.", re.DOTALL)
 _NANOSECONDS, _MICROSECONDS = "%n", "%f"
@@ -47,6 +47,17 @@ def parsed_moment(text: str, strptime: str) -> str:
     # Most texts have at most six digits. A text with more of them is not in the format, so the second attempt reads it.
     cut = f"regexp_replace({text}, {literal(_up_to_microseconds(strptime))}, {_GROUP})"
     return f"coalesce({_parsed(text, format_)}, {_parsed(cut, format_)})"
+
+
+def cut_moment(value: str, cast: str) -> str:
+    """SQL for a moment of any precision as TIMESTAMP, in UTC: nanoseconds are cut, where DuckDB's own cast rounds them.
+
+    Args:
+        value: SQL of a value of any type; it is written twice.
+        cast: SQL that makes a TIMESTAMP of a value without nanoseconds.
+    """
+    cut = f"make_timestamp(epoch_us(TRY_CAST({value} AS TIMESTAMP_NS)))"
+    return f"CASE WHEN ends_with(typeof({value}), '_NS') THEN {cut} ELSE {cast} END"
 
 
 def _parsed(text: str, strptime: str) -> str:

@@ -69,6 +69,8 @@ TYPES = {
     "DATE '2024-01-31'": moment("2024-01-31T00:00:00"),
     "TIMESTAMP '2024-01-31 10:00:00.5'": moment("2024-01-31T10:00:00.500000"),
     "TIMESTAMPTZ '2024-01-31 10:00:00'": moment("2024-01-31T09:00:00"),
+    "TIMESTAMP_NS '2024-12-31 23:59:59.999999999'": moment("2024-12-31T23:59:59.999999"),
+    "TIMESTAMP_NS '1969-12-31 23:59:59.999999999'": moment("1969-12-31T23:59:59.999999"),
     "true": True,
     "'007'": "007",
     "UUID '12345678-1234-1234-1234-123456789abc'": "12345678-1234-1234-1234-123456789abc",
@@ -106,6 +108,32 @@ def test_moments_without_an_offset_can_have_a_time_zone(write: Write) -> None:
     path = write("a.parquet", "SELECT TIMESTAMP '2024-07-01 10:00' AS a, TIMESTAMPTZ '2024-07-01 10:00+02' AS b")
     columns = [{"name": name, "time_zone": "Europe/Berlin"} for name in "ab"]
     assert values(opened(path, *columns)) == [{"a": moment("2024-07-01T08:00:00"), "b": moment("2024-07-01T08:00:00")}]
+
+
+def test_nanoseconds_are_cut_wherever_they_are_in_the_file(write: Write) -> None:
+    """In a nested value, in a list, with keys that are about text; as text they keep their digits."""
+    last = "TIMESTAMP_NS '2024-12-31 23:59:59.999999999'"
+    path = write("a.parquet", f"SELECT {last} AS at, {{'at': {last}, 'all': [{last}]}} AS v")
+    columns = (
+        {"name": "$.v.at", "alias": "nested"},
+        {"name": "$.v.all[0]", "alias": "listed", "type": "date"},
+        {"name": "at", "alias": "zoned", "time_zone": "Europe/Berlin"},
+    )
+    assert values(opened(path, *columns)) == [
+        {
+            "nested": moment("2024-12-31T23:59:59.999999"),
+            "listed": moment("2024-12-31T23:59:59.999999"),
+            "zoned": moment("2024-12-31T22:59:59.999999"),
+        }
+    ]
+    assert values(opened(path, {"name": "at", "type": "text"})) == [{"at": "2024-12-31 23:59:59.999999999"}]
+
+
+def test_files_with_other_parts_of_a_second_are_mixed(write: Write, tmp_path: Path) -> None:
+    """Nanoseconds in one file and microseconds in the next."""
+    write("set/a.parquet", "SELECT TIMESTAMP_NS '2024-12-31 23:59:59.999999999' AS at")
+    write("set/b.parquet", "SELECT TIMESTAMP '2024-12-31 23:59:59.999999' AS at")
+    assert values(opened(tmp_path / "set")) == [{"at": moment("2024-12-31T23:59:59.999999")}] * 2
 
 
 def test_replacements_and_null_values_work_on_the_text_of_a_value(write: Write) -> None:
