@@ -22,7 +22,7 @@ _TYPES: Final = (
     (r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(\d+,\d+\)", ColumnType.NUMBER, True),
     # The shortest text of a binary floating-point number is the intended one: 0.1 is then 0.1, as in a text file.
     (r"FLOAT|DOUBLE", ColumnType.NUMBER, False),
-    (r"DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE", ColumnType.DATE, True),
+    (r"DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE|TIMESTAMPTZ_NS", ColumnType.DATE, True),
     (r"BOOLEAN", ColumnType.BOOL, True),
     (r"VARCHAR|UUID|JSON|ENUM\(.*\)|TIME(_NS)?|TIME WITH TIME ZONE|INTERVAL", ColumnType.TEXT, False),
 )

@@ -79,6 +79,7 @@ def table(here: World) -> dict[str, Any]:
 
 
 NANOSECONDS = f"TIMESTAMP_NS '{LAST}99'"
+ZONED = f"TIMESTAMPTZ_NS '{LAST}99+00:00'"
 SOURCES: dict[str, Callable[[World], dict[str, Any]]] = {
     "text": lambda here: delimited(here.folder, AT),
     "format": lambda here: delimited(here.folder, {**AT, "input_format": "yyyy-MM-dd HH:mm:ss.fffffff"}),
@@ -89,6 +90,8 @@ SOURCES: dict[str, Callable[[World], dict[str, Any]]] = {
     "json": lambda here: documents(here.folder),
     "sql": table,
     "parquet": lambda here: parquet(here.folder, NANOSECONDS, {"name": "at"}),
+    "parquet zoned": lambda here: parquet(here.folder, ZONED, {"name": "at"}),
+    "parquet zoned nested": lambda here: parquet(here.folder, f"{{'x': {ZONED}}}", {"name": "$.at.x", "alias": "at"}),
     "parquet nested": lambda here: parquet(here.folder, f"{{'x': {NANOSECONDS}}}", {"name": "$.at.x", "alias": "at"}),
     "parquet listed": lambda here: parquet(here.folder, f"[{NANOSECONDS}]", {**AT, "name": "$.at[0]", "alias": "at"}),
 }

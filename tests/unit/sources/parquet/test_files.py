@@ -71,6 +71,8 @@ TYPES = {
     "TIMESTAMPTZ '2024-01-31 10:00:00'": moment("2024-01-31T09:00:00"),
     "TIMESTAMP_NS '2024-12-31 23:59:59.999999999'": moment("2024-12-31T23:59:59.999999"),
     "TIMESTAMP_NS '1969-12-31 23:59:59.999999999'": moment("1969-12-31T23:59:59.999999"),
+    "TIMESTAMPTZ_NS '2024-12-31 23:59:59.999999999'": moment("2024-12-31T22:59:59.999999"),
+    "TIMESTAMPTZ_NS '1969-12-31 23:59:59.999999999+00'": moment("1969-12-31T23:59:59.999999"),
     "true": True,
     "'007'": "007",
     "UUID '12345678-1234-1234-1234-123456789abc'": "12345678-1234-1234-1234-123456789abc",
@@ -129,11 +131,26 @@ def test_nanoseconds_are_cut_wherever_they_are_in_the_file(write: Write) -> None
     assert values(opened(path, {"name": "at", "type": "text"})) == [{"at": "2024-12-31 23:59:59.999999999"}]
 
 
+def test_nanoseconds_with_an_offset_are_read_wherever_they_are_in_the_file(write: Write) -> None:
+    """A time zone of the column does not move them; pandas writes its times with a zone so."""
+    at = "TIMESTAMPTZ_NS '2024-07-01 10:00:00.123456789+02:00'"
+    path = write("a.parquet", f"SELECT {at} AS at, {{'at': {at}, 'all': [{at}]}} AS v")
+    columns = (
+        {"name": "$.v.at", "alias": "nested"},
+        {"name": "$.v.all[0]", "alias": "listed", "type": "date"},
+        {"name": "at", "alias": "zoned", "time_zone": "America/New_York"},
+    )
+    eight = moment("2024-07-01T08:00:00.123456")
+    assert values(opened(path, *columns)) == [{"nested": eight, "listed": eight, "zoned": eight}]
+    assert values(opened(path, {"name": "at", "type": "text"})) == [{"at": "2024-07-01 08:00:00.123456789+00"}]
+
+
 def test_files_with_other_parts_of_a_second_are_mixed(write: Write, tmp_path: Path) -> None:
-    """Nanoseconds in one file and microseconds in the next."""
+    """Nanoseconds in one file and microseconds in the next, with an offset or without one."""
     write("set/a.parquet", "SELECT TIMESTAMP_NS '2024-12-31 23:59:59.999999999' AS at")
     write("set/b.parquet", "SELECT TIMESTAMP '2024-12-31 23:59:59.999999' AS at")
-    assert values(opened(tmp_path / "set")) == [{"at": moment("2024-12-31T23:59:59.999999")}] * 2
+    write("set/c.parquet", "SELECT TIMESTAMPTZ_NS '2024-12-31 23:59:59.999999999+00' AS at")
+    assert values(opened(tmp_path / "set")) == [{"at": moment("2024-12-31T23:59:59.999999")}] * 3
 
 
 def test_replacements_and_null_values_work_on_the_text_of_a_value(write: Write) -> None:
