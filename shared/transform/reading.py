@@ -224,8 +224,10 @@ def _iso(column: Column, value: str) -> tuple[tuple[Items, ...], str]:
 
 
 def _formats(column: Column) -> tuple[DateFormat | None, ...]:
-    """The formats of a column's dates; None for Excel's serial numbers."""
-    formats, problems = list[DateFormat | None](), list[Problem]()
+    """The formats of a column's dates, that of the source's own ones first; None for Excel's serial numbers."""
+    own = column.moment_format if isinstance(column, TypedColumn) else ""
+    formats: list[DateFormat | None] = [read_format(own)] if own else []
+    problems: list[Problem] = []
     for place, each in enumerate(column.input_formats):
         try:
             formats.append(None if each == EXCEL else read_format(each))

@@ -6,6 +6,7 @@ import csv
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import duckdb
 import pytest
 
 from tests.acceptance.world import World, accounts, world
+from tests.workbooks.xlsx import write_xlsx
 
 MAPPINGS = [
     {"source": "number", "target": "accountnumber"},
@@ -108,3 +110,14 @@ def test_the_last_day_of_the_calendar_is_read_with_parts_of_a_second(here: World
     texts = ("1753-01-01 00:00:00.000", "2262-04-12 00:00:00.000", "9999-12-31 00:00:00.000", "9999-12-31 23:59:59.997")
     source = delimited(here.folder, {**AT, "input_format": "yyyy-MM-dd HH:mm:ss.fff"}, texts=texts)
     assert synced(here, source) == [(text[:10], f"{text[:10]}T{text[11:19]}Z") for text in texts]
+
+
+def test_the_last_day_of_the_calendar_is_read_from_cells_beside_texts_with_a_format(here: World) -> None:
+    """A cell with a date keeps its value, whatever the format of the texts is."""
+    cells = [("number", "at"), ("1", date(9999, 12, 31)), ("2", "31.12.9999"), ("3", date(2300, 1, 1))]
+    path = write_xlsx(here.folder / "a.xlsx", {"Data": cells})
+    columns = [NUMBER, {**AT, "input_format": "dd.MM.yyyy"}]
+    days = ["9999-12-31", "9999-12-31", "2300-01-01"]
+    assert synced(here, {"type": "excel", "path": str(path), "columns": columns}) == [
+        (day, f"{day}T00:00:00Z") for day in days
+    ]

@@ -184,6 +184,7 @@ class TypedColumn(Column):
 
     raw: ColumnType = Field(description="What the loaded values are; text where the source gives text.")
     sql_type: str = Field(description="SQL type of the loaded values.")
+    moment_format: str = Field(default="", description="Format of the source's own dates among texts; empty for none.")
     faults: tuple[str, ...] = Field(default=(), description="The marks of errors that some loaded values are.")
     place: int = Field(
         default=0, description="Number of the column in `source_places`, from 1; 0 where the source tells no places."

@@ -12,7 +12,7 @@ from shared.definitions.models import Column, ColumnType
 from shared.transform import FAULTS
 
 __all__ = [
-    "ADDED_FORMAT",
+    "CELL_FORMAT",
     "FAULT_OF",
     "Fault",
     "Writer",
@@ -22,7 +22,7 @@ __all__ = [
     "plain_text",
 ]
 
-ADDED_FORMAT: Final = "yyyy-MM-ddTHH:mm:ss.fff"
+CELL_FORMAT: Final = "yyyy-MM-ddTHH:mm:ss.fff"
 """How the dates of cells are written in a column whose texts have formats of their own."""
 _EXACT: Final = 1 << 53  # up to here, binary floating point has every integer
 _LARGE, _SMALL = 1e21, 1e-9

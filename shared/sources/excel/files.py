@@ -15,7 +15,7 @@ from shared.definitions.models import Column, ColumnType, ExcelSource, TypedColu
 from shared.errors import UserError
 from shared.remote import is_remote
 from shared.sources.context import SourceContext
-from shared.sources.excel.cells import ADDED_FORMAT, Fault, Writer, kind_of_column
+from shared.sources.excel.cells import CELL_FORMAT, Fault, Writer, kind_of_column
 from shared.sources.excel.table import SheetTable
 from shared.sources.excel.workbook import Sheet, open_workbook
 from shared.sources.excel.workbook import Workbook as Book
@@ -121,7 +121,7 @@ class ExcelFiles:
         marks = tuple(sorted(each.mark for each in types if issubclass(each, Fault)))
         update: dict[str, object] = {"faults": marks, "place": read.index(column) + 1}
         if column.type is ColumnType.DATE and column.input_formats:
-            update["input_format"] = (ADDED_FORMAT, *column.input_formats)
+            update["moment_format"] = CELL_FORMAT
         return column.model_copy(update=update)
 
     def _read(self, workspace: Workspace) -> tuple[_Part, ...]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.definitions.models import ColumnType
 from shared.sources.excel.cells import number_text
+from shared.transform.reading import reading
 from tests.unit.sources.excel.conftest import Loader
 from tests.workbooks.xlsx import Formula, Raw
 
@@ -89,6 +90,16 @@ def test_dates_in_cells_need_not_have_the_format_of_texts(sheet: Loader) -> None
     rows, _ = sheet([("d",), (date(2024, 1, 31),), ("01.02.2024",), (45322,)], named)
     days = ["2024-01-30T23:00:00", "2024-01-31T23:00:00", "2024-01-30T23:00:00"]
     assert [row["d"] for row in rows] == list(map(moment, days))
+
+
+def test_dates_in_cells_of_all_years_need_not_have_the_format_of_texts(sheet: Loader) -> None:
+    """9999-12-31 often means "no end"; a text that is no date is compared with the formats of the definition only."""
+    named = [{"name": "d", "type": "date", "input_format": "dd.MM.yyyy"}]
+    cells = (date(9999, 12, 31), moment("2300-01-01T12:00:00"), date(1900, 3, 1), "31.12.9999", "2024-01-31")
+    rows, (column,) = sheet([("d",), *((cell,) for cell in cells)], named)
+    days = ["9999-12-31T00:00:00", "2300-01-01T12:00:00", "1900-03-01T00:00:00", "9999-12-31T00:00:00"]
+    assert [row["d"] for row in rows] == [*map(moment, days), None]
+    assert [each.message for each in reading(column).misfits] == ["not a date in dd.MM.yyyy, as in 31.01.2024"]
 
 
 def test_booleans_in_cells_need_not_have_the_words_of_texts(sheet: Loader) -> None:
