@@ -413,6 +413,8 @@ VALUES = {
         "123456789012345678901234567890",
         1,
     ),
+    "real": ("0.7", "0.70000005", "0.6999999", 1),
+    "double precision": ("0.30000000000000004", "0.3000000000000001", "0.3", 1),
     "timestamptz": (
         "2024-01-31 10:00:00.123456+00",
         "2024-01-31 10:00:00.123457+00",
@@ -432,7 +434,7 @@ VALUES = {
 
 @pytest.mark.parametrize("kind", sorted(VALUES))
 def test_postgresql_values_are_kept_exactly(here: World, database: Database, kind: str) -> None:
-    """The last value is read again, the next one is read, and the one before it is not."""
+    """Rows with the last value are read again, that with the next one is read, and the one before it is not."""
     last, after, before, overlap = VALUES[kind]
     database.run(f"CREATE TABLE customers (number text, name text, changed_at {kind})")
     database.run(f"INSERT INTO customers VALUES ('1', 'last', '{last}')")
@@ -440,14 +442,14 @@ def test_postgresql_values_are_kept_exactly(here: World, database: Database, kin
     define(here, source)
     here.run()
     assert here.app.watermark("accounts") == last
-    for number, value in (("2", after), ("3", before)):
+    for number, value in (("2", after), ("3", before), ("4", last)):
         database.run(f"INSERT INTO customers VALUES ('{number}', 'x', '{value}')")
     done = here.run()
-    assert (set(held(here)), done.source.processed) == ({"1", "2"}, 2)
+    assert (set(held(here)), done.source.processed) == ({"1", "2", "4"}, 3)
     if overlap:
         define(here, source, watermark={"overlap": 10**6})
         here.run()
-        assert set(held(here)) == {"1", "2", "3"}
+        assert set(held(here)) == {"1", "2", "3", "4"}
 
 
 @pytest.mark.parametrize(

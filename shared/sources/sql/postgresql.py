@@ -27,6 +27,7 @@ __all__ = ["PostgresqlReader"]
 
 _TEXTS: Final = frozenset({"text", "varchar", "bpchar"})
 _AS_TEXTS: Final = frozenset({"uuid", "citext", "name"})  # have no collation, or one that ignores case
+_SINGLE: Final = "float4"  # `real`
 _ARRAY: Final = "A"  # https://www.postgresql.org/docs/current/catalog-pg-type.html#CATALOG-TYPCATEGORY-TABLE
 # How values are written as text, whatever the server, the database or the user has as default.
 _NOTATION: Final = (
@@ -92,9 +93,16 @@ class PostgresqlReader(RowReader):
         return scale
 
     def past(self, name: str, scale: Scale) -> str:
-        """See `RowReader.past`; texts are compared by characters, in whatever way the database orders them."""
-        as_text = any(kind in _AS_TEXTS and quoted(each) == name for each, kind in self._kinds.items())
-        return super().past(f"CAST({name} AS text)" if as_text else name, scale)
+        """See `RowReader.past`; texts are compared by characters, in whatever way the database orders them.
+
+        A `real` is compared by the number that its text is, which is the watermark: 0.7 as `real` is a bit less.
+        """
+        kind = next((kind for each, kind in self._kinds.items() if quoted(each) == name), "")
+        if kind in _AS_TEXTS:
+            return super().past(f"CAST({name} AS text)", scale)
+        if kind == _SINGLE:
+            return super().past(f"CAST(CAST({name} AS text) AS double precision)", scale)
+        return super().past(name, scale)
 
     def _compared(self, name: str, scale: Scale) -> str:
         return f'{name} COLLATE "C"' if scale is Scale.TEXT else name
