@@ -9,6 +9,7 @@ from typing import Final
 
 from shared.definitions.models import ColumnType
 from shared.json_paths import Step, steps_of
+from shared.sources.parquet.digits import marked, unmarked
 from shared.sources.typed import KnownColumn, found_name, known_type
 from shared.workspace import literal, quoted
 
@@ -59,14 +60,14 @@ def field(path: str, types: Mapping[str, str], type_of: Callable[[str], str | No
 
 def _within(sql: str, kind: str, steps: list[Step]) -> Field:
     """What is in a list, a map or a document: as text, as in a JSON file."""
-    document = sql if kind in _TEXT else f"to_json({sql})"
+    document = marked(sql if kind in _TEXT else f"to_json({sql})")
     parts = (
         f".{json.dumps(step)}" if isinstance(step, str) else "[*]" if step is None else f"[{step}]" for step in steps
     )
     path = literal(f"${''.join(parts)}")
     if None in steps:
-        return Field(f"CAST(to_json(json_extract({document}, {path})) AS VARCHAR)", "VARCHAR")
-    return Field(f"json_extract_string({document}, {path})", "VARCHAR")
+        return Field(unmarked(f"CAST(to_json(json_extract({document}, {path})) AS VARCHAR)"), "VARCHAR")
+    return Field(unmarked(f"json_extract_string({document}, {path})"), "VARCHAR")
 
 
 def as_json(found: Field) -> tuple[KnownColumn, str]:

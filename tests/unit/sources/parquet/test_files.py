@@ -335,7 +335,15 @@ def test_a_local_file_that_may_not_be_read_in_place_is_copied(write: Write) -> N
 
 
 NESTED = """SELECT 1 AS n, {'city': 'Rome', 'geo': {'lat': 1.50::DECIMAL(18, 2)}, 'since': DATE '2024-01-31'} AS address,
-[{'no': 'A', 'n': 1}, {'no': 'B', 'n': 2}] AS lines, MAP {'k': 'v'} AS extra, '{"a": {"b": 12345678901234567890}}' AS doc"""
+[{'no': 'A', 'n': 1}, {'no': 'B', 'n': 2}] AS lines, MAP {'k': 'v'} AS extra, '{"a": {"b": 12345678901234567890}}' AS doc,
+[{'p': 1234567890123456.78::DECIMAL(22, 3), 'q': 0.5::DOUBLE, 's': 'at 1234567890123456.780, "5"'},
+ {'p': -99999999999999.995::DECIMAL(22, 3), 'q': 1.5::DOUBLE, 's': ''}] AS prices,
+MAP {'k': 12345678901234567890.12::DECIMAL(22, 2)} AS amounts,
+'{"a": [12345678901234567890.12, 1.5], "b" : 1.23456789012345678e-5, "c": "-Infinity"}' AS money"""
+PRICES = (
+    '[{"p":1234567890123456.780,"q":0.5,"s":"at 1234567890123456.780, \\"5\\""},'
+    '{"p":-99999999999999.995,"q":1.5,"s":""}]'
+)
 FIELDS = {
     ("$.address.city", None): "Rome",
     ("$.address.geo.lat", None): Decimal("1.5"),
@@ -346,6 +354,18 @@ FIELDS = {
     ("$.extra.k", None): "v",
     ("$.extra.other", None): None,
     ("$.doc.a.b", "number"): Decimal(12345678901234567890),
+    ("$.prices[0].p", "number"): Decimal("1234567890123456.78"),
+    ("$.prices[1].p", None): "-99999999999999.995",
+    ("$.prices[1].q", None): "1.5",
+    ("$.prices[*].p", None): "[1234567890123456.780,-99999999999999.995]",
+    ("$.prices[0]", None): '{"p":1234567890123456.780,"q":0.5,"s":"at 1234567890123456.780, \\"5\\""}',
+    ("$.prices[0].s", None): 'at 1234567890123456.780, "5"',
+    ("$.prices", "json"): PRICES,
+    ("$.amounts.k", None): "12345678901234567890.12",
+    ("$.money.a[0]", None): "12345678901234567890.12",
+    ("$.money.a[1]", "number"): Decimal("1.5"),
+    ("$.money.b", None): "1.23456789012345678e-5",
+    ("$.money.c", None): "-Infinity",
     ("$.address.geo", "json"): '{"lat":1.50}',
     ("address", "json"): '{"city":"Rome","geo":{"lat":1.50},"since":"2024-01-31"}',
     ("lines", "json"): '[{"no":"A","n":1},{"no":"B","n":2}]',
