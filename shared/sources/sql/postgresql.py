@@ -29,9 +29,11 @@ _TEXTS: Final = frozenset({"text", "varchar", "bpchar"})
 _AS_TEXTS: Final = frozenset({"uuid", "citext", "name"})  # have no collation, or one that ignores case
 _SINGLE: Final = "float4"  # `real`
 _ARRAY: Final = "A"  # https://www.postgresql.org/docs/current/catalog-pg-type.html#CATALOG-TYPCATEGORY-TABLE
-# How values are written as text, whatever the server, the database or the user has as default.
+# How values are written as text, whatever the server, the database or the user has as default. Only the text of `money`
+# follows the database (`lc_monetary`): definitions read the notation that it has there.
 _NOTATION: Final = (
     "SET LOCAL datestyle = 'ISO, YMD'",
+    "SET LOCAL intervalstyle = 'postgres'",
     "SET LOCAL timezone = 'UTC'",
     "SET LOCAL extra_float_digits = 1",  # the shortest text that is exact
     "SET LOCAL client_encoding = 'UTF8'",

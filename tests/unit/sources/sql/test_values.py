@@ -49,16 +49,23 @@ def test_postgresql_gives_every_type_as_it_is(database: Database) -> None:
 
 
 def test_notation_does_not_depend_on_the_settings_of_the_user(database: Database) -> None:
-    """A user may have another date style, another zone and fewer digits."""
-    for setting in ("datestyle = 'German'", "timezone = 'Asia/Tokyo'", "extra_float_digits = -15"):
+    """A user may have another style of dates and intervals, another zone and fewer digits."""
+    settings = ("datestyle = 'German'", "timezone = 'Asia/Tokyo'", "extra_float_digits = -15")
+    for setting in (*settings, "intervalstyle = 'iso_8601'"):
         database.run(f"ALTER ROLE app IN DATABASE {database.name} SET {setting}")
-    query = (
-        "SELECT timestamptz '2024-02-03 00:00:00+00' AS moment, date '2024-02-03' AS day, 0.123456789::float8 AS part"
-    )
+    query = """
+SELECT timestamptz '2024-02-03 00:00:00+00' AS moment, date '2024-02-03' AS day, 0.123456789::float8 AS part,
+  interval '1 year 2 days 04:05:06' AS span, ARRAY[interval '1 day'] AS spans"""
     found, errors = read(database.url, query=query)
     assert errors == []
     moment = dt.datetime(2024, 2, 3)  # noqa: DTZ001 - the workspace has UTC without saying so
-    assert found == {"moment": [moment], "day": [moment], "part": [Decimal("0.123456789")]}
+    assert found == {
+        "moment": [moment],
+        "day": [moment],
+        "part": [Decimal("0.123456789")],
+        "span": ["1 year 2 days 04:05:06"],
+        "spans": ['["1 day"]'],
+    }
 
 
 @pytest.mark.parametrize(
