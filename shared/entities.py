@@ -151,6 +151,7 @@ class AttributeMetadata:
         default: That value, of a choice or of a boolean column (0 or 1).
         targets: Logical names of the tables a lookup may point to.
         navigation: Target table -> the navigation property that writes the lookup (case kept).
+        deleted_with: Targets whose delete deletes the records that refer to them (Microsoft: `CascadeConfiguration`).
         required: `ApplicationRequired`, `SystemRequired`, `Recommended` or `None`.
         computed: How the service computes the column: `calculated`, `rollup` or `formula`; empty where it does not.
         secured: Whether column security decides who may read it.
@@ -170,6 +171,7 @@ class AttributeMetadata:
     default: int | None = None
     targets: tuple[str, ...] = ()
     navigation: Mapping[str, str] = field(default_factory=dict)
+    deleted_with: frozenset[str] = frozenset()
     required: str = "None"
     creatable: bool = True
     updatable: bool = True
@@ -371,15 +373,12 @@ class MirrorStore(Protocol):
 
     def mirror(self, sync: str) -> MirrorHead | None:
         """What the mirror of a sync consists of; None where it has none, or one that cannot be read."""
-        ...
 
     def mirror_part(self, sync: str, name: str, into: Path) -> bool:
         """Put one part of a mirror into a file that does not exist; False where the part is missing."""
-        ...
 
     def put_mirror_part(self, sync: str, name: str, file: Path) -> None:
         """Keep a file as a part, which belongs to the mirror once `swap_mirror` names it. Names are used once."""
-        ...
 
     def swap_mirror(
         self, sync: str, manifest: str, parts: Sequence[str], *, expected: MirrorHead | None, fence: int
@@ -397,4 +396,3 @@ class MirrorStore(Protocol):
             The mirror as it is now; None, changing nothing, where it was swapped since it was read, or a holder with a
             higher number has swapped it.
         """
-        ...

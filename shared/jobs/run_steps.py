@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile import ledger_table_step, link_steps, reconcile_steps
+from shared.reconcile import cascading, ledger_table_step, link_steps, reconcile_steps
 from shared.transform import (
     CompiledMappings,
     Reference,
@@ -117,7 +117,8 @@ class RunSteps:
 
     def _matching(self) -> Iterator[Step]:
         held = self.held
-        yield from current_finish_steps(self.columns, self.definition, keep_aside=bool(held))
+        keeps_parents = Purpose.KEPT_PARENTS not in self.leave_out and cascading(self.definition, self.columns)
+        yield from current_finish_steps(self.columns, self.definition, keep_aside=bool(held or keeps_parents))
         yield from held_steps(self.entity, held)
         late = references(self.desire.late)
         yield from reference_steps([each for each in late if each not in held])

@@ -16,6 +16,7 @@ from shared.reconcile.decisions import (
     report_unfit,
     spare_protected,
 )
+from shared.reconcile.links.kept_parents import keep_parents
 from shared.reconcile.rejected.decided import rejected_steps
 from shared.transform import TargetColumn
 from shared.workspace import Step
@@ -44,14 +45,16 @@ def reconcile_steps(
 
     Returns:
         Steps that make the tables `decisions` (one row a key) and `changes` (one row a write). For strategy `full`
-        they need `desired` and `current`, and where records may be dropped `protected` and both tables of errors; for
-        `delta` and `upsert` only `desired`; a condition or an action column needs `source` too.
+        they need `desired` and `current`, and where records may be dropped `protected` and both tables of errors, with
+        deletes that cascade `set_aside` too; for `delta` and `upsert` only `desired`; a condition or an action column
+        needs `source` too.
     """
     if definition.sync_behaviour.strategy is Strategy.FULL:
         decide: tuple[Step, ...] = (
             *decide_by_comparing(definition, layout, target_rows=target_rows, values_at_once=values_at_once),
             *rejected_steps(definition, layout),
             *spare_protected(definition, layout),
+            *keep_parents(definition, layout),
             *report_unfit(definition, layout),
             *report_fixed(definition, layout),
             *report_edited(definition, layout),

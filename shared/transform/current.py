@@ -62,7 +62,7 @@ def current_finish_steps(
     Args:
         layout: The target columns.
         definition: The sync.
-        keep_aside: What is set aside goes into the table `set_aside`, where lookups find it.
+        keep_aside: What is set aside goes into the table `set_aside`, where later steps find it.
     """
     keys = key_columns(layout)
     names = ", ".join(f"_k{column.key_part}" for column in keys)
@@ -88,7 +88,7 @@ WHERE copy > 1""".strip()
         Step("Report records without a key", keyless, needs=_BOTH, purpose=Purpose.RECORDS_WITHOUT_KEY),
         Step("Report duplicates in the target", report, needs=_BOTH, purpose=Purpose.TARGET_DUPLICATES),
         *_protect_duplicates(definition, names),
-        *([Step.creating("Keep what is set aside for lookups", kept, needs=_BOTH)] if keep_aside else ()),
+        *([Step.creating("Keep what is set aside for later steps", kept, needs=_BOTH)] if keep_aside else ()),
         Step(
             "Set duplicates in the target aside",
             f"DELETE FROM current WHERE {aside}",

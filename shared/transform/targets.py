@@ -121,6 +121,7 @@ class TargetColumn:
         by_age: A lookup chooses among records by their date of creation.
         binds: The tables that a lookup can refer to; empty for other columns.
         write: When its value is written.
+        cascades: The service deletes a record with the record of the same table to which it refers in this column.
         collection: For the parties of an activity, the property that a create gives them in: one for all lists.
     """
 
@@ -142,6 +143,7 @@ class TargetColumn:
     by_age: bool = False
     binds: tuple[Bind, ...] = ()
     write: WritePolicy = WritePolicy.ALWAYS
+    cascades: bool = False
     collection: str = ""
 
     @property
@@ -229,6 +231,7 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
         by_age=entity.logical_name in tables and any(lookup.on_ambiguous != "reject" for lookup in mapping.lookups),
         binds=binds_of(entity, attribute),
         write=mapping.write,
+        cascades=_cascades(entity, attribute),
         collection=f"{entity.logical_name}_activity_parties" if attribute.is_list else "",
     )
 
@@ -366,5 +369,14 @@ def read_only(entity: EntityMetadata, name: str) -> TargetColumn:
     """A column that is read and never written."""
     attribute = _attribute(entity, name)
     return TargetColumn(
-        name=attribute.name, attribute=attribute, sql_type=sql_type(attribute), source_sql="NULL", writes=False
+        name=attribute.name,
+        attribute=attribute,
+        sql_type=sql_type(attribute),
+        source_sql="NULL",
+        writes=False,
+        cascades=_cascades(entity, attribute),
     )
+
+
+def _cascades(entity: EntityMetadata, attribute: AttributeMetadata) -> bool:
+    return entity.logical_name in attribute.deleted_with and not attribute.is_list

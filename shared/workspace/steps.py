@@ -37,6 +37,7 @@ class Table(StrEnum):
     LEDGER = "ledger"
     DECISIONS = "decisions"
     LEFT_BEHIND = "left_behind"
+    KEPT_PARENTS = "kept_parents"
     DROP_ORDER = "drop_order"
     DELETE_ORDER = "delete_order"
     CHANGES = "changes"
@@ -72,6 +73,8 @@ class Purpose(Flag):
     """It sets aside records of the target whose key is not unique."""
     CREATE_ONLY_COLUMNS = auto()
     """It reports values that differ and that only a create may set."""
+    KEPT_PARENTS = auto()
+    """It keeps dropped records for the records below them, which are known where the whole table was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ _ENTITY_COLUMNS = (
     "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName,DisplayCollectionName,TableType,"
     "IsIntersect,ChangeTrackingEnabled,MetadataId"
 )
+_RELATION_COLUMNS = "ReferencingEntityNavigationPropertyName,ReferencedEntity,ReferencingAttribute,CascadeConfiguration"
 _ENDS = tuple(
     f"Entity{number}{name}"
     for number in (1, 2)
@@ -192,7 +193,7 @@ def _labels(label: Answer) -> list[str]:
 def _read(service: Service, found: _Found) -> EntityMetadata:
     table = found.table
     address = f"EntityDefinitions(LogicalName={odata_text(table)})"
-    relations = "$select=ReferencingEntityNavigationPropertyName,ReferencedEntity,ReferencingAttribute"
+    relations = f"$select={_RELATION_COLUMNS}"
     expanded = f"Keys,ManyToOneRelationships({relations})"
     if found.intersect:
         expanded += f",ManyToManyRelationships($select=IntersectEntityName,{','.join(_ENDS)})"
@@ -201,8 +202,9 @@ def _read(service: Service, found: _Found) -> EntityMetadata:
     columns = _get(service, f"{address}/Attributes", table=table).rows()
     enforced = answers.member("EnforceStateTransitions").flag(default=False)
     choices = _choices(service, address, table, {_cast(column) for column in columns}, enforced=enforced)
-    navigation = _navigation(answers.member("ManyToOneRelationships").items())
-    attributes = _attributes(columns, choices, navigation, found)
+    relationships = list(answers.member("ManyToOneRelationships").items())
+    listed = _attributes(columns, choices, _navigation(relationships), found)
+    attributes = {**listed, **dict(_deleted_with(listed, relationships))}
     ends = _ends(answers.member("ManyToManyRelationships").items(), found) if found.intersect else ()
     return EntityMetadata(
         logical_name=table,
@@ -266,6 +268,19 @@ def _navigation(relations: Iterable[Answer]) -> Mapping[str, Mapping[str, str]]:
             navigation = relation.member("ReferencingEntityNavigationPropertyName").name()
             targets[relation.member("ReferencedEntity").name()] = navigation
     return found
+
+
+def _deleted_with(
+    attributes: Mapping[str, AttributeMetadata], relations: Iterable[Answer]
+) -> Iterable[tuple[str, AttributeMetadata]]:
+    """The lookups through which a delete of a record deletes those that refer to it."""
+    found: dict[str, set[str]] = {}
+    for relation in relations:
+        if relation.member("CascadeConfiguration").part("Delete").text("") == "Cascade":
+            tables = found.setdefault(relation.member("ReferencingAttribute").name(), set())
+            tables.add(relation.member("ReferencedEntity").name())
+    for name in found.keys() & attributes.keys():
+        yield name, replace(attributes[name], deleted_with=frozenset(found[name]))
 
 
 def _ends(relations: Iterable[Answer], found: _Found) -> tuple[LinkEnd, ...]:

@@ -53,7 +53,9 @@ __all__ = ["Wave"]
 
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
 # Records are found by keys that events have, so none is without; and one counts as dropped because an event said so.
-_LEFT_OUT: Final = Purpose.RECORDS_WITHOUT_KEY | Purpose.CREATE_ONLY_COLUMNS | Purpose.REJECTED_ROWS
+_LEFT_OUT: Final = (
+    Purpose.RECORDS_WITHOUT_KEY | Purpose.CREATE_ONLY_COLUMNS | Purpose.REJECTED_ROWS | Purpose.KEPT_PARENTS
+)
 _TURNS: Final = 5  # that records which others change meanwhile are compared
 _COMPARED: Final = (Stage.READ, Stage.MATCH, Stage.LINK, Stage.RECONCILE)
 _FOLLOWED: Final = (Stage.RECONCILE,)

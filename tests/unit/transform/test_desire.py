@@ -13,6 +13,7 @@ from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.transform import Omit, desire_steps, desired_finish_steps, layout, shape_steps
 from shared.transform.convert import conversion
+from shared.transform.targets import read_only
 from shared.workspace import Workspace
 from tests.unit.transform.world import ACCOUNT, definition, errors, load, shaped
 
@@ -543,3 +544,22 @@ def test_an_empty_value_for_a_column_that_is_never_empty(
     assert workspace.query("SELECT count(*) FROM desired") == [(rows,)]
     if rows and wrong:
         assert workspace.query(f'SELECT "_omit_{attribute.name}" FROM desired') == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tables", "cascades"),
+    [
+        (AttributeType.LOOKUP, {"account"}, True),
+        (AttributeType.LOOKUP, {"contact"}, False),
+        (AttributeType.PARTY_LIST, {"account"}, False),
+    ],
+)
+def test_a_lookup_in_the_table_itself_knows_whether_deletes_cascade(
+    kind: AttributeType, tables: set[str], *, cascades: bool
+) -> None:
+    """Also where no mapping fills it. Lists of parties are not read."""
+    attribute = AttributeMetadata(name="above", type=kind, targets=("account",), deleted_with=frozenset(tables))
+    entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "above": attribute})
+    columns = layout(definition([{"name": "x"}], [{"source": "x", "target": "above"}]), entity)
+    assert [column.name for column in columns if column.cascades] == (["above"] if cascades else [])
+    assert read_only(entity, "above").cascades is cascades

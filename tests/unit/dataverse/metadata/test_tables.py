@@ -1,9 +1,9 @@
-"""The metadata of intersect tables, from answers as the service gives them."""
+"""The metadata of tables and their relationships, from answers as the service gives them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -44,10 +44,13 @@ COLUMNS = [
 class Answers:
     """A service that knows one table."""
 
-    def __init__(self, table: Mapping[str, Any], *relations: Mapping[str, Any]) -> None:
+    def __init__(
+        self, table: Mapping[str, Any], *relations: Mapping[str, Any], lookups: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         self.asked: list[str] = []
         self._table = table
         self._relations = relations
+        self._lookups = lookups
 
     def send(self, request: Request) -> Response:
         path = unquote(request.url.removeprefix(BASE))
@@ -57,7 +60,8 @@ class Answers:
         elif "/Attributes" in path:
             value = {"value": COLUMNS}
         elif path.startswith("EntityDefinitions("):
-            value = {"Keys": [], "ManyToOneRelationships": [], "ManyToManyRelationships": list(self._relations)}
+            many = {"ManyToOneRelationships": self._lookups, "ManyToManyRelationships": self._relations}
+            value = {"Keys": [], **many}
         else:
             value = {"value": []}
         return Response(status=200, body=json.dumps(value).encode())
@@ -107,3 +111,36 @@ def test_other_tables_are_not_asked_for_relationships_between_many() -> None:
     entity = read(answers)
     assert (entity.intersect, entity.ends) == (False, ())
     assert not any("ManyToMany" in path for path in answers.asked)
+
+
+def relationship(column: str, table: str, **cascade: str) -> dict[str, Any]:
+    return {
+        "ReferencingEntityNavigationPropertyName": f"{column}_{table}",
+        "ReferencedEntity": table,
+        "ReferencingAttribute": column,
+        "CascadeConfiguration": cascade or None,
+    }
+
+
+def test_the_relationships_say_with_which_records_a_record_is_deleted() -> None:
+    """By target table; one request asks for navigation properties and cascades."""
+    lookups = [
+        relationship("accountid", "account", Assign="Cascade", Delete="RemoveLink"),
+        relationship("leadid", "lead", Delete="Cascade", Assign="NoCascade"),
+        relationship("leadid", "contact", Delete="Cascade"),
+        relationship("leadid", "account", Delete="Restrict"),
+        relationship("accountleadid", "lead"),
+        relationship("unlisted", "lead", Delete="Cascade"),
+    ]
+    answers = Answers({**TABLE, "IsIntersect": False}, lookups=lookups)
+
+    columns = read(answers).attributes
+
+    assert {name: set(column.deleted_with) for name, column in columns.items()} == {
+        "accountid": set(),
+        "leadid": {"lead", "contact"},
+        "accountleadid": set(),
+    }
+    assert columns["leadid"].navigation["lead"] == "leadid_lead"
+    (asked,) = [path for path in answers.asked if "ManyToOneRelationships" in path]
+    assert "CascadeConfiguration" in asked

@@ -1,0 +1,164 @@
+"""Tables whose records go with their parent: what a run deletes must not take records with it that are to stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.jobs import RunSummary
+from tests.acceptance.test_lookups import node_parents
+from tests.acceptance.world import World, accounts, world
+
+NODES = """
+new_Node:
+  keys: {number_key: [new_number]}
+  columns:
+    new_Number: {type: String, length: 20}
+    new_Text: {type: String, length: 10}
+    new_ParentId: {type: Lookup, targets: [new_node], cascade: {delete: Cascade}}
+    new_GuardId: {type: Lookup, targets: [new_node], cascade: {delete: Restrict}}
+"""
+KEPT = "Dropped Record Kept"
+OTHER, PARENT, CHILD, LEAF = ("other", ""), ("parent", ""), ("child", "parent"), ("leaf", "child")
+ALL = {"other": None, "parent": None, "child": "parent", "leaf": "child"}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[World]:
+    schema = tmp_path / "schema.yaml"
+    schema.write_text(NODES, "utf-8")
+    with world(tmp_path, schema=[schema]) as made:
+        yield made
+
+
+def define(here: World, on_missing: str = "reject", **behaviour: Any) -> None:
+    """A sync of nodes that deletes what the source does not have."""
+    definition = accounts()
+    definition["source"]["columns"] = [{"name": name} for name in ("number", "parent", "text", "guard")]
+    by_number = {"match": "new_number", "on_missing": on_missing}
+    definition["destination"] |= {
+        "entity": "new_node",
+        "id_column": "new_nodeid",
+        "mappings": [
+            {"source": "number", "target": "new_number"},
+            {"source": "parent", "target": "new_parentid", "lookup": by_number},
+            {"source": "guard", "target": "new_guardid", "lookup": by_number},
+            {"source": "text", "target": "new_text"},
+        ],
+    }
+    safety = {"max_delete": "100%"}
+    definition["sync_behaviour"] = {"sync_key": ["new_number"], "dropped": "delete", "safety": safety, **behaviour}
+    here.define(definition, "nodes")
+
+
+def rows(here: World, *given: tuple[str, ...]) -> None:
+    """Write the source: number, parent, text and guard of each row."""
+    names = ("number", "parent", "text", "guard")
+    here.csv([dict(zip(names, (*row, "", "", "")[:4], strict=True)) for row in given])
+
+
+def ids(here: World) -> dict[str, str]:
+    return {each["new_number"]: each["new_nodeid"] for each in here.records("new_nodes")}
+
+
+def made(here: World, on_missing: str = "reject", **behaviour: Any) -> dict[str, str]:
+    """Create a parent, a child, a leaf below it and another node; returns their ids."""
+    define(here, on_missing, **behaviour)
+    rows(here, OTHER, PARENT, CHILD, LEAF)
+    assert here.run("nodes").created.done == 4
+    return ids(here)
+
+
+def kept(done: RunSummary) -> list[tuple[str, int]]:
+    """Column and number of the records that were kept."""
+    return [(error.column, error.count) for error in done.errors if error.error_type == KEPT]
+
+
+REJECTED = {
+    "child": [OTHER, ("child", "other", "much too long"), LEAF],
+    "leaf": [OTHER, ("leaf", "other", "much too long")],
+}
+
+
+@pytest.mark.parametrize("on_missing", ["reject", "clear", "keep"])
+@pytest.mark.parametrize("rejected", REJECTED)
+def test_a_dropped_parent_stays_as_long_as_the_record_of_a_rejected_row_is_below_it(
+    here: World, rejected: str, on_missing: str
+) -> None:
+    """Above the leaf, the child is dropped too: both of its ancestors stay."""
+    before = made(here, on_missing)
+    rows(here, *REJECTED[rejected])
+
+    plan = here.plan("nodes")
+    done = here.run("nodes")
+
+    levels = 1 if rejected == "child" else 2
+    assert (plan.plan.counts.delete, done.deleted.planned, done.deleted.done) == (0, 0, 0)
+    assert [(error.column, error.count) for error in plan.errors if error.error_type == KEPT] == kept(done)
+    assert (kept(done), done.source.rejected) == ([("new_parentid", levels)], 1)
+    assert (node_parents(here), ids(here)) == (ALL, before)
+    again = here.plan("nodes").plan.counts
+    assert (again.changes, again.ignored) == (0, levels + 1)
+
+    rows(here, OTHER, ("leaf", "other"))
+    done = here.run("nodes")
+    assert (done.updated.done, done.deleted.done, kept(done)) == (1, 2, [])
+    assert node_parents(here) == {"other": None, "leaf": "other"}
+
+
+@pytest.mark.parametrize(
+    ("on_missing", "left", "levels"),
+    [("reject", ALL, 1), ("keep", ALL, 1), ("clear", {"other": None, "child": None, "leaf": "child"}, 0)],
+)
+def test_a_parent_that_rows_still_name_stays_unless_its_children_leave_it(
+    here: World, on_missing: str, left: dict[str, str | None], levels: int
+) -> None:
+    before = made(here, on_missing)
+    rows(here, OTHER, CHILD, LEAF)
+
+    done = here.run("nodes")
+
+    assert (done.deleted.done, kept(done)) == (1 - levels, [("new_parentid", 1)] if levels else [])
+    assert node_parents(here) == left
+    assert ids(here) == {number: before[number] for number in left}
+    assert here.plan("nodes").plan.counts.changes == 0
+
+
+def test_a_parent_whose_children_move_away_is_deleted(here: World) -> None:
+    before = made(here)
+    rows(here, OTHER, ("child", "other"), LEAF)
+
+    done = here.run("nodes")
+
+    assert (done.state, done.updated.done, done.deleted.done, done.errors) == ("Succeeded", 1, 1, ())
+    assert node_parents(here) == {"other": None, "child": "other", "leaf": "child"}
+    assert ids(here) == {number: before[number] for number in ("other", "child", "leaf")}
+    assert here.plan("nodes").plan.counts.changes == 0
+
+
+def test_a_parent_whose_children_are_dropped_too_is_deleted_after_them(here: World) -> None:
+    """A second lookup refuses the delete of a parent that has children."""
+    define(here)
+    rows(here, OTHER, PARENT, ("child", "parent", "", "parent"), ("leaf", "child", "", "child"))
+    here.run("nodes")
+    rows(here, OTHER)
+
+    done = here.run("nodes")
+
+    assert (done.state, done.deleted.done, done.failed, done.errors) == ("Succeeded", 3, 0, ())
+    assert node_parents(here) == {"other": None}
+
+
+def test_a_record_without_a_key_below_a_dropped_parent_is_not_deleted_with_it(here: World) -> None:
+    """It is set aside: it belongs to no row, and takes part in nothing."""
+    before = made(here)
+    here.create("new_nodes", {"new_number": None, "new_ParentId@odata.bind": f"new_nodes({before['parent']})"})
+    rows(here, OTHER, ("child", "other"), LEAF)
+
+    done = here.run("nodes")
+
+    assert (done.deleted.done, kept(done)) == (0, [("new_parentid", 1)])
+    assert len(here.records("new_nodes")) == 5
