@@ -30,10 +30,11 @@ from shared.reconcile.links.dependencies import (
     in_generation,
     waves_query,
 )
+from shared.reconcile.links.kept_parents import NOT_AS_PLANNED
 from shared.reconcile.links.steps import delete_order
 from shared.reconcile.outcomes import Result, changes_count_query, changes_query, refused
 from shared.transform import TargetColumn
-from shared.workspace import Table, Workspace
+from shared.workspace import Step, Table, Workspace
 
 __all__ = ["TAKEN_AT_ONCE", "WriteOrder", "creating_columns", "write_changes"]
 
@@ -53,6 +54,7 @@ class WriteOrder:
         dropped: The table that orders deletes, children first: made of what was read to compare, or when they are sent.
         creating: The columns whose lookups create what is missing.
         waiting: Inserts that wait at once until the record with their key is known.
+        keeping: The steps that plan no delete of a record below which others stay, once all else is written.
         some_settled: Some changes have their outcomes before the first write.
     """
 
@@ -61,6 +63,7 @@ class WriteOrder:
     dropped: Table = Table.DROP_ORDER
     creating: Sequence[TargetColumn] = ()
     waiting: int = TAKEN_AT_ONCE
+    keeping: Sequence[Step] = ()
     some_settled: bool = False
 
     @classmethod
@@ -71,6 +74,7 @@ class WriteOrder:
         columns: Sequence[TargetColumn],
         *,
         waiting: int = TAKEN_AT_ONCE,
+        keeping: Sequence[Step] = (),
     ) -> WriteOrder:
         """The order of a sync's writes."""
         full = definition.sync_behaviour.strategy is Strategy.FULL
@@ -80,6 +84,7 @@ class WriteOrder:
             dropped=Table.DROP_ORDER if full else Table.DELETE_ORDER,
             creating=creating_columns(definition, columns),
             waiting=waiting,
+            keeping=keeping,
         )
 
     def left(self, condition: str) -> str:
@@ -122,18 +127,27 @@ def write_changes(
             writing.recount()
         if order.late:
             _write_in_order(writing, workspace, order)
-        elif order.adoption is None or not inserts:
-            writing.send(_changes(workspace, order.left("true")), total)
         else:
-            writing.insert(_changes(workspace, order.left("action = 'insert'")), order.adoption)
-            writing.send(_changes(workspace, order.left("action <> 'insert'")), total - inserts)
-        if not order.late:
-            _send_again(writing, workspace)
+            _write_as_planned(writing, workspace, order, inserts=inserts, others=total - inserts)
     except SyncError as error:
         writing.stopped = writing.stopped or f"aborted: {error.message}"
         raise
     finally:
         writing.skip_rest()
+
+
+def _write_as_planned(writing: _Writing, workspace: Workspace, order: WriteOrder, *, inserts: int, others: int) -> None:
+    """In the order of the changes; deletes wait for all others where they may take other records with them."""
+    left, count = "true", inserts + others
+    if order.adoption is not None and inserts:
+        writing.insert(_changes(workspace, order.left("action = 'insert'")), order.adoption)
+        left, count = "action <> 'insert'", others
+    first = f"{left} AND NOT {DELETES}" if order.keeping else left
+    writing.send(_changes(workspace, order.left(first)), count)
+    _send_again(writing, workspace)
+    if order.keeping:
+        writing.keep_parents(order.keeping)
+        writing.send(_changes(workspace, order.left(DELETES)), count)
 
 
 def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) -> None:
@@ -155,6 +169,7 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
     if order.dropped is Table.DELETE_ORDER and not writing.order_deletes(order.late):
         writing.send(_changes(workspace, DELETES), 1)
         return
+    writing.keep_parents(order.keeping)
     for generation, count in workspace.query(waves_query(order.dropped, DELETES)):
         part = in_generation(order.dropped, generation)
         writing.send(_changes(workspace, order.left(f"{DELETES} AND {part}")), count)
@@ -307,6 +322,14 @@ class _Writing:
         self._dataverse.read_holders(self._workspace, self._entity, late, self._workspace.rows(DELETED_KEYS))
         self._workspace.create(delete_order(late))
         return True
+
+    def keep_parents(self, steps: Sequence[Step]) -> None:
+        """Plan no delete of a record below which others stay, where a change was not made as it was planned."""
+        if not steps or self.stopped or not self._workspace.query(NOT_AS_PLANNED):
+            return
+        self._workspace.drop(Table.KEPT_PARENTS)
+        for step in steps:
+            self._workspace.run(step)
 
     def recount(self) -> None:
         """Count the failures, after outcomes were written beside those of the service."""

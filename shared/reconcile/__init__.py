@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.reconcile.adoption import adoption_steps
 from shared.reconcile.columns import names_of, object_of
 from shared.reconcile.ledger import after_writing, before_writing, doubtful_query, fill_ledger, ledger_table_step
-from shared.reconcile.links.kept_parents import cascading
+from shared.reconcile.links.kept_parents import cascading, keep_parents_of_refused
 from shared.reconcile.links.steps import link_steps
 from shared.reconcile.marks import blind_mark, blind_unfit_query
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
@@ -32,6 +32,7 @@ __all__ = [
     "counts_query",
     "doubtful_query",
     "fill_ledger",
+    "keep_parents_of_refused",
     "ledger_table_step",
     "link_steps",
     "names_of",

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.jobs import RunSummary
+from shared.app.undoing import undo
+from shared.jobs import NoProgress, RunOptions, RunSummary
 from tests.acceptance.test_lookups import node_parents
 from tests.acceptance.world import World, accounts, world
 
@@ -162,3 +163,80 @@ def test_a_record_without_a_key_below_a_dropped_parent_is_not_deleted_with_it(he
 
     assert (done.deleted.done, kept(done)) == (0, [("new_parentid", 1)])
     assert len(here.records("new_nodes")) == 5
+
+
+@pytest.mark.parametrize(("child", "behaviour"), [("child", {}), ("leaf", {}), ("leaf", {"dropped_scope": "own"})])
+def test_a_child_whose_update_is_refused_keeps_its_parents(here: World, child: str, behaviour: dict[str, str]) -> None:
+    """Deletes come after updates: what is still below a record then is not deleted with it. It stays the sync's own."""
+    before = made(here, **behaviour)
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "new_text eq 'bad'"}, "times": 9})
+    moved = [OTHER, (child, "other", "bad"), *([LEAF] if child == "child" else [])]
+    rows(here, *moved)
+    levels = 1 if child == "child" else 2
+    assert here.plan("nodes").plan.counts.delete == levels
+
+    done = here.run("nodes")
+
+    assert (done.failed, done.deleted.planned, done.deleted.done, done.ignored) == (1, 0, 0, levels)
+    assert kept(done) == [("new_parentid", levels)]
+    assert (node_parents(here), ids(here)) == (ALL, before)
+
+    here.emulator.clear_faults()
+    done = here.run("nodes")
+    assert (done.failed, done.updated.done, done.deleted.done, kept(done)) == (0, 1, levels, [])
+    assert here.plan("nodes").plan.counts.changes == 0
+
+
+def test_an_undo_leaves_alone_what_was_not_deleted(here: World) -> None:
+    before = made(here)
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "new_text eq 'bad'"}, "times": 9})
+    rows(here, ("other", "", "changed"), ("child", "other", "bad"), LEAF)
+    done = here.run("nodes")
+    assert (done.updated.done, done.failed, done.deleted.done) == (1, 1, 0)
+
+    (run,) = here.app.state.runs(limit=1)
+    undone = undo(here.app, run, RunOptions(), NoProgress())
+
+    assert (undone.state, undone.updated.done, undone.created.done) == ("Succeeded", 1, 0)
+    assert (node_parents(here), ids(here)) == (ALL, before)
+
+
+def test_other_parents_are_deleted_although_an_update_is_refused(here: World) -> None:
+    made(here)
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "new_text eq 'bad'"}, "times": 9})
+    rows(here, ("other", "", "bad"), ("child", "other"), LEAF)
+
+    done = here.run("nodes")
+
+    assert (done.failed, done.updated.done, done.deleted.done, kept(done)) == (1, 1, 1, [])
+    assert node_parents(here) == {"other": None, "child": "other", "leaf": "child"}
+
+
+def test_ids_of_parents_in_the_source_count_too(here: World) -> None:
+    """They are not looked up, so rows may give the id of a record that is dropped."""
+    before = made(here)
+    definition = accounts()
+    definition["source"]["columns"] = [{"name": name} for name in ("number", "parent", "text")]
+    definition["destination"] |= {
+        "entity": "new_node",
+        "id_column": "new_nodeid",
+        "mappings": [
+            {"source": "number", "target": "new_number"},
+            {"source": "parent", "target": "new_parentid"},
+            {"source": "text", "target": "new_text"},
+        ],
+    }
+    safety = {"max_delete": "100%"}
+    definition["sync_behaviour"] = {"sync_key": ["new_number"], "dropped": "delete", "safety": safety}
+    here.define(definition, "nodes")
+    rows(here, OTHER, ("child", before["other"], "bad"), ("leaf", before["child"]))
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "new_text eq 'bad'"}, "times": 9})
+
+    done = here.run("nodes")
+    assert (done.failed, done.deleted.done, kept(done), node_parents(here)) == (1, 0, [("new_parentid", 1)], ALL)
+
+    here.emulator.clear_faults()
+    rows(here, OTHER, ("leaf", before["child"]), ("new", before["parent"]))
+    done = here.run("nodes")
+    assert (done.created.done, done.deleted.done, kept(done)) == (1, 0, [("new_parentid", 2)])
+    assert node_parents(here) == {**ALL, "new": "parent"}

@@ -35,7 +35,7 @@ from shared.jobs.progress import Phase
 from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
 from shared.jobs.summary import ChangeCounts, MirrorFigures, OutcomeCounts, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
-from shared.reconcile import Plan, PlanCounts, counts_query
+from shared.reconcile import Plan, PlanCounts, counts_query, keep_parents_of_refused
 from shared.reconcile.reports import violations_query
 from shared.state import PlanUse, RowsToMend, RunRecord
 from shared.telemetry import log_context
@@ -258,7 +258,9 @@ class _Run:
         adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self._columns, self.job.parameters)
         if adoption is not None and journal is not None:
             adoption = replace(adoption, note=journal.note_adopted)
-        order = WriteOrder.of(adoption, self.job.definition, self._columns, waiting=self.job.options.waiting)
+        definition, waiting = self.job.definition, self.job.options.waiting
+        keeping = keep_parents_of_refused(definition, self._columns)
+        order = WriteOrder.of(adoption, definition, self._columns, waiting=waiting, keeping=keeping)
         start = self.tools.clock.monotonic()
         try:
             write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
