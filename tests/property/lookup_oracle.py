@@ -202,6 +202,7 @@ class _Run:
         self.case = case
         self.state = copy.deepcopy(state)
         self.own = self.state[case.table]
+        self.start = copy.deepcopy(self.own)
         self.rejected: set[int] = set()
         self.failed: set[int | str] = set()
         self.protected: set[str] = set()
@@ -374,9 +375,26 @@ class _Run:
         for number, id_ in self.matched.items():
             if number in self.wanted and self.case.changed == "update":
                 self.change(number, id_)
-        self.drop(self.leaving - self.adopted)
+        leaving = self.leaving - self.adopted
+        self.drop(leaving - self.kept_parents(leaving))
 
     # -- Deleting
+
+    def kept_parents(self, leaving: set[str]) -> set[str]:
+        """What a batch does not delete, because records that stay would go with it by a lookup that is mapped.
+
+        What an adopted record refers to after its update is not looked at in the run that adopts it.
+        """
+        table, mapped, kept = self.case.table, {ref.column for ref in self.case.refs}, set[str]()
+        cascading = {ref for (ref, to), verb in TABLES[table].cascades.items() if (to, verb) == (table, "Cascade")}
+        if self.case.deleted is not None:
+            return kept
+        held = {**self.own, **{id_: self.start[id_] for id_ in self.adopted}}
+        above = {id_: {held[id_].refs.get(ref) for ref in cascading & mapped} & leaving for id_ in held}
+        stay = held.keys() - leaving
+        while again := {parent for id_ in stay | kept for parent in above[id_] if parent} - kept:
+            kept |= again
+        return kept
 
     def drop(self, leaving: set[str]) -> None:
         """Delete records, children first; a record with references stays if the relationship restricts its delete."""

@@ -19,6 +19,7 @@ from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.preparation import prepare
 from shared.jobs.progress import NoProgress
 from shared.jobs.writing import WriteOrder, write_changes
+from shared.reconcile import keep_parents_of_refused
 from shared.state import StateStore
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, quoted
@@ -90,7 +91,8 @@ def run(case: Case, dataverse: Dataverse) -> Done:
         prepared = prepare(job, tools, workspace, STARTED)
         entity, columns = prepared.entity, prepared.columns
         adoption = Adoption.of(job.definition, tools.dataverse, entity, columns, {})
-        order = WriteOrder.of(adoption, job.definition, columns)
+        keeping = keep_parents_of_refused(job.definition, columns)
+        order = WriteOrder.of(adoption, job.definition, columns, keeping=keeping)
         write_changes(workspace, tools.dataverse, entity, WriteLimits(), NoProgress(), order)
         ends = workspace.query(
             "SELECT coalesce(_row, -1), CAST(_id AS VARCHAR), result FROM changes LEFT JOIN outcomes USING (_change)"
