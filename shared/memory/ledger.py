@@ -60,6 +60,7 @@ class Ledger:
         self._earlier: Mapping[str, LedgerEntry] = {}
         self._idle: dict[str, LedgerEntry] = {}
         self.missing = ""
+        self.noted = 0  # records of which events have noted something, which counts without the files too
 
     def look(self) -> None:
         """Note which entries of events there are; to be called before the records are read.
@@ -119,6 +120,7 @@ class Ledger:
         files = self._paths(parts)
         of_all = {record: RecordEntry.of_owner(entry.text, self._owner) for record, entry in entries.items()}
         found = {record: entry for record, entry in of_all.items() if entry is not None}
+        self.noted = len(found)
         rows = rows_of(workspace, files, list(found)) if found else {}
         self._idle = {
             record: entries[record]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from shared.counted import counted
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata, LedgerStore
 from shared.memory import Ledger, ledger_owner
@@ -96,9 +97,11 @@ class Remembering:
         """What a person should know about the ledger."""
         if not self.ledger.missing:
             return ()
+        records = counted(self.ledger.noted, "record")
+        noted = f", but for {records} that events have written," if self.ledger.noted else ","
         note = (
             f"the ledger of this sync is missing ({self.ledger.missing}): nothing is dropped, reactivated or "
-            "overwritten that only the ledger allows, and a new one is begun"
+            f"overwritten that only the ledger allows{noted} and a new one is begun"
         )
         return (note,)
 
