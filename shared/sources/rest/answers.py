@@ -27,7 +27,7 @@ _MOST_SHOWN: Final = 200  # characters of it
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
 _WHAT_TO_DO: Final = {
     HTTPStatus.BAD_REQUEST: "check url, headers, body and pagination",
-    HTTPStatus.UNAUTHORIZED: "check auth and its secrets",
+    HTTPStatus.UNAUTHORIZED: "check auth and the secrets in it and in headers",
     HTTPStatus.FORBIDDEN: "the account of auth may not read this, or a key or scope is missing",
     HTTPStatus.NOT_FOUND: "check url",
     HTTPStatus.METHOD_NOT_ALLOWED: "check method",

@@ -41,6 +41,7 @@ class Api:
 
     def __init__(self, endpoint: Endpoint, context: SourceContext, file: Path, retries: Retries) -> None:
         self._endpoint = endpoint
+        self._headers = endpoint.headers
         self._reach = context.reach
         self._file = file
         self._retries = retries
@@ -76,9 +77,14 @@ class Api:
         """The answer of one URL; credentials that are refused are renewed once."""
         own = self._is_own(url)
         answer = self._sent(asked, url, own=own)
-        if own and answer.status == HTTPStatus.UNAUTHORIZED and self._sign_in.renewed():
+        if own and answer.status == HTTPStatus.UNAUTHORIZED and self._renewed():
             answer = self._sent(asked, url, own=own)
         return answer
+
+    def _renewed(self) -> bool:
+        """Get the credentials again, those in headers too; return whether they may have changed."""
+        before, self._headers = self._headers, self._endpoint.renewed_headers()
+        return self._sign_in.renewed() or self._headers != before
 
     def _is_own(self, url: str) -> bool:
         """Whether a URL leads to the API itself, which alone gets the credentials.
@@ -99,7 +105,7 @@ class Api:
 
     def _sent(self, asked: PageRequest, url: str, *, own: bool) -> Response:
         signed, credentials = self._sign_in.signed(url) if own else (url, {})
-        headers = _merged(self._endpoint.headers if own else PLAIN_HEADERS, credentials)
+        headers = _merged(self._headers if own else PLAIN_HEADERS, credentials)
         request = Request(
             method=self._endpoint.method,
             url=signed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,6 +42,7 @@ class Endpoint:
     Attributes:
         url: Of the first request, without the parameters of pages.
         headers: Of each request to this host; they may hold secrets.
+        renewed_headers: Gives the headers with their secrets read again.
         body: JSON text; None for a request without one.
         auth: How requests are signed in.
         timeout: Seconds to wait for a connection and for each piece of an answer.
@@ -52,6 +53,7 @@ class Endpoint:
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
+    renewed_headers: Callable[[], Mapping[str, str]]
     body: str | None
     auth: ApiAuth | None
     timeout: float
@@ -117,10 +119,18 @@ def endpoint_of(source: RestSource, context: SourceContext) -> Endpoint:
     connection = connection_of(source, context)
     limit = source.rate_limit or (connection.rate_limit if connection else None)
     body = None if source.body is None else _body(source.body, context)
+
+    def renewed() -> Mapping[str, str]:
+        for value in _own_headers(source, connection).values():
+            if not isinstance(value, str):
+                context.renew_secret(value)
+        return headers_of(source, connection, context, has_body=body is not None)
+
     return Endpoint(
         method=source.method.value,
         url=address_of(source, connection, context),
         headers=headers_of(source, connection, context, has_body=body is not None),
+        renewed_headers=renewed,
         body=body,
         auth=source.auth or (connection.auth if connection else None),
         timeout=source.timeout or (connection.timeout if connection else None) or _TIMEOUT,
@@ -147,13 +157,19 @@ def own_text(value: str | SecretReference, context: SourceContext) -> str:
     return context.text(value) if isinstance(value, str) else known_secret(value, context)
 
 
+def _own_headers(
+    source: RestSource | HttpStep, connection: RestConnection | None
+) -> Mapping[str, str | SecretReference]:
+    return {**(connection.headers if connection else {}), **source.headers}
+
+
 def headers_of(
     source: RestSource | HttpStep, connection: RestConnection | None, context: SourceContext, *, has_body: bool
 ) -> dict[str, str]:
     """The headers of each request; a name that comes later replaces the same one in any case."""
     plain = {**PLAIN_HEADERS, **({"Content-Type": "application/json"} if has_body else {})}
     headers: dict[str, tuple[str, str]] = {name.lower(): (name, value) for name, value in plain.items()}
-    for name, text in {**(connection.headers if connection else {}), **source.headers}.items():
+    for name, text in _own_headers(source, connection).items():
         value = own_text(text, context)
         if not _HEADER_VALUE.fullmatch(value):
             raise UserError(f"the value of the header {name} has characters that a request cannot carry")

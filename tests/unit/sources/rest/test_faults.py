@@ -147,7 +147,7 @@ def test_a_server_that_does_not_answer_is_reported(serve: Serve) -> None:
 
 REFUSALS = {
     400: "answered 400 Bad Request (no): check url, headers, body and pagination",
-    401: "answered 401 Unauthorized (no): check auth and its secrets",
+    401: "answered 401 Unauthorized (no): check auth and the secrets in it and in headers",
     403: "answered 403 Forbidden (no): the account of auth may not read this, or a key or scope is missing",
     404: "answered 404 Not Found (no): check url",
     410: "answered 410 Gone (no): check url",

@@ -77,6 +77,19 @@ def test_a_secret_that_was_replaced_is_read_again_once(serve: Serve) -> None:
     assert len(server.received) == 1
 
 
+def test_a_secret_in_a_header_is_read_again_once_too(serve: Serve) -> None:
+    known = {"value": "old_key"}
+    given = context(secret=lambda _: known["value"], renew_secret=lambda _: known.update(value="new_key"))
+    server = serve(lambda received: ROWS if received.headers.get("x-key") == "new_key" else Reply(status=401))
+    headers = {"X-Key": {"env": "X"}, "X-Day": "Monday"}
+    assert ids(server.url, given, headers=headers) == ["1"]
+    assert [each.headers["x-key"] for each in server.received] == ["old_key", "new_key"]
+    server = serve(lambda _: Reply(status=401))
+    with pytest.raises(UserError, match="401 Unauthorized"):
+        ids(server.url, given, headers=headers)
+    assert len(server.received) == 1
+
+
 class Tokens:
     """A token endpoint, and an API that takes the tokens that still hold.
 
@@ -180,7 +193,7 @@ def test_a_token_that_is_always_refused_ends_the_run(serve: Serve) -> None:
     """After one new token."""
     tokens = Tokens()
     server = serve(lambda received: tokens(received) if received.path == "/token" else Reply(status=401))
-    with pytest.raises(UserError, match="401 Unauthorized: check auth and its secrets"):
+    with pytest.raises(UserError, match="401 Unauthorized: check auth and the secrets in it and in headers"):
         ids(server.url, auth=oauth(server))
     assert len(tokens.forms) == 2
 
