@@ -89,9 +89,8 @@ class _Applying:
         A change that refers to a record which is not there waits for the waves behind it, so that a record may be
         deleted, made again and referred to in one batch.
         """
-        waited = False  # the whole wave before
         while wave := queue.next():
-            self._final = waited or not queue
+            self._final = queue.is_last
             current = [change for change in wave if not self._overtaken(change)]
             # What is deleted and made again is gone before others look for it. `full` knows it without that.
             gone = [change for change in current if change.action is EventAction.DELETE and queue.has_more(change)]
@@ -103,8 +102,7 @@ class _Applying:
                 else:
                     (event,) = change.settles
                     self.lost[event.number] = FailedEvent.of(event, failure)
-            waited = len(self._waiting) == len(wave)
-            queue.put_first(self._waiting)
+            queue.wait(self._waiting)
             self._waiting = []
 
     def _overtaken(self, change: NetChange) -> bool:

@@ -209,6 +209,17 @@ class TestChangedKeys:
             found.append([step.settles[0].number for step in wave])
         assert found == [[1], [2], [3]]
 
+    def test_changes_that_wait_come_after_all_others(self) -> None:
+        """With the later changes of their records behind them, however often they are put back."""
+        writes = FoldRules(by_action=False, writes_join=False, delete_ends=False)
+        rows = [row(1), row(2, record="b"), row(3, record="b"), row(4), row(5, record="b"), row(6, record="c")]
+        queue = ChangeQueue(fold(rows, {}, writes).changes)
+        found = []
+        while wave := queue.next():
+            found.append(([step.settles[0].number for step in wave], queue.is_last))
+            queue.wait([step for step in wave if step.records == ("a",) and not queue.is_last])
+        assert found == [([1, 2, 6], False), ([3], False), ([5], False), ([1], True), ([4], True)]
+
 
 # -- The rule: merging equals applying one by one -----------------------------------------------------------------
 
