@@ -8,7 +8,7 @@ from datetime import datetime
 
 from batch_sync.starting import Start
 from shared.app import App
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, ended_job, last_run_closed
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, ended_job, run_closed
 from shared.jobs.batch.lease_keeping import keeping
 from shared.state import JobQueue, NewerJobError, RunState
 from shared.telemetry import record_poisoned
@@ -43,7 +43,8 @@ def _end(app: App, job_id: str, now: datetime) -> bool:
         job = app.state.job(job_id)
         if job is not None and job.ended is None:
             if not job.request.kind.is_read_only:  # a read-only job does not run its sync
-                last_run_closed(app.state, job.request.sync, now)
+                if job.runs:
+                    run_closed(app.state, job.runs[-1], now)
                 start = Start(app=app, request=job.request, deadline=None, still_due=lambda _: True)
                 start.give_up(max(job.attempts, MOST_ATTEMPTS), WHY)
             app.state.put_job(ended_job(job, RunState.FAILED, now, WHY))

@@ -28,8 +28,9 @@ from shared.jobs.batch.attempts import (
     ended_job,
     has_no_attempts_left,
     held_until,
+    is_ahead,
     last_run,
-    last_run_closed,
+    run_closed,
 )
 from shared.jobs.batch.lease_keeping import HeldLease, keeping
 from shared.jobs.batch.run_log import patiently
@@ -214,12 +215,17 @@ class Worker:
 
     def _is_due(self, job: Job, last: RunRecord | None) -> bool:
         """Whether a job is still to be run: asked under the sync's lease, with its latest run."""
-        if job.request.trigger != "timer" or (last is not None and last.run_id in job.runs):
+        if job.request.trigger != "timer" or (last is not None and last.run_id in job.runs) or self._was_ahead(job):
             return True
         timetable, now = self._timetable(job), self._now()
         if timetable is None:
             return False
         return bool(due([ScheduledSync.after(last, name=job.request.sync, schedule=timetable, now=now)], now))
+
+    def _was_ahead(self, job: Job) -> bool:
+        """Whether a job continues a run that a wrong clock dates into the future."""
+        run = self._state.run(job.runs[-1]) if job.runs else None
+        return run is not None and is_ahead(run, self._now())
 
     def _quiet_until(self, job: Job) -> datetime | None:
         """The end of the quiet hours in which a job of the schedule would continue; None outside of them."""
@@ -271,8 +277,7 @@ def job_after_run(app: App, job: Job, now: datetime) -> Job | None:
     Returns:
         The job as it is to be kept; None where the lease of the run has not lapsed yet.
     """
-    last_run_closed(app.state, job.request.sync, now)
-    run = app.state.run(job.runs[-1]) if job.runs else None
+    run = run_closed(app.state, job.runs[-1], now) if job.runs else None
     if run is not None and run.state == RunState.RUNNING:
         return None
     after = after_run(job, run, now)

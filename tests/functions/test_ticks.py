@@ -376,6 +376,29 @@ class TestRunsThatGetNowhere:
         assert states(world.app, "customers")[0] == ("job", "Succeeded")
 
 
+@pytest.mark.parametrize(("wrong", "runs"), [(timedelta(days=1), 2), (timedelta(days=-3), 1)], ids=["ahead", "behind"])
+def test_a_run_that_died_under_a_wrong_clock_does_not_stop_its_schedule(
+    world: World, wrong: timedelta, runs: int
+) -> None:
+    """Its row is not the latest one. It is continued, unless a run has started since by its clock."""
+    world.define("customers", schedule=NIGHTLY)
+    state, now = world.app.state, datetime.now(UTC)
+    tick(world.app, now=now)
+    job = state.request_job(replace(request("customers", requested=now + wrong), trigger="timer"))
+    state.put_job(replace(job, state="Running", runs=("dead",)))
+    run = died("customers", attempt=1, ended=now + wrong)
+    state.begin_run(replace(run, run_id="dead", state="Running", ended=None))
+    tick(world.app, now=now)
+    assert state.open_jobs() == ()
+    dead = state.run("dead")
+    assert dead is not None
+    assert dead.state == "Interrupted"
+    assert states(world.app, "customers").count(("timer", "Succeeded")) == runs
+    before = {run.run_id for run in state.runs("customers")}
+    tick(world.app, now=now + timedelta(days=4 * 366))
+    assert {run.run_id for run in state.runs("customers")} - before
+
+
 class TestFair:
     def test_a_request_out_of_time_goes_on_with_its_own_parameters(self, world: World) -> None:
         """Neither the schedule nor the next tick starts the sync with those of the definition."""

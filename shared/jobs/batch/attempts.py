@@ -8,7 +8,7 @@ attempts are here. They are pure, except for the functions that mark dead runs.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -30,11 +30,13 @@ __all__ = [
     "ended_job",
     "has_no_attempts_left",
     "held_until",
+    "is_ahead",
     "last_run",
     "last_run_closed",
     "last_runs_closed",
     "not_before",
     "run_before",
+    "run_closed",
     "runs_before",
     "sends_again",
 ]
@@ -150,6 +152,11 @@ def sends_again(job: Job, now: datetime) -> bool:
     return now - sent >= max(UNSENT, sent - begin)
 
 
+def is_ahead(run: RunRecord, now: datetime) -> bool:
+    """Whether a run has a start that lies in the future: a wrong clock wrote it."""
+    return run.started > now + CLOCK_DIFFERENCE
+
+
 def last_run(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
     """The latest run of a sync that is no retry, leaving out those whose start lies in the future."""
     return store.last_run(sync, until=now + CLOCK_DIFFERENCE)
@@ -163,9 +170,11 @@ def run_before(store: StateStore, run: RunRecord) -> RunRecord | None:
 def runs_before(store: StateStore, sync: str, now: datetime) -> tuple[RunRecord | None, RunRecord | None]:
     """The latest run of a sync, also a retry, and the latest that is no retry; only under the sync's lease.
 
-    One whose process died is marked as interrupted first.
+    One whose process died is marked as interrupted first, also one whose start lies in the future.
     """
-    latest = close_dead_run(store, store.last_run(sync, until=now + CLOCK_DIFFERENCE, retries=True), now)
+    latest = close_dead_run(store, store.last_run(sync, retries=True), now)
+    if latest is not None and is_ahead(latest, now):
+        latest = close_dead_run(store, store.last_run(sync, until=now + CLOCK_DIFFERENCE, retries=True), now)
     return latest, last_run(store, sync, now) if latest is not None and latest.trigger == RETRY else latest
 
 
@@ -208,13 +217,34 @@ def last_run_closed(store: StateStore, sync: str, now: datetime) -> RunRecord | 
     A run whose process died, also a retry, is marked as interrupted first.
     """
     latest = store.last_run(sync, until=now + CLOCK_DIFFERENCE, retries=True)
+    if latest is None or (latest.state != RunState.RUNNING and latest.trigger != RETRY):
+        return latest
+    if latest.state == RunState.RUNNING:
+        _mark_dead(store, sync, lambda: runs_before(store, sync, now))
+    return last_run(store, sync, now)
+
+
+def run_closed(store: StateStore, run_id: str, now: datetime) -> RunRecord | None:
+    """A run by its id, wherever its start lies; it is marked as interrupted first if its process died."""
+    run = store.run(run_id)
+    if run is None or run.state != RunState.RUNNING:
+        return run
+    _mark_dead(store, run.sync, lambda: close_dead_run(store, store.run(run_id), now))
+    return store.run(run_id)
+
+
+def _mark_dead(store: StateStore, sync: str, mark: Callable[[], object]) -> None:
+    """Mark dead runs of a sync under its lease; nothing happens while a process has it.
+
+    Args:
+        store: The state.
+        sync: Its name.
+        mark: Reads the run again, because it may have ended in order meanwhile, and marks it.
+    """
     name = f"sync/{sync}"
-    if latest is not None and latest.state == RunState.RUNNING and not store.lease(name):
-        lease = store.acquire_lease(name, holder=uuid.uuid4().hex, seconds=LEASE_SECONDS)
-        if lease is not None:
-            try:
-                # Asked again under the lease: the run may have ended in order in between.
-                return runs_before(store, sync, now)[1]
-            finally:
-                store.release_lease(lease)
-    return last_run(store, sync, now) if latest is not None and latest.trigger == RETRY else latest
+    lease = None if store.lease(name) else store.acquire_lease(name, holder=uuid.uuid4().hex, seconds=LEASE_SECONDS)
+    if lease is not None:
+        try:
+            mark()
+        finally:
+            store.release_lease(lease)

@@ -19,6 +19,7 @@ from shared.jobs.batch.attempts import (
     last_run,
     last_run_closed,
     not_before,
+    run_closed,
     runs_before,
     sends_again,
 )
@@ -169,6 +170,40 @@ def test_a_dead_run_is_closed_before_it_decides(store: SqliteStateStore) -> None
     _, found = runs_before(store, "customers", NOON)
     assert found is not None
     assert (found.run_id, found.state) == ("r1", "Interrupted")
+
+
+def test_a_dead_run_whose_start_lies_in_the_future_is_closed_and_does_not_decide(store: SqliteStateStore) -> None:
+    """Such a row stays the first of the list for as long as the clock was ahead."""
+    store.begin_run(a_run("before", attempt=3))
+    store.begin_run(a_run("far", started=NOON + timedelta(days=1)))
+    latest, last = runs_before(store, "customers", NOON)
+    assert latest == last == store.run("before")
+    assert [(run.run_id, run.state) for run in store.runs()] == [("far", "Interrupted"), ("before", "Interrupted")]
+
+
+@pytest.mark.parametrize("days", [-1, 0, 1])
+def test_a_run_is_closed_by_its_id_wherever_its_start_lies(store: SqliteStateStore, days: int) -> None:
+    """While any run holds the lease the row stays."""
+    store.begin_run(a_run("other", state="Succeeded", attempt=None))
+    store.begin_run(a_run("dead", started=NOON + timedelta(days=days)))
+    lease = store.acquire_lease("sync/customers", holder="dead", seconds=60)
+    assert lease is not None
+    for state in ("Running", "Interrupted"):
+        found = run_closed(store, "dead", NOON)
+        assert found is not None
+        assert (found.state, found) == (state, store.run("dead"))
+        store.release_lease(lease)
+    assert run_closed(store, "none", NOON) is None
+    assert store.lease("sync/customers") is None
+
+
+def test_a_run_that_ends_while_it_is_asked_for_by_its_id_keeps_its_end(store: SqliteStateStore) -> None:
+    """Between the row and the lease the run ended in order: its row is read again under the lease."""
+    ends = StoreInFront(store, lease=lambda _: store.finish_run(a_run(state="Succeeded", attempt=None)))
+    store.begin_run(a_run())
+    found = run_closed(ends, "r1", NOON)
+    assert found is not None
+    assert found.state == "Succeeded"
 
 
 def job(**changed: Any) -> Job:
