@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,6 +96,28 @@ class TestSqlite:
         with pytest.raises(RetryLater, match="is not available: database is locked"):
             SqliteStateStore(tmp_path / "state.db", lock_timeout=timedelta(seconds=0.05))
         other.close()
+
+    def test_a_file_whose_disk_is_full_is_a_retry_later_that_says_so(self, tmp_path: Path) -> None:
+        """SQLite calls it an I/O error where it only opens the file; nothing is wrong with the setting."""
+        SqliteStateStore(tmp_path / "state.db").close()
+        with no_room(), pytest.raises(RetryLater, match="disk I/O error, because its disk is full; free disk space"):
+            SqliteStateStore(tmp_path / "state.db")
+        SqliteStateStore(tmp_path / "state.db").close()
+
+    def test_a_new_file_on_a_full_disk_is_a_retry_later(self, tmp_path: Path) -> None:
+        """Which says where to look."""
+        with no_room(), pytest.raises(RetryLater, match="its disk"):
+            SqliteStateStore(tmp_path / "state.db")
+
+    def test_a_disk_that_becomes_full_is_named(self, tmp_path: Path) -> None:
+        """The next try succeeds, once there is room again."""
+        store = SqliteStateStore(tmp_path / "state.db")
+        store._db.execute("PRAGMA max_page_count = 1")  # SQLite has the same error for both
+        with pytest.raises(RetryLater, match="database or disk is full; free disk space"):
+            store.put_file("r1", "errors.csv", b"a,b" * 100_000)
+        store._db.execute("PRAGMA max_page_count = 1000000")
+        store.put_file("r1", "errors.csv", b"a,b" * 100_000)
+        store.close()
 
     def test_a_damaged_file_ends_the_run(self, tmp_path: Path) -> None:
         """Trying again would not mend it."""
@@ -231,6 +255,17 @@ CREATE TABLE job_requests(
     requested_by TEXT NOT NULL) WITHOUT ROWID;
 INSERT INTO job_requests VALUES ('j1', 'a', '2026-11-22T12:00:00.000000+00:00', '{"p": "1"}', 1, 'ann')
 """
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Let no file of this process become longer than 1,024 bytes, as on a disk that has no more room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def fill(store: StateStore) -> None:

@@ -31,6 +31,8 @@ PASSING = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_NOMEM,
 }
+# Of them, when a file is opened: one that cannot be opened at all is usually a mistake in the setting.
+_PASSING_AT_OPENING = PASSING - {sqlite3.SQLITE_CANTOPEN}
 PRIMARY_CODE = 0xFF
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _ANEW = (
@@ -54,7 +56,7 @@ class Database:
 
     Raises:
         UserError: The file cannot be opened or made, is not a database, or was written by a newer version.
-        RetryLater: Another process holds the file for longer than `lock_timeout`.
+        RetryLater: Another process holds the file for longer than `lock_timeout`, or its disk is full or out of reach.
     """
 
     def __init__(
@@ -80,14 +82,15 @@ class Database:
             self._prepare()
         except (sqlite3.Error, UserError) as error:
             self._db.close()
-            raise (self._unavailable(error) if _is_locked(error) else self._unusable(error)) from error
+            passing = _code(error) in _PASSING_AT_OPENING
+            raise (self._unavailable(error) if passing else self._unusable(error)) from error
 
     def _unusable(self, error: Exception) -> UserError:
         remedy = f"; {_ANEW}" if _code(error) in _DAMAGED else ""
         return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}{remedy}")
 
     def _unavailable(self, error: Exception) -> RetryLater:
-        return RetryLater(f"The state store {self._file} is not available: {error}", retry_after=5)
+        return RetryLater(f"The state store {self._file} is not available: {error}{_about_disk(error)}", retry_after=5)
 
     def _prepare(self) -> None:
         self._use_wal()
@@ -201,6 +204,16 @@ def marks(values: Collection[str]) -> str:
 
 def _is_locked(error: Exception) -> bool:
     return _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _about_disk(error: Exception) -> str:
+    """What an error means for the disk, as the end of a sentence. Not each code of a full disk says so in its text."""
+    code = int(getattr(error, "sqlite_errorcode", 0))
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # the file that all processes share does not get its room
+        return ", because its disk is full; free disk space"
+    primary = code & PRIMARY_CODE
+    texts = {sqlite3.SQLITE_FULL: "; free disk space", sqlite3.SQLITE_IOERR: "; its disk may be full or out of reach"}
+    return texts.get(primary, "")
 
 
 def _code(error: Exception) -> int:
