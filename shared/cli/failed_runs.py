@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.errors import SyncError
+from shared.state import RunState
 from shared.views.next_steps import next_steps
 from shared.views.runs import as_seen
 
@@ -30,4 +32,8 @@ def noting_next_steps(app: App, run_id: str) -> Iterator[None]:
 
 def _steps(app: App, run_id: str) -> tuple[str, ...]:
     run = app.state.run(run_id)
-    return next_steps(as_seen(run, app.state), has_errors=bool(app.state.errors(run_id))) if run else ()
+    if run is None:
+        return ()
+    if run.state == RunState.RUNNING:  # its end is not in the log, as the error says; this process has not died
+        run = replace(run, state=RunState.FAILED.value)
+    return next_steps(as_seen(run, app.state), has_errors=bool(app.state.errors(run_id)))

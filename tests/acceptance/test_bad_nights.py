@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 
 from shared.cli.boundary import run as type_in
+from shared.clock import SystemClock
 from shared.dataverse import Connection, Dataverse, RetryPolicy
-from shared.errors import SyncError, UserError
+from shared.errors import RetryLater, SyncError, UserError
 from shared.jobs.batch.lease_keeping import LeaseTaken
+from shared.reconcile.undo.journal import DONE
 from shared.state import RunRecord
 from tests.acceptance.world import World, accounts, world
+from tests.quick_clock import QuickClock
+from tests.store_in_front import failing
 
 ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Berlin", "revenue": n} for n in range(12)]
 
@@ -217,6 +221,34 @@ def test_a_run_whose_process_died_is_lost(here: World, errors_last: Any) -> None
     assert "Its process has died" in said
     assert here.run().clean
     assert [row.state for row in here.app.state.runs() if row.run_id == "dead"] == ["Interrupted"]
+
+
+def test_a_run_whose_state_is_away_at_its_end_waits_once_and_has_not_died(
+    here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Journal and end wait two minutes together; the process that prints the next step is alive."""
+    clock, waits = QuickClock(), list[float]()
+
+    def wait(_: SystemClock, seconds: float) -> None:
+        waits.append(seconds)
+        clock.sleep(seconds)
+
+    monkeypatch.setattr(SystemClock, "sleep", wait)
+    monkeypatch.setattr(SystemClock, "monotonic", lambda _: clock.monotonic())
+    away = failing(RetryLater("The state store is away", retry_after=5))
+
+    def journal(run_id: str, name: str, data: bytes) -> None:
+        if name.startswith(DONE):
+            here.app.state.before["finish_run"] = away  # type: ignore[attr-defined]  # the store in front
+            away(run_id, data)
+
+    with here.store_in_front(put_journal_part=journal):
+        assert type_in(["run", "accounts"], open_app=lambda: here.app) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "The end of the run is not in the log" in said
+    assert "Next: dynamics-sync run accounts" in said
+    assert "has died" not in said
+    assert 60 <= sum(waits) <= 121
 
 
 def test_a_second_caller_gets_the_run_its_place_and_its_start(here: World) -> None:

@@ -25,7 +25,7 @@ from shared.jobs.batch.plans.planning import plan_of, source_counts, target_coun
 from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.batch.preparation import PreparedRun, completed_job, prepare
 from shared.jobs.batch.reports import Reporting, reporting_of
-from shared.jobs.batch.run_log import RunLog, patiently
+from shared.jobs.batch.run_log import RunLog
 from shared.jobs.creating import creation_counts, give_new_ids
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.post_sync.continuing import steps_left
@@ -250,7 +250,7 @@ class _Run:
         try:
             self._write(entity, workspace, limits, journal)
         finally:
-            patiently(self.tools.clock, lambda: journal.note_after(workspace))
+            self.log.patiently(lambda: journal.note_after(workspace))
 
     def _write(
         self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits, journal: Journaling | None = None

@@ -26,9 +26,17 @@ __all__ = ["RunLog", "end_of", "patiently"]
 log = logging.getLogger(__name__)
 
 # When a run has ended nothing is left to do but to say so, and a run that could not say it is repeated. A store that
-# restarts is back within seconds; after twice the lease's time the next tick takes the run for dead anyway.
+# restarts is back within seconds; after twice the lease's time the next tick takes the run for dead anyway. So all that
+# a run still has to write waits this long together.
 LONGEST_WAIT: Final = 2 * LEASE_SECONDS
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+
+
+@dataclass(slots=True)
+class _Patience:
+    """How many seconds a run still waits for a state store that is unavailable."""
+
+    left: float = LONGEST_WAIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,7 @@ class RunLog:
     undo_of: str = ""
     undo_part: bool = False
     with_plan: bool = False
+    _patience: _Patience = field(default_factory=_Patience, init=False, repr=False, compare=False)
 
     def begin(self) -> None:
         """Write the row of a run that starts.
@@ -84,7 +93,7 @@ class RunLog:
             counts |= attempt_number(self.attempt)
         record = self._record(summary.state, counts=counts, ended=summary)
         try:
-            patiently(self.clock, lambda: self.state.finish_run(record))
+            self.patiently(lambda: self.state.finish_run(record))
         except (RetryLater, AbortRun) as error:
             written = counted(summary.written, "record was", "records were")
             message = f"{error.message}. The end of the run is not in the log: {summary.state.value}, {written} written"
@@ -111,26 +120,34 @@ class RunLog:
     def keep(self, errors: Sequence[ErrorRow], files: Iterable[tuple[str, bytes]]) -> None:
         """Keep the run's errors and error files, and wait for a state store that is unavailable."""
         records = [ErrorRecord.of(self.run_id, error) for error in errors]
-        patiently(self.clock, lambda: self.state.add_errors(records))
+        self.patiently(lambda: self.state.add_errors(records))
         for name, data in files:
             self._keep_file(name, data)
 
     def keep_to_mend(self, run_id: str, rows: RowsToMend) -> None:
         """Keep the rows in error of a run, and wait for a state store that is unavailable."""
-        patiently(self.clock, lambda: self.state.put_rows_to_mend(run_id, rows))
+        self.patiently(lambda: self.state.put_rows_to_mend(run_id, rows))
 
     def move_watermark(self, value: str) -> None:
         """Keep how far the source has been read, and wait for a state store that is unavailable.
 
         A run that has lost its lease to another one changes nothing.
         """
-        patiently(self.clock, lambda: self._moved(value))
+        self.patiently(lambda: self._moved(value))
 
     def _moved(self, value: str) -> None:
         self.state.set_watermark(self.definition.name, value, fence=self.fence)
 
     def _keep_file(self, name: str, data: bytes) -> None:
-        patiently(self.clock, lambda: self.state.put_file(self.run_id, name, data))
+        self.patiently(lambda: self.state.put_file(self.run_id, name, data))
+
+    def patiently(self, write: Callable[[], None]) -> None:
+        """Write what the run still has to write, and wait for a state store that is unavailable.
+
+        Raises:
+            RetryLater: It is unavailable for too long, counted over all that this run writes so.
+        """
+        patiently(self.clock, write, self._patience)
 
     def _link(self) -> dict[str, Any]:
         links = {
@@ -164,21 +181,28 @@ class RunLog:
         )
 
 
-def patiently(clock: Clock, write: Callable[[], None]) -> None:
+def patiently(clock: Clock, write: Callable[[], None], patience: _Patience | None = None) -> None:
     """Write what must not get lost at the end of a run, and wait for a state store that is unavailable.
+
+    Args:
+        clock: Measures and waits.
+        write: Writes it.
+        patience: What is left of it after earlier writes; all of it when not given.
 
     Raises:
         RetryLater: It is unavailable for too long.
     """
-    give_up, pause = clock.monotonic() + LONGEST_WAIT, FIRST_PAUSE
+    patience, pause = patience or _Patience(), FIRST_PAUSE
     while True:
+        asked = clock.monotonic()
         try:
             return write()
         except RetryLater as error:
-            if clock.monotonic() + pause > give_up:
+            if clock.monotonic() + pause > asked + patience.left:
                 raise
             log.warning("%s; trying again in %.1f s", error.message, pause)
         clock.sleep(pause)
+        patience.left -= clock.monotonic() - asked
         pause = min(2 * pause, LONGEST_PAUSE)
 
 

@@ -13,7 +13,7 @@ from shared.jobs.batch.journaling import Journaling
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.reports import csv_of
-from shared.jobs.batch.run_log import RunLog, patiently
+from shared.jobs.batch.run_log import RunLog
 from shared.jobs.batch.undo.circles import open_circles
 from shared.jobs.batch.undo.ledger import load_ledger, note_in_ledger, note_intents
 from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
@@ -128,7 +128,7 @@ class _Undo:
         finally:
             self._tools.progress.phase(Phase.FINISH)
             if journal is not None:
-                patiently(self._tools.clock, lambda: journal.note_after(workspace))
+                self._log.patiently(lambda: journal.note_after(workspace))
             if ledger is not None:
                 note_in_ledger(self._job.definition, prepared, workspace, self._tools, fence=self._log.fence)
 

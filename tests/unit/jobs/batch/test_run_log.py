@@ -113,6 +113,28 @@ def test_a_store_that_stays_away_is_an_error_in_the_end(logged: Logged) -> None:
     assert logged.row.state == "Running"
 
 
+def test_all_that_a_run_writes_at_its_end_waits_two_minutes_together(logged: Logged) -> None:
+    """Although small writes may succeed in between, as on a disk that is full."""
+    logged.back = 60
+    logged.log.keep([], [("r1_SourceErrors.csv", b"Row")])
+    logged.back = float("inf")
+    with pytest.raises(RetryLater):
+        logged.log.keep([], [("r1_SourceErrors.csv", b"")])
+    with pytest.raises(RetryLater):
+        logged.log.end(ended())
+    assert 110 <= logged.clock.seconds <= 120
+
+
+def test_a_store_that_comes_back_late_takes_the_end(logged: Logged) -> None:
+    """What was given up before it does not matter."""
+    logged.back = float("inf")
+    with pytest.raises(RetryLater):
+        logged.log.keep([], [("r1_SourceErrors.csv", b"")])
+    logged.back = 0
+    logged.log.end(ended(RunState.FAILED))
+    assert logged.row.state == "Failed"
+
+
 def test_a_store_that_refuses_is_not_waited_for(logged: Logged) -> None:
     """Waiting would change nothing; the message has what the log has not."""
     done = replace(ended(), created=ChangeCounts(done=2, planned=2))
