@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from shared.app import App
+from shared.clock import CLOCK_DIFFERENCE
 from shared.definitions import Loaded
-from shared.jobs.batch.attempts import CLOCK_DIFFERENCE
 from shared.state import RunRecord, RunState
 from shared.telemetry import record_batch
 

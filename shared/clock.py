@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["CLOCK_DIFFERENCE", "Clock", "SystemClock"]
+
+# A moment that lies further ahead was written by a wrong clock, and says nothing of when something was.
+CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
 
 
 class Clock(Protocol):

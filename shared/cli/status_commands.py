@@ -15,6 +15,7 @@ from rich.text import Text
 from shared.cli import frame
 from shared.cli.frame import EXIT_FAILED, AsJson, output_of, program
 from shared.cli.screen.tables import STYLES
+from shared.clock import CLOCK_DIFFERENCE
 from shared.views.status import Need, Status, SyncStatus, status_of
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ def _due(now: datetime, moment: datetime | None) -> Text:
 
 
 def ago(now: datetime, moment: datetime) -> str:
-    """How long ago something was, in its largest unit."""
+    """How long ago something was, in its largest unit; a moment that a wrong clock wrote has no such time."""
+    if moment > now + CLOCK_DIFFERENCE:
+        return "in the future"
     return f"{_span((now - moment).total_seconds())} ago"
 
 

@@ -1,7 +1,7 @@
 """The status of all syncs: the last success and the next run of each, open errors, and what needs a person.
 
-The number of requests to the state store does not grow with the syncs: only a run that is under way, and one that an
-earlier version wrote, are asked for apart.
+The number of requests to the state store does not grow with the syncs: only a run that is under way, one that an
+earlier version wrote, and the one before a start in the future are asked for apart.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.clock import CLOCK_DIFFERENCE
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
 from shared.state import LatestRows, Pause, RunRecord, RunState, StateStore
@@ -195,7 +196,7 @@ def _sync(loaded: Loaded, rows: LatestRows, found: _Found, paused: Pause | None)
     ended = [each.ended for each in (run, events) if each and each.ended and each.state in _SUCCESS]
     counts = last.counts if last else {}
     source = counts.get("source", {})
-    following = None if paused else _next_run(loaded, run, now)
+    following = None if paused else _next_run(loaded, run, found)
     needs = (
         *_of_definition(loaded),
         *_of_pause(loaded, paused),
@@ -237,8 +238,13 @@ def _of_definition(loaded: Loaded) -> Iterator[Need]:
         yield Need(kind=NeedKind.DEFINITION, text=f"its definition has {mistakes}", sync=loaded.name)
 
 
-def _next_run(loaded: Loaded, run: RunRecord | None, now: datetime) -> datetime | None:
-    return next_run(loaded.definition.timetable, run.started if run else None, now) if loaded.definition else None
+def _next_run(loaded: Loaded, run: RunRecord | None, found: _Found) -> datetime | None:
+    if loaded.definition is None:
+        return None
+    until = found.now + CLOCK_DIFFERENCE
+    if run is not None and run.started > until:  # the schedule leaves such runs out
+        run = found.state.last_run(loaded.name, until=until)
+    return next_run(loaded.definition.timetable, run.started if run else None, found.now)
 
 
 def _of_pause(loaded: Loaded, paused: Pause | None) -> Iterator[Need]:

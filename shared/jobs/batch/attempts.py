@@ -13,11 +13,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from shared.clock import CLOCK_DIFFERENCE
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.state import RETRY, RETRY_OF, UNDO_OF, Job, RunRecord, RunState, StateStore
 
 __all__ = [
-    "CLOCK_DIFFERENCE",
     "MOST_ATTEMPTS",
     "UNDO_PART",
     "WITH_PLAN",
@@ -52,8 +52,6 @@ FIRST_WAIT, LONGEST_WAIT, LONGEST_OUTAGE = timedelta(minutes=1), timedelta(minut
 UNSENT: Final = timedelta(minutes=2)
 # A job that is interrupted for days has hundreds of runs, all of them in the execution log.
 MOST_RUNS: Final = 20
-# A start that lies further ahead was written by a wrong clock, and says nothing of when the sync ran.
-CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
 _ATTEMPT: Final = "attempt"
 UNDO_PART: Final = "undo_part"
 """Whether an undo had a condition, in the counts of its row. It is not kept itself: it may have values of records."""

@@ -73,7 +73,17 @@ def test_the_next_run_is_shown_in_the_time_zone_of_its_schedule(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0 s ago"), (59, "59 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (200_000, "2 d ago")]
+    ("seconds", "said"),
+    [
+        (-90_000, "in the future"),
+        (-301, "in the future"),
+        (-299, "0 s ago"),
+        (0, "0 s ago"),
+        (59, "59 s ago"),
+        (61, "1 min ago"),
+        (7300, "2 h ago"),
+        (200_000, "2 d ago"),
+    ],
 )
 def test_times_are_shown_in_their_largest_unit(seconds: int, said: str) -> None:
     """A screen has little room; JSON has the moment."""

@@ -77,6 +77,18 @@ def test_a_sync_has_its_last_run_its_last_success_and_its_next_run(state: StateS
     }
 
 
+def test_a_start_in_the_future_says_nothing_of_the_next_run(state: StateStore) -> None:
+    """The schedule leaves it out, so its next time is the one after the run before."""
+    state.begin_run(run("far", "Succeeded", hours=-24))
+    assert only(state).next_run == NOW
+    state.begin_run(run("before", "Succeeded", hours=33))
+    status = only(state)
+    assert status.next_run == datetime(2026, 2, 28, 3, tzinfo=UTC) + timedelta(days=1)
+    assert [str(need) for need in status.needs] == ["it has been due since 2026-03-01 03:00 UTC: does the app run?"]
+    assert status.last is not None
+    assert status.last.run_id == "far"
+
+
 @pytest.mark.parametrize(
     ("record", "need"),
     [
