@@ -773,3 +773,46 @@ def test_a_full_disk_of_standard_output_is_reported_on_standard_error(here: Worl
         )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize(("column", "values"), [("statecode", ("0", "1")), ("statuscode", ("1", "2"))])
+def test_a_record_whose_state_the_filter_would_hide_is_not_created(
+    here: World, column: str, values: tuple[str, str]
+) -> None:
+    """The state of a new record is set by a second request, and the next run would create the record again."""
+    definition = accounts(destination={"filter": "statecode eq 0"}, sync_behaviour={"safety": _LIMITLESS})
+    definition["destination"]["mappings"].append({"source": "city", "target": column, "on_null": "keep"})
+    here.define(definition)
+    here.csv([row("1", "Open", values[0]), row("2", "Closed", values[1]), row("3", "Neither")])
+    done = here.run()
+    assert (done.created.done, done.source.rejected) == (2, 1)
+    assert [(error.error_type, error.rows) for error in done.errors] == [("Outside Filter", (2,))]
+    assert here.run().created.planned == 0
+
+
+@pytest.mark.parametrize("changed", ["update", "ignore"])
+def test_a_returning_record_stays_within_the_filter(here: World, changed: str) -> None:
+    """It would be created a second time when its row fits again."""
+    here.define(
+        accounts(
+            destination={"filter": "address1_city ne 'Rome' and statecode ne 7"},
+            sync_behaviour={
+                "dropped": "deactivate",
+                "returned": "reactivate",
+                "changed": changed,
+                "safety": _LIMITLESS,
+            },
+        )
+    )
+    here.csv([row("1", "Here", "Bern"), row("2", "Gone", "Bern")])
+    here.run()
+    here.csv([row("1", "Here", "Bern")])
+    assert here.run().deactivated.done == 1
+    here.csv([row("1", "Here", "Bern"), row("2", "Gone", "Rome")])
+    done = here.run()
+    rejected = [("Outside Filter", (2,))] if changed == "update" else []
+    assert [(error.error_type, error.rows) for error in done.errors] == rejected
+    assert (done.reactivated.done, held(here)["2"]["address1_city"]) == (1 - len(rejected), "Bern")
+    here.csv([row("1", "Here", "Bern"), row("2", "Gone", "Ulm")])
+    done = here.run()
+    assert (done.created.planned, len(held(here))) == (0, 2)
