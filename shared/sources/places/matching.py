@@ -71,7 +71,7 @@ def _found(place: str, parts: Sequence[str], way: _Folders) -> Iterator[str]:
     part, rest = parts[0], parts[1:]
     if part == _AT_ANY_DEPTH:
         yield from _found(place, rest or ["*"], way)
-        for folder, here in _folders(place, way):
+        for folder, here in _folders(place, way or _identity(place)):
             yield from _found(folder, parts, here)
     elif _MAGIC & set(part):
         for path in _entries(place, part):
@@ -85,10 +85,18 @@ def _folders(place: str, way: _Folders) -> Iterator[tuple[str, _Folders]]:
     """The folders in a folder, each with the way to it; not those that it is in, to which a link may lead."""
     for path in _entries(place, "*"):
         if _is_folder(path):
-            found = Path(path).stat()
-            here = (found.st_dev, found.st_ino)
-            if here not in way:
-                yield path, way | {here}
+            here = _identity(path)
+            if way.isdisjoint(here):
+                yield path, way | here
+
+
+def _identity(path: str) -> _Folders:
+    """What tells a folder from others, whatever link leads to it; nothing of one that is not there."""
+    try:
+        found = Path(path or ".").stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+    return frozenset({(found.st_dev, found.st_ino)})
 
 
 def _entries(place: str, pattern: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from shared.definitions.loading.rules.hidden_marks import hidden_message, hides
 from shared.definitions.models import ColumnType, Expire, SetColumns, SyncDefinition, WritePolicy
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
@@ -222,11 +223,23 @@ def mark_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterato
     for rule, path in ((behaviour.dropped, _DROPPED), (behaviour.returned, _RETURNED)):
         if isinstance(rule, SetColumns):
             yield from pair_problems(rule.columns, entity, f"{path}.set")
+            yield from _hidden(rule.columns, entity, path, definition.destination.filter)
     if behaviour.returned != "ignore":
         mapped = both_halves([mapping.target for mapping in definition.destination.mappings])
         for name in mark_names(behaviour):
             if name in mapped:
                 yield Problem(message=f"{name}: {_MAPPED}", path=_RETURNED)
+
+
+def _hidden(columns: Mapping[str, str], entity: EntityMetadata, path: str, condition: str | None) -> Iterator[Problem]:
+    """A filter of states that hides what a status reason alone gives a record: its state follows from the metadata."""
+    status = entity.attributes.get(STATUS)
+    if STATUS not in columns or STATE in columns or status is None or not condition:
+        return
+    reason = _constant(columns[STATUS], status)
+    state = next((each.state for each in status.choices if each.value == reason), None)
+    if state is not None and hides(condition, {STATE: str(state), STATUS: str(reason)}):
+        yield Problem(message=hidden_message(path.rpartition(".")[2], (STATUS, STATE)), path="destination.filter")
 
 
 def column_problems(name: str, expression: str, entity: EntityMetadata, path: str) -> Iterator[Problem]:

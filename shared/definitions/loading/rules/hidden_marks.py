@@ -6,12 +6,12 @@ A record that the filter hides is not read, so a row that returns would be inser
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-__all__ = ["NOT_EMPTY", "NULL", "UNKNOWN", "hides"]
+__all__ = ["NOT_EMPTY", "NULL", "UNKNOWN", "hidden_message", "hides"]
 
 # What a mark gives a column, beside a constant as an OData filter writes it: `1`, `'gone'`, `true`.
 NULL: Final = "null"
@@ -48,6 +48,25 @@ class _Effect:
 
 _OPEN: Final = _Effect(None)
 _HARMED: Final = _Effect(None, harmed=True)
+
+
+def hidden_message(key: str, names: Iterable[str]) -> str:
+    """What is said of a filter that hides the records of a mark.
+
+    Args:
+        key: The key that gives the mark: `dropped` or `returned`.
+        names: The columns of the mark.
+    """
+    listed = ", ".join(names)
+    if key == "returned":
+        return (
+            f"this filter hides records that sync_behaviour.returned has given their values back ({listed}), so the "
+            "next run would insert their rows a second time: let these records through"
+        )
+    return (
+        f"this filter hides records that sync_behaviour.dropped has marked ({listed}), so a row that returns would be "
+        "inserted a second time: let the marked records through"
+    )
 
 
 def hides(condition: str, mark: Mapping[str, str]) -> bool:

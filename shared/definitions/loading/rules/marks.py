@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem
-from shared.definitions.loading.rules.hidden_marks import NOT_EMPTY, NULL, UNKNOWN, hides
+from shared.definitions.loading.rules.hidden_marks import NOT_EMPTY, NULL, UNKNOWN, hidden_message, hides
 from shared.definitions.loading.rules.raw import Raw, mapping_at
 from shared.definitions.loading.yaml_loader import Path
 
@@ -68,13 +68,11 @@ def marks(document: Raw) -> Iterator[PathProblem]:
             if isinstance(expression, str):
                 yield from _expression(document, (*path, "set", name), expression)
     yield from _of_the_key(behaviour)
-    condition, mark = mapping_at(document, "destination").get("filter"), _mark(dropped)
-    if isinstance(condition, str) and mark and hides(condition, mark):
-        yield PathProblem(
-            path=("destination", "filter"),
-            message=f"this filter hides records that sync_behaviour.dropped has marked ({', '.join(mark)}), so a row "
-            "that returns would be inserted a second time: let the marked records through",
-        )
+    condition = mapping_at(document, "destination").get("filter")
+    for key in ("dropped", "returned"):
+        mark = _mark(behaviour.get(key))
+        if isinstance(condition, str) and mark and hides(condition, mark):
+            yield PathProblem(path=("destination", "filter"), message=hidden_message(key, mark))
 
 
 def _of_the_key(behaviour: Raw) -> Iterator[PathProblem]:

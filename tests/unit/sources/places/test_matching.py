@@ -43,8 +43,9 @@ def test_patterns_find_what_a_shell_finds(folder: Path, pattern: str, *, absolut
 
 def test_a_link_to_a_folder_around_it_is_followed_once(folder: Path) -> None:
     (folder / "x" / "around").symlink_to(folder, target_is_directory=True)
-    found = matching("x/**/b.txt")
-    assert found == ["x/around/b.txt"]
+    (folder / "x" / "here").symlink_to(".", target_is_directory=True)
+    assert matching("x/**/b.txt") == ["x/around/b.txt"]
+    assert matching("x/**/a.csv") == ["x/a.csv", "x/around/a.csv", "x/y/a.csv"]
 
 
 def test_a_folder_is_searched_at_any_depth(folder: Path) -> None:

@@ -186,6 +186,34 @@ def test_a_state_and_a_status_reason_of_another_one(rule: str, state: str, reaso
     assert all(said.startswith(message) for _, said in found)
 
 
+@pytest.mark.parametrize(
+    ("condition", "reason", "hidden"),
+    [
+        ("statecode eq 0", "'Shut'", True),
+        ("statecode eq 0", "2", True),
+        ("statecode eq 0", "1", False),
+        ("statecode eq 1", "1", True),
+        ("statecode ge 0", "2", False),
+        ("statecode eq 0", "length(target.name)", False),
+        ("name ne 'x'", "2", False),
+        (None, "2", False),
+    ],
+)
+@pytest.mark.parametrize("rule", ["dropped", "returned"])
+def test_a_filter_that_hides_the_state_of_a_status_reason(
+    rule: str,
+    condition: str | None,
+    reason: str,
+    hidden: bool,  # noqa: FBT001 - a case
+) -> None:
+    """A status reason that is set alone sets its state too, which only the metadata tells."""
+    behaviour: dict[str, Any] = {"dropped": {"set": {"name": "'x'"}}, rule: {"set": {"statuscode": reason}}}
+    run = sync(**behaviour)
+    destination = run.destination.model_copy(update={"filter": condition})
+    found = [each.path for each in check(run.model_copy(update={"destination": destination}), PAIRED)]
+    assert [path for path in found if path == "destination.filter"] == ["destination.filter"] * hidden
+
+
 @pytest.mark.parametrize("name", ["statuscode", "statecode"])
 def test_a_mark_that_reads_the_other_half_of_the_state_that_it_sets(name: str) -> None:
     """The service sets one with the other, so it is another one in the next run."""

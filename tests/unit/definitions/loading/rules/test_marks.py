@@ -66,6 +66,7 @@ SOUND: Final = [
     rules("dropped: deactivate", filter_="statecode le 1"),
     rules("dropped: ignore", filter_="statecode eq 0"),
     rules("dropped: delete", filter_="statecode eq 0"),
+    rules("dropped: {set: {name: \"'gone'\"}}", "returned: {set: {name: \"'back'\"}}", filter_="name ne 'lost'"),
 ]
 
 
@@ -217,3 +218,13 @@ def test_a_filter_that_hides_deactivated_records(condition: str, hidden: bool) -
 def test_a_filter_that_hides_other_marks(condition: str, value: str, hidden: bool) -> None:  # noqa: FBT001 - a case
     """Numbers, texts, words and nothing are compared; what is not known counts as hidden."""
     assert hides(condition, {"new_e": value}) is hidden
+
+
+def test_a_filter_that_hides_what_has_returned() -> None:
+    """The next run would insert its row a second time."""
+    text = rules("dropped: {set: {name: \"'gone'\"}}", "returned: {set: {name: \"'back'\"}}", filter_="name ne 'back'")
+    (problem,) = problems(text)
+    assert (problem.path, "sync_behaviour.returned has given their values back (name)" in problem.message) == (
+        "destination.filter",
+        True,
+    )
