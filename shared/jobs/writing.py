@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -55,6 +55,7 @@ class WriteOrder:
         creating: The columns whose lookups create what is missing.
         waiting: Inserts that wait at once until the record with their key is known.
         keeping: The steps that plan no delete of a record below which others stay, once all else is written.
+        guard: Called at that moment, too; it may give deletes an outcome.
         some_settled: Some changes have their outcomes before the first write.
     """
 
@@ -64,6 +65,7 @@ class WriteOrder:
     creating: Sequence[TargetColumn] = ()
     waiting: int = TAKEN_AT_ONCE
     keeping: Sequence[Step] = ()
+    guard: Callable[[], object] | None = None
     some_settled: bool = False
 
     @classmethod
@@ -142,11 +144,11 @@ def _write_as_planned(writing: _Writing, workspace: Workspace, order: WriteOrder
     if order.adoption is not None and inserts:
         writing.insert(_changes(workspace, order.left("action = 'insert'")), order.adoption)
         left, count = "action <> 'insert'", others
-    first = f"{left} AND NOT {DELETES}" if order.keeping else left
+    first = f"{left} AND NOT {DELETES}" if (waits := order.keeping or order.guard) else left
     writing.send(_changes(workspace, order.left(first)), count)
     _send_again(writing, workspace)
-    if order.keeping:
-        writing.keep_parents(order.keeping)
+    if waits:
+        writing.keep_parents(order)
         writing.send(_changes(workspace, order.left(DELETES)), count)
 
 
@@ -169,7 +171,7 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
     if order.dropped is Table.DELETE_ORDER and not writing.order_deletes(order.late):
         writing.send(_changes(workspace, DELETES), 1)
         return
-    writing.keep_parents(order.keeping)
+    writing.keep_parents(order)
     for generation, count in workspace.query(waves_query(order.dropped, DELETES)):
         part = in_generation(order.dropped, generation)
         writing.send(_changes(workspace, order.left(f"{DELETES} AND {part}")), count)
@@ -323,13 +325,14 @@ class _Writing:
         self._workspace.create(delete_order(late))
         return True
 
-    def keep_parents(self, steps: Sequence[Step]) -> None:
+    def keep_parents(self, order: WriteOrder) -> None:
         """Plan no delete of a record below which others stay, where a change was not made as it was planned."""
-        if not steps or self.stopped or not self._workspace.query(NOT_AS_PLANNED):
-            return
-        self._workspace.drop(Table.KEPT_PARENTS)
-        for step in steps:
-            self._workspace.run(step)
+        if order.guard and not self.stopped:
+            order.guard()
+        if order.keeping and not self.stopped and self._workspace.query(NOT_AS_PLANNED):
+            self._workspace.drop(Table.KEPT_PARENTS)
+            for step in order.keeping:
+                self._workspace.run(step)
 
     def recount(self) -> None:
         """Count the failures, after outcomes were written beside those of the service."""

@@ -240,3 +240,64 @@ def test_ids_of_parents_in_the_source_count_too(here: World) -> None:
     done = here.run("nodes")
     assert (done.created.done, done.deleted.done, kept(done)) == (1, 0, [("new_parentid", 2)])
     assert node_parents(here) == {**ALL, "new": "parent"}
+
+
+def undone(here: World, run: RunSummary) -> RunSummary:
+    found = here.app.state.run(run.run_id)
+    assert found is not None
+    done = undo(here.app, found, RunOptions(trigger="undo"), NoProgress())
+    here.app.state.resume("nodes")
+    return done
+
+
+def created_above(here: World) -> RunSummary:
+    """A run that creates a grandparent with a parent below it, beside a record that was there before."""
+    define(here)
+    rows(here, OTHER)
+    here.run("nodes")
+    rows(here, OTHER, PARENT, ("top", ""), ("parent", "top"))
+    rows(here, OTHER, ("top", ""), ("parent", "top"))
+    run = here.run("nodes")
+    assert run.created.done == 2
+    return run
+
+
+@pytest.mark.parametrize("put", ["created by a person", "moved by a person", "moved by a later run"])
+def test_an_undo_deletes_no_record_below_which_others_are(here: World, put: str) -> None:
+    """Dataverse would delete them too. The records above a kept one are kept as well."""
+    run = created_above(here)
+    known = ids(here)
+    below = {"new_ParentId@odata.bind": f"/new_nodes({known['parent']})"}
+    if put == "created by a person":
+        here.create("new_nodes", {"new_number": "theirs", **below})
+    elif put == "moved by a person":
+        here.update(f"new_nodes({known['other']})", below)
+    else:
+        rows(here, ("other", "parent"), ("top", ""), ("parent", "top"))
+        assert here.run("nodes").updated.done == 1
+    before = here.records("new_nodes")
+
+    done = undone(here, run)
+
+    assert (done.state, done.deleted.done, done.edited) == ("Completed with errors", 0, 2)
+    assert [("are below this one" in error.message, error.count) for error in done.errors] == [(True, 2)]
+    assert {each["new_nodeid"] for each in here.records("new_nodes")} == {each["new_nodeid"] for each in before}
+    name = "theirs" if put == "created by a person" else "other"
+    here.update(f"new_nodes(new_number='{name}')", {"new_ParentId@odata.bind": None})
+    assert undone(here, run).deleted.done == 2
+    assert sorted(ids(here)) == sorted({"other", name})
+
+
+def test_an_undo_that_moves_a_record_away_first_deletes_what_was_above_it(here: World) -> None:
+    """A set-back that Dataverse refuses leaves the record where it is, and its parent is kept."""
+    define(here)
+    rows(here, OTHER, ("stays", "other", "old"))
+    here.run("nodes")
+    rows(here, OTHER, ("stays", "new", "changed"), ("new", ""))
+    run = here.run("nodes")
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "new_text eq 'old'"}, "times": 9})
+    done = undone(here, run)
+    assert (done.failed, done.deleted.done, sorted(ids(here))) == (1, 0, ["new", "other", "stays"])
+    here.emulator.clear_faults()
+    done = undone(here, run)
+    assert (done.state, done.deleted.done, node_parents(here)) == ("Succeeded", 1, {"other": None, "stays": "other"})

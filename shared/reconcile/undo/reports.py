@@ -35,7 +35,7 @@ FROM {UNDO_DECISIONS} WHERE decision = 'edited' AND len(edited) = 0
 UNION ALL
 SELECT change, id, unnest(edited), {literal(_COLUMN)} FROM {UNDO_DECISIONS}
 UNION ALL
-SELECT _row, _id, '', {literal(_MEANWHILE)}
+SELECT _row, _id, '', CASE WHEN code IS NULL AND message <> '' THEN message ELSE {literal(_MEANWHILE)} END
 FROM changes JOIN outcomes USING (_change) WHERE result = 'edited'""".strip()
 UNDO_ERRORS: Final = f"""
 WITH found AS (
@@ -59,7 +59,7 @@ SELECT decided.id, {_KEY.replace("key,", "journal.key,")},
         THEN 'created again' WHEN decided.decision = 'delete' THEN 'deleted' ELSE 'set back' END
     WHEN outcomes.result = 'failed' THEN 'failed' WHEN outcomes.result = 'skipped' THEN 'not tried'
     WHEN outcomes.result = 'edited' OR decided.decision = 'edited' THEN 'edited since' ELSE 'as before' END,
-  concat_ws('; ', outcomes.message, kept.message)
+  concat_ws('; ', nullif(outcomes.message, kept.message), kept.message)
 FROM {UNDO_DECISIONS} AS decided JOIN journal ON journal.change = decided.change
 LEFT JOIN changes ON changes._row = decided.change LEFT JOIN outcomes ON outcomes._change = changes._change
 LEFT JOIN kept ON kept.change = decided.change

@@ -14,6 +14,7 @@ from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.reports import csv_of
 from shared.jobs.batch.run_log import RunLog
+from shared.jobs.batch.undo.below import keep_records_above
 from shared.jobs.batch.undo.circles import open_circles
 from shared.jobs.batch.undo.ledger import load_ledger, note_in_ledger, note_intents
 from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
@@ -112,7 +113,11 @@ class _Undo:
 
     def _write(self, prepared: PreparedUndo, workspace: Workspace) -> None:
         limits = self._cancelling.limits(self._job.batch, self._lease)
-        order = WriteOrder(late=[column for column in prepared.layout if column.late], some_settled=True)
+        order = WriteOrder(
+            late=[column for column in prepared.layout if column.late],
+            guard=lambda: keep_records_above(workspace, self._tools.dataverse, prepared.entity),
+            some_settled=True,
+        )
         journal = Journaling.of(self._job.batch, self._tools, prepared.entity)
         ledger = self._loaded(prepared, workspace)
         if journal is not None:
