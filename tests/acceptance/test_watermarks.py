@@ -388,7 +388,7 @@ def test_a_run_that_lost_its_lease_does_not_move_the_watermark(here: World, tmp_
     define(here, source)
     source.put(("1", "One", "2024-01-01 00:00:00"))
     mark = json.dumps({"value": "2024-01-05 00:00:00", "scale": "", "identity": "x"})
-    assert here.app.state.set_watermark("accounts", mark, fence=1000)
+    assert here.app.state.set_watermark("accounts", mark, fence=2**53)
     here.run()
     assert here.app.state.watermark("accounts") == mark
 
