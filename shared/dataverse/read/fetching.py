@@ -6,7 +6,8 @@ Microsoft: "Page results using FetchXml" (power-apps/developer/data-platform/fet
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
@@ -22,8 +23,9 @@ from shared.fetch_xml import fetch_text
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element  # the parser is loaded only where there is a query
 
-__all__ = ["fetched_pages"]
+__all__ = ["fetched_by_ids", "fetched_pages"]
 
+_IDS_AT_ONCE: Final = 300  # of a query: about two thirds of a URL
 _MORE: Final = "Microsoft.Dynamics.CRM.morerecords"
 _SET: Final = frozenset({"true", "1"})
 _COOKIE: Final = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
@@ -53,6 +55,44 @@ def fetched_pages(
     path = continuing.path()
     for page in continued_pages(service, path, continuing.following, table=entity.logical_name, prefer=prefer):
         yield page.rows
+
+
+def fetched_by_ids(
+    service: Service,
+    entity: EntityMetadata,
+    ids: Iterable[str],
+    *,
+    column: str,
+    attributes: Sequence[str],
+    **options: str,
+) -> Iterator[bytes]:
+    """The records that have one of some ids in a column, each page as its JSON array.
+
+    FetchXML takes many ids in one condition.
+
+    Args:
+        service: Sends.
+        entity: The table.
+        ids: Any number of them.
+        column: The id of the record, or a lookup.
+        attributes: The columns that are read.
+        options: Attributes of the query, such as `datasource`.
+
+    Raises:
+        RequestRefused, AbortRun, RetryLater: As `fetched_pages`.
+    """
+    from xml.etree.ElementTree import Element, SubElement  # noqa: PLC0415 - the parser is loaded where there is a query
+
+    rest = iter(ids)
+    while wanted := list(islice(rest, _IDS_AT_ONCE)):
+        query = Element("fetch", options)
+        table = SubElement(query, "entity", name=entity.logical_name)
+        for name in attributes:
+            SubElement(table, "attribute", name=name)
+        condition = SubElement(SubElement(table, "filter"), "condition", attribute=column, operator="in")
+        for record in wanted:
+            SubElement(condition, "value").text = record
+        yield from fetched_pages(service, entity, query, ())
 
 
 def _order_groups(entity: Element) -> None:
