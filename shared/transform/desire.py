@@ -27,7 +27,7 @@ from shared.transform.states.pairs import Pair, never_empty, pair_of, state_rule
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns, sql_type
 from shared.workspace import Expression, NewTable, Step, Table, parsed, quoted
 
-__all__ = ["DELETES", "CompiledMappings", "desire_of", "desire_steps", "value_sql"]
+__all__ = ["CompiledMappings", "desire_of", "desire_steps", "value_sql"]
 
 _DESIRED = frozenset({Table.DESIRED})
 _BOTH = _DESIRED | {Table.SOURCE_ERRORS}
@@ -102,7 +102,12 @@ class CompiledMappings:
     @property
     def judged(self) -> tuple[str, ...]:
         """The quoted names of the columns that hold what was judged."""
-        return (*self.shape.rules.columns, *self.missing.columns, PASSES, *(DELETES for _ in _deletes(self)))
+        return (*self.shape.rules.columns, *self.missing.columns, PASSES, *self.deleting)
+
+    @property
+    def deleting(self) -> tuple[str, ...]:
+        """The quoted name of the column that says whether a row deletes its record; none where no lookup needs it."""
+        return (_DELETES,) if self.lookups and self.definition.sync_behaviour.action_column is not None else ()
 
 
 def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> CompiledMappings:
@@ -315,7 +320,7 @@ def _desired(desire: CompiledMappings) -> str:
     items = ["_row", *(_value(column, pair) for column in valued), *_omits(mapped, shape, missing, pair)]
     items += [f"_k{column.key_part}" for column in key_columns(desire.columns)]
     items += _searched(desire)
-    items += [judged, *missing.found(), *(DELETES for _ in _deletes(desire))]
+    items += [judged, *missing.found(), *desire.deleting]
     missed = f"SELECT *, {missing.select(unless=omitted)}\n  FROM ({keyed})"
     return "SELECT " + ",\n    ".join(items) + f"\n  FROM ({missed})"
 
@@ -337,19 +342,17 @@ def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
             yield f"lower(trim(CAST({quoted(lookup.selector)} AS VARCHAR))) AS {quoted(selector_name(lookup.name))}"
 
 
-DELETES = quoted("row:deletes")
+_DELETES = quoted("row:deletes")
 
 
-def _deletes(desire: CompiledMappings) -> Iterator[str]:
+def _deletes(desire: CompiledMappings) -> list[str]:
     """Whether the row itself says that its record is deleted."""
-    column = desire.definition.sync_behaviour.action_column
-    if column is not None and desire.lookups:
-        yield f"({action_of(quoted(column))} = 'DELETE') IS TRUE AS {DELETES}"
+    column = quoted(desire.definition.sync_behaviour.action_column or "")
+    return [f"({action_of(column)} = 'DELETE') IS TRUE AS {name}" for name in desire.deleting]
 
 
 def _searched(desire: CompiledMappings) -> Iterator[str]:
     """What the lookup steps need: the values, their comparable forms, and whether the row leaves the column alone."""
-    acts = desire.definition.sync_behaviour.action_column is not None
     for lookup in desire.lookups:
         for name, key in ((quoted(value.name), quoted(value.key)) for value in lookup.values):
             yield from (name if lookup.is_list else f"nullif({name}, {key}) AS {name}", key)
@@ -359,7 +362,8 @@ def _searched(desire: CompiledMappings) -> Iterator[str]:
         mapped = [each for each in desire.mapped if each.column.name in own]
         doubts = desire.shape.rules.any_of([rule for each in mapped for rule in each.doubts])
         missed = desire.missing.any_of([rule for each in mapped for rule in each.rules])
-        deleted = f" OR {DELETES}" if acts and lookup.key_part is None else ""  # a delete needs its key and no more
+        # A delete needs its key and no more.
+        deleted = f" OR {_DELETES}" if desire.deleting and lookup.key_part is None else ""
         yield f"({doubts} OR {missed}{deleted}) AS {quoted(f'_omit_{lookup.name}')}"
         given = " OR ".join(f"{_name('in', each)} IS NOT NULL" for each in mapped)
         yield f"({given}) AS {quoted(given_name(lookup.name))}"

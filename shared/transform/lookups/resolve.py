@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from shared.transform.current import current_table_step
-from shared.transform.desire import DELETES, CompiledMappings
+from shared.transform.desire import CompiledMappings
 from shared.transform.lookups.columns import (
     Candidate,
     LookupColumn,
@@ -57,7 +57,7 @@ def resolve_steps(desire: CompiledMappings, lookups: Sequence[LookupColumn]) -> 
     if not lookups:
         return ()
     unless = desire.removed
-    creates_nothing = f"{unless} OR {DELETES}" if DELETES in desire.judged else unless
+    creates_nothing = " OR ".join((unless, *desire.deleting))
     single = [lookup for lookup in lookups if not lookup.is_list]
     return (
         *_searches(single, unless),
