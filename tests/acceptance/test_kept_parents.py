@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.app.undoing import undo
-from shared.jobs import NoProgress, RunOptions, RunSummary
+from shared.jobs import RunSummary
 from tests.acceptance.test_lookups import node_parents
+from tests.acceptance.test_undo_relations import undone
 from tests.acceptance.world import World, accounts, world
 
 NODES = """
@@ -194,10 +194,9 @@ def test_an_undo_leaves_alone_what_was_not_deleted(here: World) -> None:
     done = here.run("nodes")
     assert (done.updated.done, done.failed, done.deleted.done) == (1, 1, 0)
 
-    (run,) = here.app.state.runs(limit=1)
-    undone = undo(here.app, run, RunOptions(), NoProgress())
+    again = undone(here, done.run_id)
 
-    assert (undone.state, undone.updated.done, undone.created.done) == ("Succeeded", 1, 0)
+    assert (again.state, again.updated.done, again.created.done) == ("Succeeded", 1, 0)
     assert (node_parents(here), ids(here)) == (ALL, before)
 
 
@@ -242,20 +241,11 @@ def test_ids_of_parents_in_the_source_count_too(here: World) -> None:
     assert node_parents(here) == {**ALL, "new": "parent"}
 
 
-def undone(here: World, run: RunSummary) -> RunSummary:
-    found = here.app.state.run(run.run_id)
-    assert found is not None
-    done = undo(here.app, found, RunOptions(trigger="undo"), NoProgress())
-    here.app.state.resume("nodes")
-    return done
-
-
 def created_above(here: World) -> RunSummary:
     """A run that creates a grandparent with a parent below it, beside a record that was there before."""
     define(here)
     rows(here, OTHER)
     here.run("nodes")
-    rows(here, OTHER, PARENT, ("top", ""), ("parent", "top"))
     rows(here, OTHER, ("top", ""), ("parent", "top"))
     run = here.run("nodes")
     assert run.created.done == 2
@@ -277,14 +267,14 @@ def test_an_undo_deletes_no_record_below_which_others_are(here: World, put: str)
         assert here.run("nodes").updated.done == 1
     before = here.records("new_nodes")
 
-    done = undone(here, run)
+    done = undone(here, run.run_id)
 
     assert (done.state, done.deleted.done, done.edited) == ("Completed with errors", 0, 2)
     assert [("are below this one" in error.message, error.count) for error in done.errors] == [(True, 2)]
     assert {each["new_nodeid"] for each in here.records("new_nodes")} == {each["new_nodeid"] for each in before}
     name = "theirs" if put == "created by a person" else "other"
     here.update(f"new_nodes(new_number='{name}')", {"new_ParentId@odata.bind": None})
-    assert undone(here, run).deleted.done == 2
+    assert undone(here, run.run_id).deleted.done == 2
     assert sorted(ids(here)) == sorted({"other", name})
 
 
@@ -296,8 +286,8 @@ def test_an_undo_that_moves_a_record_away_first_deletes_what_was_above_it(here: 
     rows(here, OTHER, ("stays", "new", "changed"), ("new", ""))
     run = here.run("nodes")
     here.emulator.faults({"action": "refuse_rows", "match": {"filter": "new_text eq 'old'"}, "times": 9})
-    done = undone(here, run)
+    done = undone(here, run.run_id)
     assert (done.failed, done.deleted.done, sorted(ids(here))) == (1, 0, ["new", "other", "stays"])
     here.emulator.clear_faults()
-    done = undone(here, run)
+    done = undone(here, run.run_id)
     assert (done.state, done.deleted.done, node_parents(here)) == ("Succeeded", 1, {"other": None, "stays": "other"})
