@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared.app.definition_files.places import FileChangedError, FileContent
+from shared.app.definition_files.whole import write_whole
 from shared.definitions.loading.folders import MOST_BYTES
 from shared.errors import UserError
 
@@ -62,11 +63,7 @@ class LocalPlace:
         path = self._folder / name
         with _explained(path), self._locked():
             self._check(name, expected)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            target = Path(os.path.realpath(path))  # a link stays one
-            partly = target.with_name(f".{target.name}.partly")
-            partly.write_bytes(content)
-            partly.replace(target)
+            write_whole(path, content)
         return _version(content)
 
     def remove(self, name: str, expected: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from shared.app.definition_files.whole import write_whole
 from shared.errors import UserError
 from shared.visible import for_terminal, in_json
 
@@ -87,12 +88,11 @@ def write_file(path: Path, text: str | bytes) -> None:
     """Write a file that the user asked for.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: It cannot be written. A file that was there before is as it was.
     """
     data = text.encode("utf-8") if isinstance(text, str) else text
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 
