@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from posixpath import normpath
 from typing import Any, Final
+from urllib.parse import unquote
 
-from shared.definitions import SyncDefinition
+from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.loading.loaded import LoadedConnection
 from shared.definitions.loading.parameter_rules import texts_in
 from shared.definitions.loading.yaml_loader import Path, read_yaml, shown_path
 from shared.definitions.models import Parameter
-from shared.definitions.models.names import names_in
-from shared.definitions.parameters.values import shown
+from shared.definitions.models.names import names_in, references
+from shared.definitions.parameters.values import in_text, shown
 
-__all__ = ["guarded_changes", "guarded_parameters", "guarded_values"]
+__all__ = ["guarded_changes", "guarded_parameters", "guarded_values", "values_leading_out"]
 
 _WHOLE: Final = frozenset({"permissions", "post_sync"})
 """Keys of a definition that only `admin` changes, with all that is in them."""
@@ -62,18 +64,37 @@ def guarded_parameters(definition: SyncDefinition, connections: Connections = ()
 def guarded_values(definition: SyncDefinition, given: Mapping[str, str], connections: Connections = ()) -> list[str]:
     """The parameters to which only `admin` may give these values: other values than they have without them.
 
-    A parameter that is a part of a local path, or of a path below a host, takes any value that does not lead out of
-    the folder.
-
     Args:
         definition: As it is loaded.
         given: What a person gives to a job, as text, by parameter.
         connections: See `guarded_changes`.
     """
+    guarded = _guarded_in(_data(definition), connections)
+    return sorted(each for each in _others(definition, given) if each in guarded)
+
+
+def values_leading_out(
+    definition: SyncDefinition, given: Mapping[str, str], values: Mapping[str, ParameterValue]
+) -> list[str]:
+    """The parameters whose values lead a path out of its folder, alone or together with what stands beside them.
+
+    Args:
+        definition: As it is loaded.
+        given: What a person gives to a job, as text, by parameter.
+        values: The values of all parameters with these.
+
+    Raises:
+        UserError: A path names a parameter that has no value.
+    """
     data = _data(definition)
-    guarded, in_paths = _guarded_in(data, connections), _named(data, _texts_of_keys(data, _PATHS))
-    changed = [name for name, value in given.items() if _is_other(definition.parameters.get(name), value)]
-    return sorted(each for each in changed if each in guarded or (each in in_paths and _leads_out(given[each])))
+    leading = [text for text in _texts_of_keys(data, _PATHS) if _leads_out(text, in_text(text, values))]
+    names = _named(data, leading)
+    return sorted(each for each in _others(definition, given) if each in names)
+
+
+def _others(definition: SyncDefinition, given: Mapping[str, str]) -> list[str]:
+    """The parameters that get another value than they have without it."""
+    return [name for name, value in given.items() if _is_other(definition.parameters.get(name), value)]
 
 
 def _guarded_in(data: dict[str, Any], connections: Connections) -> frozenset[str]:
@@ -87,9 +108,25 @@ def _is_other(parameter: Parameter | None, value: str) -> bool:
     return value != shown(parameter.default)
 
 
-def _leads_out(value: str) -> bool:
-    """Whether a part of a path leads to another folder, or to another file system (`a::b` of fsspec)."""
-    return ".." in re.split(r"[/\\]", value) or "::" in value
+def _leads_out(text: str, path: str) -> bool:
+    """Whether a path is outside of the folder that its text names, or in another file system (`a::b` of fsspec).
+
+    Args:
+        text: As the definition has it, with parameters.
+        path: The same with their values.
+    """
+    if path.count("::") > text.count("::") or _ups(path) > _ups(text) or _ups(unquote(path)) > _ups(unquote(text)):
+        return True
+    first = next((found.start for found in references(text) if found.name), len(text))
+    folder, slash, _ = text[:first].rpartition("/")
+    if slash:
+        return not normpath(path).startswith(f"{normpath(folder or slash).rstrip('/')}/")
+    return normpath(path).startswith(("../", "/"))
+
+
+def _ups(path: str) -> int:
+    """How many parts of a path lead to the folder above."""
+    return re.split(r"[/\\]", path).count("..")
 
 
 def _data(definition: SyncDefinition) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from console.access.guarding import guarded_values
+from console.access.guarding import guarded_values, values_leading_out
 from console.access.rights import Level
 from console.uploads.addresses import arrived
 from console.web.refusals import Refusal
@@ -79,14 +79,22 @@ def ask_for_job(
 
 
 def refused_values(visit: Visit, definition: SyncDefinition, given: Mapping[str, str]) -> list[str]:
-    """The parameters whose values the person may not give to a job; see `guarded_values`.
+    """The parameters whose values the person may not give to a job; see `guarded_values` and `values_leading_out`.
 
     Args:
         visit: Who asks for a job of the sync of the path.
         definition: Of that sync.
         given: Values of parameters, as text.
     """
-    return [] if visit.may(Level.ADMIN) else guarded_values(definition, given, visit.connections)
+    if visit.may(Level.ADMIN):
+        return []
+    if refused := guarded_values(definition, given, visit.connections):
+        return refused
+    try:
+        values = visit.app.parameters(definition, given)
+    except UserError:  # no job is made with them: whoever asks is told what is wrong with a value
+        return []
+    return values_leading_out(definition, given, values)
 
 
 def ask_for_apply(visit: Visit, *, force: bool) -> tuple[Job, bool]:

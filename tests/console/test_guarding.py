@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
-from console.access.guarding import guarded_changes, guarded_parameters, guarded_values
+from console.access.guarding import guarded_changes, guarded_parameters, guarded_values, values_leading_out
 from shared.definitions.loading.repository import Repository
+from shared.definitions.parameters.values import resolve
 
 BEFORE = """\
 name: customers
@@ -168,6 +170,16 @@ def test_a_change_of_a_parameter_of_a_connection_needs_admin(tmp_path: Path) -> 
         ("'@{folder}/a.csv'", {"file": "other/customers.csv"}, ["file"]),  # its formula uses it
         ("'@{folder}/a.csv'", {"folder": ""}, ["folder"]),  # not what the formula gives
         ("in/@{day}.csv", {"day": "tuesday", "other": "two"}, []),
+        ("in/@{day}@{other}.csv", {"day": ".", "other": "./secret"}, ["day", "other"]),
+        ("in/@{day}@{other}.csv", {"day": "a", "other": ".b/c"}, []),
+        ("in/@{day}@{other}.csv", {"day": "a:", "other": ":b"}, ["day", "other"]),
+        ("/@{day}", {"day": "in/a.csv"}, []),
+        ("in/.@{day}", {"day": "./secret.csv"}, ["day"]),
+        ("in/@{day}/../a.csv", {"day": "."}, ["day"]),
+        ("in/@{day}/../a.csv", {"day": "b"}, []),
+        ("in/a@{day}/b.csv", {"day": "/c"}, []),
+        ("https://data.example/in/@{day}", {"day": "%2e%2e/secret.csv"}, ["day"]),
+        ("https://data.example/in/@{day}", {"day": "a%20b.csv"}, []),
         ("in/@{day}.csv", {"day": "../../etc/passwd"}, ["day"]),
         ("in/@{day}.csv", {"day": "..\\secret"}, ["day"]),
         ("in/@{day}", {"day": "a::https://evil.example/b"}, ["day"]),
@@ -184,7 +196,14 @@ def test_values_that_lead_to_another_place_need_admin(
     found = folder_with(tmp_path, text)
     (loaded,) = found.loaded()
     assert loaded.definition is not None, loaded.problems
-    assert guarded_values(loaded.definition, given, found.connections().files) == refused
+    values = resolve(
+        loaded.definition,
+        {name: value for name, value in ({"given": "x"} | given).items() if name in loaded.definition.parameters},
+        environment={"USER_OF_IT": "me"},
+        now=dt.datetime.now(dt.UTC),
+    )
+    asked = guarded_values(loaded.definition, given, found.connections().files)
+    assert sorted({*asked, *values_leading_out(loaded.definition, given, values)}) == refused
 
 
 def test_a_parameter_that_stands_behind_a_letter_is_found() -> None:

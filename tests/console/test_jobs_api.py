@@ -366,6 +366,20 @@ def test_other_addresses_need_admin(served_to_many: Served, world: World, kind: 
     assert ["Make a new plan" in each.raw(f"/../runs/{run}").text for each in (owner, operator)] == [True, False]
 
 
+def test_values_that_lead_out_of_the_folder_together_need_admin(served_to_many: Served, world: World) -> None:
+    """Neither of them does alone; what stays in the folder is taken."""
+    world.define("customers", more="permissions: {execute: [Operators]}\nPARAMETERS")
+    file, rows = world.folder / "syncs" / "customers.yaml", str(world.folder / "customers.csv")
+    text = file.read_text().replace(f"path: {rows}", f'path: "{world.folder}/@{{name}}.@{{ending}}"')
+    file.write_text(text.replace("PARAMETERS", "parameters: {name: {default: customers}, ending: {default: csv}}\n"))
+    operator = Client(served_to_many, "Operators")
+    leading = {"name": ".", "ending": f"/{world.folder.name}/customers.csv"}
+    said = operator.post("/syncs/customers/jobs", 403, json={"kind": "plan", "parameters": leading})
+    assert said["detail"] == "Only a person with the right `admin` may give another value for ending, name."
+    inside = {"kind": "plan", "parameters": {"name": "./customers", "ending": "csv"}}
+    assert operator.ended(operator.post("/syncs/customers/jobs", json=inside)["id"])["state"] == "Succeeded"
+
+
 def test_the_form_offers_no_value_that_is_refused(served_to_many: Served, world: World) -> None:
     """It says who may give one; a file of the machine can be given, and the path that comes with it is refused."""
     elsewhere(world)
