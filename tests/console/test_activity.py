@@ -109,7 +109,9 @@ def test_a_masked_plan_has_no_value_of_a_row() -> None:
         "columns": [{"column": "name", "before": None, "after": "Zebra", "after_name": "Zebra GmbH"}],
     }
     error = {"rows": [1], "examples": [{"row": 1, "key": "K7", "line": 3}]}
-    masked = masked_plan({"sample": [change], "errors": [error], "sync": "a"})
-    assert not any(text in str(masked) for text in ("K7", "Zebra"))
+    plan = {"sample": [change], "errors": [error], "sync": "a", "watermark": '{"value": "7200"}', "new": "7200"}
+    masked = masked_plan(plan)
+    assert not any(text in str(masked) for text in ("K7", "Zebra", "7200"))
+    assert (masked["sync"], masked["watermark"]) == ("a", None)
     assert masked["sample"][0]["columns"] == [{"column": "name", "before": None, "after": MASK}]
     assert masked["errors"][0]["examples"] == [{"row": 1, "line": 3}]

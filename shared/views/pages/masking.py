@@ -9,6 +9,14 @@ __all__ = ["MASK", "masked_changes", "masked_error", "masked_plan", "masked_undo
 
 MASK: Final = "••••"
 """What stands in the place of a value."""
+# What has no value of a row; everything else is left out, so that a new key is not shown by mistake.
+_OPEN: Final = frozenset(
+    {
+        *("sync", "strategy", "about", "planned", "forecast", "violations", "notes", "left_out", "cause", "checksum"),
+        *("post_sync", "requests", "throttled", "elapsed_seconds", "rows", "throttled_by_source"),
+        *("undo_of", "not_undone"),
+    }
+)
 _PLACES: Final = ("row", "line", "file")  # what of an example says where it is, and not what it holds
 
 
@@ -18,7 +26,8 @@ def masked_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         plan: What `plan --json` prints.
     """
-    return {**plan, "sample": masked_changes(plan["sample"]), "errors": [masked_error(each) for each in plan["errors"]]}
+    errors = [masked_error(each) for each in plan["errors"]]
+    return {**_open(plan), "sample": masked_changes(plan["sample"]), "errors": errors}
 
 
 def masked_undo(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +37,11 @@ def masked_undo(plan: Mapping[str, Any]) -> dict[str, Any]:
         plan: What `undo --json` prints before it is done.
     """
     edited = [{**each, "key": _masked_key(each["key"])} for each in plan["edited"]]
-    return {**plan, "sample": masked_changes(plan["sample"]), "edited": edited}
+    return {**_open(plan), "sample": masked_changes(plan["sample"]), "edited": edited}
+
+
+def _open(plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value if name in _OPEN else None for name, value in plan.items()}
 
 
 def masked_changes(changes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
