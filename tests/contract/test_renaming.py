@@ -56,6 +56,7 @@ def test_ledger_watermark_letters_and_pause_go_with_the_name(store: StateStore) 
     with renaming(store, "a", "b"):
         assert store.acquire_lease("sync/b", holder="x", seconds=9) is None
     assert kept(store, "b") == ([b"mine"], ["mine"], "mine")
+    assert kept(store, "a") == ([], [], "")
     assert store.dead_letter_counts() == {"b": 3, "other": 1}
     assert [each.sequence for each in store.dead_letters("b")] == [0, 1, 2]
     assert [*store.pauses()] == ["b"]
@@ -65,6 +66,18 @@ def test_ledger_watermark_letters_and_pause_go_with_the_name(store: StateStore) 
     assert kept(store, "a")[0::2] == ([b"later"], "later")
     assert set(kept(store, "a")[1]) == {"mine", "later"}
     assert store.lease("sync/a") is None
+
+
+def test_a_watermark_of_an_earlier_sync_does_not_stay(store: StateStore) -> None:
+    """The renamed sync has none: its first run reads all rows. Neither has a later sync of the old name."""
+    fill(store, "b", "theirs")
+    with renaming(store, "a", "b"):
+        pass
+    assert kept(store, "b") == ([], [], "")
+    fill(store, "b", "mine")
+    with renaming(store, "b", "c"):
+        pass
+    assert (kept(store, "b"), kept(store, "c")[2]) == (([], [], ""), "mine")
 
 
 def test_a_listener_with_another_name_takes_the_events_that_wait(store: StateStore) -> None:

@@ -15,6 +15,7 @@ from shared.state import StateStore
 
 __all__ = ["RenameRefusedError", "renaming"]
 
+_NO_WATERMARK: Final = ""  # as after `watermark --reset`
 _AT_ONCE: Final = 500  # dead letters, and entries of a ledger
 
 
@@ -27,8 +28,9 @@ def renaming(state: StateStore, old: str, new: str) -> Iterator[None]:
     """Save a definition in the block, under the same or another name of its sync.
 
     With another name, neither sync runs until the block has ended. A pause goes along, and the moment from which on the
-    sync takes events, at no moment without one; then the ledger, the watermark and the dead letters. A mirror is made
-    anew by the next run.
+    sync takes events, at no moment without one; then the ledger, the watermark and the dead letters. What an earlier
+    sync of the new name has left of a ledger or a watermark is removed, and nothing of them stays under the old name. A
+    mirror is made anew by the next run.
 
     Args:
         state: Keeps what belongs to a sync by its name.
@@ -50,6 +52,7 @@ def renaming(state: StateStore, old: str, new: str) -> Iterator[None]:
         with _pause_moved(state, old, new):
             yield
         _move(state, old, new, leases[1].fence)
+        _leave(state, old, leases[0].fence)
 
 
 def _taken(held: ExitStack, state: StateStore, name: str) -> HeldLease:
@@ -88,11 +91,22 @@ def _pause_moved(state: StateStore, old: str, new: str) -> Iterator[None]:
 
 
 def _move(state: StateStore, old: str, new: str, fence: int) -> None:
+    """Let the new name have what the old one has; of an earlier sync of the new name, only dead letters stay."""
     _move_ledger(state, old, new, fence)
-    if (watermark := state.watermark(old)) is not None:
-        state.set_watermark(new, watermark, fence=fence)
+    watermark = state.watermark(old)
+    if watermark is not None or state.watermark(new):
+        state.set_watermark(new, watermark or _NO_WATERMARK, fence=fence)
     while letters := state.dead_letters(old, limit=_AT_ONCE):
         state.add_dead_letters([replace(letter, sync=new) for letter in letters])
+
+
+def _leave(state: StateStore, old: str, fence: int) -> None:
+    """Take from the old name what would let a later sync of that name pass over rows, or drop records of this one."""
+    if state.watermark(old):
+        state.set_watermark(old, _NO_WATERMARK, fence=fence)
+    if (left := state.ledger(old)) is not None:
+        state.swap_ledger(old, (), expected=left, fence=fence)
+    state.remove_ledger_entries(old, state.ledger_entries(old))
 
 
 def _move_ledger(state: StateStore, old: str, new: str, fence: int) -> None:
