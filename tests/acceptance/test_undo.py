@@ -7,7 +7,7 @@ import io
 import json
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from shared.dataverse.write.senders import ThreadSenders
 from shared.entities import LedgerEntry
 from shared.errors import UnsafePlanError
 from shared.jobs import NoProgress, Phase, RunOptions, RunState
+from shared.jobs.batch.attempts import close_dead_run
 from shared.memory.entries import KnownRecord, RecordEntry
 from shared.state import DeadLetter, JobRequest, RunRecord
 from shared.workspace import Step
@@ -178,6 +179,18 @@ def test_a_condition_chooses_records_by_what_the_run_wrote(here: World, typed: T
     typed.value("undo", run, "--yes", "--where", "accountnumber = 'A5'")
     assert held(here) == before
     assert "--where" in typed("undo", run, "--where", "nam = 'x'", code=1)
+
+
+def test_a_change_after_the_death_of_a_process_is_one_of_others(here: World, typed: Typed) -> None:
+    """That the process died is noticed later; the time of that is no end of the run."""
+    run, state = change(here), here.app.state
+    record = state.run(run)
+    assert record is not None
+    running = replace(record, state=RunState.RUNNING.value, ended=None, counts={})
+    here.update("accounts(accountnumber='A5')", {"telephone1": "1"}, as_user=other_person(here))
+    close_dead_run(state, running, datetime.now(UTC) + timedelta(hours=1))
+    done = typed.value("undo", run, "--yes", code=2)
+    assert (done["edited"], done["deleted"]["done"], held(here)["A5"]["telephone1"]) == (1, 0, "1")
 
 
 def test_the_command_that_a_plan_of_an_undo_names_does_what_the_plan_shows(here: World, typed: Typed) -> None:

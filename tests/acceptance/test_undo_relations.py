@@ -167,13 +167,17 @@ def test_links_are_turned_around(here: World) -> None:
     assert linked(here) == {("1", "Lead 1"), ("1", "Lead 2")}
 
 
-def test_an_adopted_record_gets_its_values_back(here: World) -> None:
-    """It was updated in the place of a new record, so it is not deleted."""
+@pytest.mark.parametrize("died", [False, True])
+def test_an_adopted_record_gets_its_values_back(here: World, monkeypatch: pytest.MonkeyPatch, *, died: bool) -> None:
+    """It was updated in the place of a new record, so it is not deleted; also if the process died after the update."""
     here.create("accounts", {"name": "Theirs", "accountnumber": "IV"})
     values: dict[str, Any] = {"number": "Ⅳ", "name": "Ours", "city": "", "revenue": ""}
     here.define(accounts())
     here.csv([values])
-    done = here.run()
+    with monkeypatch.context() as dying:
+        if died:
+            dying.setattr("shared.jobs.batch.journaling.Journaling.note_after", lambda *_: None)
+        done = here.run()
     assert (done.adopted, done.created.done) == (1, 0)
     assert undone(here, done.run_id).updated.done == 1
     (record,) = here.records("accounts?$select=name,accountnumber")

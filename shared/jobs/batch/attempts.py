@@ -27,6 +27,7 @@ __all__ = [
     "attempts",
     "attempts_of_retry",
     "close_dead_run",
+    "end_of_writes",
     "ended_job",
     "has_no_attempts_left",
     "held_until",
@@ -53,6 +54,7 @@ UNSENT: Final = timedelta(minutes=2)
 # A job that is interrupted for days has hundreds of runs, all of them in the execution log.
 MOST_RUNS: Final = 20
 _ATTEMPT: Final = "attempt"
+_MEASURED: Final = "elapsed_seconds"  # a run that wrote its own end into the log gives all figures of its summary
 UNDO_PART: Final = "undo_part"
 """Whether an undo had a condition, in the counts of its row. It is not kept itself: it may have values of records."""
 WITH_PLAN: Final = "with_plan"
@@ -207,6 +209,14 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
         dead = replace(dead, message=f"{dead.message}, the next one not before {held:%Y-%m-%d %H:%M} UTC")
     store.finish_run(dead)
     return dead
+
+
+def end_of_writes(run: RunRecord) -> datetime | None:
+    """When a run ended; None where its process died, or the log could not be written: nobody knows when it stopped.
+
+    `close_dead_run` gives such a run the moment at which that was noticed, which may be days later.
+    """
+    return run.ended if _MEASURED in run.counts else None
 
 
 def last_run_closed(store: StateStore, sync: str, now: datetime) -> RunRecord | None:

@@ -1,4 +1,4 @@
-"""The journal of a run while it runs: what it is about to write goes in before the first write, the outcomes after."""
+"""The journal of a run while it runs: what it is about to write goes in before that is sent, the outcomes after."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from shared.reconcile.ledger import STORED_ROWS
 from shared.reconcile.outcomes import changes_count_query
 from shared.reconcile.undo.journal import (
     ADOPTED,
-    ADOPTED_TABLE,
+    ADOPTED_UPDATES,
     DELETED,
     DELETED_IDS,
     DELETED_TABLE,
     DELETES,
     DONE,
-    KEEP_ADOPTED,
+    FIRST_ADOPTED,
     NEW_IDS,
     PLANNED,
     REMEMBERED,
@@ -91,7 +91,6 @@ class Journaling:
         Raises:
             RetryLater, AbortRun: The state store or Dataverse is unavailable, or refuses us; nothing was written.
         """
-        workspace.create(ADOPTED_TABLE)
         ((_, changes),) = workspace.query(changes_count_query())
         if not changes:
             return
@@ -105,8 +104,16 @@ class Journaling:
             self._keep_remembered(workspace)
 
     def note_adopted(self, workspace: Workspace) -> None:
-        """Note the updates of one round of adopted records, which are about to be sent."""
-        workspace.execute(KEEP_ADOPTED)
+        """Keep the updates of one round of adopted records, which are about to be sent.
+
+        May be called again for the same round: its part is named by its first change.
+
+        Raises:
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
+        """
+        ((first,),) = workspace.query(FIRST_ADOPTED)
+        if first is not None:
+            self.journal.put(workspace, ADOPTED, first, ADOPTED_UPDATES)
 
     def note_after(self, workspace: Workspace) -> None:
         """Keep the result of the changes.
@@ -117,9 +124,6 @@ class Journaling:
         ((last,),) = workspace.query("SELECT coalesce(max(_change), 0) FROM outcomes")
         if not last:
             return
-        ((adopted,),) = workspace.query(f"SELECT count(*) FROM {ADOPTED_TABLE.name}")
-        if adopted:
-            self.journal.put(workspace, ADOPTED, 0, f"FROM {ADOPTED_TABLE.name}")
         self._put(workspace, DONE, done_query, last)
 
     def _put(

@@ -257,7 +257,7 @@ class _Run:
     ) -> None:
         adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self._columns, self.job.parameters)
         if adoption is not None and journal is not None:
-            adoption = replace(adoption, note=journal.note_adopted)
+            adoption = replace(adoption, note=lambda kept: self.log.patiently(lambda: journal.note_adopted(kept)))
         definition, waiting = self.job.definition, self.job.options.waiting
         keeping = keep_parents_of_refused(definition, self._columns)
         order = WriteOrder.of(adoption, definition, self._columns, waiting=waiting, keeping=keeping)

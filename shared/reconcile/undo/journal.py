@@ -1,4 +1,4 @@
-"""What a run keeps of its changes, as SQL: before the first write what it is about to do, afterwards the result.
+"""What a run keeps of its changes, as SQL: before a write what it is about to do, afterwards the result.
 
 A journal has five kinds of parts. `planned` has the changes as they are sent, `deleted` what deleted records held in
 all columns that can be written, `remembered` what the ledger of the sync said of them, `adopted` the updates that took
@@ -21,14 +21,14 @@ from shared.workspace import NewTable, Step, Table, literal, quoted
 
 __all__ = [
     "ADOPTED",
-    "ADOPTED_TABLE",
+    "ADOPTED_UPDATES",
     "DELETED",
     "DELETED_IDS",
     "DELETED_TABLE",
     "DELETES",
     "DONE",
+    "FIRST_ADOPTED",
     "HAS_KEY",
-    "KEEP_ADOPTED",
     "NEW_IDS",
     "PLANNED",
     "RECORD",
@@ -69,13 +69,12 @@ _INSERT: Final = literal(PlanAction.INSERT)
 
 DELETED_TABLE: Final = "deleted_records"
 """The name of the table for records which are about to be deleted."""
-ADOPTED_TABLE: Final = NewTable(name="journal_adopted", columns=f"({_FORMS[ADOPTED]})")
-"""The table for the updates of adopted records, without rows."""
-KEEP_ADOPTED: Final = f"""
-INSERT INTO {ADOPTED_TABLE.name}
-SELECT _change, _id, payload, later, columns, before
+ADOPTED_UPDATES: Final = f"""
+SELECT _change AS change, _id AS id, payload, later, columns, before
 FROM adoptions WHERE action = {literal(PlanAction.UPDATE)}""".strip()
-"""SQL that keeps the updates of one round of adopted records."""
+"""SQL of the part `adopted`: the updates of one round of adopted records."""
+FIRST_ADOPTED: Final = f"SELECT min(change) FROM ({ADOPTED_UPDATES})"
+"""SQL of the lowest number of these changes; NULL without one."""
 DELETED_IDS: Final = f"SELECT CAST(_id AS VARCHAR) FROM changes WHERE action = {_DELETE} AND _id IS NOT NULL"
 """SQL of the ids of the records that are about to be deleted."""
 

@@ -13,6 +13,7 @@ from shared.dataverse.calls.users import user_ids
 from shared.definitions import Column, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, DefinitionError, UserError
+from shared.jobs.batch.attempts import end_of_writes
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.plans.about import refuse_other_environment
 from shared.jobs.batch.undo.restoring import find_in_bin
@@ -139,7 +140,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
         layout=own,
         users=user_ids(tools.dataverse.service),
         on_behalf=_on_behalf(job),
-        ended=job.run.ended,
+        ended=end_of_writes(job.run),
         force=job.batch.options.force,
     )
     for step in (*reversal.steps(), *reversing_steps(layout, entity.primary_id)):
