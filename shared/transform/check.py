@@ -24,6 +24,7 @@ from shared.definitions.models import (
 from shared.definitions.models.notation import EXCEL
 from shared.entities import CHANGED_BY_MESSAGES, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
+from shared.suggestions import did_you_mean
 from shared.transform.choices.check import choice_problems
 from shared.transform.convert import fits
 from shared.transform.desire import value_sql
@@ -43,7 +44,8 @@ __all__ = ["check", "check_expressions", "numbers_rows"]
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
     """All problems of the definition with the table's metadata; empty if there are none."""
     own = (link_problems,) if entity.intersect else (_expire, mark_problems, _strategy)
-    rules = [_refused_table, _mappings, lookup_problems, write_problems, choice_problems, _id_column, _sync_key, *own]
+    mapped = (_source_names, _mappings, lookup_problems, write_problems, choice_problems)
+    rules = [_refused_table, *mapped, _id_column, _sync_key, *own]
     problems = check_expressions(definition)
     if not problems:
         rules.append(state_problems)  # constants are tried out
@@ -237,6 +239,25 @@ def _target(
         )
     elif attribute.type in _WITH_OPTIONS and not attribute.choices:
         yield Problem(message=f"{name} has no options, so no value is valid", path=f"{path}.target")
+
+
+def _source_names(definition: SyncDefinition, _: EntityMetadata) -> Iterator[Problem]:
+    """Columns that the source does not have: the columns of some sources are known only when they have been asked."""
+    if not definition.source.has_all_columns:
+        return
+    labels = source_columns(definition)
+    for name, path in _names_used(definition):
+        if name not in labels:
+            hint = did_you_mean(name, labels, before="; ")
+            yield Problem(message=f"the source has no column {name}{hint}", path=path)
+
+
+def _names_used(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
+    """The names of columns of the source outside of expressions, with their places."""
+    for place, mapping in enumerate(definition.destination.mappings):
+        yield from ((name, f"destination.mappings[{place}].source") for name in mapping.sources)
+    if (action := definition.sync_behaviour.action_column) is not None:
+        yield action, "sync_behaviour.action_column"
 
 
 def _computed(attribute: AttributeMetadata, entity: EntityMetadata) -> str:

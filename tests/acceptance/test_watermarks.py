@@ -516,6 +516,17 @@ def test_texts_in_another_order_than_their_values_are_refused(here: World, datab
         here.run()
 
 
+def test_validate_finds_a_mapping_of_a_column_that_the_database_does_not_have(here: World, tmp_path: Path) -> None:
+    """The definition lists no columns: only the database knows them."""
+    source = sqlite_source(tmp_path / "erp.db")
+    source.run("CREATE TABLE customers (number text, name2 text, changed_at timestamp)")
+    define(here, source)
+    (problem,) = here.app.validate()
+    assert problem.message == "the source has no column name; did you mean name2?"
+    assert (problem.path, problem.line > 0) == ("destination.mappings[1].source", True)
+    assert here.app.validate(offline=True) == []
+
+
 def test_a_column_that_is_not_read_is_refused(here: World, tmp_path: Path, database: Database) -> None:
     """Where the definition names the columns, before a row is read; else by the source."""
     source = sqlite_source(tmp_path / "erp.db")

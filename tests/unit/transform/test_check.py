@@ -21,6 +21,21 @@ def to(target: str, **column: Any) -> SyncDefinition:
     return definition([{"name": "x", **column}], [{"source": "x", "target": target}])
 
 
+def test_columns_that_the_source_does_not_have() -> None:
+    """In a mapping, among the columns of a lookup, and as the column of the action: all of them at once."""
+    lookup = {"entity": "account", "match": ["name", "reference"]}
+    mappings: list[dict[str, Any]] = [
+        {"source": "nam", "target": "name"},
+        {"source": ["name", "other"], "target": "parent", "lookup": lookup},
+    ]
+    sync = definition([{"name": "name"}], mappings, strategy="delta", action_column="what")
+    assert [said for said in reported(sync) if "the source" in said] == [
+        "destination.mappings[1].source: the source has no column nam; did you mean name?",
+        "destination.mappings[2].source: the source has no column other",
+        "sync_behaviour.action_column: the source has no column what",
+    ]
+
+
 def test_a_correct_definition_has_no_problems() -> None:
     """The check reports no false problem."""
     columns: list[dict[str, Any]] = [
