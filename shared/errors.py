@@ -33,6 +33,7 @@ __all__ = [
     "PlanRefusedError",
     "Problem",
     "RequestRefused",
+    "RequestsLeft",
     "RetryLater",
     "StalePlanError",
     "SyncError",
@@ -44,6 +45,10 @@ __all__ = [
 
 # What a library of another maker raises over an answer whose shape it did not expect.
 SDK_MISREADS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+class RequestsLeft(KeyboardInterrupt):
+    """A person has stopped the program without waiting for requests under way, which may still write."""
 
 
 class SyncError(Exception):

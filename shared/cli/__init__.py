@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from typing import Final
 
 __all__ = ["main"]
+
+_STOPPED: Final = 130
 
 
 def main() -> None:
     """Run `dynamics-sync` with the arguments of the process and exit with its code.
 
-    Asked to end, it ends as it does from the keyboard: the run is logged as cancelled and its lease given back.
+    Asked to end, it ends as it does from the keyboard: the run is logged as cancelled and its lease given back. Threads
+    that still wait for an answer then are not waited for.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -19,5 +26,14 @@ def main() -> None:
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before or after the command itself, which answers with the same code
-        code = 130
+        code = _STOPPED
+    if code == _STOPPED and any(thread is not threading.main_thread() for thread in _waited_for()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
+
+
+def _waited_for() -> Iterator[threading.Thread]:
+    """The threads whose end Python would wait for."""
+    return (thread for thread in threading.enumerate() if not thread.daemon)

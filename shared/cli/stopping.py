@@ -24,6 +24,11 @@ _WAITED_FOR: Final = {
     "for. To stop without waiting, ask again",
     "finish": "Stopping: the results are being kept, and then the run ends. To stop without waiting, ask again",
 }
+_QUICKLY: Final = "Stopping without waiting"
+_NOT_WAITING: Final = {
+    "write": f"{_QUICKLY}: requests that are under way may still have an effect. The sync can run again after about a "
+    "minute, when its lease has ended"
+}
 _AT_ONCE: Final = "Stopping: nothing has been written"
 
 
@@ -74,7 +79,7 @@ class Stopping:
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         said = _WAITED_FOR.get(self._phase)
         if said is None or self._asked:
-            self._output.say(_AT_ONCE if said is None else "Stopping without waiting", style="yellow")
+            self._output.say(_AT_ONCE if said is None else _NOT_WAITING.get(self._phase, _QUICKLY), style="yellow")
             raise KeyboardInterrupt
         self._asked = True
         self._output.say(said, style="yellow")

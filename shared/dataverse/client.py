@@ -45,7 +45,7 @@ from shared.dataverse.write.sending_users import SendingUser
 from shared.dataverse.write.writer import SendResult, Writing
 from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.errors import AbortRun, DefinitionError, Problem
+from shared.errors import AbortRun, DefinitionError, Problem, RequestsLeft
 from shared.http.transport import HttpTransport, Transport
 from shared.transform import related_tables
 from shared.transform.lookups.columns import Reference
@@ -327,6 +327,10 @@ class Dataverse:
         writing = Writing(self.service, target=target, users=users, senders=senders, limits=limits, course=course)
         try:
             yield from writing.outcomes(changes)
+        except KeyboardInterrupt as error:
+            if senders.abandon():
+                raise RequestsLeft from error
+            raise
         finally:
             senders.close()
             self._targets[entity.logical_name] = writing.target

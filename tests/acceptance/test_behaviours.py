@@ -680,6 +680,27 @@ def test_a_cancelled_run_is_reported_and_can_be_run_again(slow: World, asked: si
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_twice_to_stop_does_not_wait_for_requests(slow: World, asked: signal.Signals) -> None:
+    """It ends while one is under way. Until its lease has ended no other run begins beside this request."""
+    slow.emulator.faults({"action": "delay", "match": {"method": "POST", "path": "accounts"}, "seconds": 60})
+    with started(slow, "run", "accounts") as run:
+        until_written(slow, run)
+        run.send_signal(asked)
+        assert run.stderr is not None
+        assert run.stderr.readline().startswith("Stopping: no further request is sent.")
+        run.send_signal(asked)
+        _, err = run.communicate(timeout=300)
+    assert slow.emulator.stats()["in_flight"]["now"] > 0
+    assert run.returncode == 130
+    assert "Stopping without waiting: requests that are under way may still have an effect" in err
+    record = slow.app.state.runs("accounts")[0]
+    assert (record.state, "without waiting" in record.message) == ("Cancelled", True)
+    with pytest.raises(UserError, match="already running"):
+        slow.run()
+
+
+@pytest.mark.timeout(600)
 def test_a_killed_run_can_be_run_again(slow: World) -> None:
     """After kill -9 the lease expires, and the next run writes the rest: nothing is lost or duplicated."""
     with started(slow, "run", "accounts") as run:

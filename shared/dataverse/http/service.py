@@ -354,8 +354,8 @@ class Service:
         return met, retry_after(response.headers, self.clock.now()), str(refused)
 
     def close(self) -> None:
-        """Close the threads and the connections."""
-        self.threads.shutdown()
+        """Close the threads and the connections; where a person has stopped the program, requests may be under way."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
 

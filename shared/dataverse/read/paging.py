@@ -228,5 +228,8 @@ def _all(service: Service, asked: Sequence[tuple[str, _Trail]], table: str, at_o
             arrived = [future.result() for future in done]
             flying |= {ask(page.following, page.trail) for page in arrived if page.following is not None}
             yield from arrived
+    except KeyboardInterrupt:
+        flying.clear()  # a read has no effect
+        raise
     finally:
         wait(flying)

@@ -56,6 +56,11 @@ class ThreadSenders(Generic[T]):
         self._running -= len(done)
         return [future.result() for future in done]
 
+    def abandon(self) -> bool:
+        """Wait for no job; whether one was under way."""
+        was_running, self._running = self._running > 0, 0
+        return was_running
+
     def close(self) -> None:
         """Wait for the jobs that were begun."""
         while self._running:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared.errors import SyncError, UserError
+from shared.errors import RequestsLeft, SyncError, UserError
 from shared.run_ids import SHORT_ID
 from shared.state import Lease, StateStore
 from shared.state.machine import since_boot
@@ -49,13 +49,18 @@ class HeldLease:
         """Begin to renew."""
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, *, give_back: bool = True) -> None:
         """Stop renewing and give the lease back.
 
         Where the store is unavailable the lease lapses by itself: that does not change how the run ended.
+
+        Args:
+            give_back: Otherwise it lapses by itself.
         """
         self._over.set()
         self._thread.join(timeout=RENEW_EVERY)
+        if not give_back:
+            return
         try:
             self._store.release_lease(self._lease)
         except SyncError as error:
@@ -104,7 +109,10 @@ def holding(store: StateStore, sync: str, run_id: str) -> Iterator[HeldLease]:
 
 @contextmanager
 def keeping(store: StateStore, name: str, holder: str) -> Iterator[HeldLease | None]:
-    """Take a lease, keep it while the block runs, and give it back; None where another holder has it."""
+    """Take a lease, keep it while the block runs, and give it back; None where another holder has it.
+
+    It is not given back while requests of the block may still write: nobody begins beside them before it lapses.
+    """
     asked_at = since_boot()
     lease = store.acquire_lease(name, holder=holder, seconds=LEASE_SECONDS)
     if lease is None:
@@ -112,7 +120,11 @@ def keeping(store: StateStore, name: str, holder: str) -> Iterator[HeldLease | N
         return
     held = HeldLease(store, lease, asked_at=asked_at)
     held.start()
+    give_back = True
     try:
         yield held
+    except RequestsLeft:
+        give_back = False
+        raise
     finally:
-        held.stop()
+        held.stop(give_back=give_back)

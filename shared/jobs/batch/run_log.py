@@ -15,7 +15,7 @@ from shared.counted import counted
 from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
-from shared.errors import AbortRun, PlanRefusedError, RetryLater, SyncError
+from shared.errors import AbortRun, PlanRefusedError, RequestsLeft, RetryLater, SyncError
 from shared.jobs.batch.attempts import UNDO_PART, WITH_PLAN, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
@@ -213,6 +213,11 @@ def end_of(error: BaseException, *, trigger: str) -> tuple[RunState, str]:
             return RunState.REFUSED, error.message
         case SyncError():
             return RunState.FAILED, error.message
+        case RequestsLeft() if trigger in {"command", "undo"}:
+            return (
+                RunState.CANCELLED,
+                "stopped by a person, without waiting for requests that were under way: they may have had an effect",
+            )
         case KeyboardInterrupt() if trigger in {"command", "undo"}:
             return RunState.CANCELLED, "stopped by a person: from the keyboard, or by SIGTERM"
         case Exception():
