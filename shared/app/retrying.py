@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import UserError
 from shared.jobs import BatchJob, Progress, RunOptions, RunSummary, run_batch
+from shared.jobs.batch.attempts import ENTITY, ENVIRONMENT
 from shared.jobs.batch.mending.mended_file import read_mended
 from shared.jobs.batch.mending.retrying import MendedRows, Retry, columns_to_mend, retried_definition
 from shared.jobs.batch.plans.about import refuse_other_environment
@@ -73,9 +74,20 @@ def _prepared(app: App, run: RunRecord, file: Path, options: RunOptions) -> tupl
     mended = read_mended(file, columns_to_mend(definition), known=kept.columns)
     options = replace(options, given=run.given, retry=Retry(run_id=run.run_id, file=mended))
     job = BatchJob(definition=definition, parameters=values, options=options)
-    if environment := run.counts.get("environment"):
+    if environment := run.counts.get(ENVIRONMENT):
         refuse_other_environment(job, run.run_id, environment, "retry it, or run the sync")
+    if entity := run.counts.get(ENTITY):
+        _refuse_other_table(job, run.run_id, entity)
     return job, MendedRows(definition, kept, mended)
+
+
+def _refuse_other_table(job: BatchJob, run_id: str, entity: str) -> None:
+    now = job.definition.destination.entity
+    if entity.lower() != now.lower():
+        raise UserError(
+            f"run {run_id[:SHORT_ID]} wrote to the table {entity}, and {job.definition.name} writes to {now} now: "
+            "change destination.entity back to retry it, or run the sync"
+        )
 
 
 def _kept(app: App, run: RunRecord) -> RowsToMend:

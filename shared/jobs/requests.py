@@ -121,6 +121,9 @@ def stop(state: StateStore, run: RunRecord, by: str) -> RunState:
     latest = state.run(run.run_id) or run
     if latest.state != RunState.RUNNING:
         raise UserError(f"the run {run.run_id} has ended ({latest.state}): there is nothing to stop")
+    lease = state.lease(f"sync/{latest.sync}")
+    if lease is None or lease.holder != latest.run_id:
+        raise UserError(f"the process of the run {run.run_id} ended before the run did: there is nothing to stop")
     state.cancel_run(latest.run_id, by)
     return RunState.RUNNING
 

@@ -107,6 +107,23 @@ def nothing_to_do(here: World) -> None:
     assert (counts.insert, counts.update, counts.delete) == (0, 0, 0)
 
 
+def test_rows_are_not_retried_in_another_table(here: World, typed: Typed, tmp_path: Path) -> None:
+    """The list of the run would say that they are mended, and its table would never get them."""
+    here.run()
+    run = here.app.state.runs("accounts")[0].run_id
+    file = save(tmp_path / "mended.csv", to_mend(typed, tmp_path, run))
+    definition = accounts(sync_behaviour={"sync_key": ["employeeid"]})
+    definition["destination"] |= {"entity": "contact", "id_column": "contactid"}
+    definition["destination"]["mappings"] = [
+        {"source": "number", "target": "employeeid"},
+        {"source": "name", "target": "lastname"},
+    ]
+    here.define(definition)
+    said = typed("retry", run, "--file", file, code=1)
+    assert "wrote to the table account, and accounts writes to contact now" in " ".join(said.split())
+    assert here.records("contacts") == []
+
+
 def test_rows_that_fit_leave_the_list_and_those_that_fail_stay(here: World, typed: Typed, tmp_path: Path) -> None:
     """Mended in two turns. Nothing is dropped by a retry, and the corrected source then plans nothing."""
     run = typed.value("run", "accounts", code=2)["run_id"]

@@ -13,7 +13,6 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from shared.app.definition_files.whole import write_whole
 from shared.errors import UserError
 from shared.visible import for_terminal, in_json
 
@@ -90,6 +89,8 @@ def write_file(path: Path, text: str | bytes) -> None:
     Raises:
         UserError: It cannot be written. A file that was there before is as it was.
     """
+    from shared.app.definition_files.whole import write_whole  # noqa: PLC0415 - the package loads all of the app
+
     data = text.encode("utf-8") if isinstance(text, str) else text
     try:
         write_whole(path, data)

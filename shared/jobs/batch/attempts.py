@@ -18,7 +18,10 @@ from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.state import RETRY, RETRY_OF, UNDO_OF, Job, RunRecord, RunState, StateStore
 
 __all__ = [
+    "ENTITY",
+    "ENVIRONMENT",
     "MOST_ATTEMPTS",
+    "STRATEGY",
     "UNDO_PART",
     "WITH_PLAN",
     "after_run",
@@ -53,12 +56,17 @@ FIRST_WAIT, LONGEST_WAIT, LONGEST_OUTAGE = timedelta(minutes=1), timedelta(minut
 UNSENT: Final = timedelta(minutes=2)
 # A job that is interrupted for days has hundreds of runs, all of them in the execution log.
 MOST_RUNS: Final = 20
+ENVIRONMENT: Final = "environment"
+ENTITY: Final = "entity"
+STRATEGY: Final = "strategy"
+"""What is written to, and how, in the counts of the row of a run from its start on."""
 _ATTEMPT: Final = "attempt"
 _MEASURED: Final = "elapsed_seconds"  # a run that wrote its own end into the log gives all figures of its summary
 UNDO_PART: Final = "undo_part"
 """Whether an undo had a condition, in the counts of its row. It is not kept itself: it may have values of records."""
 WITH_PLAN: Final = "with_plan"
 """Whether a run was to apply exactly a plan that a person had approved, in the counts of its row."""
+_KNOWN_AT_START: Final = (RETRY_OF, UNDO_OF, UNDO_PART, WITH_PLAN, ENVIRONMENT, ENTITY, STRATEGY)
 
 
 def attempt_number(number: int) -> Mapping[str, Any]:
@@ -201,7 +209,7 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
         ended=now,
         counts={
             **attempt_number(count),
-            **{name: last.counts[name] for name in (RETRY_OF, UNDO_OF, UNDO_PART, WITH_PLAN) if name in last.counts},
+            **{name: last.counts[name] for name in _KNOWN_AT_START if name in last.counts},
         },
         message=f"its process ended before the run did; attempt {count}",
     )

@@ -44,10 +44,13 @@ class Cancelling:
             self._next_look = self._clock.monotonic() + LOOK_SECONDS
         return self._by is not None or self._asked_here()
 
-    @property
-    def by(self) -> str:
-        """Who asked, where it was another machine; empty otherwise."""
-        return self._by or ""
+    def why(self, job: BatchJob, lease: HeldLease) -> str:
+        """Why the writes were ended before their end, of what `limits` calls cancelled."""
+        if self._by:
+            return f"cancelled by {self._by}"
+        if not self.asked() and lease.lost():
+            return "its lease was lost, so another run of the sync may have begun"
+        return "its process was asked to end" if job.options.ending() and not self.asked() else "cancelled"
 
     def limits(self, job: BatchJob, lease: HeldLease) -> WriteLimits:
         """What ends the writes of a run: its time, its errors, a lost lease, the end of its process, or a person."""

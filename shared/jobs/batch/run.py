@@ -84,6 +84,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             definition=job.definition,
             parameters=job.parameters,
             given=job.options.given or {},
+            environment=environment_of(job),
             trigger=job.options.trigger,
             started=now,
             attempt=1 + (attempts_of_retry(latest, retry_of) if retry_of else attempts(last)),
@@ -354,12 +355,7 @@ class _Run:
         return state, "; ".join(filter(None, (errors, *self._notes)))
 
     def _why(self, skipped: str) -> str:
-        if skipped != "cancelled":
-            return skipped
-        if self._cancelling.by:
-            return f"cancelled by {self._cancelling.by}"
-        ends = self.job.options.ending() and not self._cancelling.asked()
-        return "its process was asked to end" if ends else skipped
+        return self._cancelling.why(self.job, self.lease) if skipped == "cancelled" else skipped
 
     def _stopped(self, reason: str) -> RunState:
         if reason == "cancelled":  # by a person, or because the lease was lost or the process ends

@@ -16,7 +16,7 @@ from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
 from shared.errors import AbortRun, PlanRefusedError, RequestsLeft, RetryLater, SyncError
-from shared.jobs.batch.attempts import UNDO_PART, WITH_PLAN, attempt_number
+from shared.jobs.batch.attempts import ENTITY, ENVIRONMENT, STRATEGY, UNDO_PART, WITH_PLAN, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
 from shared.state import RETRY, RETRY_OF, UNDO_OF, ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
@@ -46,6 +46,7 @@ class RunLog:
     Attributes:
         parameters: Values of the definition's parameters; secrets are not among them.
         given: Those that were given at the start of the run.
+        environment: The host that it writes to.
         attempt: This run's number among those in a row that made no progress; 1 for the first.
         fence: Fencing number of the run's lease.
         retry_of: The run whose rows are tried again; empty for a run of the source.
@@ -62,6 +63,7 @@ class RunLog:
     started: datetime
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     given: Mapping[str, ParameterValue] = field(default_factory=dict)
+    environment: str = ""
     attempt: int = 1
     fence: int = 0
     retry_of: str = ""
@@ -76,7 +78,8 @@ class RunLog:
         Raises:
             RetryLater: The state store is unavailable; nothing has happened yet.
         """
-        self.state.begin_run(self._record(RunState.RUNNING, counts={**attempt_number(self.attempt), **self._link()}))
+        counts = {**attempt_number(self.attempt), **self._facts(), **self._link()}
+        self.state.begin_run(self._record(RunState.RUNNING, counts=counts))
 
     def end(self, summary: RunSummary) -> None:
         """Write how the run ended, and wait for a state store that is unavailable.
@@ -85,7 +88,7 @@ class RunLog:
             RetryLater: It is unavailable for too long. The message says how the run ended, for nothing else does.
             AbortRun: Likewise, where it refuses the app.
         """
-        counts = json.loads(json.dumps(summary.to_json())) | self._link()
+        counts = self._facts() | json.loads(json.dumps(summary.to_json())) | self._link()
         # They are rows of their own: hundreds of columns may have errors, and the log is read many runs at a time.
         del counts["errors"]
         counts["error_count"] = sum(error.count for error in summary.errors)
@@ -148,6 +151,11 @@ class RunLog:
             RetryLater: It is unavailable for too long, counted over all that this run writes so.
         """
         patiently(self.clock, write, self._patience)
+
+    def _facts(self) -> dict[str, Any]:
+        """What is known from the start, and is needed also if the process dies: where the run writes, and how."""
+        facts = {ENVIRONMENT: self.environment, ENTITY: self.definition.destination.entity}
+        return facts if self.undo_of else {**facts, STRATEGY: self.definition.sync_behaviour.strategy.value}
 
     def _link(self) -> dict[str, Any]:
         links = {

@@ -210,6 +210,16 @@ class TestCancel:
         assert (done.code, done.out.strip()) == (0, "The run stops before its next request.")
         assert str(app.state.cancelled_by("r1")).startswith("command line on ")
 
+    def test_a_run_whose_process_died_cannot_be_stopped(self, app: App, cancel: Type) -> None:
+        """Nobody would see the mark."""
+        app.state.begin_run(
+            RunRecord(
+                run_id="r1", sync="accounts", version="1", trigger="job", state="Running", started=datetime.now(UTC)
+            )
+        )
+        done = cancel("r1")
+        assert (done.code, "the process of the run r1 ended before the run did" in done.err) == (1, True)
+
     def test_the_job_of_an_interrupted_run_is_taken_back(self, app: App, typed: Type, cancel: Type) -> None:
         """The run has ended, and its job would go on with it."""
         request_id = json.loads(typed("accounts", "--json").out)["request_id"]

@@ -59,6 +59,7 @@ def run_undo(job: UndoJob, tools: Tools) -> RunSummary:
             definition=job.definition,
             parameters=job.batch.parameters,
             given=options.given or {},
+            environment=environment_of(job.batch),
             trigger=UNDO,
             started=now,
             fence=lease.fence,

@@ -13,7 +13,7 @@ from shared.definitions import load_definition
 from shared.definitions.reference.example import EXAMPLE
 from shared.errors import AbortRun, RetryLater, StalePlanError, UnsafePlanError, UserError
 from shared.jobs import ErrorRow, RunState, RunSummary
-from shared.jobs.batch.attempts import attempts
+from shared.jobs.batch.attempts import attempts, close_dead_run, end_of_writes
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.summary import ChangeCounts
 from shared.state import RunRecord
@@ -54,6 +54,7 @@ class Logged:
             clock=self.clock,
             run_id="r1",
             definition=load_definition(EXAMPLE),
+            environment="crm.example",
             trigger="timer",
             started=NOON,
             attempt=3,
@@ -144,6 +145,18 @@ def test_a_store_that_refuses_is_not_waited_for(logged: Logged) -> None:
     assert logged.clock.seconds == 0
 
 
+def test_where_a_run_writes_is_known_from_its_start_on(logged: Logged) -> None:
+    """Also if its process dies: an undo and a retry of its rows need it."""
+    facts = {"environment": "crm.example", "entity": "account", "strategy": "full"}
+    assert logged.row.counts == {"attempt": 3, **facts}
+    dead = close_dead_run(logged.store, logged.row, NOON)
+    assert dead is not None
+    assert {name: dead.counts[name] for name in facts} == facts
+    assert end_of_writes(dead) is None
+    logged.log.end(ended())
+    assert (logged.row.counts["entity"], end_of_writes(logged.row)) == ("account", logged.row.ended)
+
+
 @pytest.mark.parametrize(
     ("state", "writes", "count"),
     [
@@ -158,7 +171,7 @@ def test_a_run_that_was_interrupted_before_it_wrote_counts_as_an_attempt(
     logged: Logged, state: RunState, writes: int, count: int
 ) -> None:
     """A run that wrote has made progress, and the next one continues."""
-    assert logged.row.counts == {"attempt": 3}
+    assert logged.row.counts["attempt"] == 3
     logged.log.end(ended(state, writes=writes))
     assert attempts(logged.row) == count
 
