@@ -22,6 +22,7 @@ from shared.sources.context import SourceContext
 from shared.sources.files import InputFile, find_files
 from shared.sources.parquet.decimals import MOST_DIGITS, is_wide, with_wide_decimals
 from shared.sources.parquet.fields import Field, as_json, field
+from shared.sources.parquet.names import is_ambiguous, with_own_names
 from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import KnownColumn, described, found_name, known_type
 from shared.transform import SOURCE_ERRORS
@@ -175,6 +176,7 @@ def _part(workspace: Workspace, file: InputFile, path: str, columns: Sequence[Co
     read = _reading(path)
     rows = workspace.query(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {read})")
     types = with_wide_decimals(workspace, path, {str(name): str(kind) for name, kind in rows})
+    types = with_own_names(workspace, path, types)
     partitions = {name: value for name, value in _partitions(file.path) if found_name(name, types) is None}
     known = dict(_known(types, partitions, file.name))
     values: dict[str, str] = {}
@@ -211,7 +213,8 @@ def _fields(
             found = field(column.name, types, type_of)
         if found is None:
             continue
-        if (whole := found_name(str((steps_of(column.name) or (column.name,))[0]), types)) and is_wide(types[whole]):
+        whole = found_name(str((steps_of(column.name) or (column.name,))[0]), types)
+        if whole is not None and (is_wide(types[whole]) or is_ambiguous(types[whole])):
             found = Field(found.sql, types[whole])
         if column.type is ColumnType.JSON and (known_type(found.sql_type) or _NESTED.search(found.sql_type)):
             yield column.name, *as_json(found)
@@ -221,6 +224,10 @@ def _fields(
 
 def _unreadable(column: str, sql_type: str) -> str:
     """Why a value cannot be read, and what to do."""
+    if is_ambiguous(sql_type):
+        return (
+            f"several columns are called {column}, upper and lower case being the same: give each one a name of its own"
+        )
     if _is_binary(sql_type):
         return f"the values of the column {column} are binary, and such values cannot be read"
     if is_wide(sql_type):

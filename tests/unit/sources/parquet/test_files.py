@@ -221,6 +221,42 @@ WITHOUT_TYPE = base64.b64decode(
 )
 
 
+# One row with k = 'K0', v = 'V1', V = 'V2', V_1 = 'V_13', and one with two columns v: DuckDB cannot write them.
+LIKE_NAMES = base64.b64decode(
+    "UEFSMRUAFRgVGCwVAhUAFQYVBhwAAAACAAAAAgECAAAASzAVABUYFRgsFQIVABUGFQYcAAAAAgAAAAIBAgAAAFYxFQAVGBUYLBUCFQAVBhUGHAAA"
+    "AAIAAAACAQIAAABWMhUAFRwVHCwVAhUAFQYVBhwAAAACAAAAAgEEAAAAVl8xMxUEGVw1ABgGc2NoZW1hFQgAFQwlAhgBayUATBwAAAAVDCUCGAF2"
+    "JQBMHAAAABUMJQIYAVYlAEwcAAAAFQwlAhgDVl8xJQBMHAAAABYCGRwZTCYAHBUMGSUGABkYAWsVABYCFj4WPiYISRwVABUAFQIAPBYEGQYZJgAC"
+    "AAAAJgAcFQwZJQYAGRgBdhUAFgIWPhY+JkZJHBUAFQAVAgA8FgQZBhkmAAIAAAAmABwVDBklBgAZGAFWFQAWAhY+Fj4mhAFJHBUAFQAVAgA8FgQZ"
+    "BhkmAAIAAAAmABwVDBklBgAZGANWXzEVABYCFkIWQibCAUkcFQAVABUCADwWCBkGGSYAAgAAABb8ARYCJggW/AEAKCBwYXJxdWV0LWNwcC1hcnJv"
+    "dyB2ZXJzaW9uIDI2LjAuMRlMHAAAHAAAHAAAHAAAAEEBAABQQVIx"
+)
+EQUAL_NAMES = base64.b64decode(
+    "UEFSMRUAFRgVGCwVAhUAFQYVBhwAAAACAAAAAgECAAAASzAVABUYFRgsFQIVABUGFQYcAAAAAgAAAAIBAgAAAFYxFQAVGBUYLBUCFQAVBhUGHAAA"
+    "AAIAAAACAQIAAABWMhUEGUw1ABgGc2NoZW1hFQYAFQwlAhgBayUATBwAAAAVDCUCGAF2JQBMHAAAABUMJQIYAXYlAEwcAAAAFgIZHBk8JgAcFQwZ"
+    "JQYAGRgBaxUAFgIWPhY+JghJHBUAFQAVAgA8FgQZBhkmAAIAAAAmABwVDBklBgAZGAF2FQAWAhY+Fj4mRkkcFQAVABUCADwWBBkGGSYAAgAAACYA"
+    "HBUMGSUGABkYAXYVABYCFj4WPiaEAUkcFQAVABUCADwWBBkGGSYAAgAAABa6ARYCJggWugEAKCBwYXJxdWV0LWNwcC1hcnJvdyB2ZXJzaW9uIDI2"
+    "LjAuMRk8HAAAHAAAHAAAAP8AAABQQVIx"
+)
+
+
+@pytest.mark.parametrize("name", ["v", "V", "V_1"])
+def test_columns_whose_names_differ_only_in_case_are_not_mixed_up(tmp_path: Path, name: str) -> None:
+    """DuckDB calls the second one `V_1`. The other columns of the file can be read."""
+    (tmp_path / "a.parquet").write_bytes(LIKE_NAMES)
+    assert values(opened(tmp_path / "a.parquet", {"name": "k"})) == [{"k": "K0"}]
+    for column in ({"name": name}, {"name": name, "type": "json"}, {"name": f"$.{name}", "alias": "x"}):
+        ((_, message),) = refused(opened(tmp_path / "a.parquet", {"name": "k"}, column))
+        assert "several columns are called" in message
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Also where all columns are read."""
+    (tmp_path / "a.parquet").write_bytes(EQUAL_NAMES)
+    assert values(opened(tmp_path / "a.parquet", {"name": "k"})) == [{"k": "K0"}]
+    ((_, message),) = refused(opened(tmp_path / "a.parquet"))
+    assert "several columns are called v" in message
+
+
 @pytest.mark.parametrize(
     ("others", "value"), [("DOUBLE '1.5'", Decimal("1.5")), ("DATE '2024-01-31'", None), ("'x'", "x")]
 )
