@@ -3,6 +3,7 @@
 The messages are those of Microsoft's OData library, which the service returns unchanged.
 """
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -312,7 +313,12 @@ def _has_query_function(node: Expression) -> bool:
 def _as_text(token: Token, whole: str) -> str:
     """Values of query functions are texts for every type of column: the service parses them by the column."""
     if token.kind == "quoted":
-        return token.text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+        try:
+            return str(json.loads(token.text, strict=False))
+        except ValueError:
+            raise ODataError(
+                f"Syntax error at position {token.position} in '{whole}'.", position=token.position
+            ) from None
     literal = literal_of(token)
     if literal is None:
         raise ODataError(f"Syntax error at position {token.position} in '{whole}'.", position=token.position)

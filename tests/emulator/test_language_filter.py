@@ -151,6 +151,7 @@ def test_filters_can_use_related_rows(text: str, expected: list[int]) -> None:
     [
         ("In(PropertyName='new_name',PropertyValues=['A','c'])", [1]),
         ("In(PropertyName='new_name',PropertyValues=[\"O'B\"])", [2]),
+        ("In(PropertyName='new_name',PropertyValues=[\"\\u0041\"])", [1]),
         ("NotIn(PropertyName='new_name',PropertyValues=['a'])", [2, 3]),
         ("In(PropertyName='new_count',PropertyValues=['1','2'])", [1, 2]),
         ("In(PropertyName='new_name',PropertyValues=['%'])", []),

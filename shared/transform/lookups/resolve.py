@@ -297,7 +297,7 @@ def _reports(lookup: LookupColumn) -> Iterator[tuple[str, str, ErrorType, bool, 
     consequence = {} if lookup.key_part else {"clear": cleared, "keep": kept}
     if lookup.is_list:
         consequence = dict.fromkeys(consequence, "; this party is left out")
-    searched = f"concat({literal(_missing(lookup))}, {_value_class(lookup)})"
+    searched = _not_found(lookup)
     if any(each.default for each in lookup.candidates):
         default = literal(f"the default finds no {_tables(lookup)}, or several")
         searched = f"CASE WHEN {quoted(given_name(lookup.name))} THEN {searched} ELSE {default} END"
@@ -309,6 +309,20 @@ def _reports(lookup: LookupColumn) -> Iterator[tuple[str, str, ErrorType, bool, 
     said = "a key needs a value" if lookup.key_part else f"{lookup.name} cannot be empty; set on_null: keep"
     condition = f"{link} = {CANNOT_BE_EMPTY}"
     yield "Report lookups without a value", condition, ErrorType.MANDATORY, bool(lookup.key_part), literal(said)
+
+
+def _not_found(lookup: LookupColumn) -> str:
+    """SQL of what was searched for in vain, or why nothing was: the row names no table, or one without an entry."""
+    found = f"concat({literal(_missing(lookup))}, {_value_class(lookup)})"
+    if not lookup.selector:
+        return found
+    table, tables = quoted(selector_name(lookup.name)), [each.when for each in lookup.candidates]
+    empty = literal(f"{lookup.selector} is empty; it has to name one of the tables {', '.join(tables)}")
+    other = literal(f"{lookup.selector} names none of the tables {', '.join(tables)}")
+    return (
+        f"CASE WHEN coalesce({table}, '') = '' THEN {empty} "
+        f"WHEN {table} NOT IN ({', '.join(map(literal, tables))}) THEN {other} ELSE {found} END"
+    )
 
 
 def _missing(lookup: LookupColumn) -> str:

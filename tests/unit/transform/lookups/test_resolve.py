@@ -124,6 +124,10 @@ def test_a_column_of_the_row_names_the_table(workspace: Workspace) -> None:
     found = {"1": f"team:{id_of(2)}", "2": f"systemuser:{id_of(1)}", "3": None, "4": None, "5": None}
     assert column(workspace, "owner") == found
     assert [row for row, *_ in errors(workspace)] == [3, 4]
+    assert messages(workspace) == [
+        "b names none of the tables systemuser, team; owner keeps its value",
+        "b is empty; it has to name one of the tables systemuser, team; owner keeps its value",
+    ]
 
 
 @pytest.mark.parametrize("ambiguous", ["reject", "oldest"])
