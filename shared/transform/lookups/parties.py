@@ -81,15 +81,18 @@ FROM (
 
 
 def collected(lookup: LookupColumn) -> Step:
-    """The step that writes the parties of each row into `desired`, and the worst result of their searches."""
+    """The step that writes the parties of each row into `desired`, each once, and their worst result."""
     name, link = quoted(lookup.name), quoted(link_name(lookup.name))
     return Step(
         "Collect the parties of each row",
         f"""
 UPDATE desired SET {name} = found.parties, {link} = found.result
 FROM (
-  SELECT desired._row, string_agg(party.{name}, ',' ORDER BY party.{PARTY}) AS parties, max(party.{link}) AS result
-  FROM desired LEFT JOIN {lookup.rows} AS party ON party._row = desired._row GROUP BY desired._row) AS found
+  SELECT desired._row, string_agg(party.{name}, ',' ORDER BY party.{PARTY}) FILTER (WHERE party.is_first) AS parties,
+    max(party.{link}) AS result
+  FROM desired LEFT JOIN (
+    SELECT *, row_number() OVER (PARTITION BY _row, {name} ORDER BY {PARTY}) = 1 AS is_first FROM {lookup.rows}
+  ) AS party ON party._row = desired._row GROUP BY desired._row) AS found
 WHERE found._row = desired._row""".strip(),
         f"destination.mappings[{lookup.place}]",
         needs=frozenset({Table.DESIRED, lookup.rows}),

@@ -48,6 +48,14 @@ def test_each_value_of_a_text_is_a_party_in_the_order_of_the_text(workspace: Wor
     assert errors(workspace) == []
 
 
+def test_a_record_is_one_party_of_a_list(workspace: Workspace) -> None:
+    """However many values find it, also by other columns; each row has its own parties, in the order of the text."""
+    sync = linking(parties(entries=[BY_CODE, {"entity": "contact", "match": "fullname"}]))
+    rows = [["1", "c2;c1;Roe;C2 ", ""], ["2", "c2", ""]]
+    resolved(workspace, sync, rows, contact=CONTACTS)
+    assert column(workspace, "to") == {"1": f"{contact(2)},{contact(1)}", "2": contact(2)}
+
+
 def test_the_definition_says_what_is_between_two_values(workspace: Workspace) -> None:
     """With another delimiter a semicolon is a part of the value."""
     people = (record(1, code="c;1"), record(2, code="c2"))
