@@ -160,7 +160,9 @@ def history(
         found = history_of(app, name, key, bars)
     if not found.entries and found.journals == 0:
         raise UserError(f"{name} has no journals: they are kept for JOURNAL_DAYS, for runs that changed something")
-    lines = [line for entry in found.entries for line in _entry_lines(entry.to_json())]
+    entries = [entry.to_json() for entry in found.entries]
+    several = len({entry["environment"] for entry in entries}) > 1
+    lines = [line for entry in entries for line in _entry_lines(entry, with_environment=several)]
     none = [Text(f"No run with a journal has changed {', '.join(key)}."), Text(_HOW_KEYS_ARE_KEPT)]
     output.result(found.to_json(), *(lines or none))
     return 0
@@ -172,9 +174,10 @@ _HOW_KEYS_ARE_KEPT: Final = (
 )
 
 
-def _entry_lines(entry: dict[str, Any]) -> list[Text]:
+def _entry_lines(entry: dict[str, Any], *, with_environment: bool) -> list[Text]:
     head = Text(f"{entry['started'][:19].replace('T', ' ')}  run {entry['run_id'][:SHORT_ID]}  ", style="bold")
     head.append(entry["action"] + (f" ({entry['result']})" if entry["result"] != "applied" else ""))
+    head.append(f"  in {entry['environment']}" if with_environment and entry["environment"] else "")
     lines = [Text(f"   {c['column']}: {_whole(c['before'])} → {_whole(c['after'])}") for c in entry["columns"]]
     return [head, *lines]
 

@@ -219,6 +219,14 @@ def test_the_history_of_a_record_shows_each_run(here: World, typed: Typed) -> No
     }  # fmt: skip
     assert typed.value("history", "accounts", entries[0]["id"])["history"] == entries
     said = typed("history", "accounts", "A1")
+    ours = entries[0]["environment"]
+    assert ours in here.emulator.service_url
+    assert ours not in said
+    record = here.app.state.run(run)
+    assert record is not None
+    here.app.state.finish_run(replace(record, counts={**record.counts, "environment": "other.example"}))
+    assert "update  in other.example" in (said := typed("history", "accounts", "A1"))
+    assert f"insert  in {ours}" in said
     assert "Name 1 → Changed" in said
     assert "accountnumber: (empty) → A1" in said
     assert "No run" in typed("history", "accounts", "A9")

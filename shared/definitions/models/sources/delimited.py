@@ -63,8 +63,8 @@ class DelimitedSource(WithHeader, SourceModel):
     header: bool = Field(
         default=True,
         description="Whether there is a line of column names above the data. Without it, columns are identified by "
-        "their order. Names are compared without regard to case, blanks and invisible characters. Default true; "
-        "false if `header_rows_to_ignore` is given.",
+        "their order. Names are compared without regard to case, blanks at the ends and invisible characters. Default "
+        "true; false if `header_rows_to_ignore` is given.",
     )
     header_rows_to_ignore: int = Field(
         default=0, ge=0, le=MOST, description="Lines to skip at the start of every file."

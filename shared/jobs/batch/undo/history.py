@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.errors import UserError
+from shared.jobs.batch.attempts import ENVIRONMENT
 from shared.memory.journal import Journal
 from shared.reconcile import SampleChange
 from shared.reconcile import samples as read_samples
@@ -41,6 +42,7 @@ class HistoryEntry:
             "run_id": self.run.run_id,
             "started": self.run.started.isoformat(),
             "trigger": self.run.trigger,
+            "environment": self.run.counts.get(ENVIRONMENT, ""),
             "result": self.result,
             **self.change.to_json(),
         }
