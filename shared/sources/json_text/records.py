@@ -248,9 +248,9 @@ class _Text:
         except json.JSONDecodeError as error:
             raise self._error(_said(error), before + error.lineno) from None
         except ValueError as error:
-            raise self._error(str(error), before + 1) from None
+            raise self._error(str(error), max(self.lines, 1)) from None
         except RecursionError:
-            raise self._error(_DEEP, before + 1) from None
+            raise self._error(_DEEP, max(self.lines, 1)) from None
 
     def broken(self, reason: str, at: int | None = None) -> UserError:
         """The error that ends the reading here."""

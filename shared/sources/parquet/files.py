@@ -36,6 +36,7 @@ __all__ = ["ParquetFiles"]
 
 _ENDING: Final = ".parquet"
 _NESTED: Final = re.compile(r"^(STRUCT|MAP|UNION)\(|\]$")
+_BINARY: Final = re.compile(r"(^|[ (])(BLOB|BIT)($|[,)\[])")  # alone, or anywhere in a nested type
 _PATTERN: Final = frozenset("*?[")
 _NUMBER: Final = "file_row_number"  # DuckDB's own column
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"  # what Hive and Spark call a partition whose value is null
@@ -216,7 +217,8 @@ def _fields(
         whole = found_name(str((steps_of(column.name) or (column.name,))[0]), types)
         if whole is not None and (is_wide(types[whole]) or is_ambiguous(types[whole])):
             found = Field(found.sql, types[whole])
-        if column.type is ColumnType.JSON and (known_type(found.sql_type) or _NESTED.search(found.sql_type)):
+        readable = known_type(found.sql_type) or (_NESTED.search(found.sql_type) and not _is_binary(found.sql_type))
+        if column.type is ColumnType.JSON and readable:
             yield column.name, *as_json(found)
         else:
             yield column.name, known_type(found.sql_type) or _unreadable(column.name, found.sql_type), found.sql
@@ -238,7 +240,7 @@ def _unreadable(column: str, sql_type: str) -> str:
 
 
 def _is_binary(sql_type: str) -> bool:
-    return sql_type in {"BLOB", "BIT"}
+    return _BINARY.search(sql_type) is not None
 
 
 def _partitions(path: str) -> Iterator[tuple[str, str | None]]:

@@ -14,6 +14,7 @@ from shared.definitions.models import JsonSource
 from shared.errors import UserError
 from shared.sources import SourceContext, open_source
 from shared.sources.files import BLOCK
+from shared.sources.json_text.records import json_document
 from shared.workspace import Workspace
 from tests.unit.definitions.models.sources.test_kinds import problems
 
@@ -194,6 +195,13 @@ def test_a_text_that_is_not_json_ends_the_run(load: Any, name: str) -> None:
     text, message = BROKEN[name]
     with pytest.raises(UserError, match=message):
         load(text)
+
+
+@pytest.mark.parametrize(("value", "said"), [("NaN", "NaN"), ("[" * 100_000, "nested too deeply")])
+def test_a_document_that_is_read_whole_has_lines_too(value: str, said: str) -> None:
+    """Where the fault has no place of its own, the line at which the document begins."""
+    with pytest.raises(UserError, match=rf"{said}.*\(line 1\)"):
+        json_document(iter([f'{{"data": [{{"a": {value}}}]}}']), "an answer")
 
 
 def test_records_on_the_border_of_two_blocks(load: Any) -> None:

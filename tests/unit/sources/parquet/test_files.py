@@ -308,6 +308,18 @@ def test_nested_and_binary_columns_are_refused(write: Write) -> None:
     assert values(opened(path, {"name": "n"})) == [{"n": Decimal(1)}]
 
 
+@pytest.mark.parametrize(
+    "sql", ["{'z': 'x'::BLOB}", "['x'::BLOB]", "MAP {'a': 'x'::BLOB}", "[{'a': {'b': 'x'::BLOB}}]"]
+)
+def test_binary_values_within_documents_are_refused(write: Write, sql: str) -> None:
+    """As text they would be other values. Other fields beside them can be read, and so can a field with such a name."""
+    path = write("a.parquet", f"SELECT {sql} AS b, {{'BLOB': 'y', 'z': 'x'::BLOB}} AS s, {{'BLOB': 'y'}} AS t")
+    ((_, message),) = refused(opened(path, {"name": "b", "type": "json"}))
+    assert "the values of the column b are binary" in message
+    field, named = {"name": "$.s.BLOB", "alias": "x"}, {"name": "t", "type": "json"}
+    assert values(opened(path, field, named)) == [{"x": "y", "t": '{"BLOB":"y"}'}]
+
+
 def test_a_missing_column_is_reported_with_the_existing_columns(write: Write) -> None:
     """All problems at once, each at its key."""
     path = write("a.parquet", "SELECT 1 AS number, DATE '2024-01-31' AS day, 'x' AS t")
