@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 from shared.definitions.models import ColumnType
-from shared.entities import AttributeMetadata, AttributeType
+from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.transform.blanks import trimmed
-from shared.transform.choices.options import numbers_of, options_of, unknown_detail, unknown_message
+from shared.transform.choices.options import ambiguous_flaw, number_names, unknown_flaw
 from shared.transform.notation.dates import iso_timestamp
 from shared.transform.notation.numbers import NUMBER, number
-from shared.transform.notation.words import boolean, listed_value, looked_up, spelled
-from shared.transform.rules import ErrorType
+from shared.transform.notation.words import boolean, folded_word, listed_value, named_by, spelled
+from shared.transform.rules import ErrorType, ValueProblem
 from shared.transform.service_values import canonical_double
 from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
-__all__ = ["Conversion", "ValueProblem", "conversion", "fits", "has_refused", "longer"]
+__all__ = ["Conversion", "conversion", "fits", "has_refused", "longer"]
 
 # Dataverse keeps dates in SQL Server's datetime (Microsoft: behavior and format of the date and time column).
 _EARLIEST, _AFTER_LATEST = "1753-01-01", "10000-01-01"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueProblem:
-    """A way in which a value does not fit.
-
-    Attributes:
-        rejects: Whether the row is rejected for it; None where the column's `validate` decides.
-        broken: SQL condition, over the same columns as `Conversion.value`.
-        detail: SQL of a text that goes before the message, over the same columns; empty for none.
-        value_detail: The same over the value alone, whose name it has in `desired` too; empty for none.
-    """
-
-    error: ErrorType
-    message: str
-    broken: str
-    rejects: bool | None = None
-    detail: str = ""
-    value_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +37,7 @@ class Conversion:
         flaws: What can be wrong, over that result and the value.
         incoming: A step before, which replaces the incoming value; empty for none.
         options: Rows of (SQL of a constant, value), joined where the constant equals what was read; empty for no join.
+        several: Of a choice: SQL of each constant that names several options -> those options. It gives no value.
     """
 
     read: str
@@ -63,6 +45,7 @@ class Conversion:
     flaws: tuple[ValueProblem, ...]
     incoming: str = ""
     options: tuple[tuple[str, int], ...] = ()
+    several: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
 
     def join(self, name: str) -> str:
         """SQL that joins the options of a column to the query `given`: fast however many they are. Empty for none."""
@@ -103,6 +86,7 @@ def conversion(kind: ColumnType, attribute: AttributeMetadata) -> Conversion:
     return _CONVERSIONS[attribute.type](kind, attribute, names)
 
 
+_Several = Mapping[str, tuple[Choice, ...]]
 _Converter = Callable[[ColumnType, AttributeMetadata, _Names], Conversion]
 
 
@@ -260,7 +244,11 @@ def _format_flaw(message: str, names: _Names) -> ValueProblem:
 
 
 def _boolean(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    """The column's own labels come first: an organisation can choose any label for the true value."""
+    """The column's own labels come first: an organisation can choose any label for the true value.
+
+    A label that both options have names neither of them, whatever the word means elsewhere.
+    """
+    several = {text for text, options in named_by(attribute.choices).items() if len(options) > 1}
     labels = [(label, bool(choice.value)) for choice in attribute.choices for label in choice.labels]
     match kind:
         case ColumnType.BOOL:
@@ -268,8 +256,9 @@ def _boolean(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> C
         case ColumnType.NUMBER:
             value = f"CASE {names.incoming} WHEN 1 THEN true WHEN 0 THEN false END"
         case _:
-            value = boolean(names.incoming, labels)
-    listed = ", ".join(dict.fromkeys((*(label for label, _ in labels), "true", "false", "yes", "no", "1", "0")))
+            value = boolean(names.incoming, labels, without=several)
+    words = (*(label for label, _ in labels), "true", "false", "yes", "no", "1", "0")
+    listed = ", ".join(dict.fromkeys(word for word in words if folded_word(word) not in several))
     return Conversion(
         incoming=_blanks(kind, names.incoming),
         read=value,
@@ -283,12 +272,14 @@ _MOST_LOOKED_UP: Final = 64  # texts of options that are compared one after the 
 
 def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     """By value or label; of a number the text is not made, because only a text that is a number can be equal to it."""
+    named = named_by(attribute.choices)
     if kind is ColumnType.NUMBER:
-        options = tuple((f"CAST({text} AS {NUMBER})", value) for text, value in numbers_of(attribute.choices).items())
+        known = {f"CAST({text} AS {NUMBER})": options for text, options in number_names(named).items()}
         read = names.incoming
     else:
-        options = tuple((spelled(literal(text)), value) for text, value in options_of(attribute.choices).items())
+        known = {spelled(literal(text)): options for text, options in named.items()}
         read = spelled(_as_text(kind, names.incoming))
+    options, several = _divided(known)
     value, text = names.option, _as_text(kind, names.incoming)
     if len(options) <= _MOST_LOOKED_UP:
         of_type = NUMBER if kind is ColumnType.NUMBER else "VARCHAR"
@@ -297,16 +288,28 @@ def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
         incoming=_blanks(kind, names.incoming),
         read=read,
         value=value,
-        flaws=(
-            ValueProblem(
-                error=ErrorType.UNKNOWN_CHOICE,
-                message=unknown_message(attribute),
-                broken=_missed(names),
-                detail=unknown_detail(text, text),
-                rejects=True,
-            ),
-        ),
+        flaws=_choice_flaws(attribute, names, several, text),
         options=options if len(options) > _MOST_LOOKED_UP else (),
+        several=several,
+    )
+
+
+def _divided(known: Mapping[str, tuple[Choice, ...]]) -> tuple[tuple[tuple[str, int], ...], _Several]:
+    """Texts with the value of the one option that each names, and the texts that name several options."""
+    alone = tuple((text, options[0].value) for text, options in known.items() if len(options) == 1)
+    return alone, {text: options for text, options in known.items() if len(options) > 1}
+
+
+def _choice_flaws(
+    attribute: AttributeMetadata, names: _Names, several: _Several, text: str
+) -> tuple[ValueProblem, ...]:
+    missed = _missed(names)
+    if not several:
+        return (unknown_flaw(attribute, text, text, broken=missed),)
+    is_one = f"{names.read} IN ({', '.join(several)})"
+    return (
+        unknown_flaw(attribute, text, text, broken=f"{missed} AND NOT {is_one}"),
+        ambiguous_flaw(attribute, several, names.read, broken=f"{missed} AND {is_one}"),
     )
 
 
@@ -316,25 +319,21 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
     A JSON array is taken as well. What stands between two separators, or after the last, may be empty: forms end their
     lists with one.
     """
-    options = options_of(attribute.choices)
-    known = f"[{', '.join(spelled(literal(text)) for text in options)}]::VARCHAR[]"
-    text = names.incoming
-    value = looked_up("part", tuple(options.items()), "INTEGER") if options else "CAST(NULL AS INTEGER)"
+    named = {spelled(literal(text)): options for text, options in named_by(attribute.choices).items()}
+    options, several = _divided(named)
+    known, text = f"[{', '.join(named)}]::VARCHAR[]", names.incoming
+    value = listed_value("part", options, "VARCHAR", "INTEGER") if options else "CAST(NULL AS INTEGER)"
     chosen = f"list_sort(list_distinct(list_transform({names.read}, lambda part: {value})))"
     unknown = f"list_filter({names.read}, lambda part: NOT list_contains({known}, part))"
+    flaws = [unknown_flaw(attribute, _as_text(kind, text), f"{unknown}[1]", broken=f"len({unknown}) > 0")]
+    if several:
+        unclear = f"list_filter({names.read}, lambda part: list_contains([{', '.join(several)}]::VARCHAR[], part))"
+        flaws.append(ambiguous_flaw(attribute, several, f"{unclear}[1]", broken=f"len({unclear}) > 0"))
     return Conversion(
         incoming=spelled(trimmed(text) if kind is ColumnType.TEXT else _as_text(kind, text)),
         read=f"list_filter(list_transform({_parts(text, known)}, lambda part: trim(part)), lambda part: part <> '')",
         value=f"CASE WHEN len({names.read}) > 0 THEN array_to_string({chosen}, ',') END",
-        flaws=(
-            ValueProblem(
-                error=ErrorType.UNKNOWN_CHOICE,
-                message=unknown_message(attribute),
-                broken=f"len({unknown}) > 0",
-                detail=unknown_detail(_as_text(kind, text), f"{unknown}[1]"),
-                rejects=True,
-            ),
-        ),
+        flaws=tuple(flaws),
     )
 
 

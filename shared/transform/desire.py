@@ -10,7 +10,7 @@ from shared.definitions.models.columns import Column, ColumnType
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.choices.options import suggestion_steps
-from shared.transform.convert import Conversion, ValueProblem, conversion
+from shared.transform.convert import Conversion, conversion
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import (
     LookupColumn,
@@ -21,7 +21,7 @@ from shared.transform.lookups.columns import (
 )
 from shared.transform.lookups.parties import bounds, split_steps
 from shared.transform.notation.incoming import incoming
-from shared.transform.rules import ErrorType, Rule, RuleSet
+from shared.transform.rules import ErrorType, Rule, RuleSet, ValueProblem
 from shared.transform.shape import PASSES, Shape, action_of, shape_of
 from shared.transform.states.pairs import Pair, never_empty, pair_of, state_rules
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns, sql_type
@@ -269,18 +269,7 @@ def _kept(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def _rules(flaws: Sequence[ValueProblem], label: str, *, rejects: bool) -> tuple[Rule, ...]:
-    return tuple(
-        Rule(
-            column=label,
-            error=flaw.error,
-            rejects=rejects if flaw.rejects is None else flaw.rejects,
-            message=flaw.message,
-            broken=flaw.broken,
-            detail=flaw.detail,
-            value_detail=flaw.value_detail,
-        )
-        for flaw in flaws
-    )
+    return tuple(flaw.rule(label, rejects=rejects) for flaw in flaws)
 
 
 def _key_rules(mapped: Sequence[MappedColumn]) -> list[Rule]:
@@ -313,9 +302,11 @@ def _desired(desire: CompiledMappings) -> str:
     joins = "".join(each.conversion.join(each.column.name) for each in mapped)
     values = ", ".join(f"{each.conversion.value} AS {quoted(each.column.name)}" for each in mapped)
     typed = f"SELECT given.*, {values}\n  FROM (SELECT *, {read}\n  FROM ({incoming})) AS given{joins}"
+    if pair := pair_of(desire.columns):
+        several = (each.conversion.several for each in mapped if each.column.name == pair.status.name)
+        typed = pair.settled(typed, next(several, {}))
     keyed = f"SELECT *, {', '.join(_comparable(desire))}\n  FROM ({typed})"
     omitted = f"{shape.rules.rejected()} OR NOT {PASSES}"
-    pair = pair_of(desire.columns)
     valued = (column for column in desire.columns if not column.collection)  # the texts of lists come with lookups
     items = ["_row", *(_value(column, pair) for column in valued), *_omits(mapped, shape, missing, pair)]
     items += [f"_k{column.key_part}" for column in key_columns(desire.columns)]

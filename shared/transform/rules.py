@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.workspace import literal, quoted
 
-__all__ = ["ErrorType", "Rule", "RuleSet"]
+__all__ = ["ErrorType", "Rule", "RuleSet", "ValueProblem"]
 
 _BITS: Final = 62  # of a BIGINT, whose sign is left alone
 
@@ -28,6 +28,7 @@ class ErrorType(StrEnum):
     AMBIGUOUS_LINK = "Ambiguous Link"
     PARENT_FAILED = "Parent Failed"
     UNKNOWN_CHOICE = "Unknown Choice"
+    AMBIGUOUS_CHOICE = "Ambiguous Choice"
     INVALID_STATUS = "Invalid Status"
     TRANSITION = "Transition Not Allowed"
     OUTSIDE_FILTER = "Outside Filter"
@@ -58,6 +59,43 @@ class Rule:
     broken: str
     detail: str = ""
     value_detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueProblem:
+    """A way in which a value does not fit.
+
+    Attributes:
+        rejects: Whether the row is rejected for it; None where the column's `validate` decides.
+        broken: SQL condition, over the same columns as `Conversion.value`.
+        detail: SQL of a text that goes before the message, over the same columns; empty for none.
+        value_detail: The same over the value alone, whose name it has in `desired` too; empty for none.
+    """
+
+    error: ErrorType
+    message: str
+    broken: str
+    rejects: bool | None = None
+    detail: str = ""
+    value_detail: str = ""
+
+    def rule(self, column: str, *, rejects: bool, message: str = "") -> Rule:
+        """The rule of a row that it makes.
+
+        Args:
+            column: What error rows call the column.
+            rejects: Whether the row is rejected where the problem does not say it.
+            message: Instead of its own.
+        """
+        return Rule(
+            column=column,
+            error=self.error,
+            rejects=rejects if self.rejects is None else self.rejects,
+            message=message or self.message,
+            broken=self.broken,
+            detail=self.detail,
+            value_detail=self.value_detail,
+        )
 
 
 class RuleSet:

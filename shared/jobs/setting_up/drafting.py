@@ -24,7 +24,8 @@ from shared.sources import Source, SourceContext, open_source
 from shared.sources.first_look import FirstLook
 from shared.sources.rest.paging import NextPageError
 from shared.transform import check
-from shared.transform.choices.options import LABELLED, options_of
+from shared.transform.choices.options import LABELLED
+from shared.transform.notation.words import options_of
 from shared.transform.profile.values import profile_of, profile_query, profiled_table, unlike_query
 from shared.workspace import Workspace, literal, quoted
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.suggestions import closest
 from shared.transform.notation.value_class import value_class
 from shared.transform.notation.words import folded_word, spelled
-from shared.transform.rules import ErrorType
+from shared.transform.rules import ErrorType, ValueProblem
+from shared.transform.states.pairs import listed
 from shared.transform.targets import CHOICES, TargetColumn
 from shared.workspace import Step, Table, literal
 
 __all__ = [
     "LABELLED",
     "all_options",
-    "numbers_of",
-    "options_of",
+    "ambiguous_choice",
+    "ambiguous_flaw",
+    "number_names",
     "suggestion_steps",
     "unknown_choice",
-    "unknown_detail",
-    "unknown_message",
+    "unknown_flaw",
 ]
 
 LABELLED: Final = CHOICES | {AttributeType.MULTI_PICKLIST}
@@ -30,6 +31,7 @@ LABELLED: Final = CHOICES | {AttributeType.MULTI_PICKLIST}
 _PLAIN_NUMBER: Final = re.compile(r"0|-?(?:[1-9][0-9]{0,27}(?:\.[0-9]{0,9}[1-9])?|0\.[0-9]{0,9}[1-9])")
 _MOST_LISTED: Final = 20
 _MOST_SHOWN: Final = 40  # characters of a constant that is not known, and of a text that is compared with the options
+_INSTEAD: Final = "give the value of the option that is meant, or make its label unique"
 # How a message is noted: the value, the text in it that names no option, the message, and what the steps add to it.
 _NOTED: Final = (
     r"^([\s\S]*)\x1f([^\x1f]*)\x1f((?:[^\x1f]*: )?no option of (\w+).*; the value is )(|: did you mean [\s\S]*)$"
@@ -39,33 +41,59 @@ _MOST_COMPARED: Final = 1000
 _SIMILAR: Final = 0.85  # of 1, by Jaro and Winkler: a slip of the hand, or the beginning of a longer label
 
 
-def options_of(choices: tuple[Choice, ...]) -> dict[str, int]:
-    """Text, as `folded_word` gives it -> value: the value itself before any label, and of equal labels the first."""
-    found: dict[str, int] = {str(choice.value): choice.value for choice in choices}
-    for choice in choices:
-        for label in choice.labels:
-            found.setdefault(folded_word(label), choice.value)
-    return found
+def number_names(named: Mapping[str, tuple[Choice, ...]]) -> dict[str, tuple[Choice, ...]]:
+    """The texts of `named_by` that are the plain notation of a number: what a number can be equal to."""
+    return {text: options for text, options in named.items() if _PLAIN_NUMBER.fullmatch(text)}
 
 
-def numbers_of(choices: tuple[Choice, ...]) -> dict[str, int]:
-    """The texts of `options_of` that are the plain notation of a number: what a number can be equal to."""
-    return {text: value for text, value in options_of(choices).items() if _PLAIN_NUMBER.fullmatch(text)}
-
-
-def unknown_message(attribute: AttributeMetadata) -> str:
-    """What is said of a row whose text names no option of a column; `suggestion_steps` adds the class of the value."""
-    return f"{_no_option(attribute)}; the value is "
-
-
-def unknown_detail(value: str, part: str) -> str:
-    """SQL of what is noted before that message, until `suggestion_steps` takes it away.
+def unknown_flaw(attribute: AttributeMetadata, value: str, part: str, *, broken: str) -> ValueProblem:
+    """A text that names no option; `suggestion_steps` puts the class of the value in the place of what is noted.
 
     Args:
+        attribute: The column.
         value: SQL of the value as a text.
         part: SQL of the text in it that names no option.
+        broken: SQL condition.
     """
-    return f"concat({value}, chr(31), replace(left({part}, {_MOST_SHOWN}), chr(31), ' '), chr(31))"
+    return ValueProblem(
+        error=ErrorType.UNKNOWN_CHOICE,
+        message=f"{_no_option(attribute)}; the value is ",
+        broken=broken,
+        detail=f"concat({value}, chr(31), replace(left({part}, {_MOST_SHOWN}), chr(31), ' '), chr(31))",
+        rejects=True,
+    )
+
+
+def ambiguous_flaw(
+    attribute: AttributeMetadata, several: Mapping[str, tuple[Choice, ...]], part: str, *, broken: str
+) -> ValueProblem:
+    """A text that names several options: none of them is taken.
+
+    Args:
+        attribute: The column.
+        several: SQL of each such text -> the options that it names.
+        part: SQL of the text in the value, in the same form.
+        broken: SQL condition.
+    """
+    cases = "".join(f" WHEN {text} THEN {literal(f'{listed(options)}: ')}" for text, options in several.items())
+    return ValueProblem(
+        error=ErrorType.AMBIGUOUS_CHOICE,
+        message=f"several options of {attribute.name} have this label; {_INSTEAD}",
+        broken=broken,
+        detail=f"CASE {part}{cases} END",
+        rejects=True,
+    )
+
+
+def ambiguous_choice(attribute: AttributeMetadata, text: str, options: Sequence[Choice]) -> str:
+    """The message about a constant that names several options of a column.
+
+    Args:
+        attribute: The column.
+        text: The constant.
+        options: What it names.
+    """
+    return f"'{text[:_MOST_SHOWN]}' names several options of {attribute.name}: {listed(options)}; {_INSTEAD}"
 
 
 def _no_option(attribute: AttributeMetadata) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from shared.definitions.models import ColumnType, SyncDefinition
 from shared.entities import AttributeMetadata
-from shared.transform.convert import Conversion, ValueProblem, conversion
+from shared.transform.convert import Conversion, conversion
 from shared.transform.lookups.columns import Candidate, LookupColumn
-from shared.transform.rules import ErrorType, Rule, RuleSet
+from shared.transform.rules import ErrorType, Rule, RuleSet, ValueProblem
 from shared.transform.service_values import to_payload
 from shared.transform.shape import shape_of
 from shared.transform.targets import TEXTS, TargetColumn, sql_type
@@ -129,15 +129,7 @@ def _rule(flaw: ValueProblem, label: str, candidate: Candidate) -> Rule:
     message = f"{flaw.message}; {then}"
     if flaw.error is ErrorType.UNKNOWN_CHOICE:  # `suggestion_steps` adds to the end of such a message
         message = f"{then}: {flaw.message}"
-    return Rule(
-        column=label,
-        error=flaw.error,
-        rejects=rejects,
-        message=message,
-        broken=flaw.broken,
-        detail=flaw.detail,
-        value_detail=flaw.value_detail,
-    )
+    return flaw.rule(label, rejects=rejects, message=message)
 
 
 def _values(definition: SyncDefinition, candidate: Candidate, fitted: Mapping[str, Conversion]) -> str:

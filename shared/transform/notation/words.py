@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 
 from shared.definitions.models import Column
 from shared.definitions.models.notation import FALSE_WORDS, TRUE_WORDS
+from shared.entities import Choice
 from shared.workspace import literal
 
-__all__ = ["boolean", "folded_word", "listed_value", "looked_up", "spelled", "truth_words", "without_words"]
+__all__ = [
+    "boolean",
+    "folded_word",
+    "listed_value",
+    "looked_up",
+    "named_by",
+    "options_of",
+    "spelled",
+    "truth_words",
+    "without_words",
+]
 
 
 def truth_words(column: Column) -> dict[str, bool]:
@@ -31,15 +43,41 @@ def folded_word(text: str) -> str:
     return unicodedata.normalize("NFC", text.strip().lower())
 
 
-def boolean(text: str, labels: Iterable[tuple[str, bool]] = (), words: dict[str, bool] = _USUAL) -> str:
+def named_by(choices: Iterable[Choice]) -> dict[str, tuple[Choice, ...]]:
+    """Text, as `folded_word` gives it -> the options that it names, in their order.
+
+    A value names its own option, also where it is the label of another one. A label names each option that has it, in
+    whatever language.
+    """
+    found = defaultdict[str, dict[int, Choice]](dict)
+    for choice in choices:
+        for label in choice.labels:
+            found[folded_word(label)][choice.value] = choice
+    by_label = {text: tuple(options.values()) for text, options in found.items()}
+    return by_label | {str(choice.value): (choice,) for choice in choices}
+
+
+def options_of(choices: Sequence[Choice]) -> dict[str, int]:
+    """Text, as `folded_word` gives it -> value, of the texts that name one option and no other."""
+    return {text: options[0].value for text, options in named_by(choices).items() if len(options) == 1}
+
+
+def boolean(
+    text: str,
+    labels: Iterable[tuple[str, bool]] = (),
+    words: dict[str, bool] = _USUAL,
+    without: Collection[str] = (),
+) -> str:
     """SQL for the truth value that a text names; NULL where it names none.
 
     Args:
         text: SQL of the text.
         labels: Further names and their values; they have precedence over the words.
         words: Word -> its value.
+        without: Labels and words, as `folded_word` gives them, that name no truth value.
     """
-    return looked_up(spelled(text), (*labels, *words.items()), "BOOLEAN")
+    known = [(word, truth) for word, truth in (*labels, *words.items()) if folded_word(word) not in without]
+    return looked_up(spelled(text), known, "BOOLEAN")
 
 
 def looked_up(folded: str, known: Iterable[tuple[str, bool | int]], sql_type: str) -> str:

@@ -13,8 +13,9 @@ from shared.definitions.models import ColumnType, Expire, SetColumns, SyncDefini
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
-from shared.transform.convert import ValueProblem, conversion, fits
+from shared.transform.convert import conversion, fits
 from shared.transform.notation.words import listed_value
+from shared.transform.rules import ErrorType, ValueProblem
 from shared.transform.set_columns.names import STATE, STATUS, both_halves, mark_names, readable_names
 from shared.transform.states.pairs import listed, state_of
 from shared.transform.targets import TargetColumn, sql_type
@@ -311,7 +312,8 @@ def constant_problems(expression: str, attribute: AttributeMetadata, path: str) 
     trial, said = Trial({}), f"this value does not fit {attribute.name}, which is of type {attribute.type}"
     for flaw, broken in flaws:
         if trial.holds(f"({broken}) IS TRUE"):
-            more = "" if flaw.detail or flaw.value_detail else f": {flaw.message}"
+            part = (flaw.detail or flaw.value_detail) and flaw.error is not ErrorType.AMBIGUOUS_CHOICE
+            more = "" if part else f": {flaw.message}"
             yield Problem(message=f"{said}{more}", path=path)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.definitions.models import Mapping, SyncDefinition
-from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+from shared.entities import AttributeMetadata, AttributeType, Choice, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.state_rules import rules_of
-from shared.transform.choices.options import options_of, unknown_choice
-from shared.transform.notation.words import folded_word
+from shared.transform.choices.options import ambiguous_choice, unknown_choice
+from shared.transform.notation.words import folded_word, named_by
 from shared.transform.states.pairs import listed
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, parsed
@@ -25,44 +26,60 @@ class _Half:
     Attributes:
         constant: Whether every row gets the same value.
         text: That value as it is written, in lower case.
-        value: The option that it names; None where it names none.
+        options: The options that it names; of a status beside a state, those of this state if there are any.
     """
 
     attribute: AttributeMetadata
     path: str
     constant: bool
     text: str
-    value: int | None
+    options: tuple[Choice, ...]
 
-    def __str__(self) -> str:
-        """The value as messages name it."""
-        return next((str(option) for option in self.attribute.choices if option.value == self.value), "")
+    @property
+    def states(self) -> frozenset[int | None]:
+        """The states of these options."""
+        is_status = self.attribute.type is AttributeType.STATUS
+        return frozenset(option.state if is_status else option.value for option in self.options)
 
 
 def state_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
     """What is wrong with constants for state and status, and states that a sync does not set."""
     halves = {half.attribute.type: half for half in _halves(definition, entity)}
-    for half in halves.values():
-        if half.constant and half.value is None and half.attribute.choices:
-            yield Problem(message=unknown_choice(half.attribute, half.text), path=half.path)
-    yield from _closing(entity, halves)
     state, status = halves.get(AttributeType.STATE), halves.get(AttributeType.STATUS)
-    if state is None or status is None or state.value is None or status.value is None:
+    if state is not None and status is not None:
+        own = tuple(option for option in status.options if option.state in state.states)
+        halves[AttributeType.STATUS] = status = replace(status, options=own or status.options)
+    for half in halves.values():
+        if half.constant and not half.options and half.attribute.choices:
+            yield Problem(message=unknown_choice(half.attribute, half.text), path=half.path)
+    yield from _ambiguous(halves)
+    yield from _closing(entity, halves)
+    if state is None or status is None or len(state.options) != 1 or not status.options:
         return
-    names = tuple(option for option in status.attribute.choices if option.state == state.value)
-    if _state_of(status) is not None and status.text not in options_of(names):
-        message = f"the status reasons of {state} are {listed(names)}, and {status} is not one of them"
+    if None not in status.states and status.states.isdisjoint(state.states):
+        names = [option for option in status.attribute.choices if option.state in state.states]
+        message = (
+            f"the status reasons of {state.options[0]} are {listed(names)}, and {status.options[0]} is not one of them"
+        )
         yield Problem(message=message, path=status.path)
 
 
-def _closing(entity: EntityMetadata, halves: dict[AttributeType, _Half]) -> Iterator[Problem]:
+def _ambiguous(halves: abc.Mapping[AttributeType, _Half]) -> Iterator[Problem]:
+    """Constants that name several options; nothing is said of a status where the state depends on the row."""
+    state = halves.get(AttributeType.STATE)
+    for half in halves.values():
+        decided = half is not state and state is not None and not half.states <= state.states
+        if len(half.options) > 1 and not decided:
+            yield Problem(message=ambiguous_choice(half.attribute, half.text, half.options), path=half.path)
+
+
+def _closing(entity: EntityMetadata, halves: abc.Mapping[AttributeType, _Half]) -> Iterator[Problem]:
     """Tables whose records a sync does not close: only a constant tells that it is not asked to."""
     rules = rules_of(entity.logical_name)
     if rules is None or not rules.refused:
         return
     for half in halves.values():
-        state = _state_of(half) if half.attribute.type is AttributeType.STATUS else half.value
-        if half.constant and state not in rules.closed:
+        if half.constant and half.states.isdisjoint(rules.closed):
             continue
         closed = [option for option in entity.options(AttributeType.STATE) if option.value in rules.closed]
         yield Problem(
@@ -70,10 +87,6 @@ def _closing(entity: EntityMetadata, halves: dict[AttributeType, _Half]) -> Iter
             f"{listed(closed)}. Remove the mapping, or map a constant of another state",
             path=half.path,
         )
-
-
-def _state_of(status: _Half) -> int | None:
-    return next((option.state for option in status.attribute.choices if option.value == status.value), None)
 
 
 def _halves(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[_Half]:
@@ -84,8 +97,8 @@ def _halves(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[_Hal
         path = f"destination.mappings[{place}].{'value' if mapping.value is not None else 'source'}"
         text = _constant(definition, mapping, path)
         folded = folded_word(text) if text is not None else ""
-        value = options_of(attribute.choices).get(folded)
-        yield _Half(attribute=attribute, path=path, constant=text is not None, text=folded, value=value)
+        options = named_by(attribute.choices).get(folded, ())
+        yield _Half(attribute=attribute, path=path, constant=text is not None, text=folded, options=options)
 
 
 def _constant(definition: SyncDefinition, mapping: Mapping, path: str) -> str | None:

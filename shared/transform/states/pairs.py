@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.entities import AttributeMetadata, AttributeType, Choice
-from shared.transform.notation.words import folded_word
 from shared.transform.rules import ErrorType, Rule
 from shared.transform.targets import TargetColumn
 from shared.workspace import literal, quoted
@@ -40,6 +39,24 @@ class Pair:
     def mapped(self) -> tuple[TargetColumn, ...]:
         """The columns that the definition maps."""
         return tuple(column for column in (self.state, self.status) if not column.implied)
+
+    def settled(self, query: str, several: Mapping[str, tuple[Choice, ...]]) -> str:
+        """The query of the converted values, in which the state of a row tells which status a label means.
+
+        A label that statuses of other states alone have gives the first of them, which the rule of the pair refuses.
+
+        Args:
+            query: SQL of the converted values.
+            several: SQL of each label that several statuses have -> those statuses.
+        """
+        if self.state.implied or not several:
+            return query
+        state, status = quoted(self.state.name), quoted(self.status.name)
+        cases = "".join(f" WHEN {text} THEN {_of_state(state, options)}" for text, options in several.items())
+        found = f"CASE {quoted(f'read:{self.status.name}')}{cases} END"
+        given = f"{quoted(f'in:{self.state.name}')} IS NOT NULL"
+        value = f"CASE WHEN {given} THEN coalesce({status}, {found}) ELSE {status} END"
+        return f"SELECT * REPLACE ({value} AS {status})\n  FROM ({query})"
 
     def values(self) -> dict[str, str]:
         """Column -> SQL of its filled value, over the converted values of the mapped ones."""
@@ -95,26 +112,16 @@ class Pair:
 
     def _given(self, column: TargetColumn) -> str:
         """SQL for the converted value of a column; NULL where it is not mapped."""
-        if column.implied:
-            return "NULL"
-        twins = self._twins() if column is self.status and not self.state.implied else ""
-        name = quoted(column.name)
-        by_label = f"TRY_CAST({quoted(f'read:{column.name}')} AS BIGINT) IS NULL"
-        return f"CASE WHEN {by_label} THEN CASE{twins} ELSE {name} END ELSE {name} END" if twins else name
-
-    def _twins(self) -> str:
-        """SQL cases for a label that statuses of several states have: the status of the row's state is meant."""
-        state, status = quoted(self.state.name), quoted(self.status.name)
-        return "".join(
-            f" WHEN {status} = {first.value} AND {state} = {second.state} THEN {second.value}"
-            for first in self.status.attribute.choices
-            for second in self.status.attribute.choices
-            if first.state != second.state and not _folded(first).isdisjoint(_folded(second))
-        )
+        return "NULL" if column.implied else quoted(column.name)
 
 
-def _folded(option: Choice) -> set[str]:
-    return {folded_word(label) for label in option.labels}
+def _of_state(state: str, options: Sequence[Choice]) -> str:
+    """SQL of the one status among several that belongs to a state; NULL where several do, else the first."""
+    by_state: dict[int | None, list[int]] = {}
+    for option in options:
+        by_state.setdefault(option.state, []).append(option.value)
+    cases = "".join(f" WHEN {of} THEN {each[0] if len(each) == 1 else 'NULL'}" for of, each in by_state.items())
+    return f"CASE {state}{cases} ELSE {options[0].value} END"
 
 
 def pair_of(columns: Sequence[TargetColumn]) -> Pair | None:

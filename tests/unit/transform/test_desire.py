@@ -145,7 +145,65 @@ def test_a_value_has_precedence_over_an_equal_label(workspace: Workspace) -> Non
     fitted = conversion(ColumnType.TEXT, AttributeMetadata(name="x", type=AttributeType.STATUS, choices=choices))
     given = "(SELECT unnest(['1', '2', 'One']) AS \"in:x\")"
     found = workspace.query(f'SELECT {fitted.value} FROM (SELECT {fitted.read} AS "read:x" FROM {given})')
-    assert found == [(1,), (2,), (1,)]
+    assert found == [(1,), (2,), (None,)]
+
+
+def test_a_label_of_both_options_is_no_truth_value(workspace: Workspace) -> None:
+    """Nor is the word that is written like it; the message lists what names one of the two."""
+    choices = (Choice(value=1, labels=("On", "Yes")), Choice(value=0, labels=("Off", "YES", "1")))
+    attribute = AttributeMetadata(name="x", type=AttributeType.BOOLEAN, choices=choices)
+    entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "x": attribute})
+    sync = definition([{"name": "x"}], [{"source": "x", "target": "x"}])
+    texts = ("on", "OFF", "1", "true", "yes")
+    shaped(workspace, sync, [(str(place), text) for place, text in enumerate(texts)], entity=entity)
+    found = [value for (value,) in workspace.query("SELECT x FROM desired ORDER BY _row")]
+    assert found == [True, False, False, True, None]
+    assert workspace.query("SELECT _row, message FROM source_errors") == [
+        (5, "not one of: On, Off, 1, true, false, no, 0")
+    ]
+
+
+ALIKE = (
+    Choice(value=1, labels=("Other", "Andere")),
+    Choice(value=2, labels=("Small", "Small")),
+    Choice(value=3, labels=("Otto", "OTHER")),
+    Choice(value=4, labels=("Big", "2020")),
+    Choice(value=5, labels=("2020",)),
+)
+
+
+@pytest.mark.parametrize("many", [0, 80])
+@pytest.mark.parametrize(
+    ("kind", "type_", "good", "bad", "said"),
+    [
+        (AttributeType.PICKLIST, "text", ["1", "andere", "Small", "otto", "Big"], ["other", "2020"], ""),
+        (AttributeType.STATUS, "text", ["1", "andere", "Small", "otto", "Big"], ["OTHER", "2020"], ""),
+        (AttributeType.MULTI_PICKLIST, "text", ["Andere", "otto;small"], ["Small;Other", "big,2020", "Other"], ""),
+        (AttributeType.PICKLIST, "number", ["1", "5.0"], ["2020"], "4 Big, 5 2020: "),
+        (AttributeType.PICKLIST, "text", ["4"], ["oTHer"], "1 Other, 3 Otto: "),
+        (AttributeType.MULTI_PICKLIST, "text", ["4"], ["Small;other"], "1 Other, 3 Otto: "),
+    ],
+)
+def test_a_label_of_several_options_is_never_written_as_one_of_them(
+    workspace: Workspace, *, many: int, kind: AttributeType, type_: str, good: list[str], bad: list[str], said: str
+) -> None:
+    """Also of options that share it in different languages; the values and the other labels are as good as ever."""
+    more = tuple(Choice(value=100 + n, labels=(f"More {n}",)) for n in range(many))
+    attribute = AttributeMetadata(name="x", type=kind, choices=(*ALIKE, *more))
+    entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "x": attribute})
+    sync = definition([{"name": "x", "type": type_}], [{"source": "x", "target": "x"}])
+    rows = [(str(place), text) for place, text in enumerate([*good, *bad], 1)]
+    shaped(workspace, sync, rows, entity=entity)
+    assert workspace.query("SELECT _row FROM desired WHERE x IS NOT NULL ORDER BY _row") == [
+        (n,) for n, _ in enumerate(good, 1)
+    ]
+    refused = [(n, "x", "Ambiguous Choice", True) for n, _ in enumerate(bad, len(good) + 1)]
+    assert errors(workspace) == refused
+    for (message,) in workspace.query("SELECT message FROM source_errors"):
+        assert message.startswith(said)
+        assert message.endswith(
+            ": several options of x have this label; give the value of the option that is meant, or make its label unique"
+        )
 
 
 @pytest.mark.parametrize("kind", [AttributeType.PICKLIST, AttributeType.STATUS, AttributeType.MULTI_PICKLIST])

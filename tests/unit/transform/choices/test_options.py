@@ -63,6 +63,33 @@ def test_a_literal_that_names_no_option_is_a_mistake_of_the_definition(
     assert "is no option of segment" in problem.message
 
 
+@pytest.mark.parametrize(
+    ("column", "mapping", "path"),
+    [
+        (
+            {"cases": [{"when": "number = '1'", "then": "'GIFT'"}], "default": "'Poison'"},
+            {"source": "x", "target": "segment"},
+            "source.columns[1].cases[0].then",
+        ),
+        ({}, {"value": "'gift'", "target": "segment"}, "destination.mappings[1].value"),
+    ],
+)
+def test_a_literal_that_names_several_options_is_a_mistake_of_the_definition(
+    column: dict[str, Any], mapping: dict[str, str], path: str
+) -> None:
+    """The message names them, and says what to write; the value of one of them is accepted."""
+    choices = (Choice(value=6, labels=("Gift", "Geschenk")), Choice(value=7, labels=("Poison", "Gift")))
+    sold = AttributeMetadata(name="segment", type=AttributeType.PICKLIST, choices=choices)
+    entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "segment": sold})
+    (problem,) = check(definition([{"name": "x", **column}], [mapping]), entity)
+    assert problem.path == path
+    assert problem.message.endswith(
+        " names several options of segment: 6 Gift, 7 Poison; give the value of the option that is meant, or make its "
+        "label unique"
+    )
+    assert check(definition([], [{"value": "'6'", "target": "segment"}]), entity) == ()
+
+
 @pytest.mark.parametrize("then", ["'Consulting'", "'1'", "number", "upper('x')", "''", "NULL", "@tag"])
 def test_options_and_values_that_are_not_known_yet_are_accepted(then: str) -> None:
     """Expressions and parameters get their values when the rows are read."""

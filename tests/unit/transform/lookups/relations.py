@@ -59,6 +59,7 @@ CONTACT = entity(
     AttributeMetadata(
         name="many", type=T.PICKLIST, choices=tuple(Choice(value=n, labels=(f"Option {n}",)) for n in range(100))
     ),
+    AttributeMetadata(name="alike", type=T.PICKLIST, choices=tuple(Choice(value=n, labels=("Other",)) for n in (1, 2))),
     AttributeMetadata(name="born", type=T.DATETIME),
     AttributeMetadata(name="boss", type=T.LOOKUP, targets=("contact",)),
     AttributeMetadata(name="secret", type=T.STRING, readable=False),

@@ -77,6 +77,7 @@ def test_further_columns_come_from_expressions_and_fit_their_columns(workspace: 
     [
         ({"kind": "b"}, "contact.kind", "Unknown Choice", "the contact is not created"),
         ({"many": "b"}, "contact.many", "Unknown Choice", "the contact is not created"),
+        ({"alike": "'other'"}, "contact.alike", "Ambiguous Choice", "1 Other, 2 Other: several options of alike have"),
         ({"fullname": "repeat(b, 26)"}, "contact.fullname", "Max Length Violation", "longer than 50 characters"),
         ({"fullname": "chr(7) || b"}, "contact.fullname", "Invalid Format Exception", "character 1 is U+0007"),
     ],

@@ -33,6 +33,12 @@ REASONS = (
     Choice(value=3, labels=("Other",), state=1),
 )
 REASON = AttributeMetadata(name="statuscode", type=AttributeType.STATUS, choices=REASONS)
+ALIKE = AttributeMetadata(
+    name="alike",
+    type=AttributeType.PICKLIST,
+    choices=(Choice(value=1, labels=("Other",)), Choice(value=2, labels=("OTHER",))),
+)
+WITH_ALIKE = replace(TABLE, attributes={**TABLE.attributes, "alike": ALIKE})
 PAIRED = replace(TABLE, attributes={**TABLE.attributes, "statuscode": REASON})
 
 
@@ -50,6 +56,11 @@ def sync(target: str = "name", write: str = "always", **behaviour: Any) -> SyncD
         ({"dropped": {"set": {"hidden": "'x'"}}}, TABLE, "hidden cannot be read"),
         ({"dropped": {"set": {"parent": "null"}}}, TABLE, "parent is of type Lookup, which `set` cannot fill"),
         ({"dropped": {"set": {"statecode": "'Closed'"}}}, TABLE, "this value does not fit statecode"),
+        (
+            {"dropped": {"set": {"alike": "'other'"}}},
+            WITH_ALIKE,
+            "this value does not fit alike, which is of type Picklist: several options of alike have this label",
+        ),
         ({"dropped": {"set": {"staff": "5000"}}}, TABLE, "this value does not fit staff"),
         ({"dropped": {"set": {"notes": "target.nam"}}}, TABLE, "unknown column target.nam"),
         ({"dropped": {"set": {"notes": "source.x"}}}, TABLE, "unknown column source.x"),

@@ -79,6 +79,30 @@ def test_constants_that_do_not_agree_are_found_before_a_row_is_read() -> None:
     )
 
 
+def test_a_constant_that_several_status_reasons_have_needs_a_state() -> None:
+    """A constant state tells which one is meant, and that of a row may; without it, the message names them."""
+    draft = {"value": "'Draft'", "target": "statuscode"}
+    (message,) = reported("account", [draft])
+    assert message == (
+        "destination.mappings[1].value: 'draft' names several options of statuscode: 1 Draft, 3 Draft; give the value of "
+        "the option that is meant, or make its label unique"
+    )
+    assert reported("account", [draft, {"value": "'Active'", "target": "statecode"}]) == []
+    assert reported("account", [draft, {"source": "x", "target": "statecode"}], TEXT) == []
+    (message,) = reported("account", [draft, {"value": "'Won'", "target": "statecode"}])
+    assert message.endswith("the status reasons of 2 Won are 4 Won, and 1 Draft is not one of them")
+
+
+def test_texts_of_cases_that_several_status_reasons_have_need_a_state() -> None:
+    """As constants that are mapped."""
+    column = {"name": "x", "cases": [{"when": "number = '1'", "then": "'Draft'"}], "default": "'Lost'"}
+    status = {"source": "x", "target": "statuscode"}
+    (message,) = reported("account", [status], [column])
+    assert message.startswith("source.columns[1].cases[0].then: 'Draft' names several options of statuscode")
+    mappings = [status, {"source": "number", "target": "statecode"}]
+    assert reported("account", mappings, [column]) == []
+
+
 def test_a_constant_that_is_no_option_is_found_before_a_row_is_read() -> None:
     """Every row would be rejected for it."""
     (message,) = reported("account", [{"value": "'Activ'", "target": "statecode"}])
