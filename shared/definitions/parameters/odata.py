@@ -20,6 +20,10 @@ from shared.odata import odata_text
 __all__ = ["in_odata", "literal_of"]
 
 
+class _SeveralOptionsError(ValueError):
+    """A label that several options have; the message lists them."""
+
+
 def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: EntityMetadata) -> str:
     """Put parameters into an OData `$filter`.
 
@@ -39,6 +43,9 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
         attribute = entity.attributes.get(_LOOKUP_VALUE.sub(r"\1", operand))
         try:
             return _own(value, operand) if attribute is None else _typed(value, attribute)
+        except _SeveralOptionsError as error:
+            message = f"in a filter {operand} is compared with @{found.name}, {error}"
+            raise UserError(message) from None
         except (ValueError, InvalidOperation, OverflowError):
             message = f"in a filter {operand} is compared with @{found.name}, but the value does not fit"
             raise UserError(message) from None
@@ -191,11 +198,16 @@ def _number(value: ParameterValue) -> Decimal:
 
 
 def _choice(value: ParameterValue, attribute: AttributeMetadata) -> int:
+    """The option of that value, or else the one with that label."""
     sought = shown(value).strip().casefold()
-    for choice in attribute.choices:
-        if any(label.casefold() == sought for label in choice.labels):
-            return choice.value
-    return _whole(value)
+    named = [each for each in attribute.choices if str(each.value) == sought] or [
+        each for each in attribute.choices if any(label.casefold() == sought for label in each.labels)
+    ]
+    if len(named) > 1:
+        raise _SeveralOptionsError(
+            f"which is the label of several options: {', '.join(map(str, named))}; give the value of one of them"
+        )
+    return named[0].value if named else _whole(value)
 
 
 def _whole(value: ParameterValue) -> int:

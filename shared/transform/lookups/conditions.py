@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.transform.keys import normalise_key
+from shared.transform.notation.words import options_of, spelled
 from shared.workspace import literal
 
 __all__ = ["Held", "UnclearFilterError", "condition_columns", "condition_sql", "possible_sql"]
@@ -278,14 +279,12 @@ def _moment(attribute: AttributeMetadata) -> str:
 
 
 def _parameter(text: str, attribute: AttributeMetadata) -> str:
-    """SQL of a parameter's value; of a choice, by its label too."""
+    """SQL of a parameter's value; of a choice, by its label too. A label of several options is none of them."""
     kind = attribute.type
     if kind in _TEXTS:
         return text
-    labelled = " ".join(
-        f"WHEN {literal(label.lower())} THEN {choice.value}" for choice in attribute.choices for label in choice.labels
-    )
-    option = f"CASE lower(trim({text})) {labelled} END" if labelled else "NULL"
+    named = "".join(f" WHEN {literal(name)} THEN {value}" for name, value in options_of(attribute.choices).items())
+    option = f"CASE {spelled(f'trim({text})')}{named} END" if named else "NULL"
     if kind is AttributeType.BOOLEAN:
         return f"coalesce(CAST({option} AS BOOLEAN), TRY_CAST({text} AS BOOLEAN))"
     if kind in _NUMBERS:

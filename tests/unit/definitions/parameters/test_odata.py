@@ -26,7 +26,11 @@ COLUMNS = [
     AttributeMetadata(
         name="class",
         type=AttributeType.PICKLIST,
-        choices=(Choice(value=1, labels=("Gold", "Or")), Choice(value=2, labels=("Silver",))),
+        choices=(
+            Choice(value=1, labels=("Gold", "Or")),
+            Choice(value=2, labels=("Silver", "Grau")),
+            Choice(value=3, labels=("Grey", "GRAU", "2")),
+        ),
     ),
 ]
 ENTITY = EntityMetadata(
@@ -48,6 +52,8 @@ VALUES: dict[str, ParameterValue] = {
     "day": dt.date(2024, 1, 2),
     "time": dt.datetime(2024, 1, 2, 23, 4, 5, tzinfo=dt.timezone(dt.timedelta(hours=-2))),
     "label": "or",
+    "two": "2",
+    "grey": "grau",
     "none": None,
     "text": "2024-01-31",
     "moment": "2024-01-31T12:00:00+02:00",
@@ -74,6 +80,7 @@ VALUES: dict[str, ParameterValue] = {
         ("born eq @day", "born eq 2024-01-02"),
         ("born lt @time", "born lt 2024-01-03"),
         ("class eq @label and class ne @digits", "class eq 1 and class ne 17"),
+        ("class eq @two", "class eq 2"),
         ("name eq @none", "name eq null"),
         (
             "contains(name,@digits) and startswith( name , @digits )",
@@ -136,6 +143,16 @@ def test_a_value_that_does_not_fit_is_refused_by_name_and_not_shown(condition: s
         in_odata(condition, VALUES, ENTITY)
 
     assert "Neil" not in str(caught.value)
+
+
+def test_a_label_of_several_options_is_refused_in_a_filter() -> None:
+    """The message names the options; a filter of one of them would be a guess."""
+    message = (
+        "in a filter class is compared with @grey, which is the label of several options: 2 Silver, 3 Grey; give the "
+        "value of one of them"
+    )
+    with pytest.raises(UserError, match=f"^{message}$"):
+        in_odata("class eq @grey", VALUES, ENTITY)
 
 
 def test_a_parameter_without_value_is_refused() -> None:

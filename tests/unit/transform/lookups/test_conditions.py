@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from shared.entities import Choice
 from shared.transform.lookups.conditions import Held, UnclearFilterError, condition_columns, condition_sql, possible_sql
 from shared.workspace import Workspace, literal
 from tests.unit.transform.lookups.relations import LINKED
@@ -83,6 +85,18 @@ def test_a_parameter_takes_the_type_of_its_column(
 ) -> None:
     workspace.bind({"p": value})
     assert holds(workspace, condition, **held)
+
+
+@pytest.mark.parametrize(("text", "found"), [("Grau", []), ("silver", [2]), ("2", [2]), ("3", [3])])
+def test_a_label_of_several_options_is_none_of_them(workspace: Workspace, text: str, found: list[int]) -> None:
+    """A value names its own option, also where it is the label of another one."""
+    choices = (Choice(value=2, labels=("Silver", "Grau")), Choice(value=3, labels=("Grau", "2")))
+    segment = replace(LINKED.attributes["segment"], choices=choices)
+    entity = replace(LINKED, attributes={**LINKED.attributes, "segment": segment})
+    workspace.bind({"p": text})
+    passes = condition_sql("segment eq @p", entity, lambda each: f"held.{each.name}")
+    query = f"SELECT segment FROM (SELECT unnest([2, 3]) AS segment) AS held WHERE {passes}"
+    assert [value for (value,) in workspace.query(query)] == found
 
 
 @pytest.mark.parametrize(
