@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-__all__ = ["CREDENTIALS", "HIDDEN", "Redactor", "cleaned", "register_secret"]
+__all__ = ["CREDENTIALS", "ERASED", "HIDDEN", "Redactor", "cleaned", "register_secret"]
 
 HIDDEN: Final = "[hidden]"
+ERASED: Final = "[erased]"
+"""What stands in the place of a text that named a record which was erased."""
 
 # Shorter texts are parts of ordinary words; the secrets and tokens that services issue have 16 characters and more.
 _SHORTEST: Final = 6

@@ -200,7 +200,9 @@ def erase(
     as_json: AsJson = False,
 ) -> int:
     """Remove the values of one record from everything that is kept of runs and events; not from Dataverse."""
-    from shared.app.histories import erase as erase_record  # noqa: PLC0415 - `--help` does not wait for it
+    # `--help` does not wait for these.
+    from shared.app.histories import erase as erase_record  # noqa: PLC0415
+    from shared.jobs.batch.undo.record_values import SHORTEST_IN_TEXTS, found_in_texts  # noqa: PLC0415
 
     output, app = output_of(context, as_json), frame.opened(context)
     with Bars(output.err) as bars:
@@ -209,13 +211,20 @@ def erase(
     names = {name.replace("_", " ").capitalize(): count for name, count in found.to_json().items() if name != "unread"}
     lines = [Text(f"   {name + ':':<16}{count:>9,}") for name, count in names.items() if count]
     unread = [Text(f"{found.unread:,} dead letters are no JSON and were not searched.", style="yellow")]
+    in_texts = found_in_texts(key)
+    short = Text(
+        "The key is too short to be looked for in messages, parameters and jobs, where it may stand: one of its values "
+        f"needs {SHORTEST_IN_TEXTS} characters.",
+        style="yellow",
+    )
     said = f"Erased in {found.places:,} places." if yes else f"Found in {found.places:,} places; nothing was erased."
     output.result(
-        {"key": list(key), "erased": yes, "places": found.to_json()},
+        {"key": list(key), "erased": yes, "in_texts": in_texts, "places": found.to_json()},
         *lines,
         Text(said),
         *([] if found.places else [Text(_HOW_KEYS_ARE_KEPT)]),
         *(unread if found.unread else []),
+        *([] if in_texts else [short]),
         *(next_lines(again) if found.places and not yes else []),
     )
     return 0

@@ -77,6 +77,14 @@ class StateStore(Protocol):
     def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
         """Keep error rows. The same run, side, class, type and column again replaces the row."""
 
+    def replace_errors(self, before: Sequence[ErrorRecord], after: Sequence[ErrorRecord]) -> None:
+        """Keep error rows in the place of others.
+
+        Args:
+            before: Rows of one run as they were read.
+            after: Rows of the same run, whose messages may be other ones.
+        """
+
     def errors(self, run_id: str) -> tuple[ErrorRecord, ...]:
         """The error rows of a run: most rows first."""
 
@@ -305,6 +313,9 @@ class StateStore(Protocol):
 
     def jobs_starting(self, text: str, limit: int = 50) -> tuple[Job, ...]:
         """Jobs whose id begins with a text, also ended ones, in any order; without those of newer versions."""
+
+    def jobs(self) -> tuple[Job, ...]:
+        """All jobs, also those that have ended, in any order; without those of newer versions."""
 
     def open_jobs(self) -> tuple[Job, ...]:
         """The jobs that have not ended, those that have waited longest first; without those of newer versions."""

@@ -241,6 +241,8 @@ class TestExecutionLog:
         )
         store.begin_run(retry)
         assert store.latest_rows(["customers"]) == {"customers": replace(found["customers"], retry=retry)}
+        store.begin_run(a_run("earlier", minutes=8, trigger="retry"))
+        assert store.latest_rows(["customers"]) == {"customers": replace(found["customers"], retry=retry)}
 
     @pytest.mark.parametrize("trigger", ["taken-back", "retry-not-begun"])
     def test_what_started_nothing_is_no_run_of_its_sync(self, store: StateStore, wall: Wall, trigger: str) -> None:
@@ -327,6 +329,19 @@ class TestErrorsAndFiles:
         store.add_errors([few])
         assert store.errors("r1") == (many, other, few)
         assert store.errors("r2") == ()
+
+    def test_errors_take_the_place_of_others(self, store: StateStore) -> None:
+        """The same kind of error with another message; other rows stay, and a second time nothing changes."""
+        named = ErrorRecord(
+            run_id="r1", error_class="Failed Operation", error_type="0x1", count=2, message="C-1 is locked"
+        )
+        other = replace(named, message="gone", count=1)
+        kept = replace(other, examples=({"row": 3},), count=5)
+        store.add_errors([named, other, replace(named, run_id="r2")])
+        for _ in range(2):
+            store.replace_errors([named, other], [replace(named, message="x"), kept])
+            assert store.errors("r1") == (kept, replace(named, message="x"))
+        assert store.errors("r2") == (replace(named, run_id="r2"),)
 
     def test_long_names_of_columns_and_messages_are_kept_cut(self, store: StateStore) -> None:
         """A header of a megabyte is no reason to lose the log."""
@@ -797,6 +812,15 @@ class TestJobs:
         assert (store.open_jobs(), store.job("j1")) == ((), ended)
         assert store.request_job(self.late) == ended
         assert store.request_job(replace(self.late, id="j2")).id == "j2"
+
+    def test_all_jobs_are_listed(self, store: StateStore) -> None:
+        """Those that wait and those that have ended, each once."""
+        assert store.jobs() == ()
+        waiting = store.request_job(self.late)
+        ended = replace(store.request_job(self.early), state="Cancelled", ended=NOON)
+        for _ in range(2):
+            store.put_job(ended)
+            assert sorted(store.jobs(), key=lambda job: job.id) == [waiting, ended]
 
     def test_jobs_are_found_by_the_beginning_of_their_id(self, store: StateStore) -> None:
         """Those that wait and those that have ended; no other character means anything."""

@@ -18,7 +18,7 @@ from shared.definitions.models.base import Language
 from shared.definitions.models.names import ParameterReference, references, replaced
 from shared.definitions.parameters.formulas import Scope, calls_of, evaluate, names_of, parse_formula, secret_of
 from shared.errors import UserError
-from shared.redaction import cleaned
+from shared.redaction import ERASED, cleaned
 from shared.suggestions import did_you_mean
 
 __all__ = [
@@ -117,6 +117,11 @@ def _refused(
         elif name not in parameters:
             hint = did_you_mean(name, parameters) or f"there are: {', '.join(parameters) or 'none'}"
             yield f"there is no parameter {name}; {hint}"
+        elif overrides[name] == ERASED:
+            yield (
+                f"the value of parameter {name} was erased with a record, and {ERASED} stands in its place: no undo or "
+                "retry of that run is possible; for another run, give the value"
+            )
 
 
 def _default(parameter: Parameter) -> ParameterValue:

@@ -88,6 +88,13 @@ class JobTables(Storage):
         rows = {row["RowKey"]: row for row in found if "job" not in row}
         return tuple(jobs_known_here(rows.values(), _job))[:limit]
 
+    def jobs(self) -> tuple[Job, ...]:
+        """See `StateStore.jobs`."""
+        # Ended ones last: of a job that has two rows, because its process died at that moment, this one counts.
+        found = (row for partition in (OPEN, ENDED) for row in self._query(JOBS, f"PartitionKey eq '{partition}'"))
+        rows = {row["RowKey"]: row for row in found if _is_job(row)}
+        return tuple(jobs_known_here(rows.values(), _job))
+
     def open_jobs(self) -> tuple[Job, ...]:
         """See `StateStore.open_jobs`."""
         return tuple(sorted(self._each_open_job(), key=lambda job: (job.since, job.id)))
@@ -125,9 +132,7 @@ class JobTables(Storage):
         return str(row["requested_by"]) if row else None
 
     def _each_open_job(self) -> Iterator[Job]:
-        # `taken` is of an earlier version, whose requests had no other state.
-        found = self._query(JOBS, f"PartitionKey eq '{OPEN}'")
-        rows = (row for row in found if "job" not in row and not row.get("taken"))
+        rows = filter(_is_job, self._query(JOBS, f"PartitionKey eq '{OPEN}'"))
         return (job for job in jobs_known_here(rows, _job) if job.ended is None)
 
     def _open_job(self, row_key: str) -> Job | None:
@@ -163,6 +168,11 @@ class JobTables(Storage):
 def _folder(job_key: str) -> str:
     """Where the files of a job are, in the container for what holds values of rows."""
     return f"{_FOLDER}{job_key}/"
+
+
+def _is_job(row: TableEntity) -> bool:
+    """Whether a row is a job; `taken` is of an earlier version, whose requests had no other state."""
+    return "job" not in row and not row.get("taken")
 
 
 def _mark_key(request: JobRequest) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from azure.data.tables import TableEntity
+from azure.data.tables import TableEntity, TableTransactionError
 
 from shared.errors import RetryLater
 from shared.state._bounds import fitting_error, fitting_run
@@ -87,13 +87,20 @@ class RunTables(Storage):
         """See `StateStore.finish_run`."""
         run = fitting_run(run)
         rows = [(RUNS, row) for row in rows_of(run)]
-        if apart := LAST_APART.get(
-            run.trigger
-        ):  # of events, each process has a row: which one is shown does not matter
-            rows.append((LAST_RUNS, _last_entity(apart, run.sync, run)))
+        if apart := LAST_APART.get(run.trigger):
+            rows += self._last_apart(apart, run)
         self._each(lambda row: self._put(*row), rows)
         if run.trigger not in APART:
             self._keep_last(run)
+
+    def _last_apart(self, partition: str, run: RunRecord) -> list[tuple[str, dict[str, Any]]]:
+        """The row of `lastruns` of such a run; none for a retry where a later one is there.
+
+        Of events, each process has a row: which one is shown does not matter.
+        """
+        there = self._get(LAST_RUNS, partition, key(run.sync)) if run.trigger == RETRY else None
+        is_later = there is not None and there["run"] and there["run"] < _newest_first(run)
+        return [] if is_later else [(LAST_RUNS, _last_entity(partition, run.sync, run))]
 
     def _keep_last(self, run: RunRecord) -> None:
         """Make a run the last one of its sync, unless one that started later is there, and note when it succeeded."""
@@ -205,10 +212,17 @@ class RunTables(Storage):
 
     def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
         """See `StateStore.add_errors`."""
-        entities = {
-            _error_key(error): {**_error_keys(error), **document(asdict(error))} for error in map(fitting_error, errors)
-        }
-        self._transact(ERRORS, [("upsert", entity, {"mode": "replace"}) for entity in entities.values()])
+        self._transact(ERRORS, _puts({_error_key(error): error for error in map(fitting_error, errors)}))
+
+    def replace_errors(self, before: Sequence[ErrorRecord], after: Sequence[ErrorRecord]) -> None:
+        """See `StateStore.replace_errors`; a hundred rows are replaced in one transaction."""
+        new = {_error_key(error): error for error in map(fitting_error, after)}
+        gone = [_error_keys(error) for error in before if _error_key(error) not in new]
+        try:
+            self._transact(ERRORS, [*(("delete", row) for row in gone), *_puts(new)])
+        except TableTransactionError:  # a row is deleted already
+            self.add_errors(after)
+            self._delete(ERRORS, gone)
 
     def errors(self, run_id: str) -> tuple[ErrorRecord, ...]:
         """See `StateStore.errors`."""
@@ -294,6 +308,12 @@ def left(moment: datetime) -> int:
 
 def _run(entity: Mapping[str, Any]) -> RunRecord:
     return read_record(RunRecord, RUNS, entity)
+
+
+def _puts(errors: Mapping[tuple[str, str], ErrorRecord]) -> list[tuple[Any, ...]]:
+    """What writes error rows, by their keys."""
+    rows = ({**_error_keys(error), **document(asdict(error))} for error in errors.values())
+    return [("upsert", row, {"mode": "replace"}) for row in rows]
 
 
 def _error_key(error: ErrorRecord) -> tuple[str, str]:

@@ -53,6 +53,10 @@ class JobRows(Database):
         rows = self._all(f"{SELECT} WHERE id >= ? AND id < ? LIMIT ?", values)
         return tuple(jobs_known_here(rows, lambda row: _job(*row)))
 
+    def jobs(self) -> tuple[Job, ...]:
+        """See `StateStore.jobs`."""
+        return tuple(jobs_known_here(self._all(SELECT), lambda row: _job(*row)))
+
     def open_jobs(self) -> tuple[Job, ...]:
         """See `StateStore.open_jobs`."""
         rows = self._all(f"{SELECT} WHERE ended IS NULL ORDER BY since, id")

@@ -18,6 +18,8 @@ __all__ = ["RunRows"]
 # Triggers of rows that started nothing, and with retries those of rows that no schedule is decided by.
 _NO_START = f"'events', 'definition', '{TAKEN_BACK}', '{UNBEGUN_RETRY}'"
 _APART = f"{_NO_START}, '{RETRY}'"
+# What tells an error row from the others.
+_IDENTITY = ("run_id", "side", "error_class", "error_type", "column", "message")
 # Each part of it reads the index of one sync from its end. The names come as a JSON list.
 _LATEST = f"""
     SELECT names.value, 'run', (
@@ -105,10 +107,16 @@ class RunRows(Database):
 
     def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
         """See `StateStore.add_errors`."""
+        self.replace_errors((), errors)
+
+    def replace_errors(self, before: Sequence[ErrorRecord], after: Sequence[ErrorRecord]) -> None:
+        """See `StateStore.replace_errors`."""
+        same = " AND ".join(f'"{name}" = ?' for name in _IDENTITY)
         with self._writing() as db:
+            db.executemany(f"DELETE FROM errors WHERE {same}", [tables.row(error, _IDENTITY) for error in before])
             db.executemany(
                 tables.replace("errors", tables.ERROR_FIELDS),
-                [tables.row(fitting_error(error), tables.ERROR_FIELDS) for error in errors],
+                [tables.row(fitting_error(error), tables.ERROR_FIELDS) for error in after],
             )
 
     def errors(self, run_id: str) -> tuple[ErrorRecord, ...]:

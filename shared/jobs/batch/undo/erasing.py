@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 
 from shared.errors import RetryLater
 from shared.jobs.batch.lease_keeping import holding
+from shared.jobs.batch.undo.erasing_log import LogEraser
 from shared.jobs.batch.undo.history import check_key, record_ids
-from shared.jobs.batch.undo.record_values import RecordValues, all_values, example_values, lines_of
+from shared.jobs.batch.undo.record_values import RecordValues, all_values, lines_of
 from shared.memory import new_part, owner_of
 from shared.memory.entries import without_values
 from shared.memory.journal import Journal
@@ -30,7 +31,8 @@ from shared.reconcile.undo.erase import (
     without_query,
 )
 from shared.reconcile.undo.journal import ADOPTED, DELETED, DONE, PLANNED, REMEMBERED
-from shared.state import ErrorRecord, RunRecord, StateStore
+from shared.redaction import ERASED
+from shared.state import RunRecord, StateStore
 from shared.state.job_kinds import NewerJobError
 from shared.workspace import Workspace, literal, writing
 
@@ -55,7 +57,9 @@ class ErasureCounts:
         journals: Changes in journals.
         ledgers: Records in ledgers with values.
         files: Lines of error files.
-        errors: Examples of errors.
+        errors: Examples and messages of errors.
+        runs: Runs whose parameters or messages name the record.
+        jobs: Jobs whose parameters or messages name it.
         rows_to_mend: Rows in error.
         dead_letters: Events.
         mirrors: Mirrors that have the record: they are deleted, and the next run reads the whole target.
@@ -67,6 +71,8 @@ class ErasureCounts:
     ledgers: int = 0
     files: int = 0
     errors: int = 0
+    runs: int = 0
+    jobs: int = 0
     rows_to_mend: int = 0
     dead_letters: int = 0
     mirrors: int = 0
@@ -109,7 +115,8 @@ class Eraser:
             apply: Whether it is removed; otherwise it is only counted.
 
         Raises:
-            UserError: A value of the key is empty, a sync with a ledger is running, or a journal is damaged.
+            UserError: A value of the key is empty, a sync with a ledger is running, a run or a job that has the key in
+                its parameters has not ended, or a journal is damaged.
             RetryLater, AbortRun: The state store is unavailable, or refuses us; a second call does what is left.
         """
         check_key(self.key)
@@ -120,14 +127,19 @@ class Eraser:
         syncs = sorted({*syncs, *(run.sync for run in runs if run.sync)})  # a definition may be gone
         keyed = {run.run_id for run in kept if self._note_ids(run)}
         self._record = RecordValues(self.key, self.ids)
-        with self._holding(syncs) as fences:  # before anything is removed: a sync that is running refuses it
+        told = LogEraser(self.state, self._record)
+        jobs = told.jobs(only)
+        # Before anything is removed: a sync that is running refuses it.
+        with self._holding(syncs, under_way=told.under_way(runs)) as fences:
             for sync in syncs:
                 found.ledgers += self._in_ledger(sync, fences, apply=apply) + self._in_entries(sync, apply=apply)
                 found.mirrors += self._in_mirror(sync, fences, apply=apply)
+            found.runs = sum(told.in_run(run, apply=apply) for run in runs)
+        found.jobs = sum(told.in_job(job, apply=apply) for job in jobs)
         for run in runs:
             found.files += sum(self._in_file(run.run_id, name, apply=apply) for name in self.state.files(run.run_id))
-            found.errors += self._in_errors(run.run_id, apply=apply)
-            found.rows_to_mend += self._in_rows_to_mend(run.run_id, apply=apply)
+            found.errors += told.in_errors(run.run_id, apply=apply)
+            found.rows_to_mend += self._in_rows_to_mend(run.run_id, told, apply=apply)
         self._in_letters(only, found, apply=apply)
         found.job_files = self._in_job_files(only, apply=apply)
         # Journals alone know the ids of a key, so they are last, and in them the rows that tie the ids to the key:
@@ -175,13 +187,13 @@ class Eraser:
         return found
 
     @contextmanager
-    def _holding(self, syncs: Sequence[str]) -> Iterator[Mapping[str, int]]:
-        """Hold the syncs that have a ledger or a mirror; sync -> fencing number."""
+    def _holding(self, syncs: Sequence[str], *, under_way: Collection[str]) -> Iterator[Mapping[str, int]]:
+        """Hold the syncs that have a ledger or a mirror, and those of runs without an end; sync -> fencing number."""
         with ExitStack() as leases:
             yield {
                 sync: leases.enter_context(holding(self.state, sync, uuid.uuid4().hex)).fence
                 for sync in syncs
-                if self.state.mirror(sync) is not None or self.state.ledger(sync) is not None
+                if sync in under_way or self.state.mirror(sync) is not None or self.state.ledger(sync) is not None
             }
 
     def _in_ledger(self, sync: str, fences: Mapping[str, int], *, apply: bool) -> int:
@@ -239,33 +251,25 @@ class Eraser:
         if data is None or not name.endswith(".csv"):
             return 0
         header, lines, values = lines_of(data, delimiter=",")
-        left = [line for line, of_record in zip(lines, values, strict=True) if not self._record.are_in(of_record)]
-        if apply and len(left) < len(lines):
+        others = [line for line, of_record in zip(lines, values, strict=True) if not self._record.are_in(of_record)]
+        left = [[ERASED if self._record.are_named_in(cell) else cell for cell in line] for line in others]
+        found = len(lines) - len(others) + sum(line != other for line, other in zip(left, others, strict=True))
+        if apply and found:
             text = io.StringIO(newline="")
             csv.writer(text).writerows([header, *left])
             self.state.put_file(run_id, name, text.getvalue().encode("utf-8"))
-        return len(lines) - len(left)
-
-    def _in_errors(self, run_id: str, *, apply: bool) -> int:
-        found, changed = 0, list[ErrorRecord]()
-        for error in self.state.errors(run_id):
-            left = tuple(each for each in error.examples if not self._record.are_in(example_values(each)))
-            if len(left) < len(error.examples):
-                found += len(error.examples) - len(left)
-                changed.append(replace(error, examples=left))
-        if apply and changed:
-            self.state.add_errors(changed)
         return found
 
-    def _in_rows_to_mend(self, run_id: str, *, apply: bool) -> int:
+    def _in_rows_to_mend(self, run_id: str, told: LogEraser, *, apply: bool) -> int:
         rows = self.state.rows_to_mend(run_id)
         if rows is None:
             return 0
-        left = tuple(row for row in rows.rows if not self._record.are_in(list(row.values.values())))
-        found = len(rows.rows) - len(left)
-        if apply and found:
-            self.state.put_rows_to_mend(run_id, replace(rows, rows=left, found=rows.found - found))
-        return found
+        others = tuple(row for row in rows.rows if not self._record.are_in(list(row.values.values())))
+        left = tuple(replace(row, reason=told.without(row.reason)) for row in others)
+        gone = len(rows.rows) - len(others)
+        if apply and left != rows.rows:
+            self.state.put_rows_to_mend(run_id, replace(rows, rows=left, found=rows.found - gone))
+        return gone + sum(row != other for row, other in zip(left, others, strict=True))
 
     def _in_job_files(self, only: str | None, *, apply: bool) -> int:
         return sum(

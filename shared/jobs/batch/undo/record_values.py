@@ -14,15 +14,25 @@ from typing import Any, Final
 
 from shared.definitions.models import KeyMatch
 from shared.jobs.batch.mending.mended_file import MOST_BYTES, delimiter_of
+from shared.redaction import ERASED
 from shared.state.mending import REASON_COLUMN, ROW_COLUMN
 from shared.transform.keys import folded
 
-__all__ = ["RecordValues", "all_values", "example_values", "lines_of"]
+__all__ = ["SHORTEST_IN_TEXTS", "RecordValues", "all_values", "example_values", "found_in_texts", "lines_of"]
+
+SHORTEST_IN_TEXTS: Final = 4
+"""Characters of the longest value of a key that is looked for within texts: shorter ones are parts of any text."""
 
 _DEEPEST: Final = 64  # levels of a JSON text that are looked into
 _LONGEST: Final = 100  # characters of a number or a date; a longer value is neither
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d*)?")
 _DATES: Final = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d")
+# A letter or digit of a script that writes words apart: in others, a key may stand between letters.
+_LETTER: Final = r"[^\W\u2e80-\u9fff\uac00-\ud7ff\uf900-\uffef]"
+# No part of a longer word, number or address: `C-1` is not in `C-12`, `C-1-B`, `c-1@example.com` and `C-1.5`.
+_NOT_BEHIND: Final = rf"(?<!{_LETTER})(?<!{_LETTER}[-@])(?<!\d\.)"
+_NOT_BEFORE: Final = rf"(?!{_LETTER})(?![-@]{_LETTER})(?!\.\d)"
+_HOST: Final = re.compile(r"://[^/\s]*")
 _NO_VALUES: Final = frozenset({"row", "line", "rowno", ROW_COLUMN, REASON_COLUMN})
 
 
@@ -41,6 +51,8 @@ class RecordValues:
         self._parts = [_forms(part) for part in key]
         self._whole = _forms(", ".join(key))
         self._ids = ids
+        self._words = [_word(part) for part in key]
+        self._long = [word for word, part in zip(self._words, key, strict=True) if _is_long(part)]
 
     def are_in(self, values: Sequence[str]) -> bool:
         """Whether some values have the whole key, in one value or in several, or an id."""
@@ -49,8 +61,29 @@ class RecordValues:
             return True
         return all(not known.isdisjoint(part) for part in self._parts)
 
+    def are_named_in(self, *texts: str) -> bool:
+        """Whether texts, such as messages and parameters, name the record: by its whole key, or by an id.
+
+        In a text the key stands as it is, as a word, in upper or lower case and with other accents; numbers also with
+        zeros before and after them. A short key is not looked for: see `found_in_texts`.
+        """
+        known = [_plain(text) for text in texts]
+        if any(record in text for record in self._ids for text in known):
+            return True
+        return bool(self._long) and all(any(word.search(text) for text in known) for word in self._words)
+
+    def without(self, texts: Mapping[str, Any]) -> dict[str, Any]:
+        """Values by name, with `ERASED` in the place of those that have the key or the id, if all together do."""
+        if not self.are_named_in(*map(str, texts.values())):
+            return dict(texts)
+        return {name: ERASED if self._is_part(str(value)) else value for name, value in texts.items()}
+
+    def _is_part(self, text: str) -> bool:
+        plain = _plain(text)
+        return any(word.search(plain) for word in self._long) or any(record in plain for record in self._ids)
+
     def are_in_plan(self, data: bytes) -> bool:
-        """Whether a JSON text, a plan or an answer, has a change, an error or a value of the record.
+        """Whether a JSON text, a plan or an answer, has a change, an error or a value of the record, or names it.
 
         Its other numbers and texts, such as how many records are created, are no values of records.
         """
@@ -60,7 +93,8 @@ class RecordValues:
             return False
         if any(map(self._are_key, _changed_keys(value, _DEEPEST))) or any(map(self.are_in, _examples(value, _DEEPEST))):
             return True
-        return not self._ids.isdisjoint(text.casefold() for text in _scalars(value, _DEEPEST))
+        texts = {text.casefold() for text in _scalars(value, _DEEPEST)}
+        return not self._ids.isdisjoint(texts) or any(self.are_named_in(*told) for told in _told(value, _DEEPEST))
 
     def _are_key(self, values: Sequence[str]) -> bool:
         """Whether some values are the key, complete: none is missing, and there is no other one."""
@@ -113,6 +147,13 @@ def _examples(value: Any, depth: int) -> Iterator[list[str]]:
                 yield example_values(example)
 
 
+def _told(value: Any, depth: int) -> Iterator[list[str]]:
+    """The messages in a plan, and its parameters."""
+    for each in _objects(value, depth):
+        yield [message] if isinstance(message := each.get("message"), str) else []
+        yield list(_scalars(each.get("parameters"), _DEEPEST))
+
+
 def _objects(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
     if isinstance(value, Mapping):
         yield value
@@ -142,6 +183,31 @@ def _scalars(value: Any, depth: int) -> Iterator[str]:
                 yield from _scalars(each, depth - 1)
         case str() | int() | float():
             yield str(value)
+
+
+def found_in_texts(key: Sequence[str]) -> bool:
+    """Whether a key is looked for within texts: one of its values has enough characters."""
+    return any(map(_is_long, key))
+
+
+def _is_long(part: str) -> bool:
+    return len(part.strip()) >= SHORTEST_IN_TEXTS
+
+
+def _plain(text: str) -> str:
+    """A text in the form in which it is searched: hosts of addresses are left out, for they have names of companies."""
+    return folded(_HOST.sub("://", text), KeyMatch.SERVICE)
+
+
+def _word(part: str) -> re.Pattern[str]:
+    """The pattern of a value of a key in a text as `_plain` gives it."""
+    text = _plain(part.strip())
+    shown = re.escape(text).replace(r"\ ", r"\s+")
+    if len(text) <= _LONGEST and _NUMBER.fullmatch(text):
+        digits = f"{abs(Decimal(text)).normalize():f}"
+        if len(digits) >= SHORTEST_IN_TEXTS:  # with zeros, a shorter one would be any number
+            shown = rf"0*{re.escape(digits)}{'0*' if '.' in digits else r'(?:[.]0+)?'}"
+    return re.compile(f"{_NOT_BEHIND}{shown}{_NOT_BEFORE}")
 
 
 @lru_cache(maxsize=10_000)
