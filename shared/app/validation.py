@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -83,7 +83,7 @@ class Validation:
         try:
             absent = without_value(definition)
             values = self.parameters(definition, absent)
-            joined = self.wiring.repository.joined(definition, values)
+            joined = _without_absent(self.wiring.repository.joined(definition, values), absent)
             with closing(self.dataverse(joined, values)) as dataverse:
                 entity = dataverse.tables_of(joined)
             of_filter = filter_doubts(joined, entity, values, absent.keys())
@@ -117,7 +117,7 @@ class Validation:
             values = self.parameters(definition, absent)
             if absent.keys() & names_in(definition.destination.connection or ""):
                 return _of_expressions(definition)  # only a run knows the environment
-            definition = self.wiring.repository.joined(definition, values)
+            definition = _without_absent(self.wiring.repository.joined(definition, values), absent)
             if isinstance(definition.source, SelfDescribing) and not definition.source.has_all_columns:
                 if absent.keys() & names_used(definition.source, without=["columns"]):
                     return ()  # only a run knows the source, and only the source knows the columns
@@ -155,6 +155,15 @@ class Validation:
 def _of_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
     """The mistakes in the expressions of a definition; none where only its source knows columns or types."""
     return check_expressions(definition) if definition.source.has_all_columns else ()
+
+
+def _without_absent(definition: SyncDefinition, absent: Collection[str]) -> SyncDefinition:
+    """A definition without the user on whose behalf it writes, where only a run knows that one."""
+    destination = definition.destination
+    if not {*absent} & {*names_in(destination.options.run_as or "")}:
+        return definition
+    options = destination.options.model_copy(update={"run_as": None})
+    return definition.model_copy(update={"destination": destination.model_copy(update={"options": options})})
 
 
 def without_value(definition: SyncDefinition) -> dict[str, ParameterValue]:

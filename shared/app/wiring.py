@@ -292,7 +292,7 @@ class Wiring:
             values,
             retry_policy=retry_policy,
             bulk_delete_from=bulk_delete_from,
-            write_headers=write_headers(destination.options),
+            write_headers=write_headers(destination.options, values),
             key_match=definition.sync_behaviour.key_match,
         )
 

@@ -23,7 +23,7 @@ import duckdb
 import pytest
 
 from shared.cli.boundary import run
-from shared.errors import UserError
+from shared.errors import DefinitionError, UserError
 from shared.jobs import RunState
 from shared.state.machine import Machine, since_boot
 from shared.state.sqlite import SqliteStateStore
@@ -628,6 +628,22 @@ def test_explained_steps_run_in_any_duckdb(here: World, behaviour: dict[str, Any
             assert len(database.extract_statements(step["sql"])) == 1, step
             database.execute(step["sql"])
         assert database.sql("SELECT count(*) FROM changes").fetchall() == [(1,)]
+
+
+def test_the_user_of_the_writes_is_known_when_the_run_has_its_parameter(here: World) -> None:
+    """Without a value, `validate` cannot say more; one that is no id is refused, by `validate` and by the run."""
+    definition = accounts()
+    definition["destination"]["options"] = {"run_as": "@who"}
+    definition["parameters"]["who"] = {}
+    here.define(definition)
+    assert here.app.validate(["accounts"]) == []
+    assert here.app.warnings(["accounts"]) == ()
+    definition["parameters"]["who"] = {"default": "Maria"}
+    here.define(definition)
+    (problem,) = here.app.validate(["accounts"])
+    assert (problem.path, "not an object id" in problem.message) == ("destination.options.run_as", True)
+    with pytest.raises(DefinitionError, match="not an object id"):
+        here.run()
 
 
 @pytest.fixture

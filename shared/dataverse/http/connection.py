@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from shared.definitions.models import KeyMatch, ParameterValue, WriteOptions
 from shared.definitions.models.service_url import checked_service_url
@@ -56,10 +57,13 @@ class Connection:
         return urlsplit(self.service_url).netloc.rpartition("@")[2].lower().replace(".api.", ".", 1)
 
 
-def write_headers(options: WriteOptions) -> dict[str, str]:
+def write_headers(options: WriteOptions, values: Mapping[str, ParameterValue]) -> dict[str, str]:
     """The optional request headers that a definition's `options` ask for (Microsoft: "optional parameters").
 
     `MSCRM.BypassCustomPluginExecution` and friends are older forms; one header with both words is the current one.
+
+    Raises:
+        DefinitionError: The value of a parameter in `run_as` is not an id.
     """
     headers: dict[str, str] = {}
     if options.bypass_custom_logic:
@@ -70,8 +74,16 @@ def write_headers(options: WriteOptions) -> dict[str, str]:
     if options.detect_duplicates:
         headers["MSCRM.SuppressDuplicateDetection"] = "false"
     if options.run_as:
-        headers["CallerObjectId"] = options.run_as
+        headers["CallerObjectId"] = _user_id(in_text(options.run_as, values))
     return headers
+
+
+def _user_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        message = "the value of its parameter is not an object id such as 00000000-0000-0000-0000-000000000000"
+        raise DefinitionError([Problem(message=message, path="destination.options.run_as")]) from None
 
 
 def service_url_of(text: str | None, values: Mapping[str, ParameterValue], *, place: str = "destination") -> str:

@@ -163,13 +163,14 @@ def _user_trouble(refused: Refusal) -> str:
     """
     if refused.code in _NOT_A_MEMBER or _NOT_A_MEMBER_TEXT.search(refused.message):
         return (
-            "this environment has no application user for the application: add one (Power Platform admin center, "
-            "environment, Settings, Application users) and give it a security role, or correct client_id or service_url"
+            "this environment has no application user for the application, or no user with the id of options.run_as: "
+            "add one (Power Platform admin center, environment, Settings, Application users) and give it a security "
+            "role, or correct client_id, service_url or options.run_as"
         )
     if refused.code in _DISABLED or _DISABLED_TEXT.search(refused.message):
         return (
-            "the application user of this environment is disabled or has no business unit: enable it (Power "
-            "Platform admin center, environment, Settings, Application users)"
+            "the application user of this environment, or the user of options.run_as, is disabled or has no business "
+            "unit: enable it (Power Platform admin center, environment, Settings, Application users)"
         )
     return ""
 

@@ -231,7 +231,7 @@ Limit = Annotated[
 class Safety(Model):
     """Limits that a plan must keep; `30%` is a share of the target's rows, `30` a number of rows."""
 
-    max_delete: Limit = Field(default="30%", description="Most deletions; checked if there are at least 10.")
+    max_delete: Limit = Field(default="30%", description="Most deletions; a share counts for 10 records and more.")
     max_update: Limit = Field(default="100%", description="Most updates.")
     allow_empty_source: bool = Field(
         default=False, description="Whether an empty source may drop all records of the target."

@@ -14,6 +14,7 @@ from typing import Final
 
 from shared.dataverse import Tracking
 from shared.definitions import in_odata
+from shared.definitions.parameters import in_text
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, RequestRefused, RetryLater, SyncError, UserError
 from shared.jobs.batch.job import BatchJob, Tools
@@ -257,7 +258,7 @@ class MirroredReading:
         attributes = [column.attribute for column in self._columns]
         described = [
             self._tools.environment,
-            destination.options.run_as,
+            in_text(destination.options.run_as or "", self._job.parameters) or None,
             [entity.logical_name, entity.entity_set, entity.primary_id, entity.metadata_id],
             self._condition,
             self._tracking.members(self._columns),

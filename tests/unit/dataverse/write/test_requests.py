@@ -19,6 +19,7 @@ from shared.dataverse.http.keys import key_text, key_values, literal, lookups, p
 from shared.dataverse.write.bulk import create_body, delete_body, new_record, update_body, upsert_body, without_key
 from shared.definitions.models import KeyMatch, WriteOptions
 from shared.entities import AlternateKey, AttributeMetadata, AttributeType
+from shared.errors import DefinitionError
 from shared.http.transport import Response
 from tests.unit.dataverse.simulation import ACCOUNT
 
@@ -215,11 +216,20 @@ def test_a_truncated_batch_answer_is_a_lost_answer(body: bytes) -> None:
 
 def test_options_become_the_documented_headers() -> None:
     """Names and values as Microsoft's page has them; nothing without options."""
-    assert write_headers(WriteOptions()) == {}
+    assert write_headers(WriteOptions(), {}) == {}
     every = WriteOptions(bypass_custom_logic=("sync", "async"), suppress_flows=True, detect_duplicates=True, run_as=ID)
-    assert write_headers(every) == {
+    assert write_headers(every, {}) == {
         "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",
         "MSCRM.SuppressCallbackRegistrationExpanderJob": "true",
         "MSCRM.SuppressDuplicateDetection": "false",
         "CallerObjectId": ID,
     }
+
+
+def test_the_user_of_the_writes_may_be_a_parameter() -> None:
+    """With its value, and only if that is an id: another text would be refused for every record."""
+    options = WriteOptions(run_as="@who")
+    assert write_headers(options, {"who": ID}) == {"CallerObjectId": ID}
+    for value in ("", "Maria"):
+        with pytest.raises(DefinitionError, match=r"destination\.options\.run_as: the value of its parameter"):
+            write_headers(options, {"who": value})
