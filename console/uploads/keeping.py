@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from console.uploads.addresses import address_path, arrived
 from console.web.refusals import Refusal, not_found
 from console.web.visit import Visit
-from shared.app.uploads.announced import FOLDER, safe_name
+from shared.app.definition_files.whole import write_first_free
+from shared.app.uploads.announced import FOLDER, numbered_names, safe_name
 from shared.deployment import is_deployed
 from shared.errors import UserError
 
@@ -111,19 +112,9 @@ def _kept_locally(visit: Visit) -> str:
     definitions = Path(visit.app.settings.sync_definitions)
     folder = (definitions.parent if definitions.is_file() else definitions) / FOLDER
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = _free(folder, name, data)
-        path.write_bytes(data)
+        path = write_first_free(folder, numbered_names(name), data)
     except OSError as error:
         raise UserError(f"the file cannot be kept in {folder}: {error.strerror}") from error
+    if path is None:
+        raise UserError(f"there are too many files named {name} in {folder}: give it another name")
     return str(path)
-
-
-def _free(folder: Path, name: str, data: bytes) -> Path:
-    """A path that no other file has."""
-    stem, dot, ending = name.partition(".")
-    for number in range(1, 1000):
-        path = folder / (name if number == 1 else f"{stem}-{number}{dot}{ending}")
-        if not path.exists() or (path.is_file() and path.read_bytes() == data):
-            return path
-    raise UserError(f"there are too many files named {name} in {folder}: give it another name")

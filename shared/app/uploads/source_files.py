@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ResourceExistsError
@@ -11,12 +10,10 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 
 from shared.app.publishing import DefinitionFolder, container_of, explained
 from shared.app.uploads.addresses import UploadedFile
-from shared.app.uploads.announced import FOLDER
+from shared.app.uploads.announced import FOLDER, numbered_names
 from shared.errors import UserError
 
 __all__ = ["SourceContainer"]
-
-_MOST_NAMES: Final = 1000
 
 
 class SourceContainer:
@@ -76,7 +73,7 @@ class SourceContainer:
         return self._first(arrived.announced.name, arrived.copy)
 
     def _first(self, name: str, put: Callable[[BlobClient], bool]) -> str:
-        for each in _names(name):
+        for each in numbered_names(name):
             client = self._folder.client.get_blob_client(f"{self._folder.folder}{FOLDER}/{each}")
             try:
                 if put(client):
@@ -84,9 +81,3 @@ class SourceContainer:
             except AzureError as error:
                 raise explained(error, self._folder) from error
         raise UserError(f"there are too many files named {name} in {self._url}/{FOLDER}: give it another name")
-
-
-def _names(name: str) -> Iterator[str]:
-    stem, dot, ending = name.partition(".")
-    yield name
-    yield from (f"{stem}-{number}{dot}{ending}" for number in range(2, _MOST_NAMES))
