@@ -16,7 +16,7 @@ from console.web.refusals import Refusal
 from console.web.routing import Parameter
 from console.web.visit import Visit
 from shared.state import Job, JobKind, RunRecord, RunState
-from shared.views.runs import LOST, as_seen
+from shared.views.runs import LOST, as_seen, rows_in_error
 
 __all__ = ["READS", "SEARCHED", "SHOWN", "Listed", "RunLine", "listed"]
 
@@ -70,7 +70,7 @@ class RunLine:
         """The line of a run."""
         counts, source = run.counts, run.counts.get("source") or {}
         done = {name: (counts.get(name) or {}).get("done") for name in ("created", "updated", "deleted")}
-        errors = source["rejected"] + counts.get("failed", 0) if "rejected" in source else None
+        errors = rows_in_error(run) if "rejected" in source else None
         return cls(run=run, rows=source.get("processed"), errors=errors, **done)
 
 

@@ -39,7 +39,10 @@ class SyncAnswer(BaseModel):
     next_run: datetime | None = Field(description="When the schedule starts it next; in the past where it is due.")
     rows: int = Field(description="Rows of the source in the last run; for real time, events.")
     changes: int = Field(description="Records that the last run changed.")
-    open_errors: int = Field(description="Rows of the last run with an error.")
+    open_errors: int = Field(
+        description="Rows of the last run with an error, and refused changes of records that have no row; for real "
+        "time, events that were applied without a field."
+    )
     dead_letters: int = Field(description="Events that could not be applied.")
     rights: list[Level] = Field(description="What the caller may do.")
     needs: list[NeedAnswer]

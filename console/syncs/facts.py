@@ -19,7 +19,7 @@ from shared.redaction import cleaned
 from shared.state import TAKEN_BACK, UNBEGUN_RETRY, AuditEntry, RunRecord
 from shared.views.pages.runs import history_charts
 from shared.views.run_reports import mirror_result
-from shared.views.runs import as_seen, records_changed
+from shared.views.runs import as_seen, records_changed, rows_in_error
 from shared.views.status import SyncStatus, status_of
 
 __all__ = ["Facts", "MirrorLine", "RunLine", "SyncPage", "facts_of", "mirror_of", "page_of"]
@@ -57,13 +57,13 @@ class RunLine:
 
     Attributes:
         rows: Rows of the source; of events, their number.
-        rejected: Rows with an error, and changes that Dataverse refused.
+        errors: Rows with an error, and refused changes of records that have no row; of events, those that were lost.
     """
 
     run: RunRecord
     rows: int
     changes: int
-    rejected: int
+    errors: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,10 +180,9 @@ def _environment(definition: SyncDefinition, app: App) -> str:
 def _line(run: RunRecord) -> RunLine:
     counts = run.counts
     source = counts.get("source", {})
-    failed = counts.get("failed", 0)
     return RunLine(
         run=run,
         rows=source.get("processed", 0) if source else counts.get("events", 0),
         changes=records_changed(run),
-        rejected=source.get("rejected", 0) + failed if source else counts.get("lost", 0),
+        errors=rows_in_error(run) if source else counts.get("lost", 0),
     )

@@ -173,6 +173,8 @@ class RunSummary:
         edited: Records that were changed after they were compared, and that therefore keep their values.
         completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`, or
             a step after the sync failed.
+        rows_in_error: Rows of the source with an error, also those of which only a field was left out; a refused
+            change of a record that has no row, such as a drop, counts as one.
         left_out: Column of the source -> rows in which its field was left out, the most first.
         environment: Host of the environment that is written to.
         elapsed_seconds: Wall-clock time.
@@ -208,6 +210,7 @@ class RunSummary:
     failed: int = 0
     skipped: int = 0
     violations: int = 0
+    rows_in_error: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
     environment: str = ""
     requests: int = 0
@@ -270,6 +273,7 @@ class RunSummary:
             "failed": self.failed,
             "skipped": self.skipped,
             "violations": self.violations,
+            "rows_in_error": self.rows_in_error,
             "left_out": dict(self.left_out),
             "environment": self.environment,
             "requests": self.requests,

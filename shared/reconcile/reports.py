@@ -17,6 +17,7 @@ __all__ = [
     "ROWS_SHOWN",
     "SENT_KEYS",
     "error_files",
+    "rows_in_error_count_query",
     "rows_in_error_query",
     "source_counts_query",
     "target_counts_query",
@@ -110,6 +111,15 @@ FROM (
   SELECT _row, concat_ws(': ', concat_ws(' ', upper(action), nullif(code, '')), message), '', true, false
   FROM {FAILED_CHANGES} WHERE _row IS NOT NULL)
 GROUP BY _row""".strip()
+
+
+def rows_in_error_count_query() -> str:
+    """SQL for the number of rows of the source that have an error; a refused change of no row counts as one."""
+    return f"""
+SELECT
+  (SELECT count(*) FROM (
+    SELECT _row FROM source_errors UNION SELECT _row FROM {FAILED_CHANGES} WHERE _row IS NOT NULL))
+  + (SELECT count(*) FROM {FAILED_CHANGES} WHERE _row IS NULL)""".strip()
 
 
 def values_in_error_query(columns: Sequence[Column], most: int) -> str:

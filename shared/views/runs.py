@@ -19,6 +19,8 @@ __all__ = [
     "error_files",
     "latest_runs",
     "records_changed",
+    "rows_in_error",
+    "rows_not_synced",
     "run_json",
     "run_named",
     "runs_named",
@@ -151,6 +153,16 @@ def records_changed(run: RunRecord) -> int:
         return sum(run.counts.get(name, 0) for name in _CHANGES_OF_EVENTS)
     made = changes_made(run.counts) if "strategy" in run.counts else {}
     return sum(made.values()) - made.get("failed", 0)
+
+
+def rows_in_error(run: RunRecord) -> int:
+    """How many rows of a batch run have an error; of an earlier version, which has not kept it, those not synced."""
+    return int(run.counts.get("rows_in_error", rows_not_synced(run)))
+
+
+def rows_not_synced(run: RunRecord) -> int:
+    """How many rows of a batch run were rejected, and how many of its changes were refused."""
+    return int(run.counts.get("source", {}).get("rejected", 0)) + int(run.counts.get("failed", 0))
 
 
 def error_files(state: StateStore, run_id: str) -> Iterator[tuple[str, bytes]]:

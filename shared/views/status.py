@@ -1,7 +1,7 @@
 """The status of all syncs: the last success and the next run of each, open errors, and what needs a person.
 
-The number of requests to the state store does not grow with the syncs: only a run that is under way, one that an
-earlier version wrote, and the one before a start in the future are asked for apart.
+The number of requests to the state store does not grow with the syncs: only a run that is under way, and the one before
+a start in the future are asked for apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shared.run_ids import SHORT_ID
 from shared.state import LatestRows, Pause, RunRecord, RunState, StateStore
 from shared.views.next_runs import local_time, next_run
 from shared.views.next_steps import command_line
-from shared.views.runs import LOST, as_seen, records_changed
+from shared.views.runs import LOST, as_seen, records_changed, rows_in_error, rows_not_synced
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the definitions to load
     from shared.definitions import Loaded
@@ -101,7 +101,8 @@ class SyncStatus:
             without a schedule.
         rows: Rows of the source in its latest run; for real time, events.
         changes: Records that this run changed.
-        open_errors: Rows of that run with an error; for real time, events that were applied without a field.
+        open_errors: Rows of that run with an error, also those of which only a field was left out, and refused changes
+            of records that have no row; for real time, events that were applied without a field.
         dead_letters: Its events that could not be applied.
         needs: What a person has to do; empty if nothing.
         paused: Why it does not run; None where it is not paused.
@@ -211,25 +212,16 @@ def _sync(loaded: Loaded, rows: LatestRows, found: _Found, paused: Pause | None)
         next_run=following,
         rows=source.get("processed", 0) if source else counts.get("events", 0),
         changes=records_changed(last) if last else 0,
-        open_errors=_errors(last, state) if last else 0,
+        open_errors=_open_errors(last) if last else 0,
         dead_letters=letters,
         needs=needs,
         paused=paused,
     )
 
 
-def _errors(run: RunRecord, state: StateStore) -> int:
-    """Rows of a run with an error; earlier versions did not write the number into its row.
-
-    Of events, those that were applied without a field: those that were not applied are dead letters.
-    """
-    if run.trigger == "events":
-        return int(run.counts.get("left_out", 0))
-    if "error_count" in run.counts:
-        return int(run.counts["error_count"])
-    if run.state in {RunState.RUNNING, RunState.SUCCEEDED}:
-        return 0
-    return sum(error.count for error in state.errors(run.run_id))
+def _open_errors(run: RunRecord) -> int:
+    """Rows with an error; of events, those that were applied without a field, as the others are dead letters."""
+    return int(run.counts.get("left_out", 0)) if run.trigger == "events" else rows_in_error(run)
 
 
 def _of_definition(loaded: Loaded) -> Iterator[Need]:
@@ -267,10 +259,10 @@ def _trouble(last: RunRecord) -> str:
         case state if state == LOST:
             return "the process of the last run has died"
         case RunState.COMPLETED_WITH_ERRORS if last.trigger != "events":
-            bad = last.counts.get("source", {}).get("rejected", 0) + last.counts.get("failed", 0)
+            bad = rows_not_synced(last)
             of = last.counts.get("source", {}).get("processed", 0)
             return (
-                f"{counted(bad, 'row')} of {of:,} {'has' if bad == 1 else 'have'} errors"
+                f"{counted(bad, 'row')} of {of:,} {'was' if bad == 1 else 'were'} rejected or refused"
                 if bad * 100 > BAD_SHARE * of
                 else ""
             )

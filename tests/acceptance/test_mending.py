@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from shared.cli.boundary import run as type_in
 from shared.definitions import EnvironmentSecret
 from shared.errors import AbortRun
+from shared.views.status import status_of
 from tests.acceptance.watermarked import COLUMNS as WATERMARKED
 from tests.acceptance.watermarked import FULL, define, sqlite_source
 from tests.acceptance.world import World, accounts, world
@@ -149,6 +151,17 @@ def test_rows_that_fit_leave_the_list_and_those_that_fail_stay(here: World, type
     nothing_to_do(here)
     assert len(held(here)) == 4
     assert "all of them are mended" in typed("retry", run, "--file", str(tmp_path / "2.csv"), code=1)
+
+
+def test_a_row_with_two_errors_is_one_row_everywhere(here: World, typed: Typed) -> None:
+    """Its run, `status` and what needs a person say the same number."""
+    here.csv([GOOD, {"number": "A2", "name": "N" * 170, "city": "U" * 90, "revenue": "1"}])
+    done = typed.value("run", "accounts", code=2)
+    assert sum(error["count"] for error in done["errors"]) == 2
+    assert done["rows_in_error"] == 1
+    (sync,) = status_of(here.app.definitions(), here.app.state, datetime.now(UTC)).syncs
+    assert (sync.rows, sync.open_errors) == (2, 1)
+    assert [need.text for need in sync.needs] == ["1 row of 2 was rejected or refused"]
 
 
 def test_a_row_whose_key_is_still_taken_does_not_replace_the_other(here: World, typed: Typed, tmp_path: Path) -> None:

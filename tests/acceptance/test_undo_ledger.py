@@ -247,7 +247,8 @@ def test_a_refused_value_of_an_undo_is_pending_no_more(here: World) -> None:
     ran(here, ROWS)
     run = ran(here, [*KEPT, {**ROWS[3], "name": "New"}]).run_id
     here.emulator.faults({"action": "refuse_rows", "match": {"filter": "name eq 'Name 4'"}})
-    assert undone(here, run).failed == 1
+    undo = undone(here, run)
+    assert (undo.failed, undo.rows_in_error) == (1, 1)
     here.emulator.clear_faults()
     here.update("accounts(accountnumber='A4')", {"name": "Name 4"})
     done = ran(here, [*KEPT, {**ROWS[3], "name": "Newer"}])

@@ -103,8 +103,6 @@ def test_the_requests_to_the_store_do_not_grow_with_the_syncs(
 
 def _ended(run_id: str, sync: str, *, trigger: str) -> RunRecord:
     now = datetime.now(UTC)
-    counts = {"error_count": 0}
     return RunRecord(
         run_id=run_id, sync=sync, version="1", trigger=trigger, state="Completed with errors", started=now, ended=now,
-        counts=counts,
     )  # fmt: skip

@@ -36,7 +36,7 @@ from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rej
 from shared.jobs.summary import ChangeCounts, MirrorFigures, OutcomeCounts, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, counts_query, keep_parents_of_refused
-from shared.reconcile.reports import violations_query
+from shared.reconcile.reports import rows_in_error_count_query, violations_query
 from shared.state import PlanUse, RowsToMend, RunRecord
 from shared.telemetry import log_context
 from shared.transform import TargetColumn
@@ -313,6 +313,7 @@ class _Run:
     def _summary(self, workspace: Workspace) -> RunSummary:
         done, source = outcome_counts(workspace), source_counts(workspace)
         ((violations,),) = workspace.query(violations_query())
+        ((in_error,),) = workspace.query(rows_in_error_count_query())
         errors = self._reporting.errors(workspace)
         self._notes = (*self._prepared_notes, *left_out_warnings(source, errors))
         said = errors_said(done, source, violations, rejection_cause(source, errors))
@@ -341,6 +342,7 @@ class _Run:
             failed=done.failed,
             skipped=done.skipped,
             violations=violations,
+            rows_in_error=in_error,
             left_out=left_out(errors),
             errors=errors,
         )

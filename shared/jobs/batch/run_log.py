@@ -91,7 +91,6 @@ class RunLog:
         counts = self._facts() | json.loads(json.dumps(summary.to_json())) | self._link()
         # They are rows of their own: hundreds of columns may have errors, and the log is read many runs at a time.
         del counts["errors"]
-        counts["error_count"] = sum(error.count for error in summary.errors)
         if summary.state == RunState.INTERRUPTED and not summary.writes:
             counts |= attempt_number(self.attempt)
         record = self._record(summary.state, counts=counts, ended=summary)

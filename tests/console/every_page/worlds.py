@@ -165,7 +165,7 @@ def _counts(size: int) -> dict[str, Any]:
         "requests": 54_321,
         "throttled": 12,
         "course": _COURSE,
-        "error_count": 656,
+        "rows_in_error": 656,
     } | {name: {"planned": count * size, "done": count * size} for name, count in done.items()}
 
 

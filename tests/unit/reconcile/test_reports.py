@@ -12,6 +12,7 @@ from shared.reconcile.reports import (
     MOST_KINDS,
     ROWS_SHOWN,
     error_files,
+    rows_in_error_count_query,
     source_counts_query,
     target_counts_query,
     violations_query,
@@ -84,6 +85,22 @@ def test_errors_are_grouped_by_side_class_type_and_column(run: Workspace) -> Non
         ("target", "Invalid Row", "Duplicate Key", "number", [8], 1, "another record is older"),
         ("target", "Kept Record", "Edited in target", "", [7], 1, edited),
     ]
+
+
+def test_a_row_with_several_errors_is_one_row_in_error(run: Workspace) -> None:
+    """So is one of which only a field was left out; each refused change without a row counts, and no other change."""
+    assert run.query(rows_in_error_count_query()) == [(0,)]
+    for column in ("a", "b"):
+        source_error(run, 1, column=column)
+    source_error(run, 2, rejected=False)
+    outcome(run, 1, "failed", row=2)
+    outcome(run, 2, "failed", row=3)
+    outcome(run, 3, "applied", row=4)
+    assert run.query(rows_in_error_count_query()) == [(3,)]
+    for number in (4, 5):
+        outcome(run, number, "failed", action="delete")
+    target_error(run, 8, "another record is older", rejected=True)
+    assert run.query(rows_in_error_count_query()) == [(5,)]
 
 
 def test_messages_that_differ_in_ids_and_numbers_are_one_kind(run: Workspace) -> None:

@@ -14,7 +14,7 @@ import pytest
 from shared.definitions import Loaded, load_definition
 from shared.definitions.reference.example import EXAMPLE
 from shared.errors import Problem
-from shared.state import DeadLetter, ErrorRecord, RunRecord, StateStore
+from shared.state import DeadLetter, RunRecord, StateStore
 from shared.state.sqlite import SqliteStateStore
 from shared.views.status import SyncStatus, status_of
 
@@ -58,8 +58,7 @@ def only(state: StateStore, each: Loaded | None = None) -> SyncStatus:
 def test_a_sync_has_its_last_run_its_last_success_and_its_next_run(state: StateStore) -> None:
     """A run that failed after the last success does not hide it."""
     state.begin_run(run("good", "Completed with errors", hours=33))
-    state.begin_run(run("bad", "Failed", hours=9))
-    state.add_errors([ErrorRecord(run_id="bad", error_class="Invalid Row", error_type="T", count=4)])
+    state.begin_run(run("bad", "Failed", hours=9, rows_in_error=4))
     value = json.loads(json.dumps(only(state).to_json()))
     assert value == {
         "sync": NAME,
@@ -75,6 +74,14 @@ def test_a_sync_has_its_last_run_its_last_success_and_its_next_run(state: StateS
         "needs": ["the last run is Failed: dynamics-sync errors bad"],
         "paused": None,
     }
+
+
+@pytest.mark.parametrize(("counts", "rows"), [({"rows_in_error": 8}, 8), ({}, 5)])
+def test_rows_with_errors_are_those_that_the_run_counted(state: StateStore, counts: dict[str, Any], rows: int) -> None:
+    """Of a run of an earlier version, which counted errors, the rows that were not synced are shown."""
+    source = {"processed": 100, "rejected": 3}
+    state.begin_run(run("r", "Completed with errors", hours=1, source=source, failed=2, error_count=11, **counts))
+    assert only(state).open_errors == rows
 
 
 def test_a_start_in_the_future_says_nothing_of_the_next_run(state: StateStore) -> None:
@@ -96,7 +103,7 @@ def test_a_start_in_the_future_says_nothing_of_the_next_run(state: StateStore) -
         (run("r", "Completed with errors", hours=9, source={"processed": 100, "rejected": 5}), None),
         (
             run("r", "Completed with errors", hours=9, source={"processed": 100, "rejected": 6}),
-            "6 rows of 100 have errors",
+            "6 rows of 100 were rejected or refused",
         ),
         (run("r", "Refused", hours=9), "the last run is Refused"),
         (run("r", "Cancelled", hours=9), None),

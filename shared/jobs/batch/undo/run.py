@@ -167,6 +167,7 @@ class _Undo:
             edited=edited,
             failed=done.failed,
             skipped=done.skipped,
+            rows_in_error=done.failed,
             errors=_errors(workspace),
             environment=environment_of(self._job.batch),
             requests=usage.requests,
