@@ -188,6 +188,18 @@ def test_a_row_that_was_not_in_the_list_is_an_ordinary_row(here: World, typed: T
     assert typed.value("retry", done["run_id"], "--file", again)["to_mend"]["left"] == 0
 
 
+def test_an_added_row_does_not_take_the_place_of_a_row_of_the_list(here: World, typed: Typed, tmp_path: Path) -> None:
+    """Wherever it stands in the file: it is rejected itself, and is in the list of the retry."""
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    row = {**to_mend(typed, tmp_path, run)[0], "revenue": "100"}
+    added = {**row, "name": "Added", "to_mend_row": ""}
+    done = typed.value("retry", run, "--file", save(tmp_path / "1.csv", [added, row]), code=2)
+    assert (done["created"]["done"], done["source"]["rejected"], done["to_mend"]["left"]) == (1, 1, 2)
+    assert [name for number, name, *_ in held(here) if number == "A2"] == ["=Two"]
+    (own,) = to_mend(typed, tmp_path, done["run_id"])
+    assert (own["name"], "Duplicate Key" in own["to_mend_reason"]) == ("Added", True)
+
+
 def test_a_refused_plan_takes_no_row_from_the_list(here: World, typed: Typed, tmp_path: Path) -> None:
     """The safety limits apply to a retry, and `--force` overrides them."""
     here.define(accounts(sync_behaviour={"safety": {"max_update": 0}}))
@@ -333,6 +345,10 @@ WRONG: dict[str, tuple[Callable[[Path, list[dict[str, str]]], str], str]] = {
     "fields": (lambda path, _: written(path, HEADER + "A,B,C,1,2\n"), "m.csv has 5 fields instead of 6 (line 2)"),
     "word": (lambda path, _: written(path, HEADER + "\nA,B,C,1,two,x\n"), "no number in to_mend_row (line 3)"),
     "quote": (lambda path, _: written(path, HEADER + 'A,"B,C,1,2,x\n'), "m.csv cannot be read as CSV (line 2)"),
+    "a row twice": (
+        lambda path, rows: save(path, [*rows, rows[1]]),
+        "m.csv has row 3 of to_mend_row twice (lines 3 and 5): keep one of them",
+    ),
     "twice": (lambda path, _: written(path, "name," + HEADER + "A,B,C,D,1,2,x\n"), "has the column name twice"),
 }
 

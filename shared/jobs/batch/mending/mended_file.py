@@ -46,7 +46,8 @@ class MendedFile:
     Attributes:
         name: The file's name without folders.
         columns: Column of the definition that is read -> its type.
-        rows: In their order; there is one at least.
+        rows: Those of the earlier run in their order, and then those that a person has added; there is one at least. Of
+            rows with the same key the first one counts: so an added row never takes the place of a row of the run.
     """
 
     name: str
@@ -70,16 +71,28 @@ def read_mended(path: Path, columns: Mapping[str, str], *, known: Mapping[str, s
         known: The columns that the run had, by which a change of the definition is told from a mistake in the file.
 
     Raises:
-        UserError: It cannot be read, is not UTF-8, lacks a column, or has a line with more or fewer fields.
+        UserError: It cannot be read, is not UTF-8, lacks a column, has a line with more or fewer fields, or has a row
+            of the earlier run twice.
     """
     text = _file_text(path)
     lines = _records(text, delimiter_of(text), path.name)
     _, header = next(lines, (1, []))
     places = _places(header, columns, path.name, known)
-    rows = tuple(_rows(lines, places, len(header), path.name))
+    rows = sorted(_rows(lines, places, len(header), path.name), key=lambda row: row.number is None)
     if not rows:
         raise UserError(f"{path.name} has no row below its header: nothing to run")
-    return MendedFile(name=path.name, columns=columns, rows=rows)
+    _refuse_repeated(rows, path.name)
+    return MendedFile(name=path.name, columns=columns, rows=tuple(rows))
+
+
+def _refuse_repeated(rows: Sequence[MendedRow], name: str) -> None:
+    lines: dict[int, int] = {}
+    for row in rows:
+        if row.number is not None and lines.setdefault(row.number, row.line) != row.line:
+            raise UserError(
+                f"{name} has row {row.number} of {ROW_COLUMN} twice (lines {lines[row.number]:,} and {row.line:,}): "
+                "keep one of them, or leave the field empty for a row that was not in the file to mend"
+            )
 
 
 def _file_text(path: Path) -> str:

@@ -31,3 +31,13 @@ def test_any_values_come_back_as_they_were_written(rows: list[dict[str, str]]) -
         file.write_bytes(file_to_mend(kept))
         read = read_mended(file, COLUMNS, known=COLUMNS)
     assert [(row.number, dict(row.values)) for row in read.rows] == list(enumerate(rows, start=5))
+
+
+def test_rows_of_the_run_come_before_those_that_were_added(tmp_path: Path) -> None:
+    """Both keep their order, and their lines in the file."""
+    file = tmp_path / "m.csv"
+    file.write_text("to_mend_row,No\n,a\n9,b\n,c\n3,d\n", "utf-8")
+    read = read_mended(file, {"No": "text"}, known={"No": "text"})
+    assert [(row.number, row.values["No"], row.line) for row in read.rows] == [
+        (9, "b", 3), (3, "d", 5), (None, "a", 2), (None, "c", 4),
+    ]  # fmt: skip
