@@ -400,3 +400,21 @@ def test_the_form_offers_no_value_that_is_refused(served_to_many: Served, world:
     assert sent(kind="run", p_region="South").status_code == 200
     until(lambda: world.app.state.runs("customers"))
     until(lambda: world.accounts() == {"customers-7": "Seven"})
+
+
+def test_nothing_is_started_when_the_state_file_was_removed(served: Served, world: World) -> None:
+    """A job would be lost with its run; the same file may come back."""
+    world.define("customers")
+    client = Client(served)
+    files = [file for file in world.folder.glob("state.db*") if file.is_file()]
+    (world.folder / "away").mkdir()
+    for file in files:
+        file.rename(world.folder / "away" / file.name)
+    refused = client.post("/syncs/customers/jobs", 502, json={"kind": "run"})
+    assert "was removed while this program had it open" in refused["detail"]
+    assert client.get("/status", 502)["detail"] == refused["detail"]
+    assert not (world.folder / "state.db").exists()
+    assert world.accounts() == {}
+    for file in files:
+        (world.folder / "away" / file.name).rename(file)
+    assert client.ended(client.post("/syncs/customers/jobs", json={"kind": "run"})["id"])["state"] == "Succeeded"

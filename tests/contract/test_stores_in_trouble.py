@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -117,6 +118,59 @@ class TestSqlite:
             store.put_file("r1", "errors.csv", b"a,b" * 100_000)
         store._db.execute("PRAGMA max_page_count = 1000000")
         store.put_file("r1", "errors.csv", b"a,b" * 100_000)
+        store.close()
+
+    @pytest.mark.parametrize("what", ["removed", "replaced by another file"])
+    def test_a_file_that_is_not_the_opened_one_any_more_is_refused(self, tmp_path: Path, what: str) -> None:
+        """Otherwise the store would write into a file that nobody finds. The same file may come back."""
+        file = tmp_path / "state" / "state.db"
+        store = SqliteStateStore(file)
+        assert store.acquire_lease("sync/a", holder="r1", seconds=60)
+        file.parent.rename(tmp_path / "away")
+        if what != "removed":
+            SqliteStateStore(file).close()
+        said = f"was {what} while this program had it open.* start the program again"
+        with pytest.raises(AbortRun, match=said):
+            store.set_watermark("s", "1", fence=1)
+        with pytest.raises(AbortRun, match=said):
+            store.lease("sync/a")
+        with pytest.raises(AbortRun, match=said):
+            store.runs()
+        shutil.rmtree(file.parent, ignore_errors=True)
+        (tmp_path / "away").rename(file.parent)
+        assert store.lease("sync/a")
+        assert store.set_watermark("s", "1", fence=1)
+        store.close()
+
+    def test_a_store_that_is_opened_again_uses_the_new_file(self, tmp_path: Path) -> None:
+        """The store of the removed file, which is closed later, damages nothing in it."""
+        removed = SqliteStateStore(tmp_path / "state.db")
+        removed.set_watermark("s", "1", fence=1)
+        for file in tmp_path.iterdir():
+            file.unlink()
+        new = SqliteStateStore(tmp_path / "state.db")
+        new.set_watermark("s", "2", fence=1)
+        removed.close()
+        new.set_watermark("t", "3", fence=1)
+        new.close()
+        again = SqliteStateStore(tmp_path / "state.db")
+        assert (again.watermark("s"), again.watermark("t")) == ("2", "3")
+        again.close()
+
+    def test_the_folder_of_the_process_may_change(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A relative path is that of the file that was opened."""
+        monkeypatch.chdir(tmp_path)
+        store = SqliteStateStore(Path("state.db"))
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        assert store.set_watermark("s", "1", fence=1)
+        store.close()
+
+    def test_a_store_in_memory_has_no_file_to_lose(self) -> None:
+        """SQLite has this name for it."""
+        store = SqliteStateStore(Path(":memory:"))
+        assert store.set_watermark("s", "1", fence=1)
+        assert store.watermark("s") == "1"
         store.close()
 
     def test_a_damaged_file_ends_the_run(self, tmp_path: Path) -> None:

@@ -48,6 +48,9 @@ MOST_ROWS = 2**63 - 1
 class Database:
     """A file in WAL mode; several processes may use it at once.
 
+    Every read and every transaction raises `AbortRun` if the file was removed or replaced after it was opened: SQLite
+    itself would go on with the file that no other process sees any more.
+
     Args:
         file: The database file; its folder is made when it is missing.
         now: Gives the time (aware, UTC), for ages.
@@ -68,6 +71,7 @@ class Database:
         lock_timeout: timedelta = LOCK_TIMEOUT,
     ) -> None:
         self._file = file
+        self._place = file.absolute()  # whatever the folder of the process becomes
         self._now = now or (lambda: datetime.now(UTC))
         self._machine = machine or Machine.this()
         self._lock_seconds = lock_timeout.total_seconds()
@@ -84,6 +88,7 @@ class Database:
             self._db.close()
             passing = _code(error) in _PASSING_AT_OPENING
             raise (self._unavailable(error) if passing else self._unusable(error)) from error
+        self._opened = _identity(self._place)  # none for `:memory:`
 
     def _unusable(self, error: Exception) -> UserError:
         remedy = f"; {_ANEW}" if _code(error) in _DAMAGED else ""
@@ -170,6 +175,7 @@ class Database:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        self._check_file()
         try:
             yield
         except sqlite3.Error as error:
@@ -178,6 +184,19 @@ class Database:
             raise AbortRun(f"The state store {self._file} cannot be used: {error}") from error
         except (OverflowError, UnicodeError) as error:
             raise AbortRun(f"The state store cannot store this value: {type(error).__name__}") from error
+
+    def _check_file(self) -> None:
+        try:
+            found = _identity(self._place)
+        except OSError:  # it cannot be told now; SQLite says what it cannot do
+            return
+        if found != self._opened:
+            what = "replaced by another file" if found else "removed"
+            raise AbortRun(
+                f"The state store {self._file} was {what} while this program had it open, so nothing is written "
+                "any more. Put the earlier file back, or start the program again to go on without the runs, watermarks "
+                "and ledgers in it"
+            )
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock, self._explained():
@@ -190,6 +209,19 @@ class Database:
         """See `StateStore.close`."""
         with self._lock:
             self._db.close()
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """What tells a file from all others on the machine, whatever their names; None where there is no file.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    try:
+        found = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def of_sync(sync: str | None) -> tuple[str, tuple[Any, ...]]:
