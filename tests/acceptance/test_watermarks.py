@@ -360,6 +360,27 @@ def test_a_number_is_wanted_for_a_column_of_numbers(here: World, tmp_path: Path,
     assert processed(here) == 1
 
 
+@pytest.mark.parametrize(
+    ("table", "declared"), [("sqlite", "timestamp"), ("sqlite", "text"), ("postgresql", "text")], indirect=["table"]
+)
+@pytest.mark.parametrize("value", ["31.01.2024", "abc", "20", "2024-13-01 00:00:00", "2024-01-02T00:00:00"])
+def test_a_date_that_is_a_text_is_wanted_as_the_others_are_written(
+    here: World, table: Source, declared: str, value: str
+) -> None:
+    """It is compared as the text that it is: with another one, later rows would never be read."""
+    table.run("DROP TABLE customers")
+    table.run(f"CREATE TABLE customers (number text, name text, changed_at {declared})")
+    define(here, table, columns=[{"name": "number"}, {"name": "name"}, {"name": "changed_at", "type": "date"}])
+    table.put(("1", "One", "n/a"), ("2", "Two", "2024-01-02 00:00:00"), ("3", "Three", None))
+    said = f"the watermark {value} is not a date that is written as .* like 9999-99-99 99:99:99 .*--set VALUE"
+    with pytest.raises(UserError, match=said):
+        here.app.set_watermark("accounts", value)
+    assert here.app.watermark("accounts") is None
+    here.app.set_watermark("accounts", "2024-01-02")
+    table.put(("1", "One", "2024-01-01 10:00:00"))
+    assert processed(here) == 2
+
+
 def test_a_watermark_is_set_only_where_the_source_can_be_read(here: World, tmp_path: Path) -> None:
     """The message names the place in the definition; a reset needs no source."""
     source = sqlite_source(tmp_path / "erp.db")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -107,6 +108,19 @@ class SqlSession:
         """
         own = str(self._reader.column(statements, name).compile(dialect=self._engine.dialect))
         return statements.also(self._reader.past(own, scale), **{WATERMARK: start})
+
+    def texts(self, statements: Statements, name: str, most: int) -> list[str]:
+        """Some values of a column, those that are texts.
+
+        Args:
+            statements: For all rows.
+            name: The column.
+            most: How many values are read.
+        """
+        column = self._reader.column(statements, name)
+        own = column.compile(dialect=self._engine.dialect)
+        asked = replace(statements.also(f"{own} IS NOT NULL"), most=most).rows([column])
+        return [value for value in self._opened.execute(asked).scalars() if isinstance(value, str)]
 
     def load(self, workspace: Workspace, statements: Statements, columns: Mapping[str, TypedColumn]) -> None:
         """Fill `source_raw` and `source_errors`.

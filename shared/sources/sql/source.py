@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from shared.definitions.models import Column, SecretReference, SqlConnection, SqlSource, TypedColumn
+from shared.definitions.models import Column, ColumnType, SecretReference, SqlConnection, SqlSource, TypedColumn
 from shared.errors import UserError
 from shared.sources.context import SourceContext
 from shared.sources.typed import KnownColumn, described, found_name
 from shared.sources.watermarks.marks import Mark, Scale, start_of, unusable, watermark_column
+from shared.sources.watermarks.notation import check_notation
 from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.workspace import Workspace
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["SqlRows", "database_of"]
 
 T = TypeVar("T")
+_TEXTS_LOOKED_AT: Final = 1000  # of a column with dates as texts, to know how they are written
 
 
 class SqlRows(ReadsPastWatermark):
@@ -58,7 +60,10 @@ class SqlRows(ReadsPastWatermark):
 
         def checked(session: SqlSession) -> None:
             _, read, found = self._described(session)
-            start_of(mark, self._marked(session, read, found)[2], self._watermark.overlap)
+            name, column, scale = self._marked(session, read, found)
+            start_of(mark, scale, self._watermark.overlap)
+            if scale in {Scale.TEXT, Scale.COLLATED} and column.type is ColumnType.DATE:
+                check_notation(mark.value, session.texts(self._statements(), name, _TEXTS_LOOKED_AT))
 
         self._in_session(workspace, checked)
 

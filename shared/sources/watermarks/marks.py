@@ -31,6 +31,7 @@ __all__ = [
     "later",
     "parameter_of",
     "start_of",
+    "unfit",
     "unusable",
     "watermark_column",
 ]
@@ -193,7 +194,7 @@ def start_of(mark: Mark, scale: Scale, overlap: float) -> Value:
     try:
         return _start(mark.value, scale, overlap)
     except (ValueError, InvalidOperation, OverflowError):
-        raise _unfit(mark, scale) from None
+        raise unfit(mark.value, _WANTED[scale]) from None
 
 
 def parameter_of(mark: Mark, scale: Scale, overlap: float) -> str | int | float:
@@ -215,14 +216,20 @@ def parameter_of(mark: Mark, scale: Scale, overlap: float) -> str | int | float:
         if scale is Scale.TIME or overlap:
             return _in_its_notation(mark.value, dt.timedelta(seconds=overlap))
     except (ValueError, InvalidOperation, OverflowError):
-        raise _unfit(mark, scale) from None
+        raise unfit(mark.value, _WANTED[scale]) from None
     return mark.value
 
 
-def _unfit(mark: Mark, scale: Scale) -> UserError:
+def unfit(value: str, wanted: str) -> UserError:
+    """The error about a watermark that does not fit its column.
+
+    Args:
+        value: The watermark.
+        wanted: What it must be, such as `a number`.
+    """
     return UserError(
-        f"the watermark {mark.value} is not {_WANTED[scale]}; give it another value with `dynamics-sync watermark NAME "
-        "--set VALUE`, or remove it with --reset"
+        f"the watermark {value} is not {wanted}; give it another value with `dynamics-sync watermark NAME --set "
+        "VALUE`, or remove it with --reset"
     )
 
 
