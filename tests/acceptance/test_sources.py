@@ -169,7 +169,7 @@ def test_validate_refuses_lines_that_end_before_the_columns(here: World) -> None
 def test_errors_of_cells_are_reported_with_the_cell(here: World) -> None:
     """An error in a mandatory column leaves the field out; with validate it rejects the row; the message names it."""
     header = ("number", "name", "amount", "since", "active")
-    content: list[Any] = [header, ("1", "#N/A", 1.5, None, True), (), ("2", "Two", "#DIV/0!", None, True)]
+    content: list[Any] = [header, ("1", "#N/A", 1.5, None, True), (), ("2", "Two", "#SPILL!", None, True)]
     path = write_xlsx(here.folder / "cells.xlsx", {"Notes": [("x",)], "Data": content})
     columns = [
         {"name": "number"},
@@ -186,7 +186,7 @@ def test_errors_of_cells_are_reported_with_the_cell(here: World) -> None:
     format_error = "Invalid Format Exception"
     said = "of Data of cells.xlsx: the cell has the spreadsheet error"
     assert told == [
-        (format_error, "amount", f"C4 {said} #DIV/0!; correct it in the workbook"),
+        (format_error, "amount", f"C4 {said} #SPILL!; correct it in the workbook"),
         (format_error, "name", f"B2 {said} #N/A; correct it in the workbook"),
     ]
     assert held(here) == [("1", None, 1.5, True)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
-__all__ = ["Formula", "Raw", "letters", "sheet_xml", "write_xlsx"]
+__all__ = ["MAIN", "Formula", "Raw", "letters", "sheet_xml", "write_xlsx"]
 
 MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

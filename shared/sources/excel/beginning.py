@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from shared.sources.excel.archive import Archive
 
-__all__ = ["is_shared", "write_beginning"]
+__all__ = ["is_needed", "is_shared", "write_beginning"]
 
 _MOST_BYTES: Final = 1 << 26  # of a part of the copy; a larger one is no beginning
 _RELATIONS: Final = ".rels"
@@ -88,6 +88,13 @@ def is_shared(part: str) -> bool:
     return part.rpartition("/")[2].startswith(("sharedstrings.", "styles."))
 
 
+def is_needed(part: str, workbook: str) -> bool:
+    """Whether calamine needs a part beside that of the sheet; both names are in lower case."""
+    folder, _, file = workbook.rpartition("/")
+    relations = f"{folder}/_rels/{file}{_RELATIONS}".lstrip("/")
+    return part in {workbook, relations, _TYPES, f"_rels/{_RELATIONS}"} or is_shared(part)
+
+
 def write_beginning(archive: Archive, workbook: str, sheet: str, rows: int, out: Path, *, with_end: bool) -> bool:
     """Write a workbook with one sheet, or without one, and with the shared strings that the sheet needs.
 
@@ -112,7 +119,7 @@ def write_beginning(archive: Archive, workbook: str, sheet: str, rows: int, out:
         for part in archive.names:
             if is_shared(part) and "strings" in part:
                 parts[part] = _strings(archive, part, cut.strings)
-            elif _is_needed(part, workbook.lower()):
+            elif is_needed(part, workbook.lower()):
                 parts[part] = _bounded(archive.blocks(part))
     except _OtherwiseError:
         return False
@@ -120,12 +127,6 @@ def write_beginning(archive: Archive, workbook: str, sheet: str, rows: int, out:
         for part, content in parts.items():
             made.writestr(archive.spelled(part), content)
     return True
-
-
-def _is_needed(part: str, workbook: str) -> bool:
-    folder, _, file = workbook.rpartition("/")
-    relations = f"{folder}/_rels/{file}{_RELATIONS}".lstrip("/")
-    return part in {workbook, relations, _TYPES, f"_rels/{_RELATIONS}"} or is_shared(part)
 
 
 def _strings(archive: Archive, part: str, count: int) -> bytes:

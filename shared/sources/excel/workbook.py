@@ -15,6 +15,7 @@ from shared.errors import UserError
 from shared.sources.excel.archive import Archive, damaged
 from shared.sources.excel.beginning import is_shared, write_beginning
 from shared.sources.excel.compound import SIGNATURE, CompoundFile
+from shared.sources.excel.error_texts import write_without_errors
 from shared.sources.excel.ods import survey_ods
 from shared.sources.excel.survey import Survey, refuse_large
 from shared.sources.excel.xls import is_locked, survey_xls
@@ -64,12 +65,14 @@ class Workbook:
         book: Callable[[], CalamineWorkbook],
         survey: Callable[[str], Survey],
         beginning: Beginning | None = None,
+        without_errors: Callable[[str], CalamineSheet] | None = None,
     ) -> None:
         """Take what `open_workbook` gives."""
         self.name = name
         self._book = book
         self._survey = survey
         self._beginning = beginning
+        self._without_errors = without_errors
 
     def names(self, *, hidden: bool) -> tuple[str, ...]:
         """The sheets with cells, in their order, also hidden ones if that is asked."""
@@ -92,7 +95,17 @@ class Workbook:
         survey = self._survey(name)
         refuse_large(survey.cells, place)
         with _Calamine(place):
-            return Sheet(name=name, found=self._book().get_sheet_by_name(name), survey=survey)
+            return Sheet(name=name, found=self._found(name, survey), survey=survey)
+
+    def _found(self, name: str, survey: Survey) -> CalamineSheet:
+        from python_calamine import CalamineError  # noqa: PLC0415 - only workbooks need it
+
+        try:
+            return self._book().get_sheet_by_name(name)
+        except CalamineError:
+            if self._without_errors is None or not survey.faults:
+                raise
+            return self._without_errors(name)
 
     def beginning(self, name: str, rows: int, *, with_end: bool) -> Sheet | None:
         """Read the first rows of a sheet, empty ones that are written included.
@@ -255,7 +268,22 @@ def _office(path: Path, name: str, tick: Callable[[], None], *, brief: bool) -> 
         if not brief:
             book()
         beginning = Beginning(path, name, tick) if brief and not binary else None
-        yield Workbook(name, book, lambda sheet: survey(archive, _part(listed, sheet, name), name), beginning)
+        without_errors = None if binary else lambda sheet: _without_errors(path, name, sheet, listed[sheet], tick)
+        yield Workbook(
+            name, book, lambda sheet: survey(archive, _part(listed, sheet, name), name), beginning, without_errors
+        )
+
+
+def _without_errors(path: Path, name: str, sheet: str, part: str, tick: Callable[[], None]) -> CalamineSheet:
+    """A sheet that has an error of a cell which calamine does not know."""
+    copied = path.with_name("without-errors.xlsx")
+    try:
+        with writing(path.parent):
+            write_without_errors(path, name, part, copied, tick)
+        with _opened(copied, name) as book:
+            return book.get_sheet_by_name(sheet)
+    finally:
+        copied.unlink(missing_ok=True)
 
 
 def _part(listed: Mapping[str, str], sheet: str, name: str) -> str:
