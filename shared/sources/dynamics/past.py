@@ -7,7 +7,6 @@ has at least this value, and a watermark that is not past it loses nothing.
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Mapping
 from decimal import Decimal
@@ -55,11 +54,9 @@ def scale_of(name: str, member: Member, entity: EntityMetadata) -> tuple[Attribu
 
 def sent(start: Value, attribute: AttributeMetadata) -> ParameterValue:
     """The value that a read starts at, as a condition takes it; of whole numbers the one that is not past it."""
-    match start:
-        case Decimal():
-            return str(math.floor(start)) if attribute.type in _WHOLE else format(start, "f")
-        case dt.date() | str():
-            return start
+    if isinstance(start, Decimal):
+        return str(math.floor(start)) if attribute.type in _WHOLE else format(start, "f")
+    return start
 
 
 def condition_of(attribute: AttributeMetadata, start: ParameterValue, entity: EntityMetadata) -> str:

@@ -47,6 +47,7 @@ class PostgresqlReader(RowReader):
     _text = Scale.TEXT
 
     def __init__(self) -> None:
+        super().__init__()
         self._arrays: set[str] = set()
         self._kinds: dict[str, str] = {}  # column -> its type by the name in `pg_type`
 

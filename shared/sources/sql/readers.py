@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from shared.definitions.models import ColumnType, TypedColumn
 from shared.definitions.models.database_sql import is_query
 from shared.sources.sql.batches import Batches
+from shared.sources.sql.forms import Single, asked, form_of, form_of_described
 from shared.sources.sql.statements import Statements, table_of
 from shared.sources.sql.types import Found, of_driver, of_sqlalchemy, of_sqlite
 from shared.sources.typed import KnownColumn
@@ -37,6 +38,9 @@ class RowReader:
     """Execution options of the connection."""
     _text = Scale.COLLATED  # a database orders texts in its own way, unless the statement says how
 
+    def __init__(self) -> None:
+        self._forms: dict[str, Single | None] = {}  # column -> of its values, where the driver gives others
+
     def begin(self, connection: Connection) -> None:
         """Make the transaction read-only."""
         if statement := _READ_ONLY.get(connection.dialect.name):
@@ -44,14 +48,17 @@ class RowReader:
 
     def found(self, connection: Connection, statements: Statements) -> Iterable[tuple[str, Found]]:
         """Every column of the table or query, in order, and what its type is."""
+        dialect = connection.dialect
         if statements.table is not None:
             table = table_of(statements.table)
             for column in sa.inspect(connection).get_columns(table.name, schema=table.schema):
+                self._forms[column["name"]] = form_of(column["type"], dialect.name)
                 yield column["name"], of_sqlalchemy(column["type"])
             return
         with connection.execute(statements.columns()) as result:
-            dbapi = connection.dialect.loaded_dbapi
-            yield from ((each[0], of_driver(each[1], dbapi)) for each in result.cursor.description)
+            for described in result.cursor.description:
+                self._forms[described[0]] = form_of_described(described, dialect.name)
+                yield described[0], of_driver(described[1], dialect.loaded_dbapi)
 
     def column(self, statements: Statements, name: str) -> sa.ColumnClause[Any]:
         """A column by a name that `found` gave.
@@ -73,8 +80,9 @@ class RowReader:
             batches: Gets the rows.
         """
         streamed = connection.execution_options(stream_results=True, yield_per=_ROWS)
-        asked = [self.column(statements, name) for name in columns]
-        with streamed.execute(statements.rows(asked)) as result:
+        dialect = connection.dialect.name
+        selected = [asked(self.column(statements, name), self._forms.get(name), dialect) for name in columns]
+        with streamed.execute(statements.rows(selected)) as result:
             for rows in result.partitions():
                 batches.add(rows)
 
@@ -87,7 +95,7 @@ class RowReader:
         """
         return 0 if is_query(text) else max(result.rowcount, 0)
 
-    def scale(self, name: str, column: TypedColumn, known: KnownColumn) -> Scale | None:  # noqa: ARG002 - as below
+    def scale(self, name: str, column: TypedColumn, known: KnownColumn) -> Scale | None:
         """How the values of a watermark's column are ordered; None where they cannot be a watermark.
 
         Args:
@@ -100,7 +108,7 @@ class RowReader:
         """
         match known.type:
             case ColumnType.NUMBER:
-                return Scale.NUMBER
+                return Scale.SINGLE if self._forms.get(name) else Scale.NUMBER
             case ColumnType.DATE:
                 return Scale.DAY if column.sql_type == "DATE" else Scale.TIME
             case ColumnType.TEXT:

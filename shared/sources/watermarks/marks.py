@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from ctypes import c_float
 from dataclasses import asdict, dataclass, field
 from decimal import Context, Decimal, InvalidOperation
 from enum import StrEnum
@@ -29,6 +30,7 @@ __all__ = [
     "Value",
     "Watermarked",
     "later",
+    "nearest_single",
     "parameter_of",
     "start_of",
     "unfit",
@@ -36,7 +38,7 @@ __all__ = [
     "watermark_column",
 ]
 
-Value = Decimal | dt.date | dt.datetime | str
+Value = Decimal | float | dt.date | dt.datetime | str
 ColumnT = TypeVar("ColumnT", bound=Column)
 MOST_MARKS: Final = 20
 """Watermarks that are kept of a sync."""
@@ -49,6 +51,8 @@ class Scale(StrEnum):
     """What the values of a watermark's column are, and how they are ordered."""
 
     NUMBER = "number"
+    SINGLE = "single"
+    """A floating-point number of 32 bits: one that is written with fewer digits means the nearest of them."""
     DAY = "day"
     TIME = "time"
     """A moment, with the offset that it is written with, or without one."""
@@ -60,6 +64,7 @@ class Scale(StrEnum):
 
 _WANTED: Final = {
     Scale.NUMBER: "a number",
+    Scale.SINGLE: "a number of 32 bits",
     Scale.DAY: "a day such as 2024-01-31",
     Scale.TIME: "a moment such as 2024-01-31T12:00:00",
     Scale.TEXT: "a moment such as 2024-01-31T12:00:00, which an overlap needs",
@@ -237,10 +242,9 @@ def _start(value: str, scale: Scale, overlap: float) -> Value:
     before = dt.timedelta(seconds=overlap)
     match scale:
         case Scale.NUMBER:
-            number = Decimal(value)
-            if not number.is_finite():
-                raise ValueError(value)
-            return _EXACT.subtract(number, Decimal(str(overlap))) if overlap else number
+            return _number_before(value, overlap)
+        case Scale.SINGLE:
+            return _single_before(value, overlap)
         case Scale.DAY:
             moment = dt.datetime.fromisoformat(value)
             return (moment - before).date()
@@ -248,6 +252,25 @@ def _start(value: str, scale: Scale, overlap: float) -> Value:
             return dt.datetime.fromisoformat(value) - before
         case Scale.TEXT | Scale.COLLATED:
             return _text_before(value, before) if overlap else value
+
+
+def nearest_single(value: float) -> float:
+    """The number of 32 bits that is nearest to a number; infinite beyond the greatest of them."""
+    return c_float(value).value
+
+
+def _number_before(value: str, overlap: float) -> Decimal:
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError(value)
+    return _EXACT.subtract(number, Decimal(str(overlap))) if overlap else number
+
+
+def _single_before(value: str, overlap: float) -> float:
+    single = nearest_single(float(_number_before(value, overlap)))
+    if not math.isfinite(single):
+        raise ValueError(value)
+    return single
 
 
 def _text_before(value: str, before: dt.timedelta) -> str:

@@ -27,7 +27,7 @@ def ordering(column: Column, scale: Scale) -> str:
 def order_of(value: str, scale: Scale) -> str:
     """SQL that orders a value, which is given as SQL; see `ordering`."""
     match scale:
-        case Scale.NUMBER:
+        case Scale.NUMBER | Scale.SINGLE:
             return _number(f"CAST({value} AS VARCHAR)")
         case Scale.DAY | Scale.TIME:
             moment, text = f"TRY_CAST({value} AS TIMESTAMPTZ)", f"CAST({value} AS VARCHAR)"

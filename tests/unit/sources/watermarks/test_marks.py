@@ -24,6 +24,8 @@ STARTS = [
     ("12345678901234567890.0000000001", Scale.NUMBER, 0, Decimal("12345678901234567890.0000000001")),
     ("5", Scale.NUMBER, 0.1, Decimal("4.9")),
     ("999999999999999999999999999999999999.5", Scale.NUMBER, 5, Decimal("999999999999999999999999999999999994.5")),
+    ("0.7", Scale.SINGLE, 0, 0.699999988079071),
+    ("0.7", Scale.SINGLE, 0.1, 0.6000000238418579),
     ("2024-01-31", Scale.DAY, 0, dt.date(2024, 1, 31)),
     ("2024-01-31", Scale.DAY, 60, dt.date(2024, 1, 30)),
     ("2024-01-31 10:00:00.5", Scale.TIME, 0, dt.datetime(2024, 1, 31, 10, 0, 0, 500000)),  # noqa: DTZ001 - no zone is meant
@@ -48,6 +50,7 @@ def test_a_read_begins_at_the_watermark_minus_the_overlap(
     [
         ("x", Scale.NUMBER, 0),
         ("NaN", Scale.NUMBER, 0),
+        ("1e39", Scale.SINGLE, 0),
         ("x", Scale.DAY, 0),
         ("x", Scale.TIME, 0),
         ("x", Scale.TEXT, 1),
