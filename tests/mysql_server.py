@@ -77,12 +77,12 @@ class MysqlServer:
 
 # What SQLAlchemy asks of every server.
 _ALWAYS: Final = {
-    r"SELECT VERSION\(\)": Answer([Described("v")], [["8.0.36"]]),
+    r"SELECT VERSION\(\)": Answer([Described("v")], [["10.11.6-MariaDB"]]),
     r"SELECT DATABASE\(\)": Answer([Described("d")], [["erp"]]),
     "@@lower_case_table_names": Answer([Described("n", 8)], [["0"]]),
     "@@sql_mode": Answer([Described("m")], [[""]]),
     r"connection_id\(\)": Answer([Described("id", 8)], [["7"]]),
-    "transaction_isolation": Answer([Described("i")], [["REPEATABLE-READ"]]),
+    "_isolation": Answer([Described("i")], [["REPEATABLE-READ"]]),
 }
 
 

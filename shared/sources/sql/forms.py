@@ -1,11 +1,13 @@
 """Types of which a driver gives another value than the database holds, and how their values are asked for.
 
 A floating-point number of 32 bits: MySQL writes it with six digits, so that 1234567 becomes 1234570; other drivers give
-it as a number of 64 bits, so that 0.7 becomes 0.699999988079071.
+it as a number of 64 bits, so that 0.7 becomes 0.699999988079071. A moment: MySQL writes it in the time zone of the
+session without saying so, and the driver of Oracle leaves its offset out.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,14 +15,22 @@ import sqlalchemy as sa
 
 from shared.sources.watermarks.marks import nearest_single
 
-__all__ = ["MYSQL", "Single", "asked", "form_of", "form_of_described"]
+__all__ = ["MYSQL", "WITHOUT_OFFSETS", "Form", "Moment", "Single", "asked", "form_of", "form_of_described"]
 
 MYSQL: Final = frozenset({"mysql", "mariadb"})
 """The names of the dialects of MySQL: the second one is that of a URL which begins with `mariadb`."""
+WITHOUT_OFFSETS: Final = MYSQL | {"oracle"}
+"""Databases whose drivers leave out the offset of a moment, in both directions."""
 # The names of SQLAlchemy. `REAL` has 64 bits in MySQL and SQLite, and is decimal in Oracle.
 _SINGLE: Final = {"mysql": "FLOAT", "mariadb": "FLOAT", "oracle": "BINARY_FLOAT", "mssql": "REAL", "postgresql": "REAL"}
 # What a cursor says of a column: numbers of the protocol of MySQL and of `pg_type`, names of the driver of Oracle.
 _SINGLE_CODES: Final = {("mysql", 4), ("mariadb", 4), ("postgresql", 700), ("oracle", "DB_TYPE_BINARY_FLOAT")}
+_MOMENT_CODES: Final = {
+    ("mysql", 7),
+    ("mariadb", 7),
+    ("oracle", "DB_TYPE_TIMESTAMP_TZ"),
+    ("oracle", "DB_TYPE_TIMESTAMP_LTZ"),
+}
 _MOST_DECIMALS: Final = 30  # of `FLOAT(M, D)` in MySQL; the protocol says 31 where there is no such D
 
 
@@ -50,7 +60,22 @@ class Single(sa.types.TypeDecorator[float]):
         return next((each for each in near if nearest_single(each) == single), value)
 
 
-def form_of(kind: sa.types.TypeEngine[Any], dialect: str) -> Single | None:
+class Moment(sa.types.TypeDecorator[dt.datetime]):
+    """A point in time, which is asked for in UTC; days that Python does not have are texts, and stay so."""
+
+    impl = sa.types.NullType
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:  # noqa: ARG002 - of any database
+        """The moment with its offset."""
+        without_offset = isinstance(value, dt.datetime) and value.tzinfo is None
+        return value.replace(tzinfo=dt.UTC) if without_offset else value
+
+
+Form = Single | Moment
+
+
+def form_of(kind: sa.types.TypeEngine[Any], dialect: str) -> Form | None:
     """The form of a reflected type; None for a type whose values the driver gives as they are.
 
     Args:
@@ -59,10 +84,13 @@ def form_of(kind: sa.types.TypeEngine[Any], dialect: str) -> Single | None:
     """
     if _SINGLE.get(dialect) == kind.__visit_name__:
         return Single(getattr(kind, "scale", None) if dialect in MYSQL else None)
+    with_zone = getattr(kind, "timezone", False) or getattr(kind, "local_timezone", False)
+    if kind.__visit_name__ == "TIMESTAMP" and (dialect in MYSQL or (dialect == "oracle" and with_zone)):
+        return Moment()
     return None
 
 
-def form_of_described(column: Sequence[Any], dialect: str) -> Single | None:
+def form_of_described(column: Sequence[Any], dialect: str) -> Form | None:
     """The form of a column of a query; see `form_of`.
 
     Args:
@@ -73,10 +101,10 @@ def form_of_described(column: Sequence[Any], dialect: str) -> Single | None:
     if (dialect, code) in _SINGLE_CODES:
         decimals = column[5] if dialect in MYSQL else None
         return Single(decimals if decimals is not None and decimals <= _MOST_DECIMALS else None)
-    return None
+    return Moment() if (dialect, code) in _MOMENT_CODES else None
 
 
-def asked(column: sa.ColumnElement[Any], form: Single | None, dialect: str) -> sa.ColumnElement[Any]:
+def asked(column: sa.ColumnElement[Any], form: Form | None, dialect: str) -> sa.ColumnElement[Any]:
     """What is selected of a column, so that its values lose nothing.
 
     Args:
@@ -84,6 +112,8 @@ def asked(column: sa.ColumnElement[Any], form: Single | None, dialect: str) -> s
         form: Of its values.
         dialect: The name of the database.
     """
-    if form is None:
-        return column
-    return sa.type_coerce(column.op("+")(sa.literal_column("0e0")) if dialect in MYSQL else column, form)  # 64 bits
+    if isinstance(form, Single) and dialect in MYSQL:
+        return sa.type_coerce(column.op("+")(sa.literal_column("0e0")), form)  # of 64 bits: with all digits
+    if isinstance(form, Moment) and dialect == "oracle":
+        return sa.type_coerce(sa.func.sys_extract_utc(column), form)
+    return column if form is None else sa.type_coerce(column, form)

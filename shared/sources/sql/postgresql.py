@@ -44,17 +44,13 @@ class PostgresqlReader(RowReader):
     """Reads PostgreSQL in one read-only snapshot."""
 
     options: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    opening = _NOTATION  # the options make the transaction read-only
     _text = Scale.TEXT
 
     def __init__(self) -> None:
         super().__init__()
         self._arrays: set[str] = set()
         self._kinds: dict[str, str] = {}  # column -> its type by the name in `pg_type`
-
-    def begin(self, connection: Connection) -> None:
-        """Fix the notation of values; the options of the connection make the transaction read-only."""
-        for statement in _NOTATION:
-            connection.exec_driver_sql(statement)
 
     def found(self, connection: Connection, statements: Statements) -> Iterable[tuple[str, Found]]:
         """The types of an empty result, by their names."""

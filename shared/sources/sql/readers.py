@@ -11,19 +11,17 @@ from sqlalchemy import Connection
 from shared.definitions.models import ColumnType, TypedColumn
 from shared.definitions.models.database_sql import is_query
 from shared.sources.sql.batches import Batches
-from shared.sources.sql.forms import Single, asked, form_of, form_of_described
+from shared.sources.sql.forms import Form, Moment, Single, asked, form_of, form_of_described
 from shared.sources.sql.statements import Statements, table_of
 from shared.sources.sql.types import Found, of_driver, of_sqlalchemy, of_sqlite
 from shared.sources.typed import KnownColumn
 from shared.sources.watermarks.marks import Scale
 
-__all__ = ["WATERMARK", "RowReader", "SqliteReader", "exact"]
+__all__ = ["WATERMARK", "OracleReader", "RowReader", "SqliteReader", "exact"]
 
 WATERMARK: Final = "dynamics_sync_watermark"
 """The name of the value that a read starts at, beside those of the parameters."""
 _ROWS: Final = 500  # fetched at once: they are Python values for a moment, and each may have long texts
-# What makes the next transaction read-only; PostgreSQL has an option of its own, and a SQLite file is opened so.
-_READ_ONLY: Final = {"mysql": "SET SESSION TRANSACTION READ ONLY", "oracle": "SET TRANSACTION READ ONLY"}
 
 
 def exact(name: str) -> sa.ColumnClause[Any]:
@@ -36,14 +34,16 @@ class RowReader:
 
     options: Mapping[str, Any] = {}
     """Execution options of the connection."""
+    opening: tuple[str, ...] = ()
+    """The statements that a read begins with; without them, only the rights of the user keep it from changes."""
     _text = Scale.COLLATED  # a database orders texts in its own way, unless the statement says how
 
     def __init__(self) -> None:
-        self._forms: dict[str, Single | None] = {}  # column -> of its values, where the driver gives others
+        self._forms: dict[str, Form | None] = {}  # column -> of its values, where the driver gives others
 
     def begin(self, connection: Connection) -> None:
-        """Make the transaction read-only."""
-        if statement := _READ_ONLY.get(connection.dialect.name):
+        """Send what a read begins with."""
+        for statement in self.opening:
             connection.exec_driver_sql(statement)
 
     def found(self, connection: Connection, statements: Statements) -> Iterable[tuple[str, Found]]:
@@ -106,9 +106,12 @@ class RowReader:
         Raises:
             UserError: The database orders the values otherwise than their texts.
         """
+        form = self._forms.get(name)
         match known.type:
             case ColumnType.NUMBER:
-                return Scale.SINGLE if self._forms.get(name) else Scale.NUMBER
+                return Scale.SINGLE if isinstance(form, Single) else Scale.NUMBER
+            case ColumnType.DATE if isinstance(form, Moment):
+                return Scale.INSTANT
             case ColumnType.DATE:
                 return Scale.DAY if column.sql_type == "DATE" else Scale.TIME
             case ColumnType.TEXT:
@@ -130,11 +133,14 @@ class RowReader:
     def canceller(self, connection: Connection) -> Callable[[], object] | None:
         """What stops a statement from another thread; None where the driver has nothing for it."""
         driver: Any = connection.connection.driver_connection
-        if connection.dialect.name == "mysql":
-            number = connection.exec_driver_sql("SELECT connection_id()").scalar_one()
-            return lambda: _elsewhere(connection, f"KILL QUERY {int(number)}")
         cancel: Callable[[], object] | None = getattr(driver, "cancel", None)
         return cancel
+
+
+class OracleReader(RowReader):
+    """Reads Oracle: in one read-only snapshot, and moments in UTC."""
+
+    opening = ("ALTER SESSION SET TIME_ZONE = '+00:00'", "SET TRANSACTION READ ONLY")
 
 
 class SqliteReader(RowReader):
@@ -196,9 +202,3 @@ class SqliteReader(RowReader):
         driver: Any = connection.connection.driver_connection
         interrupt: Callable[[], object] = driver.interrupt
         return interrupt
-
-
-def _elsewhere(connection: Connection, statement: str) -> None:
-    """Run a statement on a connection of its own."""
-    with connection.engine.connect() as other:
-        other.exec_driver_sql(statement)

@@ -16,8 +16,9 @@ from shared.definitions.models import TypedColumn
 from shared.errors import SDK_MISREADS, SyncError, UserError
 from shared.sources.sql.addresses import engine_of, url_of
 from shared.sources.sql.batches import Batches
+from shared.sources.sql.mysql import MysqlReader
 from shared.sources.sql.postgresql import PostgresqlReader
-from shared.sources.sql.readers import WATERMARK, RowReader, SqliteReader
+from shared.sources.sql.readers import WATERMARK, OracleReader, RowReader, SqliteReader
 from shared.sources.sql.refusals import refusal
 from shared.sources.sql.statements import Bound, Statements, bound_text
 from shared.sources.sql.types import refused_or_known
@@ -28,7 +29,14 @@ from shared.workspace import Workspace
 __all__ = ["SqlSession", "with_session"]
 
 T = TypeVar("T")
-_READERS: Mapping[str, type[RowReader]] = {"postgresql+pg8000": PostgresqlReader, "sqlite+pysqlite": SqliteReader}
+# By the driver, or by the database whatever its driver is.
+_READERS: Mapping[str, type[RowReader]] = {
+    "postgresql+pg8000": PostgresqlReader,
+    "sqlite+pysqlite": SqliteReader,
+    "mysql": MysqlReader,
+    "mariadb": MysqlReader,
+    "oracle": OracleReader,
+}
 
 
 class SqlSession:
@@ -49,7 +57,8 @@ class SqlSession:
         self.changes = changes
         address = url_of(url, label)
         self._engine = engine_of(address, label, roots, writes=changes)
-        self._reader = _READERS.get(address.drivername, RowReader)()
+        reader = _READERS.get(address.drivername) or _READERS.get(self._engine.dialect.name, RowReader)
+        self._reader = reader()
         self._connection: Connection | None = None
         self._cancel: Callable[[], object] | None = None
 

@@ -17,6 +17,7 @@ from shared.definitions.models.database_sql import statement
 from shared.definitions.models.names import ParameterReference, replaced
 from shared.definitions.parameters import in_text
 from shared.definitions.parameters.values import value_of
+from shared.sources.sql.forms import WITHOUT_OFFSETS
 
 __all__ = ["Binder", "Bound", "Statements", "bound_text", "table_of", "type_of"]
 
@@ -39,7 +40,7 @@ def type_of(value: Bound) -> sa.types.TypeEngine[Any]:
         case Decimal():
             return _Exact()
         case dt.datetime():
-            return sa.DateTime(timezone=value.tzinfo is not None)
+            return sa.DateTime() if value.tzinfo is None else _Moment()
         case dt.date():
             return sa.Date()
     return sa.String()
@@ -58,6 +59,21 @@ class _Exact(sa.types.TypeDecorator[Decimal]):
         if dialect.name != "sqlite" or value is None:
             return value
         return int(value) if abs(value) < _SQLITE_WHOLE and value == value.to_integral_value() else float(value)
+
+
+class _Moment(sa.types.TypeDecorator[dt.datetime]):
+    """A moment with its offset, which the drivers of MySQL and Oracle leave out: a read of these is in UTC."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return sa.DateTime(timezone=dialect.name not in WITHOUT_OFFSETS)
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        if dialect.name not in WITHOUT_OFFSETS or value is None:
+            return value
+        return value.astimezone(dt.UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,8 @@ class Scale(StrEnum):
     DAY = "day"
     TIME = "time"
     """A moment, with the offset that it is written with, or without one."""
+    INSTANT = "instant"
+    """A moment of a column that has no offset of its own: read in UTC, whatever time zone the database shows."""
     TEXT = "text"
     """A text, ordered by its characters (Unicode code points)."""
     COLLATED = "collated"
@@ -67,6 +69,7 @@ _WANTED: Final = {
     Scale.SINGLE: "a number of 32 bits",
     Scale.DAY: "a day such as 2024-01-31",
     Scale.TIME: "a moment such as 2024-01-31T12:00:00",
+    Scale.INSTANT: "a moment such as 2024-01-31T12:00:00+00:00",
     Scale.TEXT: "a moment such as 2024-01-31T12:00:00, which an overlap needs",
     Scale.COLLATED: "a moment such as 2024-01-31T12:00:00, which an overlap needs",
 }
@@ -248,7 +251,7 @@ def _start(value: str, scale: Scale, overlap: float) -> Value:
         case Scale.DAY:
             moment = dt.datetime.fromisoformat(value)
             return (moment - before).date()
-        case Scale.TIME:
+        case Scale.TIME | Scale.INSTANT:
             return dt.datetime.fromisoformat(value) - before
         case Scale.TEXT | Scale.COLLATED:
             return _text_before(value, before) if overlap else value

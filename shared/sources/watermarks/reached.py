@@ -29,7 +29,7 @@ def order_of(value: str, scale: Scale) -> str:
     match scale:
         case Scale.NUMBER | Scale.SINGLE:
             return _number(f"CAST({value} AS VARCHAR)")
-        case Scale.DAY | Scale.TIME:
+        case Scale.DAY | Scale.TIME | Scale.INSTANT:
             moment, text = f"TRY_CAST({value} AS TIMESTAMPTZ)", f"CAST({value} AS VARCHAR)"
             readable = f"{text} >= '0001' AND regexp_full_match({text}, '{_MOMENT}')"
             return f"CASE WHEN {readable} AND isfinite({moment}) THEN {moment} END"

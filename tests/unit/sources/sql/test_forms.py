@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import struct
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from pymysql.constants import FIELD_TYPE  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy.dialects import mssql, mysql, oracle
 
-from shared.sources.sql.forms import Single, asked, form_of, form_of_described
+from shared.sources.sql.forms import Moment, Single, asked, form_of, form_of_described
 from shared.sources.sql.readers import exact
 
 ANY = sa.make_url("mysql+pymysql://h/d").get_dialect()()
@@ -44,7 +45,7 @@ def test_a_number_of_32_bits_is_known_by_the_catalogue(
     kind: sa.types.TypeEngine[object], dialect: str, *, single: bool
 ) -> None:
     """`REAL` and `FLOAT` mean something else in each database."""
-    assert (form_of(kind, dialect) is not None) is single
+    assert isinstance(form_of(kind, dialect), Single) is single
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_number_of_32_bits_is_known_by_the_catalogue(
 )
 def test_a_number_of_32_bits_is_known_by_the_driver(code: object, dialect: str, *, single: bool) -> None:
     """Of a query, where the driver says it."""
-    assert (form_of_described(("a", code, None, None, None, 31, True), dialect) is not None) is single
+    assert isinstance(form_of_described(("a", code, None, None, None, 31, True), dialect), Single) is single
 
 
 @given(st.floats(width=32, allow_nan=False))
@@ -100,3 +101,43 @@ def test_only_mysql_is_asked_for_another_number() -> None:
         written = str(asked(exact("a"), Single(), dialect.name).compile(dialect=dialect))
         assert written == expected
     assert Single().process_result_value(None, ANY) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "dialect", "moment"),
+    [
+        (mysql.TIMESTAMP(), FIELD_TYPE.TIMESTAMP, "mysql", True),
+        (mysql.TIMESTAMP(), FIELD_TYPE.TIMESTAMP, "mariadb", True),
+        (mysql.DATETIME(), FIELD_TYPE.DATETIME, "mysql", False),
+        (oracle.TIMESTAMP(timezone=True), oracledb.DB_TYPE_TIMESTAMP_TZ, "oracle", True),
+        (oracle.TIMESTAMP(local_timezone=True), oracledb.DB_TYPE_TIMESTAMP_LTZ, "oracle", True),
+        (oracle.TIMESTAMP(), oracledb.DB_TYPE_TIMESTAMP, "oracle", False),
+        (oracle.DATE(), oracledb.DB_TYPE_DATE, "oracle", False),
+    ],
+    ids=repr,
+)
+def test_a_moment_is_known_by_the_catalogue_and_by_the_driver(
+    kind: sa.types.TypeEngine[object], code: object, dialect: str, *, moment: bool
+) -> None:
+    """A time without a zone is none."""
+    described = form_of_described(("a", code, None, None, None, 0, True), dialect)
+    assert [isinstance(each, Moment) for each in (form_of(kind, dialect), described)] == [moment, moment]
+
+
+def test_a_moment_of_oracle_is_asked_for_in_utc() -> None:
+    """Its driver gives the time of another zone without the offset."""
+    dialect = sa.make_url("oracle+oracledb://h/d").get_dialect()()
+    assert str(asked(exact("a"), Moment(), dialect.name).compile(dialect=dialect)) == 'sys_extract_utc("a")'
+
+
+def test_a_moment_gets_its_offset() -> None:
+    """One that has an offset keeps it, and a text stays."""
+    without = dt.datetime(2024, 1, 31, 10)  # noqa: DTZ001 - what the driver gives
+    own = dt.datetime(2024, 1, 31, 12, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    found = [Moment().process_result_value(each, ANY) for each in (without, own, "0000-00-00 00:00:00", None)]
+    assert [str(each) for each in found] == [
+        "2024-01-31 10:00:00+00:00",
+        "2024-01-31 12:00:00+02:00",
+        "0000-00-00 00:00:00",
+        "None",
+    ]

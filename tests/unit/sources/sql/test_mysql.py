@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -79,9 +80,9 @@ def test_a_watermark_that_was_kept_of_the_shown_number_reads_all_rows() -> None:
     assert "WHERE" not in asked
 
 
-def last_asked_past(server: MysqlServer, mark: Mark, **keys: Any) -> str:
+def last_asked_past(server: MysqlServer, mark: Mark) -> str:
     """The statement that reads from a watermark of the column `f` on."""
-    definition = defined(**TABLE, watermark={"column": "f"}, **keys)
+    definition = defined(**TABLE, watermark={"column": "f"})
     source = open_source(definition.source, SourceContext(secret=lambda _: server.url))
     assert isinstance(source, Watermarked)
     with Workspace.open() as workspace:
@@ -89,3 +90,67 @@ def last_asked_past(server: MysqlServer, mark: Mark, **keys: Any) -> str:
         source.start_at(mark, "x")
         source.load(workspace)
     return last_asked(server)
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"])
+def test_a_read_changes_nothing_and_has_moments_in_utc(scheme: str) -> None:
+    """Whatever the URL calls the database, and before anything is read."""
+    with mysql_server(answers(("k", "int", FIELD_TYPE.LONG))) as server:
+        read(server.url.replace("mysql", scheme), **TABLE)
+    first = server.statements.index("SET SESSION TRANSACTION READ ONLY")
+    assert server.statements[first + 1] == "SET SESSION time_zone = '+00:00'"
+    assert server.statements[first + 2] == "SELECT connection_id()"
+
+
+@pytest.mark.parametrize("keys", [TABLE, QUERY], ids=["table", "query"])
+def test_a_timestamp_is_a_moment_and_a_datetime_has_no_zone(keys: dict[str, Any]) -> None:
+    """The time zone of a column is about the second one only; the day zero is an error of its row."""
+    rows: list[list[str | None]] = [["2024-07-01 10:00:00.5"] * 2, ["0000-00-00 00:00:00"] * 2, [None] * 2]
+    columns = [{"name": name, "time_zone": "Europe/Berlin"} for name in ("at", "local")]
+    kinds = ("at", "timestamp(6) NULL", FIELD_TYPE.TIMESTAMP), ("local", "datetime(6)", FIELD_TYPE.DATETIME)
+    with mysql_server(answers(*kinds, rows=rows)) as server:
+        found, _ = read(server.url, columns=columns, **keys)
+    assert [str(value) for value in found["at"]] == ["2024-07-01 10:00:00.500000", "None", "None"]
+    assert [str(value) for value in found["local"]] == ["2024-07-01 08:00:00.500000", "None", "None"]
+
+
+def test_the_day_zero_can_be_no_value() -> None:
+    """As the text that MySQL writes, which a definition can name."""
+    kinds = ("at", "timestamp NULL", FIELD_TYPE.TIMESTAMP)
+    with mysql_server(answers(kinds, rows=[["0000-00-00 00:00:00"]])) as server:
+        found, errors = read(server.url, null_values=["0000-00-00 00:00:00"], **TABLE)
+    assert (found, errors) == ({"at": [None]}, [])
+
+
+TIMESTAMP = ("f", "timestamp NULL", FIELD_TYPE.TIMESTAMP)
+
+
+def test_the_watermark_of_a_timestamp_has_its_offset() -> None:
+    """So an hour that comes twice at the end of summer time is read once, and no row of it is lost."""
+    rows: list[list[str | None]] = [["2024-10-27 00:50:00"], ["2024-10-27 01:05:00"]]
+    with mysql_server(answers(TIMESTAMP, rows=rows)) as server:
+        definition = defined(**TABLE, watermark={"column": "f"})
+        source = open_source(definition.source, SourceContext(secret=lambda _: server.url))
+        assert isinstance(source, Watermarked)
+        with Workspace.open() as workspace:
+            completed(definition, source, workspace)
+            source.start_at(None, "x")
+            source.load(workspace)
+            mark = source.reached(workspace, "SELECT 0")
+        assert mark == Mark(value="2024-10-27 01:05:00+00:00", scale=Scale.INSTANT, identity="x")
+        assert last_asked_past(server, mark).endswith("WHERE (f >= '2024-10-27 01:05:00' OR f IS NULL )")
+
+
+def test_a_watermark_in_the_time_zone_of_the_server_reads_all_rows() -> None:
+    """An earlier version has kept the local time of the server without saying so."""
+    with mysql_server(answers(TIMESTAMP)) as server:
+        asked = last_asked_past(server, Mark(value="2024-10-27 02:50:00", scale=Scale.TIME, identity="x"))
+    assert "WHERE" not in asked
+
+
+def test_a_moment_as_a_parameter_is_sent_in_utc() -> None:
+    """The driver would leave its offset out."""
+    moment = dt.datetime(2024, 7, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    with mysql_server(answers(TIMESTAMP)) as server:
+        read(server.url, {"since": moment}, filter="f > @since", **TABLE)
+    assert "f > '2024-07-01 10:00:00'" in last_asked(server)
