@@ -15,14 +15,14 @@ from typing import Any, Final
 
 from shared.events.bodies import mapping, scaled
 from shared.events.records import Undecodable, Unusable
+from shared.transform.notation.durations import SECOND, clock_text
 
 __all__ = ["converted"]
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - these types have no zone by their definition
-_SECOND: Final = 1_000_000  # microseconds
-_DAY: Final = 86_400 * _SECOND
+_DAY: Final = 86_400 * SECOND
 # MySQL documentation, "The TIME type": -838:59:59 to 838:59:59, because a TIME is a duration too.
-_LONGEST: Final = 839 * 3600 * _SECOND
+_LONGEST: Final = 839 * 3600 * SECOND
 _NO_DATE: Final = Unusable(reason="the date is outside the years 1 to 9999")
 _NO_TIME: Final = Unusable(reason="the time is outside -838:59:59 to 838:59:59")
 _WRONG: Final = Unusable(reason="the value does not match the event's schema")
@@ -56,9 +56,7 @@ def _time(value: Any, _: Mapping[str, Any], *, times: int = 1, parts: int = 1) -
         return (_EPOCH + timedelta(microseconds=microseconds)).time().isoformat()
     if abs(microseconds) >= _LONGEST:
         return _NO_TIME
-    seconds, fraction = divmod(abs(microseconds), _SECOND)
-    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    return ("-" if microseconds < 0 else "") + clock + (f".{fraction:06}" if fraction else "")
+    return clock_text(microseconds)
 
 
 def _decimal(value: Any, parameters: Mapping[str, Any]) -> Decimal | Unusable:

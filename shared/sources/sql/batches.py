@@ -23,6 +23,7 @@ from shared.definitions.models import ColumnType, TypedColumn
 from shared.errors import UserError
 from shared.sources.plain import own_csv
 from shared.transform import SOURCE_ERRORS
+from shared.transform.notation.durations import clock_text
 from shared.workspace import Workspace, quoted, writing
 
 __all__ = ["Batches"]
@@ -176,4 +177,6 @@ def _column_text(value: object) -> object:
         raise _BadRowError("a value of the row is binary")
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, dt.timedelta):
+        return clock_text(value // dt.timedelta(microseconds=1))
     return str(value)

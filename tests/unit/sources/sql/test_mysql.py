@@ -122,6 +122,14 @@ def test_the_day_zero_can_be_no_value() -> None:
     assert (found, errors) == ({"at": [None]}, [])
 
 
+@pytest.mark.parametrize("keys", [TABLE, QUERY], ids=["table", "query"])
+def test_a_time_is_a_text_as_the_database_writes_it(keys: dict[str, Any]) -> None:
+    """Also one that is longer than a day, or less than none: the driver gives an interval."""
+    times = ["09:05:00", "34:05:06", "-01:00:00", "-838:59:59", "00:00:00.250000", "00:00:00"]
+    with mysql_server(answers(("t", "time(6)", FIELD_TYPE.TIME), rows=[[each] for each in times])) as server:
+        assert read(server.url, **keys) == ({"t": times}, [])
+
+
 TIMESTAMP = ("f", "timestamp NULL", FIELD_TYPE.TIMESTAMP)
 
 
