@@ -68,7 +68,7 @@ class MysqlServer:
 
     @property
     def url(self) -> str:
-        return f"mysql://app:secret@127.0.0.1:{self.port}/erp"
+        return f"mysql://app:n0t-checked@127.0.0.1:{self.port}/erp"
 
     def answer(self, statement: str) -> Answer:
         self.statements.append(statement)

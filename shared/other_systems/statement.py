@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from shared.definitions.models import SqlStep
 from shared.definitions.models.database_sql import statement
+from shared.errors import UserError
 from shared.sources import SourceContext
+from shared.sources.sql.dialects import misread
 from shared.sources.sql.source import database_of
 from shared.workspace import Workspace
 
@@ -20,7 +22,7 @@ def run_statement(step: SqlStep, context: SourceContext, workspace: Workspace) -
         workspace: Its time limit is that of the statement.
 
     Raises:
-        UserError: The database cannot be reached, or refuses the statement.
+        UserError: The database cannot be reached, refuses the statement, or reads it otherwise than it was checked.
         OutOfTimeError: The time is over; the statement was asked to stop, and is not committed unless it had ended.
     """
     # Imported here: SQLAlchemy takes long to load.
@@ -28,6 +30,8 @@ def run_statement(step: SqlStep, context: SourceContext, workspace: Workspace) -
     from shared.sources.sql.statements import Statements  # noqa: PLC0415 - see above
 
     session = SqlSession(*database_of(step.connection, context), context.roots, changes=True)
+    if problem := misread(step.statement, session.dialect):
+        raise UserError(f"sql.statement: {problem}")
     text = statement(step.statement)  # without the semicolon at its end
 
     def work(opened: SqlSession) -> int:

@@ -30,6 +30,7 @@ WITH_NAMES: Final = frozenset({
 })  # fmt: skip
 POST_SYNC: Final = "post_sync"
 _ONLY_STEPS: Final = "figures of the run are known after it: only steps of post_sync can use them"
+_ESCAPED: Final = "; a quote within a text is written twice ('it''s') and not behind a backslash"
 _ASKED: Final = frozenset({Language.TEXT, Language.DATABASE, Language.FETCH})
 
 
@@ -61,7 +62,8 @@ class Parameters:
                     if each.path[0] != POST_SYNC:
                         yield PathProblem(path=each.path, message=_ONLY_STEPS, at_value=True)
                 elif name not in self.names:
-                    yield PathProblem(path=each.path, message=self._undefined(name), at_value=True)
+                    hint = _ESCAPED if each.language is Language.DATABASE and "\\'" in each.value else ""
+                    yield PathProblem(path=each.path, message=self._undefined(name) + hint, at_value=True)
                 elif name in self.secrets and (each.secret is None or each.value != f"@{name}"):
                     yield PathProblem(
                         path=each.path, message=f"@{name} is a secret, which is not allowed here", at_value=True

@@ -8,7 +8,15 @@ from typing import Final
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import replaced_parts
 
-__all__ = ["bare", "condition_problem", "is_query", "query_problem", "statement", "statement_problem"]
+__all__ = [
+    "bare",
+    "brackets_problem",
+    "condition_problem",
+    "is_query",
+    "query_problem",
+    "statement",
+    "statement_problem",
+]
 
 _READS: Final = re.compile(r"[\s(]*(SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
 
@@ -51,8 +59,9 @@ def query_problem(query: str) -> str | None:
     if known.partition(";")[2].replace(";", " ").strip():
         return "a query is one statement, and here are several; remove what follows the semicolon"
     if not _READS.match(known):
-        return "a query must be a SELECT: a source is only read"
-    return _brackets(known)
+        comment = "; begin a comment with two minus signs and a blank" if known.lstrip().startswith("#") else ""
+        return f"a query must be a SELECT: a source is only read{comment}"
+    return brackets_problem(known)
 
 
 def statement_problem(text: str) -> str | None:
@@ -63,7 +72,7 @@ def statement_problem(text: str) -> str | None:
         return "a step is one statement, and here are several; write a step for each, or call a procedure"
     if not first.strip():
         return "a statement is missing"
-    return _brackets(known)
+    return brackets_problem(known)
 
 
 def condition_problem(condition: str) -> str | None:
@@ -71,12 +80,13 @@ def condition_problem(condition: str) -> str | None:
     known = bare(condition)
     if ";" in known:
         return "a filter is one condition, without a semicolon"
-    return _brackets(known)
+    return brackets_problem(known)
 
 
-def _brackets(known: str) -> str | None:
+def brackets_problem(code: str) -> str | None:
+    """What is wrong with the brackets of some code, as `bare` gives it; None where they are balanced."""
     depth = 0
-    for sign in known:
+    for sign in code:
         depth += (sign == "(") - (sign == ")")
         if depth < 0:
             break

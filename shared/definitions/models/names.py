@@ -21,7 +21,16 @@ from typing import Final
 from shared.definitions.models.base import Language
 from shared.entities import CHANGE_COUNTS
 
-__all__ = ["RUN_FIGURES", "ParameterReference", "names_in", "references", "replaced", "replaced_parts"]
+__all__ = [
+    "DATABASE_SQL",
+    "PARAMETER",
+    "RUN_FIGURES",
+    "ParameterReference",
+    "names_in",
+    "references",
+    "replaced",
+    "replaced_parts",
+]
 
 _COUNTED: Final = (*CHANGE_COUNTS, "unchanged", "ignored", "adopted", "edited", "failed", "rejected", "processed")
 RUN_FIGURES: Final = tuple(f"run.{name}" for name in ("id", "sync", "state", "started", "seconds", *_COUNTED))
@@ -30,20 +39,23 @@ _FIGURE: Final = "|".join(re.escape(name) for name in RUN_FIGURES)
 _NAME: Final = rf"(?:(?:{_FIGURE})(?![A-Za-z0-9_])|[A-Za-z_][A-Za-z0-9_]*)"
 _TEXT: Final = re.compile(rf"@@|@\{{(?P<braced>{_NAME})\}}|(?P<glued>(?<=\w))?@(?P<name>{_NAME})")
 _ODATA: Final = re.compile(rf"'[^']*'?|@(?P<name>{_NAME})")
+PARAMETER: Final = rf"@(?P<name>{_NAME})"
+"""A regular expression: a parameter in SQL."""
 _SQL_PARTS: Final = rf"""
       \b[eE]'(?:[^'\\]|\\.|'')*'?            # text with backslash escapes
     | '[^']*'?                               # text; a doubled quote reads as two texts
     | "[^"]*"?                               # quoted identifier
     | --[^\n]*
     | /\*.*?(?:\*/|\Z)
-    | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
+    | (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
     | <@ | @>
-    | @(?P<name>{_NAME})
+    | {PARAMETER}
     """
 _SQL: Final = re.compile(_SQL_PARTS, re.VERBOSE | re.DOTALL)
-_DATABASE: Final = re.compile(rf"`[^`]*`? | @@\w* | {_SQL_PARTS}", re.VERBOSE | re.DOTALL)
+DATABASE_SQL: Final = re.compile(rf"`[^`]*`? | @@\w* | {_SQL_PARTS}", re.VERBOSE | re.DOTALL)
+"""The parts of the SQL of any database that are not code, and its parameters (`name`)."""
 
-_PATTERNS: Final = {Language.SQL: _SQL, Language.DATABASE: _DATABASE, Language.ODATA: _ODATA}
+_PATTERNS: Final = {Language.SQL: _SQL, Language.DATABASE: DATABASE_SQL, Language.ODATA: _ODATA}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,11 @@ class SqlSession:
         driver: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         return SQLAlchemyError, driver, OSError, struct.error, *SDK_MISREADS
 
+    @property
+    def dialect(self) -> str:
+        """The name of the database, as SQLAlchemy has it."""
+        return self._engine.dialect.name
+
     def found(self, statements: Statements) -> Mapping[str, KnownColumn | str]:
         """Column -> what is known of it, or why it cannot be read."""
         return refused_or_known(self._reader.found(self._opened, statements), statements.name)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from shared.definitions.models import Column, ColumnType, SecretReference, SqlConnection, SqlSource, TypedColumn
-from shared.errors import UserError
+from shared.errors import DefinitionError, Problem, UserError
 from shared.sources.context import SourceContext
+from shared.sources.sql.dialects import misread
 from shared.sources.typed import KnownColumn, described, found_name
 from shared.sources.watermarks.marks import Mark, Scale, start_of, unusable, watermark_column
 from shared.sources.watermarks.notation import check_notation
@@ -43,7 +44,8 @@ class SqlRows(ReadsPastWatermark):
 
         Raises:
             UserError: The database cannot be read.
-            DefinitionError: A column is missing or binary, or cannot be a watermark.
+            DefinitionError: A column is missing or binary, or cannot be a watermark; or the database reads the query or
+                the filter otherwise than it was checked.
         """
 
         def checked(session: SqlSession) -> tuple[Column, ...]:
@@ -72,7 +74,8 @@ class SqlRows(ReadsPastWatermark):
 
         Raises:
             UserError: The database cannot be read, or the connection is lost.
-            DefinitionError: A column is missing or binary.
+            DefinitionError: A column is missing or binary, or the database reads the query or the filter otherwise than
+                it was checked.
         """
 
         def loading(session: SqlSession) -> None:
@@ -127,7 +130,15 @@ class SqlRows(ReadsPastWatermark):
 
         statements = self._statements()
         session = SqlSession(*database_of(self._source.connection, self._context), self._context.roots)
+        self._check_reading(session.dialect)
         return workspace.within(lambda: with_session(session, statements, work), session.cancel)
+
+    def _check_reading(self, dialect: str) -> None:
+        texts = {"query": self._source.query, "filter": self._source.filter}
+        found = {key: misread(text, dialect) for key, text in texts.items() if text}
+        problems = [Problem(message=said, path=f"source.{key}") for key, said in found.items() if said]
+        if problems:
+            raise DefinitionError(problems)
 
 
 def database_of(named: str | SecretReference, context: SourceContext) -> tuple[str, str]:

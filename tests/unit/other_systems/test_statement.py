@@ -15,6 +15,7 @@ from shared.errors import UserError
 from shared.other_systems.statement import run_statement
 from shared.sources import SourceContext
 from shared.workspace import OutOfTimeError, Workspace
+from tests.mysql_server import mysql_server
 from tests.postgresql.fixtures import Database
 from tests.unit.sources.sql.reads import sqlite_url
 
@@ -43,6 +44,13 @@ def test_values_are_bound(tmp_path: Path) -> None:
     assert rows(url) == [("a'; DROP TABLE log --", 7, "2024-01-31 12:00:00.000000", None, "a@run.id:x 100%")]
     assert run(url, "UPDATE log SET made = made + @run.created") == 1
     assert rows(url)[0][1] == 14
+
+
+def test_a_statement_that_the_database_reads_otherwise_is_not_sent() -> None:
+    """In MySQL, a quote behind a backslash ends no text, and the name that follows would be a variable without a value."""
+    with mysql_server({}) as server, pytest.raises(UserError, match=r"sql\.statement: MySQL reads this otherwise"):
+        run(server.url, "UPDATE log SET mail = 'it\\'s' WHERE id = @n OR mail = 'x'")
+    assert server.statements == []
 
 
 TABLES = ("CREATE TABLE t (a INTEGER UNIQUE, b INTEGER)", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)")

@@ -58,6 +58,8 @@ def test_what_can_be_read_is_accepted(keys: str) -> None:
         ("connection: erp, table: t, query: SELECT 1", "source", "exactly one of table and query"),
         ("table: t", "source.connection", "this key is missing"),
         ("connection: erp, query: DELETE FROM t", "source.query", "a query must be a SELECT"),
+        ('connection: erp, query: "# all\\nSELECT 1"', "source.query", "begin a comment with two minus signs"),
+        ("connection: erp, table: t, filter: a <> 'it\\'s @b'", "source.filter", "is written twice ('it''s')"),
         ("connection: erp, query: 'SELECT 1; DROP TABLE t'", "source.query", "one statement"),
         ("connection: erp, query: SELECT 1) AS x; --", "source.query", "brackets are not balanced"),
         ("connection: erp, query: (SELECT 1", "source.query", "brackets are not balanced"),
