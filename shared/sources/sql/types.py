@@ -38,8 +38,14 @@ _BY_NAME: Final[Mapping[str, ColumnType | str]] = {
     **dict.fromkeys(("MONEY", "SMALLMONEY", "YEAR"), ColumnType.NUMBER),
     "BIT": BINARY,
 }
-# NEWDECIMAL of the protocol of MySQL, which PyMySQL does not count among its NUMBERs.
-_DECIMAL: Final = ("pymysql", 246)
+# The numbers of types in the protocol of MySQL: the drivers count some of them among none of the types of PEP 249.
+# https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html
+_MYSQL_DRIVERS: Final = frozenset({"pymysql", "MySQLdb", "mysql.connector"})
+_MYSQL: Final[Mapping[int, ColumnType | str]] = {
+    **dict.fromkeys((0, 1, 2, 3, 4, 5, 8, 9, 13, 246), ColumnType.NUMBER),
+    **dict.fromkeys((7, 10, 12, 14), ColumnType.DATE),
+    **dict.fromkeys((16, 255), BINARY),  # of bits and geometry; blobs have the numbers of texts
+}
 _PYTHON: Final[tuple[tuple[type[Any], ColumnType | str], ...]] = (
     (bool, ColumnType.BOOL),
     (int, ColumnType.NUMBER),
@@ -95,12 +101,11 @@ def of_driver(code: Any, dbapi: Any) -> Found:
     """
     if isinstance(code, type):
         return _found(next((meant for known, meant in _PYTHON if issubclass(code, known)), ColumnType.TEXT))
+    if getattr(dbapi, "__name__", "") in _MYSQL_DRIVERS:
+        return _found(_MYSQL.get(code, ColumnType.TEXT))  # a binary value of a blob is an error of its row
     for name, meant in (("DATETIME", ColumnType.DATE), ("NUMBER", ColumnType.NUMBER)):
         if code is not None and getattr(dbapi, name, None) == code:
             return KnownColumn.as_text(meant)
-    if (getattr(dbapi, "__name__", ""), code) == _DECIMAL:
-        return KnownColumn.as_text(ColumnType.NUMBER)
-    # BINARY of PyMySQL is also what TEXT columns have: a binary value is an error of its row.
     return KnownColumn.as_text(ColumnType.TEXT)
 
 

@@ -130,6 +130,17 @@ def test_a_time_is_a_text_as_the_database_writes_it(keys: dict[str, Any]) -> Non
         assert read(server.url, **keys) == ({"t": times}, [])
 
 
+@pytest.mark.parametrize("keys", [TABLE, QUERY], ids=["table", "query"])
+def test_a_query_has_the_types_of_a_table(keys: dict[str, Any]) -> None:
+    """So expressions calculate with its numbers and its days."""
+    kinds = ("small", "smallint", FIELD_TYPE.SHORT), ("day", "date", FIELD_TYPE.DATE)
+    calculated = [{"name": "next", "formula": "small + 1"}, {"name": "year", "formula": "year(day)"}]
+    with mysql_server(answers(*kinds, rows=[["5", "2024-01-31"]])) as server:
+        found, _ = read(server.url, columns=[{"name": "small"}, {"name": "day"}, *calculated], **keys)
+    assert [found[name][0] for name in ("small", "next", "year")] == [5, "6.0000000000", "2024"]
+    assert str(found["day"][0]) == "2024-01-31 00:00:00"
+
+
 TIMESTAMP = ("f", "timestamp NULL", FIELD_TYPE.TIMESTAMP)
 
 

@@ -23,6 +23,11 @@ from shared.sources.watermarks.marks import Scale
 
 TEXT, NUMBER, DATE, BOOL = ColumnType.TEXT, ColumnType.NUMBER, ColumnType.DATE, ColumnType.BOOL
 
+NUMBERS_OF_MYSQL = [
+    getattr(FIELD_TYPE, name)
+    for name in ("TINY", "SHORT", "INT24", "LONG", "LONGLONG", "DECIMAL", "NEWDECIMAL", "FLOAT", "DOUBLE", "YEAR")
+]
+
 
 def meant(found: KnownColumn | str) -> ColumnType | str:
     return found.type if isinstance(found, KnownColumn) else found
@@ -73,9 +78,15 @@ def test_a_column_of_a_table_has_the_type_of_the_catalogue(
 @pytest.mark.parametrize(
     ("code", "dbapi", "expected"),
     [
-        (FIELD_TYPE.NEWDECIMAL, pymysql, NUMBER),
-        (FIELD_TYPE.LONGLONG, pymysql, NUMBER),
+        *((code, pymysql, NUMBER) for code in NUMBERS_OF_MYSQL),
         (FIELD_TYPE.TIMESTAMP, pymysql, DATE),
+        (FIELD_TYPE.DATETIME, pymysql, DATE),
+        (FIELD_TYPE.DATE, pymysql, DATE),
+        (FIELD_TYPE.NEWDATE, pymysql, DATE),
+        (FIELD_TYPE.TIME, pymysql, TEXT),
+        (FIELD_TYPE.JSON, pymysql, TEXT),
+        (FIELD_TYPE.BIT, pymysql, BINARY),
+        (FIELD_TYPE.GEOMETRY, pymysql, BINARY),
         (FIELD_TYPE.VAR_STRING, pymysql, TEXT),
         (FIELD_TYPE.BLOB, pymysql, TEXT),
         (oracledb.DB_TYPE_NUMBER, oracledb, NUMBER),
