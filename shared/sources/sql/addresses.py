@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import ssl
 from collections.abc import Sequence
@@ -29,6 +30,17 @@ _DRIVERS: Final = {
     "sqlite": ("pysqlite", ""),
 }
 _FORM: Final = "postgresql://user:password@host/database"
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a message of the pool is no error over a connection that is closed.
+
+    Such a connection was lost, which the run says itself, or is not needed any more; and the error may contain values.
+    """
+    return not record.exc_info
+
+
+logging.getLogger(f"{NullPool.__module__}.{NullPool.__name__}").addFilter(_is_news)
 
 
 def url_of(text: str, label: str) -> URL:
@@ -96,7 +108,7 @@ def _engine(url: URL, label: str, arguments: dict[str, Any]) -> Engine:
         )
     if missing:
         raise UserError(f"{label}: the driver for {name} is not installed: {_remedy(name, driver)}")
-    raise UserError(f"{label}: its URL cannot be used; write it as {_FORM}")
+    raise UserError(f"{label}: its URL or one of its options (what follows the ?) cannot be used; write it as {_FORM}")
 
 
 def _keep_to_one_file(connection: sqlite3.Connection, _record: object) -> None:

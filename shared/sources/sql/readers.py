@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.exc import SAWarning
 
 from shared.definitions.models import ColumnType, TypedColumn
 from shared.definitions.models.database_sql import is_query
@@ -51,6 +53,9 @@ class RowReader:
         dialect = connection.dialect
         if statements.table is not None:
             table = table_of(statements.table)
+            warnings.filterwarnings(
+                "ignore", "Did not recognize type", SAWarning
+            )  # it is text then: no news for a user
             for column in sa.inspect(connection).get_columns(table.name, schema=table.schema):
                 self._forms[column["name"]] = form_of(column["type"], dialect.name)
                 yield column["name"], of_sqlalchemy(column["type"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -23,10 +24,17 @@ _BUSY: Final = "it takes no further connection now; try again later"
 _VALUE: Final = "the statement fails on a value of a row; check the calculations and conversions in query and filter"
 _UNKNOWN: Final = "it cannot be read; check table, query and filter"
 _CONSTRAINT: Final = "a constraint of the table refuses the change"
+_REFUSED: Final = "it refuses the statement"
+_FILE: Final = "a file or a socket that its URL names does not exist or cannot be read; check the options of the URL"
+_TLS: Final = "no safe connection can be made; check the options of the URL about TLS, and the certificate of the host"
+_OPTIONS: Final = (
+    "its driver or the server does not take the URL; check its options (what follows the ?), its host and its port"
+)
 _STOPPED: Final = "the statement was stopped by the database, because of a time limit or an administrator"
 
 # SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html), numbers of MySQL
-# (https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html) and codes of Oracle
+# (https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html) and MariaDB
+# (https://mariadb.com/kb/en/mariadb-error-code-reference/), and codes of Oracle
 # (https://docs.oracle.com/en/error-help/db/).
 _CODES: Final = {
     **dict.fromkeys(("28P01", "28000", "1045", "1698", "ORA-01017", "ORA-28000"), _SIGN_IN),
@@ -36,9 +44,11 @@ _CODES: Final = {
     **dict.fromkeys(("42601", "0A000", "1064", "ORA-00900", "ORA-00933", "ORA-00936", "ORA-00923"), _SYNTAX),
     **dict.fromkeys(("42501", "1044", "1142", "1143", "1227", "ORA-01031"), _PERMISSION),
     **dict.fromkeys(("25006", "1792", "ORA-01456"), _CHANGES),
-    **dict.fromkeys(("57P01", "57P02", "57P03", "2006", "2013", "ORA-03113", "ORA-03114", "DPY-4011"), _LOST),
+    **dict.fromkeys(("57P01", "57P02", "57P03", "ORA-03113", "ORA-03114", "DPY-4011"), _LOST),
+    **dict.fromkeys(("1053", "1927", "2006", "2013", "4031"), _LOST),
     **dict.fromkeys(("53300", "1040", "1203", "ORA-00018", "ORA-00020"), _BUSY),
-    **dict.fromkeys(("57014", "3024", "1317", "ORA-01013"), _STOPPED),
+    **dict.fromkeys(("57014", "1317", "1969", "3024", "ORA-01013"), _STOPPED),
+    "2026": _TLS,
 }
 _CLASSES: Final = {"08": _LOST, "22": _VALUE, "23": _CONSTRAINT, "28": _SIGN_IN, "42": _SYNTAX}
 # SQLite has no codes in Python 3.10 and messages that name only what the statement names.
@@ -60,10 +70,15 @@ _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (socket.gaierror, "the name of its host is not known; check the URL"),
     (ConnectionRefusedError, "its host refuses the connection: no database listens at this port"),
     (TimeoutError, "its host does not answer"),
+    (FileNotFoundError, _FILE),
+    (PermissionError, _FILE),
+    (IsADirectoryError, _FILE),
+    (ssl.SSLError, _TLS),
     (OSError, _LOST),
 )
-
-
+# What is said instead where no connection is made yet, and where one was made.
+_OF_CONNECTING: Final = dict.fromkeys((_REFUSED, _SYNTAX, _UNKNOWN), _OPTIONS)
+_OF_READING: Final = {_TLS: _LOST}
 # What is said instead about a statement that changes something.
 _OF_CHANGES: Final = {
     _TABLE: "there is no such table or procedure, or the user may not see it; check the statement",
@@ -77,15 +92,17 @@ _OF_CHANGES: Final = {
 }
 
 
-def refusal(error: Exception, label: str, *, changing: bool = False) -> UserError:
+def refusal(error: Exception, label: str, *, connecting: bool = False, changing: bool = False) -> UserError:
     """Describe an error of a database or its driver. The error itself is left out: it may contain values.
 
     Args:
         error: What the driver or SQLAlchemy raised.
         label: The database as messages show it.
+        connecting: There is no connection yet.
         changing: The statement is one that changes something.
     """
     said, detail = _explained([*_chain(error)])
+    said = (_OF_CONNECTING if connecting else _OF_READING).get(said, said)
     return UserError(f"{label}: {_OF_CHANGES.get(said, said) if changing else said}{detail}")
 
 
@@ -104,7 +121,7 @@ def _explained(known: list[BaseException]) -> tuple[str, str]:
         if any(isinstance(each, kind) for each in known):
             return message, ""
     if other:
-        return f"it refuses the statement (error {other})", ""
+        return _REFUSED, f" (error {other})"
     name = type(known[-1]).__name__
     if any(type(each).__name__ in {"InterfaceError", "OperationalError"} for each in known):
         return f"it cannot be reached, or {_LOST} ({name})", ""

@@ -99,6 +99,11 @@ class SqlSession:
         return SQLAlchemyError, driver, OSError, struct.error, *SDK_MISREADS
 
     @property
+    def connected(self) -> bool:
+        """Whether there has been a connection."""
+        return self._connection is not None
+
+    @property
     def dialect(self) -> str:
         """The name of the database, as SQLAlchemy has it."""
         return self._engine.dialect.name
@@ -180,6 +185,6 @@ def with_session(session: SqlSession, statements: Statements, work: Callable[[Sq
     except NoSuchTableError:
         refused = UserError(f"{session.label}: there is no {statements.name}, or the user may not see it")
     except session.failures as error:
-        refused = refusal(error, session.label, changing=session.changes)
+        refused = refusal(error, session.label, connecting=not session.connected, changing=session.changes)
     # Outside of the handler: an error of a driver may contain values and the password, so it is left out whole.
     raise refused

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
+import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from pymysql.constants import FIELD_TYPE  # type: ignore[import-untyped]  # it ships no types
 
+from shared.errors import UserError
 from shared.sources import SourceContext, completed, open_source
 from shared.sources.watermarks.marks import Mark, Scale, Watermarked
 from shared.workspace import Workspace
@@ -173,3 +177,70 @@ def test_a_moment_as_a_parameter_is_sent_in_utc() -> None:
     with mysql_server(answers(TIMESTAMP)) as server:
         read(server.url, {"since": moment}, filter="f > @since", **TABLE)
     assert "f > '2024-07-01 10:00:00'" in last_asked(server)
+
+
+def test_a_lost_connection_is_told_once(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    """Neither SQLAlchemy nor the driver prints a traceback beside it, which could have values."""
+    known = answers(("k", "int", FIELD_TYPE.LONG), rows=[[str(number)] for number in range(1000)])
+    known["FROM"] = replace(known["FROM"], cut=True)
+    with mysql_server(known) as server, pytest.raises(UserError, match="the connection was lost; nothing was written"):
+        read(server.url, **TABLE)
+    gc.collect()  # an error in a destructor would be a warning, which ends the test
+    assert capsys.readouterr() == ("", "")
+    assert caplog.records == []
+
+
+def test_other_messages_of_the_pool_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Only those with an error over a connection that is closed are left out."""
+    pool = logging.getLogger("sqlalchemy.pool.impl.NullPool")
+    pool.error("Error closing cursor", exc_info=ValueError("a value"))
+    pool.error("a connection was left open")
+    assert caplog.messages == ["a connection was left open"]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("charset=nope", r"check its options \(what follows the \?\), its host and its port \(AttributeError\)"),
+        ("foo=1", r"does not take the URL; check its options \(what follows the \?\).*\(TypeError\)"),
+        ("connect_timeout=x", r"its URL or one of its options \(what follows the \?\) cannot be used"),
+        ("ssl_ca=/nope", "a file or a socket that its URL names does not exist"),
+        ("ssl_ca=/etc/hostname", "no safe connection can be made; check the options of the URL about TLS"),
+    ],
+)
+def test_an_option_that_the_driver_refuses_is_told(option: str, message: str) -> None:
+    """What is wrong is the URL, and neither the table nor the connection."""
+    with mysql_server({}) as server, pytest.raises(UserError, match=message):
+        read(f"{server.url}?{option}", **TABLE)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (1969, "the statement was stopped by the database, because of a time limit"),
+        (3024, "the statement was stopped by the database, because of a time limit"),
+        (1927, "the connection was lost"),
+        (1273, r"it refuses the statement \(error 1273\)"),
+    ],
+)
+def test_a_refusal_is_told_by_its_number(number: int, message: str) -> None:
+    """Those of MariaDB too; without the message of the server, which can have values."""
+    known = answers(("k", "int", FIELD_TYPE.LONG))
+    known["FROM"] = Answer(error=(number, "max_statement_time of value 77"))
+    with mysql_server(known) as server, pytest.raises(UserError, match=message) as caught:
+        read(server.url, **TABLE)
+    assert "77" not in caught.value.message
+
+
+def test_a_refusal_while_connecting_is_about_the_url() -> None:
+    """No statement of the definition was sent yet."""
+    said = r"does not take the URL; check its options .*\(error 1273\)"
+    refusing = {"SET NAMES": Answer(error=(1273, "unknown collation"))}
+    with mysql_server(refusing) as server, pytest.raises(UserError, match=said):
+        read(f"{server.url}?collation=nope", **TABLE)
+
+
+def test_a_type_that_sqlalchemy_does_not_know_is_text() -> None:
+    """Without a warning, which would end the test."""
+    with mysql_server(answers(("a", "inet6", 254), rows=[["::1"]])) as server:
+        assert read(server.url, **TABLE)[0] == {"a": ["::1"]}
