@@ -17,6 +17,7 @@ from console.web.routing import Content, Path
 from console.web.visit import Visit
 from shared.app import App
 from shared.definitions.models.listener import EventFormat
+from shared.errors import UserError
 from shared.jobs.real_time.events import EventSync, run_events
 from shared.jobs.real_time.files.json_values import messages_in
 from shared.jobs.real_time.intake import Intake, checked
@@ -59,11 +60,12 @@ def _bodies(visit: Visit, sync: EventSync) -> list[bytes]:
     """The events of a request, as they were sent: JSON values, or those of an array."""
     if sync.topic.format is EventFormat.AVRO:
         raise Refusal(415, "Not JSON", "This listener takes Avro, which is sent to the event hub itself.")
-    sent = visit.body.raw.strip()
-    if sent.startswith(b"["):  # the items of an array over several lines are events of their own
-        sent = b"[\n" + sent[1:]
-    events = messages_in(io.BytesIO(sent), name="the request", stream="", largest=MOST_BYTES)
-    found = [event.body for event in islice(events, MOST_EVENTS + 1)]
+    body = io.BytesIO(visit.body.raw)
+    events = messages_in(body, name="the request", stream="", largest=MOST_BYTES, is_array=True)
+    try:
+        found = [event.body for event in islice(events, MOST_EVENTS + 1)]
+    except UserError as error:
+        raise Refusal(422, "The events cannot be read", f"{error.message}. None of the events was taken.") from error
     if not 1 <= len(found) <= MOST_EVENTS:
         raise Refusal(422, "Too many events, or none", f"Send 1 to {MOST_EVENTS} events in one request.")
     return found

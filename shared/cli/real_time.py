@@ -39,7 +39,8 @@ def feed(
         tell: Is told how far the files were read, where a person stops the command.
 
     Raises:
-        UserError: The sync has no listener, or a file cannot be read; from some event on, where it says so.
+        UserError: The sync has no listener, or a file cannot be read: the message says how many events before that
+            place were processed.
         RetryLater: Dataverse or the state store is unavailable; what took effect stays.
     """
     definition = app.definition(name)
@@ -61,6 +62,10 @@ def feed(
     except KeyboardInterrupt:
         tell(_stopped(read, begun))
         raise
+    except UserError as error:
+        if begun or not read:
+            raise
+        raise UserError(f"{error.message}; events processed before that place: {read:,}") from error
     return EventsSummary.sum(done)
 
 

@@ -82,6 +82,26 @@ def test_what_is_no_event_is_refused(listening: World, served: Served, body: byt
     assert listening.app.state.count_dead_letters() == 0
 
 
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b'[{"op": "c", "number": "N-1", "name": "One"},\n{"op": "c", "number": "N-2", "name": "Two"}', "request:2: "),
+        (b'\n[{"op": "c", "number": "N-1", "name": "One"},}]', "request:2:46: "),
+        (b'{"op": "c", "number": "N-1", "name": "One"}\n{\n"op":\n"c",\nx}', "request:5:1: "),
+    ],
+)
+def test_events_that_break_off_are_refused_with_the_place(
+    listening: World, served: Served, body: bytes, place: str
+) -> None:
+    """The line is that of the body as it was sent. None was applied, and the answer says so."""
+    answer = send(served, body)
+    assert (answer.status_code, place in answer.json()["detail"]) == (422, True), answer.text
+    assert answer.json()["detail"].endswith("None of the events was taken.")
+    assert "applied" not in answer.text
+    assert listening.accounts() == {}
+    assert listening.app.state.count_dead_letters() == 0
+
+
 def test_a_listener_that_there_is_not_takes_nothing(listening: World, served: Served) -> None:
     """Its name is that of the listener, and not of the sync."""
     assert send(served, {"op": "c"}, "customers").status_code == 404

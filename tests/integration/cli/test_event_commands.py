@@ -107,6 +107,15 @@ def test_events_of_a_file_take_effect(typed: Type, tmp_path: Path) -> None:
     assert "Unchanged" in again.out
 
 
+def test_a_file_without_an_event_that_can_be_read_tells_of_none(typed: Type, tmp_path: Path) -> None:
+    """The message says how many events were processed only where some were; those of files before it count."""
+    broken, good = tmp_path / "broken.json", ndjson(tmp_path / "good.json", *GOOD)
+    broken.write_text("[\nx]", "utf-8")
+    done = typed("events", "accounts", str(broken))
+    assert (done.code, "broken.json:2:1: " in done.err, "processed" in done.err) == (1, True, False)
+    assert "; events processed before that place: 3" in typed("events", "accounts", good, str(broken)).err
+
+
 def test_a_truncated_file_is_reported_with_its_line(typed: Type, tmp_path: Path) -> None:
     """The events before it took effect; the lines after it are no dead letters."""
     file = tmp_path / "events.json"
@@ -115,6 +124,7 @@ def test_a_truncated_file_is_reported_with_its_line(typed: Type, tmp_path: Path)
     line = next(number for number, each in enumerate(text.splitlines(), 1) if "E-3" in each)
     done = typed("events", "accounts", str(file))
     assert (done.code, f"events.json:{line}:" in done.err) == (1, True)
+    assert "; events processed before that place: 2" in done.err
     assert typed("dead-letters", "--json").json["count"] == 0
     file.write_text(json.dumps(GOOD, indent=2), "utf-8")
     counts = typed("events", "accounts", str(file), "--json").json["syncs"]["accounts"]

@@ -65,7 +65,8 @@ def captured(content: IO[bytes], *, name: str, stream: Stream) -> Iterator[Messa
         stream: The partition.
 
     Raises:
-        UserError: It is not a file of Capture, or it is damaged from some event on; those before it were given.
+        UserError: It is not a file of Capture, or it is damaged from some event on; those before it were given. What
+            became of them is for the caller to say.
     """
     number, last = 0, -1
     try:
@@ -82,9 +83,7 @@ def captured(content: IO[bytes], *, name: str, stream: Stream) -> Iterator[Messa
     except AvroError as error:
         if not number:
             raise UserError(f"{name}: its first event cannot be read: {error}") from None
-        raise UserError(
-            f"{name} cannot be read after event {number:,}: {error}; the events before it were applied"
-        ) from None
+        raise UserError(f"{name} cannot be read after event {number:,}: {error}") from None
 
 
 def _events(content: IO[bytes]) -> Iterator[Mapping[str, Any]]:

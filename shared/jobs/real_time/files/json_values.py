@@ -64,7 +64,9 @@ class _Broken(Exception):  # noqa: N818 - never leaves this module
         self.at = at
 
 
-def messages_in(content: BinaryIO, *, name: str, stream: str, largest: int = LARGEST) -> Iterator[Message]:
+def messages_in(
+    content: BinaryIO, *, name: str, stream: str, largest: int = LARGEST, is_array: bool = False
+) -> Iterator[Message]:
     """The events of a file as messages, read as far as they are asked for.
 
     Args:
@@ -72,11 +74,13 @@ def messages_in(content: BinaryIO, *, name: str, stream: str, largest: int = LAR
         name: What the file is called in errors.
         stream: Names this feeding of the file: given again under another name, the events are new ones.
         largest: Most bytes of one event, and of one line.
+        is_array: Whether the items of an array that the file begins with are its events also if it is in one line.
 
     Raises:
-        UserError: From some line on the file cannot be read as events; those before it were given.
+        UserError: From some line on the file cannot be read as events; those before it were given. What became of them
+            is for the caller to say.
     """
-    for number, found in enumerate(_Events(content, name, largest)):
+    for number, found in enumerate(_Events(content, name, largest, is_array)):
         yield Message(body=found.body, partition=stream, sequence=number, offset=f"line {found.line}")
 
 
@@ -87,6 +91,7 @@ class _Events:
     content: BinaryIO
     name: str
     largest: int
+    is_array: bool = False
     line: int = 0
     _value: _Value | None = None  # what goes on in the next line
 
@@ -105,13 +110,17 @@ class _Events:
 
     def _without_mark(self, line: bytes) -> bytes:
         if line.startswith(_UTF_16):
-            raise self._error(1, "the file is UTF-16; save it as UTF-8")
+            raise self._error(1, "this is UTF-16; write it as UTF-8")
         return line.removeprefix(_MARK)
 
     def _fresh(self, line: bytes) -> Iterator[_Found]:
         """The events of a line that begins with one."""
         body = line.strip()
         if not body:
+            return
+        is_array, self.is_array = self.is_array and body.startswith(b"["), False
+        if is_array:
+            yield from self._array(line)
             return
         if _is_value(body):
             yield _Found(body, self.line)
@@ -123,6 +132,15 @@ class _Events:
             yield _Found(body, self.line)
             return
         yield from found
+        self._value = value if value.is_open else None
+
+    def _array(self, line: bytes) -> Iterator[_Found]:
+        """The events of a line that begins with an array of them."""
+        value = _Value(self.line)
+        try:
+            yield from value.add(line, self.line)
+        except _Broken as broken:
+            raise self._broken_off(value, broken) from None
         self._value = value if value.is_open else None
 
     def _within(self, line: bytes) -> Iterator[_Found]:
@@ -137,22 +155,21 @@ class _Events:
                 self._value = None
                 yield from self._fresh(line)
                 return
-            problem = f"here the JSON that begins in line {value.line} breaks off; the events before it were applied"
-            raise self._error(self.line, problem, column=broken.at + 1) from None
+            raise self._broken_off(value, broken) from None
         if value.size > self.largest:
-            problem = (
-                f"the event that begins here is larger than {self.largest:,} bytes; the events before it were applied"
-            )
-            raise self._error(value.line, problem)
+            raise self._error(value.line, f"the event that begins here is larger than {self.largest:,} bytes")
         self._value = value if value.is_open else None
+
+    def _broken_off(self, value: _Value, broken: _Broken) -> UserError:
+        problem = f"here the JSON that begins in line {value.line} breaks off"
+        return self._error(self.line, problem, column=broken.at + 1)
 
     def _ended(self, value: _Value) -> Iterator[_Found]:
         """What the end of the file leaves open: an event that cannot be decoded, or an array without its end."""
         if value.body.strip():
             yield _Found(value.body, value.line)
         if value.list:
-            problem = f"the file ends within the array that begins in line {value.list}; the events in it were applied"
-            raise self._error(self.line, problem)
+            raise self._error(self.line, f"here it ends within the array that begins in line {value.list}")
 
     def _error(self, line: int, problem: str, *, column: int = 0) -> UserError:
         return UserError(f"{self.name}:{line}{f':{column}' if column else ''}: {problem}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ EVENTS = [
 ]
 
 
-def read(content: bytes, **options: int) -> tuple[list[tuple[str, bytes]], str]:
+def read(content: bytes, **options: Any) -> tuple[list[tuple[str, bytes]], str]:
     """The events with their lines, and the error that ends the reading."""
     found: list[tuple[str, bytes]] = []
     try:
@@ -84,15 +85,32 @@ def test_a_line_that_broke_off_does_not_swallow_the_next(cut: bytes) -> None:
     [
         (b'[\n{"n": 1},\n{"n": 2,}\n]', 1, "events.json:3:9: here the JSON that begins in line 3 breaks off"),
         (b'{"n": 1}\n{\n  "n": 2,\n  n: 3\n}', 1, "events.json:4:3: here the JSON that begins in line 2"),
-        (b'[\n{"n": 1},\n{"n": 2}', 2, "events.json:3: the file ends within the array that begins in line 1"),
+        (b'[\n{"n": 1},\n{"n": 2}', 2, "events.json:3: here it ends within the array that begins in line 1"),
         (b"[\n" * 2_000, 0, "breaks off"),
-        (b"\xff\xfe{\x00}\x00", 0, "events.json:1: the file is UTF-16; save it as UTF-8"),
+        (b"\xff\xfe{\x00}\x00", 0, "events.json:1: this is UTF-16; write it as UTF-8"),
     ],
 )
 def test_where_a_value_breaks_off_the_place_is_named(content: bytes, given: int, says: str) -> None:
     """The events before it were given; those after it cannot be distinguished."""
     found, error = read(content)
     assert (len(found), says in error) == (given, True), error
+
+
+@pytest.mark.parametrize(
+    ("content", "given", "says"),
+    [
+        (b'[{"n": 1}, {"n": 2}]', 2, ""),
+        (b'\xef\xbb\xbf [{"n": 1},\n{"n": 2}]\n[3]', 3, ""),
+        (b'\n\n[{"n": 1},\n{"n": 2}', 2, "events.json:4: here it ends within the array that begins in line 3"),
+        (b'[{"n": 1}, n]', 1, "events.json:1:12: here the JSON that begins in line 1 breaks off"),
+        (b'[{"n": 1}] x', 1, "events.json:1:12: here the JSON that begins in line 1 breaks off"),
+        (b'{"n": 1}\n[2, 3]', 2, ""),
+    ],
+)
+def test_an_array_that_a_file_begins_with_may_be_its_events(content: bytes, given: int, says: str) -> None:
+    """Also one in a line, of which places are named as they are; nothing is said of what became of the events."""
+    found, error = read(content, is_array=True)
+    assert (len(found), error) == (given, says)
 
 
 def test_an_event_has_a_bound() -> None:
