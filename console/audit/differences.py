@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Final
 
+from console.audit.compared import ComparedLines
 from shared.visible import for_terminal
 
 __all__ = ["Line", "differences", "lines_of_diff"]
 
 _AROUND: Final = 2  # lines that stay the same, before and behind a change
-_MOST_COMPARED: Final = 400  # lines between the first and the last change: comparing takes the square of their number
 _MOST_SHOWN: Final = 300  # lines of a page
 
 
@@ -60,32 +59,22 @@ def lines_of_diff(text: str) -> tuple[Line, ...] | None:
 
 
 def _lines(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
-    start = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    most = min(len(old), len(new)) - start
-    tail = next((at for at in range(most) if old[-1 - at] != new[-1 - at]), most)
-    yield from (Line(kind="", text=line) for line in old[max(0, start - _AROUND) : start])
-    yield from _between(old[start : len(old) - tail], new[start : len(new) - tail])
-    yield from (Line(kind="", text=line) for line in old[len(old) - tail : len(old) - tail + _AROUND])
-
-
-def _between(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
-    if len(old) + len(new) > _MOST_COMPARED:
-        yield from (Line(kind="was", text=line) for line in old)
-        yield from (Line(kind="will", text=line) for line in new)
-        return
-    for what, first, last, to_first, to_last in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+    codes = ComparedLines(old, new).get_opcodes()
+    for number, (what, first, last, to_first, to_last) in enumerate(codes):
         if what == "equal":
-            yield from _same(old[first:last])
+            yield from _same(old[first:last], is_first=not number, is_last=number == len(codes) - 1)
             continue
         yield from (Line(kind="was", text=line) for line in old[first:last])
         yield from (Line(kind="will", text=line) for line in new[to_first:to_last])
 
 
-def _same(lines: Sequence[str]) -> Iterator[Line]:
-    """Lines between two changes; the middle of many is left out."""
-    if len(lines) <= 2 * _AROUND + 1:
-        yield from (Line(kind="", text=line) for line in lines)
-        return
-    yield from (Line(kind="", text=line) for line in lines[:_AROUND])
-    yield Line(kind="", text="…")
-    yield from (Line(kind="", text=line) for line in lines[-_AROUND:])
+def _same(lines: Sequence[str], *, is_first: bool, is_last: bool) -> Iterator[Line]:
+    """Lines that stay: those beside a change; of many between two changes, a sign for those in their middle."""
+    shown = lines
+    if is_first:
+        shown = lines[-_AROUND:]
+    elif is_last:
+        shown = lines[:_AROUND]
+    elif len(lines) > 2 * _AROUND + 1:
+        shown = [*lines[:_AROUND], "…", *lines[-_AROUND:]]
+    return (Line(kind="", text=line) for line in shown)

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from console.access.rights import Level, levels_of
+from console.audit.compared import difference
 from console.editor.asking import answer_of, ask, waited_for
-from console.editor.draft import check, difference, in_use
+from console.editor.draft import check, in_use
 from console.editor.editing import Answer, Editing
 from console.editor.mapping import mapping_for, mappings_of
 from console.editor.naming import check_with_name

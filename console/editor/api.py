@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from console.access.guarding import guarded_changes
 from console.access.rights import Level
+from console.audit.compared import difference
 from console.editor.actions import with_admin
 from console.editor.asking import ask
-from console.editor.draft import Checked, Draft, check, difference
+from console.editor.draft import Checked, Draft, check
 from console.editor.editing import Editing
 from console.editor.models import (
     VERSIONS_SHOWN,

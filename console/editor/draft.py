@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from console.web.bodies import Body
 from console.web.refusals import Refusal
@@ -20,9 +19,7 @@ from shared.definitions import Loaded
 from shared.definitions.loading.yaml_loader import read_yaml
 from shared.errors import DefinitionError, Problem
 
-__all__ = ["Checked", "Draft", "check", "difference", "file_of", "hidden_sync", "in_use", "saved_text"]
-
-_MOST_LINES: Final = 2000
+__all__ = ["Checked", "Draft", "check", "file_of", "hidden_sync", "in_use", "saved_text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +127,3 @@ def saved_text(visit: Visit, draft: Draft) -> str:
     files = visit.app.wiring.definition_files
     found = files.read(draft.file) or files.deleted(draft.file)
     return found.text if found else ""
-
-
-def difference(before: str, after: str) -> list[str]:
-    """The lines of two texts that differ, with three lines around them, as `diff -u` shows them."""
-    old, new = before.splitlines()[:_MOST_LINES], after.splitlines()[:_MOST_LINES]
-    return [*difflib.unified_diff(old, new, lineterm="", n=3)][2:]

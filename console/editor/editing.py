@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from console.access.guarding import guarded_changes
 from console.access.rights import Level
-from console.editor.draft import Checked, Draft, check, difference, saved_text
+from console.audit.compared import difference
+from console.editor.draft import Checked, Draft, check, saved_text
 from console.editor.forms.paging import Pages
 from console.editor.forms.reading import Sent
 from console.editor.forms.widgets import Kind, Widget

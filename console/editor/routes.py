@@ -11,10 +11,11 @@ from typing import Final
 from starlette.responses import Response
 
 from console.access.rights import Level
+from console.audit.compared import difference
 from console.editor import making
 from console.editor.actions import act
 from console.editor.api import ROUTES as API
-from console.editor.draft import Draft, difference, file_of
+from console.editor.draft import Draft, file_of
 from console.editor.editing import Editing, from_form
 from console.editor.filters import FILTERS
 from console.editor.models import VERSIONS_SHOWN

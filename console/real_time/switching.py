@@ -8,7 +8,8 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from console.editor.draft import Draft, check, difference
+from console.audit.compared import difference
+from console.editor.draft import Draft, check
 from console.editor.saved import author, stored_definition
 from console.web.conditions import IF_MATCH, expected_version, refusing_changed
 from console.web.needs import Need

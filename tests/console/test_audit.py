@@ -11,8 +11,8 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from console.audit.compared import difference
 from console.audit.differences import differences, lines_of_diff
-from console.editor.draft import difference
 from shared.state import AuditEntry
 from tests.console.conftest import Served, World, pictures, violations
 
@@ -91,7 +91,11 @@ def test_differences_of_texts() -> None:
     assert said("a\na", "a") == [("", "a"), ("was", "a")]
     assert said("same", "same") == [("", "same")]
     many = "\n".join(map(str, range(5000)))
-    assert len(said(many, many[::-1])) == 301
+    shown = said(many, many[::-1])
+    assert (len(shown), shown[-1][1].endswith(" more lines")) == (301, True)
+    assert said("a\nb\nc\nd\ne\nf\ng\nh\ni", "x\nb\nc\nd\ne\nf\ng\nh\ny") == [
+        ("was", "a"), ("will", "x"), ("", "b"), ("", "c"), ("", "…"), ("", "g"), ("", "h"), ("was", "i"), ("will", "y"),
+    ]  # fmt: skip
 
 
 def test_the_lines_of_a_changed_definition_are_told_apart() -> None:

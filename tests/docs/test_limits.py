@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from batch_sync.pool import SIDE_BY_SIDE
+from console.audit.differences import _MOST_SHOWN as MOST_LINES
 from console.uploads.addresses import MOST_MENDED, MOST_SOURCE
 from scripts.pipeline import LONGEST as OF_A_COMMENT
 from shared import settings
@@ -42,7 +43,7 @@ from shared.sources.json_text.records import _MOST, _MOST_OF_DOCUMENT
 from shared.sources.places.row_lines import MOST_READ_AGAIN
 from shared.sources.records import MOST_BYTES as OF_A_ROW
 from shared.sources.rest.seen import _MOST_PAGES
-from shared.state._bounds import MOST_OF_A_BODY, MOST_OF_A_MESSAGE
+from shared.state._bounds import MOST_OF_A_BODY, MOST_OF_A_CHANGE, MOST_OF_A_MESSAGE
 from shared.transform.lookups.parties import MOST_PARTIES
 from shared.transform.profile.keys import _MOST_CANDIDATES, MOST_PAIRED
 from shared.views.pages.runs import MOST_CHARTED, MOST_COURSES, MOST_WITH_ERRORS
@@ -70,6 +71,13 @@ REAL = {
     "result of an expression": f"{OF_A_RESULT:,} times the length of a text of the row",
     "file that is sent in the console": (
         f"{MOST_MENDED // 1_000_000} MB; of a source, straight to storage, {MOST_SOURCE // 1_000_000_000} GB"
+    ),
+    "change in an entry of the audit log": (
+        f"{MOST_OF_A_CHANGE:,} characters before and after; the versions of a definition have its whole texts"
+    ),
+    "lines of a change that a page shows": (
+        f"400 in the editor, {MOST_LINES} in the audit log, and how many more there are; "
+        "all when somebody else has saved meanwhile"
     ),
     "time in which a file is sent straight to storage": f"{LIFETIME.seconds // 60} minutes",
     "secret that the console writes": f"{OF_A_SECRET:,} bytes",

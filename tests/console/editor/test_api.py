@@ -93,6 +93,27 @@ def test_a_definition_is_read_replaced_and_deleted_under_a_condition(served_to_m
     assert not customers.exists()
 
 
+def test_each_change_of_a_long_definition_is_kept_and_shown(
+    served_to_many: Served, customers: Path, world: World
+) -> None:
+    """At its end too, where rights may be: in the audit log and with its versions."""
+    text = "".join(f"# line {number}\n" for number in range(3_000)) + customers.read_text()
+    customers.write_text(text)
+    path, new = "syncs/customers/definition", text.replace("line 7\n", "row 7\n").replace("[Readers]", "[Readers, All]")
+    etag = call(served_to_many, "owners", "GET", path).headers["etag"]
+    assert call(served_to_many, "owners", "PUT", path, text=new, match=etag).status_code == 204
+    (entry, *_) = world.app.state.audit("customers")
+    changed = [line for line in entry.after.splitlines() if line[0] in "-+"]
+    assert changed == [
+        "-# line 7",
+        "+# row 7",
+        f"-{PERMISSIONS.strip()}",
+        f"+{PERMISSIONS.strip()}".replace("[Readers]", "[Readers, All]"),
+    ]
+    page = served_to_many.as_person("owners").get(f"{served_to_many.url}/syncs/customers/versions", timeout=60).text
+    assert "read: [Readers, All]" in page
+
+
 def test_a_sync_is_made_once_and_belongs_to_its_maker(served_to_many: Served, customers: Path) -> None:
     """Mistakes and a name in use are refused."""
     text = customers.read_text().replace(PERMISSIONS, "").replace("name: customers", "name: others")

@@ -59,6 +59,19 @@ def test_of_two_people_the_second_is_told_and_shown_the_difference(served_to_man
     assert "version: 2.0.0" in customers.read_text()
 
 
+def test_the_difference_of_a_long_definition_has_every_line(served_to_many: Served, customers: Path) -> None:
+    """Whoever would replace what somebody else has saved sees all of it, also below thousands of other lines."""
+    long = customers.read_text() + "".join(f"# line {number}\n" for number in range(3_000))
+    customers.write_text(long)
+    first, second = (opened(served_to_many, "writers", tab="yaml") for _ in range(2))
+    theirs = "".join(f"# theirs {number}\n" for number in range(600))
+    assert first.send("save", _yaml=first.text + theirs).status_code == 303
+    told = second.press("save", _yaml=second.text + "# mine\n")
+    assert "somebody else has changed this definition" in told.html
+    assert all(f"-# theirs {number}\n" in told.html for number in range(600))
+    assert "+# mine" in told.html
+
+
 @pytest.mark.parametrize("change", ["a", "b", "c"])
 def test_rights_and_hosts_need_admin(served_to_many: Served, customers: Path, change: str) -> None:
     """The key is named, nothing is saved, and nothing is tried out with it."""
