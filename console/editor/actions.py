@@ -13,10 +13,10 @@ from starlette.responses import Response
 from console.access.rights import Level, levels_of
 from console.audit.compared import difference
 from console.editor.asking import answer_of, ask, waited_for
-from console.editor.draft import check, in_use
+from console.editor.draft import Checked, check, in_use
 from console.editor.editing import Answer, Editing
 from console.editor.mapping import mapping_for, mappings_of
-from console.editor.naming import check_with_name
+from console.editor.naming import check_with_name, naming
 from console.editor.rows import ROW_ACTIONS, append, change, turn, value_at
 from console.editor.saved import author
 from console.editor.secrets.form import ask_for_secret
@@ -25,12 +25,12 @@ from console.uploads.keeping import keep_upload
 from console.web.refusals import Refusal
 from shared.app.definition_files import DefinitionChangedError
 from shared.app.editing.environment import EnvironmentOf
-from shared.app.editing.renaming import RenameRefusedError, renaming
+from shared.app.editing.renaming import RenameRefusedError
 from shared.app.editing.sources import found_columns
 from shared.definitions.models import Permissions
 from shared.definitions.models.base import SYNC_NAME
 from shared.drafts.editing import EditRefusedError, Set, edited
-from shared.errors import SyncError
+from shared.errors import DefinitionError, SyncError
 from shared.state import JobKind
 
 __all__ = ["act", "with_admin"]
@@ -233,8 +233,7 @@ def _save(editing: Editing, about: str) -> Response | None:
         editing.draft = replace(editing.draft, text=with_admin(editing), file=_new_file(editing))
     editing.checked = check_with_name(editing.visit, editing.draft)
     if editing.checked.problems or editing.sent.problems:
-        editing.say("bad", "Not saved: the definition has mistakes.")
-        return editing.page()
+        return _with_mistakes(editing)
     if about != "anyway":
         online = check(editing.visit, editing.draft, online=True)
         if online.problems:
@@ -242,6 +241,11 @@ def _save(editing: Editing, about: str) -> Response | None:
             editing.say("bad", "Not saved: Dataverse or the source says that something is wrong.")
             return editing.page()
     return _stored(editing)
+
+
+def _with_mistakes(editing: Editing) -> Response:
+    editing.say("bad", "Not saved: the definition has mistakes.")
+    return editing.page()
 
 
 def _new_file(editing: Editing) -> str:
@@ -255,11 +259,14 @@ def _stored(editing: Editing) -> Response:
     files = visit.app.wiring.definition_files
     before = files.read(draft.file)
     try:
-        with renaming(visit.app.state, editing.name, _name_of(editing)):
+        with naming(visit, draft, _name_of(editing), is_new=editing.is_new or editing.is_deleted):
             files.write(draft.file, draft.text, expected=draft.version or None, by=author(visit))
     except RenameRefusedError as error:
         editing.say("bad", f"Not saved: {error.message}.")
         return editing.page()
+    except DefinitionError as error:
+        editing.checked = Checked(name=_name_of(editing), problems=error.problems)
+        return _with_mistakes(editing)
     except DefinitionChangedError as error:
         if error.now is None or error.now.text != draft.text:  # else it was sent twice
             return _changed_meanwhile(editing, error)

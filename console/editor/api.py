@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
@@ -30,7 +31,7 @@ from console.editor.models import (
     UploadedFile,
     VersionList,
 )
-from console.editor.naming import check_with_name, is_taken
+from console.editor.naming import check_with_name, is_taken, naming
 from console.editor.saved import author, stored_definition
 from console.uploads.keeping import keep_arrived
 from console.web.conditions import IF_MATCH, expected_version, refusing_changed
@@ -42,7 +43,7 @@ from console.web.visit import Visit
 from shared.app.definition_files import DefinitionChangedError, StoredText
 from shared.app.definition_files.files import MOST_VERSIONS
 from shared.app.editing.environment import EnvironmentOf
-from shared.app.editing.renaming import renaming
+from shared.app.editing.renaming import RenameRefusedError
 from shared.definitions.loading.yaml_loader import read_yaml
 from shared.entities import AttributeMetadata, EntityMetadata
 from shared.errors import AbortRun, DefinitionError
@@ -85,7 +86,7 @@ def _replaced(visit: Visit) -> Response:
     draft = Draft(file=stored.file, text=_text(visit), version=expected)
     _check_may(visit, stored.text, draft.text)
     checked = _without_mistakes(check_with_name(visit, draft))
-    with refusing_changed(), renaming(visit.app.state, visit.sync, checked.name):
+    with refusing_changed(), naming(visit, draft, checked.name):
         made = visit.app.wiring.definition_files.write(stored.file, draft.text, expected=expected, by=author(visit))
     visit.note("saved the definition", sync=checked.name, after="\n".join(difference(stored.text, draft.text)))
     return Response(status_code=204, headers={"etag": f'"{made.version}"'})
@@ -100,23 +101,31 @@ def _deleted(visit: Visit) -> Response:
 
 
 def _created(visit: Visit) -> Response:
-    text = _sent(visit, NewSync).text
-    name = check(visit, Draft(file="new.yaml", text=text)).name or "new"
-    draft = Draft(file=f"{name}.yaml", text=text)
+    draft = Draft(file="new.yaml", text=_sent(visit, NewSync).text)
+    name = check(visit, draft).name or "new"
+    draft = replace(draft, file=f"{name}.yaml")
     in_use = Refusal(409, "The name is in use", f"The name {name} is in use: choose another one.")
     if is_taken(visit, name, draft):
         raise in_use
-    editing = Editing(visit=visit, draft=draft)
-    checked = _without_mistakes(check(visit, draft))
-    editing.draft = draft.with_text(with_admin(editing))
+    _without_mistakes(check(visit, draft))
+    draft = draft.with_text(with_admin(Editing(visit=visit, draft=draft)))
     try:
-        files = visit.app.wiring.definition_files
-        made = files.write(draft.file, editing.draft.text, expected=None, by=author(visit))
+        made = _made(visit, draft, name)
     except DefinitionChangedError as error:
         raise in_use from error
-    visit.note("made the sync", sync=checked.name, after=editing.draft.text)
-    headers = {"etag": f'"{made.version}"', "location": f"/api/syncs/{checked.name}/definition"}
-    return visit.json({"sync": checked.name}, 201, headers)
+    except DefinitionError as error:
+        raise in_use if any(each.path == "name" for each in error.problems) else error from error
+    visit.note("made the sync", sync=name, after=draft.text)
+    headers = {"etag": f'"{made.version}"', "location": f"/api/syncs/{name}/definition"}
+    return visit.json({"sync": name}, 201, headers)
+
+
+def _made(visit: Visit, draft: Draft, name: str) -> StoredText:
+    try:
+        with naming(visit, draft, name, is_new=True):
+            return visit.app.wiring.definition_files.write(draft.file, draft.text, expected=None, by=author(visit))
+    except RenameRefusedError as error:
+        raise Refusal(409, "Not saved", f"{error.message}.") from error
 
 
 def _check_may(visit: Visit, before: str, after: str) -> None:

@@ -1,9 +1,13 @@
-"""Whether a person may give a name to a sync: what is kept of a sync belongs to its name, also when it is deleted."""
+"""Whether a person may give a name to a sync: what is kept of a sync belongs to its name, also when it is deleted.
+
+A name is given under a lease, and looked at again there: between a check and the writing, another one may take it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -14,11 +18,12 @@ from console.editor.draft import Checked, Draft, check, hidden_sync, in_use
 from console.editor.saved import deleted_definition
 from console.web.subjects import levels_for
 from console.web.visit import Visit
+from shared.app.editing.renaming import renaming
 from shared.definitions.models.base import SYNC_NAME
-from shared.errors import Problem
+from shared.errors import DefinitionError, Problem
 from shared.state import JobKind, StateStore
 
-__all__ = ["check_with_name", "is_taken"]
+__all__ = ["check_with_name", "is_taken", "naming"]
 
 _ENTRIES: Final = 50  # of the audit log, read at a time
 _MOST_READ: Final = 20  # times; a name of which people have asked more questions is not free
@@ -39,6 +44,35 @@ def check_with_name(visit: Visit, draft: Draft) -> Checked:
     placed = checked.drafted.loaded.placed([problem]) if checked.drafted else (problem,)
     others = [each for each in checked.problems if each.path != "name"]
     return replace(checked, problems=(*placed, *others))
+
+
+@contextmanager
+def naming(visit: Visit, draft: Draft, name: str, *, is_new: bool = False) -> Iterator[None]:
+    """Save a draft in the block; see `renaming`. A name that the sync does not have yet is given to no other meanwhile.
+
+    Args:
+        visit: Who saves; its subject, if any, has its own name.
+        draft: What is saved.
+        name: The name that the draft gives.
+        is_new: Whether the draft has no file so far.
+
+    Raises:
+        RenameRefusedError: The name cannot be given now.
+        DefinitionError: It was given to another sync since it was checked, or something else is wrong now.
+        RetryLater: The state store or the storage is away.
+    """
+
+    def look_again() -> None:
+        visit.app.wiring.repository.look_again()
+        stored = visit.app.wiring.definition_files.read(draft.file)
+        if stored is not None and stored.text == draft.text:  # it was sent twice: writing it says so
+            return
+        if problems := check_with_name(visit, draft).problems:
+            raise DefinitionError(problems)
+
+    old = visit.sync if visit.known_subject else name
+    with renaming(visit.app.state, old, name, look_again=look_again, is_new=is_new):
+        yield
 
 
 def is_taken(visit: Visit, name: str, draft: Draft) -> bool:

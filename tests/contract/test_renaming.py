@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -116,3 +118,39 @@ def test_a_sync_with_a_job_that_waits_gets_no_other_name(store: StateStore, kind
     refusal = pytest.raises(RenameRefusedError, match="a job of a has not ended") if refused else nullcontext()
     with refusal, renaming(store, "a", "b"):
         pass
+
+
+def test_a_name_that_is_not_free_any_more_moves_nothing(store: StateStore) -> None:
+    """It is looked at again when nobody else can give it, and before anything is moved."""
+    fill(store, "a", "mine")
+    fill(store, "b", "theirs")
+    store.pause(Pause(sync="a", run_id="r", since=NOW))
+
+    def taken() -> None:
+        assert store.acquire_lease("sync/b", holder="x", seconds=9) is None
+        raise ZeroDivisionError
+
+    for old in ("a", "b"):
+        with pytest.raises(ZeroDivisionError), renaming(store, old, "b", look_again=taken, is_new=True):
+            pytest.fail("it was saved")
+    assert (kept(store, "a")[2], kept(store, "b")[2], [*store.pauses()]) == ("mine", "theirs", ["a"])
+
+
+def test_of_two_who_give_a_name_one_waits_for_the_other(store: StateStore) -> None:
+    """The first one's sync has it when the second one looks again."""
+    order: list[str] = []
+    begun = threading.Event()
+
+    def first() -> None:
+        with renaming(store, "a", "c"):
+            begun.set()
+            time.sleep(0.5)
+            order.append("saved")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert begun.wait(30)
+    with renaming(store, "c", "c", look_again=lambda: order.append("looked"), is_new=True):
+        pass
+    thread.join()
+    assert order == ["saved", "looked"]

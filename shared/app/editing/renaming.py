@@ -1,9 +1,10 @@
-"""A sync that gets another name: what is kept under the old one goes with it, and no run works meanwhile."""
+"""A sync that gets a name: only one does at a time; what is kept under an earlier name goes with it, without a run."""
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Final
@@ -16,53 +17,77 @@ from shared.state import StateStore
 __all__ = ["RenameRefusedError", "renaming"]
 
 _NO_WATERMARK: Final = ""  # as after `watermark --reset`
+_NAMING: Final = "naming-"  # what the holders of leases are called that are no runs
+_TRIES, _PAUSE = 20, 0.25  # seconds: whoever saves under a name is ready soon
 _AT_ONCE: Final = 500  # dead letters, and entries of a ledger
 
 
 class RenameRefusedError(UserError):
-    """The sync cannot get another name now: something works on it."""
+    """The sync cannot get this name now: something works on it, or somebody else gives the name to a sync."""
 
 
 @contextmanager
-def renaming(state: StateStore, old: str, new: str) -> Iterator[None]:
+def renaming(
+    state: StateStore, old: str, new: str, *, look_again: Callable[[], None] = lambda: None, is_new: bool = False
+) -> Iterator[None]:
     """Save a definition in the block, under the same or another name of its sync.
 
-    With another name, neither sync runs until the block has ended. A pause goes along, and the moment from which on the
-    sync takes events, at no moment without one; then the ledger, the watermark and the dead letters. What an earlier
-    sync of the new name has left of a ledger or a watermark is removed, and nothing of them stays under the old name. A
-    mirror is made anew by the next run.
+    Of all who give a name to a sync, or take it from one, one does at a time. With another name, neither sync runs
+    until the block has ended. A pause goes along, and the moment from which on the sync takes events, at no moment
+    without one; then the ledger, the watermark and the dead letters. What an earlier sync of the new name has left of a
+    ledger or a watermark is removed, and nothing of them stays under the old name. A mirror is made anew by the next
+    run.
 
     Args:
         state: Keeps what belongs to a sync by its name.
         old: The name until now.
         new: The name in the text that is saved.
+        look_again: Called when nobody else can give the new name any more, before anything is moved: it raises if the
+            name is not free.
+        is_new: Whether no file has given the new name to the sync so far, also if it is the same as the old one.
 
     Raises:
-        RenameRefusedError: A run or a job of one of the names has not ended; nothing was saved.
+        RenameRefusedError: A run or a job of one of the names has not ended, or somebody else gives it; nothing was
+            saved.
         RetryLater: The state store is unavailable.
     """
-    if old == new:
+    if old == new and not is_new:
         yield
         return
     with ExitStack() as held:
-        leases = [_taken(held, state, name) for name in (old, new)]
+        # In one order: of two people who exchange two names, none waits for the other.
+        leases = {name: _taken(held, state, name) for name in sorted({old, new})}
+        look_again()
+        if old == new:
+            yield
+            return
         _refuse_jobs(state, old)
         # Before the first process reads the new name: it keeps the moment for as long as it runs.
         move_listening(state, old, new)
         with _pause_moved(state, old, new):
             yield
-        _move(state, old, new, leases[1].fence)
-        _leave(state, old, leases[0].fence)
+        _move(state, old, new, leases[new].fence)
+        _leave(state, old, leases[old].fence)
 
 
 def _taken(held: ExitStack, state: StateStore, name: str) -> HeldLease:
-    lease = held.enter_context(keeping(state, f"sync/{name}", uuid.uuid4().hex))
-    if lease is None:
-        raise RenameRefusedError(
-            f"a run of {name} has not ended: wait for its end, or cancel it, then change the name. A run under the new "
-            "name would work beside it"
-        )
-    return lease
+    """The lease of a name; of another person who gives or takes it, this waits for the end.
+
+    Raises:
+        RenameRefusedError: A run has it, or it does not end soon.
+    """
+    for _ in range(_TRIES):
+        lease = held.enter_context(keeping(state, f"sync/{name}", f"{_NAMING}{uuid.uuid4().hex}"))
+        if lease is not None:
+            return lease
+        found = state.lease(f"sync/{name}")
+        if found is not None and not found.holder.startswith(_NAMING):
+            raise RenameRefusedError(
+                f"a run of {name} has not ended: wait for its end, or cancel it, then save again. A run under the new "
+                "name would work beside it"
+            )
+        time.sleep(_PAUSE)
+    raise RenameRefusedError(f"somebody else gives the name {name} to a sync now, or takes it from one: try again")
 
 
 def _refuse_jobs(state: StateStore, name: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,11 +71,11 @@ class Console:
         etag = self.call(("Owners",), "GET", path).headers["etag"]
         assert self.call(("Owners",), "DELETE", path, headers={"if-match": etag}).status_code == 204
 
-    def rename(self, *roles: str) -> requests.Response:
+    def rename(self, *roles: str, mine: str = "mine") -> requests.Response:
         """Give the name to the sync `mine`, over the API."""
-        path = "/api/syncs/mine/definition"
+        path = f"/api/syncs/{mine}/definition"
         read = self.call(roles, "GET", path)
-        text = read.text.replace("name: mine\n", "name: hr\n")
+        text = read.text.replace(f"name: {mine}\n", "name: hr\n")
         return self.call(roles, "PUT", path, data=text.encode(), headers={"if-match": read.headers["etag"]})
 
 
@@ -257,3 +260,63 @@ def test_the_file_of_a_hidden_sync_is_not_named(console: Console, world: World) 
     pages = [console.pressed(do, "Sync.Create").text for do in ("show:yaml", "save")]
     for text in (checked.text, console.make("Sync.Create").text, *pages):
         assert (IN_USE in text, "people" in text) == (True, False)
+
+
+def _at_once(*requests_: Callable[[], requests.Response]) -> list[int]:
+    """The statuses of requests that are sent at the same time, in order."""
+    begin = threading.Barrier(len(requests_))
+
+    def sent(request: Callable[[], requests.Response]) -> int:
+        begin.wait()
+        return request().status_code
+
+    with ThreadPoolExecutor(len(requests_)) as pool:
+        return sorted(pool.map(sent, requests_))
+
+
+def test_one_name_is_not_given_twice_at_the_same_time(console: Console, world: World) -> None:
+    """Neither to two syncs that exist, nor to one of them and a new one: both could not run any more."""
+    for way in ("rename", "rename", "make", "make"):
+        for mine in ("mine", "theirs"):
+            world.define(mine)
+        others = {
+            "rename": lambda: console.rename("Sync.Admin", mine="theirs"),
+            "make": lambda: console.make("Sync.Admin"),
+        }
+        statuses = _at_once(lambda: console.rename("Sync.Admin"), others[way])
+        assert statuses in ([201, 422], [204, 409], [204, 422])
+        files = [*(world.folder / "syncs").glob("*.yaml")]
+        assert sum("name: hr\n" in file.read_text() for file in files) == 1
+        for file in files:
+            file.unlink()
+
+
+@pytest.mark.parametrize("way", ["rename", "make", "save", "save new"])
+def test_a_name_that_is_taken_meanwhile_is_not_given(console: Console, world: World, way: str) -> None:
+    """Between the check and the writing: here another one has the name under way, and then gives it."""
+    world.define("mine")
+    before, state = (world.folder / "syncs" / "mine.yaml").read_text(), world.app.state
+    editor = {"action": "/syncs/mine/edit", "file": "mine.yaml"}
+    ways: dict[str, Callable[[], requests.Response]] = {
+        "rename": lambda: console.rename("Sync.Admin"),
+        "make": lambda: console.make("Sync.Admin"),
+        "save": lambda: console.pressed("save:anyway", "Sync.Admin", **editor),
+        "save new": lambda: console.pressed("save:anyway", "Sync.Admin"),
+    }
+    lease = state.acquire_lease("sync/hr", holder="naming-x", seconds=60)
+    assert lease is not None
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ways[way])
+        time.sleep(2)
+        console.hide("people.yaml")
+        state.release_lease(lease)
+        answer = asked.result(timeout=60)
+    assert answer.status_code == {"rename": 422, "make": 409}.get(way, 200)
+    assert "he name hr is " in answer.text
+    assert (world.folder / "syncs" / "mine.yaml").read_text() == before
+    assert not (world.folder / "syncs" / "hr.yaml").exists()
+
+
+def test_a_new_sync_that_is_sent_twice_at_once_is_made_once(console: Console) -> None:
+    """Both answers show it."""
+    assert _at_once(*[lambda: console.pressed("save:anyway", "Sync.Create")] * 2) == [303, 303]
