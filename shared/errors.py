@@ -58,6 +58,11 @@ class SyncError(Exception):
         self.message = cleaned(message)
         super().__init__(self.message)
 
+    def say_too(self, more: str) -> None:
+        """Add to the message what somebody knows who only passes the error on."""
+        self.message = f"{self.message}; {more}"
+        self.args = (self.message, *self.args[1:])
+
 
 class UserError(SyncError):
     """A problem that a user can solve: one message, without a traceback."""

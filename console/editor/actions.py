@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -258,9 +259,15 @@ def _stored(editing: Editing) -> Response:
     visit, draft = editing.visit, editing.draft
     files = visit.app.wiring.definition_files
     before = files.read(draft.file)
+    note = partial(
+        visit.note,
+        "saved the definition" if before else "made the sync",
+        sync=_name_of(editing),
+        after="\n".join(difference(before.text, draft.text)) if before else draft.text,
+    )
     try:
         with naming(visit, draft, _name_of(editing), is_new=editing.is_new or editing.is_deleted):
-            files.write(draft.file, draft.text, expected=draft.version or None, by=author(visit))
+            files.write(draft.file, draft.text, expected=draft.version or None, by=author(visit), note=note)
     except RenameRefusedError as error:
         editing.say("bad", f"Not saved: {error.message}.")
         return editing.page()
@@ -271,12 +278,6 @@ def _stored(editing: Editing) -> Response:
         if error.now is None or error.now.text != draft.text:  # else it was sent twice
             return _changed_meanwhile(editing, error)
         return _shown_saved(editing)
-    lines = difference(before.text if before else "", draft.text)
-    visit.note(
-        "saved the definition" if before else "made the sync",
-        sync=_name_of(editing),
-        after="\n".join(lines) if before else draft.text,
-    )
     return _shown_saved(editing)
 
 
@@ -335,11 +336,11 @@ def _delete(editing: Editing, _about: str) -> Response | None:
         return None
     files = visit.app.wiring.definition_files
     before = files.read(draft.file)
+    note = partial(visit.note, "deleted the definition", before=before.text if before else "")
     try:
-        files.delete(draft.file, expected=draft.version, by=author(visit))
+        files.delete(draft.file, expected=draft.version, by=author(visit), note=note)
     except DefinitionChangedError as error:
         return _changed_meanwhile(editing, error)
-    visit.note("deleted the definition", before=before.text if before else "")
     return visit.to("/")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
@@ -86,17 +87,19 @@ def _replaced(visit: Visit) -> Response:
     draft = Draft(file=stored.file, text=_text(visit), version=expected)
     _check_may(visit, stored.text, draft.text)
     checked = _without_mistakes(check_with_name(visit, draft))
+    change = "\n".join(difference(stored.text, draft.text))
+    note = partial(visit.note, "saved the definition", sync=checked.name, after=change)
+    files, by = visit.app.wiring.definition_files, author(visit)
     with refusing_changed(), naming(visit, draft, checked.name):
-        made = visit.app.wiring.definition_files.write(stored.file, draft.text, expected=expected, by=author(visit))
-    visit.note("saved the definition", sync=checked.name, after="\n".join(difference(stored.text, draft.text)))
+        made = files.write(stored.file, draft.text, expected=expected, by=by, note=note)
     return Response(status_code=204, headers={"etag": f'"{made.version}"'})
 
 
 def _deleted(visit: Visit) -> Response:
-    stored = _stored(visit)
+    stored, files = _stored(visit), visit.app.wiring.definition_files
+    note = partial(visit.note, "deleted the definition", before=stored.text)
     with refusing_changed():
-        visit.app.wiring.definition_files.delete(stored.file, expected=expected_version(visit), by=author(visit))
-    visit.note("deleted the definition", before=stored.text)
+        files.delete(stored.file, expected=expected_version(visit), by=author(visit), note=note)
     return Response(status_code=204)
 
 
@@ -115,15 +118,16 @@ def _created(visit: Visit) -> Response:
         raise in_use from error
     except DefinitionError as error:
         raise in_use if any(each.path == "name" for each in error.problems) else error from error
-    visit.note("made the sync", sync=name, after=draft.text)
     headers = {"etag": f'"{made.version}"', "location": f"/api/syncs/{name}/definition"}
     return visit.json({"sync": name}, 201, headers)
 
 
 def _made(visit: Visit, draft: Draft, name: str) -> StoredText:
+    files, by = visit.app.wiring.definition_files, author(visit)
+    note = partial(visit.note, "made the sync", sync=name, after=draft.text)
     try:
         with naming(visit, draft, name, is_new=True):
-            return visit.app.wiring.definition_files.write(draft.file, draft.text, expected=None, by=author(visit))
+            return files.write(draft.file, draft.text, expected=None, by=by, note=note)
     except RenameRefusedError as error:
         raise Refusal(409, "Not saved", f"{error.message}.") from error
 

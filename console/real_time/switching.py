@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,9 +63,10 @@ def _switched(visit: Visit, *, on: bool, expected: str) -> str:
     text = edited(stored.text, [Set(path=_PATH, value=status.value, after=["connector", "name"])])
     if problems := check(visit, Draft(file=stored.file, text=text)).problems:
         raise DefinitionError(problems)
+    change = "\n".join(difference(stored.text, text))
+    note = partial(visit.note, f"switched the listener {_ON if on else _OFF}", after=change)
     with refusing_changed():
-        made = files.write(stored.file, text, expected=expected, by=author(visit))
-    visit.note(f"switched the listener {_ON if on else _OFF}", after="\n".join(difference(stored.text, text)))
+        made = files.write(stored.file, text, expected=expected, by=author(visit), note=note)
     return made.version
 
 

@@ -18,6 +18,7 @@ from shared.app.definition_files.opening import seed
 from shared.app.definition_files.places import Place
 from shared.app.publishing import DefinitionFolder, publish
 from shared.definitions import Repository
+from shared.errors import UserError
 from shared.remote import RemoteFiles
 from tests.contract.test_remote_files import DEFINITION
 
@@ -139,6 +140,37 @@ def test_every_version_is_kept_with_who_wrote_it(shelf: Shelf) -> None:
     assert shelf.files.version("customers.yaml", versions[3].id) == versions[3]
     assert shelf.files.version("customers.yaml", "../customers") is None
     assert [each.name for each in shelf.repository.loaded()] == ["customers"]
+
+
+def test_what_cannot_be_noted_is_put_back_with_its_versions(shelf: Shelf) -> None:
+    """A change, a deletion and a new file; but not over what somebody else has saved since."""
+    made = shelf.files.write("a.yaml", "name: a\r\n", expected=None, by=ANN)
+
+    def fail() -> None:
+        raise UserError("away")
+
+    with pytest.raises(UserError, match=r"^away; nothing was changed$"):
+        shelf.files.write("a.yaml", "name: b\n", expected=made.version, by=BEN, note=fail)
+    found = shelf.files.read("a.yaml")
+    assert found is not None
+    assert found.text == made.text
+    with pytest.raises(UserError, match="nothing was changed"):
+        shelf.files.delete("a.yaml", expected=found.version, by=BEN, note=fail)
+    with pytest.raises(UserError, match="nothing was changed"):
+        shelf.files.write("b.yaml", "name: b\n", expected=None, by=BEN, note=fail)
+    again = shelf.files.read("a.yaml")
+    assert again is not None
+    assert (again.text, shelf.files.read("b.yaml")) == (made.text, None)
+    assert [each.text for each in shelf.files.versions("a.yaml")] == [made.text]
+    assert shelf.files.versions("b.yaml") == ()
+
+    def overtaken() -> None:
+        shelf.put("a.yaml", b"name: theirs\n")
+        fail()
+
+    with pytest.raises(UserError, match=r"a\.yaml was changed all the same"):
+        shelf.files.write("a.yaml", "name: b\n", expected=again.version, by=BEN, note=overtaken)
+    assert [each.text for each in shelf.files.versions("a.yaml")] == ["name: b\n", made.text]
 
 
 @pytest.mark.azurite

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from shared.app.definition_files.places import FileChangedError, FileContent, Place
 from shared.definitions.loading.folders import MOST_BYTES
-from shared.errors import UserError
+from shared.errors import SyncError, UserError
 
 __all__ = ["Author", "DefinitionChangedError", "DefinitionFiles", "KeptVersion", "StoredText"]
+
+log = logging.getLogger(__name__)
 
 VERSIONS: Final = ".versions"
 """The subfolder of the versions: repositories do not read subfolders."""
@@ -115,19 +119,23 @@ class DefinitionFiles:
         held = self._place.read(_checked(file))
         return _stored(file, held) if held else None
 
-    def write(self, file: str, text: str, *, expected: str | None, by: Author) -> StoredText:
-        """Save a definition.
+    def write(
+        self, file: str, text: str, *, expected: str | None, by: Author, note: Callable[[], None] = lambda: None
+    ) -> StoredText:
+        """Save a definition and note elsewhere that it was saved, or do neither.
 
         Args:
             file: Name of the file.
             text: Its whole text.
             expected: The version that was edited; None for a new file.
             by: Who saves it.
+            note: Called when the file has the text: if it fails, the file gets back what it had.
 
         Raises:
             DefinitionChangedError: The file has another version.
             UserError: Nothing can be written, or the text is too large.
             RetryLater: The storage is unavailable.
+            SyncError: That of `note`, which then says whether the file is as it was.
         """
         content = text.encode()
         if len(content) > MOST_BYTES:
@@ -135,31 +143,36 @@ class DefinitionFiles:
         before = self._expected(file, expected)
         if before is not None:
             self._keep_found(file, before)
+        known = self._ids(file)
         try:
             version = self._place.write(file, content, expected)
         except FileChangedError:
             raise DefinitionChangedError(file, self.read(file)) from None
-        self._keep(file, text, "saved" if before else "created", by)
-        self._look_again()
+        with self._noted(file, before, version, known):
+            self._keep(file, text, "saved" if before else "created", by)
+            note()
         return StoredText(file=file, text=text, version=version)
 
-    def delete(self, file: str, *, expected: str, by: Author) -> None:
-        """Delete a definition; its versions stay.
+    def delete(self, file: str, *, expected: str, by: Author, note: Callable[[], None] = lambda: None) -> None:
+        """Delete a definition and note it elsewhere, or do neither, as `write` does; its versions stay.
 
         Raises:
             DefinitionChangedError: The file has another version.
             UserError: Nothing can be written.
             RetryLater: The storage is unavailable.
+            SyncError: That of `note`.
         """
         before = self._expected(file, expected)
         if before is not None:
             self._keep_found(file, before)
+        known = self._ids(file)
         try:
             self._place.remove(file, expected)
         except FileChangedError:
             raise DefinitionChangedError(file, self.read(file)) from None
-        self._keep(file, before.text if before else "", "deleted", by)
-        self._look_again()
+        with self._noted(file, before, None, known):
+            self._keep(file, before.text if before else "", "deleted", by)
+            note()
 
     def versions(self, file: str, limit: int = MOST_VERSIONS, *, before: str = "") -> tuple[KeptVersion, ...]:
         """The latest versions of a file, newest first.
@@ -203,6 +216,41 @@ class DefinitionFiles:
             raise DefinitionChangedError(file, now)
         return now
 
+    @contextmanager
+    def _noted(
+        self, file: str, before: StoredText | None, version: str | None, known: Collection[str]
+    ) -> Iterator[None]:
+        """Note a change in the block: if that fails, the file is put back, unless somebody has changed it since.
+
+        Args:
+            file: Name of the file.
+            before: What it had; None where there was none.
+            version: What it has; None where it was deleted.
+            known: The ids of its versions before the change.
+        """
+        try:
+            yield
+        except SyncError as error:
+            said = "nothing was changed"
+            try:
+                self._put_back(file, before, version)
+            except (FileChangedError, SyncError):
+                log.exception("%s was changed, and the change could not be noted", file)
+                said = f"{file} was changed all the same, and the change may be noted nowhere"
+            else:
+                with suppress(FileChangedError, SyncError):
+                    self._remove_versions(file, set(self._ids(file)).difference(known))
+            error.say_too(said)
+            raise
+        finally:
+            self._look_again()
+
+    def _put_back(self, file: str, before: StoredText | None, version: str | None) -> None:
+        if before is not None:
+            self._place.write(file, before.text.encode(), version)
+        elif version is not None:
+            self._place.remove(file, version)
+
     def _keep_found(self, file: str, now: StoredText) -> None:
         """Keep a text that was not written here: nothing that is replaced is lost."""
         newest = self.versions(file, 1)
@@ -218,9 +266,12 @@ class DefinitionFiles:
             self._place.write(path, json.dumps(value, ensure_ascii=False).encode(), None)
         except FileChangedError:  # the same text at the same moment is the same version
             return
-        for old in self._ids(file)[:-MOST_VERSIONS]:
-            if (held := self._place.read(_path(file, old))) is not None:
-                self._place.remove(_path(file, old), held.version)
+        self._remove_versions(file, self._ids(file)[:-MOST_VERSIONS])
+
+    def _remove_versions(self, file: str, ids: Iterable[str]) -> None:
+        for each in ids:
+            if (held := self._place.read(_path(file, each))) is not None:
+                self._place.remove(_path(file, each), held.version)
 
     def _ids(self, file: str) -> list[str]:
         """The ids of the versions of a file, the oldest first."""
