@@ -201,9 +201,12 @@ def planned_job(visit: Visit, kind: JobKind) -> Job:
 def _asked(visit: Visit, request: JobRequest, files: Mapping[str, bytes] = MappingProxyType({})) -> tuple[Job, bool]:
     if not request.kind.is_read_only and request.kind is not JobKind.UNDO:
         refuse_paused(visit.app.state, request.sync)
-    job = visit.console.ask(request, files)
-    joined = job.id != request.id
-    if not joined:
-        about = {"job": job.id, "of": request.of, "parameters": request.parameters, "force": request.force}
-        visit.note(WORDS[request.kind], after=json.dumps({name: value for name, value in about.items() if value}))
-    return job, joined
+    if any(each.sameness == request.sameness for each in visit.app.state.job_requests()):
+        job = visit.console.ask(request, files)
+        if job.id != request.id:
+            return job, True
+    about = {"job": request.id, "of": request.of, "parameters": request.parameters, "force": request.force}
+    after = json.dumps({name: value for name, value in about.items() if value})
+    with visit.noting(WORDS[request.kind], after=after):
+        job = visit.console.ask(request, files)
+    return job, job.id != request.id

@@ -192,10 +192,12 @@ def _discard_json(visit: Visit) -> Response:
 
 
 def _discarded(visit: Visit, which: Chosen) -> int:
-    before = "all of them" if which.everything else _named(chosen(which, visit.app))
-    removed = discarded(which, visit.app)
-    visit.note("removed dead letters", sync=which.sync, before=before, after=f"{removed:,} removed")
-    return removed
+    if which.everything:
+        before = f"all of them: {counted(visit.app.state.count_dead_letters(which.sync), 'dead letter')}"
+    else:
+        before = _named(chosen(which, visit.app))
+    with visit.noting("removed dead letters", sync=which.sync, before=before):
+        return discarded(which, visit.app)
 
 
 def _chosen_of_form(visit: Visit) -> Chosen:

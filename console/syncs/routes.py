@@ -53,10 +53,10 @@ def _resume_json(visit: Visit) -> Response:
 
 
 def _resumed(visit: Visit) -> bool:
-    was_paused = resume(visit.app, visit.sync)
-    if was_paused:
-        visit.note("resumed the sync", before="paused", after="it starts again")
-    return was_paused
+    if visit.sync not in visit.app.state.pauses():
+        return False
+    with visit.noting("resumed the sync", before="paused", after="it starts again"):
+        return resume(visit.app, visit.sync)
 
 
 def _page(visit: Visit, loaded: Loaded, check: Check) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +23,7 @@ from console.web.subjects import Subject, levels_for
 from shared.app import App
 from shared.definitions import Loaded
 from shared.definitions.loading.loaded import LoadedConnection
+from shared.errors import SyncError
 from shared.state import AuditEntry
 from shared.visible import in_json
 
@@ -116,6 +118,20 @@ class Visit:
     def to(self, path: str) -> Response:
         """Go to another page after a form was sent."""
         return RedirectResponse(path, _SEE_OTHER)
+
+    @contextmanager
+    def noting(self, action: str, *, sync: str | None = None, before: str = "", after: str = "") -> Iterator[None]:
+        """Write into the audit log what the person does in the block, before it is done; see `note`.
+
+        What cannot be noted is not done. If the block fails, another entry says so.
+        """
+        self.note(action, sync=sync, before=before, after=after)
+        try:
+            yield
+        except SyncError as error:
+            with suppress(SyncError):
+                self.note(f"failed: {action}", sync=sync, before=before, after=error.message)
+            raise
 
     def note(self, action: str, *, sync: str | None = None, before: str = "", after: str = "") -> None:
         """Write into the audit log what the person did.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -13,16 +16,20 @@ from console.local import local_console
 from shared.app import App
 from shared.errors import RetryLater
 from shared.settings import Settings
+from shared.state import DeadLetter, Pause
 from tests.console.conftest import LISTENER, Served, World, always_later, serving
-from tests.store_in_front import StoreInFront, failing
+from tests.store_in_front import StoreInFront
 
-AWAY = failing(RetryLater("The state store is not available", retry_after=3))
+
+def away(*_: object, **__: object) -> None:
+    """Fail a call of the state store."""
+    raise RetryLater("The state store is not available", retry_after=3)
 
 
 @pytest.fixture
 def store(world: World) -> StoreInFront:
     """A state store that takes no entry of the audit log."""
-    return StoreInFront(world.app.state, add_audit=AWAY)
+    return StoreInFront(world.app.state, add_audit=away)
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def served(world: World, store: StoreInFront) -> Iterator[Served]:
     """The console with that store."""
     variables = world.variables
     app = App(Settings.load(variables), read_environment=lambda: variables, clock=always_later(), state=store)
-    with serving(local_console(app)) as made:
+    with serving(replace(local_console(app), wake=lambda _: None)) as made:
         yield made
 
 
@@ -120,7 +127,7 @@ def test_what_somebody_else_has_saved_since_is_not_taken_back(
 
     def saved_elsewhere(*_: object) -> None:
         file.write_text(f"{before}# theirs\n")
-        AWAY()
+        away()
 
     store.before["add_audit"] = saved_elsewhere
     answer = _put(served, before, etag)
@@ -128,3 +135,53 @@ def test_what_somebody_else_has_saved_since_is_not_taken_back(
     assert "customers.yaml was changed all the same, and the change may be noted nowhere" in answer.json()["detail"]
     assert "customers.yaml was changed, and the change could not be noted" in caplog.text
     assert file.read_text() == f"{before}# theirs\n"
+
+
+LETTER = DeadLetter(
+    id="l1", sync="customers", body=b"{}", partition="0", sequence=1, error="E", message="m",
+    kept=datetime(2026, 1, 1, tzinfo=UTC),
+)  # fmt: skip
+PAUSE = Pause(sync="customers", run_id="0" * 32, since=datetime(2026, 1, 1, tzinfo=UTC))
+DEEDS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "start": ("jobs", {"kind": "plan"}, "request_job"),
+    "resume": ("resume", {}, "resume"),
+    "remove": ("dead-letters/discard", {"all": True}, "remove_dead_letters"),
+}
+
+
+def _left(store: StoreInFront) -> tuple[int, int, int]:
+    """What a deed would have changed: open jobs, pauses, dead letters."""
+    return len(store.open_jobs()), len(store.pauses()), store.count_dead_letters("customers")
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_what_cannot_be_noted_is_not_done(served: Served, store: StoreInFront, file: Path, deed: str) -> None:
+    """No job is made, no pause ends and no dead letter is removed."""
+    assert file.exists()
+    store.add_dead_letters([LETTER])
+    if deed == "resume":
+        store.pause(PAUSE)
+    before = _left(store)
+    path, body, _ = DEEDS[deed]
+    url = f"{served.url}/api/syncs/customers/{path}"
+    assert requests.post(url, json=body, timeout=60).status_code == 503
+    assert (_left(store), store.audit()) == (before, ())
+    del store.before["add_audit"]
+    assert requests.post(url, json=body, timeout=60).status_code < 300
+    assert len(store.audit()) == 1
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_what_is_noted_and_then_fails_is_noted_as_failed(
+    served: Served, store: StoreInFront, file: Path, deed: str
+) -> None:
+    """With the reason."""
+    assert file.exists()
+    store.add_dead_letters([LETTER])
+    if deed == "resume":
+        store.pause(PAUSE)
+    path, body, call = DEEDS[deed]
+    store.before = {call: away}
+    assert requests.post(f"{served.url}/api/syncs/customers/{path}", json=body, timeout=60).status_code == 503
+    failed, noted = store.audit()
+    assert (failed.action, failed.after) == (f"failed: {noted.action}", "The state store is not available")
