@@ -153,8 +153,8 @@ def _by(run: RunRecord, note: Mapping[str, Any]) -> str:
 
 def errors_of(visit: Visit, run: RunRecord) -> list[dict[str, Any]]:
     """The errors of a run as JSON values, without values of rows unless the person may see them."""
-    found = [error.to_json() for error in visit.app.state.errors(run.run_id)]
-    return found if visit.may(Level.READ) else [masked_error(error) for error in found]
+    may_read = visit.may(Level.READ)
+    return [error.to_json() if may_read else masked_error(error) for error in visit.app.state.errors(run.run_id)]
 
 
 def _figures(counts: Mapping[str, Any]) -> list[tuple[int, str, str]]:

@@ -108,10 +108,18 @@ def test_a_masked_plan_has_no_value_of_a_row() -> None:
         "key": {"accountnumber": "K7"},
         "columns": [{"column": "name", "before": None, "after": "Zebra", "after_name": "Zebra GmbH"}],
     }
-    error = {"rows": [1], "examples": [{"row": 1, "key": "K7", "line": 3}]}
-    plan = {"sample": [change], "errors": [error], "sync": "a", "watermark": '{"value": "7200"}', "new": "7200"}
+    error = {"rows": [1], "message": "not a number", "examples": [{"row": 1, "key": "K7", "line": 3}]}
+    with_value = {"rows": [2], "message": "'Zebra' is not a number", "examples": [{"row": 2, "value": "Zebra"}]}
+    plan = {
+        "sample": [change],
+        "errors": [error, with_value],
+        "sync": "a",
+        "watermark": '{"value": "7200"}',
+        "new": "7200",
+    }
     masked = masked_plan(plan)
     assert not any(text in str(masked) for text in ("K7", "Zebra", "7200"))
     assert (masked["sync"], masked["watermark"]) == ("a", None)
     assert masked["sample"][0]["columns"] == [{"column": "name", "before": None, "after": MASK}]
-    assert masked["errors"][0]["examples"] == [{"row": 1, "line": 3}]
+    assert masked["errors"][0] == {"rows": [1], "message": "not a number", "examples": ({"row": 1, "line": 3},)}
+    assert masked["errors"][1] == {"rows": [2], "message": MASK, "examples": ({"row": 2},)}

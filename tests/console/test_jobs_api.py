@@ -16,6 +16,7 @@ import requests
 
 from console.local import local_console
 from shared.app import App
+from shared.jobs import RunOptions
 from shared.settings import Settings
 from shared.state import AuditEntry, RunRecord
 from tests.console.conftest import Served, World, serving
@@ -194,6 +195,25 @@ def test_values_are_masked_unless_a_person_may_read_them(served_to_many: Served,
     (name,) = [name for name in both.get(f"/runs/{run}/files")["files"] if name.endswith("_to_mend.csv")]
     assert b"Twice" in both.raw(f"/runs/{run}/files/{name}").content
     assert operator.raw(f"/runs/{run}/files/{name}").status_code == 403
+
+
+def test_values_that_were_kept_with_a_run_are_not_in_its_messages_either(served_to_many: Served, world: World) -> None:
+    """`run --values` has them in messages too: for who may read them. What else a message says stays."""
+    world.define("customers", more=RIGHTS)
+    file = world.folder / "syncs" / "customers.yaml"
+    file.write_text(file.read_text().replace("max_length: 160", "type: number, validate: true"))
+    world.write("customers", [("customers-1", "95k-Secret"), ("customers-2", "96k-Secret")])
+    run = world.app.run("customers", options=RunOptions(values=True)).run_id
+    both, operator = Client(served_to_many, "Both"), Client(served_to_many, "Operators")
+    paths = (f"/runs/{run}/errors", f"/runs/{run}", f"/../runs/{run}", "/../syncs/customers", "/status", "/../")
+    for client, sees in ((both, True), (operator, False)):
+        texts = [client.raw(path).text for path in paths]
+        assert ["95k-Secret" in text for text in texts] == [sees, False, sees, False, False, False]
+        assert "not a number" in texts[0]
+        assert "not a number" in texts[2]
+    (error,) = operator.get(f"/runs/{run}/errors")["errors"]
+    (kept,) = world.app.state.errors(run)
+    assert (error["message"], error["examples"]) == (kept.message, [{"row": 1, "line": 2}, {"row": 2, "line": 3}])
 
 
 def test_who_may_not_execute_sees_no_button_and_starts_nothing(served_to_many: Served, world: World) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
+
+from shared.state import ErrorRow
 
 __all__ = ["MASK", "masked_changes", "masked_error", "masked_plan", "masked_undo"]
 
@@ -26,7 +29,7 @@ def masked_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         plan: What `plan --json` prints.
     """
-    errors = [masked_error(each) for each in plan["errors"]]
+    errors = [_masked_error(each) for each in plan["errors"]]
     return {**_open(plan), "sample": masked_changes(plan["sample"]), "errors": errors}
 
 
@@ -49,14 +52,23 @@ def masked_changes(changes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
     return [_masked_change(each) for each in changes]
 
 
-def masked_error(error: Mapping[str, Any]) -> dict[str, Any]:
-    """An error with the places of its example rows, and without their keys and values.
+def masked_error(error: ErrorRow) -> dict[str, Any]:
+    """Errors of a run as JSON values, with the places of their example rows, and without their keys and values.
 
-    Args:
-        error: As `errors` in the object of `plan --json` or `run --json`, made without values.
+    The message has the value of the first row where values were kept, and here it does not.
     """
-    examples = [{name: each[name] for name in _PLACES if name in each} for each in error.get("examples", ())]
-    return {**error, "examples": examples}
+    return replace(error, examples=_places(error.examples)).to_json()
+
+
+def _masked_error(error: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of an error as JSON values, whose message has a value where an example has one."""
+    examples = error.get("examples", ())
+    message = MASK if any("value" in each for each in examples) else error["message"]
+    return {**error, "message": message, "examples": _places(examples)}
+
+
+def _places(examples: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    return tuple({name: each[name] for name in _PLACES if name in each} for each in examples)
 
 
 def _masked_change(change: Mapping[str, Any]) -> dict[str, Any]:
