@@ -64,8 +64,16 @@ def check_host(headers: Mapping[str, str], hosts: Collection[str] | None) -> Non
     Raises:
         Refusal: It is another host.
     """
-    if hosts is not None and urlsplit(f"//{headers.get('host', '')}").hostname not in hosts:
+    if hosts is not None and _host_of(headers) not in hosts:
         raise Refusal(421, "Another host", "This console answers to its own address only.")
+
+
+def _host_of(headers: Mapping[str, str]) -> str | None:
+    """The name of the host, without port; None where the header has none."""
+    try:
+        return urlsplit(f"//{headers.get('host', '')}").hostname
+    except ValueError:  # brackets that hold no address
+        return None
 
 
 def check_origin(method: str, headers: Mapping[str, str], origin: str) -> None:

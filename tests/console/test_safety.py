@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+from urllib.parse import urlsplit
+
 import pytest
 import requests
 
@@ -20,6 +23,23 @@ def test_another_host_is_not_answered(served: Served) -> None:
     """A page elsewhere may point its own name to this machine."""
     answer = requests.get(served.url, headers={"host": "attacker.example"}, timeout=10)
     assert answer.status_code == 421
+
+
+@pytest.mark.parametrize("host", ["[", "a]b", "[v1.x]", "[::1", "evil.example#127.0.0.1", ""])
+@pytest.mark.parametrize("path", ["/", "/api/status", "/api/none"])
+def test_what_is_no_host_is_not_answered_either(
+    served: Served, host: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As any other host, and no error of the program."""
+    connection = http.client.HTTPConnection(urlsplit(served.url).netloc, timeout=30)
+    connection.putrequest("GET", path, skip_host=True)
+    connection.putheader("Host", host)
+    connection.endheaders()
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    assert answer.status == (404 if path == "/api/none" else 421)
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("enabled", ["", "False"])
