@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -177,6 +178,10 @@ def find_files(
     """
     if not path:
         raise UserError("the source's path is empty: check the parameter that it uses")
+    if not _is_possible(path):
+        raise UserError(
+            f"{shown_url(path)} cannot be a path: it has a character that no path has; check the parameter that it uses"
+        )
     found = (
         _remote_files(path, open_url, ending, roots)
         if is_remote(path)
@@ -191,6 +196,13 @@ def find_files(
             f"{shown} matches no file; check the pattern" if pattern else f"{shown} does not exist; check the path"
         )
     return found
+
+
+def _is_possible(path: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # half of a character
+        return False
 
 
 def _local_files(path: str, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:

@@ -316,6 +316,17 @@ def test_what_cannot_be_asked_for_is_refused(served: Served, world: World, body:
     assert world.app.state.open_jobs() == ()
 
 
+def test_a_file_whose_name_cannot_be_one_is_told_as_such(served: Served, world: World) -> None:
+    """Any text is JSON; the run says what is wrong with it, and is no error of the program."""
+    world.define("customers", more="parameters: {file: {default: customers.csv}}\n")
+    file = world.folder / "syncs" / "customers.yaml"
+    file.write_text(file.read_text().replace(f"path: {world.folder / 'customers.csv'}", 'path: "@file"'))
+    client = Client(served)
+    job = client.ended(client.post("/syncs/customers/jobs", json={"parameters": {"file": "a\0b.csv"}})["id"])
+    run = client.get(f"/runs/{job['runs'][-1]}")["run"]
+    assert (run["state"], "cannot be a path: it has a character that no path has" in run["message"]) == ("Failed", True)
+
+
 def test_what_is_not_there_is_not_found(served: Served, world: World) -> None:
     """Jobs, runs and plans; a job that has not planned has no plan."""
     world.define("customers")

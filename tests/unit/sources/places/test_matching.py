@@ -16,6 +16,13 @@ from shared.sources.places.matching import below, matching
 FILES = ("a.csv", "b.txt", ".hidden.csv", "x/a.csv", "x/y/a.csv", "x/y/[1].csv", ".dot/a.csv", "z/b.csv")
 
 
+@pytest.mark.parametrize("path", ["a\0b.csv", "x/*\0/a.csv", "a\ud800b.csv", "file:///a\0b", "memory://a\0b"])
+def test_what_cannot_be_a_path_is_refused_as_such(path: str) -> None:
+    """Parameters may have any character."""
+    with pytest.raises(UserError, match="cannot be a path: it has a character that no path has"):
+        find_files(path)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in FILES:
