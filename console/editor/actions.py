@@ -17,7 +17,7 @@ from console.editor.asking import answer_of, ask, waited_for
 from console.editor.draft import Checked, check, in_use
 from console.editor.editing import Answer, Editing
 from console.editor.mapping import mapping_for, mappings_of
-from console.editor.naming import check_with_name, naming
+from console.editor.naming import check_with_name, name_in, naming
 from console.editor.rows import ROW_ACTIONS, append, change, turn, value_at
 from console.editor.saved import author
 from console.editor.secrets.form import ask_for_secret
@@ -29,7 +29,6 @@ from shared.app.editing.environment import EnvironmentOf
 from shared.app.editing.renaming import RenameRefusedError
 from shared.app.editing.sources import found_columns
 from shared.definitions.models import Permissions
-from shared.definitions.models.base import SYNC_NAME
 from shared.drafts.editing import EditRefusedError, Set, edited
 from shared.errors import DefinitionError, SyncError
 from shared.state import JobKind
@@ -251,8 +250,8 @@ def _with_mistakes(editing: Editing) -> Response:
 
 def _new_file(editing: Editing) -> str:
     """The file of a sync that was never saved: that of the name that it has now, if this is one."""
-    name = value_at(editing.draft.data, ("name",))
-    return f"{name}.yaml" if isinstance(name, str) and re.fullmatch(SYNC_NAME, name) else editing.draft.file
+    name = name_in(editing.draft)
+    return f"{name}.yaml" if name else editing.draft.file
 
 
 def _stored(editing: Editing) -> Response:

@@ -32,7 +32,7 @@ from console.editor.models import (
     UploadedFile,
     VersionList,
 )
-from console.editor.naming import check_with_name, is_taken, naming
+from console.editor.naming import check_with_name, is_taken, name_in, naming
 from console.editor.saved import author, stored_definition
 from console.uploads.keeping import keep_arrived
 from console.web.conditions import IF_MATCH, expected_version, refusing_changed
@@ -105,10 +105,10 @@ def _deleted(visit: Visit) -> Response:
 
 def _created(visit: Visit) -> Response:
     draft = Draft(file="new.yaml", text=_sent(visit, NewSync).text)
-    name = check(visit, draft).name or "new"
-    draft = replace(draft, file=f"{name}.yaml")
+    name = name_in(draft)
+    draft = replace(draft, file=f"{name}.yaml") if name else draft
     in_use = Refusal(409, "The name is in use", f"The name {name} is in use: choose another one.")
-    if is_taken(visit, name, draft):
+    if name and is_taken(visit, name, draft):
         raise in_use
     _without_mistakes(check(visit, draft))
     draft = draft.with_text(with_admin(Editing(visit=visit, draft=draft)))

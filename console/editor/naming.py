@@ -15,6 +15,7 @@ from console.access.person import ADMIN
 from console.access.rights import Level
 from console.editor.asking import DRAFT_ACTIONS
 from console.editor.draft import Checked, Draft, check, hidden_sync, in_use
+from console.editor.rows import value_at
 from console.editor.saved import deleted_definition
 from console.web.subjects import levels_for
 from console.web.visit import Visit
@@ -23,7 +24,7 @@ from shared.definitions.models.base import SYNC_NAME
 from shared.errors import DefinitionError, Problem
 from shared.state import JobKind, StateStore
 
-__all__ = ["check_with_name", "is_taken", "naming"]
+__all__ = ["check_with_name", "is_taken", "name_in", "naming"]
 
 _ENTRIES: Final = 50  # of the audit log, read at a time
 _MOST_READ: Final = 20  # times; a name of which people have asked more questions is not free
@@ -37,13 +38,19 @@ def check_with_name(visit: Visit, draft: Draft) -> Checked:
         visit: Who saves or tries it.
         draft: The draft; that of a new sync has the file of its name.
     """
-    checked = check(visit, draft)
-    if not is_taken(visit, checked.name, draft):
+    checked, name = check(visit, draft), name_in(draft)
+    if not name or not is_taken(visit, name, draft):
         return checked
-    problem = Problem(message=in_use(checked.name), path="name")
+    problem = Problem(message=in_use(name), path="name")
     placed = checked.drafted.loaded.placed([problem]) if checked.drafted else (problem,)
     others = [each for each in checked.problems if each.path != "name"]
     return replace(checked, problems=(*placed, *others))
+
+
+def name_in(draft: Draft) -> str:
+    """The name that a text gives to its sync; empty where it gives none that a sync can have."""
+    name = value_at(draft.data, ("name",))
+    return name if isinstance(name, str) and re.fullmatch(SYNC_NAME, name) else ""
 
 
 @contextmanager

@@ -253,6 +253,27 @@ def test_questions_about_drafts_take_no_name(console: Console, world: World, mon
     assert [console.pressed("save", "Sync.Create").status_code for _ in range(2)] == [303, 303]  # sent twice
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_name_that_cannot_be_one_is_told_as_a_mistake(console: Console, world: World, *, is_there: bool) -> None:
+    """With its place, whatever other syncs are called; so are texts that cannot be read."""
+    if is_there:
+        world.define("new")
+    for text, path in (
+        (console.text.replace("name: hr", "name: A"), "name"),
+        (console.text.replace("name: hr", "name: a_b"), "name"),
+        (console.text.replace("name: hr\n", ""), "name"),
+        ("name: [", ""),
+        ("", ""),
+    ):
+        made = console.call(("Sync.Create",), "POST", "/api/syncs", json={"text": text})
+        assert (made.status_code, "in use" in made.text) == (422, False)
+        assert path in [each["path"] for each in made.json()["problems"]]
+    console.hide()
+    console.text = console.text.replace("name: hr", "name: A")
+    for do in ("save", "preview"):
+        assert "in use" not in console.pressed(do, "Sync.Create").text
+
+
 def test_the_file_of_a_hidden_sync_is_not_named(console: Console, world: World) -> None:
     """Its name is in use, and that is all."""
     console.hide("people.yaml")
