@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import Response
 
@@ -32,7 +33,7 @@ from shared.definitions import SyncDefinition
 from shared.definitions.parameters.values import shown
 from shared.errors import UserError
 from shared.jobs.requests import refuse_events_alone
-from shared.state import Job, JobKind, RunRecord, RunState
+from shared.state import Job, JobKind, RunState
 from shared.views.pages.courses import course_chart
 from shared.views.pages.plan_parts import error_lines
 
@@ -166,17 +167,17 @@ def run_page(visit: Visit) -> Response:
         stopping=bool(found.goes_on and visit.app.state.cancelled_by(found.run.run_id)),
         joined=bool(visit.query("joined")),
         may_execute=visit.may(Level.EXECUTE),
-        may_repeat=_may_repeat(visit, found.run),
+        may_repeat=_may_repeat(visit, found.run.given),
         may_read=visit.may(Level.READ),
         prefix=PREFIX,
         upload_path=address_path(visit),
     )
 
 
-def _may_repeat(visit: Visit, run: RunRecord) -> bool:
-    """Whether the person may ask for a job with the values that a run was given."""
+def _may_repeat(visit: Visit, given: Mapping[str, Any]) -> bool:
+    """Whether the person may ask for a job with the values that a run or a plan was given."""
     definition = visit.subject.loaded.definition if visit.subject.loaded else None
-    values = {name: shown(value) for name, value in run.given.items()}
+    values = {name: shown(value) for name, value in given.items()}
     return definition is None or not refused_values(visit, definition, values)
 
 
@@ -206,8 +207,14 @@ def file_of_run(visit: Visit) -> Response:
 
 def plan_page(visit: Visit) -> Response:
     """One plan whole."""
+    found = shown_plan(visit)
     return visit.page(
-        "plan.html", shown=shown_plan(visit), may_execute=visit.may(Level.EXECUTE), may_read=visit.may(Level.READ)
+        "plan.html",
+        shown=found,
+        may_execute=visit.may(Level.EXECUTE),
+        may_repeat=_may_repeat(visit, found.job.request.parameters),
+        may_read=visit.may(Level.READ),
+        prefix=PREFIX,
     )
 
 

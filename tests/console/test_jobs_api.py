@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import http.client
 import re
 import time
@@ -409,6 +410,25 @@ def test_values_that_lead_out_of_the_folder_together_need_admin(served_to_many: 
     assert said["detail"] == "Only a person with the right `admin` may give another value for ending, name."
     inside = {"kind": "plan", "parameters": {"name": "./customers", "ending": "csv"}}
     assert operator.ended(operator.post("/syncs/customers/jobs", json=inside)["id"])["state"] == "Succeeded"
+
+
+def test_a_plan_is_only_offered_again_with_values_that_the_person_may_give(
+    served_to_many: Served, world: World
+) -> None:
+    """With a file of the person it is made on the form, where the file is given again; the button would be refused."""
+    elsewhere(world, "permissions: {admin: [Owners], execute: [Operators]}\n")
+    operator, owner = Client(served_to_many, "Operators"), Client(served_to_many, "Owners")
+    session, url = served_to_many.as_person("Operators"), f"{served_to_many.url}/syncs/customers"
+    files: dict[str, Any] = {"kind": (None, "plan"), "upload": ("mine.csv", b"number,name\ncustomers-7,Seven\n")}
+    origin = {"origin": served_to_many.url}
+    sent = session.post(f"{url}/jobs", files=files, headers=origin, timeout=60, allow_redirects=False)
+    job = operator.ended(sent.headers["location"].rpartition("/")[2])["id"]
+    pages = [each.raw(f"/../plans/{job}").text for each in (owner, operator)]
+    assert [("Plan again" in page, "Start again" in page) for page in pages] == [(True, False), (False, True)]
+    (link,) = re.findall(r'href="(/syncs/customers/start[^"]*)">Start again', pages[1])
+    assert 'name="upload"' in operator.raw(f"/..{html.unescape(link)}").text
+    south = operator.post("/syncs/customers/jobs", json={"kind": "plan", "parameters": {"region": "South"}})["id"]
+    assert "Plan again" in operator.raw(f"/../plans/{operator.ended(south)['id']}").text
 
 
 def test_the_form_offers_no_value_that_is_refused(served_to_many: Served, world: World) -> None:
