@@ -78,8 +78,8 @@ def _refused(intake: Intake) -> Response:
 
 
 ROUTES: Final[Sequence[Path]] = (
-    Path(
-        path="/api/events/{listener}",
+    Path(  # the name of a listener is any text, and servers decode `%2F` before a route sees it
+        path="/api/events/{listener:path}",
         method="POST",
         answer=_take,
         need=Need.SEND_EVENTS,

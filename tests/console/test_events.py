@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -100,6 +101,17 @@ def test_events_that_break_off_are_refused_with_the_place(
     assert "applied" not in answer.text
     assert listening.accounts() == {}
     assert listening.app.state.count_dead_letters() == 0
+
+
+@pytest.mark.parametrize("name", ["crm/customers", "/a//b/", "live <b> 100%/x", "a?b#c&d", "é %2F", "events"])
+def test_a_listener_may_have_any_name(world: World, served: Served, name: str) -> None:
+    """The path has it encoded; a slash may stand as it is."""
+    world.define("customers", more=LISTENS.replace("live customers", f"'{name}'"))
+    event = {"op": "u", "number": "customers-1", "name": "One"}
+    for encoded in (quote(name, safe=""), quote(name)):
+        assert send(served, event, encoded).status_code == 202
+    assert world.accounts() == {"customers-1": "One"}
+    assert send(served, event, quote(f"{name}/x", safe="")).status_code == 404
 
 
 def test_a_listener_that_there_is_not_takes_nothing(listening: World, served: Served) -> None:

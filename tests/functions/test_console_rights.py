@@ -116,7 +116,7 @@ TABLE: Final = {
     "POST /new/secrets": CREATE,
     "POST /syncs/{sync}/secrets": ADMIN,
     "PUT /api/syncs/{sync}/secrets/{name}": ADMIN,
-    "POST /api/events/{listener}": EVENTS,
+    "POST /api/events/{listener:path}": EVENTS,
     "GET /new": CREATE,
     "POST /new": CREATE,
     "POST /new/edit": CREATE,
