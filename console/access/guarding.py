@@ -87,7 +87,7 @@ def values_leading_out(
         UserError: A path names a parameter that has no value.
     """
     data = _data(definition)
-    leading = [text for text in _texts_of_keys(data, _PATHS) if _leads_out(text, in_text(text, values))]
+    leading = [text for text in _texts_of_keys(data, _PATHS) if _leads_out(text, values)]
     names = _named(data, leading)
     return sorted(each for each in _others(definition, given) if each in names)
 
@@ -108,16 +108,12 @@ def _is_other(parameter: Parameter | None, value: str) -> bool:
     return value != shown(parameter.default)
 
 
-def _leads_out(text: str, path: str) -> bool:
-    """Whether a path is outside of the folder that its text names, or in another file system (`a::b` of fsspec).
-
-    Args:
-        text: As the definition has it, with parameters.
-        path: The same with their values.
-    """
+def _leads_out(text: str, values: Mapping[str, ParameterValue]) -> bool:
+    """Whether a path with values is outside of the folder that its text names, or in another file system (`a::b`)."""
+    path = in_text(text, values)
     if path.count("::") > text.count("::") or _ups(path) > _ups(text) or _ups(unquote(path)) > _ups(unquote(text)):
         return True
-    first = next((found.start for found in references(text) if found.name), len(text))
+    first = next((found.start for found in references(text, defined=values) if found.name), len(text))
     folder, slash, _ = text[:first].rpartition("/")
     if slash:
         return not normpath(path).startswith(f"{normpath(folder or slash).rstrip('/')}/")

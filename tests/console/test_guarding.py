@@ -178,6 +178,8 @@ def test_a_change_of_a_parameter_of_a_connection_needs_admin(tmp_path: Path) -> 
         ("in/@{day}/../a.csv", {"day": "."}, ["day"]),
         ("in/@{day}/../a.csv", {"day": "b"}, []),
         ("in/a@{day}/b.csv", {"day": "/c"}, []),
+        ("in/a@day/b.csv", {"day": "x"}, []),
+        ("in/a@day/b.csv", {"day": "/../.."}, ["day"]),
         ("https://data.example/in/@{day}", {"day": "%2e%2e/secret.csv"}, ["day"]),
         ("https://data.example/in/@{day}", {"day": "a%20b.csv"}, []),
         ("in/@{day}.csv", {"day": "../../etc/passwd"}, ["day"]),
