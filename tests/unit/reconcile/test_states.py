@@ -264,7 +264,7 @@ def test_a_status_of_another_state_rejects_the_row_and_names_the_valid_ones(work
 
 
 def test_a_label_that_several_states_have_means_the_status_of_the_row_s_state(workspace: Workspace) -> None:
-    """A number means itself; without a state the first status with the label is meant."""
+    """A number means itself; without a state the label does not tell which status is meant."""
     table = entity("thing", (USUAL[0], {1: ("Other", 0), 2: ("Inactive", 1), 3: ("OTHER", 1)}))
     rows: list[dict[str, str | None]] = [
         {"statecode": "Inactive", "statuscode": "other"},
@@ -273,10 +273,12 @@ def test_a_label_that_several_states_have_means_the_status_of_the_row_s_state(wo
         {"statecode": "Inactive", "statuscode": "1"},
     ]
     planned = Planned(workspace, table, rows)
-    assert [error[:3] for error in planned.errors] == [(4, "statuscode", "Invalid Status")]
+    assert [error[:3] for error in planned.errors] == [
+        (3, "statuscode", "Ambiguous Choice"),
+        (4, "statuscode", "Invalid Status"),
+    ]
     assert [change[1:3] for change in planned.changes] == [
         ({}, {"statecode": 1, "statuscode": 3}),
-        ({"statuscode": 1}, None),
         ({"statuscode": 1}, None),
     ]
 
