@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-from shared.workspace import Workspace, literal
+from shared.sources.parquet.schema import stored_columns
+from shared.workspace import Workspace
 
 __all__ = ["MOST_DIGITS", "is_wide", "with_wide_decimals"]
 
@@ -26,9 +27,8 @@ def with_wide_decimals(workspace: Workspace, path: str, types: Mapping[str, str]
     """
     if not any("DOUBLE" in kind for kind in types.values()):
         return dict(types)
-    # A column and what is in it, depth first. The first row is the file.
-    rows = workspace.query(f"SELECT name, num_children, precision FROM parquet_schema({literal(path)})")
-    wide = dict(zip(types, _digits(iter(rows[1:]), len(types)), strict=False))
+    digits = (column.digits for column in stored_columns(workspace, path))
+    wide = dict(zip(types, digits, strict=False))
     return {
         name: f"{_WIDE} {wide[name]} digits" if wide.get(name, 0) > MOST_DIGITS else kind
         for name, kind in types.items()
@@ -38,13 +38,3 @@ def with_wide_decimals(workspace: Workspace, path: str, types: Mapping[str, str]
 def is_wide(kind: str) -> bool:
     """Whether a type is what `with_wide_decimals` gives to a column with longer decimals."""
     return kind.startswith(_WIDE)
-
-
-def _digits(rows: Iterator[tuple[Any, ...]], columns: int) -> Iterator[int]:
-    """For each column, the digits of the longest decimal in it; 0 without one."""
-    for _ in range(columns):
-        open_, most = 1, 0
-        while open_ and (row := next(rows, None)) is not None:
-            open_ += (row[1] or 0) - 1
-            most = max(most, row[2] or 0)
-        yield most

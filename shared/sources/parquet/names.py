@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-from shared.workspace import Workspace, literal
+from shared.sources.parquet.schema import stored_columns
+from shared.workspace import Workspace
 
 __all__ = ["is_ambiguous", "with_own_names"]
 
@@ -31,9 +32,7 @@ def with_own_names(workspace: Workspace, path: str, types: Mapping[str, str]) ->
     """
     if not any(_RENAMED.search(name) for name in types):
         return dict(types)
-    # A column and what is in it, depth first. The first row is the file.
-    rows = workspace.query(f"SELECT name, num_children FROM parquet_schema({literal(path)})")
-    own = [*_outer(iter(rows[1:]))]
+    own = [column.name for column in stored_columns(workspace, path)]
     if own == [*types] or len(own) != len(types):
         return dict(types)
     columns = Counter(name.lower() for name in own)
@@ -46,12 +45,3 @@ def with_own_names(workspace: Workspace, path: str, types: Mapping[str, str]) ->
 def is_ambiguous(kind: str) -> bool:
     """Whether a type is what `with_own_names` gives to a column that cannot be told from another one."""
     return kind == _AMBIGUOUS
-
-
-def _outer(rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
-    """The names of the columns, without what is in them."""
-    for name, children in rows:
-        yield str(name)
-        open_ = children or 0
-        while open_ and (row := next(rows, None)) is not None:
-            open_ += (row[1] or 0) - 1
