@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.errors import UserError
 from shared.jobs import BatchJob, Progress, RunOptions, RunSummary, run_batch
 from shared.jobs.batch.attempts import ENTITY, ENVIRONMENT
 from shared.jobs.batch.mending.mended_file import read_mended
 from shared.jobs.batch.mending.retrying import MendedRows, Retry, columns_to_mend, retried_definition
-from shared.jobs.batch.plans.about import refuse_other_environment
+from shared.jobs.batch.plans.about import other_place, refuse_other_environment
 from shared.run_ids import SHORT_ID
 from shared.state import RowsToMend, RunRecord
 from shared.transform import numbers_rows
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shared.app.app import App
 
 __all__ = ["check_mended", "retry"]
+
+_TO_DO: Final = "retry it, or run the sync"
 
 
 def retry(app: App, run: RunRecord, file: Path, options: RunOptions, progress: Progress) -> RunSummary:
@@ -75,19 +77,11 @@ def _prepared(app: App, run: RunRecord, file: Path, options: RunOptions) -> tupl
     options = replace(options, given=run.given, retry=Retry(run_id=run.run_id, file=mended))
     job = BatchJob(definition=definition, parameters=values, options=options)
     if environment := run.counts.get(ENVIRONMENT):
-        refuse_other_environment(job, run.run_id, environment, "retry it, or run the sync")
-    if entity := run.counts.get(ENTITY):
-        _refuse_other_table(job, run.run_id, entity)
+        refuse_other_environment(job, run.run_id, environment, _TO_DO)
+    now = definition.destination.entity
+    if (entity := run.counts.get(ENTITY)) and entity.lower() != now.lower():
+        raise other_place(job, run.run_id, "entity", f"the table {entity}", now, _TO_DO)
     return job, MendedRows(definition, kept, mended)
-
-
-def _refuse_other_table(job: BatchJob, run_id: str, entity: str) -> None:
-    now = job.definition.destination.entity
-    if entity.lower() != now.lower():
-        raise UserError(
-            f"run {run_id[:SHORT_ID]} wrote to the table {entity}, and {job.definition.name} writes to {now} now: "
-            "change destination.entity back to retry it, or run the sync"
-        )
 
 
 def _kept(app: App, run: RunRecord) -> RowsToMend:

@@ -20,7 +20,7 @@ from shared.remote import shown_url
 from shared.run_ids import SHORT_ID
 from shared.workspace import Workspace
 
-__all__ = ["about_plan", "environment_of", "refuse_other_environment"]
+__all__ = ["about_plan", "environment_of", "other_place", "refuse_other_environment"]
 
 _MOST_OPTIONS: Final = 1000  # of the mapped columns together
 _IGNORED: Final = """
@@ -72,10 +72,24 @@ def refuse_other_environment(job: BatchJob, run_id: str, environment: str | None
         UserError: It is another one.
     """
     if environment != (now := environment_of(job)):
-        raise UserError(
-            f"run {run_id[:SHORT_ID]} wrote to {environment}, and {job.definition.name} writes to {now} now: change "
-            f"destination.service_url back to {to_do}"
-        )
+        raise other_place(job, run_id, "service_url", str(environment), now, to_do)
+
+
+def other_place(job: BatchJob, run_id: str, key: str, was: str, now: str, to_do: str) -> UserError:
+    """The error about a sync that writes to another place than an earlier run did.
+
+    Args:
+        job: What is to go on.
+        run_id: The earlier run.
+        key: The key of the destination that names the place.
+        was: Where the run wrote to.
+        now: Where the sync writes to.
+        to_do: What the key is changed back for.
+    """
+    return UserError(
+        f"run {run_id[:SHORT_ID]} wrote to {was}, and {job.definition.name} writes to {now} now: change "
+        f"destination.{key} back to {to_do}"
+    )
 
 
 def _path(source: Source, values: Mapping[str, ParameterValue]) -> str:

@@ -15,7 +15,7 @@ from shared.entities import EntityMetadata
 from shared.errors import AbortRun, DefinitionError, UserError
 from shared.jobs.batch.attempts import end_of_writes
 from shared.jobs.batch.job import BatchJob, Tools
-from shared.jobs.batch.plans.about import refuse_other_environment
+from shared.jobs.batch.plans.about import other_place, refuse_other_environment
 from shared.jobs.batch.undo.restoring import find_in_bin
 from shared.jobs.outcomes import make_outcomes
 from shared.jobs.progress import Phase
@@ -169,11 +169,8 @@ def _table(job: UndoJob, journal: Journal, dataverse: Dataverse) -> EntityMetada
         raise UserError(f"run {job.run.run_id[:SHORT_ID]} of {job.run.sync} has no journal")
     refuse_other_environment(job.batch, job.run.run_id, about.get("environment"), "undo it")
     entity = dataverse.tables_of(job.definition)
-    if about.get("entity") != entity.logical_name:
-        raise UserError(
-            f"run {job.run.run_id[:SHORT_ID]} wrote to {about.get('entity')}, and {job.definition.name} writes to "
-            f"{entity.logical_name} now: change destination.entity back to undo it"
-        )
+    if (was := about.get("entity")) != entity.logical_name:
+        raise other_place(job.batch, job.run.run_id, "entity", str(was), entity.logical_name, "undo it")
     return entity
 
 
