@@ -48,9 +48,11 @@ class Cancelling:
         """Why the writes were ended before their end, of what `limits` calls cancelled."""
         if self._by:
             return f"cancelled by {self._by}"
-        if not self.asked() and lease.lost():
+        if self.asked():
+            return "cancelled"
+        if lease.lost():
             return "its lease was lost, so another run of the sync may have begun"
-        return "its process was asked to end" if job.options.ending() and not self.asked() else "cancelled"
+        return "its process was asked to end" if job.options.ending() else "cancelled"
 
     def limits(self, job: BatchJob, lease: HeldLease) -> WriteLimits:
         """What ends the writes of a run: its time, its errors, a lost lease, the end of its process, or a person."""

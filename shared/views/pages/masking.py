@@ -53,7 +53,7 @@ def masked_changes(changes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
 
 
 def masked_error(error: ErrorRow) -> dict[str, Any]:
-    """Errors of a run as JSON values, with the places of their example rows, and without their keys and values.
+    """An error of a run as JSON values, with the places of its example rows, and without their keys and values.
 
     The message has the value of the first row where values were kept, and here it does not.
     """
