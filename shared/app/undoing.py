@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from shared.jobs.batch.undo.planning import UndoPlan
 from shared.jobs.batch.undo.planning import plan_undo as plan_of
 from shared.jobs.batch.undo.preparation import NoSource, UndoJob
 from shared.jobs.batch.undo.run import run_undo
+from shared.memory.journal import Journal
 from shared.run_ids import SHORT_ID
 from shared.state import TAKEN_BACK, UNBEGUN_RETRY, Pause, RunRecord, RunState
 
@@ -117,14 +118,14 @@ def obstacle(app: App, run: RunRecord) -> str:
             f"run {short} has the strategy {strategy}, which does not read what the records held before: it cannot be "
             f"undone"
         )
-    if not app.state.journal_parts(run.run_id):
-        return _without_journal(app, run, run.counts)
+    if run.counts.get("writes") == 0 or not Journal(app.state, run.run_id).begun:
+        return _without_changes(app, run)
     return ""
 
 
-def _without_journal(app: App, run: RunRecord, counts: Mapping[str, object]) -> str:
+def _without_changes(app: App, run: RunRecord) -> str:
     short, days = run.run_id[:SHORT_ID], app.settings.journal_days
-    if run.state == RunState.REFUSED or counts.get("writes") == 0:
+    if run.state == RunState.REFUSED or run.counts.get("writes") == 0 or app.state.journal_parts(run.run_id):
         return f"run {short} changed nothing: there is nothing to undo"
     kept = f"journals are kept for {days} days (JOURNAL_DAYS)" if days else "JOURNAL_DAYS is 0, so none are kept"
     return f"run {short} has no journal, so it cannot be undone: {kept}"

@@ -19,6 +19,7 @@ __all__ = [
     "FailedTry",
     "RetryPolicy",
     "Trouble",
+    "date_in",
     "delay",
     "number_in",
     "retry_after",
@@ -121,12 +122,20 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
     seconds = number_in(text)
     if seconds is None:
-        try:
-            when = parsedate_to_datetime(text)
-            seconds = (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds()
-        except (ValueError, TypeError, IndexError, OverflowError):  # dates that do not exist raise all of them
+        when = date_in(text)
+        if when is None:
             return None
+        seconds = (when - now).total_seconds()
     return min(max(0.0, seconds), LONGEST_TOLD)
+
+
+def date_in(text: str) -> datetime | None:
+    """A moment in a header, written as an HTTP date (RFC 9110, 5.6.7); None for other text."""
+    try:
+        when = parsedate_to_datetime(text)
+        return when.replace(tzinfo=when.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):  # dates that do not exist raise all of them
+        return None
 
 
 def number_in(text: str) -> float | None:

@@ -1,4 +1,8 @@
-"""The journal of one run: Parquet files that its workspace writes, and reads when the run is undone or looked at."""
+"""The journal of one run: Parquet files that its workspace writes, and reads when the run is undone or looked at.
+
+What the journal is about is kept last of all that comes before the first write. So a journal without it is one of a run
+that changed nothing: its process died, or it was refused something, while it made the journal.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +50,17 @@ class Journal:
         self._store = store
         self._run_id = run_id
 
+    @property
+    def begun(self) -> bool:
+        """Whether the run may have written anything; False also where it has no journal.
+
+        Raises:
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
+        """
+        return _ABOUT in self._store.journal_parts(self._run_id)
+
     def put_about(self, about: Mapping[str, Any]) -> None:
-        """Keep what the journal is about, as JSON values."""
+        """Keep what the journal is about, as JSON values, when all that comes before the first write is kept."""
         self._store.put_journal_part(self._run_id, _ABOUT, json.dumps(dict(about)).encode())
 
     def about(self) -> Mapping[str, Any] | None:

@@ -18,7 +18,7 @@ from shared.app.undoing import paused, undo
 from shared.cli.boundary import run as type_in
 from shared.dataverse.write.senders import ThreadSenders
 from shared.entities import LedgerEntry
-from shared.errors import UnsafePlanError
+from shared.errors import RequestRefused, UnsafePlanError
 from shared.jobs import NoProgress, Phase, RunOptions, RunState
 from shared.jobs.batch.attempts import close_dead_run
 from shared.memory.entries import KnownRecord, RecordEntry
@@ -515,3 +515,34 @@ def test_a_mirror_that_has_a_record_is_deleted_when_it_is_erased(here: World, ty
     typed.value("resume", "accounts")
     here.csv(ROWS)
     assert here.run().updated.planned == 0
+
+
+def test_a_run_that_was_refused_before_its_first_write_changed_nothing(here: World, typed: Typed) -> None:
+    """What it was about to do, a later run did: that is not taken back, and no history says that it happened twice."""
+    refused = {"action": "status", "status": 403, "code": "0x80040220", "times": 1}
+    here.emulator.faults([{**refused, "match": {"method": "GET", "path": "address2_line1"}}])  # all writable columns
+    here.csv([{**ROWS[0], "name": "Changed"}, *ROWS[1:3]])
+    with pytest.raises(RequestRefused):
+        here.run()
+    (first,) = here.app.state.runs("accounts", 1)
+    assert here.app.state.journal_parts(first.run_id)
+    here.run()
+    after = held(here)
+    assert "changed nothing" in typed("undo", first.run_id, code=1)
+    # Nor where its process died, so that the log has no figures of it.
+    here.app.state.finish_run(replace(first, state=RunState.INTERRUPTED.value, counts={}))
+    assert "changed nothing" in typed("undo", first.run_id, code=1)
+    assert held(here) == after
+    assert [entry["action"] for entry in typed.value("history", "accounts", "A4")["history"]] == ["delete", "insert"]
+
+
+def test_an_edit_after_a_run_is_one_of_others_whatever_the_clock_of_the_app_says(here: World, typed: Typed) -> None:
+    """Its clock was fast, so the log has an end of the run that lies after the edit."""
+    run, state = change(here), here.app.state
+    record = state.run(run)
+    assert record is not None
+    assert record.ended is not None
+    state.finish_run(replace(record, ended=record.ended + timedelta(minutes=4)))
+    here.update("accounts(accountnumber='A5')", {"telephone1": "1"}, as_user=other_person(here))
+    done = typed.value("undo", run, "--yes", code=2)
+    assert (done["edited"], done["deleted"]["done"], held(here)["A5"]["telephone1"]) == (1, 0, "1")

@@ -30,6 +30,7 @@ from shared.http.retry import (
     FailedTry,
     RetryPolicy,
     Trouble,
+    date_in,
     delay,
     number_in,
     retry_after,
@@ -79,6 +80,7 @@ class Meter:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._parallelism = 0
+        self._date = ""
         self._watchers: list[Callable[[int, datetime], None]] = []
         self._included: list[Meter] = []
 
@@ -113,6 +115,15 @@ class Meter:
         hint = number_in(headers.get("x-ms-dop-hint", ""))
         if hint is not None and 1 <= hint <= MOST_PARALLEL:
             self._parallelism = int(hint)
+
+    def dated(self, headers: Mapping[str, str]) -> None:
+        """Keep when the service gave its answer (`Date`); its clock may differ from that of this machine."""
+        self._date = headers.get("date", self._date)
+
+    @property
+    def answered(self) -> datetime | None:
+        """When the service gave its latest answer, in whole seconds; None while no answer has said so."""
+        return date_in(self._date)
 
     @property
     def parallelism(self) -> int:
@@ -278,6 +289,7 @@ class Service:
         if response.status == TOO_MANY:
             self.meter.count("throttled")
         self.meter.hinted(response.headers)
+        self.meter.dated(response.headers)
         return response
 
     def fetch(self, call: Call, *, user: int = 0, repeatable: bool = True) -> Response:

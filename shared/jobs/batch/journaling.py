@@ -37,8 +37,10 @@ from shared.reconcile.undo.journal import (
 from shared.transform.metadata_columns import metadata_layout, writable_columns
 from shared.workspace import Workspace
 
-__all__ = ["Journaling"]
+__all__ = ["ANSWERED", "Journaling"]
 
+ANSWERED: Final = "answered"
+"""When the service gave its last answer, by the service's clock, in what a journal is about."""
 # A few requests each; their records are held at once, with all columns.
 _DELETED_AT_ONCE: Final = 5000
 
@@ -97,11 +99,12 @@ class Journaling:
         identity = self.entity.attributes.get(self.entity.primary_id)
         if identity is not None and identity.creatable and not self.entity.intersect:
             workspace.run(NEW_IDS)
-        self.journal.put_about(self.about)
         self._put(workspace, PLANNED, self.planned, changes)
         if not self.entity.intersect:
             self._keep_deleted(workspace)
             self._keep_remembered(workspace)
+        # From here on the run counts as one that may have written.
+        self.journal.put_about(self.about)
 
     def note_adopted(self, workspace: Workspace) -> None:
         """Keep the updates of one round of adopted records, which are about to be sent.
@@ -125,6 +128,8 @@ class Journaling:
         if not last:
             return
         self._put(workspace, DONE, done_query, last)
+        if (answered := self.dataverse.service.meter.answered) is not None:
+            self.journal.put_about({**self.about, ANSWERED: answered.isoformat()})
 
     def _put(
         self, workspace: Workspace, kind: str, query: Callable[[int, int], str], last: int, start: int = 1

@@ -55,7 +55,7 @@ class Reversal:
         layout: The columns that the run wrote, or that deleted records held.
         users: The ids of the application users, in lower case: what they changed last, nobody else has changed since.
         on_behalf: They write on behalf of another user.
-        ended: When the run ended; None where its process died.
+        ended: When the writes of the run ended, by the clock of the service; None where its process died.
         force: Whether what others have changed since is set back as well.
     """
 

@@ -150,6 +150,8 @@ def _is_held(column: TargetColumn) -> str:
 def journal_table(files: Mapping[str, Sequence[Path]], *, links: bool = False) -> NewTable:
     """The table `journal`: the changes of a run that were made, or may have been.
 
+    A record that was gone when the run was about to keep what it held is not one that the run deleted.
+
     Its columns are `change`, `action`, `id`, `key`, `before`, `payload`, `later`, `links`, `columns` and
     `result`, which is `unknown` for a change that may have been made.
 
@@ -158,6 +160,7 @@ def journal_table(files: Mapping[str, Sequence[Path]], *, links: bool = False) -
         links: They are changes of links, which have no ids.
     """
     found = "true" if links else f"NOT {_NOT_FOUND}"
+    gone = f"planned.action = {_DELETE} AND deleted.id IS NULL" if files.get(DELETED) else "false"
     took = f"""done.result = 'applied'
   OR (done.result = 'adopted' AND adopted.change IS NOT NULL)
   OR (done.result IN ('failed', 'skipped') AND done.id IS NOT NULL
@@ -176,7 +179,7 @@ SELECT planned.change,
   CASE WHEN done.result = 'adopted' THEN 'applied' ELSE coalesce(done.result, {_UNKNOWN}) END AS result
 FROM {outcomes(files)}
 LEFT JOIN ({_read(DELETED, files)}) AS deleted ON deleted.id = planned.id AND planned.action = {_DELETE}
-WHERE {took}""".strip(),
+WHERE ({took}) AND NOT ({gone})""".strip(),
     )
 
 

@@ -87,11 +87,11 @@ def history_of(
     for run in state.runs(sync, MOST_RUNS):
         if run.started < since:
             break
-        if not state.journal_parts(run.run_id):
+        if not (journal := Journal(state, run.run_id)).begun:
             continue
         journals += 1
         with open_workspace() as workspace:
-            found = list(_entries(run, Journal(state, run.run_id), workspace, key, ids))
+            found = list(_entries(run, journal, workspace, key, ids))
         entries += found
         ids |= {entry.change.id for entry in found if entry.change.id}
     return History(sync=sync, key=tuple(key), entries=tuple(entries), journals=journals)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from shared.entities import EntityMetadata
 from shared.errors import AbortRun, DefinitionError, UserError
 from shared.jobs.batch.attempts import end_of_writes
 from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.journaling import ANSWERED
 from shared.jobs.batch.plans.about import other_place, refuse_other_environment
 from shared.jobs.batch.undo.restoring import find_in_bin
 from shared.jobs.outcomes import make_outcomes
@@ -140,7 +142,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
         layout=own,
         users=user_ids(tools.dataverse.service),
         on_behalf=_on_behalf(job),
-        ended=end_of_writes(job.run),
+        ended=_answered(journal) or end_of_writes(job.run),
         force=job.batch.options.force,
     )
     for step in (*reversal.steps(), *reversing_steps(layout, entity.primary_id)):
@@ -172,6 +174,17 @@ def _table(job: UndoJob, journal: Journal, dataverse: Dataverse) -> EntityMetada
     if (was := about.get("entity")) != entity.logical_name:
         raise other_place(job.batch, job.run.run_id, "entity", str(was), entity.logical_name, "undo it")
     return entity
+
+
+def _answered(journal: Journal) -> datetime | None:
+    """When the service gave its last answer to the run, by its own clock, which gives records their times of change.
+
+    None in journals of earlier versions, and where the process of the run died.
+    """
+    try:
+        return datetime.fromisoformat(str((journal.about() or {}).get(ANSWERED)))
+    except ValueError:
+        return None
 
 
 def _links(job: UndoJob, entity: EntityMetadata, workspace: Workspace) -> PreparedUndo:

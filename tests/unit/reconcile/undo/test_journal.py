@@ -77,6 +77,19 @@ def parts(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> dict[str, list[Path]
     }
 
 
+def test_a_record_that_others_deleted_before_the_run_is_not_one_that_it_deleted(
+    db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    """It was compared, and was gone when the run kept what it held. Journals of links keep nothing of this kind."""
+    none = written(db, f"{DELETED_RECORD} LIMIT 0", tmp_path, "none")
+    for made, actions in (
+        ({**parts, DELETED: [none]}, ["insert", "update"]),
+        ({**parts, DELETED: []}, ["insert", "update", "delete"]),
+    ):
+        table = f"SELECT action FROM ({journal_table(made).query}) ORDER BY change"
+        assert [action for (action,) in db.sql(table).fetchall()] == actions
+
+
 def test_a_journal_has_what_was_done_and_what_deleted_records_held(
     db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]]
 ) -> None:
