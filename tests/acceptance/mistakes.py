@@ -173,6 +173,7 @@ _KEYS: Final = (
     _written("a number out of its range", "type: date\n", "type: date\n      pivot: 2000\n"),
     _written("a number with a decimal point", "mandatory: true", "max_length: 10.5"),
     _written("a number as text", "mandatory: true", "max_length: twenty"),
+    _written("true instead of a number", "mandatory: true", "max_length: true"),
     _written("a name with blanks and capital letters", "name: customers\n", "name: My Customers\n"),
     _written("a secret in plain text", "{env: DYNAMICS_CLIENT_SECRET}", "p8Q~very-secret-value"),
     _written("a reference to a secret with a wrong key", "{env: DYNAMICS_CLIENT_SECRET}", "{keyvault: dynamics}"),

@@ -8,14 +8,17 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field
+from pydantic_core import PydanticKnownError
 
 __all__ = [
     "FORMS",
+    "NUMBER",
     "OPERATION_NAME",
     "PARAMETER_NAME",
     "SHAPE",
     "SHARE",
     "SYNC_NAME",
+    "WHOLE",
     "DatabaseSql",
     "FetchXml",
     "Json",
@@ -114,10 +117,28 @@ _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h)", re.IGNORECASE)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticKnownError("float_type")
+    return value
+
+
+def _no_truth_but_whole(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+NUMBER: Final = BeforeValidator(_no_truth)
+"""For each number: Python takes true for 1, so a limit of `true` or `yes` would be one of one row."""
+WHOLE: Final = BeforeValidator(_no_truth_but_whole)
+"""The same for each whole number."""
+
+
 def seconds(value: object) -> object:
     """Read `90`, `90s`, `2m` or `1h` as seconds."""
     if not isinstance(value, str):
-        return value
+        return _no_truth(value)
     if (found := _DURATION.fullmatch(value.strip())) is None:
         raise ValueError("a duration is a number of seconds, or a number with a unit: 90s, 2m, 1h")
     number = float(found[1]) * _UNITS[found[2].lower()]

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from shared.definitions.models.base import Model, Pattern, Script, Sql, Verbatim
+from shared.definitions.models.base import WHOLE, Model, Pattern, Script, Sql, Verbatim
 from shared.definitions.models.notation import (
     AmbiguousTime,
     DecimalSeparator,
@@ -80,8 +80,8 @@ class Column(Model):
         "is left out.",
     )
     trim: bool = Field(default=False, description="Remove white space at both ends.")
-    max_length: int | None = Field(
-        default=None, ge=1, le=MOST, description="Most characters; a longer value rejects the row."
+    max_length: Annotated[int, Field(ge=1, le=MOST), WHOLE] | None = Field(
+        default=None, description="Most characters; a longer value rejects the row."
     )
     replace: tuple[Replacement, ...] = Field(default=(), description="Replacements in the value, applied in order.")
     null_values: NullValues | None = Field(

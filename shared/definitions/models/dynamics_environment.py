@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, Tag
 
-from shared.definitions.models.base import Model, Seconds, Text
+from shared.definitions.models.base import WHOLE, Model, Seconds, Text
 from shared.definitions.models.names import names_in
 from shared.definitions.models.secrets import (
     ONE_OR_MANY,
@@ -57,9 +57,8 @@ class WriteOptions(Model):
     run_as: Annotated[Text, AfterValidator(_user_id)] | None = Field(
         default=None, description="Entra object id of the user on whose behalf the app writes (`CallerObjectId`)."
     )
-    bulk_delete_from: int | None = Field(
+    bulk_delete_from: Annotated[int, Field(ge=1), WHOLE] | None = Field(
         default=None,
-        ge=1,
         description="A run that deletes at least this number of records uses the `BulkDelete` jobs of Dataverse. "
         "They need no request for each row, but they can wait in a queue. Plug-ins run; the other options do not "
         "apply to these jobs. Without this key they are not used; elastic tables never use them.",

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, Tag
 
-from shared.definitions.models.base import Verbatim
+from shared.definitions.models.base import WHOLE, Verbatim
 from shared.definitions.models.secrets import ONE_OR_MANY
 from shared.suggestions import did_you_mean
 
@@ -107,7 +107,7 @@ DecimalSeparator = Annotated[str, AfterValidator(_decimal_separator)]
 ThousandsSeparator = Annotated[str, AfterValidator(_separator), Verbatim()]
 Signs = Annotated[str, Field(min_length=1, max_length=_MOST_SIGNS), AfterValidator(_signs), Verbatim()]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
-Pivot = Annotated[int, Field(ge=0, le=100)]
+Pivot = Annotated[int, Field(ge=0, le=100), WHOLE]
 _Format = Annotated[str, Field(min_length=1, max_length=_MOST_FORMAT_CHARACTERS)]
 InputFormats = Annotated[
     Annotated[_Format, Tag("one")]

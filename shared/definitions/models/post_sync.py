@@ -8,7 +8,17 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
-from shared.definitions.models.base import OPERATION_NAME, DatabaseSql, Language, Model, ODataFilter, Seconds, Sql, Text
+from shared.definitions.models.base import (
+    OPERATION_NAME,
+    WHOLE,
+    DatabaseSql,
+    Language,
+    Model,
+    ODataFilter,
+    Seconds,
+    Sql,
+    Text,
+)
 from shared.definitions.models.connections.api import ApiAuth, Headers
 from shared.definitions.models.secrets import ClientId, TextOrSecret
 from shared.definitions.models.sources.sql import connection_name
@@ -84,10 +94,8 @@ class UpdateStep(Model):
         description="Column -> expression over `target.*` of these columns, parameters and figures of the run. A "
         "column that has its value already is not written again.",
     )
-    max_update: int = Field(
+    max_update: Annotated[int, Field(ge=1, le=10_000_000), WHOLE] = Field(
         default=10_000,
-        ge=1,
-        le=10_000_000,
         description="Most records that the step updates; if there are more, it writes nothing and fails.",
     )
 
@@ -125,10 +133,8 @@ class HttpStep(Model):
         description="A mapping or a list that is sent as JSON. A text that is one `@name` becomes the value with its "
         "type, and in other texts `@name` becomes text.",
     )
-    attempts: int = Field(
+    attempts: Annotated[int, Field(ge=1, le=20), WHOLE] = Field(
         default=4,
-        ge=1,
-        le=20,
         description="Tries of the request, the first included. After a try that the server may have carried out, "
         "`POST` and `PATCH` are not sent again.",
     )

@@ -17,6 +17,7 @@ from shared.definitions.models.base import (
     SHAPE,
     SHARE,
     SYNC_NAME,
+    WHOLE,
     Model,
     ODataFilter,
     Seconds,
@@ -223,7 +224,7 @@ def _limit(value: str | int) -> str | int:
 
 Share = Annotated[str, Field(pattern=SHARE), AfterValidator(_limit)]
 Limit = Annotated[
-    Annotated[Share, Tag("text")] | Annotated[int, Field(ge=0), Tag("mapping")],
+    Annotated[Share, Tag("text")] | Annotated[int, Field(ge=0), WHOLE, Tag("mapping")],
     SHAPE,
 ]
 
@@ -236,14 +237,18 @@ class Safety(Model):
     allow_empty_source: bool = Field(
         default=False, description="Whether an empty source may drop all records of the target."
     )
-    max_created_references: int = Field(
-        default=1000, ge=0, description="Most records that lookups create in other tables (`on_missing: create`)."
+    max_created_references: Annotated[int, Field(ge=0), WHOLE] = Field(
+        default=1000, description="Most records that lookups create in other tables (`on_missing: create`)."
     )
-    max_requests: int | None = Field(
-        default=None, ge=1, description="Most requests to Dataverse, by the forecast of the plan."
+    max_requests: Annotated[int, Field(ge=1), WHOLE] | None = Field(
+        default=None, description="Most requests to Dataverse, by the forecast of the plan."
     )
-    max_minutes: int | None = Field(default=None, ge=1, description="Most minutes, by the forecast of the plan.")
-    max_errors: int = Field(default=1000, ge=1, description="The run stops after this number of refused changes.")
+    max_minutes: Annotated[int, Field(ge=1), WHOLE] | None = Field(
+        default=None, description="Most minutes, by the forecast of the plan."
+    )
+    max_errors: Annotated[int, Field(ge=1), WHOLE] = Field(
+        default=1000, description="The run stops after this number of refused changes."
+    )
 
 
 class SyncBehaviour(Model):

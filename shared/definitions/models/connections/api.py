@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, model_validator
 
-from shared.definitions.models.base import Model, Text
+from shared.definitions.models.base import NUMBER, Model, Text
 from shared.definitions.models.names import names_in
 from shared.definitions.models.secrets import SecretReference, TextOrSecret
 
@@ -115,8 +115,12 @@ ApiAuth = Annotated[BasicAuth | BearerToken | OAuth2Client | ApiKey, Discriminat
 class RateLimit(Model):
     """How many requests are sent at most; exactly one key is given."""
 
-    per_second: float | None = Field(default=None, gt=0, le=1000, description="Requests in a second.")
-    per_minute: float | None = Field(default=None, gt=0, le=60_000, description="Requests in a minute.")
+    per_second: Annotated[float, Field(gt=0, le=1000), NUMBER] | None = Field(
+        default=None, description="Requests in a second."
+    )
+    per_minute: Annotated[float, Field(gt=0, le=60_000), NUMBER] | None = Field(
+        default=None, description="Requests in a minute."
+    )
 
     @model_validator(mode="after")
     def _has_one_pace(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from shared.definitions.models.base import Text, Verbatim
+from shared.definitions.models.base import WHOLE, Text, Verbatim
 from shared.definitions.models.columns import MOST
 from shared.definitions.models.sources.base import SourceModel, WithHeader
 from shared.definitions.models.sources.text import Encoding
@@ -66,11 +66,11 @@ class DelimitedSource(WithHeader, SourceModel):
         "their order. Names are compared without regard to case, blanks at the ends and invisible characters. Default "
         "true; false if `header_rows_to_ignore` is given.",
     )
-    header_rows_to_ignore: int = Field(
-        default=0, ge=0, le=MOST, description="Lines to skip at the start of every file."
+    header_rows_to_ignore: Annotated[int, Field(ge=0, le=MOST), WHOLE] = Field(
+        default=0, description="Lines to skip at the start of every file."
     )
-    footer_rows_to_ignore: int = Field(
-        default=0, ge=0, le=MOST, description="Lines to skip at the end of each file; blank lines count too."
+    footer_rows_to_ignore: Annotated[int, Field(ge=0, le=MOST), WHOLE] = Field(
+        default=0, description="Lines to skip at the end of each file; blank lines count too."
     )
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, Tag
 
-from shared.definitions.models.base import Text
+from shared.definitions.models.base import WHOLE, Text
 from shared.definitions.models.columns import MOST
 from shared.definitions.models.secrets import ONE_OR_MANY
 from shared.definitions.models.sources.base import SelfDescribing, WithHeader
@@ -73,7 +73,7 @@ def _checked(text: str) -> str:
     return text
 
 
-Sheet = Annotated[int, Field(ge=1, le=MOST)] | Text
+Sheet = Annotated[int, Field(ge=1, le=MOST), WHOLE] | Text
 Sheets = Annotated[
     Annotated[Sheet, Tag("one")]
     | Annotated[tuple[Sheet, ...], Field(min_length=1, max_length=_MOST_SHEETS), Tag("many")],
@@ -100,13 +100,11 @@ class ExcelSource(WithHeader, SelfDescribing):
         description="Whether there is a row of column names above the data. Without it, columns are identified by "
         "their order. Default true; false if `header_rows_to_ignore` is given.",
     )
-    header_rows_to_ignore: int = Field(
-        default=0, ge=0, le=MOST, description="Rows to skip at the start of each sheet or range, blank ones included."
+    header_rows_to_ignore: Annotated[int, Field(ge=0, le=MOST), WHOLE] = Field(
+        default=0, description="Rows to skip at the start of each sheet or range, blank ones included."
     )
-    footer_rows_to_ignore: int = Field(
+    footer_rows_to_ignore: Annotated[int, Field(ge=0, le=MOST), WHOLE] = Field(
         default=0,
-        ge=0,
-        le=MOST,
         description="Rows to skip at the end of each sheet or range, counted from the last row that has a value.",
     )
 

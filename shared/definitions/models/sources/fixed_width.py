@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from shared.definitions.models.base import Text
+from shared.definitions.models.base import WHOLE, Text
 from shared.definitions.models.columns import MOST, Column
 from shared.definitions.models.sources.base import SourceModel
 from shared.definitions.models.sources.text import Encoding
@@ -25,10 +25,10 @@ class ShortLines(StrEnum):
 class FixedColumn(Column):
     """One column of a `fixed_width` source; besides the keys below, one that is read has a place in the line."""
 
-    start: int | None = Field(
-        default=None, ge=1, le=MOST, description="Place of the first character in the line; the first place is 1."
+    start: Annotated[int, Field(ge=1, le=MOST), WHOLE] | None = Field(
+        default=None, description="Place of the first character in the line; the first place is 1."
     )
-    width: int | None = Field(default=None, ge=1, le=MOST, description="Number of characters.")
+    width: Annotated[int, Field(ge=1, le=MOST), WHOLE] | None = Field(default=None, description="Number of characters.")
 
 
 class FixedWidthSource(SourceModel):
@@ -41,11 +41,11 @@ class FixedWidthSource(SourceModel):
         description="The columns to read, each with `start` and `width`, and columns to calculate. They may overlap.",
     )
     encoding: Encoding = Field(default="utf-8", description="The files' encoding.")
-    header_rows_to_ignore: int = Field(
-        default=0, ge=0, le=MOST, description="Lines to skip at the start of every file."
+    header_rows_to_ignore: Annotated[int, Field(ge=0, le=MOST), WHOLE] = Field(
+        default=0, description="Lines to skip at the start of every file."
     )
-    footer_rows_to_ignore: int = Field(
-        default=0, ge=0, le=MOST, description="Lines to skip at the end of each file; blank lines count too."
+    footer_rows_to_ignore: Annotated[int, Field(ge=0, le=MOST), WHOLE] = Field(
+        default=0, description="Lines to skip at the end of each file; blank lines count too."
     )
     short_lines: ShortLines = Field(
         default=ShortLines.FILL,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field
 
-from shared.definitions.models.base import Json, Model
+from shared.definitions.models.base import WHOLE, Json, Model
 
 __all__ = ["CursorPages", "EmptyPage", "LinkPages", "NumberedPages", "OffsetPages", "Pagination", "ParameterPlace"]
 
@@ -37,7 +37,9 @@ class _Pages(Model):
 
 class _AskedPages(_Pages):
     parameter: str = Field(min_length=1, max_length=100, description="Name of the parameter that asks for a page.")
-    size: int | None = Field(default=None, ge=1, le=1_000_000, description="How many records a page should have.")
+    size: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(
+        default=None, description="How many records a page should have."
+    )
     size_parameter: str | None = Field(
         default=None, min_length=1, max_length=100, description="Name of the parameter that asks for `size`."
     )
@@ -52,14 +54,18 @@ class OffsetPages(_AskedPages):
     """The number of records that come before the page; it grows by the number of records that were read."""
 
     type: Literal["offset"] = Field(description="A number of records to skip.")
-    first: int = Field(default=0, ge=0, le=1_000_000_000, description="The offset of the first page.")
+    first: Annotated[int, Field(ge=0, le=1_000_000_000), WHOLE] = Field(
+        default=0, description="The offset of the first page."
+    )
 
 
 class NumberedPages(_AskedPages):
     """The number of the page."""
 
     type: Literal["page"] = Field(description="Numbers of pages.")
-    first: int = Field(default=1, ge=0, le=1_000_000_000, description="The number of the first page.")
+    first: Annotated[int, Field(ge=0, le=1_000_000_000), WHOLE] = Field(
+        default=1, description="The number of the first page."
+    )
 
 
 class CursorPages(_AskedPages):

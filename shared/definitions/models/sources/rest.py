@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from shared.definitions.models.base import Json, Model, Seconds, Text
+from shared.definitions.models.base import WHOLE, Json, Model, Seconds, Text
 from shared.definitions.models.columns import Column
 from shared.definitions.models.connections.api import ApiAuth, Headers, RateLimit
 from shared.definitions.models.sources.paging import Pagination
@@ -26,7 +26,9 @@ class Method(StrEnum):
 class Retry(Model):
     """How often a request is sent again if the service is not available, throttles, or does not answer."""
 
-    attempts: int = Field(default=8, ge=1, le=100, description="Tries of one request, the first included.")
+    attempts: Annotated[int, Field(ge=1, le=100), WHOLE] = Field(
+        default=8, description="Tries of one request, the first included."
+    )
     seconds: Seconds = Field(
         default=600, le=86_400, description="Most seconds for one request, with all tries and the waits between them."
     )

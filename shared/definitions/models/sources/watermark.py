@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
-from shared.definitions.models.base import Model, WithUnit, seconds
+from shared.definitions.models.base import NUMBER, Model, WithUnit, seconds
 from shared.definitions.models.sources.base import SourceModel
 
 __all__ = ["WATERMARK", "SentWatermark", "Watermark", "WatermarkedSource"]
@@ -40,7 +40,7 @@ class Watermark(Model):
 class SentWatermark(Watermark):
     """The column that says how far the source has been read; requests send its value as the parameter `@watermark`."""
 
-    first: str | int | float | dt.datetime | dt.date = Field(
+    first: Annotated[str | int | float | dt.datetime | dt.date, NUMBER] = Field(
         description="The value of `@watermark` as long as there is no watermark: in the first run, and after a reset. "
         'It must let the service give all records, such as `"1970-01-01T00:00:00Z"` or `0`.',
     )
