@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from shared.remote import OpenUrl, open_without_account
 from shared.suggestions import did_you_mean
 
 __all__ = ["Repository", "accepted", "load_folder"]
+
+log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LOOKS: Final = 60.0
 
@@ -95,6 +98,7 @@ class Repository:
     Thread-safe. The folder is looked at once a minute, and when a caller asks for it; only files whose version changed
     are read again.
     When a look fails (storage unavailable) the definitions of the last look stay in use; the first look has to succeed.
+    A folder that is gone has no definitions any more.
 
     Args:
         location: A local path, or an fsspec URL.
@@ -229,7 +233,7 @@ class Repository:
     def _look(self) -> _Found:
         try:
             folder = folder_at(self._location, self._open_url)
-            files = folder.files()
+            files = self._files(folder)
             if self._found is not None and files == [*self._read]:
                 return self._found
             self._read = {file: self._read.get(file) or _load(folder, file.name) for file in files}
@@ -241,6 +245,24 @@ class Repository:
             reason = error.strerror or str(error)
             raise UserError(f"the definitions in {self._location} cannot be read: {reason}") from error
         return _Found.of(self._read.values(), self._location)
+
+    def _files(self, folder: Folder) -> list[File]:
+        """The files as they are now. A folder that has been there and is gone has none.
+
+        In blob storage a folder is there as long as a file is in it.
+
+        Raises:
+            FileNotFoundError: The folder does not exist, and was never looked at.
+            OSError: It cannot be read.
+        """
+        try:
+            return folder.files()
+        except FileNotFoundError:
+            if self._found is None:
+                raise
+            if self._read:
+                log.warning("The folder of definitions %s is gone: there is no sync", self._location)
+            return []
 
     def _no_folder(self) -> str:
         inside = "" if "://" in self._location or Path(self._location).is_absolute() else f" in {Path.cwd()}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -231,21 +233,45 @@ def test_a_sync_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path
         Repository(tmp_path, clock=Clock()).find("c")
 
 
-def test_a_place_that_cannot_be_read_is_an_error_at_first_and_no_loss_later(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_read_is_an_error_at_first_and_no_loss_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When storage is unavailable the definitions of the last look stay in use."""
     with pytest.raises(UserError, match=r"the folder of definitions .* does not exist"):
         load_folder(tmp_path / "nowhere")
 
-    folder = tmp_path / "syncs"
-    folder.mkdir()
-    write(folder, a=named("a"))
+    write(tmp_path, a=named("a"))
     clock = Clock()
-    repository = Repository(folder, clock=clock)
+    repository = Repository(tmp_path, clock=clock)
     repository.loaded()
-    folder.rename(tmp_path / "moved")
     clock.now += 60
+    with monkeypatch.context() as unavailable:
+        unavailable.setattr(Path, "iterdir", _unavailable)
+        assert repository.find("a").name == "a"
+        with pytest.raises(UserError, match="cannot be read"):
+            load_folder(tmp_path)
 
-    assert repository.find("a").name == "a"
+
+def _unavailable(path: Path) -> Iterator[Path]:
+    raise OSError(errno.EIO, "Input/output error", str(path))
+
+
+@pytest.mark.parametrize("remote", [False, True], ids=["local", "behind a URL"])
+def test_a_folder_that_is_gone_has_no_definitions(tmp_path: Path, *, remote: bool) -> None:
+    """In blob storage a folder goes with its last file: its syncs and listeners must not go on."""
+    place = f"memory://{uuid4()}/syncs" if remote else str(tmp_path / "syncs")
+    system, path = fsspec.url_to_fs(place)
+    clock = Clock()
+    for names in (["a"], [], ["b"]):
+        if system.exists(path):
+            system.rm(path, recursive=True)
+        for name in names:
+            system.makedirs(path, exist_ok=True)
+            system.pipe(f"{path}/{name}.yaml", named(name).encode())
+        if names == ["a"]:
+            repository = Repository(place, clock=clock)
+        clock.now += 60
+        assert [each.name for each in repository.definitions()] == names
 
 
 def test_a_folder_behind_a_url_is_followed_too() -> None:
