@@ -65,6 +65,11 @@ def function_time_limit(values: Mapping[str, str], folder: Path) -> timedelta | 
             f"functionTimeout is {text!r}: write hours:minutes:seconds, such as 00:30:00, or -1 for no limit"
         )
     days, hours, minutes, seconds = (int(part or 0) for part in span.groups())
+    if hours > 23 or minutes > 59 or seconds > 59 or not any((days, hours, minutes, seconds)):  # noqa: PLR2004 - clock
+        raise UserError(
+            f"functionTimeout is {text!r}, which is no time span that the Functions host takes: write "
+            "hours:minutes:seconds, such as 00:30:00; a day and more as 1.00:00:00"
+        )
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 

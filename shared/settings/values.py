@@ -40,6 +40,7 @@ _ACCOUNT: Final = re.compile(r"[a-z0-9]{3,24}")
 # Any fixed moment does: what a schedule names comes again within a few decades, or never.
 _REFERENCE: Final = dt.datetime(2024, 1, 1)  # noqa: DTZ001 - clock times have no zone here
 _FIELDS: Final = 6
+_SEVENTH_DAY: Final = re.compile(r"(?<![0-9/])0*7(?![0-9])")
 
 
 def hosts(text: str) -> tuple[str, ...]:
@@ -90,6 +91,8 @@ def schedule(text: str) -> str:
         raise ValueError(f"this is no schedule; {form}") from None
     if found is None:
         raise ValueError(f"this schedule never occurs: no month has this day; {form}")
+    if _SEVENTH_DAY.search(fields[-1]):  # definitions may write it; their schedules are not for the host
+        raise ValueError(f"the Functions host knows the days of the week from 0 to 6, and Sunday is 0; {form}")
     return text
 
 

@@ -48,8 +48,8 @@ def check_local(path: str, roots: Sequence[str] = ()) -> None:
 def _check_root(path: str, target: Path, roots: Sequence[str]) -> None:
     if roots and not any(target.is_relative_to(os.path.realpath(root)) for root in roots):
         raise UserError(
-            f"{path} is refused: this app reads local files only from {', '.join(roots)}; put the file there, or add "
-            "its folder to the setting SOURCE_ROOTS"
+            f"{path} is refused: this app reads local files only from {', '.join(roots)}; read it from storage, as in "
+            "abfs://container/file.csv, or add its folder to the setting SOURCE_ROOTS"
         )
 
 

@@ -112,6 +112,8 @@ class TestValues:
             ("BATCH_SYNC_SCHEDULE", "every minute", "write six fields (second minute hour day month day-of-week)"),
             ("BATCH_SYNC_SCHEDULE", "0 61 * * * *", "this is no schedule; write six fields"),
             ("BATCH_SYNC_SCHEDULE", "0 0 0 31 2 *", "this schedule never occurs"),
+            ("BATCH_SYNC_SCHEDULE", "0 0 6 * * 7", "the Functions host knows the days of the week from 0 to 6"),
+            ("BATCH_SYNC_SCHEDULE", "0 * * * * 1-07", "the Functions host knows the days of the week from 0 to 6"),
             ("ALLOWED_HOSTS", "a.example,https://b.example", "entry 2 is no host: write names of hosts"),
             ("ALLOWED_HOSTS", "a.example/path", "entry 1 is no host"),
             ("ALLOWED_HOSTS", "a.example:443", "entry 1 is no host"),
@@ -151,6 +153,7 @@ class TestValues:
         [
             ("BATCH_SYNC_SCHEDULE", "*/30 * 6-20 * * Mon-Fri"),
             ("BATCH_SYNC_SCHEDULE", "*/5 * * * *"),
+            ("BATCH_SYNC_SCHEDULE", "0 0 7 * 7 0/7"),
             ("ALLOWED_HOSTS", "*.crm#.dynamics.com,10.0.0.4,fd00::1,münchen.example,my_host"),
             ("KEY_VAULT_URL", "https://127.0.0.1:8443/"),
             ("WORKSPACE_MEMORY", "16MB"),
@@ -220,10 +223,11 @@ class TestTimeLimit:
         (tmp_path / "host.json").write_text(json.dumps(host))
         assert function_time_limit(values, tmp_path) == limit
 
-    def test_an_invalid_limit_is_refused(self, tmp_path: Path) -> None:
-        """A typing mistake must not become 'no limit'."""
-        with pytest.raises(UserError, match="half an hour"):
-            function_time_limit({"AzureFunctionsJobHost__functionTimeout": "half an hour"}, tmp_path)
+    @pytest.mark.parametrize("text", ["half an hour", "24:00:00", "00:60:00", "00:00:60", "00:00:00", "0.00:00:00"])
+    def test_an_invalid_limit_is_refused(self, text: str, tmp_path: Path) -> None:
+        """A typing mistake must not become 'no limit', nor a limit that the host does not take."""
+        with pytest.raises(UserError, match=f"functionTimeout is '{text}'"):
+            function_time_limit({"AzureFunctionsJobHost__functionTimeout": text}, tmp_path)
 
     def test_the_shipped_host_file_sets_a_limit(self) -> None:
         """Half an hour, as Flex Consumption gives by default."""
