@@ -26,6 +26,7 @@ __all__ = [
     "blind_unfit_query",
     "drop_action",
     "dropped",
+    "is_reactivated",
     "mark_name",
     "mark_parts",
     "marks_held",
@@ -75,13 +76,20 @@ def dropped(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
 
 def returned(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     """The branch of the decision on a record that this sync has marked, that has the mark, and whose row is back."""
+    condition = is_reactivated(definition, layout)
+    if not condition:
+        return ""
+    return f"""-- in both, and marked by this sync
+    WHEN {condition} THEN {literal(PlanAction.REACTIVATE)}"""
+
+
+def is_reactivated(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """SQL condition over `target` and `ledger`: a record that has a row is reactivated; empty where none ever is."""
     back = returned_mark(definition, layout)
     if not back:
         return ""
-    conditions = [_is_back(definition, layout, back)]
-    conditions += [f"NOT {column.unfit}" for column in back if column.unfit]
-    return f"""-- in both, and marked by this sync
-    WHEN {" AND ".join(conditions)} THEN {literal(PlanAction.REACTIVATE)}"""
+    unfit = [f"NOT {column.unfit}" for column in back if column.unfit]
+    return " AND ".join([_is_back(definition, layout, back), *unfit])
 
 
 def _is_back(definition: SyncDefinition, layout: Sequence[TargetColumn], back: Sequence[MarkColumn]) -> str:

@@ -7,7 +7,7 @@ A filter of the lookup applies to the values after the run; see `shared.transfor
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,8 +15,9 @@ from shared.definitions.models import ChangedWhen, Strategy, SyncDefinition, Wri
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.reconcile.columns import differs, present, sent
 from shared.reconcile.decisions import holds, looks_at_source
+from shared.reconcile.marks import is_reactivated
 from shared.state_rules import OPEN
-from shared.transform import MarkColumn, TargetColumn, dropped_mark
+from shared.transform import MarkColumn, TargetColumn, dropped_mark, returned_mark
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import Candidate, Reference
 from shared.transform.lookups.conditions import condition_sql
@@ -59,6 +60,8 @@ class Linkable:
         self._of_events = of_events
         self._full = self._behaviour.strategy is Strategy.FULL
         self._mark = {each.column.name: each for each in dropped_mark(definition, layout, started=started)}
+        self._return = {each.column.name: each for each in returned_mark(definition, layout)} if self._full else {}
+        self._is_reactivated = is_reactivated(definition, layout) if self._return else ""
 
     def query(self, reference: Reference) -> str:
         """The records of a reference: `_id`, `_created`, `_place`, and its match columns in comparable form."""
@@ -140,7 +143,7 @@ FROM records JOIN desired ON desired._row = records._row{self._joins(values + wh
         """SQL of what the record of a row holds in a column after the run."""
         name, default = quoted(own.name), _default(self._entity, own)
         if not own.writes:
-            return f"CASE WHEN records.is_new THEN {default} ELSE target.{name} END"
+            return f"CASE WHEN records.is_new THEN {default} ELSE {self._returned(own.name)} END"
         changed = self._changes(own)
         if changed is None and default == "NULL":
             return f"CASE WHEN {sent(own)} THEN desired.{name} ELSE target.{name} END"
@@ -159,6 +162,20 @@ FROM records JOIN desired ON desired._row = records._row{self._joins(values + wh
         if isinstance(changed, ChangedWhen):
             conditions += [sent(own), f"({holds(self._definition, [*self._layout.values()], changed.when)})"]
         return " AND ".join(f"({each})" for each in conditions) or None
+
+    def _returned(self, name: str) -> str:
+        """SQL of what the record of a row holds in a column that no mapping fills: it may get its mark taken away."""
+        held, value = f"target.{quoted(name)}", self._given(name, self._return)
+        return held if value is None else f"CASE WHEN {self._is_reactivated} THEN {value} ELSE {held} END"
+
+    def _given(self, name: str, mark: Mapping[str, MarkColumn]) -> str | None:
+        """SQL of the value that a mark gives to a column; None where it gives none."""
+        if name in mark:
+            return mark[name].value
+        state = next((each for each in mark.values() if each.column.attribute.type is AttributeType.STATE), None)
+        if state is None or self._layout[name].attribute.type is not AttributeType.STATUS:
+            return None
+        return _default_status(self._entity, state)
 
     # -- Records that no row has -----------------------------------------------------------------------------------
 
@@ -183,17 +200,8 @@ WHERE {condition}""".strip()
         """SQL of what a record of `current` without a row holds after the run."""
         if name == self._entity.primary_id:
             return "target._id"
-        held, value = f"target.{quoted(name)}", self._marked(name)
+        held, value = f"target.{quoted(name)}", self._given(name, self._mark)
         return held if value is None else f"CASE WHEN {self._gets_mark()} THEN {value} ELSE {held} END"
-
-    def _marked(self, name: str) -> str | None:
-        """SQL of the value that the mark gives to a column; None where it gives none."""
-        if name in self._mark:
-            return self._mark[name].value
-        state = next((each for each in self._mark.values() if each.column.attribute.type is AttributeType.STATE), None)
-        if state is None or self._layout[name].attribute.type is not AttributeType.STATUS:
-            return None
-        return _default_status(self._entity, state)
 
     def _gets_mark(self) -> str:
         """SQL condition: the record is marked in this run."""

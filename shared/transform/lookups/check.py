@@ -23,7 +23,7 @@ from shared.transform.lookups.names import match_columns
 from shared.transform.set_columns.marks import constant_problems, set_expressions
 from shared.transform.set_columns.names import readable_names
 from shared.transform.targets import source_columns
-from shared.workspace import parsed
+from shared.workspace import literal, parsed
 
 __all__ = ["link_problems", "lookup_problems"]
 
@@ -199,7 +199,7 @@ class _Lookup:
             return
         for source, name in zip(sources, names, strict=True):
             yield from self._match(entity, source, name)
-        yield from self._default(lookup, names)
+        yield from self._default(lookup, entity, names)
         if entity.logical_name == self._entity.logical_name:
             yield from self._filter(lookup, names)
         if lookup.on_missing == "create":
@@ -263,13 +263,18 @@ class _Lookup:
         tables = {table for each in mapping.lookups for table in each.tables or attribute.targets[:1]}
         return self._entity.logical_name in tables
 
-    def _default(self, lookup: Lookup, names: Sequence[str]) -> Iterator[Problem]:
+    def _default(self, lookup: Lookup, entity: EntityMetadata, names: Sequence[str]) -> Iterator[Problem]:
         if lookup.default is None:
             return
-        given = len(lookup.default) if isinstance(lookup.default, tuple) else 1
-        if given != len(names):
-            message = f"match has {len(names)} columns, and the default has {given} values"
-            yield Problem(message=message, path=f"{self._path}.default")
+        given = lookup.default if isinstance(lookup.default, tuple) else (lookup.default,)
+        path = f"{self._path}.default"
+        if len(given) != len(names):
+            message = f"match has {len(names)} columns, and the default has {len(given)} values"
+            yield Problem(message=message, path=path)
+            return
+        for value, name in zip(given, names, strict=True):
+            if attribute := entity.attributes.get(name):
+                yield from constant_problems(literal(str(value)), attribute, path)
 
     def _create(self, lookup: Lookup, entity: EntityMetadata, names: Sequence[str]) -> Iterator[Problem]:
         if entity.logical_name == self._entity.logical_name:

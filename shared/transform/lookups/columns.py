@@ -16,6 +16,7 @@ from shared.errors import DefinitionError, Problem
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.names import match_columns
 from shared.transform.lookups.values import MatchValue, given_name, link_name, selector_name
+from shared.transform.notation.constants import converted
 from shared.transform.targets import TargetColumn, sql_type
 from shared.workspace import Table, literal, quoted
 
@@ -300,9 +301,7 @@ class _Columns:
             return ()
         given = lookup.default if isinstance(lookup.default, tuple) else (lookup.default,)
         return tuple(
-            normalise_key(
-                value.attribute, f"TRY_CAST({literal(str(text))} AS {sql_type(value.attribute)})", self._match
-            )
+            normalise_key(value.attribute, converted(literal(str(text)), value.attribute)[0], self._match)
             for text, value in zip(given, values, strict=False)
         )
 

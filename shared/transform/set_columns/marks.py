@@ -13,12 +13,12 @@ from shared.definitions.models import ColumnType, Expire, SetColumns, SyncDefini
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
-from shared.transform.convert import conversion, fits
-from shared.transform.notation.words import listed_value
-from shared.transform.rules import ErrorType, ValueProblem
+from shared.transform.convert import fits
+from shared.transform.notation.constants import converted
+from shared.transform.rules import ErrorType
 from shared.transform.set_columns.names import STATE, STATUS, both_halves, mark_names, readable_names
 from shared.transform.states.pairs import listed, state_of
-from shared.transform.targets import TargetColumn, sql_type
+from shared.transform.targets import TargetColumn
 from shared.workspace import Trial, checked, literal, parsed, quoted
 
 __all__ = [
@@ -129,7 +129,7 @@ def set_columns(columns: Mapping[str, str], layout: Sequence[TargetColumn], orig
     for name, expression in columns.items():
         column = _named(layout, name)
         text = f"CAST({checked(expression, names=names, origin=f'{origin}.{name}')} AS VARCHAR)"
-        value, flaws = _converted(text, column.attribute)
+        value, flaws = converted(text, column.attribute)
         made[name] = MarkColumn(
             column=column,
             value=value,
@@ -153,27 +153,6 @@ def _state_with(made: Mapping[str, MarkColumn], layout: Sequence[TargetColumn]) 
 def _belongs(status: AttributeMetadata) -> bool:
     """Whether the metadata says to which state each status reason belongs."""
     return bool(status.choices) and all(choice.state is not None for choice in status.choices)
-
-
-def _converted(text: str, attribute: AttributeMetadata) -> tuple[str, list[tuple[ValueProblem, str]]]:
-    """A text as a value of a column, in one expression: the layers of the conversion put into each other.
-
-    With what can be wrong with it, and the SQL condition of each.
-    """
-    how, name = conversion(ColumnType.TEXT, attribute), attribute.name
-    layers = {quoted(f"in:{name}"): f"nullif({text}, '')"}
-    if how.incoming:
-        layers[quoted(f"in:{name}")] = f"({_layered(how.incoming, layers)})"
-    read = layers[quoted(f"read:{name}")] = f"({_layered(how.read, layers)})"
-    if how.options:
-        layers[f"{quoted(f'option:{name}')}.value"] = listed_value(read, how.options, "VARCHAR", "INTEGER")
-    value = layers[quoted(name)] = f"CAST({_layered(how.value, layers)} AS {sql_type(attribute)})"
-    return value, [(flaw, f"({_layered(flaw.broken, layers)})") for flaw in how.flaws]
-
-
-def _layered(sql: str, layers: Mapping[str, str]) -> str:
-    """An SQL text with layers put in: in one pass, for a layer may have the name of another one in itself."""
-    return re.sub("|".join(map(re.escape, layers)), lambda found: layers[found[0]], sql)
 
 
 # -- Checks ---------------------------------------------------------------------------------------------------------
@@ -272,7 +251,7 @@ def _constant(expression: str, attribute: AttributeMetadata) -> int | None:
     """The option that a constant names; None for other expressions, and where it names none."""
     if not _CONSTANT.fullmatch(expression):
         return None
-    value, _ = _converted(f"CAST({checked(expression, names=(), origin='')} AS VARCHAR)", attribute)
+    value, _ = converted(f"CAST({checked(expression, names=(), origin='')} AS VARCHAR)", attribute)
     found = Trial({}).value(value)
     return int(found) if found is not None else None
 
@@ -308,7 +287,7 @@ def constant_problems(expression: str, attribute: AttributeMetadata, path: str) 
     """A constant that does not fit its column is a mistake of every run; nothing is said of other expressions."""
     if not _CONSTANT.fullmatch(expression) or not fits(ColumnType.TEXT, attribute):
         return
-    _, flaws = _converted(f"CAST({checked(expression, names=(), origin=path)} AS VARCHAR)", attribute)
+    _, flaws = converted(f"CAST({checked(expression, names=(), origin=path)} AS VARCHAR)", attribute)
     trial, said = Trial({}), f"this value does not fit {attribute.name}, which is of type {attribute.type}"
     for flaw, broken in flaws:
         if trial.holds(f"({broken}) IS TRUE"):

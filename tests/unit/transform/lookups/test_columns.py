@@ -137,6 +137,16 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "match has 1 columns, and the default has 2 values",
     ),
     (
+        to("contact", match="kind", default="Beratng"),
+        ".lookup.default",
+        "this value does not fit kind, which is of type Picklist",
+    ),
+    (
+        to("contact", ["a", "b"], match=["code", "born"], default=["x", "yesterday"]),
+        ".lookup.default",
+        "this value does not fit born, which is of type DateTime: ",
+    ),
+    (
         to("parent", match="accountnumber", on_missing="create"),
         ".lookup.on_missing",
         "a lookup cannot create records of the table that is synced; add them to the source",

@@ -142,6 +142,26 @@ def test_a_default_is_used_for_an_empty_value_and_for_what_is_not_found(workspac
     assert len(errors(workspace)) == (ambiguous == "reject")
 
 
+@pytest.mark.parametrize(
+    ("match", "default", "held"),
+    [
+        ("kind", "Beratung", {"kind": 1}),
+        ("kind", " beratung", {"kind": 1}),
+        ("kind", 1, {"kind": 1}),
+        ("born", "2020-01-02T02:00:00+02:00", {"born": "2020-01-02T00:00:00Z"}),
+        ("rank", "7.0", {"rank": 7}),
+    ],
+)
+def test_a_default_is_read_as_a_value_of_the_source_is(
+    workspace: Workspace, match: str, default: str | int, held: dict[str, Any]
+) -> None:
+    """A label of a choice, and a time with its offset: what finds the record in a row finds it as a default."""
+    sync = linking(to("contact", match=match, default=default))
+    resolved(workspace, sync, [["1", str(default), ""], ["2", "", ""]], contact=[record(4, **held)])
+    assert column(workspace, "contact") == {"1": id_of(4), "2": id_of(4)}
+    assert errors(workspace) == []
+
+
 def test_a_missing_or_ambiguous_default_finds_no_record(workspace: Workspace) -> None:
     """The value that needs the default counts as missing, also an empty one."""
     sync = linking(to("contact", match="fullname", default="doe"), to("needed", match=["code"], default=["c9"]))
