@@ -24,7 +24,7 @@ __all__ = ["BatchRunner", "Pause"]
 _MOST_REQUESTS: Final = 1000
 _LONGEST_URL: Final = 65536
 _SERVICE_ROOT: Final = re.compile(r"^(?:https?://[^/]+)?/?api/data/v9\.\d/")
-_REFERENCE_URL: Final = re.compile(r"^/?\$([A-Za-z0-9_-]+)(?=/|$)")
+_REFERENCE_URL: Final = re.compile(r"^/?\$([A-Za-z0-9_-]+)(?=[/?]|$)")
 _REFERENCE_VALUE: Final = re.compile(rb'"(@odata\.id|[^"]+@odata\.bind)"(\s*:\s*)"/?\$([A-Za-z0-9_-]+)"')
 _REFERENCE_LIST: Final = re.compile(rb'"[^"]+@odata\.bind"\s*:\s*\[[^\]]*\]')
 _REFERENCE_ITEM: Final = re.compile(rb'([\[,]\s*)"/?\$([A-Za-z0-9_-]+)"')
@@ -77,8 +77,12 @@ class _Outcome:
 
 
 @dataclass(slots=True)
-class _Run:
-    """One batch that is running; `addresses` maps Content-IDs to the URLs of created rows."""
+class _Scope:
+    """What the operations of one change set share, or what one operation outside of change sets has.
+
+    `request` is the request of the whole batch, and `addresses` maps Content-IDs to the URLs of the rows that the
+    change set has created: they end with it, whether it succeeds or not.
+    """
 
     request: Request
     pause: Pause
@@ -108,33 +112,32 @@ class BatchRunner:
             parts = _parts(request, boundary)
         except ServiceError as error:  # answered in the shape of a batch, as web-api-client-errors shows
             return _written([_Outcome(responses=[(_refused(error), None)])], status=error.status)
-        run = _Run(request, pause)
         await pause.spend(self._timing, {})
         outcomes: list[_Outcome] = []
         for part, inner in parts:
-            outcome = await (self._single(run, part) if inner is None else self._change_set(run, inner))
+            scope = _Scope(request, pause)
+            outcome = await (self._single(scope, part) if inner is None else self._change_set(scope, inner))
             if outcome.status >= _REFUSED and not request.preferences.continue_on_error:
                 return _written([outcome], status=outcome.status)
             outcomes.append(outcome)
         return _written(outcomes, status=200)
 
-    async def _single(self, run: _Run, part: Part) -> _Outcome:
+    async def _single(self, scope: _Scope, part: Part) -> _Outcome:
         content_id, inner = part.headers.get("content-id"), None
         try:
             inner = inner_request(part)
             content_id = content_id or inner.headers.get("content-id")
-            with self._service.environment.database.within(run.pause.budget):
-                planned = self._plan(self._prepared(run, inner))
-            await run.pause.execute(self._timing, planned.rows)
-            with self._service.environment.database.within(run.pause.budget):
+            with self._service.environment.database.within(scope.pause.budget):
+                planned = self._plan(self._prepared(scope, inner))
+            await scope.pause.execute(self._timing, planned.rows)
+            with self._service.environment.database.within(scope.pause.budget):
                 response = planned.act()
         except ServiceError as error:
             return _Outcome(responses=[(_refused(error, inner), content_id)])
         self._count(response)
-        self._remember(run, content_id, response)
         return _Outcome(responses=[(_located(response), content_id)])
 
-    async def _change_set(self, run: _Run, parts: Sequence[Part]) -> _Outcome:
+    async def _change_set(self, scope: _Scope, parts: Sequence[Part]) -> _Outcome:
         """Runs a change set in one transaction; it waits first, as no other request may run between the operations."""
         responses: list[tuple[Response, str | None]] = []
         content_id, refused = None, None
@@ -142,15 +145,15 @@ class BatchRunner:
         database = self._service.environment.database
         try:
             inner = [inner_request(part) for part in parts]
-            await run.pause.execute(self._timing, _rows(inner))
-            with database.within(run.pause.budget), database.transaction():
+            await scope.pause.execute(self._timing, _rows(inner))
+            with database.within(scope.pause.budget), database.transaction():
                 for part, operation in zip(parts, inner, strict=True):
                     refused = operation
                     # Microsoft's SDK writes it into the operation's headers, Microsoft's samples into the part's.
                     content_id = part.headers.get("content-id") or operation.headers.get("content-id")
                     if content_id in known:
                         raise repeated_content_id(content_id)
-                    response = self._within_change_set(run, operation, content_id)
+                    response = self._within_change_set(scope, operation, content_id)
                     known.add(content_id or "")
                     responses.append((_located(response), content_id))
         except ServiceError as error:
@@ -159,13 +162,13 @@ class BatchRunner:
             self._count(response)
         return _Outcome(responses=responses, change_set=True)
 
-    def _within_change_set(self, run: _Run, operation: InnerRequest, content_id: str | None) -> Response:
+    def _within_change_set(self, scope: _Scope, operation: InnerRequest, content_id: str | None) -> Response:
         if content_id is None:
             raise content_id_missing()
         if operation.method == "GET":
             raise invalid_payload("A GET operation is not allowed in a change set.")
-        response = self._plan(self._prepared(run, operation)).act()
-        self._remember(run, content_id, response)
+        response = self._plan(self._prepared(scope, operation)).act()
+        self._remember(scope, content_id, response)
         return response
 
     def _plan(self, inner: Request) -> Planned:
@@ -176,34 +179,34 @@ class BatchRunner:
             raise invalid_payload("A batch can't contain a batch.")
         return self._service.plan(replace(inner, row_check=self._faults.row_check(inner.method, target)))
 
-    def _prepared(self, run: _Run, inner: InnerRequest) -> Request:
+    def _prepared(self, scope: _Scope, inner: InnerRequest) -> Request:
         """Returns a part as a request: the URL relative to the service, references resolved."""
-        url = self._resolved(run, inner.url)
+        url = self._resolved(scope, inner.url)
         if len(url) > _LONGEST_URL:
             raise ServiceError(414, "", "The request URI is too long.")
         relative = urlsplit("//host/" + _SERVICE_ROOT.sub("", url).lstrip("/"))
-        outer = {name: value for name, value in run.request.headers.items() if name not in _OUTER_ONLY}
+        outer = {name: value for name, value in scope.request.headers.items() if name not in _OUTER_ONLY}
         return Request(
             method=inner.method,
             path=relative.path.lstrip("/"),
             query=relative.query,
             headers={**outer, **inner.headers},
-            body=_referenced(run, inner.body),
-            root=run.request.root,
-            caller=acting_caller(self._service.environment, run.request.caller, inner.headers),
+            body=_referenced(scope, inner.body),
+            root=scope.request.root,
+            caller=acting_caller(self._service.environment, scope.request.caller, inner.headers),
         )
 
-    def _resolved(self, run: _Run, url: str) -> str:
+    def _resolved(self, scope: _Scope, url: str) -> str:
         match = _REFERENCE_URL.match(_SERVICE_ROOT.sub("", url))
         if match is None or match[1] in {"metadata", "batch"}:
             return url
-        if match[1] not in run.addresses:
+        if match[1] not in scope.addresses:
             raise content_id_unknown(f"${match[1]}")
-        return run.addresses[match[1]] + _SERVICE_ROOT.sub("", url)[match.end() :]
+        return scope.addresses[match[1]] + _SERVICE_ROOT.sub("", url)[match.end() :]
 
-    def _remember(self, run: _Run, content_id: str | None, response: Response) -> None:
+    def _remember(self, scope: _Scope, content_id: str | None, response: Response) -> None:
         if content_id is not None and "OData-EntityId" in response.headers:
-            run.addresses[content_id] = response.headers["OData-EntityId"]
+            scope.addresses[content_id] = response.headers["OData-EntityId"]
 
     def _count(self, response: Response) -> None:
         for effect in response.effects:
@@ -233,25 +236,26 @@ def _parts(request: Request, boundary: str) -> list[tuple[Part, list[Part] | Non
     return parts
 
 
-def _referenced(run: _Run, body: bytes) -> bytes:
+def _referenced(scope: _Scope, body: bytes) -> bytes:
     """The body with the addresses of rows instead of Content-IDs, in single references and in lists of them."""
     if b"$" not in body:
         return body
-    body = _REFERENCE_VALUE.sub(lambda match: _bound(run, match), body)
+    body = _REFERENCE_VALUE.sub(lambda match: _bound(scope, match), body)
     return _REFERENCE_LIST.sub(
-        lambda items: _REFERENCE_ITEM.sub(lambda match: b'%s"%s"' % (match[1], _address(run, match[2])), items[0]), body
+        lambda items: _REFERENCE_ITEM.sub(lambda match: b'%s"%s"' % (match[1], _address(scope, match[2])), items[0]),
+        body,
     )
 
 
-def _address(run: _Run, reference: bytes) -> bytes:
+def _address(scope: _Scope, reference: bytes) -> bytes:
     content_id = reference.decode()
-    if content_id not in run.addresses:
+    if content_id not in scope.addresses:
         raise content_id_unknown(f"${content_id}")
-    return run.addresses[content_id].encode()
+    return scope.addresses[content_id].encode()
 
 
-def _bound(run: _Run, match: re.Match[bytes]) -> bytes:
-    return b'"%s"%s"%s"' % (match[1], match[2], _address(run, match[3]))
+def _bound(scope: _Scope, match: re.Match[bytes]) -> bytes:
+    return b'"%s"%s"%s"' % (match[1], match[2], _address(scope, match[3]))
 
 
 def _rows(operations: Sequence[InnerRequest]) -> dict[str, int]:

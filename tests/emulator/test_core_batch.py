@@ -85,6 +85,42 @@ def test_a_content_id_is_unique_in_its_change_set(client: Client) -> None:
     assert client.names() == ["A", "B"]
 
 
+@pytest.mark.parametrize(("second", "names"), [('{"name":"C"}', ["A", "C"]), ('{"x":1}', [])])
+def test_a_content_id_ends_with_its_change_set(client: Client, second: str, names: list[str]) -> None:
+    """No other part of the batch refers to a row of a change set, whether this succeeded or was rolled back."""
+    others = [
+        _change_set(_part("c", "PATCH $1", '{"name":"B"}', content_id=2)),
+        _change_set(_part("c", "POST contacts", '{"parentcustomerid_account@odata.bind":"$1"}', content_id=2)),
+        _part("b", "PATCH $1", '{"name":"B"}'),
+    ]
+    first = _part("c", "POST accounts", '{"name":"A"}', content_id=1)
+    made = _change_set(first, _part("c", "POST accounts", second, content_id=2))
+    answer = _send(client, [made, *others], Prefer="odata.continue-on-error")
+    assert answer.status_code == 200
+    assert answer.text.count("Content-ID Reference: '$1' does not exist in the batch context.") == len(others)
+    assert client.names() == names
+
+
+def test_an_operation_outside_of_change_sets_has_no_reference(client: Client) -> None:
+    """References are for the rows that a change set creates, also where an operation has a Content-ID."""
+    made = _part("b", "POST accounts", '{"name":"A"}', content_id=1)
+    answer = _send(client, [made, _part("b", "PATCH $1", '{"name":"B"}', content_id=2)])
+    assert answer.status_code == 400
+    assert "Content-ID Reference: '$1' does not exist in the batch context." in answer.text
+    assert client.names() == ["A"]
+
+
+def test_a_reference_can_have_a_query(client: Client) -> None:
+    """An update of a new row returns the columns that its `$select` names."""
+    returned = ["Prefer: return=representation"]
+    made = _part("c", "POST accounts", '{"name":"A"}', content_id=1)
+    changed = _part("c", "PATCH $1?$select=name", '{"name":"B","accountnumber":"7"}', *returned, content_id=2)
+    answer = _send(client, [_change_set(made, changed)])
+    assert answer.status_code == 200
+    assert '"name":"B"' in answer.text
+    assert "accountnumber" not in answer.text
+
+
 def test_preferences_of_an_operation_are_its_own(client: Client) -> None:
     """An operation that asks for a representation gets it; the preference of the batch does not apply to operations."""
     inside = [_part("b", "POST accounts?$select=name", '{"name":"A"}', "Prefer: return=representation")]
