@@ -1,6 +1,7 @@
 """Error answers for the bodies of requests: what is not JSON, names no property, or does not fit its column."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 from emulator.errors import NAMESPACE, ServiceError, invalid_argument
@@ -8,6 +9,8 @@ from emulator.errors import NAMESPACE, ServiceError, invalid_argument
 __all__ = [
     "PayloadError",
     "conflicting_type",
+    "date_too_early",
+    "date_too_late",
     "decimal_out_of_range",
     "integer_out_of_range",
     "invalid_characters",
@@ -159,6 +162,26 @@ def _out_of_range(code: str, column: str, table: str) -> ServiceError:
         code,
         f"A validation error occurred.  The value of '{column}' on record of type '{table}' is outside the valid "
         "range.",
+    )
+
+
+def date_too_early(value: str, earliest: date) -> ServiceError:
+    """A date is before the earliest day that date columns take (behavior-format-date-time-attribute)."""
+    return ServiceError(
+        400,
+        "0x80040239",
+        f"DateTime is less than minumum value supported by CrmDateTime. Actual value: {value}, "
+        f"Minimum value supported: {earliest:%m/%d/%Y} 00:00:00",
+    )
+
+
+def date_too_late(value: str, latest: date) -> ServiceError:
+    """A date is after the latest day that date columns take; the documentation has the limit, and not the words."""
+    return ServiceError(
+        400,
+        "0x80040239",
+        f"DateTime is greater than maximum value supported by CrmDateTime. Actual value: {value}, "
+        f"Maximum value supported: {latest:%m/%d/%Y} 23:59:59",
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import uuid5
 
-from emulator.schema import OPTION_TYPES, Column, ColumnType, DateBehavior, Option, Table
+from emulator.schema import EARLIEST_DAY, LATEST_DAY, OPTION_TYPES, Column, ColumnType, DateBehavior, Option, Table
 from emulator.schema.columns import DEFAULT_LANGUAGE
 from emulator.store.system_rows import NAMESPACE
 
@@ -166,8 +166,8 @@ def _specific(table: Table, column: Column) -> Json:
             return {
                 "Format": "DateOnly" if date_only else "DateAndTime",
                 "DateTimeBehavior": {"Value": str(column.date_behavior)},
-                "MinSupportedValue": "1753-01-01T00:00:00Z",
-                "MaxSupportedValue": "9999-12-30T23:59:59Z",
+                "MinSupportedValue": f"{EARLIEST_DAY}T00:00:00Z",
+                "MaxSupportedValue": f"{LATEST_DAY}T23:59:59Z",
             }
         case ColumnType.LOOKUP | ColumnType.CUSTOMER | ColumnType.OWNER:
             return {"Targets": list(column.targets), "Format": "None"}

@@ -2,6 +2,8 @@
 
 from emulator.schema.model import (
     BULK_MESSAGES,
+    EARLIEST_DAY,
+    LATEST_DAY,
     LOOKUP_TYPES,
     OPTION_TYPES,
     Action,
@@ -20,6 +22,8 @@ from emulator.schema.model import (
 
 __all__ = [
     "BULK_MESSAGES",
+    "EARLIEST_DAY",
+    "LATEST_DAY",
     "LOOKUP_TYPES",
     "OPTION_TYPES",
     "Action",

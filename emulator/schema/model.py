@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -10,6 +11,8 @@ from emulator.schema.relationships import Cascade, ManyToMany, PairEnd
 
 __all__ = [
     "BULK_MESSAGES",
+    "EARLIEST_DAY",
+    "LATEST_DAY",
     "LOOKUP_TYPES",
     "OPTION_TYPES",
     "Action",
@@ -27,6 +30,10 @@ __all__ = [
 ]
 
 BULK_MESSAGES: Final = ("CreateMultiple", "UpdateMultiple", "UpsertMultiple", "DeleteMultiple")
+# The days in UTC that every date column takes: the minimum of SQL Server's datetime (in
+# behavior-format-date-time-attribute) and the maximum of CrmDateTime (msdn aa613549).
+EARLIEST_DAY: Final = date(1753, 1, 1)
+LATEST_DAY: Final = date(9999, 12, 30)
 
 
 class ColumnType(StrEnum):

@@ -11,6 +11,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from emulator.body_errors import (
+    date_too_early,
+    date_too_late,
     decimal_out_of_range,
     integer_out_of_range,
     invalid_characters,
@@ -19,8 +21,8 @@ from emulator.body_errors import (
     number_as_text,
     text_too_long,
 )
-from emulator.errors import ServiceError, invalid_argument
-from emulator.schema import Column, ColumnType, DateBehavior, Table
+from emulator.errors import invalid_argument
+from emulator.schema import EARLIEST_DAY, LATEST_DAY, Column, ColumnType, DateBehavior, Table
 
 __all__ = ["Convert", "converter", "guid_text", "service_time"]
 
@@ -37,7 +39,6 @@ _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\
 _WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 _DOUBLE: Final = re.compile(r"\s*[+-]?(?:[0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,2})?\s*")
 _INT32: Final = 2**31
-_EARLIEST_YEAR: Final = 1753  # behavior-format-date-time-attribute: the minimum of SQL Server's datetime
 _MOST_CHOICES: Final = 150
 _BYTES_OF_NON_BMP: Final = 2
 
@@ -237,8 +238,7 @@ def _date(column: Column, table: str) -> Convert:
             parsed = date.fromisoformat(value if _DATE.fullmatch(value) else "")
         except (TypeError, ValueError):
             raise invalid_literal(value, "Edm.Date") from None
-        if parsed.year < _EARLIEST_YEAR:
-            raise _too_early(value)
+        _check_supported(value, parsed)
         return value
 
     return convert
@@ -255,8 +255,7 @@ def _moment(column: Column, table: str) -> Convert:
             utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (TypeError, ValueError, OverflowError):
             raise invalid_literal(value, "Edm.DateTimeOffset") from None
-        if utc.year < _EARLIEST_YEAR:
-            raise _too_early(value)
+        _check_supported(value, utc.date())
         if _UTC_SECOND.fullmatch(value):
             return value
         return service_time(utc)
@@ -264,13 +263,12 @@ def _moment(column: Column, table: str) -> Convert:
     return convert
 
 
-def _too_early(value: str) -> ServiceError:
-    return ServiceError(
-        400,
-        "0x80040239",
-        f"DateTime is less than minumum value supported by CrmDateTime. Actual value: {value}, "
-        "Minimum value supported: 01/01/1753 00:00:00",
-    )
+def _check_supported(value: str, day: date) -> None:
+    """Refuses a date whose day, in UTC, is not one that every date column takes."""
+    if day < EARLIEST_DAY:
+        raise date_too_early(value, EARLIEST_DAY)
+    if day > LATEST_DAY:
+        raise date_too_late(value, LATEST_DAY)
 
 
 def _identifier(column: Column, table: str) -> Convert:

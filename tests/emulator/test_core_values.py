@@ -160,6 +160,30 @@ def test_a_point_in_time_before_the_earliest_is_refused(value: str) -> None:
     assert refused.value.code == "0x80040239"
 
 
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("9999-12-30T23:59:59.9999999Z", "9999-12-30T23:59:59Z"),
+        ("9999-12-31T00:59:59+01:00", "9999-12-30T23:59:59Z"),
+        ("9999-12-31T00:00:00Z", None),
+        ("9999-12-30T23:00:00-01:00", None),
+        ("9999-12-31", None),
+    ],
+)
+def test_a_point_in_time_after_the_latest_is_refused(value: str, stored: str | None) -> None:
+    """The last moment that the metadata states is stored; a later one has the code of one that is too early."""
+    column = _column(ColumnType.DATETIME, date_behavior=DateBehavior.USER_LOCAL)
+    assert (_stored if stored else _code)(column, value) == (stored or "0x80040239")
+
+
+@pytest.mark.parametrize("value", ["1753-01-01", "9999-12-30"])
+def test_dates_without_a_time_have_the_same_limits(value: str) -> None:
+    """The end of the calendar, `9999-12-31`, is not among them."""
+    column = _column(ColumnType.DATETIME, date_behavior=DateBehavior.DATE_ONLY)
+    assert _stored(column, value) == value
+    assert [_code(column, other) for other in ("1752-12-31", "9999-12-31")] == ["0x80040239"] * 2
+
+
 @pytest.mark.parametrize("value", ["2024-02-30", "2024-02-03T00:00:00Z", 20240203, "20240203"])
 def test_dates_are_dates_only(value: Any) -> None:
     """Nothing but year, month and day with dashes."""
