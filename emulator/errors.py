@@ -21,6 +21,7 @@ __all__ = [
     "invalid_entity_key",
     "matching_record_exists",
     "method_not_allowed",
+    "no_function_of_definitions",
     "no_resource",
     "not_implemented",
     "plugin_error",
@@ -107,6 +108,11 @@ def not_implemented(message: str) -> ServiceError:
 def unknown_property(name: str, table: str) -> ODataError:
     """A query names a property that the type does not have; names are case-sensitive."""
     return ODataError(f"Could not find a property named '{name}' on type '{NAMESPACE}.{table}'.", code="0x0")
+
+
+def no_function_of_definitions(name: str) -> ODataError:
+    """A filter of definitions has a function for texts; code and words are those that real organisations answer."""
+    return ODataError(f'The "{name}" function isn\'t supported for Metadata Entities', status=501, code="0x8006088a")
 
 
 def too_many_links() -> ServiceError:

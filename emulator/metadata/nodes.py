@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.errors import ODataError, unknown_property
+from emulator.errors import ODataError, no_function_of_definitions, unknown_property
 from emulator.metadata.attributes import BASE_PROPERTIES, attribute_class, attribute_json, option_set_json
 from emulator.metadata.definitions import entity_json, key_json
 from emulator.metadata.party_lists import party_lists
 from emulator.metadata.relationships import relationships, relationships_of
-from emulator.odata import Query, matches, properties_of
+from emulator.odata import Query, matches, properties_of, text_functions_of
 from emulator.schema import OPTION_TYPES, Column, ColumnType, Schema, Table
 from emulator.schema.activities import PARTIES
 
@@ -122,17 +122,17 @@ def matching(nodes: Iterable[Node], query: Query) -> list[Node]:
     """Returns the nodes that the query's filter keeps.
 
     Raises:
-        ODataError: A property of the filter is unknown to the type.
+        ODataError: A property of the filter is unknown to the type, or the filter has a function for texts.
     """
+    all_nodes = list(nodes)
     if query.filter is None:
-        return list(nodes)
-    names = properties_of(query.filter)
-    kept = []
-    for node in nodes:
+        return all_nodes
+    names, functions = properties_of(query.filter), text_functions_of(query.filter)
+    for node in all_nodes:
         _check(node, names)
-        if matches(query.filter, _filterable(node.content)):
-            kept.append(node)
-    return kept
+    if functions:
+        raise no_function_of_definitions(functions[0])
+    return [node for node in all_nodes if matches(query.filter, _filterable(node.content))]
 
 
 def check_options(query: Query) -> None:

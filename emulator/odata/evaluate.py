@@ -20,7 +20,7 @@ from emulator.odata.nodes import (
 from emulator.odata.types import instant_text
 from emulator.store.collation import Collation
 
-__all__ = ["matches", "properties_of"]
+__all__ = ["matches", "properties_of", "text_functions_of"]
 
 _DEFAULT: Final = Collation()
 
@@ -64,6 +64,19 @@ def properties_of(expression: Expression) -> list[str]:
             return [name for side in (expression.left, expression.right) for name in properties_of(side)]
         case Property():
             return [expression.path[0]]
+        case _:
+            return []
+
+
+def text_functions_of(expression: Expression) -> list[str]:
+    """Return the names of the functions for texts that a filter has, such as ``startswith``."""
+    match expression:
+        case Logical():
+            return [name for part in expression.operands for name in text_functions_of(part)]
+        case Negation():
+            return text_functions_of(expression.operand)
+        case Call():
+            return [expression.name]
         case _:
             return []
 

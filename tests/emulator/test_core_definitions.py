@@ -33,6 +33,23 @@ def test_a_filter_names_properties_of_the_definition(client: Client, path: str, 
     assert whole_error(client.send("GET", path)) == (400, "0x0", message)
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("EntityDefinitions?$filter=startswith(LogicalName,'acc')", "startswith"),
+        ("EntityDefinitions/$count?$filter=endswith(LogicalName,'t')", "endswith"),
+        (f"{ACCOUNT}/Attributes?$filter=IsSecured eq true and not contains(LogicalName,'a')", "contains"),
+        (f"{ACCOUNT}?$expand=Attributes($filter=startswith(LogicalName,'na'))", "startswith"),
+        ("RelationshipDefinitions?$filter=startswith(SchemaName,'account')", "startswith"),
+        ("GlobalOptionSetDefinitions?$filter=startswith(Name,'x') or Name eq 'y'", "startswith"),
+    ],
+)
+def test_filters_of_definitions_have_no_functions_for_texts(client: Client, path: str, name: str) -> None:
+    """Real organisations refuse them, also where no definition would be read."""
+    message = f'The "{name}" function isn\'t supported for Metadata Entities'
+    assert whole_error(client.send("GET", path)) == (501, "0x8006088a", message)
+
+
 def test_all_properties_of_columns_can_be_selected(client: Client) -> None:
     """Also those that are the same for all columns here."""
     names = (
