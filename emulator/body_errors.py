@@ -25,6 +25,7 @@ __all__ = [
     "repeated_property",
     "text_too_long",
     "undeclared_property",
+    "unexpected_node",
     "value_required",
 ]
 
@@ -121,6 +122,19 @@ def _shown(text: str) -> str:
 def invalid_literal(literal: object, edm_type: str) -> ServiceError:
     """A value is not of the column's type; ``edm_type`` is for example ``Edm.Int32``."""
     return invalid_payload(f"Cannot convert the literal '{_shown(str(literal))}' to the expected type '{edm_type}'.")
+
+
+def unexpected_node(value: object, expected: str) -> ServiceError:
+    """A parameter has JSON of another kind than its type; the text is that of Microsoft's library.
+
+    Args:
+        value: The JSON.
+        expected: `StartArray` for a list, `StartObject` for a row.
+    """
+    found = "StartArray" if isinstance(value, list) else "StartObject" if isinstance(value, dict) else "PrimitiveValue"
+    return invalid_payload(
+        f"An unexpected '{found}' node was found when reading from the JSON reader. A '{expected}' node was expected."
+    )
 
 
 def number_as_text(edm_type: str) -> ServiceError:

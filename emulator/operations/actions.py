@@ -4,24 +4,30 @@ Declared ones and custom APIs check their parameters, and their calls are record
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from emulator.environment import Environment
-from emulator.errors import no_resource, unknown_segment
+from emulator.errors import ODataError, no_resource, unknown_segment
 from emulator.messages import Planned, Request, answer, check_parameters
 from emulator.odata import Segment
-from emulator.odata.nodes import LiteralValue
+from emulator.odata.nodes import Literal, LiteralValue
+from emulator.odata.types import fits
 from emulator.operations.closing import CLOSING_ACTIONS, Closing
 from emulator.operations.custom_apis import custom_api
 from emulator.schema import Action, Table
 from emulator.schema.documented import check_emulated
+from emulator.store.parameters import check_value, is_checked
 
 __all__ = ["Actions", "Call"]
 
 _KEPT: Final = 10_000  # the latest calls
+_SHOWN: Final = 100  # characters of a refused literal
+_JSON: Final = "json"  # of a parameter alias
+# The literals that are whole numbers of a type: a comparison takes other numbers too, a parameter does not.
+_WHOLE: Final[Mapping[str, tuple[str, ...]]] = {"Edm.Int32": ("Edm.Int32",), "Edm.Int64": ("Edm.Int32", "Edm.Int64")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ class Actions:
         """Plans `POST Name` or `GET Name(p=@p)`.
 
         Raises:
-            ServiceError: There is no such action, or a parameter is missing or unknown.
+            ServiceError: There is no such action, or a parameter is missing, unknown or of another type.
         """
         action = self._declared(segment.name)
         if action is None and segment.name in CLOSING_ACTIONS:
@@ -92,14 +98,27 @@ class Actions:
         return Planned(act=act)
 
     def _parameters(self, request: Request, action: Action, segment: Segment) -> dict[str, Any]:
+        named = segment.arguments.named if action.is_function and segment.arguments else {}
         if action.is_function:
-            named = segment.arguments.named if segment.arguments else {}
             given: dict[str, Any] = {name: _plain(literal.value) for name, literal in named.items()}
         else:
             given = request.json() if request.body.strip() else {}
         known = {parameter.name for parameter in action.parameters}
         check_parameters(given, action.name, known, (one.name for one in action.parameters if one.required))
+        tables = self._environment.schema.tables
+        for parameter in action.parameters:
+            if parameter.name in named and named[parameter.name].edm != _JSON:
+                _check_literal(named[parameter.name], parameter.type, tables)
+            else:
+                check_value(given.get(parameter.name), parameter.type, tables)
         return given
+
+
+def _check_literal(literal: Literal, kind: str, tables: Collection[str]) -> None:
+    """Refuses a literal in the address of a function that is not of the parameter's type."""
+    fitting = fits(literal, kind) and literal.edm in _WHOLE.get(kind, (literal.edm,))
+    if is_checked(kind, tables) and not fitting and literal.value is not None:
+        raise ODataError(f"Cannot convert the literal '{literal.text[:_SHOWN]}' to the expected type '{kind}'.")
 
 
 def _plain(value: LiteralValue) -> Any:

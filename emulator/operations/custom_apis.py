@@ -1,7 +1,7 @@
 """Custom APIs: rows of `customapi` with their parameters, which define actions and functions.
 
 Microsoft: "Create and use custom APIs" and "CustomAPI tables". There are no plug-ins here, so a custom API does
-nothing: its parameters are checked, and its calls are recorded.
+nothing: its parameters are checked as those of declared actions, and its calls are recorded.
 """
 
 import json

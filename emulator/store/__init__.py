@@ -1,4 +1,4 @@
-"""Rows in SQLite: one SQL table per Dataverse table, in memory or in a file; and what a column accepts."""
+"""Rows in SQLite: one SQL table per Dataverse table, in memory or a file; and what a column or a parameter accepts."""
 
 from emulator.store.database import Budget, Database
 from emulator.store.ddl import key_column, sql_name

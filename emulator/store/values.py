@@ -24,7 +24,7 @@ from emulator.body_errors import (
 from emulator.errors import invalid_argument
 from emulator.schema import EARLIEST_DAY, LATEST_DAY, Column, ColumnType, DateBehavior, Table
 
-__all__ = ["Convert", "converter", "guid_text", "service_time"]
+__all__ = ["READERS", "Convert", "converter", "guid_text", "service_time"]
 
 Convert = Callable[[Any], Any]
 
@@ -81,12 +81,9 @@ def _text(column: Column, table: str) -> Convert:
     ascii_only = column.ascii_only
 
     def convert(value: Any) -> Any:
-        if not value:
-            if value is None or value == "":
-                return None  # the service stores empty text as null
-            raise invalid_literal(value, "Edm.String")
-        if not isinstance(value, str):
-            raise invalid_literal(value, "Edm.String")
+        if value is None or value == "":
+            return None  # the service stores empty text as null
+        value = _string(value)
         if not value.isprintable() and _NOT_IN_XML.search(value):
             raise invalid_characters(name)
         if len(value) > limit or (not value.isascii() and len(value.encode("utf-16-le")) > limit * _BYTES_OF_NON_BMP):
@@ -96,6 +93,12 @@ def _text(column: Column, table: str) -> Convert:
         return value
 
     return convert
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise invalid_literal(value, "Edm.String")
+    return value
 
 
 def _integer(column: Column, table: str) -> Convert:
@@ -178,14 +181,16 @@ def _rounded(value: float, digits: int) -> float:
 def _boolean(column: Column, table: str) -> Convert:
     del column, table
 
-    def convert(value: Any) -> Any:
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
-            return value.strip().lower() == "true"
-        raise invalid_literal(value, "Edm.Boolean")
+    return lambda value: None if value is None else _truth(value)
 
-    return convert
+
+def _truth(value: Any) -> bool:
+    """Reads an `Edm.Boolean`, also from a text."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+        return value.strip().lower() == "true"
+    raise invalid_literal(value, "Edm.Boolean")
 
 
 def _choice(column: Column, table: str) -> Convert:
@@ -234,14 +239,17 @@ def _date(column: Column, table: str) -> Convert:
     def convert(value: Any) -> Any:
         if value is None:
             return None
-        try:
-            parsed = date.fromisoformat(value if _DATE.fullmatch(value) else "")
-        except (TypeError, ValueError):
-            raise invalid_literal(value, "Edm.Date") from None
-        _check_supported(value, parsed)
+        _check_supported(value, _day(value))
         return value
 
     return convert
+
+
+def _day(value: Any) -> date:
+    try:
+        return date.fromisoformat(value if _DATE.fullmatch(value) else "")
+    except (TypeError, ValueError):
+        raise invalid_literal(value, "Edm.Date") from None
 
 
 def _moment(column: Column, table: str) -> Convert:
@@ -250,17 +258,22 @@ def _moment(column: Column, table: str) -> Convert:
     def convert(value: Any) -> Any:
         if value is None:
             return None
-        try:
-            moment = datetime.fromisoformat(value.upper() if _MOMENT.fullmatch(value) else "")
-            utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-        except (TypeError, ValueError, OverflowError):
-            raise invalid_literal(value, "Edm.DateTimeOffset") from None
+        utc = _instant(value)
         _check_supported(value, utc.date())
         if _UTC_SECOND.fullmatch(value):
             return value
         return service_time(utc)
 
     return convert
+
+
+def _instant(value: Any) -> datetime:
+    """Reads an `Edm.DateTimeOffset`, in UTC."""
+    try:
+        moment = datetime.fromisoformat(value.upper() if _MOMENT.fullmatch(value) else "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise invalid_literal(value, "Edm.DateTimeOffset") from None
 
 
 def _check_supported(value: str, day: date) -> None:
@@ -291,6 +304,18 @@ def _date_or_moment(column: Column, table: str) -> Convert:
     return _date(column, table) if column.date_behavior is DateBehavior.DATE_ONLY else _moment(column, table)
 
 
+READERS: Final[Mapping[str, Convert]] = {
+    "Edm.String": _string,
+    "Edm.Boolean": _truth,
+    "Edm.Int32": _int,
+    "Edm.Int64": _long,
+    "Edm.Decimal": _decimal,
+    "Edm.Double": _double,
+    "Edm.Guid": guid_text,
+    "Edm.Date": _day,
+    "Edm.DateTimeOffset": _instant,
+}
+"""What reads the JSON of a primitive type, other than null; it raises `ServiceError` for a value of another type."""
 _CONVERTERS: Final[Mapping[ColumnType, Callable[[Column, str], Convert]]] = {
     ColumnType.STRING: _text,
     ColumnType.MEMO: _text,

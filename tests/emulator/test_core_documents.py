@@ -20,6 +20,30 @@ RESERVED = "/<>*%&:\\?+#"
 ACTIONS = """
 actions:
   new_Sum: {function: true, parameters: {p: {type: Collection(Edm.String)}, q: {type: mscrm.account}}, response: {Total: 1}}
+  new_Kinds:
+    function: true
+    parameters:
+      n: {type: Edm.Double}
+      i: {type: Edm.Int32}
+      d: {type: Edm.Date}
+      m: {type: Edm.DateTimeOffset}
+      b: {type: Edm.Boolean}
+      s: {type: Edm.String}
+      g: {type: Edm.Guid}
+      e: {type: mscrm.SomeEnum}
+    response: {}
+  new_Send:
+    parameters:
+      Depth: {type: Edm.Int32}
+      When: {type: Edm.DateTimeOffset}
+      Rate: {type: Edm.Decimal}
+      Flag: {type: Edm.Boolean}
+      Id: {type: Edm.Guid}
+      Text: {type: Edm.String}
+      Tags: {type: Collection(Edm.String)}
+      Row: {type: mscrm.account}
+      Rows: {type: Collection(mscrm.crmbaseentity)}
+      Kind: {type: mscrm.SomeEnum}
 """
 
 
@@ -263,11 +287,68 @@ def test_aliases_accept_lists_and_references(client: Client, emulator: RunningEm
 
 def test_every_kind_of_literal_is_recorded(client: Client, emulator: RunningEmulator) -> None:
     """The list of calls has numbers, dates and booleans as JSON has them."""
-    for text in ("1.5", "1", "2026-01-01", "true", "null", "'a'"):
-        client.send("GET", f"new_Sum(p={text})")
-    assert [call["parameters"]["p"] for call in emulator.calls()] == [
-        1.5, 1, "2026-01-01", True, None, "a",
-    ]  # fmt: skip
+    given = "n=1.5,i=1,d=2026-01-01,m=@m,b=true,s='a',g=null,e='Yes'"
+    assert client.send("GET", f"new_Kinds({given})?@m=2026-01-01T10:00:00Z").status_code == 200
+    assert emulator.calls()[-1]["parameters"] == {
+        "n": 1.5, "i": 1, "d": "2026-01-01", "m": "2026-01-01T10:00:00+00:00", "b": True, "s": "a", "g": None, "e": "Yes",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "literal", "kind"),
+    [
+        ("i='1'", "'1'", "Edm.Int32"), ("i=1.0", "1.0", "Edm.Int32"), ("i=3000000000", "3000000000", "Edm.Int32"),
+        ("s=1", "1", "Edm.String"), ("b=1", "1", "Edm.Boolean"), ("d='2026-01-01'", "'2026-01-01'", "Edm.Date"),
+        ("g='a'", "'a'", "Edm.Guid"), ("m=true", "true", "Edm.DateTimeOffset"),
+    ],
+)  # fmt: skip
+def test_a_function_takes_literals_of_the_types_that_it_declares(
+    client: Client, emulator: RunningEmulator, given: str, literal: str, kind: str
+) -> None:
+    """Others are refused, and the call is not recorded."""
+    calls = len(emulator.calls())
+    message = f"Cannot convert the literal '{literal}' to the expected type '{kind}'."
+    assert whole_error(client.send("GET", f"new_Kinds({given})")) == (400, "0x80060888", message)
+    assert len(emulator.calls()) == calls
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "others"),
+    [
+        ("Depth", [1, "200", None], ["a", [1], {}, 1.5, True, 2**31]),
+        ("When", ["2024-01-01T00:00:00Z", "0001-01-01T00:00:00Z"], ["yesterday", 5, []]),
+        ("Rate", [1.5, 2], ["1.5", True]),
+        ("Flag", [True, "false"], ["yes", 1]),
+        ("Id", ["00000000-0000-0000-0000-000000000001"], ["1", 1]),
+        ("Text", ["", "x"], [1, ["x"], {}]),
+        ("Tags", [[], ["x", None]], ["x", {}, [1], [["x"]]]),
+        ("Row", [{"name": "A"}], ["accounts(1)", [], 1]),
+        ("Rows", [[{"name": "A"}]], [{"name": "A"}, ["x"]]),
+        ("Kind", ["Yes", 1, []], []),
+    ],
+)
+def test_an_action_takes_values_of_the_types_that_it_declares(
+    client: Client, emulator: RunningEmulator, name: str, values: list[Any], others: list[Any]
+) -> None:
+    """They are read as those of columns; a refused call is not recorded."""
+    calls = len(emulator.calls())
+    answers = [client.send("POST", "new_Send", {name: value}).status_code for value in values]
+    assert answers == [204] * len(values)
+    refused = [whole_error(client.send("POST", "new_Send", {name: other})) for other in others]
+    assert [(status, code) for status, code, _ in refused] == [(400, "0x80048d19")] * len(others)
+    assert len(emulator.calls()) == calls + len(values)
+
+
+def test_the_parameters_of_a_custom_api_have_the_types_of_its_rows(client: Client, emulator: RunningEmulator) -> None:
+    """Type 7 is a whole number."""
+    api = made(client, "customapis", uniquename="new_Api", name="Api")
+    row = {"uniquename": "Depth", "name": "Depth", "type": 7, "CustomAPIId@odata.bind": f"/customapis({api})"}
+    made(client, "customapirequestparameters", **row)
+    status, code, message = whole_error(client.send("POST", "new_Api", {"Depth": "a"}))
+    assert (status, code) == (400, "0x80048d19")
+    assert message.endswith("Cannot convert the literal 'a' to the expected type 'Edm.Int32'.")
+    assert client.send("POST", "new_Api", {"Depth": 1}).status_code == 204
+    assert [call["parameters"] for call in emulator.calls()][-1] == {"Depth": 1}
 
 
 @pytest.mark.parametrize(
