@@ -4,6 +4,7 @@ A stored value has the form of its JSON when it is read, except booleans (0 and 
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -293,11 +294,19 @@ def _picture(column: Column, table: str) -> Convert:
     del column, table
 
     def convert(value: Any) -> Any:
-        if value is None or isinstance(value, str):
-            return value
-        raise invalid_literal(value, "Edm.Binary")
+        if value is not None:
+            _binary(value)
+        return value
 
     return convert
+
+
+def _binary(value: Any) -> bytes:
+    """Reads an `Edm.Binary`: base64, in which white space has no meaning."""
+    try:
+        return b64decode("".join(value.split()), validate=True)
+    except (AttributeError, ValueError):
+        raise invalid_literal(value, "Edm.Binary") from None
 
 
 def _date_or_moment(column: Column, table: str) -> Convert:
@@ -312,6 +321,7 @@ READERS: Final[Mapping[str, Convert]] = {
     "Edm.Decimal": _decimal,
     "Edm.Double": _double,
     "Edm.Guid": guid_text,
+    "Edm.Binary": _binary,
     "Edm.Date": _day,
     "Edm.DateTimeOffset": _instant,
 }

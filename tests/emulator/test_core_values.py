@@ -190,6 +190,18 @@ def test_dates_are_dates_only(value: Any) -> None:
     assert _code(_column(ColumnType.DATETIME, date_behavior=DateBehavior.DATE_ONLY), value) == "0x80048d19"
 
 
+@pytest.mark.parametrize("value", ["", "R0lGODlh", "R0lG\r\nODlh", "YQ==", None])
+def test_binary_values_are_base64(value: str | None) -> None:
+    """In one or several lines; what is stored is the text."""
+    assert _stored(_column(ColumnType.IMAGE), value) == value
+
+
+@pytest.mark.parametrize("value", ["%%%", "R0lGODl", "a-b_", "R0lGODlhé", 5, True, ["R0lGODlh"]])
+def test_other_texts_are_no_binary_values(value: Any) -> None:
+    """Texts with other signs or of a wrong length are refused."""
+    assert _code(_column(ColumnType.IMAGE), value) == "0x80048d19"
+
+
 def test_choices_accept_only_their_options() -> None:
     """A choice is one number, several choices are a text of numbers without repetitions."""
     options = tuple(Option(value=value, labels={1033: str(value)}) for value in (1, 2, 10))

@@ -1,11 +1,13 @@
 """Derived values: full names, account of a contact, file of a note, amounts in the base currency, status of a state."""
 
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from emulator.operations.rules.amounts import Amounts
+from emulator.operations.rules.refusals import no_picture
 from emulator.operations.rules.states import States
-from emulator.schema import Table
+from emulator.schema import ColumnType, Table
 from emulator.store import Values
 
 __all__ = ["Derivations"]
@@ -14,6 +16,8 @@ _CUSTOMER: Final = "parentcustomerid"
 # The account and the parent contact of a contact follow from its company, a lookup to an account or a contact.
 _CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}
 _BODY: Final = "documentbody"  # the file of a note
+# The first bytes of the files that image columns store (image-column-data): GIF, JPEG, TIFF, BMP and PNG.
+_PICTURES: Final = (b"GIF8", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"\x89PNG")
 _NAME_PARTS: Final = ("firstname", "middlename", "lastname")
 
 
@@ -23,6 +27,7 @@ class Derivations:
     def __init__(self, table: Table, rate: Callable[[str], float]) -> None:
         """Finds the rules that apply to the columns of the table."""
         columns = table.columns
+        self._table = table.logical_name
         self._primary_id = table.primary_id
         self.states = States(table)
         self._amounts = Amounts(table, rate)
@@ -30,13 +35,15 @@ class Derivations:
             part for part in _NAME_PARTS if part in columns and "fullname" in columns and columns["fullname"].computed
         )
         self._customers = {kind: name for kind, name in _CUSTOMERS.items() if _CUSTOMER in columns and name in columns}
-        self._triggers = {*self._name_parts, *self.states.triggers, *self._amounts.triggers}
+        self._pictures = tuple(name for name, column in columns.items() if column.type is ColumnType.IMAGE)
+        self._triggers = {*self._name_parts, *self.states.triggers, *self._amounts.triggers, *self._pictures}
         if self._customers:
             self._triggers.add(_CUSTOMER)
         self._is_note = table.logical_name == "annotation" and {_BODY, "isdocument", "filesize"} <= columns.keys()
         if self._is_note:
             self._triggers.add(_BODY)
-        self.needed = tuple(dict.fromkeys((*self._name_parts, *self._amounts.needed, *self.states.needed)))
+        identity = (table.primary_id,) if self._pictures else ()
+        self.needed = tuple(dict.fromkeys((*self._name_parts, *self._amounts.needed, *self.states.needed, *identity)))
 
     def concern(self, values: Mapping[str, Any], *, existing: bool = False) -> bool:
         """Whether a rule reads or writes one of these columns, of a new row or of an existing one."""
@@ -51,11 +58,11 @@ class Derivations:
             by_message: Whether a message such as WinOpportunity makes the change.
 
         Raises:
-            ServiceError: State and status do not match, the table does not take this change of its state, or the
-                currency is missing.
+            ServiceError: State and status do not match, the table does not take this change of its state, the currency
+                is missing, or a file is no picture.
         """
+        record_id = str(current.get(self._primary_id) or values.get(self._primary_id))
         if self.states.triggers:
-            record_id = str(current.get(self._primary_id) or values.get(self._primary_id))
             self.states.complete(values, record_id, current)
             if current:
                 self.states.check_change(values, current, by_message=by_message)
@@ -69,4 +76,12 @@ class Derivations:
             text = values[_BODY]
             values["isdocument"] = text is not None
             values["filesize"] = None if text is None else len(text) * 3 // 4 - text[-2:].count("=")
+        for name in self._pictures:
+            if values.get(name) is not None and not _is_picture(values[name]):
+                raise no_picture(self._table, name, record_id)
         self._amounts.apply(values, current)
+
+
+def _is_picture(base64: str) -> bool:
+    """Whether a file begins as one of the types that image columns store."""
+    return b64decode("".join(base64.split())).startswith(_PICTURES)

@@ -11,6 +11,7 @@ __all__ = [
     "currency_required",
     "invalid_exchange_rate",
     "invalid_state_pair",
+    "no_picture",
     "open_activities",
     "open_quotes",
     "other_message_needed",
@@ -162,3 +163,13 @@ def party_role_not_allowed() -> ServiceError:
 def unsupported_message(message: str, table: str) -> ServiceError:
     """The table does not support the message (SdkEntityDoesNotSupportMessage)."""
     return ServiceError(400, "0x80040800", f"The '{message}' method does not support entities of type '{table}'.")
+
+
+def no_picture(table: str, column: str, record_id: str) -> ServiceError:
+    """A file for an image column is of no type that it stores (ProcessImageFailure, image-column-data)."""
+    return ServiceError(
+        400,
+        "0x80072553",
+        "Error occured when processing image. Reason: Update image properties failed for objectid: "
+        f"{record_id}, logicalName: {table}, attribute: {column}",
+    )
