@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from emulator.errors import ODataError, no_function_of_definitions, unknown_property
 from emulator.metadata.attributes import BASE_PROPERTIES, attribute_class, attribute_json, option_set_json
 from emulator.metadata.definitions import entity_json, key_json
 from emulator.metadata.party_lists import party_lists
 from emulator.metadata.relationships import relationships, relationships_of
-from emulator.odata import Query, matches, properties_of, text_functions_of
+from emulator.odata import Query, matches, paths_of, text_functions_of
 from emulator.schema import OPTION_TYPES, Column, ColumnType, Schema, Table
 from emulator.schema.activities import PARTIES
 
@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
+_DEEPEST: Final = (
+    2  # query-metadata-web-api: a part of a complex value, such as IsCustomizable/Value, but not of a label
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,14 +125,17 @@ def matching(nodes: Iterable[Node], query: Query) -> list[Node]:
     """Returns the nodes that the query's filter keeps.
 
     Raises:
-        ODataError: A property of the filter is unknown to the type, or the filter has a function for texts.
+        ODataError: A property of the filter is unknown to the type, or the filter has a function for texts or a path
+            to a part of a label.
     """
     all_nodes = list(nodes)
     if query.filter is None:
         return all_nodes
-    names, functions = properties_of(query.filter), text_functions_of(query.filter)
+    paths, functions = paths_of(query.filter), text_functions_of(query.filter)
     for node in all_nodes:
-        _check(node, names)
+        _check(node, [path[0] for path in paths])
+    for path in (path for path in paths if len(path) > _DEEPEST):
+        raise ODataError(f"The path '{'/'.join(path)}' can't be used in a filter of definitions.")
     if functions:
         raise no_function_of_definitions(functions[0])
     return [node for node in all_nodes if matches(query.filter, _filterable(node.content))]

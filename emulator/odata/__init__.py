@@ -6,7 +6,7 @@ SQL for the filter and the order. `row_reference` reads path and key of a refere
 filter on a JSON object instead of a table.
 """
 
-from emulator.odata.evaluate import matches, properties_of, text_functions_of
+from emulator.odata.evaluate import matches, paths_of, text_functions_of
 from emulator.odata.options import Expand, Query, check_query, parse_query
 from emulator.odata.parser import parse_filter
 from emulator.odata.paths import Arguments, RowKey, Segment, parse_path, parse_reference, resolve_key, row_reference
@@ -37,7 +37,7 @@ __all__ = [
     "parse_path",
     "parse_query",
     "parse_reference",
-    "properties_of",
+    "paths_of",
     "resolve_key",
     "row_reference",
     "text_functions_of",

@@ -20,7 +20,7 @@ from emulator.odata.nodes import (
 from emulator.odata.types import instant_text
 from emulator.store.collation import Collation
 
-__all__ = ["matches", "properties_of", "text_functions_of"]
+__all__ = ["matches", "paths_of", "text_functions_of"]
 
 _DEFAULT: Final = Collation()
 
@@ -53,17 +53,17 @@ def matches(expression: Expression, row: Mapping[str, Any], collation: Collation
             raise ODataError("This filter can only be evaluated on a table.")
 
 
-def properties_of(expression: Expression) -> list[str]:
-    """Return the properties that a filter names, without the parts of their values."""
+def paths_of(expression: Expression) -> list[tuple[str, ...]]:
+    """Return the properties that a filter names, each with the parts of its value that follow it."""
     match expression:
         case Logical():
-            return [name for part in expression.operands for name in properties_of(part)]
+            return [path for part in expression.operands for path in paths_of(part)]
         case Negation() | Call():
-            return properties_of(expression.operand)
+            return paths_of(expression.operand)
         case Comparison():
-            return [name for side in (expression.left, expression.right) for name in properties_of(side)]
+            return [path for side in (expression.left, expression.right) for path in paths_of(side)]
         case Property():
-            return [expression.path[0]]
+            return [tuple(expression.path)]
         case _:
             return []
 

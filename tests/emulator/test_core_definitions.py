@@ -50,6 +50,14 @@ def test_filters_of_definitions_have_no_functions_for_texts(client: Client, path
     assert whole_error(client.send("GET", path)) == (501, "0x8006088a", message)
 
 
+@pytest.mark.parametrize("path", ["EntityDefinitions", f"{ACCOUNT}/Attributes", f"{ACCOUNT}/Attributes/$count"])
+def test_filters_of_definitions_have_no_parts_of_labels(client: Client, path: str) -> None:
+    """As documented, a filter reaches one level below a property."""
+    answer = whole_error(client.send("GET", f"{path}?$filter=DisplayName/UserLocalizedLabel/Label eq 'Account'"))
+    message = "The path 'DisplayName/UserLocalizedLabel/Label' can't be used in a filter of definitions."
+    assert answer == (400, "0x80060888", message)
+
+
 def test_all_properties_of_columns_can_be_selected(client: Client) -> None:
     """Also those that are the same for all columns here."""
     names = (
