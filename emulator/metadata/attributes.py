@@ -189,7 +189,7 @@ def _number(column: Column) -> Json:
     if column.type is ColumnType.MONEY:
         content |= {
             "IsBaseCurrency": column.computed,
-            "PrecisionSource": 2,
+            "PrecisionSource": column.precision_source,
             "CalculationOf": column.logical_name.removesuffix("_base") if column.computed else None,
         }
     return content

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from emulator.schema import Column, ColumnType, DateBehavior
 
-__all__ = ["formatter"]
+__all__ = ["amount_text", "formatter"]
 
 Format = Callable[[Any], str]
 _NOON: Final = 12
@@ -29,11 +29,16 @@ def formatter(column: Column) -> Format | None:
             return lambda value: f"{value:,.{digits}f}"
         case ColumnType.MONEY:
             digits = 2 if column.precision is None else column.precision
-            return lambda value: f"${value:,.{digits}f}"
+            return lambda value: amount_text(value, "$", digits)
         case ColumnType.DATETIME:
             return _day if column.date_behavior is DateBehavior.DATE_ONLY else _moment
         case _:
             return None
+
+
+def amount_text(value: float, symbol: str, digits: int) -> str:
+    """Returns an amount of money with the symbol of its currency."""
+    return f"{symbol}{value:,.{digits}f}"
 
 
 def _day(value: str) -> str:

@@ -10,6 +10,7 @@ from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, 
 from emulator.messages import Caller, Effect
 from emulator.operations.bodies import BodyReader
 from emulator.operations.rules.assignments import Assignment, assigns
+from emulator.operations.rules.currencies import Currencies
 from emulator.operations.rules.deletions import Deletion
 from emulator.operations.rules.derived import Derivations
 from emulator.operations.rules.hierarchies import Hierarchies
@@ -37,7 +38,7 @@ class TableChanges:
         self.schema = environment.schema
         self.bodies = BodyReader(environment, table)
         self._environment = environment
-        self._derivations = Derivations(table, self._rate)
+        self._derivations = Derivations(table, Currencies(environment))
         self._parties = parties_of(environment, table)
         columns = table.columns
         self._required = table.intersect or tuple(
@@ -58,12 +59,6 @@ class TableChanges:
     def rows(self) -> Rows:
         """The stored rows."""
         return self._environment.rows(self.table)
-
-    def _rate(self, currency: str) -> float:
-        rate = self._environment.database.scalar(
-            'SELECT "exchangerate" FROM "transactioncurrency" WHERE "transactioncurrencyid" = ?', (currency,)
-        )
-        return float(rate or 1)
 
     def create(self, rows: Sequence[Values], caller: Caller) -> list[str]:
         """Inserts rows whose values come from `BodyReader.created` and returns their identifiers.

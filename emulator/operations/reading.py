@@ -7,7 +7,8 @@ from typing import Any, Final, Self
 from emulator.environment import Environment
 from emulator.messages import Effect, Request
 from emulator.odata import Compiler, Expand, Joins, Query, Scope, check_query
-from emulator.odata.formats import formatter
+from emulator.odata.formats import amount_text, formatter
+from emulator.operations.rules.currencies import Currencies
 from emulator.schema import ColumnType, Table
 from emulator.store import sql_name
 
@@ -169,11 +170,10 @@ class RowShape:
         self._names = ("@odata.etag", *properties)
         self._booleans = [column.property_name for column in columns if column.type is ColumnType.BOOLEAN]
         self._kinds = [column for column in columns if column.is_polymorphic]
-        self._formats = (
-            [(column.property_name, made) for column in columns for made in (formatter(column),) if made]
-            if preferences.wants(FORMATTED)
-            else []
-        )
+        formatted = columns if preferences.wants(FORMATTED) else []
+        self._amounts = [column for column in formatted if column.type is ColumnType.MONEY]
+        others = (column for column in formatted if column.type is not ColumnType.MONEY)
+        self._formats = [(column.property_name, made) for column in others for made in (formatter(column),) if made]
         self._lookups = (
             [column for column in columns if column.is_lookup]
             if preferences.annotations
@@ -203,7 +203,23 @@ class RowShape:
             self._annotate_lookups(records, rows)
         if self._formats:
             _annotate(records, self._formats)
+        if self._amounts:
+            self._annotate_amounts(records)
         return records
+
+    def _annotate_amounts(self, records: Sequence[Record]) -> None:
+        """Adds the amounts with the symbol and the decimals of their currency, which is the base one for `…_base`."""
+        currencies = Currencies(self._environment)
+        known: dict[tuple[str, str | None], tuple[str, int]] = {}
+        for column in self._amounts:
+            name = column.property_name
+            for record in records:
+                if record[name] is not None:
+                    currency = None if column.computed else record.get(_CURRENCY)
+                    key = (column.logical_name, currency)
+                    if key not in known:
+                        known[key] = currencies.symbol(currency), currencies.shown_digits(column, currency)
+                    record[f"{name}@{FORMATTED}"] = amount_text(record[name], *known[key])
 
     def _annotate_lookups(self, records: Sequence[Record], rows: Sequence[tuple[Any, ...]]) -> None:
         wants = self._preferences.wants

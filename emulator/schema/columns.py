@@ -16,7 +16,7 @@ _SETTINGS: Final = frozenset(
         *("type", "label", "description", "length", "min", "max", "precision", "options", "options_of", "option_set"),
         *("global", "behavior", "format", "targets", "navigation", "relationship", "required", "read_only", "computed"),
         *("valid_for_create", "valid_for_update", "valid_for_read", "ascii_only", "default", "full_name", "secured"),
-        *("cascade", "hierarchical"),
+        *("cascade", "hierarchical", "precision_source"),
     }
 )
 # Of the types of AttributeTypeCode; a type in a schema file can be any value, also a list.
@@ -30,6 +30,7 @@ _BOUNDS: Final[Mapping[ColumnType, tuple[float | int, float | int]]] = {
     ColumnType.MONEY: (-922337203685477, 922337203685477),
 }
 _PRECISION: Final = {ColumnType.DECIMAL: 10, ColumnType.DOUBLE: 5, ColumnType.MONEY: 4}
+_PRECISION_SOURCES: Final = (0, 1, 2)  # MoneyAttributeMetadata: the column, the organisation, the currency
 _LENGTH: Final = {ColumnType.STRING: 100, ColumnType.MEMO: 2000}
 # What deleting the target does to the lookups that every table has (the relationships of account in the reference).
 _CASCADES: Final = {
@@ -82,6 +83,7 @@ def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapp
         min_value=settings.get("min", low),
         max_value=settings.get("max", high),
         precision=settings.get("precision", _PRECISION.get(column_type)),
+        precision_source=_precision_source(table, name, settings) if column_type is ColumnType.MONEY else None,
         options=_options(table, name, settings, known),
         option_set_name=settings.get("option_set"),
         global_option_set=bool(settings.get("global")),
@@ -104,6 +106,13 @@ def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapp
         default=settings.get("default"),
         computed=bool(settings.get("computed") or settings.get("full_name")),
     )
+
+
+def _precision_source(table: str, name: str, settings: Mapping[str, Any]) -> int:
+    source = settings.get("precision_source", 0)
+    if source not in _PRECISION_SOURCES or isinstance(source, bool):
+        raise SchemaFileError(f"table {table}, column {name}: precision_source is 0, 1 or 2")
+    return int(source)
 
 
 def _behavior(settings: Mapping[str, Any]) -> DateBehavior:

@@ -191,6 +191,8 @@ def column_description(attribute: Json) -> dict[str, Any]:
     settings |= {ours: attribute[theirs] for theirs, ours in taken.items() if attribute.get(theirs) is not None}
     if attribute.get("Targets"):
         settings["targets"] = list(attribute["Targets"])
+    if kind == "Money":
+        settings["precision_source"] = 2 if attribute.get("PrecisionSource") is None else attribute["PrecisionSource"]
     if kind == "DateTime":
         settings["behavior"] = _behavior(attribute)
     options = attribute.get("OptionSet") or attribute.get("GlobalOptionSet")

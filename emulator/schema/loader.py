@@ -215,6 +215,7 @@ def _base_columns(own: Description) -> Description:
         f"{name}_Base": {
             **{key: value for key, value in settings.items() if key in {"min", "max", "precision"}},
             "type": "Money",
+            "precision_source": 2,
             "label": f"{settings.get('label', name)} (Base)",
             "read_only": True,
             "computed": True,

@@ -107,6 +107,8 @@ class Column:
     `relationships` maps it to the relationship's schema name, and `cascades` to what happens to the row when the
     target's row is deleted or assigned. `hierarchical` lookups may not form a loop. `made` is the version of the
     metadata in which a request added the column: one that is deleted and added again is another column.
+    `precision_source` says where the decimals of an amount of money come from: 0 from `precision`, 1 from the
+    organisation's setting for prices, 2 from the currency of the row.
     """
 
     logical_name: str
@@ -118,6 +120,7 @@ class Column:
     min_value: float | int | None = None
     max_value: float | int | None = None
     precision: int | None = None
+    precision_source: int | None = None
     options: tuple[Option, ...] = ()
     option_set_name: str | None = None
     global_option_set: bool = False

@@ -34,7 +34,7 @@ def _organisation_rows() -> list[Row]:
         }),
         ("organization", {
             "organizationid": organization_id(), "name": "emulator", "basecurrencyid": BASE_CURRENCY,
-            "languagecode": 1033, "expirechangetrackingindays": 7,
+            "languagecode": 1033, "expirechangetrackingindays": 7, "pricingdecimalprecision": 4,
         }),
         ("systemuser", {
             "systemuserid": SYSTEM_USER, "fullname": "SYSTEM", "lastname": "SYSTEM", "businessunitid": unit,

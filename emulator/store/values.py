@@ -25,7 +25,7 @@ from emulator.body_errors import (
 from emulator.errors import invalid_argument
 from emulator.schema import EARLIEST_DAY, LATEST_DAY, Column, ColumnType, DateBehavior, Table
 
-__all__ = ["READERS", "Convert", "converter", "guid_text", "service_time"]
+__all__ = ["READERS", "Convert", "converter", "guid_text", "rounded", "service_time"]
 
 Convert = Callable[[Any], Any]
 
@@ -41,6 +41,7 @@ _WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 _DOUBLE: Final = re.compile(r"\s*[+-]?(?:[0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,2})?\s*")
 _INT32: Final = 2**31
 _MOST_CHOICES: Final = 150
+_MONEY_DIGITS: Final = 4
 _BYTES_OF_NON_BMP: Final = 2
 
 
@@ -154,7 +155,9 @@ def _double(value: Any) -> int | float:
 
 
 def _number(column: Column, table: str) -> Convert:
-    low, high, digits = column.min_value, column.max_value, column.precision
+    low, high = column.min_value, column.max_value
+    # An amount whose decimals depend on its row is rounded with the row; the store has four in any case.
+    digits = _MONEY_DIGITS if column.precision_source else column.precision
     name = column.logical_name
     read = _double if column.type is ColumnType.DOUBLE else _decimal
 
@@ -165,14 +168,14 @@ def _number(column: Column, table: str) -> Convert:
         if (low is not None and value < low) or (high is not None and value > high):
             raise decimal_out_of_range(name, table)
         if isinstance(value, float) and digits is not None:
-            return _rounded(value, digits)
+            return rounded(value, digits)
         return value
 
     return convert
 
 
-def _rounded(value: float, digits: int) -> float:
-    """Rounds as the service does: the decimal as written, to the precision of the column."""
+def rounded(value: float, digits: int) -> float:
+    """Rounds to a number of decimals as the service does: the decimal as written, half to even."""
     if round(value, digits) == value:
         return value
     written = Decimal(repr(value))

@@ -100,6 +100,10 @@ def test_a_file_adds_tables_and_extends_known_ones(tmp_path: Path) -> None:
             {"new_T": {"primary_name": "x", "columns": {"new_A": {"type": "String"}}}},
             "the primary name 'x' is not one of its columns",
         ),
+        (
+            {"new_T": {"columns": {"new_A": {"type": "Money", "precision_source": 3}}}},
+            "table new_T, column new_A: precision_source is 0, 1 or 2",
+        ),
         ([1], "must map table names"),
     ],
 )
@@ -182,11 +186,8 @@ def test_the_json_of_entity_definitions_gives_the_same_table_back(tmp_path: Path
         for column in old.columns.values():
             other = new.columns[column.logical_name]
             assert (other.type, other.max_length, other.targets) == (column.type, column.max_length, column.targets)
-            assert (other.min_value, other.max_value, other.precision) == (
-                column.min_value,
-                column.max_value,
-                column.precision,
-            )
+            assert (other.min_value, other.max_value) == (column.min_value, column.max_value)
+            assert (other.precision, other.precision_source) == (column.precision, column.precision_source)
             assert other.navigation == column.navigation
             assert other.date_behavior == column.date_behavior
     with running(in_thread=True, schema=[file]) as emulator, Client(emulator) as client:
@@ -217,6 +218,25 @@ def test_lookups_to_tables_that_were_not_imported_are_accepted(tmp_path: Path) -
         assert client.send("POST", "new_sites", bound).status_code == 404
         annotated = client.send("GET", "new_sites", Prefer='odata.include-annotations="*"')
         assert annotated.status_code == 200
+
+
+def test_the_precision_source_is_read_from_the_json(tmp_path: Path) -> None:
+    """As documented it is the currency where a definition does not state it."""
+    money = {"AttributeType": "Money", "Precision": 3}
+    entity = {
+        "SchemaName": "new_Deal",
+        "PrimaryNameAttribute": "new_name",
+        "Attributes": [
+            {"SchemaName": "new_Name", "AttributeType": "String", "MaxLength": 10, "IsPrimaryName": True},
+            {"SchemaName": "new_Own", "PrecisionSource": 0, **money},
+            {"SchemaName": "new_Price", "PrecisionSource": 1, **money},
+            {"SchemaName": "new_Amount", **money},
+        ],
+    }
+    file = tmp_path / "deal.json"
+    file.write_text(json.dumps(entity), encoding="utf-8")
+    columns = read_entity_definitions(file, builtin_schema()).tables["new_deal"].columns
+    assert [columns[name].precision_source for name in ("new_own", "new_price", "new_amount")] == [0, 1, 2]
 
 
 def test_option_sets_are_read_from_the_json(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 (transaction-currency-currency-entity: `x_base = x / exchangerate`; all amounts of a row share one currency)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
+from emulator.operations.rules.currencies import Currencies
 from emulator.operations.rules.refusals import (
     base_amount_out_of_range,
     base_currency_rate,
@@ -15,6 +16,7 @@ from emulator.operations.rules.refusals import (
 from emulator.schema import ColumnType, Table
 from emulator.store import Values
 from emulator.store.system_rows import BASE_CURRENCY
+from emulator.store.values import rounded
 
 __all__ = ["Amounts"]
 
@@ -22,12 +24,18 @@ _DIGITS: Final = 4  # of an amount in the base currency
 
 
 class Amounts:
-    """The amounts of one table; `rate` returns the exchange rate of a currency."""
+    """The amounts of one table."""
 
-    def __init__(self, table: Table, rate: Callable[[str], float]) -> None:
+    def __init__(self, table: Table, currencies: Currencies) -> None:
         """Finds the columns with amounts."""
         self._table = table
-        self._rate = rate
+        self._currencies = currencies
+        # Amounts whose decimals are those of the row's currency, or of a setting; others have those of their column.
+        self._rounded = {
+            name: column
+            for name, column in table.columns.items()
+            if column.type is ColumnType.MONEY and not column.computed and column.precision_source
+        }
         self._money = tuple(
             name
             for name, column in table.columns.items()
@@ -35,9 +43,11 @@ class Amounts:
         )
         self._is_currency = table.logical_name == "transactioncurrency"
         self.triggers: frozenset[str] = frozenset({*self._money, "transactioncurrencyid"} if self._money else ())
+        self.triggers |= self._rounded.keys()
         if self._is_currency:
             self.triggers |= {"exchangerate"}
-        self.needed = (*self._money, "transactioncurrencyid", "exchangerate") if self._money else ()
+        currency = ("transactioncurrencyid",) if self._rounded and "transactioncurrencyid" in table.columns else ()
+        self.needed = (*self._money, "transactioncurrencyid", "exchangerate") if self._money else currency
         if self._is_currency:
             self.needed = (table.primary_id, "exchangerate")
 
@@ -50,6 +60,7 @@ class Amounts:
         """
         if self._is_currency:
             self._check_rate(values, current)
+        self._round(values, current)
         if not self._money or self.triggers.isdisjoint(values):
             return
         currency = values.get("transactioncurrencyid")
@@ -58,7 +69,7 @@ class Amounts:
             return
         written = [name for name in self._money if name in values]
         if currency is not None:
-            rate = self._rate(currency)
+            rate = self._currencies.rate(currency)
             written = [name for name in self._money if name in values or current.get(name) is not None]
         else:
             rate = current.get("exchangerate") or 1
@@ -69,6 +80,14 @@ class Amounts:
         values["exchangerate"] = rate
         for name in written:
             values[f"{name}_base"] = self._base(name, values.get(name, current.get(name)), rate)
+
+    def _round(self, values: Values, current: Mapping[str, Any]) -> None:
+        """Rounds the amounts that are written; those that only get another currency stay as they are."""
+        currency = values.get("transactioncurrencyid") or current.get("transactioncurrencyid")
+        for name, column in self._rounded.items():
+            if isinstance(values.get(name), float):
+                digits = self._currencies.digits(column, currency)
+                values[name] = values[name] if digits is None else rounded(values[name], digits)
 
     def _remove_currency(self, values: Values, current: Mapping[str, Any]) -> None:
         if any(values.get(name, current.get(name)) is not None for name in self._money):

@@ -1,10 +1,11 @@
 """Derived values: full names, account of a contact, file of a note, amounts in the base currency, status of a state."""
 
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from emulator.operations.rules.amounts import Amounts
+from emulator.operations.rules.currencies import Currencies
 from emulator.operations.rules.refusals import no_picture
 from emulator.operations.rules.states import States
 from emulator.schema import ColumnType, Table
@@ -22,15 +23,15 @@ _NAME_PARTS: Final = ("firstname", "middlename", "lastname")
 
 
 class Derivations:
-    """The derived columns of one table; `rate` returns the exchange rate of a currency."""
+    """The derived columns of one table."""
 
-    def __init__(self, table: Table, rate: Callable[[str], float]) -> None:
+    def __init__(self, table: Table, currencies: Currencies) -> None:
         """Finds the rules that apply to the columns of the table."""
         columns = table.columns
         self._table = table.logical_name
         self._primary_id = table.primary_id
         self.states = States(table)
-        self._amounts = Amounts(table, rate)
+        self._amounts = Amounts(table, currencies)
         self._name_parts = tuple(
             part for part in _NAME_PARTS if part in columns and "fullname" in columns and columns["fullname"].computed
         )
