@@ -33,10 +33,12 @@ def metadata_document(schema: Schema, *, annotations: bool = False) -> bytes:
     services = SubElement(root, "edmx:DataServices")
     body = SubElement(services, "Schema", {"Namespace": NAMESPACE, "Alias": _ALIAS, "xmlns": _EDM})
     SubElement(body, "EntityType", Name="crmbaseentity", Abstract="true")
-    _principal(body)
     incoming = _incoming(schema)
+    shared = _shared(schema)
+    _principal(body, shared)
     for table in schema.tables.values():
-        _entity_type(body, table, schema, incoming[table.logical_name], annotations=annotations)
+        own = [one for one in incoming[table.logical_name] if not (table.is_principal and one in shared)]
+        _entity_type(body, table, schema, own, annotations=annotations)
     _functions(body)
     for table in schema.tables.values():
         _bulk_actions(body, table)
@@ -58,11 +60,25 @@ def _incoming(schema: Schema) -> Mapping[str, list[_Incoming]]:
     return found
 
 
-def _principal(body: Element) -> None:
-    """The base of users and teams: it has their key (web-api-entitytypes, "EntityType inheritance")."""
+def _shared(schema: Schema) -> list[_Incoming]:
+    """The collections that users and teams have in common: of lookups with one navigation property for both."""
+    found: list[_Incoming] = []
+    for table in schema.tables.values():
+        for column in table.columns.values():
+            targets = [schema.tables.get(target) for target in column.targets]
+            if len(targets) > 1 and all(target is not None and target.is_principal for target in targets):
+                relationships, navigations = {*column.relationships.values()}, {*column.navigation.values()}
+                if len(relationships) == len(navigations) == 1:
+                    found.append((relationships.pop(), table, navigations.pop()))
+    return found
+
+
+def _principal(body: Element, shared: list[_Incoming]) -> None:
+    """The base of users and teams: their key, and the rows of both (web-api-entitytypes, "EntityType inheritance")."""
     principal = SubElement(body, "EntityType", Name="principal", BaseType=f"{_ALIAS}.crmbaseentity", Abstract="true")
     SubElement(SubElement(principal, "Key"), "PropertyRef", Name="ownerid")
     SubElement(principal, "Property", Name="ownerid", Type="Edm.Guid")
+    _collections(principal, shared)
 
 
 def _entity_type(body: Element, table: Table, schema: Schema, incoming: list[_Incoming], *, annotations: bool) -> None:
@@ -78,10 +94,14 @@ def _entity_type(body: Element, table: Table, schema: Schema, incoming: list[_In
             if target in schema.tables:
                 _lookup(entity, table, column, name, schema.tables[target])
     _pairs(entity, table, schema)
+    _collections(entity, incoming)
+    _alternate_keys(entity, table)
+
+
+def _collections(entity: Element, incoming: list[_Incoming]) -> None:
     for relationship, child, partner in incoming:
         kind = f"Collection({_ALIAS}.{child.logical_name})"
         SubElement(entity, "NavigationProperty", Name=relationship, Type=kind, Partner=partner)
-    _alternate_keys(entity, table)
 
 
 def _property(entity: Element, column: Column, *, annotations: bool) -> None:
@@ -122,7 +142,8 @@ def _lookup(entity: Element, table: Table, column: Column, name: str, target: Ta
     navigation = SubElement(entity, "NavigationProperty", Name=name, Type=f"{_ALIAS}.{kind}")
     if column.required == "SystemRequired":
         navigation.set("Nullable", "false")
-    if target.logical_name in column.relationships:
+    partners = {column.relationships.get(each) for each in targets}
+    if len(partners) == 1 and target.logical_name in column.relationships:  # else a principal has none of them
         navigation.set("Partner", column.relationships[target.logical_name])
     key = "ownerid" if target.is_principal else target.primary_id
     constraint = {"Property": column.property_name, "ReferencedProperty": key}

@@ -38,6 +38,23 @@ _CASCADES: Final = {
     **dict.fromkeys(("ownerid", "owninguser", "owningteam", "owningbusinessunit", "organizationid"), "none"),
     "transactioncurrencyid": "restrict",
 }
+# The relationships of the lookups that every table has: of custom tables as Dataverse names them, of built-in tables as
+# those of account (principal EntityType, web-api-types-operations).
+_OF_CUSTOM_TABLES: Final[Mapping[str, str]] = {
+    **{by: f"lk_{{table}}_{by}" for by in ("createdby", "createdonbehalfby", "modifiedby", "modifiedonbehalfby")},
+    "ownerid": "owner_{table}",
+    "owninguser": "user_{table}",
+    "owningteam": "team_{table}",
+    "owningbusinessunit": "business_unit_{table}",
+    "organizationid": "organization_{table}",
+    "transactioncurrencyid": "TransactionCurrency_{table}",
+}
+_OF_BUILT_IN_TABLES: Final[Mapping[str, str]] = {
+    **{name: f"{pattern}s" for name, pattern in _OF_CUSTOM_TABLES.items()},
+    **{by: f"lk_{{table}}base_{by}" for by in ("createdby", "createdonbehalfby", "modifiedby", "modifiedonbehalfby")},
+    "organizationid": "organization_{table}",
+    "transactioncurrencyid": "transactioncurrency_{table}",
+}
 _BOOLEAN_LABELS: Final = {0: "No", 1: "Yes"}
 
 
@@ -164,4 +181,7 @@ def _relationships(
         return dict(given)
     if given and len(targets) == 1:
         return {targets[0]: given}
+    standard = (_OF_CUSTOM_TABLES if is_custom(table) else _OF_BUILT_IN_TABLES).get(name.lower())
+    if standard is not None:
+        return dict.fromkeys(targets, standard.format(table=table.lower()))
     return {target: f"{target}_{table.lower()}_{name}" for target in targets}

@@ -94,13 +94,62 @@ def test_the_metadata_document_has_pairs_and_principals(client: Client) -> None:
     assert types["systemuser"].get("BaseType") == types["team"].get("BaseType") == "mscrm.principal"
     assert types["systemuser"].find(f"{EDM}Key") is None
     owners = [one for one in types["account"].iter(f"{EDM}NavigationProperty") if one.get("Name") == "ownerid"]
-    assert [one.get("Type") for one in owners] == ["mscrm.principal"]
+    assert [(one.get("Type"), one.get("Partner")) for one in owners] == [("mscrm.principal", "owner_accounts")]
+    owned = {one.get("Name"): one for one in types["principal"].iter(f"{EDM}NavigationProperty")}
+    assert (owned["owner_accounts"].get("Type"), owned["owner_accounts"].get("Partner")) == (
+        "Collection(mscrm.account)",
+        "ownerid",
+    )
     bindings = [
         one.get("Target")
         for one in document.iter(f"{EDM}NavigationPropertyBinding")
         if one.get("Path") == "teammembership_association"
     ]
     assert sorted(map(str, bindings)) == ["systemusers", "teams"]
+
+
+def test_every_partner_is_a_navigation_property_that_leads_back(client: Client) -> None:
+    """Also one that the other type has from its base; and no type has a property twice."""
+    document = fromstring(client.send("GET", "$metadata").content)  # noqa: S314 - our own document
+    types = {str(one.get("Name")): one for one in document.iter(f"{EDM}EntityType")}
+    own = {name: [one for one in kind if one.tag == f"{EDM}NavigationProperty"] for name, kind in types.items()}
+
+    def properties(name: str) -> list[str]:
+        base = str(types[name].get("BaseType", "")).removeprefix("mscrm.")
+        found = [str(one.get("Name")) for one in types[name] if "Property" in one.tag]
+        return [*found, *(properties(base) if base else [])]
+
+    for name, navigations in own.items():
+        assert len(properties(name)) == len(set(properties(name))), name
+        for one in navigations:
+            other = str(one.get("Type")).removeprefix("Collection(").removesuffix(")").removeprefix("mscrm.")
+            assert one.get("Partner") is None or one.get("Partner") in properties(other), (name, one.attrib)
+
+
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        (
+            "account",
+            ["lk_accountbase_createdby", "owner_accounts", "user_accounts", "team_accounts", "business_unit_accounts"],
+        ),
+        (
+            "new_parent",
+            ["lk_new_parent_createdby", "owner_new_parent", "user_new_parent", "team_new_parent"],
+        ),
+    ],
+)
+def test_the_lookups_of_every_table_have_dataverses_relationships(client: Client, table: str, names: list[str]) -> None:
+    """Users and teams have the collections of their rows under these names."""
+    made(client, "accounts", name="A")
+    rows = _rows(client, f"EntityDefinitions(LogicalName='{table}')/ManyToOneRelationships")
+    assert {one["SchemaName"] for one in rows} >= set(names)
+    user = client.send("GET", "WhoAmI").json()["UserId"]
+    if table == "account":
+        for name in ("owner_accounts", "user_accounts", "lk_accountbase_createdby"):
+            assert [one["name"] for one in _rows(client, f"systemusers({user})/{name}")] == ["A"]
+        expanded = client.send("GET", f"systemusers({user})?$expand=owner_accounts($select=name)").json()
+        assert [one["name"] for one in expanded["owner_accounts"]] == ["A"]
 
 
 def test_relationships_are_created_and_deleted(client: Client) -> None:
