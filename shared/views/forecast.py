@@ -22,12 +22,13 @@ def forecast_lines(cost: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         return []
     steps, fewest = cost.get("steps", 0), cost.get("at_least", False)
     of_steps = f", {steps:,} by steps after the sync" if steps else ""
-    share = f"{_share(cost['daily_share'])} of {cost['daily_requests']:,} requests (this run uses {cost['counted']:,})"
+    used = f"{'at least ' if fewest else ''}{cost['counted']:,}"
+    of_day = f"of {cost['daily_requests']:,} requests (this run uses {used})"
     among = f"({cost['reads']:,} to read, {cost['writes']:,} to write{of_steps})"
     return [
         ("Requests", f"{'at least' if fewest else 'about'} {cost['requests']:,} {among}"),
         ("Time", f"{_time(cost['minutes'])}, {_basis(cost['learnt_from_runs'])}"),
-        ("Daily entitlement", f"at least {share}" if fewest else share),
+        ("Daily entitlement", f"{_share(cost['daily_share'], fewest=fewest)} {of_day}"),
     ]
 
 
@@ -41,5 +42,7 @@ def _basis(runs: int) -> str:
     return f"by the rates of {counted(runs, 'earlier run')}"
 
 
-def _share(share: float) -> str:
+def _share(share: float, *, fewest: bool) -> str:
+    if fewest:
+        return f"at least {share:.3%}" if share < _SMALLEST else f"at least {share:.1%}"
     return "less than 0.1%" if 0 < share < _SMALLEST else f"{share:.1%}"

@@ -39,7 +39,16 @@ def cost(**changes: Any) -> dict[str, Any]:
             "Requests",
             "at least 1,034 (28 to read, 1,005 to write, 1 by steps after the sync)",
         ),
-        ({"at_least": True}, "Daily entitlement", "at least 20.0% of 500,000 requests (this run uses 100,028)"),
+        (
+            {"at_least": True},
+            "Daily entitlement",
+            "at least 20.0% of 500,000 requests (this run uses at least 100,028)",
+        ),
+        (
+            {"at_least": True, "daily_share": 0.0004, "counted": 200},
+            "Daily entitlement",
+            "at least 0.040% of 500,000 requests (this run uses at least 200)",
+        ),
         ({"daily_share": 2.5}, "Daily entitlement", "250.0% of 500,000 requests (this run uses 100,028)"),
     ],
 )
