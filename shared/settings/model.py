@@ -224,6 +224,11 @@ class Settings(BaseModel):
     def _namespace(cls, value: str) -> str:
         return checked.namespace(value)
 
+    @field_validator("applicationinsights_connection_string")
+    @classmethod
+    def _insights(cls, value: str) -> str:
+        return checked.insights(value)
+
     @field_validator("storage_account")
     @classmethod
     def _account(cls, value: str) -> str:

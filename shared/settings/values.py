@@ -18,6 +18,7 @@ __all__ = [
     "folders",
     "hosts",
     "hub_name",
+    "insights",
     "namespace",
     "schedule",
     "service_url",
@@ -37,6 +38,9 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 _HUB: Final = re.compile(r"\$Default|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,254}[A-Za-z0-9])?", re.IGNORECASE)
 _ACCOUNT: Final = re.compile(r"[a-z0-9]{3,24}")
+# As the exporter takes it: in lower case only.
+_INSIGHTS_KEY: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_INSIGHTS_URLS: Final = ("ingestionendpoint", "liveendpoint")
 # Any fixed moment does: what a schedule names comes again within a few decades, or never.
 _REFERENCE: Final = dt.datetime(2024, 1, 1)  # noqa: DTZ001 - clock times have no zone here
 _FIELDS: Final = 6
@@ -159,3 +163,20 @@ def account(text: str) -> str:
     if not _ACCOUNT.fullmatch(text):
         raise ValueError("write the account's name alone: 3 to 24 lower-case letters and digits")
     return text
+
+
+def insights(text: str) -> str:
+    """The connection string of an Application Insights resource, as the exporter of telemetry reads it."""
+    parts = [part.split("=") for part in text.split(";")]
+    if all(len(part) == 2 for part in parts):  # noqa: PLR2004 - a name and its value
+        values = {name.lower(): value for name, value in parts}
+        has_key = _INSIGHTS_KEY.fullmatch(values.get("instrumentationkey", ""))
+        by_key = values.get("authorization", "ikey").lower() == "ikey"
+        urls = filter(None, map(values.get, _INSIGHTS_URLS))
+        if has_key and by_key and all(_is_url(url, "https", "http") for url in urls):
+            return text
+    raise ValueError(
+        "copy the connection string from the overview page of the Application Insights resource: parts NAME=VALUE with "
+        "a semicolon between them and none at the end, as in InstrumentationKey=00000000-0000-0000-0000-000000000000;"
+        "IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/, the key in lower-case letters"
+    )

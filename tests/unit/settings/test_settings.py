@@ -14,6 +14,7 @@ from shared.errors import UserError
 from shared.settings import DYNAMICS_CLOUDS, LOCAL_STATE, Settings, environment, function_time_limit
 
 ROOT = Path(__file__).parents[3]
+INSIGHTS_KEY = "0a1b2c3d-0000-4444-8888-0123456789ab"
 
 
 class TestValues:
@@ -133,6 +134,22 @@ class TestValues:
             ("WORKSPACE_MEMORY", "0MB", "write a size from 16MB to 1000TB"),
             ("WORKSPACE_MEMORY", "99999999TB", "write a size from 16MB to 1000TB"),
             ("WORKSPACE_DISK", "1KB", "write a size from 16MB to 1000TB"),
+            *(
+                ("APPLICATIONINSIGHTS_CONNECTION_STRING", value, "copy the connection string from the overview page")
+                for value in (
+                    "garbage",
+                    " ",
+                    "InstrumentationKey=abc",
+                    f"InstrumentationKey={INSIGHTS_KEY.upper()}",
+                    f"InstrumentationKey={INSIGHTS_KEY};",
+                    f"InstrumentationKey={INSIGHTS_KEY}\n",
+                    f"InstrumentationKey={INSIGHTS_KEY};IngestionEndpoint=https://a.example/?a=b",
+                    f"InstrumentationKey={INSIGHTS_KEY};IngestionEndpoint=a.example",
+                    f"InstrumentationKey={INSIGHTS_KEY};LiveEndpoint=a.example",
+                    f"InstrumentationKey={INSIGHTS_KEY};Authorization=AAD",
+                    "IngestionEndpoint=https://a.example/",
+                )
+            ),
             ("EVENT_HUB_NAME", "my hub", "write the name alone"),
             ("EVENT_HUB_CONSUMER_GROUP", "$Other", "write the name alone"),
             ("EventHubConnection__fullyQualifiedNamespace", "sb://n.example/", "write the namespace's host"),
@@ -147,6 +164,7 @@ class TestValues:
         with pytest.raises(UserError) as caught:
             Settings.load({name: value})
         assert caught.value.message.startswith(f"{name}: {message}")
+        assert "\n" not in caught.value.message
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -168,9 +186,33 @@ class TestValues:
 
     def test_connection_strings_are_not_shown(self) -> None:
         """Settings may be printed."""
-        settings = Settings.load({"AzureWebJobsStorage": "s3cr3t", "APPLICATIONINSIGHTS_CONNECTION_STRING": "s3cr3t"})
+        insights = f"InstrumentationKey={INSIGHTS_KEY}"
+        settings = Settings.load({"AzureWebJobsStorage": "s3cr3t", "APPLICATIONINSIGHTS_CONNECTION_STRING": insights})
         assert settings.storage_connection == "s3cr3t"
         assert "s3cr3t" not in repr(settings)
+        assert INSIGHTS_KEY not in repr(settings)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            f"InstrumentationKey={INSIGHTS_KEY}",
+            f"instrumentationkey={INSIGHTS_KEY};Authorization=ikey;EndpointSuffix=ai.contoso.com;Location=westeurope",
+            (
+                f"InstrumentationKey={INSIGHTS_KEY};"
+                "IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/;"
+                f"LiveEndpoint=https://westeurope.livediagnostics.monitor.azure.com/;ApplicationId={INSIGHTS_KEY}"
+            ),
+            f"InstrumentationKey={INSIGHTS_KEY};IngestionEndpoint=",
+        ],
+    )
+    def test_an_application_insights_resource_is_taken_where_the_exporter_takes_it(
+        self, value: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is taken at the start does not stop a function later."""
+        exporter = pytest.importorskip("azure.monitor.opentelemetry.exporter._connection_string_parser")
+        monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", value)
+        assert Settings.load({"APPLICATIONINSIGHTS_CONNECTION_STRING": value}).applicationinsights_connection_string
+        assert exporter.ConnectionStringParser(value).instrumentation_key == INSIGHTS_KEY
 
 
 class TestLocalFile:
