@@ -262,11 +262,15 @@ def explained(error: Exception, container: DefinitionFolder) -> SyncError:
         ResourceNotFoundError,
     )
 
+    from shared.http.azure_tokens import TokensUnavailableError  # noqa: PLC0415 - see publish
+
     name = container.client.container_name
     first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     match error:
         case ResourceNotFoundError():
             return UserError(f"there is no container {name} in {container.client.account_name}: create it")
+        case TokensUnavailableError():
+            return RetryLater(f"no token for the container {name}: {first}", retry_after=30)
         case ClientAuthenticationError() | HttpResponseError(status_code=403):
             return AbortRun(
                 f"no access to the container {name}: {first}. Sign in with 'az login', and give this identity the "

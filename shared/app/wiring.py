@@ -203,10 +203,9 @@ class Wiring:
 
     def _azure_credential(self) -> Any:
         """Who the app is in Azure: its managed identity, or the developer who signed in."""
-        from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - takes half a second to load
+        from shared.http.azure_tokens import app_credential  # noqa: PLC0415 - the Azure SDKs load slowly
 
-        identity = self._settings.azure_client_id or None
-        return DefaultAzureCredential(managed_identity_client_id=identity)
+        return app_credential(self._settings.azure_client_id or None)
 
     def secret(self, reference: SecretReference, *, fresh: bool = False) -> str:
         """The value behind a reference; see `SecretStore.get` for what it raises."""
@@ -380,10 +379,10 @@ class Wiring:
         return renew
 
     def _managed_identity(self, client_id: str | None) -> Any:
-        from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
+        from shared.http.azure_tokens import managed_identity  # noqa: PLC0415 - the Azure SDKs load slowly
 
         # An app with only user-assigned identities has none without a name.
-        return ManagedIdentityCredential(client_id=client_id or self._settings.azure_client_id or None)
+        return managed_identity(client_id or self._settings.azure_client_id or None)
 
     def _developer(self, authority: str | None) -> Any:
         """Who is signed in on this machine with Microsoft's tools."""

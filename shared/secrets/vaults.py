@@ -82,11 +82,15 @@ def explained(error: Exception, asked: VaultRequest, name: str, vault: str) -> S
         ServiceResponseError,
     )
 
+    from shared.http.azure_tokens import TokensUnavailableError  # noqa: PLC0415 - see Vaults
+
     where = f"the secret {name!r} in {vault}"
     unavailable = partial(RetryLater, retry_after=RETRY_AFTER)
     match error:
         case ResourceNotFoundError():
             return UserError(f"There is no {where.removeprefix('the ')}: create it or correct the reference")
+        case TokensUnavailableError():
+            return unavailable(f"No token to {asked.verb} {where}: {_first_line(error)}")
         case ClientAuthenticationError():
             return AbortRun(
                 f"Not signed in to {asked.verb} {where}: {_first_line(error)}. In Azure, give the app an identity; on "

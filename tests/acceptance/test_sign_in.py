@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import AbortRun
+from shared.errors import AbortRun, RetryLater
 from tests.acceptance.world import World, accounts, world
 from tests.certificates import made
 from tests.token_issuer import Issuer, issuing
@@ -118,6 +118,21 @@ def test_a_managed_identity_stands_for_an_application(
         here.environment[variable] = value
     twice(here, signing(here, auth="federated"))
     assert "api://AzureADTokenExchange" in {each.query.get("resource") for each in issuer.server.received}
+
+
+def test_a_managed_identity_without_a_token_now_is_an_outage(
+    here: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is tried again; the message has the status."""
+    here.emulator.credentials(federated=[issuer.credential()])
+    for variable, value in issuer.identity().items():
+        monkeypatch.setenv(variable, value)
+        here.environment[variable] = value
+    name = signing(here, auth="federated")
+    monkeypatch.setattr(issuer, "broken", 503)
+    monkeypatch.setattr("shared.clock.time.sleep", lambda _: None)
+    with pytest.raises(RetryLater, match=r"the managed identity has no token now: .* answered 503"):
+        here.plan(name)
 
 
 def test_on_the_machine_of_a_developer_the_cli_is_asked(

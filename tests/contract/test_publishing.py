@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+from azure.identity import ManagedIdentityCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from shared.app.publishing import DefinitionFolder, container_of, publish
 from shared.definitions import Repository
 from shared.errors import AbortRun, DefinitionError, RetryLater, UserError
+from shared.http.azure_tokens import WatchedCredential
 from shared.remote import RemoteFiles
 from tests.azurite.fixtures import IdentityAccount
 from tests.contract.test_remote_files import DEFINITION
@@ -195,6 +198,18 @@ def test_a_container_that_cannot_be_used_is_named(folder: Path, storage_account:
     away = BlobServiceClient("http://127.0.0.1:9/account", retry_total=0).get_container_client("definitions")
     with pytest.raises(RetryLater):
         published(folder, away)
+
+
+def test_an_identity_without_a_token_now_means_later(
+    folder: Path, identity_account: IdentityAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No role is missing."""
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:9/token")
+    watched = WatchedCredential(partial(ManagedIdentityCredential, retry_total=0))
+    endpoint = identity_account.settings.blob_endpoint
+    service = BlobServiceClient(endpoint, credential=watched, retry_total=0)
+    with pytest.raises(RetryLater, match=r"no token for the container definitions: .* does not answer"):
+        published(folder, service.get_container_client("definitions"))
 
 
 def test_an_account_without_keys_is_opened_by_identity(folder: Path, identity_account: IdentityAccount) -> None:

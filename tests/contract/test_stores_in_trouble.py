@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential, TokenCredential
 from azure.data.tables import TableServiceClient, UpdateMode
+from azure.identity import ManagedIdentityCredential
 from azure.storage.blob import ContainerClient
 
 from shared.errors import AbortRun, RetryLater, UserError
+from shared.http.azure_tokens import WatchedCredential
 from shared.settings import Settings
 from shared.state import DeadLetter, ErrorRecord, Job, JobRequest, LatestRows, PlanUse, Position, RunRecord, StateStore
 from shared.state.azure import AzureStateStore, open_azure
@@ -516,6 +519,18 @@ class TestAzure:
             store.watermark("s")
         with pytest.raises(AbortRun, match="Storage Blob Data Owner"):
             store.file("r", "f")
+        store.close()
+
+    @pytest.mark.azurite
+    def test_an_identity_without_a_token_now_means_later(
+        self, identity_account: IdentityAccount, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is nobody's to solve: no role is missing."""
+        monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:9/token")
+        watched = WatchedCredential(partial(ManagedIdentityCredential, retry_total=0))
+        store = open_azure(identity_account.settings, lambda: watched)
+        with pytest.raises(RetryLater, match=r"^The state store is not available: 127\.0\.0\.1, .* does not answer"):
+            store.watermark("s")
         store.close()
 
 

@@ -17,6 +17,7 @@ from shared.app.event_hub.opening import open_event_hub
 from shared.app.event_hub.positions import CONTAINER, HubPositions
 from shared.app.event_hub.waiting import PartitionState, Reading
 from shared.errors import RetryLater, SyncError, UserError
+from shared.http.azure_tokens import TokensUnavailableError
 from shared.settings import Settings
 from tests.azurite.fixtures import IdentityAccount
 
@@ -174,6 +175,7 @@ def amqp_error(condition: str, kind: type[EventHubError]) -> EventHubError:
         (amqp_error("not-found", ConnectError), UserError, "EVENT_HUB_NAME"),
         (amqp_error("", ConnectError), RetryLater, "not available: ConnectError"),
         (ClientAuthenticationError("key=secret"), UserError, "cannot sign in to Azure"),
+        (TokensUnavailableError("a.example answered 500"), RetryLater, "no token for the event hub: .* answered 500"),
     ],
 )  # fmt: skip
 def test_what_the_hub_refuses_is_said(
@@ -194,8 +196,9 @@ def test_a_storage_account_that_refuses_is_said(storage_account: str, account: B
     for error, says in (
         (UserError("no storage account is set"), "no storage account is set"),
         (ClientAuthenticationError("key=secret"), "cannot sign in to Azure"),
+        (TokensUnavailableError("a.example answered 500"), "no token for the storage account: .* answered 500"),
     ):
-        with pytest.raises(UserError, match=says) as caught:
+        with pytest.raises((UserError, RetryLater), match=says) as caught:
             positions(Client({"0": (0, 9)}), Refusing(error)).read()
         assert "secret" not in caught.value.message
 

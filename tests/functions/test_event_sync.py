@@ -15,6 +15,7 @@ from event_sync.receiving import received
 from shared.app import App, current
 from shared.errors import RetryLater
 from shared.settings import Settings
+from tests.api_server import Reply, serving
 from tests.functions.conftest import ACCOUNTS, World
 from tests.functions.host import FunctionsHost, Invocation
 from tests.functions.payloads import ENQUEUED, Event, events, timer
@@ -251,6 +252,27 @@ class TestAway:
         applied(host, *batch)
         assert world.accounts() == {"A": "one"}
         assert len(world.app.state.dead_letters()) == 1
+
+    def test_an_identity_without_a_token_now_fails_the_invocation(
+        self, host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The events are as they should be, so none is a dead letter; they come again."""
+        listen(world)
+        sync = world.folder / "syncs" / "customers.yaml"
+        by_identity = sync.read_text().replace("client_secret: {env: DATAVERSE_SECRET}", "auth: managed_identity")
+        sync.write_text(by_identity)
+        replies = [Reply(status=500, body={"statusCode": 500, "message": "busy"})]
+        with serving(lambda _: replies[0]) as endpoint:
+            monkeypatch.setenv("IDENTITY_ENDPOINT", f"{endpoint.url}/token")
+            monkeypatch.setenv("IDENTITY_HEADER", "header")
+            monkeypatch.setattr("shared.clock.time.sleep", lambda _: None)
+            assert "answered 500" in fire(host, {"op": "c", "number": "A"}).trace
+            assert world.app.state.dead_letters() == ()
+            token = {"access_token": world.emulator.token(), "expires_on": "4102444800", "token_type": "Bearer"}
+            replies[:] = [Reply(body=token)]
+            current.cache_clear()  # msal repeats the answer of an endpoint in trouble for a minute
+            applied(host, {"op": "c", "number": "A"})
+        assert set(world.accounts()) == {"A"}
 
     def test_the_state_store_away_fails_the_invocation(
         self, host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch

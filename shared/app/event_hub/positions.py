@@ -134,8 +134,12 @@ def _hub_errors() -> Iterator[None]:
     from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 - the Azure SDKs load slowly
     from azure.eventhub.exceptions import AuthenticationError, EventHubError  # noqa: PLC0415
 
+    from shared.http.azure_tokens import TokensUnavailableError  # noqa: PLC0415 - as above
+
     try:
         yield
+    except TokensUnavailableError as error:
+        raise RetryLater(f"no token for the event hub: {error}", retry_after=10) from error
     except ClientAuthenticationError as error:
         raise UserError(_SIGN_IN) from error
     except EventHubError as error:
@@ -156,8 +160,12 @@ def _storage_errors() -> Iterator[None]:
         HttpResponseError,
     )
 
+    from shared.http.azure_tokens import TokensUnavailableError  # noqa: PLC0415 - as above
+
     try:
         yield
+    except TokensUnavailableError as error:
+        raise RetryLater(f"no token for the storage account: {error}", retry_after=10) from error
     except HttpResponseError as error:
         if error.status_code in {401, 403}:
             raise UserError(_OF_STORAGE) from error

@@ -41,12 +41,16 @@ class EventHub:
         """See `SendsEvents.send`."""
         from azure.eventhub.exceptions import EventHubError  # noqa: PLC0415 - loaded with its client
 
+        from shared.http.azure_tokens import TokensUnavailableError  # noqa: PLC0415 - as above
+
         by_key: dict[str, list[AcceptedEvent]] = defaultdict(list)
         for event in events:
             by_key[event.key].append(event)
         try:
             for key, those in by_key.items():
                 self._send(key, those)
+        except TokensUnavailableError as error:
+            raise RetryLater(f"No token for the event hub: {error}", retry_after=10) from error
         except EventHubError as error:
             raise RetryLater(f"The event hub is not available: {type(error).__name__}", retry_after=10) from error
 

@@ -54,11 +54,17 @@ def token_of(credential: Any, scope: str, named: CredentialName) -> tuple[str, f
         ServiceResponseError,
     )
 
+    from shared.http.azure_tokens import TokensUnavailableError  # noqa: PLC0415 - as above
+
     try:
         answer = credential.get_token(scope)
         return checked_token(answer.token), float(answer.expires_on)
     except (ServiceRequestError, ServiceResponseError) as error:
         raise RetryLater(f"the endpoint of {named.name} cannot be reached", retry_after=5) from error
+    except TokensUnavailableError as error:
+        raise RetryLater(
+            f"{named.name} has no token now: {error}. If this goes on: {named.remedy}", retry_after=5
+        ) from error
     except AzureError as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise AbortRun(f"{named.name} returned no token: {first}. {named.remedy}") from error

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
-    ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
@@ -28,6 +27,7 @@ from azure.data.tables import TableEntity, TableServiceClient, TableTransactionE
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from shared.errors import AbortRun, RetryLater, SyncError, UserError
+from shared.http.azure_tokens import is_refused
 from shared.state._bounds import json_text
 from shared.state._reading import reading, record
 
@@ -389,7 +389,7 @@ def explained() -> Iterator[None]:
 def _explained(error: AzureError) -> SyncError:
     status = error.status_code if isinstance(error, HttpResponseError) else None
     said = (str(error.message).strip().splitlines() or [type(error).__name__])[0]
-    if isinstance(error, ClientAuthenticationError) or status in REFUSED:
+    if is_refused(error) or status in REFUSED:
         return AbortRun(
             f"The state store refuses this identity: {said}. It needs the roles 'Storage Table Data Contributor', "
             "'Storage Queue Data Contributor' and 'Storage Blob Data Owner' on the account of AzureWebJobsStorage. The "

@@ -47,6 +47,7 @@ class FakeCloud:
         actions: The data actions on secrets that the caller has.
         forbidden, disabled: Names of secrets that are answered with 403.
         failures: Answers to give to the next requests to the vault, instead of the right ones.
+        identity_failure: The answer to every request to the identity endpoint; None for the right one.
         asked: How often each kind of request came.
     """
 
@@ -59,6 +60,7 @@ class FakeCloud:
         self.forbidden: set[str] = set()
         self.disabled: set[str] = set()
         self.failures: list[Answer] = []
+        self.identity_failure: Answer | None = None
         self.asked: Counter[str] = Counter()
         self.identities: list[str] = []
         self._tokens: set[str] = set()
@@ -117,6 +119,8 @@ class FakeCloud:
     def _identity(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         self.asked["identity"] += 1
         self.identities.append(query.get("client_id", ""))
+        if self.identity_failure:
+            return self.identity_failure
         if headers.get("X-IDENTITY-HEADER") != "header-of-this-app":
             return Answer(status=401, body={"message": "wrong header"})
         resource = query["resource"]

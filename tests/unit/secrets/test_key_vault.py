@@ -14,6 +14,7 @@ from azure.identity import ClientSecretCredential, DefaultAzureCredential, Manag
 
 from shared.dataverse import ClientCredentials, ClientSecret
 from shared.errors import AbortRun, RetryLater, SyncError, UserError
+from shared.http.azure_tokens import WatchedCredential, app_credential
 from shared.http.transport import HttpTransport
 from shared.secrets.key_vault import CACHE_SECONDS, KeyVaultSecrets
 from tests.unit.secrets.fake_cloud import TENANT, Answer, FakeCloud
@@ -39,7 +40,7 @@ def cloud(trusted_cloud: FakeCloud) -> FakeCloud:
     server = trusted_cloud
     server.vault = {"client-secret": "s3cr3t"}
     server.client_secret = "old"
-    server.forbidden, server.disabled, server.failures = set(), set(), []
+    server.forbidden, server.disabled, server.failures, server.identity_failure = set(), set(), [], None
     server.asked.clear()
     server.identities.clear()
     return server
@@ -225,6 +226,26 @@ class TestRefusals:
         monkeypatch.setenv("IDENTITY_HEADER", "wrong")
         error = refusal(opened(cloud), "client-secret")
         assert isinstance(error, AbortRun)
+        assert "az login" in error.message
+
+    @pytest.mark.parametrize("status", [429, 500, 503])
+    def test_an_identity_without_a_token_now_means_later(self, cloud: FakeCloud, status: int) -> None:
+        """The status is in the message, and no advice to sign in; the next request at once means the same."""
+        cloud.identity_failure = Answer(status=status, body={"statusCode": status, "message": "busy"})
+        watched = WatchedCredential(partial(DefaultAzureCredential, retry_total=0))
+        store = opened(cloud, credential=lambda: watched)
+        for _ in range(2):
+            error = refusal(store, "client-secret")
+            assert isinstance(error, RetryLater)
+            assert f"answered {status}" in error.message
+            assert "az login" not in error.message
+
+    def test_an_identity_that_is_refused_is_told_with_the_status(self, cloud: FakeCloud) -> None:
+        """A chain of credentials says why below its first line."""
+        cloud.identity_failure = Answer(status=400, body={"statusCode": 400, "message": "No identity found"})
+        error = refusal(opened(cloud, credential=lambda: app_credential(None)), "client-secret")
+        assert isinstance(error, AbortRun)
+        assert "answered 400" in error.message
         assert "az login" in error.message
 
     def test_a_name_without_a_vault_names_the_setting(self) -> None:

@@ -334,6 +334,8 @@ def test_an_identity_that_is_refused_or_not_available_is_an_error() -> None:
     """The library has a tree of its own."""
     from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
+    from shared.http.azure_tokens import TokensUnavailableError
+
     class Credential:
         def __init__(self, trouble: Exception) -> None:
             self.trouble = trouble
@@ -347,3 +349,7 @@ def test_an_identity_that_is_refused_or_not_available_is_an_error() -> None:
         )
     with pytest.raises(RetryLater):
         CredentialTokens(Credential(ServiceRequestError("no route"))).token("https://o.crm.dynamics.com")
+    with pytest.raises(RetryLater, match="answered 503"):
+        CredentialTokens(Credential(TokensUnavailableError("a.example answered 503"))).token(
+            "https://o.crm.dynamics.com"
+        )
