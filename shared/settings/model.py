@@ -197,6 +197,11 @@ class Settings(BaseModel):
     def _schedule(cls, value: str) -> str:
         return checked.schedule(value)
 
+    @field_validator("workspace_temp")
+    @classmethod
+    def _folder(cls, value: str) -> str:
+        return checked.folder(value)
+
     @field_validator("workspace_memory", "workspace_disk")
     @classmethod
     def _size(cls, value: str) -> str:

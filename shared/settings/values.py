@@ -6,6 +6,7 @@ Every function raises `ValueError` for a value that cannot work; the message say
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 from ipaddress import ip_address
 from typing import Final
@@ -15,6 +16,7 @@ from shared.ncrontab import Ncrontab
 
 __all__ = [
     "account",
+    "folder",
     "folders",
     "hosts",
     "hub_name",
@@ -68,6 +70,13 @@ def _is_host(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def folder(text: str) -> str:
+    """The path of a folder in which files can be made."""
+    if not (os.path.isdir(text) and os.access(text, os.W_OK | os.X_OK)):  # noqa: PTH112 - False also for a zero byte
+        raise ValueError("write the path of a folder that exists and in which this program may make files")
+    return text
 
 
 def folders(text: str) -> tuple[str, ...]:

@@ -122,7 +122,10 @@ class Workspace:
         try:
             folder = Path(tempfile.mkdtemp(prefix="workspace-", dir=temp_folder)).resolve()
         except OSError as error:
-            raise UserError(f"no temporary folder can be made in {temp_folder}: {error.strerror}") from error
+            raise UserError(
+                f"no temporary folder can be made in {temp_folder or 'the temporary folder of the system'}: "
+                f"{error.strerror}; free disk space there, or set WORKSPACE_TEMP to another folder"
+            ) from error
         try:
             settings = {**cls._SETTINGS, "memory_limit": memory_limit}
             settings |= {} if file else _NEVER_READ_AGAIN

@@ -274,6 +274,24 @@ class TestAway:
             applied(host, {"op": "c", "number": "A"})
         assert set(world.accounts()) == {"A"}
 
+    def test_an_instance_without_room_for_a_workspace_fails_the_invocation(
+        self, host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No event is the cause: none is a dead letter, and they take effect as soon as there is room."""
+        listen(world)
+        room = world.folder / "workspaces"
+        room.mkdir()
+        monkeypatch.setenv("WORKSPACE_TEMP", str(room))
+        current.cache_clear()
+        assert world.app.runnable()
+        room.rmdir()
+        batch = ({"op": "c", "number": "A"}, {"op": "c", "number": "B"})
+        assert "no temporary folder can be made" in fire(host, *batch).trace
+        assert world.app.state.dead_letters() == ()
+        room.mkdir()
+        applied(host, *batch)
+        assert set(world.accounts()) == {"A", "B"}
+
     def test_the_state_store_away_fails_the_invocation(
         self, host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:

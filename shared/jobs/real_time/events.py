@@ -2,7 +2,8 @@
 
 An event takes effect, changes nothing, or is in the dead-letter store with the reason. The hub's checkpoint moves on
 even if a function throws, so no event may cause an exception. Only an outage of Dataverse or of the state store raises
-one; then the host's retry policy gives the same batch again, and the partition waits.
+one, and an instance without room for a workspace; then the host's retry policy gives the same batch again, and the
+partition waits.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Final, TypeVar
 from uuid import uuid4
 
 from shared.dataverse import Clock, Dataverse, SystemClock, Usage
 from shared.definitions import ParameterValue, SyncDefinition
-from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
+from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError, UserError
 from shared.events import Message, decode
 from shared.jobs.real_time.apply import apply_batch
 from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_of
@@ -49,6 +51,8 @@ __all__ = [
     "run_events",
 ]
 
+AnyWorkspace = TypeVar("AnyWorkspace", bound=Workspace)
+_ROOM_SECONDS: Final = 30.0  # until other runs may have freed disk space
 Connect = Callable[[SyncDefinition, Mapping[str, ParameterValue]], Dataverse]
 
 
@@ -104,8 +108,24 @@ class EventTools:
         open_ledger: Callable[[], Workspace] = open_reader,
     ) -> EventTools:
         """Tools with an empty memory."""
-        memory = EventMemory(Workspaces(open_workspace), Schemas(open_url), ledgers=EventLedgers(open_ledger))
+        memory = EventMemory(
+            Workspaces(partial(_opened, open_workspace)),
+            Schemas(open_url),
+            ledgers=EventLedgers(partial(_opened, open_ledger)),
+        )
         return cls(state=state, connect=connect, memory=memory)
+
+
+def _opened(open_workspace: Callable[[], AnyWorkspace]) -> AnyWorkspace:
+    """Open a workspace.
+
+    Raises:
+        RetryLater: It cannot be opened, such as on a full disk. No event is the cause: they come again.
+    """
+    try:
+        return open_workspace()
+    except UserError as error:
+        raise RetryLater(error.message, retry_after=_ROOM_SECONDS) from error
 
 
 def run_events(
@@ -120,8 +140,8 @@ def run_events(
         history: Take events too that the hub took before the listener was there: a person gave them.
 
     Raises:
-        RetryLater: Dataverse is unavailable or throttles for too long, or the state store is unavailable. The same
-            batch can be given again: what has taken effect takes effect once.
+        RetryLater: Dataverse is unavailable or throttles for too long, the state store is unavailable, or no workspace
+            can be opened. The same batch can be given again: what has taken effect takes effect once.
         AnswerLost: Likewise.
         AbortRun: The state store refuses access.
     """

@@ -133,6 +133,10 @@ class TestValues:
             ("CONSOLE_SECRETS_VAULT", "https://v:99999", "write the vault's URL"),
             ("WORKSPACE_MEMORY", "0MB", "write a size from 16MB to 1000TB"),
             ("WORKSPACE_MEMORY", "99999999TB", "write a size from 16MB to 1000TB"),
+            ("WORKSPACE_TEMP", " ", "write the path of a folder that exists"),
+            ("WORKSPACE_TEMP", "/not/there", "write the path of a folder that exists"),
+            ("WORKSPACE_TEMP", __file__, "write the path of a folder that exists"),
+            ("WORKSPACE_TEMP", "/proc\0", "write the path of a folder that exists"),
             ("WORKSPACE_DISK", "1KB", "write a size from 16MB to 1000TB"),
             *(
                 ("APPLICATIONINSIGHTS_CONNECTION_STRING", value, "copy the connection string from the overview page")
@@ -174,6 +178,7 @@ class TestValues:
             ("BATCH_SYNC_SCHEDULE", "0 0 7 * 7 0/7"),
             ("ALLOWED_HOSTS", "*.crm#.dynamics.com,10.0.0.4,fd00::1,münchen.example,my_host"),
             ("KEY_VAULT_URL", "https://127.0.0.1:8443/"),
+            ("WORKSPACE_TEMP", "."),
             ("WORKSPACE_MEMORY", "16MB"),
             ("WORKSPACE_MEMORY", "1.5 GiB"),
             ("EVENT_HUB_CONSUMER_GROUP", "$default"),
