@@ -12,6 +12,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
+from shared.clock import CLOCK_DIFFERENCE
 from shared.dataverse import Tracking
 from shared.definitions import in_odata
 from shared.definitions.parameters import in_text
@@ -156,8 +157,8 @@ class MirroredReading:
         except (RequestRefused, AbortRun) as error:
             return self._tracked(f"the service does not list the changes ({error.message})")
         since = replace(manifest, link=link)
-        if self._fence is not None and manifest.read + self._verify_every <= self._tools.clock.now():
-            return self._verified(since)
+        if self._fence is not None and (due := self._verification_due(manifest)):
+            return self._verified(since, due)
         ((changed,),) = self._workspace.query(f"SELECT count(*) FROM ({self._tables.changed_ids()})")
         if self._tracking.is_whole_cheaper(changed, manifest.rows):
             return self._whole(f"{changed:,} records have changed", since)
@@ -170,6 +171,13 @@ class MirroredReading:
         except (MirrorLostError, RetryLater, AbortRun) as error:
             return self._whole(f"the mirror cannot be read: {_said(error)}", since)
         return self._changed(since)
+
+    def _verification_due(self, manifest: Manifest) -> str:
+        """Why the mirror is to be compared with the table; empty where it is not yet."""
+        now = self._tools.clock.now()
+        if manifest.read > now + CLOCK_DIFFERENCE:  # otherwise nothing would be compared until that moment
+            return "a wrong clock has dated the mirror: in the future"
+        return "mirror_verify_every has passed" if manifest.read + self._verify_every <= now else ""
 
     def _read_changed(self) -> None:
         """Read what the service lists as changed again, by the ids of the records."""
@@ -189,7 +197,7 @@ class MirroredReading:
         kept = self._kept(lambda fence: self._mirror.keep_changes(manifest, fence=fence))
         return MirrorFigures(read="changes", kept=kept, changed=read, removed=gone)
 
-    def _verified(self, manifest: Manifest) -> MirrorFigures:
+    def _verified(self, manifest: Manifest, reason: str) -> MirrorFigures:
         """Read the whole table, and compare it with the mirror: what the service lists is not compared.
 
         It is asked for its list again after the reading, so that nothing counts that changed meanwhile.
@@ -200,7 +208,6 @@ class MirroredReading:
         if difference:
             log.warning("Mirror difference of %s: %d records", self._job.definition.name, difference)
         kept = self._kept_whole(replace(manifest, read=started))
-        reason = "mirror_verify_every has passed"
         return MirrorFigures(read="whole", reason=reason, kept=kept, difference=difference)
 
     def _difference(self, manifest: Manifest) -> int | None:

@@ -156,6 +156,21 @@ def test_after_some_time_the_mirror_is_compared_with_the_table(sync: Sync) -> No
     assert sync.equal_run(ROWS).mirror == MirrorFigures(read="changes", kept=True, changed=1)
 
 
+def test_a_mirror_that_a_wrong_clock_has_dated_is_compared_at_once(sync: Sync) -> None:
+    """Not only when that moment has come; afterwards it has the right date."""
+    sync.clock = LateClock(timedelta(days=400))
+    begun(sync)
+    sync.clock = LateClock(timedelta(days=400, minutes=-4))  # clocks of two machines may differ by so much
+    assert sync.run(ROWS).mirror == MirrorFigures(read="changes", kept=True)
+    sync.clock = LateClock(timedelta(0))
+    assert sync.plan(ROWS).plan.counts.unchanged == len(ROWS)
+    done = sync.equal_run(ROWS)
+    assert done.mirror is not None
+    assert (done.mirror.read, done.mirror.kept, done.mirror.difference) == ("whole", True, 0)
+    assert "wrong clock" in done.mirror.reason
+    assert sync.equal_run(ROWS).mirror == MirrorFigures(read="changes", kept=True)
+
+
 def test_a_difference_is_reported(sync: Sync) -> None:
     """A value that changed without a sign of it: here the state store of the emulator is written to."""
     begun(sync)
