@@ -173,6 +173,12 @@ _HOW_KEYS_ARE_KEPT: Final = (
     "record that it refers to, of a date 2024-01-31 or 2024-01-31T09:00:00Z. Or give the id of the record itself."
 )
 
+_DAMAGED: Final = (
+    "The journal of run {} is damaged and may still have the record. Restore it from a backup of the state store and "
+    "erase again; otherwise it is removed after JOURNAL_DAYS. It may have been the only one that knows the id of the "
+    "record: if so, erase by the id too."
+)
+
 
 def _entry_lines(entry: dict[str, Any], *, with_environment: bool) -> list[Text]:
     head = Text(f"{entry['started'][:19].replace('T', ' ')}  run {entry['run_id'][:SHORT_ID]}  ", style="bold")
@@ -217,14 +223,22 @@ def erase(
         f"needs {SHORTEST_IN_TEXTS} characters.",
         style="yellow",
     )
+    damaged = [Text(_DAMAGED.format(which), style="yellow") for which in found.damaged.values()]
     said = f"Erased in {found.places:,} places." if yes else f"Found in {found.places:,} places; nothing was erased."
     output.result(
-        {"key": list(key), "erased": yes, "in_texts": in_texts, "places": found.to_json()},
+        {
+            "key": list(key),
+            "erased": yes,
+            "in_texts": in_texts,
+            "places": found.to_json(),
+            "damaged_journals": sorted(found.damaged),
+        },
         *lines,
         Text(said),
         *([] if found.places else [Text(_HOW_KEYS_ARE_KEPT)]),
         *(unread if found.unread else []),
+        *damaged,
         *([] if in_texts else [short]),
         *(next_lines(again) if found.places and not yes else []),
     )
-    return 0
+    return EXIT_ERRORS if found.damaged else 0

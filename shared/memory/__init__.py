@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.memory.damage import DamagedError, is_sound, reading_parts
 from shared.memory.entries import NOTHING, KnownRecord
 from shared.memory.event_ledger import EventLedger, RememberedRecord
 from shared.memory.ledger import Ledger, LedgerConflictError
@@ -12,6 +13,7 @@ from shared.memory.parts import ledger_owner, new_part, owner_of
 
 __all__ = [
     "NOTHING",
+    "DamagedError",
     "EventLedger",
     "KnownRecord",
     "Ledger",
@@ -21,8 +23,10 @@ __all__ = [
     "MirrorLostError",
     "MirrorTables",
     "RememberedRecord",
+    "is_sound",
     "ledger_owner",
     "mirror_obstacle",
     "new_part",
     "owner_of",
+    "reading_parts",
 ]

@@ -13,12 +13,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import duckdb
-
 from shared.entities import LedgerEntry, LedgerHead, LedgerStore
 from shared.errors import RetryLater
+from shared.memory.damage import DamagedError, reading_parts
 from shared.memory.entries import NOTHING, KnownRecord, RecordEntry, StoredRow, combined, with_pending
-from shared.memory.parts import LostPartError, fetched, parts_of, rows_of
+from shared.memory.parts import fetched, parts_of, rows_of
 from shared.workspace import Workspace
 
 __all__ = ["EventLedger", "RememberedRecord"]
@@ -210,8 +209,9 @@ class EventLedger:
         head = self._head()
         for _ in range(_TURNS):
             try:
-                rows = self._read(head, ids)
-            except (LostPartError, duckdb.Error):
+                with reading_parts():
+                    rows = self._read(head, ids)
+            except DamagedError:
                 latest = self._head()
                 if latest == head:
                     return (), {}, True

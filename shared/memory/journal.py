@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from shared.errors import UserError
+from shared.memory.damage import DamagedError, is_sound, reading_parts
 from shared.workspace import Workspace, literal, writing
 
-__all__ = ["ROWS_IN_A_PART", "Journal", "JournalStore"]
+__all__ = ["ROWS_IN_A_PART", "Journal", "JournalStore", "of_kinds"]
 
 ROWS_IN_A_PART: Final = 100_000
 """A part is held in memory once: about 10 MB with values of common length."""
@@ -44,11 +46,13 @@ class Journal:
     Args:
         store: Keeps it.
         run_id: The run.
+        sync: The sync of the run, for messages; empty where nothing is read.
     """
 
-    def __init__(self, store: JournalStore, run_id: str) -> None:
+    def __init__(self, store: JournalStore, run_id: str, sync: str = "") -> None:
         self._store = store
         self._run_id = run_id
+        self._sync = sync
 
     @property
     def begun(self) -> bool:
@@ -75,9 +79,9 @@ class Journal:
         try:
             found = json.loads(data)
         except ValueError as error:
-            raise self._damaged() from error
+            raise self._damaged(_ABOUT) from error
         if not isinstance(found, dict):
-            raise self._damaged()
+            raise self._damaged(_ABOUT)
         return found
 
     def put(self, workspace: Workspace, kind: str, number: int, query: str) -> None:
@@ -97,31 +101,45 @@ class Journal:
         self._store.put_journal_part(self._run_id, f"{kind}-{number:05}.parquet", file.read_bytes())
         file.unlink()
 
-    def fetch(self, workspace: Workspace) -> Mapping[str, Sequence[Path]]:
-        """Put the parts into the folder of a workspace; the files of each kind, in their order.
+    @contextmanager
+    def reading(self, workspace: Workspace) -> Iterator[Mapping[str, Sequence[Path]]]:
+        """Put the parts into the folder of a workspace, for statements over them in the block.
+
+        Returns:
+            The files of each kind, in their order.
+
+        Raises:
+            UserError: A part is missing or damaged, with its name.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
+        """
+        files = dict(self._files(workspace))
+        try:
+            with reading_parts():
+                yield of_kinds(files)
+        except DamagedError as error:  # only now is each part read for itself: a whole journal is read once
+            raise self._damaged(*(name for name, file in files.items() if not is_sound(workspace, file))) from error
+
+    def sound_files(self, workspace: Workspace) -> tuple[Mapping[str, Path], Sequence[str]]:
+        """Put the parts into the folder of a workspace, and read all of them.
+
+        Returns:
+            The parts by name, in their order, and the names of those that cannot be read, which are left out.
 
         Raises:
             UserError: A part is missing.
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        found: dict[str, list[Path]] = {}
-        for name, file in self.files(workspace):
-            found.setdefault(name.partition("-")[0], []).append(file)
-        return found
+        files = dict(self._files(workspace))
+        damaged = [name for name, file in files.items() if not is_sound(workspace, file)]
+        return {name: file for name, file in files.items() if name not in damaged}, damaged
 
-    def files(self, workspace: Workspace) -> Iterator[tuple[str, Path]]:
-        """Put one part after the other into the folder of a workspace; the name of each, and its file.
-
-        Raises:
-            UserError: A part is missing.
-            RetryLater, AbortRun: The state store is unavailable, or refuses us.
-        """
+    def _files(self, workspace: Workspace) -> Iterator[tuple[str, Path]]:
         for name in self._store.journal_parts(self._run_id):
             if name == _ABOUT:
                 continue
             data = self._store.journal_part(self._run_id, name)
             if data is None:
-                raise self._damaged()
+                raise self._damaged(name)
             file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
             with writing(workspace.folder):
                 file.write_bytes(data)
@@ -131,5 +149,22 @@ class Journal:
         """Put other rows into the place of a part."""
         self._store.put_journal_part(self._run_id, name, file.read_bytes())
 
-    def _damaged(self) -> UserError:
-        return UserError(f"the journal of run {self._run_id} is damaged: a part of it is missing or cannot be read")
+    def _damaged(self, *parts: str) -> UserError:
+        of = f" of {self._sync}" if self._sync else ""
+        which = ", ".join(parts) or "one of its parts"
+        return UserError(
+            f"the journal of run {self._run_id}{of} is damaged: {which} is missing or cannot be read. Restore it from "
+            "a backup of the state store: without it the run cannot be undone, and its changes cannot be shown"
+        )
+
+
+def of_kinds(files: Mapping[str, Path]) -> Mapping[str, Sequence[Path]]:
+    """The files of each kind of part, in their order.
+
+    Args:
+        files: Parts by name.
+    """
+    found: dict[str, list[Path]] = {}
+    for name, file in files.items():
+        found.setdefault(name.partition("-")[0], []).append(file)
+    return found

@@ -14,12 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import duckdb
-
 from shared.entities import LedgerEntry, LedgerHead, LedgerStore
 from shared.errors import UserError
+from shared.memory.damage import DamagedError, reading_parts
 from shared.memory.entries import RecordEntry, combined
-from shared.memory.parts import MEMBERS, NAMES, LostPartError, fetched, latest, new_part, owner_of, parts_of, rows_of
+from shared.memory.parts import MEMBERS, NAMES, fetched, latest, new_part, owner_of, parts_of, rows_of
 from shared.workspace import Workspace, json_rows, literal
 
 __all__ = ["Ledger", "LedgerConflictError"]
@@ -99,8 +98,9 @@ class Ledger:
             self.missing = "there is none yet for this table of this environment"
         else:
             try:
-                filled(parts, entries)
-            except (LostPartError, duckdb.Error):
+                with reading_parts():
+                    filled(parts, entries)
+            except DamagedError:
                 workspace.execute("DELETE FROM ledger")
                 self.missing = "its files are missing or damaged"
         if self.missing:

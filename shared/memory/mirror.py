@@ -82,6 +82,11 @@ class Manifest:
         """Names of all parts."""
         return (self.base, *self.changes)
 
+    def is_as_written(self, part: str, file: Path) -> bool:
+        """Whether a file is the part of this name; of a part that the manifest does not name this is not known."""
+        digests = dict(zip(self.parts, self.digests, strict=True))
+        return part not in digests or _digest(file) == digests[part]
+
     def to_text(self) -> str:
         """As the store keeps it."""
         return json.dumps({**asdict(self), "read": self.read.isoformat(), "format": _FORMAT})

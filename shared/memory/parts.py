@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from shared.entities import LedgerStore
+from shared.memory.damage import DamagedError
 from shared.memory.entries import KnownRecord, StoredRow
 from shared.workspace import Row, Workspace, literal, writing
 
 __all__ = [
     "MEMBERS",
     "NAMES",
-    "LostPartError",
     "fetched",
     "latest",
     "ledger_owner",
@@ -61,20 +61,16 @@ def parts_of(owner: str, names: Sequence[str]) -> list[str]:
     return [name for name in names if owner_of(name) in {"", owner}]
 
 
-class LostPartError(Exception):
-    """A part is missing."""
-
-
 def fetched(store: LedgerStore, sync: str, name: str, folder: Path) -> Path:
     """A part as a file in a folder.
 
     Raises:
-        LostPartError: The store does not have it.
+        DamagedError: The store does not have it.
         RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
     data = store.ledger_part(sync, name)
     if data is None:
-        raise LostPartError
+        raise DamagedError
     file = folder / f"{uuid.uuid4().hex}.parquet"
     with writing(folder):
         file.write_bytes(data)

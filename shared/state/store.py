@@ -231,6 +231,9 @@ class StateStore(Protocol):
     def ledger_part(self, sync: str, name: str) -> bytes | None:
         """One part of a ledger; None where it is missing."""
 
+    def ledger_parts(self, sync: str) -> tuple[str, ...]:
+        """The names of all parts that are kept, sorted: also those of a run that died before it swapped the ledger."""
+
     def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
         """Keep a part, which belongs to the ledger once `swap_ledger` names it. Names are used once."""
 
@@ -258,6 +261,9 @@ class StateStore(Protocol):
 
     def mirror_part(self, sync: str, name: str, into: Path) -> bool:
         """Put one part of a mirror into a file that does not exist; False where the part is missing."""
+
+    def mirror_parts(self, sync: str) -> tuple[str, ...]:
+        """The names of all parts that are kept, sorted: also those that no manifest names, or a damaged one."""
 
     def put_mirror_part(self, sync: str, name: str, file: Path) -> None:
         """Keep a file as a part, which belongs to the mirror once `swap_mirror` names it. Names are used once."""

@@ -309,6 +309,23 @@ def test_a_record_is_erased_from_everything_that_is_kept(here: World, typed: Typ
     assert here.plan().plan.counts.changes == 0
 
 
+def test_a_damaged_journal_is_named_and_stops_no_erasure(here: World, typed: Typed) -> None:
+    """What can be read is erased; the journal whose part cannot be read is told, with exit code 2."""
+    state, run = here.app.state, change(here)
+    name = "planned-00000.parquet"
+    part = state.journal_part(run, name) or b""
+    state.put_journal_part(run, name, part[: len(part) // 2])
+    told = f"journal of run {run} of accounts is damaged: {name} is missing or cannot be read"
+    assert told in typed("history", "accounts", "A1", code=1)
+    assert told in typed("undo", run, code=1)
+    assert f"{run} of accounts ({name}) is damaged" in typed("erase", "A1", code=2)
+    found = typed.value("erase", "A1", "--yes", code=2)
+    assert (found["damaged_journals"], found["places"]["journals"]) == ([run], 1)
+    assert typed.value("erase", "A1", code=2)["places"]["journals"] == 0
+    state.put_journal_part(run, name, part)
+    assert typed.value("erase", "A1", "--yes")["places"]["journals"] == 1
+
+
 def test_what_was_set_back_is_no_edit_to_the_next_run(here: World, typed: Typed) -> None:
     """A column with `write: unless_edited`: when the source is corrected, it is written again."""
     definition = accounts(sync_behaviour={"dropped": "ignore"})

@@ -12,7 +12,7 @@ from shared.app.undoing import undo
 from shared.cli.boundary import run as type_in
 from shared.errors import RetryLater
 from shared.jobs import NoProgress, RunOptions, RunSummary
-from shared.jobs.batch.undo.erasing import _copied
+from shared.jobs.batch.undo.erasing_memory import copied
 from tests.acceptance.world import World, accounts, world
 
 ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Ulm", "revenue": "1.5"} for n in range(1, 5)]
@@ -271,8 +271,8 @@ def secrets(here: World) -> list[str]:
     """Where the value `Secret` is kept of the sync and its runs."""
     state, found = here.app.state, []
     head = state.ledger("accounts")
-    parts = [state.ledger_part("accounts", name) or b"" for name in (head.parts if head else ())]
-    found += ["ledger" for part in parts if has_secret(here, part)]
+    parts = [state.ledger_part("accounts", name) for name in (head.parts if head else ())]
+    found += ["ledger" for part in parts if part is not None and has_secret(here, part)]
     for run in state.runs():
         for name in state.journal_parts(run.run_id):
             part = state.journal_part(run.run_id, name) or b""
@@ -322,8 +322,9 @@ def test_a_second_erasure_removes_what_one_that_was_interrupted_has_left(
     """Wherever the store became unavailable: after so many writes."""
     here = with_a_secret
     with monkeypatch.context() as failing:
-        place = "shared.jobs.batch.undo.erasing._copied"
-        failing.setattr(place, failing_after(_copied, [0], writes))
+        fails = failing_after(copied, [0], writes)
+        for module in ("erasing", "erasing_memory"):
+            failing.setattr(f"shared.jobs.batch.undo.{module}.copied", fails)
         assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) != 0
         assert secrets(here)
     assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) == 0
@@ -367,3 +368,26 @@ def test_a_ledger_of_a_deleted_sync_is_searched_with_all_others(with_a_secret: W
     (here.folder / "syncs" / "accounts.yaml").unlink()
     assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) == 0
     assert secrets(here) == []
+
+
+@pytest.mark.parametrize("damage", ["half of a part", "a part that does not count"])
+def test_parts_of_a_ledger_that_cannot_be_seen_are_erased(with_a_secret: World, damage: str) -> None:
+    """A damaged part, of which it is not known what it has, and one that a run has left which died."""
+    here, state = with_a_secret, with_a_secret.app.state
+    head = state.ledger("accounts")
+    assert head is not None
+    name, part = head.parts[-1], state.ledger_part("accounts", head.parts[-1]) or b""
+    if damage == "half of a part":
+        state.put_ledger_part("accounts", name, part[: len(part) // 2])
+    else:
+        name = "0-left.parquet"
+        state.put_ledger_part("accounts", name, part)
+    before = state.ledger_parts("accounts")
+    assert type_in(["erase", "A4"], open_app=lambda: here.app) == 0
+    assert state.ledger_parts("accounts") == before
+    assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) == 0
+    assert name not in state.ledger_parts("accounts")
+    assert secrets(here) == []
+    is_lost = "its files are missing or damaged" in ran(here, KEPT).message
+    assert is_lost == (damage == "half of a part")
+    assert "ledger" not in ran(here, KEPT).message

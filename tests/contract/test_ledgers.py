@@ -71,8 +71,10 @@ def test_parts_that_no_longer_count_are_removed(store: StateStore) -> None:
     """Those that a swap leaves out, and those that a run had put there before it died."""
     head = swapped(store, "a", "b")
     store.put_ledger_part(SYNC, "never named", b"x")
+    assert store.ledger_parts(SYNC) == ("a", "b", "never named")
     swapped(store, "c", expected=head)
     assert [store.ledger_part(SYNC, name) for name in ("a", "b", "never named", "c")] == [None, None, None, b"c"]
+    assert (store.ledger_parts(SYNC), store.ledger_parts("others")) == (("c",), ())
 
 
 def test_a_ledger_that_no_run_has_swapped_for_long_is_removed(store: StateStore) -> None:

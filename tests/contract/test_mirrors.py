@@ -104,8 +104,10 @@ def test_parts_that_no_longer_count_are_removed(store: StateStore, files: Files)
     """Those that a swap leaves out, and those that a run had put there before it died."""
     head = files.swapped(store, "a", "b")
     files.put(store, "lost")
+    assert store.mirror_parts(SYNC) == ("a", "b", "lost")
     files.swapped(store, "c", expected=head)
     assert [files.got(store, name) is not None for name in ("a", "b", "lost", "c")] == [False, False, False, True]
+    assert (store.mirror_parts(SYNC), store.mirror_parts("others")) == (("c",), ())
 
 
 def test_a_mirror_that_no_run_has_swapped_for_long_is_removed(store: StateStore, files: Files) -> None:

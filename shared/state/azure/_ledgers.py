@@ -16,7 +16,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from shared.entities import LedgerHead
 from shared.state._reading import reading
 from shared.state.azure._ledger_entries import LedgerEntryTables
-from shared.state.azure._manifests import MANIFEST, unless_changed
+from shared.state.azure._manifests import MANIFEST, part_names, unless_changed
 from shared.state.azure._storage import MEMORY, explained, key
 
 __all__ = ["LedgerFiles"]
@@ -42,6 +42,10 @@ class LedgerFiles(LedgerEntryTables):
     def ledger_part(self, sync: str, name: str) -> bytes | None:
         """See `StateStore.ledger_part`."""
         return self._read_file(_path(sync, name), MEMORY)
+
+    def ledger_parts(self, sync: str) -> tuple[str, ...]:
+        """See `StateStore.ledger_parts`."""
+        return part_names(self._file_names(_path(sync, ""), MEMORY))
 
     def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
         """See `StateStore.put_ledger_part`."""

@@ -17,7 +17,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from shared.entities import MirrorHead
 from shared.errors import RetryLater
 from shared.state._reading import mirror_head
-from shared.state.azure._manifests import MANIFEST, unless_changed
+from shared.state.azure._manifests import MANIFEST, part_names, unless_changed
 from shared.state.azure._storage import MEMORY, Storage, explained, key
 
 __all__ = ["MirrorFiles"]
@@ -51,6 +51,10 @@ class MirrorFiles(Storage):
             except OSError as error:
                 raise RetryLater(f"A part of a mirror cannot be written: {error.strerror}", retry_after=10) from error
         return True
+
+    def mirror_parts(self, sync: str) -> tuple[str, ...]:
+        """See `StateStore.mirror_parts`."""
+        return part_names(self._file_names(_path(sync, ""), MEMORY))
 
     def put_mirror_part(self, sync: str, name: str, file: Path) -> None:
         """See `StateStore.put_mirror_part`."""

@@ -35,6 +35,10 @@ class LedgerRows(LedgerEntryRows):
         found = self._one("SELECT data FROM ledger_parts WHERE sync = ? AND name = ?", (sync, name))
         return bytes(found[0]) if found else None
 
+    def ledger_parts(self, sync: str) -> tuple[str, ...]:
+        """See `StateStore.ledger_parts`."""
+        return tuple(row[0] for row in self._all("SELECT name FROM ledger_parts WHERE sync = ? ORDER BY name", (sync,)))
+
     def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
         """See `StateStore.put_ledger_part`."""
         with self._writing() as db:

@@ -44,6 +44,13 @@ class MirrorFiles(Database):
         with self._on_disk():
             return _share(self._folder_of(sync) / name, into)
 
+    def mirror_parts(self, sync: str) -> tuple[str, ...]:
+        """See `StateStore.mirror_parts`."""
+        folder = self._folder_of(sync)
+        with self._on_disk():
+            names = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+        return tuple(sorted(names - {_MANIFEST}))
+
     def put_mirror_part(self, sync: str, name: str, file: Path) -> None:
         """See `StateStore.put_mirror_part`."""
         with self._on_disk():

@@ -8,25 +8,19 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from shared.errors import RetryLater
 from shared.jobs.batch.lease_keeping import holding
 from shared.jobs.batch.undo.erasing_log import LogEraser
+from shared.jobs.batch.undo.erasing_memory import MemoryEraser, copied
 from shared.jobs.batch.undo.history import check_key, record_ids
 from shared.jobs.batch.undo.record_values import RecordValues, all_values, lines_of
-from shared.memory import new_part, owner_of
-from shared.memory.entries import without_values
-from shared.memory.journal import Journal
+from shared.memory.journal import Journal, of_kinds
 from shared.reconcile.undo.erase import (
     HAS_ID,
     HAS_ID_ALONE,
     HAS_KEY,
     ids_query,
-    in_ledger_query,
-    in_mirror_query,
-    ledger_without,
     matching_query,
     without_query,
 )
@@ -34,7 +28,7 @@ from shared.reconcile.undo.journal import ADOPTED, DELETED, DONE, PLANNED, REMEM
 from shared.redaction import ERASED
 from shared.state import RunRecord, StateStore
 from shared.state.job_kinds import NewerJobError
-from shared.workspace import Workspace, literal, writing
+from shared.workspace import Workspace
 
 __all__ = ["MOST_LETTERS", "MOST_RUNS", "Eraser", "ErasureCounts"]
 
@@ -55,16 +49,18 @@ class ErasureCounts:
 
     Attributes:
         journals: Changes in journals.
-        ledgers: Records in ledgers with values.
+        ledgers: Records in ledgers with values, and parts of ledgers that cannot be read: these are removed.
         files: Lines of error files.
         errors: Examples and messages of errors.
         runs: Runs whose parameters or messages name the record.
         jobs: Jobs whose parameters or messages name it.
         rows_to_mend: Rows in error.
         dead_letters: Events.
-        mirrors: Mirrors that have the record: they are deleted, and the next run reads the whole target.
+        mirrors: Mirrors that have the record or cannot be read: they are deleted, and the next run reads the whole
+            target.
         job_files: Files of jobs: plans, answers and mended rows.
         unread: Events whose body could not be read, so that it is not known whether they are about the record.
+        damaged: Run -> its journal with the parts that cannot be read, so that they may still have the record.
     """
 
     journals: int = 0
@@ -78,6 +74,7 @@ class ErasureCounts:
     mirrors: int = 0
     job_files: int = 0
     unread: int = 0
+    damaged: dict[str, str] = field(default_factory=dict)
 
     @property
     def places(self) -> int:
@@ -86,7 +83,7 @@ class ErasureCounts:
 
     def to_json(self) -> dict[str, int]:
         """All counts by name."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if isinstance(value, int)}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +113,7 @@ class Eraser:
 
         Raises:
             UserError: A value of the key is empty, a sync with a ledger is running, a run or a job that has the key in
-                its parameters has not ended, or a journal is damaged.
+                its parameters has not ended, or a part of a journal is missing.
             RetryLater, AbortRun: The state store is unavailable, or refuses us; a second call does what is left.
         """
         check_key(self.key)
@@ -125,15 +122,16 @@ class Eraser:
         self.ids = record_ids(self.key)
         kept = [run for run in runs if self.state.journal_parts(run.run_id)]
         syncs = sorted({*syncs, *(run.sync for run in runs if run.sync)})  # a definition may be gone
-        keyed = {run.run_id for run in kept if self._note_ids(run)}
+        keyed = {run.run_id for run in kept if self._note_ids(run, found.damaged)}
         self._record = RecordValues(self.key, self.ids)
         told = LogEraser(self.state, self._record)
         jobs = told.jobs(only)
         # Before anything is removed: a sync that is running refuses it.
-        with self._holding(syncs, under_way=told.under_way(runs)) as fences:
-            for sync in syncs:
-                found.ledgers += self._in_ledger(sync, fences, apply=apply) + self._in_entries(sync, apply=apply)
-                found.mirrors += self._in_mirror(sync, fences, apply=apply)
+        memory = MemoryEraser(state=self.state, key=self.key, ids=self.ids, open_workspace=self.open_workspace)
+        with self._holding(syncs, memory, under_way=told.under_way(runs)) as fences:
+            found.ledgers = sum(memory.in_ledger(sync, fence, apply=apply) for sync, fence in fences.items())
+            found.ledgers += sum(memory.in_entries(sync, apply=apply) for sync in syncs)
+            found.mirrors = sum(memory.in_mirror(sync, fence, apply=apply) for sync, fence in fences.items())
             found.runs = sum(told.in_run(run, apply=apply) for run in runs)
         found.jobs = sum(told.in_job(job, apply=apply) for job in jobs)
         for run in runs:
@@ -151,13 +149,15 @@ class Eraser:
                 found.journals += self._in_journal(run, self._by_key(), apply=apply)
         return found
 
-    # -- Journals and ledgers ------------------------------------------------------------------------------------
+    # -- Journals ------------------------------------------------------------------------------------------------
 
-    def _note_ids(self, run: RunRecord) -> bool:
-        """Note the ids that a journal has of the key; returns whether it has the key."""
+    def _note_ids(self, run: RunRecord, damaged: dict[str, str]) -> bool:
+        """Note the ids that a journal has of the key, and its damaged parts; returns whether it has the key."""
         with self.open_workspace() as workspace:
-            files = Journal(self.state, run.run_id).fetch(workspace)
-            found = workspace.query(ids_query(files), [list(self.key)])
+            files, unread = Journal(self.state, run.run_id, run.sync).sound_files(workspace)
+            found = workspace.query(ids_query(of_kinds(files)), [list(self.key)])
+        if unread:
+            damaged[run.run_id] = f"{run.run_id} of {run.sync} ({', '.join(unread)})"
         self.ids |= {record for (record,) in found if record is not None}
         return bool(found)
 
@@ -174,75 +174,29 @@ class Eraser:
 
     def _in_journal(self, run: RunRecord, wanted: Mapping[str, _Rows], *, apply: bool) -> int:
         """Look for rows in the journal of a run, by kind of part. Parts come by name, so `planned` after `adopted`."""
-        journal, found = Journal(self.state, run.run_id), 0
+        journal, found = Journal(self.state, run.run_id, run.sync), 0
         with self.open_workspace() as workspace:
-            for name, file in journal.files(workspace):
+            for name, file in journal.sound_files(workspace)[0].items():
                 kind = name.partition("-")[0]
                 if (rows := wanted.get(kind)) is None:
                     continue
                 ((count,),) = workspace.query(matching_query(file, rows.condition), rows.values)
                 found += count if kind == PLANNED else 0
                 if count and apply:
-                    journal.replace(name, _copied(workspace, without_query(file, rows.condition), rows.values))
+                    journal.replace(name, copied(workspace, without_query(file, rows.condition), rows.values))
         return found
 
     @contextmanager
-    def _holding(self, syncs: Sequence[str], *, under_way: Collection[str]) -> Iterator[Mapping[str, int]]:
+    def _holding(
+        self, syncs: Sequence[str], memory: MemoryEraser, *, under_way: Collection[str]
+    ) -> Iterator[Mapping[str, int]]:
         """Hold the syncs that have a ledger or a mirror, and those of runs without an end; sync -> fencing number."""
         with ExitStack() as leases:
             yield {
                 sync: leases.enter_context(holding(self.state, sync, uuid.uuid4().hex)).fence
                 for sync in syncs
-                if sync in under_way or self.state.mirror(sync) is not None or self.state.ledger(sync) is not None
+                if sync in under_way or memory.keeps(sync)
             }
-
-    def _in_ledger(self, sync: str, fences: Mapping[str, int], *, apply: bool) -> int:
-        if not self.ids or sync not in fences:
-            return 0
-        with self.open_workspace() as workspace:
-            head, found, parts = self.state.ledger(sync), 0, list[str]()
-            for part in head.parts if head else ():
-                data = self.state.ledger_part(sync, part)
-                file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-                with writing(workspace.folder):
-                    file.write_bytes(data or b"")
-                ((count,),) = workspace.query(in_ledger_query(file), [sorted(self.ids)])
-                found += count
-                parts.append(part)
-                if count and apply:
-                    parts[-1] = new_part(owner_of(part))
-                    ids = sorted(self.ids)
-                    new = _copied(workspace, ledger_without(file), [ids, ids])
-                    self.state.put_ledger_part(sync, parts[-1], new.read_bytes())
-            if found and apply:
-                _swapped(sync, self.state.swap_ledger(sync, parts, expected=head, fence=fences[sync]))
-            return found
-
-    def _in_entries(self, sync: str, *, apply: bool) -> int:
-        """What events have noted."""
-        entries = self.state.ledger_entries(sync, sorted(self.ids)) if self.ids else {}
-        emptied = {
-            record: replace(entry, text=text)
-            for record, entry in entries.items()
-            if (text := without_values(entry.text)) is not None
-        }
-        if apply and emptied and len(self.state.put_ledger_entries(sync, emptied)) < len(emptied):
-            raise RetryLater(f"events of {sync} are writing the record: try again", retry_after=1)
-        return len(emptied)
-
-    def _in_mirror(self, sync: str, fences: Mapping[str, int], *, apply: bool) -> int:
-        if sync not in fences:
-            return 0
-        wanted = [[part.lower() for part in self.key], sorted(self.ids)]
-        with self.open_workspace() as workspace:
-            head, found = self.state.mirror(sync), 0
-            for part in head.parts if head else ():
-                file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-                if self.state.mirror_part(sync, part, file):
-                    found += workspace.query(in_mirror_query(file), wanted)[0][0]
-            if found and apply:
-                _swapped(sync, self.state.swap_mirror(sync, "", (), expected=head, fence=fences[sync]))
-            return int(found > 0)
 
     # -- Errors of runs ------------------------------------------------------------------------------------------
 
@@ -309,15 +263,3 @@ class Eraser:
         found.dead_letters = len(gone)
         if apply and gone:
             self.state.remove_dead_letters(gone)
-
-
-def _swapped(sync: str, head: object) -> None:
-    """Stop where somebody else was faster: what is left is found by the next call."""
-    if head is None:
-        raise RetryLater(f"what is kept of {sync} was changed meanwhile: try again", retry_after=1)
-
-
-def _copied(workspace: Workspace, query: str, values: Sequence[object]) -> Path:
-    file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-    workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)", values)
-    return file

@@ -87,7 +87,7 @@ def history_of(
     for run in state.runs(sync, MOST_RUNS):
         if run.started < since:
             break
-        if not (journal := Journal(state, run.run_id)).begun:
+        if not (journal := Journal(state, run.run_id, run.sync)).begun:
             continue
         journals += 1
         with open_workspace() as workspace:
@@ -123,8 +123,9 @@ def record_ids(key: Sequence[str]) -> set[str]:
 def _entries(
     run: RunRecord, journal: Journal, workspace: Workspace, key: Sequence[str], ids: set[str]
 ) -> Iterator[HistoryEntry]:
-    workspace.create(journal_table(journal.fetch(workspace)))
-    rows = workspace.query(record_query(), [list(key), sorted(ids)])
+    with journal.reading(workspace) as files:
+        workspace.create(journal_table(files))
+        rows = workspace.query(record_query(), [list(key), sorted(ids)])
     for change, row in zip(read_samples(each[:-1] for each in rows), rows, strict=True):
         yield HistoryEntry(run=run, change=change, result=row[-1])
     workspace.drop(Table.JOURNAL)

@@ -113,19 +113,20 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     """Fill an empty workspace up to `changes`; nothing is written to Dataverse.
 
     Raises:
-        UserError: The run has no journal, it is of another table or environment, or the condition is wrong.
+        UserError: The run has no journal or a damaged one, it is of another table or environment, or the condition is
+            wrong.
         AbortRun: Dataverse refuses the credentials or the table.
         RetryLater: Dataverse or the state store is unavailable.
     """
     tools.progress.phase(Phase.LOAD)
-    journal = Journal(tools.state, job.run.run_id)
+    journal = Journal(tools.state, job.run.run_id, job.run.sync)
     entity = _table(job, journal, tools.dataverse)
-    files = journal.fetch(workspace)
-    workspace.create(journal_table(files, links=entity.intersect))
-    workspace.create(remembered_table(files))
+    with journal.reading(workspace) as files:
+        workspace.create(journal_table(files, links=entity.intersect))
+        workspace.create(remembered_table(files))
+        ((not_found,),) = workspace.query(not_found_query(files))
     if entity.intersect:
         return _links(job, entity, workspace)
-    ((not_found,),) = workspace.query(not_found_query(files))
     entity = _related(entity, workspace, tools.dataverse)
     names = [name for (name,) in workspace.query(columns_query())]
     empty = defaulted_columns(entity) if workspace.query(SOME_DELETED) else ()

@@ -280,6 +280,43 @@ def test_a_mirror_with_a_record_that_is_erased_is_thrown_away(sync: Sync, tmp_pa
     assert sync.equal_run(ROWS).mirror == MirrorFigures(read="whole", reason="there is no mirror yet", kept=True)
 
 
+@pytest.mark.parametrize("damage", ["a part", "a value of a part", "the manifest", "no manifest"])
+def test_a_mirror_that_cannot_be_read_is_thrown_away_when_a_record_is_erased(
+    sync: Sync, tmp_path: Path, damage: str
+) -> None:
+    """Nobody knows whether it has the record; also where no manifest names the files any more."""
+    begun(sync)
+    sync.run(ROWS, fresh=True)  # one part
+    folder = tmp_path / "state.db-mirrors" / "items"
+    (part,) = folder.glob("*.parquet")
+    manifest, content = folder / "manifest.json", part.read_bytes()
+    part.unlink()  # no other name of the same file is to change
+    match damage:
+        case "a part":
+            part.write_bytes(content[: len(content) // 2])
+        case "a value of a part":
+            with Workspace.open() as workspace:
+                (workspace.folder / "old.parquet").write_bytes(content)
+                workspace.execute(
+                    f"COPY (SELECT * REPLACE ('x' || {KEY} AS {KEY}, 'x' || {TEXT} AS {TEXT}) FROM "
+                    f"'{workspace.folder}/old.parquet') TO '{workspace.folder}/new.parquet' (FORMAT parquet)"
+                )
+                part.write_bytes((workspace.folder / "new.parquet").read_bytes())
+        case "the manifest":
+            part.write_bytes(content)
+            manifest.write_text("{", "utf-8")
+        case "no manifest":
+            part.write_bytes(content)
+            manifest.unlink()
+    eraser = Eraser(state=sync.state, key=["1"], open_workspace=Workspace.open)
+    assert eraser.erase(["items"], only=None, apply=False).mirrors == 1
+    assert part.exists()
+    assert eraser.erase(["items"], only=None, apply=True).mirrors == 1
+    assert [file.name for file in folder.iterdir()] == ["manifest.json"]
+    assert eraser.erase(["items"], only=None, apply=False).mirrors == 0
+    assert sync.equal_run(ROWS).mirror == MirrorFigures(read="whole", reason="there is no mirror yet", kept=True)
+
+
 def test_many_runs_with_changes_leave_few_files(sync: Sync, tmp_path: Path) -> None:
     """The base is written anew now and then, and the records stay right."""
     begun(sync)

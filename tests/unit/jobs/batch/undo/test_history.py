@@ -66,6 +66,17 @@ def test_a_damaged_journal_is_named(store: SqliteStateStore) -> None:
     assert Journal(store, "b").about() is None
 
 
+@pytest.mark.parametrize("damage", ["half of it", "no Parquet", "empty"])
+def test_a_damaged_part_of_a_journal_is_named(store: SqliteStateStore, damage: str) -> None:
+    """With the run and the sync; a part that can be read is not."""
+    keep(store, "a", 1, '{"number":"1"}')
+    name = "done-00000.parquet"
+    part = store.journal_part("a", name) or b""
+    store.put_journal_part("a", name, {"half of it": part[: len(part) // 2], "no Parquet": b"x", "empty": b""}[damage])
+    with pytest.raises(UserError, match=f"journal of run a of s is damaged: {name} is missing or cannot be read"):
+        found(store, "1")
+
+
 def test_only_a_single_value_in_the_form_of_an_id_is_one() -> None:
     """Keys of several values are none."""
     assert record_ids([str(RECORD)]) == {str(RECORD)}

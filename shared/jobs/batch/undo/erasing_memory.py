@@ -1,0 +1,140 @@
+"""Erasing a record from what is kept of a target between runs: the ledger, the entries of events, and the mirror.
+
+A part that cannot be read may have the record. It is removed whole: a damaged ledger or mirror counts as lost anyway,
+and the next run begins a new one. So are parts that do not count any more, which a run has left that died.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shared.errors import RetryLater
+from shared.memory import DamagedError, Manifest, new_part, owner_of, reading_parts
+from shared.memory.entries import without_values
+from shared.reconcile.undo.erase import in_ledger_query, in_mirror_query, ledger_without
+from shared.state import StateStore
+from shared.workspace import Workspace, literal, writing
+
+__all__ = ["MemoryEraser", "copied"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEraser:
+    """Looks for a record in what is kept of the target of a sync.
+
+    Attributes:
+        state: What is kept.
+        key: The values of the record's key in their order, or its id.
+        ids: The ids of the record, as far as they are known.
+        open_workspace: Opens a database.
+    """
+
+    state: StateStore
+    key: Sequence[str]
+    ids: set[str]
+    open_workspace: Callable[[], Workspace]
+
+    def keeps(self, sync: str) -> bool:
+        """Whether there is a ledger or a mirror of a sync, or what is left of one."""
+        if self.state.mirror(sync) is not None or self.state.ledger(sync) is not None:
+            return True
+        return bool(self.state.mirror_parts(sync) or self.state.ledger_parts(sync))
+
+    def in_ledger(self, sync: str, fence: int, *, apply: bool) -> int:
+        """How many records with values a ledger has, and how many parts that cannot be read.
+
+        To be called under the lease of the sync.
+
+        Raises:
+            RetryLater, AbortRun: The state store is unavailable, or refuses us; somebody has changed the ledger.
+        """
+        if not self.ids:
+            return 0
+        head = self.state.ledger(sync)
+        left = list(head.parts) if head else [new_part("")]  # a name without a part: the ledger counts as lost
+        with self.open_workspace() as workspace:
+            found = 0
+            for part in self.state.ledger_parts(sync):
+                count, other = self._in_ledger_part(workspace, sync, part, apply=apply and part in left)
+                found += count
+                left = [other if name == part else name for name in left]
+        if found and apply:  # this removes the parts that it does not name
+            _swapped(sync, self.state.swap_ledger(sync, left, expected=head, fence=fence))
+        return found
+
+    def _in_ledger_part(self, workspace: Workspace, sync: str, part: str, *, apply: bool) -> tuple[int, str]:
+        """What there is of the record in a part, and the name of the part that takes its place."""
+        file, ids = workspace.folder / f"{uuid.uuid4().hex}.parquet", sorted(self.ids)
+        with writing(workspace.folder):
+            file.write_bytes(self.state.ledger_part(sync, part) or b"")
+        other = new_part(owner_of(part))
+        try:
+            with reading_parts():
+                ((count,),) = workspace.query(in_ledger_query(file), [ids])
+                new = copied(workspace, ledger_without(file), [ids, ids]) if count and apply else None
+        except DamagedError:
+            return 1, other  # nothing is kept under this name: without one of its parts, the ledger counts as lost
+        if new is None:
+            return count, part
+        self.state.put_ledger_part(sync, other, new.read_bytes())
+        return count, other
+
+    def in_entries(self, sync: str, *, apply: bool) -> int:
+        """How many records have values in what events have noted.
+
+        Raises:
+            RetryLater, AbortRun: The state store is unavailable, or refuses us; events are writing the record.
+        """
+        entries = self.state.ledger_entries(sync, sorted(self.ids)) if self.ids else {}
+        emptied = {
+            record: replace(entry, text=text)
+            for record, entry in entries.items()
+            if (text := without_values(entry.text)) is not None
+        }
+        if apply and emptied and len(self.state.put_ledger_entries(sync, emptied)) < len(emptied):
+            raise RetryLater(f"events of {sync} are writing the record: try again", retry_after=1)
+        return len(emptied)
+
+    def in_mirror(self, sync: str, fence: int, *, apply: bool) -> int:
+        """Whether a mirror has the record, or a part that cannot be read: 1 or 0; to be called under the lease.
+
+        Raises:
+            RetryLater, AbortRun: The state store is unavailable, or refuses us; somebody has changed the mirror.
+        """
+        head = self.state.mirror(sync)
+        manifest = Manifest.read_text(head.manifest) if head else None
+        with self.open_workspace() as workspace:
+            parts = self.state.mirror_parts(sync)
+            found = any(self._in_mirror_part(workspace, sync, part, manifest) for part in parts)
+        if found and apply:
+            _swapped(sync, self.state.swap_mirror(sync, "", (), expected=head, fence=fence))
+        return int(found)
+
+    def _in_mirror_part(self, workspace: Workspace, sync: str, part: str, manifest: Manifest | None) -> bool:
+        file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+        if not self.state.mirror_part(sync, part, file):
+            return False
+        if manifest is not None and not manifest.is_as_written(part, file):
+            return True
+        try:
+            with reading_parts():
+                wanted = [[value.lower() for value in self.key], sorted(self.ids)]
+                return bool(workspace.query(in_mirror_query(file), wanted)[0][0])
+        except DamagedError:
+            return True
+
+
+def copied(workspace: Workspace, query: str, values: Sequence[object]) -> Path:
+    """The rows of a query as a file in the folder of a workspace."""
+    file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+    workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)", values)
+    return file
+
+
+def _swapped(sync: str, head: object) -> None:
+    """Stop where somebody else was faster: what is left is found by the next call."""
+    if head is None:
+        raise RetryLater(f"what is kept of {sync} was changed meanwhile: try again", retry_after=1)
