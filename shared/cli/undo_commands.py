@@ -174,9 +174,9 @@ _HOW_KEYS_ARE_KEPT: Final = (
 )
 
 _DAMAGED: Final = (
-    "The journal of run {} is damaged and may still have the record. Restore it from a backup of the state store and "
-    "erase again; otherwise it is removed after JOURNAL_DAYS. It may have been the only one that knows the id of the "
-    "record: if so, erase by the id too."
+    "Damaged journals may still have the record. Restore them from a backup of the state store and erase again; "
+    "otherwise they are removed after JOURNAL_DAYS. They may have been the only ones that know the id of the record: "
+    "so erase by the id too."
 )
 
 
@@ -223,7 +223,10 @@ def erase(
         f"needs {SHORTEST_IN_TEXTS} characters.",
         style="yellow",
     )
-    damaged = [Text(_DAMAGED.format(which), style="yellow") for which in found.damaged.values()]
+    damaged = [
+        Text(f"The journal of run {run} is damaged ({', '.join(parts)}).", style="yellow")
+        for run, parts in found.damaged.items()
+    ]
     said = f"Erased in {found.places:,} places." if yes else f"Found in {found.places:,} places; nothing was erased."
     output.result(
         {
@@ -231,13 +234,13 @@ def erase(
             "erased": yes,
             "in_texts": in_texts,
             "places": found.to_json(),
-            "damaged_journals": sorted(found.damaged),
+            "damaged_journals": found.damaged,
         },
         *lines,
         Text(said),
         *([] if found.places else [Text(_HOW_KEYS_ARE_KEPT)]),
         *(unread if found.unread else []),
-        *damaged,
+        *([*damaged, Text(_DAMAGED)] if damaged else []),
         *([] if in_texts else [short]),
         *(next_lines(again) if found.places and not yes else []),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -17,11 +17,23 @@ from shared.errors import UserError
 from shared.memory.damage import DamagedError, is_sound, reading_parts
 from shared.workspace import Workspace, literal, writing
 
-__all__ = ["ROWS_IN_A_PART", "Journal", "JournalStore", "of_kinds"]
+__all__ = ["ROWS_IN_A_PART", "DamagedJournalError", "Journal", "JournalStore", "of_kinds"]
 
 ROWS_IN_A_PART: Final = 100_000
 """A part is held in memory once: about 10 MB with values of common length."""
 _ABOUT: Final = "about.json"
+
+
+class DamagedJournalError(UserError):
+    """A part of a journal is missing, or cannot be read.
+
+    Attributes:
+        parts: The names of such parts, as far as they are known.
+    """
+
+    def __init__(self, message: str, *, parts: Sequence[str]) -> None:
+        super().__init__(message)
+        self.parts = tuple(parts)
 
 
 class JournalStore(Protocol):
@@ -71,7 +83,7 @@ class Journal:
         """What the journal is about; None where the run has no journal.
 
         Raises:
-            UserError: It is damaged.
+            DamagedJournalError: It cannot be read.
         """
         data = self._store.journal_part(self._run_id, _ABOUT)
         if data is None:
@@ -102,59 +114,52 @@ class Journal:
         file.unlink()
 
     @contextmanager
-    def reading(self, workspace: Workspace) -> Iterator[Mapping[str, Sequence[Path]]]:
+    def reading(self, workspace: Workspace, *, without: Collection[str] = ()) -> Iterator[Mapping[str, Path]]:
         """Put the parts into the folder of a workspace, for statements over them in the block.
 
+        Args:
+            workspace: Reads them; afterwards it can be used for another journal.
+            without: Names of parts that are left out.
+
         Returns:
-            The files of each kind, in their order.
+            The parts by name, in their order.
 
         Raises:
-            UserError: A part is missing or damaged, with its name.
+            DamagedJournalError: A part is missing, or the statements cannot read it.
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        files = dict(self._files(workspace))
+        files: dict[str, Path] = {}
         try:
+            for name in self._store.journal_parts(self._run_id):
+                if name != _ABOUT and name not in without:
+                    files[name] = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+                    self._fetch(name, files[name])
             with reading_parts():
-                yield of_kinds(files)
+                yield files
         except DamagedError as error:  # only now is each part read for itself: a whole journal is read once
             raise self._damaged(*(name for name, file in files.items() if not is_sound(workspace, file))) from error
+        finally:
+            for file in files.values():
+                file.unlink(missing_ok=True)
 
-    def sound_files(self, workspace: Workspace) -> tuple[Mapping[str, Path], Sequence[str]]:
-        """Put the parts into the folder of a workspace, and read all of them.
+    def _fetch(self, name: str, file: Path) -> None:
+        data = self._store.journal_part(self._run_id, name)
+        if data is None:
+            raise self._damaged(name)
+        with writing(file.parent):
+            file.write_bytes(data)
 
-        Returns:
-            The parts by name, in their order, and the names of those that cannot be read, which are left out.
+    def replace(self, name: str, data: bytes) -> None:
+        """Put another Parquet file into the place of a part."""
+        self._store.put_journal_part(self._run_id, name, data)
 
-        Raises:
-            UserError: A part is missing.
-            RetryLater, AbortRun: The state store is unavailable, or refuses us.
-        """
-        files = dict(self._files(workspace))
-        damaged = [name for name, file in files.items() if not is_sound(workspace, file)]
-        return {name: file for name, file in files.items() if name not in damaged}, damaged
-
-    def _files(self, workspace: Workspace) -> Iterator[tuple[str, Path]]:
-        for name in self._store.journal_parts(self._run_id):
-            if name == _ABOUT:
-                continue
-            data = self._store.journal_part(self._run_id, name)
-            if data is None:
-                raise self._damaged(name)
-            file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-            with writing(workspace.folder):
-                file.write_bytes(data)
-            yield name, file
-
-    def replace(self, name: str, file: Path) -> None:
-        """Put other rows into the place of a part."""
-        self._store.put_journal_part(self._run_id, name, file.read_bytes())
-
-    def _damaged(self, *parts: str) -> UserError:
+    def _damaged(self, *parts: str) -> DamagedJournalError:
         of = f" of {self._sync}" if self._sync else ""
         which = ", ".join(parts) or "one of its parts"
-        return UserError(
+        return DamagedJournalError(
             f"the journal of run {self._run_id}{of} is damaged: {which} is missing or cannot be read. Restore it from "
-            "a backup of the state store: without it the run cannot be undone, and its changes cannot be shown"
+            "a backup of the state store: without it the run cannot be undone, and its changes cannot be shown",
+            parts=parts,
         )
 
 

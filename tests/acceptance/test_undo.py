@@ -318,9 +318,9 @@ def test_a_damaged_journal_is_named_and_stops_no_erasure(here: World, typed: Typ
     told = f"journal of run {run} of accounts is damaged: {name} is missing or cannot be read"
     assert told in typed("history", "accounts", "A1", code=1)
     assert told in typed("undo", run, code=1)
-    assert f"{run} of accounts ({name}) is damaged" in typed("erase", "A1", code=2)
+    assert f"The journal of run {run} is damaged ({name})." in typed("erase", "A1", code=2)
     found = typed.value("erase", "A1", "--yes", code=2)
-    assert (found["damaged_journals"], found["places"]["journals"]) == ([run], 1)
+    assert (found["damaged_journals"], found["places"]["journals"]) == ({run: [name]}, 1)
     assert typed.value("erase", "A1", code=2)["places"]["journals"] == 0
     state.put_journal_part(run, name, part)
     assert typed.value("erase", "A1", "--yes")["places"]["journals"] == 1

@@ -323,7 +323,7 @@ def test_a_second_erasure_removes_what_one_that_was_interrupted_has_left(
     here = with_a_secret
     with monkeypatch.context() as failing:
         fails = failing_after(copied, [0], writes)
-        for module in ("erasing", "erasing_memory"):
+        for module in ("erasing_journals", "erasing_memory"):
             failing.setattr(f"shared.jobs.batch.undo.{module}.copied", fails)
         assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) != 0
         assert secrets(here)

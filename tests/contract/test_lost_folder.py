@@ -36,7 +36,8 @@ def part_of_a_journal(workspace: Workspace, store: SqliteStateStore) -> object:
     """What a run has changed."""
     run = uuid.uuid4().hex
     store.put_journal_part(run, "changes-0", b"rows")
-    return Journal(store, run).sound_files(workspace)
+    with Journal(store, run).reading(workspace) as files:
+        return files
 
 
 @pytest.mark.parametrize("lay", [page, part_of_a_ledger, part_of_a_journal])

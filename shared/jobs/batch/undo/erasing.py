@@ -8,23 +8,14 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from shared.jobs.batch.lease_keeping import holding
+from shared.jobs.batch.undo.erasing_journals import JournalEraser
 from shared.jobs.batch.undo.erasing_log import LogEraser
-from shared.jobs.batch.undo.erasing_memory import MemoryEraser, copied
+from shared.jobs.batch.undo.erasing_memory import MemoryEraser
 from shared.jobs.batch.undo.history import check_key, record_ids
 from shared.jobs.batch.undo.record_values import RecordValues, all_values, lines_of
-from shared.memory.journal import Journal, of_kinds
-from shared.reconcile.undo.erase import (
-    HAS_ID,
-    HAS_ID_ALONE,
-    HAS_KEY,
-    ids_query,
-    matching_query,
-    without_query,
-)
-from shared.reconcile.undo.journal import ADOPTED, DELETED, DONE, PLANNED, REMEMBERED
 from shared.redaction import ERASED
 from shared.state import RunRecord, StateStore
 from shared.state.job_kinds import NewerJobError
@@ -34,13 +25,6 @@ __all__ = ["MOST_LETTERS", "MOST_RUNS", "Eraser", "ErasureCounts"]
 
 MOST_RUNS: Final = 100_000
 MOST_LETTERS: Final = 100_000
-
-
-class _Rows(NamedTuple):
-    """Rows of a part of a journal: SQL of a condition, and its parameters."""
-
-    condition: str
-    values: Sequence[object]
 
 
 @dataclass(slots=True)
@@ -60,7 +44,7 @@ class ErasureCounts:
             target.
         job_files: Files of jobs: plans, answers and mended rows.
         unread: Events whose body could not be read, so that it is not known whether they are about the record.
-        damaged: Run -> its journal with the parts that cannot be read, so that they may still have the record.
+        damaged: Id of a run -> the parts of its journal that cannot be read, so that they may still have the record.
     """
 
     journals: int = 0
@@ -74,7 +58,7 @@ class ErasureCounts:
     mirrors: int = 0
     job_files: int = 0
     unread: int = 0
-    damaged: dict[str, str] = field(default_factory=dict)
+    damaged: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def places(self) -> int:
@@ -93,7 +77,7 @@ class Eraser:
     Attributes:
         state: What is kept.
         key: The values of the record's key in their order, or its id.
-        open_workspace: Opens a database, for each journal another one.
+        open_workspace: Opens a database, which reads what is kept.
         ids: The ids of the record, as far as they are known.
     """
 
@@ -113,21 +97,39 @@ class Eraser:
 
         Raises:
             UserError: A value of the key is empty, a sync with a ledger is running, a run or a job that has the key in
-                its parameters has not ended, or a part of a journal is missing.
+                its parameters has not ended, or a journal is damaged and
+                it is not known in which part.
             RetryLater, AbortRun: The state store is unavailable, or refuses us; a second call does what is left.
         """
         check_key(self.key)
         found = ErasureCounts()
         runs = self.state.runs(only, MOST_RUNS)
         self.ids = record_ids(self.key)
-        kept = [run for run in runs if self.state.journal_parts(run.run_id)]
         syncs = sorted({*syncs, *(run.sync for run in runs if run.sync)})  # a definition may be gone
-        keyed = {run.run_id for run in kept if self._note_ids(run, found.damaged)}
+        with self.open_workspace() as workspace:
+            self._erase(workspace, runs, syncs, found, only=only, apply=apply)
+        return found
+
+    def _erase(
+        self,
+        workspace: Workspace,
+        runs: Sequence[RunRecord],
+        syncs: Sequence[str],
+        found: ErasureCounts,
+        *,
+        only: str | None,
+        apply: bool,
+    ) -> None:
+        kept = [run for run in runs if self.state.journal_parts(run.run_id)]
+        journals = JournalEraser(
+            state=self.state, key=self.key, ids=self.ids, workspace=workspace, damaged=found.damaged
+        )
+        journals.note_ids(kept)
         self._record = RecordValues(self.key, self.ids)
         told = LogEraser(self.state, self._record)
         jobs = told.jobs(only)
         # Before anything is removed: a sync that is running refuses it.
-        memory = MemoryEraser(state=self.state, key=self.key, ids=self.ids, open_workspace=self.open_workspace)
+        memory = MemoryEraser(state=self.state, key=self.key, ids=self.ids, workspace=workspace)
         with self._holding(syncs, memory, under_way=told.under_way(runs)) as fences:
             found.ledgers = sum(memory.in_ledger(sync, fence, apply=apply) for sync, fence in fences.items())
             found.ledgers += sum(memory.in_entries(sync, apply=apply) for sync in syncs)
@@ -142,49 +144,7 @@ class Eraser:
         found.job_files = self._in_job_files(only, apply=apply)
         # Journals alone know the ids of a key, so they are last, and in them the rows that tie the ids to the key:
         # a second call finds what one that was interrupted has left.
-        for run in kept:
-            found.journals += self._in_journal(run, self._by_id(tied=run.run_id in keyed), apply=apply)
-        for run in kept:
-            if run.run_id in keyed:
-                found.journals += self._in_journal(run, self._by_key(), apply=apply)
-        return found
-
-    # -- Journals ------------------------------------------------------------------------------------------------
-
-    def _note_ids(self, run: RunRecord, damaged: dict[str, str]) -> bool:
-        """Note the ids that a journal has of the key, and its damaged parts; returns whether it has the key."""
-        with self.open_workspace() as workspace:
-            files, unread = Journal(self.state, run.run_id, run.sync).sound_files(workspace)
-            found = workspace.query(ids_query(of_kinds(files)), [list(self.key)])
-        if unread:
-            damaged[run.run_id] = f"{run.run_id} of {run.sync} ({', '.join(unread)})"
-        self.ids |= {record for (record,) in found if record is not None}
-        return bool(found)
-
-    def _by_id(self, *, tied: bool) -> Mapping[str, _Rows]:
-        """The rows that only the ids find; `tied`: the journal has the key, and needs other rows to know its ids."""
-        ids = sorted(self.ids)
-        rows = _Rows(HAS_ID, (ids,))
-        others = {PLANNED: _Rows(HAS_ID_ALONE, (ids, list(self.key))), DELETED: rows, REMEMBERED: rows}
-        return others if tied else others | {ADOPTED: rows, DONE: rows}
-
-    def _by_key(self) -> Mapping[str, _Rows]:
-        rows = _Rows(HAS_ID, (sorted(self.ids),))
-        return {ADOPTED: rows, DONE: rows, PLANNED: _Rows(HAS_KEY, (list(self.key),))}
-
-    def _in_journal(self, run: RunRecord, wanted: Mapping[str, _Rows], *, apply: bool) -> int:
-        """Look for rows in the journal of a run, by kind of part. Parts come by name, so `planned` after `adopted`."""
-        journal, found = Journal(self.state, run.run_id, run.sync), 0
-        with self.open_workspace() as workspace:
-            for name, file in journal.sound_files(workspace)[0].items():
-                kind = name.partition("-")[0]
-                if (rows := wanted.get(kind)) is None:
-                    continue
-                ((count,),) = workspace.query(matching_query(file, rows.condition), rows.values)
-                found += count if kind == PLANNED else 0
-                if count and apply:
-                    journal.replace(name, copied(workspace, without_query(file, rows.condition), rows.values))
-        return found
+        found.journals = journals.in_journals(kept, apply=apply)
 
     @contextmanager
     def _holding(

@@ -7,7 +7,8 @@ and the next run begins a new one. So are parts that do not count any more, whic
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,13 +30,13 @@ class MemoryEraser:
         state: What is kept.
         key: The values of the record's key in their order, or its id.
         ids: The ids of the record, as far as they are known.
-        open_workspace: Opens a database.
+        workspace: Reads one part after the other.
     """
 
     state: StateStore
     key: Sequence[str]
     ids: set[str]
-    open_workspace: Callable[[], Workspace]
+    workspace: Workspace
 
     def keeps(self, sync: str) -> bool:
         """Whether there is a ledger or a mirror of a sync, or what is left of one."""
@@ -55,31 +56,29 @@ class MemoryEraser:
             return 0
         head = self.state.ledger(sync)
         left = list(head.parts) if head else [new_part("")]  # a name without a part: the ledger counts as lost
-        with self.open_workspace() as workspace:
-            found = 0
-            for part in self.state.ledger_parts(sync):
-                count, other = self._in_ledger_part(workspace, sync, part, apply=apply and part in left)
-                found += count
-                left = [other if name == part else name for name in left]
+        found = 0
+        for part in self.state.ledger_parts(sync):
+            count, other = self._in_ledger_part(sync, part, apply=apply and part in left)
+            found += count
+            left = [other if name == part else name for name in left]
         if found and apply:  # this removes the parts that it does not name
             _swapped(sync, self.state.swap_ledger(sync, left, expected=head, fence=fence))
         return found
 
-    def _in_ledger_part(self, workspace: Workspace, sync: str, part: str, *, apply: bool) -> tuple[int, str]:
+    def _in_ledger_part(self, sync: str, part: str, *, apply: bool) -> tuple[int, str]:
         """What there is of the record in a part, and the name of the part that takes its place."""
-        file, ids = workspace.folder / f"{uuid.uuid4().hex}.parquet", sorted(self.ids)
-        with writing(workspace.folder):
-            file.write_bytes(self.state.ledger_part(sync, part) or b"")
-        other = new_part(owner_of(part))
+        ids, other = sorted(self.ids), new_part(owner_of(part))
         try:
-            with reading_parts():
-                ((count,),) = workspace.query(in_ledger_query(file), [ids])
-                new = copied(workspace, ledger_without(file), [ids, ids]) if count and apply else None
+            with self._file() as file, reading_parts():
+                with writing(file.parent):
+                    file.write_bytes(self.state.ledger_part(sync, part) or b"")
+                ((count,),) = self.workspace.query(in_ledger_query(file), [ids])
+                new = copied(self.workspace, ledger_without(file), [ids, ids]) if count and apply else None
         except DamagedError:
             return 1, other  # nothing is kept under this name: without one of its parts, the ledger counts as lost
         if new is None:
             return count, part
-        self.state.put_ledger_part(sync, other, new.read_bytes())
+        self.state.put_ledger_part(sync, other, new)
         return count, other
 
     def in_entries(self, sync: str, *, apply: bool) -> int:
@@ -106,32 +105,40 @@ class MemoryEraser:
         """
         head = self.state.mirror(sync)
         manifest = Manifest.read_text(head.manifest) if head else None
-        with self.open_workspace() as workspace:
-            parts = self.state.mirror_parts(sync)
-            found = any(self._in_mirror_part(workspace, sync, part, manifest) for part in parts)
+        found = any(self._in_mirror_part(sync, part, manifest) for part in self.state.mirror_parts(sync))
         if found and apply:
             _swapped(sync, self.state.swap_mirror(sync, "", (), expected=head, fence=fence))
         return int(found)
 
-    def _in_mirror_part(self, workspace: Workspace, sync: str, part: str, manifest: Manifest | None) -> bool:
-        file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-        if not self.state.mirror_part(sync, part, file):
-            return False
-        if manifest is not None and not manifest.is_as_written(part, file):
-            return True
+    def _in_mirror_part(self, sync: str, part: str, manifest: Manifest | None) -> bool:
+        wanted = [[value.lower() for value in self.key], sorted(self.ids)]
         try:
-            with reading_parts():
-                wanted = [[value.lower() for value in self.key], sorted(self.ids)]
-                return bool(workspace.query(in_mirror_query(file), wanted)[0][0])
+            with self._file() as file, reading_parts():
+                if not self.state.mirror_part(sync, part, file):
+                    return False
+                if manifest is not None and not manifest.is_as_written(part, file):
+                    return True
+                return bool(self.workspace.query(in_mirror_query(file), wanted)[0][0])
         except DamagedError:
             return True
 
+    @contextmanager
+    def _file(self) -> Iterator[Path]:
+        """A place for a part in the folder of the workspace, which is free again after the block."""
+        file = self.workspace.folder / f"{uuid.uuid4().hex}.parquet"
+        try:
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
 
-def copied(workspace: Workspace, query: str, values: Sequence[object]) -> Path:
-    """The rows of a query as a file in the folder of a workspace."""
+
+def copied(workspace: Workspace, query: str, values: Sequence[object]) -> bytes:
+    """The rows of a query as a Parquet file."""
     file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
     workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)", values)
-    return file
+    data = file.read_bytes()
+    file.unlink()
+    return data
 
 
 def _swapped(sync: str, head: object) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.errors import UserError
 from shared.jobs.batch.attempts import ENVIRONMENT
-from shared.memory.journal import Journal
+from shared.memory.journal import Journal, of_kinds
 from shared.reconcile import SampleChange
 from shared.reconcile import samples as read_samples
 from shared.reconcile.undo.journal import journal_table, record_query
@@ -74,7 +74,7 @@ def history_of(
         state: Has the journals.
         sync: Name of the sync.
         key: The values of the record's key in their order, or its id alone.
-        open_workspace: Opens a database, for each journal another one.
+        open_workspace: Opens a database, which reads one journal after the other.
         since: Older journals are gone.
 
     Raises:
@@ -84,16 +84,16 @@ def history_of(
     check_key(key)
     entries: list[HistoryEntry] = []
     ids, journals = record_ids(key), 0
-    for run in state.runs(sync, MOST_RUNS):
-        if run.started < since:
-            break
-        if not (journal := Journal(state, run.run_id, run.sync)).begun:
-            continue
-        journals += 1
-        with open_workspace() as workspace:
+    with open_workspace() as workspace:  # opening one takes longer than reading a small journal
+        for run in state.runs(sync, MOST_RUNS):
+            if run.started < since:
+                break
+            if not (journal := Journal(state, run.run_id, run.sync)).begun:
+                continue
+            journals += 1
             found = list(_entries(run, journal, workspace, key, ids))
-        entries += found
-        ids |= {entry.change.id for entry in found if entry.change.id}
+            entries += found
+            ids |= {entry.change.id for entry in found if entry.change.id}
     return History(sync=sync, key=tuple(key), entries=tuple(entries), journals=journals)
 
 
@@ -124,7 +124,7 @@ def _entries(
     run: RunRecord, journal: Journal, workspace: Workspace, key: Sequence[str], ids: set[str]
 ) -> Iterator[HistoryEntry]:
     with journal.reading(workspace) as files:
-        workspace.create(journal_table(files))
+        workspace.create(journal_table(of_kinds(files)))
         rows = workspace.query(record_query(), [list(key), sorted(ids)])
     for change, row in zip(read_samples(each[:-1] for each in rows), rows, strict=True):
         yield HistoryEntry(run=run, change=change, result=row[-1])

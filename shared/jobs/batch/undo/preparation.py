@@ -21,7 +21,7 @@ from shared.jobs.batch.plans.about import other_place, refuse_other_environment
 from shared.jobs.batch.undo.restoring import find_in_bin
 from shared.jobs.outcomes import make_outcomes
 from shared.jobs.progress import Phase
-from shared.memory.journal import Journal
+from shared.memory.journal import Journal, of_kinds
 from shared.reconcile.changes import link_reversing_steps, reversing_steps
 from shared.reconcile.undo.bin import IN_BIN
 from shared.reconcile.undo.decide import UNDO_DECISIONS, Reversal, link_decisions
@@ -121,7 +121,8 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     tools.progress.phase(Phase.LOAD)
     journal = Journal(tools.state, job.run.run_id, job.run.sync)
     entity = _table(job, journal, tools.dataverse)
-    with journal.reading(workspace) as files:
+    with journal.reading(workspace) as parts:
+        files = of_kinds(parts)
         workspace.create(journal_table(files, links=entity.intersect))
         workspace.create(remembered_table(files))
         ((not_found,),) = workspace.query(not_found_query(files))
