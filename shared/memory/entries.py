@@ -19,6 +19,7 @@ _Values = Mapping[str, str | None]  # column -> value as text
 _RANKS: Final = {None: 0, "marked": 1, "matched": 2, "created": 3}
 _MOST_PENDING: Final = 32  # values of one column that may be written at once: far more than there are writers
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_LOST: Final = "{}"  # the text of a damaged entry without what was left of its values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class RecordEntry:
         noted: When it was written.
         busy: Until when its writer, or one before, may still be writing to the record.
         owner: Whose record it is, as in the names of parts; empty in entries of a version that did not note it.
+        lost: It is damaged, so that nothing is known of the record: what a part says of it may be out of date.
     """
 
     known: KnownRecord
@@ -81,6 +83,7 @@ class RecordEntry:
     noted: datetime
     busy: datetime = _LONG_AGO
     owner: str = ""
+    lost: bool = False
 
     def is_idle(self, now: datetime) -> bool:
         """Whether nobody is writing to the record any more."""
@@ -104,16 +107,19 @@ class RecordEntry:
 
     @classmethod
     def of_text(cls, text: str) -> RecordEntry:
-        """An entry as a store has kept it."""
-        of = json.loads(text)
-        known = KnownRecord(
-            origin=of["origin"],
-            marked=of["marked"],
-            mark=of.get("mark"),  # entries of earlier versions have none
-            written=of["written"],
-            pending=of["pending"],
-        )
-        noted, busy = datetime.fromisoformat(of["noted"]), datetime.fromisoformat(of["busy"])
+        """An entry as a store has kept it; a damaged one counts as lost."""
+        try:
+            of = json.loads(text)
+            known = KnownRecord(
+                origin=of["origin"],
+                marked=of["marked"],
+                mark=of.get("mark"),  # entries of earlier versions have none
+                written=of["written"],
+                pending=of["pending"],
+            )
+            noted, busy = datetime.fromisoformat(of["noted"]), datetime.fromisoformat(of["busy"])
+        except (LookupError, TypeError, ValueError):
+            return cls(known=NOTHING, basis="", noted=_LONG_AGO, lost=True)
         return cls(known=known, basis=of["basis"], noted=noted, busy=busy, owner=of.get("owner", ""))
 
     @classmethod
@@ -133,6 +139,8 @@ def combined(row: StoredRow | None, entry: RecordEntry | None, parts: Sequence[s
     """
     if entry is None:
         return row.known if row else NOTHING
+    if entry.lost:
+        return NOTHING
     if row is None or (entry.basis in parts and parts.index(entry.basis) >= row.place):
         return entry.known
     base, added = row.known, entry.known
@@ -148,8 +156,10 @@ def combined(row: StoredRow | None, entry: RecordEntry | None, parts: Sequence[s
 
 
 def without_values(text: str) -> str | None:
-    """The text of an entry without values of the record; None where it has none."""
+    """The text of an entry without values of the record, and without what is left of a damaged one; None for none."""
     entry = RecordEntry.of_text(text)
+    if entry.lost:
+        return None if text == _LOST else _LOST
     if entry.known.written is None and entry.known.pending is None:
         return None
     return replace(entry, known=replace(entry.known, written=None, pending=None)).to_text()

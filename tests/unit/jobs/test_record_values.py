@@ -104,6 +104,12 @@ def test_numbers_of_a_plan_are_no_keys(plan: dict[str, object], *, found: bool) 
     assert RecordValues(["1"], {ID}).are_in_plan(json.dumps({"plan": plan}).encode()) == found
 
 
+@pytest.mark.parametrize("data", [b"", b'{"key": "A', b"\xff"])
+def test_a_plan_that_cannot_be_read_may_have_the_record(data: bytes) -> None:
+    """It is removed with the others."""
+    assert RecordValues(["C-4711"], set()).are_in_plan(data)
+
+
 @pytest.mark.parametrize(
     ("plan", "found"),
     [

@@ -12,7 +12,7 @@ import pytest
 
 from shared.entities import LedgerEntry, LedgerHead
 from shared.memory import Ledger, LedgerConflictError, ledger_owner, owner_of
-from shared.memory.entries import KnownRecord, RecordEntry
+from shared.memory.entries import KnownRecord, RecordEntry, without_values
 from shared.workspace import Workspace
 
 FORM = "id UUID, origin VARCHAR, marked BOOLEAN, mark VARCHAR, written VARCHAR, pending VARCHAR"
@@ -211,6 +211,30 @@ def test_settled_entries_of_events_become_rows(store: Store, workspace: Workspac
     assert set(store.entries) == {str(known(3))}
     store.entries = {}
     assert [row[2:4] for row in rows_of(store)] == [(False, '{"a":"2"}'), (True, '{"a":"3"}'), (False, '{"a":"2"}')]
+
+
+@pytest.mark.parametrize("text", ["", '{"origin": "matched", "mar', "[]", "{}", '{"origin": "matched"}'])
+def test_of_a_damaged_entry_nothing_is_known(store: Store, workspace: Workspace, text: str) -> None:
+    """Also not what a part says, which may be out of date; the run that finds it takes it away."""
+    append(opened(store, workspace), workspace, (known(1), "created", True, None, None))
+    append(opened(store, workspace), workspace, (known(2), "created", False, None, None))
+    store.entries[str(known(1))] = LedgerEntry(text=text, version="1")
+    ledger = opened(store, workspace)
+    assert ledger.missing == ""
+    assert workspace.query("SELECT id, origin FROM ledger WHERE origin IS NOT NULL") == [(known(2), "created")]
+    add(workspace)
+    ledger.begin(workspace, "added", fence=FENCE)
+    assert store.entries == {}
+    assert [row[1] for row in rows_of(store) if row[0] == known(1)] in ([], [None])
+
+
+@pytest.mark.parametrize("text", ["", '{"origin": "matched", "written": "secret'])
+def test_a_damaged_entry_is_emptied(text: str) -> None:
+    """Once: then nothing is left to be removed."""
+    left = without_values(text)
+    assert left is not None
+    assert "secret" not in left
+    assert without_values(left) is None
 
 
 def test_only_some_records_are_taken(store: Store, workspace: Workspace) -> None:

@@ -85,12 +85,13 @@ class RecordValues:
     def are_in_plan(self, data: bytes) -> bool:
         """Whether a JSON text, a plan or an answer, has a change, an error or a value of the record, or names it.
 
-        Its other numbers and texts, such as how many records are created, are no values of records.
+        Its other numbers and texts, such as how many records are created, are no values of records. A text that cannot
+        be read counts: nobody can see what it has.
         """
         try:
             value = json.loads(data)
         except (ValueError, RecursionError):
-            return False
+            return True
         if any(map(self._are_key, _changed_keys(value, _DEEPEST))) or any(map(self.are_in, _examples(value, _DEEPEST))):
             return True
         texts = {text.casefold() for text in _scalars(value, _DEEPEST)}
