@@ -85,7 +85,7 @@ class JobRows(Database):
     def job_file(self, job_id: str, name: str) -> bytes | None:
         """See `StateStore.job_file`."""
         found = self._one("SELECT data FROM job_files WHERE job_id = ? AND name = ?", (job_id, name))
-        return bytes(found[0]) if found else None
+        return tables.content(found[0]) if found else None
 
     def cancel_run(self, run_id: str, by: str) -> None:
         """See `StateStore.cancel_run`."""

@@ -30,7 +30,7 @@ class JournalRows(Database):
     def journal_part(self, run_id: str, name: str) -> bytes | None:
         """See `StateStore.journal_part`."""
         found = self._one("SELECT data FROM journals WHERE run_id = ? AND name = ?", (run_id, name))
-        return bytes(found[0]) if found else None
+        return tables.content(found[0]) if found else None
 
     def journal_parts(self, run_id: str) -> tuple[str, ...]:
         """See `StateStore.journal_parts`."""

@@ -33,7 +33,7 @@ class LedgerRows(LedgerEntryRows):
     def ledger_part(self, sync: str, name: str) -> bytes | None:
         """See `StateStore.ledger_part`."""
         found = self._one("SELECT data FROM ledger_parts WHERE sync = ? AND name = ?", (sync, name))
-        return bytes(found[0]) if found else None
+        return tables.content(found[0]) if found else None
 
     def ledger_parts(self, sync: str) -> tuple[str, ...]:
         """See `StateStore.ledger_parts`."""

@@ -133,7 +133,7 @@ class RunRows(Database):
     def file(self, run_id: str, name: str) -> bytes | None:
         """See `StateStore.file`."""
         found = self._one("SELECT data FROM files WHERE run_id = ? AND name = ?", (run_id, name))
-        return bytes(found[0]) if found else None
+        return tables.content(found[0]) if found else None
 
     def files(self, run_id: str) -> tuple[str, ...]:
         """See `StateStore.files`."""
@@ -147,4 +147,4 @@ class RunRows(Database):
     def rows_to_mend(self, run_id: str) -> RowsToMend | None:
         """See `StateStore.rows_to_mend`."""
         found = self._one("SELECT data FROM rows_to_mend WHERE run_id = ?", (run_id,))
-        return RowsToMend.of_bytes(bytes(found[0]), run_id) if found else None
+        return RowsToMend.of_bytes(tables.content(found[0]), run_id) if found else None

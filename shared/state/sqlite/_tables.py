@@ -190,6 +190,13 @@ def text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def content(value: object) -> bytes:
+    """The bytes of a file; what another program has put there is one too, whose reader finds it damaged."""
+    if isinstance(value, str):
+        return value.encode()
+    return value if isinstance(value, bytes) else b""
+
+
 def run(values: Sequence[Any]) -> RunRecord:
     """The run of a row."""
     return _read(RunRecord, "runs", RUN_FIELDS, values)
