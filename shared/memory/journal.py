@@ -22,6 +22,7 @@ __all__ = ["ROWS_IN_A_PART", "DamagedJournalError", "Journal", "JournalStore", "
 ROWS_IN_A_PART: Final = 100_000
 """A part is held in memory once: about 10 MB with values of common length."""
 _ABOUT: Final = "about.json"
+_PARTS: Final = "parts"  # the member that names the parts; journals of earlier versions have none
 
 
 class DamagedJournalError(UserError):
@@ -76,8 +77,24 @@ class Journal:
         return _ABOUT in self._store.journal_parts(self._run_id)
 
     def put_about(self, about: Mapping[str, Any]) -> None:
-        """Keep what the journal is about, as JSON values, when all that comes before the first write is kept."""
-        self._store.put_journal_part(self._run_id, _ABOUT, json.dumps(dict(about)).encode())
+        """Keep what the journal is about, as JSON values, when all that comes before the first write is kept.
+
+        The names of the parts that are kept by now are added: so it is noticed if one of them is lost.
+        """
+        parts = [name for name in self._store.journal_parts(self._run_id) if name != _ABOUT]
+        self._store.put_journal_part(self._run_id, _ABOUT, json.dumps({**about, _PARTS: parts}).encode())
+
+    def check_parts(self) -> None:
+        """Refuse a journal that has lost a part: what its other parts say would be wrong.
+
+        Raises:
+            DamagedJournalError: A part is missing, or what the journal is about cannot be read.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
+        """
+        named = (self.about() or {}).get(_PARTS)
+        kept = self._store.journal_parts(self._run_id)
+        if missing := [str(name) for name in named if name not in kept] if isinstance(named, list) else []:
+            raise self._damaged(*missing)
 
     def about(self) -> Mapping[str, Any] | None:
         """What the journal is about; None where the run has no journal.

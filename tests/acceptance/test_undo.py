@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shlex
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -324,6 +325,15 @@ def test_a_damaged_journal_is_named_and_stops_no_erasure(here: World, typed: Typ
     assert typed.value("erase", "A1", code=2)["places"]["journals"] == 0
     state.put_journal_part(run, name, part)
     assert typed.value("erase", "A1", "--yes")["places"]["journals"] == 1
+
+
+def test_a_run_whose_journal_has_lost_a_part_is_not_undone(here: World, typed: Typed) -> None:
+    """Without the part of the deleted records they would be created again without the columns that no sync writes."""
+    run, after = change(here), held(here)
+    with sqlite3.connect(here.folder / "state.db") as other:
+        assert other.execute("DELETE FROM journals WHERE name LIKE 'deleted-%' AND run_id = ?", [run]).rowcount == 1
+    assert "damaged: deleted-00000.parquet is missing" in typed("undo", run, "--yes", code=1)
+    assert held(here) == after
 
 
 def test_what_was_set_back_is_no_edit_to_the_next_run(here: World, typed: Typed) -> None:

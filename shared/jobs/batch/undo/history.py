@@ -123,6 +123,7 @@ def record_ids(key: Sequence[str]) -> set[str]:
 def _entries(
     run: RunRecord, journal: Journal, workspace: Workspace, key: Sequence[str], ids: set[str]
 ) -> Iterator[HistoryEntry]:
+    journal.check_parts()
     with journal.reading(workspace) as files:
         workspace.create(journal_table(of_kinds(files)))
         rows = workspace.query(record_query(), [list(key), sorted(ids)])

@@ -121,6 +121,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     tools.progress.phase(Phase.LOAD)
     journal = Journal(tools.state, job.run.run_id, job.run.sync)
     entity = _table(job, journal, tools.dataverse)
+    journal.check_parts()
     with journal.reading(workspace) as parts:
         files = of_kinds(parts)
         workspace.create(journal_table(files, links=entity.intersect))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -75,6 +76,33 @@ def test_a_damaged_part_of_a_journal_is_named(store: SqliteStateStore, damage: s
     store.put_journal_part("a", name, {"half of it": part[: len(part) // 2], "no Parquet": b"x", "empty": b""}[damage])
     with pytest.raises(UserError, match=f"journal of run a of s is damaged: {name} is missing or cannot be read"):
         found(store, "1")
+
+
+@pytest.mark.parametrize("part", ["planned-00000.parquet", "done-00000.parquet"])
+def test_a_lost_part_of_a_journal_is_noticed(store: SqliteStateStore, tmp_path: Path, part: str) -> None:
+    """Without it the run would seem to have changed nothing, or other things; journals of earlier versions name none."""
+    keep(store, "a", 1, '{"number":"1"}')
+    journal = Journal(store, "a")
+    journal.put_about({"sync": "s"})
+    journal.check_parts()
+    with sqlite3.connect(tmp_path / "state.db") as other:
+        other.execute("DELETE FROM journals WHERE name = ?", [part])
+    with pytest.raises(UserError, match=f"journal of run a of s is damaged: {part} is missing"):
+        found(store, "1")
+    store.put_journal_part("a", "about.json", b"{}")
+    journal.check_parts()
+
+
+@pytest.mark.parametrize("data", ["'[]'", "x''", "1"])
+def test_what_another_program_has_put_in_the_place_of_a_file_is_damage(
+    store: SqliteStateStore, tmp_path: Path, data: str
+) -> None:
+    """Also a text, or a number."""
+    keep(store, "a", 1, '{"number":"1"}')
+    with sqlite3.connect(tmp_path / "state.db") as other:
+        other.execute(f"UPDATE journals SET data = {data} WHERE name = 'about.json'")
+    with pytest.raises(UserError, match=r"damaged: about\.json"):
+        Journal(store, "a").about()
 
 
 def test_only_a_single_value_in_the_form_of_an_id_is_one() -> None:
