@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from shared.errors import UserError
+from shared.errors import RetryLater, UserError
 from shared.scripts.child import MISTAKE, RESULTS, read_part, write_part
 
 __all__ = ["MOST_STOPPED", "Allowance", "ScriptEngine", "ScriptError"]
@@ -76,6 +76,7 @@ class ScriptEngine:
         Raises:
             Mistake: It cannot be used.
             UserError: The engine is not installed.
+            RetryLater: Its process cannot be started now.
         """
         with self._lock:
             if self._asked(script, "") is None:
@@ -95,6 +96,7 @@ class ScriptEngine:
         Raises:
             Mistake: The script cannot be used.
             UserError: The engine is not installed, or the script was stopped on too many rows.
+            RetryLater: Its process cannot be started now.
         """
         with self._lock:
             found = self._asked(script, f"[{','.join(rows)}]")
@@ -142,14 +144,7 @@ class ScriptEngine:
             found = importlib.util.find_spec("quickjs")
             if found is None or found.origin is None:
                 raise UserError(_MISSING)
-            folder = str(Path(found.origin).parent.parent)
-            self._process = process = subprocess.Popen(  # noqa: S603 - the interpreter of this process and a file of ours
-                [sys.executable, "-I", "-S", str(_CHILD), folder, str(self._seconds)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={},
-            )
+            self._process = process = _started(str(Path(found.origin).parent.parent), self._seconds)
             # One that nobody closes ends with its process, or when nothing uses it any more.
             self._stop = weakref.finalize(self, _stopped, process)
         return self._process
@@ -158,6 +153,24 @@ class ScriptEngine:
         self._process = None
         if self._stop is not None:
             self._stop()
+
+
+def _started(folder: str, seconds: float) -> subprocess.Popen[bytes]:
+    """A new process, with the folder of the engine's package.
+
+    Raises:
+        RetryLater: The machine starts none now: it has no memory for it, or too many processes. No row is the cause.
+    """
+    try:
+        return subprocess.Popen(  # noqa: S603 - the interpreter of this process and a file of ours
+            [sys.executable, "-I", "-S", str(_CHILD), folder, str(seconds)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+        )
+    except OSError as error:
+        raise RetryLater(f"no process for scripts can be started: {error.strerror}", retry_after=30) from error
 
 
 def _stopped(process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import UserError
+from shared.errors import RetryLater, UserError
 from shared.scripts import Allowance, ScriptEngine, ScriptError
 
 FAST = "function calc(r) { return r.a + 1 }"
@@ -177,3 +177,13 @@ def test_without_the_engine_the_message_says_what_to_install(monkeypatch: pytest
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with closing(ScriptEngine()) as engine, pytest.raises(UserError, match=r"dynamics-sync\[javascript\]"):
         engine.check(FAST)
+
+
+def test_a_machine_that_starts_no_process_now_is_no_mistake_of_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events come again, and a run is tried again."""
+    monkeypatch.setattr("sys.executable", "/not/there")
+    with closing(ScriptEngine()) as engine:
+        with pytest.raises(RetryLater, match="no process for scripts can be started: No such file"):
+            engine.results(FAST, rows({"a": 1}), Allowance())
+        monkeypatch.undo()
+        assert results(engine, FAST, {"a": 1}) == [["2"]]
