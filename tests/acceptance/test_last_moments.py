@@ -1,4 +1,4 @@
-"""The last moment of a day, and the last day of the calendar, from sources of several kinds into columns of a record."""
+"""The last moment of a day, and the last days of the calendar, from sources of several kinds into columns of a record."""
 
 from __future__ import annotations
 
@@ -105,19 +105,30 @@ def test_the_last_moment_of_a_day_stays_on_this_day(here: World, name: str) -> N
     assert synced(here, SOURCES[name](here)) == [("2024-12-31", "2024-12-31T23:59:59Z")]
 
 
-def test_the_last_day_of_the_calendar_is_read_with_parts_of_a_second(here: World) -> None:
-    """It often means "no end", and databases export it with a fraction."""
-    texts = ("1753-01-01 00:00:00.000", "2262-04-12 00:00:00.000", "9999-12-31 00:00:00.000", "9999-12-31 23:59:59.997")
+def test_the_last_day_that_columns_take_is_read_with_parts_of_a_second(here: World) -> None:
+    """Such days often mean "no end", and databases export them with a fraction."""
+    texts = ("1753-01-01 00:00:00.000", "2262-04-12 00:00:00.000", "9999-12-30 00:00:00.000", "9999-12-30 23:59:59.997")
     source = delimited(here.folder, {**AT, "input_format": "yyyy-MM-dd HH:mm:ss.fff"}, texts=texts)
     assert synced(here, source) == [(text[:10], f"{text[:10]}T{text[11:19]}Z") for text in texts]
 
 
-def test_the_last_day_of_the_calendar_is_read_from_cells_beside_texts_with_a_format(here: World) -> None:
+def test_the_last_day_of_the_calendar_is_refused_by_the_service(here: World) -> None:
+    """It is one day after the last one that Dataverse takes: its row is an error with the words of the service."""
+    definition = accounts()
+    definition["source"] = delimited(here.folder, AT, texts=("9999-12-31", "9999-12-30"))
+    definition["destination"]["mappings"] = MAPPINGS
+    (error,) = here.run(here.define(definition)).errors
+    assert (error.error_type, error.rows) == ("INSERT 0x80040239", (1,))
+    assert "Actual value: 9999-12-31, Maximum value supported: 12/30/9999 23:59:59" in error.message
+    assert [record["new_dueon"] for record in here.records("accounts?$select=new_dueon")] == ["9999-12-30"]
+
+
+def test_the_last_day_that_columns_take_is_read_from_cells_beside_texts_with_a_format(here: World) -> None:
     """A cell with a date keeps its value, whatever the format of the texts is."""
-    cells = [("number", "at"), ("1", date(9999, 12, 31)), ("2", "31.12.9999"), ("3", date(2300, 1, 1))]
+    cells = [("number", "at"), ("1", date(9999, 12, 30)), ("2", "30.12.9999"), ("3", date(2300, 1, 1))]
     path = write_xlsx(here.folder / "a.xlsx", {"Data": cells})
     columns = [NUMBER, {**AT, "input_format": "dd.MM.yyyy"}]
-    days = ["9999-12-31", "9999-12-31", "2300-01-01"]
+    days = ["9999-12-30", "9999-12-30", "2300-01-01"]
     assert synced(here, {"type": "excel", "path": str(path), "columns": columns}) == [
         (day, f"{day}T00:00:00Z") for day in days
     ]
