@@ -159,6 +159,8 @@ class ReplayAnswer(BaseModel):
 
     settled: int = Field(description="They took effect or were overtaken, and are gone.")
     kept: int = Field(description="They were refused again.")
+    error: str = Field(description="The kind of error for which another body was refused; empty if it was not.")
+    reason: str = Field(description="Why it was refused; the dead letter has the body with which it came.")
 
 
 class DiscardRequest(_Which):

@@ -12,7 +12,7 @@ from shared.state import DeadLetter
 from shared.views.dead_letters import short_id
 from shared.visible import for_terminal
 
-__all__ = ["EDITABLE", "ShownBody", "ShownLetter", "body_of", "shown_letter"]
+__all__ = ["EDITABLE", "RefusedText", "ShownBody", "ShownLetter", "body_of", "shown_letter"]
 
 EDITABLE: Final = 200_000
 """Bytes of a body that can be edited on a page."""
@@ -66,6 +66,23 @@ class ShownLetter:
     key: str | None
     properties: Mapping[str, str] | None
     body: ShownBody | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedText:
+    """Another text for the body of a letter, which was refused: it is kept nowhere but in the form.
+
+    Attributes:
+        text: As it was sent.
+        error: What kind of error it is.
+        reason: Why it was refused.
+        status: HTTP status of the answer.
+    """
+
+    text: str
+    error: str
+    reason: str
+    status: int
 
 
 def shown_letter(letter: DeadLetter, *, values: bool) -> ShownLetter:

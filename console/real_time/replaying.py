@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from console.real_time.letters import EDITABLE, body_of
 from shared.app import App
 from shared.errors import UserError
-from shared.events import decode
-from shared.jobs.real_time.events import ReplayCounts, replay
-from shared.jobs.real_time.letters import message_of
-from shared.jobs.real_time.listeners import read
+from shared.jobs.real_time.events import replay, replay_edited
+from shared.jobs.real_time.letters import NO_EVENT
 from shared.state import DeadLetter
+from shared.visible import for_terminal
 
-__all__ = ["MOST", "Chosen", "check_edited", "chosen", "discarded", "edited", "replayed"]
+__all__ = ["MOST", "Chosen", "Replayed", "chosen", "discarded", "edited", "replayed", "replayed_edited"]
 
 MOST: Final = 500
 """Letters that are sent again in one request, which has to be answered within 230 seconds."""
 _AT_ONCE: Final = 1000  # letters that are removed together
-# Such a body changes nothing, so the letter would count as applied and be gone.
-_NO_EVENT: Final = "The body {}: nothing would be applied. To drop the dead letter without applying it, use Remove"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +34,23 @@ class Chosen:
     sync: str
     ids: tuple[str, ...] = ()
     everything: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What became of letters that were sent again.
+
+    Attributes:
+        settled: They took effect or were overtaken, and are gone.
+        kept: They were refused again.
+        error: The kind of error for which another body was refused; empty if it was not, or if there was none.
+        reason: Why it was refused; likewise.
+    """
+
+    settled: int
+    kept: int
+    error: str = ""
+    reason: str = ""
 
 
 def chosen(which: Chosen, app: App) -> tuple[DeadLetter, ...]:
@@ -58,8 +72,8 @@ def chosen(which: Chosen, app: App) -> tuple[DeadLetter, ...]:
     return found
 
 
-def edited(letter: DeadLetter, text: str) -> DeadLetter:
-    """A letter with another body; the same one where the text is that of the page.
+def edited(letter: DeadLetter, text: str) -> bytes | None:
+    """Another body of a letter; None where the text is that of the page.
 
     Raises:
         UserError: The body cannot be edited, or the new one is empty or too large.
@@ -68,37 +82,37 @@ def edited(letter: DeadLetter, text: str) -> DeadLetter:
     if not body.editable:
         raise UserError("The body of this event cannot be edited: it is no text, or it is too large")
     if text == body.text.replace("\r\n", "\n"):
-        return letter
+        return None
     if not text.strip():
-        raise UserError(_NO_EVENT.format("is empty"))
+        raise UserError(NO_EVENT.format("is empty"))
     data = text.encode()
     if len(data) > EDITABLE:
         raise UserError(f"The body has {len(data):,} bytes; at most {EDITABLE:,} can be sent")
-    return replace(letter, body=data)
+    return data
 
 
-def check_edited(letter: DeadLetter, app: App) -> None:
-    """Refuse an edited letter whose body has no event for its listener, such as an empty array.
-
-    Raises:
-        UserError: It has none.
-    """
-    sync = next((each for each in app.listeners().syncs if each.name == letter.sync), None)
-    if sync is None:
-        return
-    message = message_of(letter)
-    body = read(message, sync.topic, app.event_tools.memory.schemas).body
-    if not decode(message, sync.topic, body):
-        raise UserError(_NO_EVENT.format("has no event"))
-
-
-def replayed(letters: Sequence[DeadLetter], app: App) -> ReplayCounts:
+def replayed(letters: Sequence[DeadLetter], app: App) -> Replayed:
     """Send letters through the listeners again, as the definitions are now; what is refused again stays.
 
     Raises:
         RetryLater: Dataverse or the state store is away; nothing is lost.
     """
-    return replay(letters, app.listeners(), app.event_tools)
+    done = replay(letters, app.listeners(), app.event_tools)
+    return Replayed(settled=done.settled, kept=done.kept)
+
+
+def replayed_edited(letter: DeadLetter, body: bytes, app: App) -> Replayed:
+    """Send a letter with another body, likewise; if this is refused, the letter stays as it came.
+
+    Raises:
+        UserError: The other body has no event.
+        RetryLater: Dataverse or the state store is away; nothing is lost.
+    """
+    refused = replay_edited(letter, body, app.listeners(), app.event_tools)
+    if refused is None:
+        return Replayed(settled=1, kept=0)
+    error = for_terminal(" ".join(filter(None, (refused.error, refused.code))))
+    return Replayed(settled=0, kept=1, error=error, reason=for_terminal(refused.message))
 
 
 def discarded(which: Chosen, app: App) -> int:

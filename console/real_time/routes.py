@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -26,9 +27,9 @@ from console.real_time.answers import (
     listeners_answer,
     partitions_answer,
 )
-from console.real_time.letters import ShownLetter, shown_letter
+from console.real_time.letters import RefusedText, ShownLetter, shown_letter
 from console.real_time.listeners import EventCounts, ListenerLine, listener_lines, partitions_of, rows_of_a_day
-from console.real_time.replaying import MOST, Chosen, check_edited, chosen, discarded, edited, replayed
+from console.real_time.replaying import MOST, Chosen, Replayed, chosen, discarded, edited, replayed, replayed_edited
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
 from console.web.rendering import add_filters
@@ -38,8 +39,8 @@ from console.web.visit import Visit
 from shared.app.event_hub.saying import hub_sentences
 from shared.app.event_hub.waiting import HubWaiting
 from shared.counted import counted
-from shared.errors import SyncError
-from shared.jobs.real_time.events import ReplayCounts
+from shared.errors import RetryLater, SyncError
+from shared.redaction import cleaned
 from shared.state import DeadLetter
 from shared.views.dead_letters import short_id
 
@@ -128,53 +129,68 @@ def _letter(visit: Visit) -> Response:
     found = visit.app.state.dead_letters(_sync(visit), ids=[visit.query("id")], limit=1)
     if not found:
         raise not_found()
+    return _page_of(found[0], visit)
+
+
+def _page_of(letter: DeadLetter, visit: Visit, sent_text: RefusedText | None = None) -> Response:
     return visit.page(
         "dead_letter.html",
-        letter=shown_letter(found[0], values=_may_read(visit)),
+        http_status=sent_text.status if sent_text else 200,
+        letter=shown_letter(letter, values=_may_read(visit)),
         sync=_sync(visit),
         base=_base(visit),
         may_act=_may_act(visit),
+        refused=sent_text,
     )
 
 
 def _replay(visit: Visit) -> Response:
-    """Send letters again, from a form."""
-    body = visit.body.text("body") if "body" in visit.body.fields else None
-    done = _replayed(visit, _chosen_of_form(visit), body)
+    """Send letters again, from a form; a corrected text that is refused comes back with the reason."""
+    letters = chosen(_chosen_of_form(visit), visit.app)
+    if "body" not in visit.body.fields:
+        return _to_list(visit, _replayed(visit, letters, None))
+    text = visit.body.text("body")
+    try:
+        done = _replayed(visit, letters, text)
+    except SyncError as error:
+        status = 503 if isinstance(error, RetryLater) else 422
+        refused = RefusedText(text=text, error="Not applied", reason=cleaned(error.message), status=status)
+        return _page_of(letters[0], visit, refused)
+    if not done.reason:
+        return _to_list(visit, done)
+    return _page_of(letters[0], visit, RefusedText(text=text, error=done.error, reason=done.reason, status=422))
+
+
+def _to_list(visit: Visit, done: Replayed) -> Response:
     return visit.to(f"{_base(visit)}?{urlencode({'settled': done.settled, 'kept': done.kept})}")
 
 
 def _replay_json(visit: Visit) -> Response:
     request = sent(visit, ReplayRequest)
     which = Chosen(sync=_sync(visit), ids=tuple(request.ids), everything=request.all)
-    done = _replayed(visit, which, request.body)
-    return visit.json(ReplayAnswer(settled=done.settled, kept=done.kept).model_dump())
+    done = _replayed(visit, chosen(which, visit.app), request.body)
+    return visit.json(ReplayAnswer.model_validate(asdict(done)).model_dump())
 
 
-def _replayed(visit: Visit, which: Chosen, body: str | None) -> ReplayCounts:
-    letters = chosen(which, visit.app)
-    action = "sent dead letters again"
-    if body is not None:
-        letters, action = (_edited(visit, letters, body),), "edited a dead letter and sent it again"
+def _replayed(visit: Visit, letters: Sequence[DeadLetter], text: str | None) -> Replayed:
+    body = None if text is None else _edited(visit, letters, text)
+    action = "sent dead letters again" if text is None else "edited a dead letter and sent it again"
     try:
-        done = replayed(letters, visit.app)
+        done = replayed(letters, visit.app) if body is None else replayed_edited(letters[0], body, visit.app)
     except SyncError as error:  # some of them may have taken effect
-        visit.note(action, sync=which.sync, before=_named(letters), after=f"not finished: {error.message}")
+        visit.note(action, sync=_sync(visit), before=_named(letters), after=f"not finished: {error.message}")
         raise
     after = f"{done.settled:,} applied, {done.kept:,} refused again"
-    visit.note(action, sync=which.sync, before=_named(letters), after=after)
+    visit.note(action, sync=_sync(visit), before=_named(letters), after=after)
     return done
 
 
-def _edited(visit: Visit, letters: Sequence[DeadLetter], body: str) -> DeadLetter:
+def _edited(visit: Visit, letters: Sequence[DeadLetter], text: str) -> bytes | None:
     if not _may_read(visit):
         raise Refusal(403, "Not allowed", "To edit a body, the right `read` is needed too.")
     if len(letters) != 1:
         raise Refusal(422, "That is not possible", "Choose one dead letter to edit its body.")
-    letter = edited(letters[0], body)
-    if letter is not letters[0]:
-        check_edited(letter, visit.app)
-    return letter
+    return edited(letters[0], text)
 
 
 def _discard(visit: Visit) -> Response:

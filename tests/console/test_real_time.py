@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from console.local import local_console
 from console.real_time.letters import EDITABLE, body_of
@@ -358,13 +358,13 @@ def test_text_is_shown_so_that_it_can_be_sent_unchanged(body: bytes, text: str) 
     """JSON stands in lines where that changes nothing of it; a text that was not edited is sent as it came."""
     shown = body_of(letter_of(body))
     assert (shown.text, shown.editable) == (text, True)
-    assert edited(letter_of(body), text.replace("\n", "\r\n").replace("\r\r", "\r")).body == body
-    assert edited(letter_of(body), f"{text} ").body == f"{text} ".replace("\r\n", "\n").encode()
+    assert edited(letter_of(body), text.replace("\n", "\r\n").replace("\r\r", "\r")) is None
+    assert edited(letter_of(body), f"{text} ") == f"{text} ".replace("\r\n", "\n").encode()
 
 
 def test_a_body_that_came_empty_is_sent_as_it_came() -> None:
     """It is not edited, so there is nothing that an editor could have lost."""
-    assert edited(letter_of(b""), "").body == b""
+    assert edited(letter_of(b""), "") is None
 
 
 @pytest.mark.parametrize(
@@ -385,16 +385,56 @@ def test_an_edited_body_without_an_event_is_refused(served: Served, world: World
 
 
 @pytest.mark.parametrize("body", ["nonsense", "{}", '{"op": "insert", "row": 1}'])
-def test_an_edited_body_that_cannot_be_read_stays_with_its_reason(served: Served, world: World, body: str) -> None:
-    """It is no event that was applied."""
+def test_an_edited_body_that_is_refused_replaces_nothing(served: Served, world: World, body: str) -> None:
+    """In the API and on the page: the letter may be the only copy of the event. The answer has the reason."""
     world.define("customers", rows=0, more=LATEST)
     feed(world, event("customers-2", "Too long " * 30, 2))
     (letter,) = world.app.state.dead_letters("customers")
     url = f"{served.url}/api/syncs/customers/dead-letters/replay"
-    answer = requests.post(url, json={"ids": [letter.id], "body": body}, timeout=10)
-    assert answer.json() == {"settled": 0, "kept": 1}
-    (kept,) = world.app.state.dead_letters("customers")
-    assert (kept.id, kept.body.decode(), kept.error, kept.tries) == (letter.id, body, "Undecodable", 2)
+    answer = requests.post(url, json={"ids": [letter.id], "body": body}, timeout=10).json()
+    assert (answer["settled"], answer["kept"], answer["error"], bool(answer["reason"])) == (0, 1, "Undecodable", True)
+    form, headers = {"id": letter.id, "body": body}, {"origin": served.url}
+    page = requests.post(f"{served.url}/real-time/customers/replay", data=form, headers=headers, timeout=10)
+    assert (page.status_code, "Your text was refused: Undecodable" in page.text) == (422, True)
+    assert world.app.state.dead_letters("customers") == (letter,)
+    assert [entry.after for entry in world.app.state.audit("customers")] == ["0 applied, 1 refused again"] * 2
+
+
+def test_a_text_that_is_refused_can_be_corrected_again(browser: Browser, served: Served, world: World) -> None:
+    """The form has the text that was sent; the event as it came is one click away."""
+    page = browser.new_page(base_url=served.url)
+    world.define("customers", rows=0, more=LATEST)
+    feed(world, event("customers-2", "Too long " * 30, 2))
+    (letter,) = world.app.state.dead_letters("customers")
+    page.goto(f"/real-time/customers/letter?id={letter.id}")
+    text = page.get_by_label("Text of the event")
+    came = text.input_value()
+    text.fill("\n{not json</textarea>")
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_role("alert")).to_contain_text("the dead letter stays as it came")
+    expect(text).to_have_value("\n{not json</textarea>")
+    expect(text).to_have_accessible_description(re.compile("JSON"))
+    page.get_by_role("link", name="look at the event as it came").click()
+    expect(text).to_have_value(came)
+    text.fill(came.replace("Too long " * 30, "Mended"))
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_role("status")).to_have_text("1 applied or overtaken, 0 refused again.")
+    assert (world.accounts(), world.app.state.dead_letters("customers")) == ({"customers-2": "Mended"}, ())
+    page.close()
+
+
+def test_a_text_is_not_lost_while_dataverse_is_away(served: Served, world: World) -> None:
+    """It is in the form again, with the reason."""
+    world.define("customers", rows=0, more=LATEST)
+    feed(world, event("customers-2", "Too long " * 30, 2))
+    (letter,) = world.app.state.dead_letters("customers")
+    world.emulator.faults({"action": "status", "status": 503, "times": 1000, "match": {"path": "accounts"}})
+    form = {"id": letter.id, "body": json.dumps({"op": "insert", "row": {"number": "customers-2", "name": "Mended"}})}
+    answer = requests.post(
+        f"{served.url}/real-time/customers/replay", data=form, headers={"origin": served.url}, timeout=240
+    )
+    assert (answer.status_code, "Mended" in answer.text) == (503, True)
+    assert world.app.state.dead_letters("customers") == (letter,)
 
 
 @pytest.mark.parametrize(

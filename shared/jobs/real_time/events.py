@@ -25,8 +25,8 @@ from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_o
 from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.ledger import EventLedgers, open_reader
-from shared.jobs.real_time.letters import FailedEvent, item_of, keep, letter_of, message_of
-from shared.jobs.real_time.listeners import ListeningSince, TakenMessage, claimed, read
+from shared.jobs.real_time.letters import NO_EVENT, NO_LISTENER, UNCLAIMED, FailedEvent, keep, letter_of, message_of
+from shared.jobs.real_time.listeners import ListeningSince, TakenMessage, claimed, taken_again
 from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, latest_of_partitions, record_batch
 from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.session import Decode, Delivery, Positions, Session
@@ -48,6 +48,7 @@ __all__ = [
     "WarmWorkspace",
     "prepared_share",
     "replay",
+    "replay_edited",
     "run_events",
 ]
 
@@ -350,21 +351,33 @@ def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTool
     return ReplayCounts(settled=len(letters) - kept, kept=kept)
 
 
+def replay_edited(letter: DeadLetter, body: bytes, listeners: Listeners, tools: EventTools) -> Failure | None:
+    """Send a dead letter through the same path with another body; it is removed if every event of this body settles.
+
+    Otherwise the letter stays as it came: its body may be the only copy of the event, and the other one is not kept.
+
+    Returns:
+        Why an event of the other body was refused; None if the letter is removed.
+
+    Raises:
+        UserError: The other body has no event, so it would change nothing and the letter would be gone.
+        RetryLater: Dataverse or the state store is unavailable; the letter stays.
+    """
+    takers, refused = _takers(replace(letter, body=body), listeners, tools)
+    if takers and not any(tools.decode(each.message, sync.topic, each.body) for sync, took in takers for each in took):
+        raise UserError(NO_EVENT.format("has no event"))
+    for sync, taken in takers:
+        outcome = _applied(sync, taken, tools, Delivery.REPLAY if letter.sync else Delivery.AGAIN)
+        Positions(sync=sync.name, state=tools.state).store(outcome.reached)
+        refused = refused or next((lost.failure for lost in outcome.lost), None)
+    if refused is None:
+        tools.state.remove_dead_letters([letter.id])
+    return refused
+
+
 def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools) -> list[DeadLetter]:
     """Letters of one sync; returns those that were refused again."""
-    messages: dict[tuple[str, int], tuple[Message, set[int | None]]] = {}
-    for letter in letters:
-        message = message_of(letter)
-        messages.setdefault((message.stream, message.sequence), (message, set()))[1].add(item_of(letter))
-    taken = [
-        TakenMessage(
-            message=message,
-            body=read(message, sync.topic, tools.memory.schemas).body,
-            items=None if None in items else frozenset(item for item in items if item is not None),
-        )
-        for message, items in messages.values()
-    ]
-    outcome = _applied(sync, taken, tools, Delivery.REPLAY)
+    outcome = _applied(sync, taken_again(letters, sync.topic, tools.memory.schemas), tools, Delivery.REPLAY)
     Positions(sync=sync.name, state=tools.state).store(outcome.reached)
     tries = {letter.id: letter.tries for letter in letters}
     again = [letter_of(lost, sync, now=tools.clock.now()) for lost in outcome.lost]
@@ -375,10 +388,24 @@ def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventT
     """Letters that no sync had taken, or whose sync is gone; returns those that still no listener takes."""
     again = []
     for letter in letters:
-        found = None if letter.sync else claimed([message_of(letter)], listeners, tools.memory.schemas)
-        takers = [(sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name]] if found else []
+        takers, stays = _takers(letter, listeners, tools)
         for sync, taken in takers:
             _run(sync, taken, tools, Delivery.AGAIN, live=False)
-        if not takers or (found and found.lost):
+        if stays:
             again.append(replace(letter, tries=letter.tries + 1))
     return again
+
+
+def _takers(
+    letter: DeadLetter, listeners: Listeners, tools: EventTools
+) -> tuple[list[tuple[EventSync, list[TakenMessage]]], Failure | None]:
+    """Who takes a letter: its sync, or of one that no sync had taken any listener; and why it stays, if it does."""
+    schemas = tools.memory.schemas
+    if letter.sync:
+        known = [sync for sync in listeners.syncs if sync.name == letter.sync]
+        takers = [(sync, taken_again([letter], sync.topic, schemas)) for sync in known]
+        return takers, None if takers else NO_LISTENER
+    found = claimed([message_of(letter)], listeners, schemas)
+    takers = [(sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name]]
+    failures = [each.failure for each in found.lost] or ([] if takers else [UNCLAIMED])
+    return takers, next(iter(failures), None)

@@ -14,7 +14,17 @@ from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import EventSync
 from shared.state import DeadLetter, StateStore
 
-__all__ = ["UNCLAIMED", "FailedEvent", "item_of", "keep", "letter_id", "letter_of", "message_of"]
+__all__ = [
+    "NO_EVENT",
+    "NO_LISTENER",
+    "UNCLAIMED",
+    "FailedEvent",
+    "item_of",
+    "keep",
+    "letter_id",
+    "letter_of",
+    "message_of",
+]
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +36,9 @@ _CUT: Final = "; the state store refused the event as it came, so it is kept wit
 _DEEPEST: Final = 64
 
 UNCLAIMED = Failure(error="Unclaimed", message="no listener takes this event: look at topic.match of the definitions")
+NO_LISTENER = Failure(error="Unclaimed", message="the sync of this event has no listener any more")
+NO_EVENT: Final = "The body {}: nothing would be applied. To drop the dead letter without applying it, use Remove"
+"""Why another body of a letter is not sent: it changes nothing, so the letter would count as applied and be gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,12 @@ from shared.definitions.models.listener import EventFormat, OffsetReset, Topic
 from shared.events import Claim, Message, ReadBody, Undecodable, claim
 from shared.events import read as read_body
 from shared.jobs.real_time.boundary import Failure, attempted
-from shared.jobs.real_time.letters import UNCLAIMED, FailedEvent
+from shared.jobs.real_time.letters import UNCLAIMED, FailedEvent, item_of, message_of
 from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.sync import Listeners
-from shared.state import StateStore
+from shared.state import DeadLetter, StateStore
 
-__all__ = ["ClaimedBatch", "ListeningSince", "TakenMessage", "claimed", "move_listening", "read"]
+__all__ = ["ClaimedBatch", "ListeningSince", "TakenMessage", "claimed", "move_listening", "read", "taken_again"]
 
 _MICROSECONDS: Final = 1_000_000
 AT_ONCE: Final = 16 * 1024 * 1024  # bytes of bodies, decompressed: a small batch can hold gigabytes
@@ -117,6 +117,22 @@ def read(message: Message, topic: Topic, schemas: Schemas) -> ReadBody:
         return ReadBody(schema, 0)
     body = attempted(partial(read_body, message, topic, schema), "reading a body")
     return ReadBody(Undecodable(reason=body.message), 0) if isinstance(body, Failure) else body
+
+
+def taken_again(letters: Iterable[DeadLetter], topic: Topic, schemas: Schemas) -> list[TakenMessage]:
+    """The messages of dead letters of one listener, each once, with the events of it that are wanted."""
+    messages: dict[tuple[str, int], tuple[Message, set[int | None]]] = {}
+    for letter in letters:
+        message = message_of(letter)
+        messages.setdefault((message.stream, message.sequence), (message, set()))[1].add(item_of(letter))
+    return [
+        TakenMessage(
+            message=message,
+            body=read(message, topic, schemas).body,
+            items=None if None in items else frozenset(item for item in items if item is not None),
+        )
+        for message, items in messages.values()
+    ]
 
 
 def _claim(message: Message, definition: SyncDefinition, body: Any) -> Claim:

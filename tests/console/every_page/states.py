@@ -258,6 +258,12 @@ _REAL_TIME: Final = (
     Shown(name="dead-letters-no-listener", address="/real-time/fresh", says="The sync has no listener."),
     Shown(name="dead-letter", address="/real-time/customers/letter?id={letter}", says="Text of the event"),
     Shown(
+        name="dead-letter-refused",
+        address="/real-time/customers/letter?id={letter}",
+        says="Your text was refused: Undecodable",
+        act=_fills("Text of the event", "{not json", "Send again"),
+    ),
+    Shown(
         name="dead-letter-few-rights",
         address="/real-time/customers/letter?id={letter}",
         says="with the right read",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from shared.errors import AbortRun, RetryLater
-from shared.jobs.real_time.events import replay
+from shared.errors import AbortRun, RetryLater, UserError
+from shared.jobs.real_time.events import replay, replay_edited
 from shared.state import DeadLetter
 from tests.integration.jobs.real_time.conftest import Make
 from tests.integration.jobs.real_time.world import World
@@ -115,3 +116,80 @@ def test_a_filter_that_reads_a_bad_value_reports_it(make: Make) -> None:
     )
     assert set(world.accounts()) == {"B"}
     assert "filter or message key uses a value" in world.letters[0].message
+
+
+TOO_LONG = "x" * 161
+
+
+def sent_with(world: World, letter: DeadLetter, body: object) -> str | None:
+    """Send a letter with another body; returns the kind of error for which it was refused."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    refused = replay_edited(letter, data, world.listeners, world.tools)
+    return refused.error if refused else None
+
+
+@pytest.mark.parametrize("body", [b"{not json", b'{"op": 5}', {"op": "c", "number": "A", "name": TOO_LONG}])
+def test_another_body_that_is_refused_replaces_nothing(make: Make, body: object) -> None:
+    """The letter may be the only copy of the event: it stays as it came, and another correction applies it."""
+    world = make()
+    world.run({"op": "c", "number": "A", "name": TOO_LONG})
+    (letter,) = world.letters
+    assert sent_with(world, letter, body)
+    assert (world.letters, world.accounts()) == ([letter], {})
+    assert sent_with(world, letter, {"op": "c", "number": "A", "name": "one"}) is None
+    assert (world.letters, world.accounts()) == ([], {"A": {"name": "one"}})
+
+
+def test_one_of_several_events_that_is_refused_keeps_the_letter_as_it_came(make: Make) -> None:
+    """Also where the letter is one event of its message. What was applied is applied once."""
+    world = make(topic={"records": "$.rows"})
+    world.run(b'{"rows": [', {"rows": [{"number": "A"}, {"number": "B", "revenue": "much"}]})
+    whole, item = world.letters
+    rows = [{"number": "C", "name": "one"}, {"number": "D", "name": TOO_LONG}]
+    assert sent_with(world, whole, {"rows": rows})
+    assert sent_with(world, item, {"rows": [{"number": "A"}]}) == "Undecodable"
+    assert sent_with(world, item, b"{") == "Undecodable"
+    assert world.letters == [whole, item]
+    rows[1]["name"] = "two"
+    assert sent_with(world, whole, {"rows": rows}) is None
+    assert sent_with(world, item, {"rows": [{"number": "A"}, {"number": "B"}]}) is None
+    assert (world.letters, set(world.accounts())) == ([], {"A", "B", "C", "D"})
+
+
+def test_another_body_of_an_unclaimed_letter_is_no_letter_of_the_sync_that_refuses_it(make: Make) -> None:
+    """The event stays where it is, as it came; one that is taken and applied is removed."""
+    world = make()
+    sync = world.syncs.pop()
+    world.deliver(world.messages({"op": "c", "number": "A", "name": TOO_LONG}))
+    (letter,) = world.letters
+    assert sent_with(world, letter, {"op": "c", "number": "A"}) == "Unclaimed"
+    world.syncs.append(sync)
+    assert sent_with(world, letter, b"{not json") == "Undecodable"
+    assert sent_with(world, letter, {"op": "c", "number": "A", "name": TOO_LONG, "more": 1})
+    assert world.letters == [letter]
+    assert sent_with(world, letter, {"op": "c", "number": "A", "name": "one"}) is None
+    assert (world.letters, world.accounts()) == ([], {"A": {"name": "one"}})
+
+
+@pytest.mark.parametrize("listening", [1, 0])
+def test_another_body_without_an_event_is_refused(make: Make, listening: int) -> None:
+    """It would change nothing, and the letter would be gone as if it were applied."""
+    world = make(topic={"records": "$.rows"})
+    syncs = world.syncs[:]
+    del world.syncs[listening:]
+    world.deliver(world.messages({"rows": [{"number": "A", "name": TOO_LONG}]}))
+    world.syncs[:] = syncs
+    (letter,) = world.letters
+    with pytest.raises(UserError, match="has no event"):
+        sent_with(world, letter, {"rows": []})
+    assert world.letters == [letter]
+
+
+def test_another_body_whose_sync_does_not_listen_any_more_is_refused(make: Make) -> None:
+    """The letter stays."""
+    world = make()
+    world.run({"op": "c", "number": "A", "name": TOO_LONG})
+    (letter,) = world.letters
+    world.syncs.clear()
+    assert sent_with(world, letter, {"op": "c", "number": "A"}) == "Unclaimed"
+    assert world.letters == [letter]
