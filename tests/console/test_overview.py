@@ -51,8 +51,9 @@ def test_each_sync_has_a_line_and_what_needs_a_person_comes_first(page: Page, wo
     expect(page.get_by_text("No sync is like that")).to_be_visible()
 
 
-def test_a_run_that_is_under_way_shows_its_phase(served: Served, world: World) -> None:
-    """And a sync whose run was asked for is queued."""
+@pytest.mark.parametrize("another_waits", [False, True])
+def test_a_run_that_is_under_way_shows_its_phase(served: Served, world: World, another_waits: object) -> None:
+    """Also while another job of the sync waits for it. And a sync whose run was asked for is queued."""
     world.define("customers")
     world.define("contacts")
     state, now = world.app.state, datetime.now(UTC)
@@ -61,14 +62,19 @@ def test_a_run_that_is_under_way_shows_its_phase(served: Served, world: World) -
     assert state.acquire_lease("sync/customers", holder="r", seconds=60)
     state.note_progress("r", {"phase": "writing"})
     state.request_job(JobRequest(id="j", sync="contacts", requested=now))
+    if another_waits:
+        state.request_job(JobRequest(id="k", sync="customers", requested=now))
     text = requests.get(served.url, timeout=10).text
-    assert "Running" in text
-    assert "writing" in text
-    assert "Queued" in text
+    of_contacts, of_customers = (text.split(f'<a href="/syncs/{name}">')[1] for name in ("contacts", "customers"))
+    assert "Queued" in of_contacts.split("</tr>")[0]
+    row = of_customers.split("</tr>")[0]
+    said = ["Running", "writing"] + (["another one is queued"] if another_waits else [])
+    assert [each for each in ("Running", "writing", "Queued", "another one is queued") if each in row] == said
     contacts, customers = requests.get(f"{served.url}/api/status", timeout=10).json()["syncs"]
     listed = requests.get(f"{served.url}/api/syncs", params={"q": "cust"}, timeout=10).json()["syncs"]
     assert [sync["sync"] for sync in listed] == ["customers"]
     assert (customers["state"], customers["phase"], contacts["waits"]) == ("Running", "writing", True)
+    assert customers["waits"] is another_waits
 
 
 @pytest.mark.parametrize("store", ["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])
