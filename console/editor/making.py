@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from starlette.responses import Response
 
@@ -20,14 +19,12 @@ from shared.app.editing.sources import found_columns
 from shared.app.environments import SERVICE_URL
 from shared.app.setting_up import DraftRequest
 from shared.definitions.models import DynamicsConnection
-from shared.definitions.models.base import FORMS, SYNC_NAME
+from shared.definitions.models.base import mistake_in_name
 from shared.drafts.yaml_text import yaml_text
 from shared.errors import SyncError
 from shared.jobs.setting_up.drafting import text_of
 
 __all__ = ["make", "show"]
-
-_MOST_NAME: Final = 100
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,8 +91,8 @@ def make(visit: Visit) -> Response:
 
 
 def _check_name(visit: Visit, asked: Asked) -> None:
-    if not re.fullmatch(SYNC_NAME, asked.name) or len(asked.name) > _MOST_NAME:
-        asked.problems["name"] = FORMS[SYNC_NAME]
+    if mistake := mistake_in_name(asked.name):
+        asked.problems["name"] = mistake
     elif any(each.name == asked.name for each in visit.app.definitions()) or is_taken(
         visit, asked.name, Draft(file=f"{asked.name}.yaml", text="")
     ):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.definitions.models.base import FORMS, SYNC_NAME
+from shared.definitions.models.base import mistake_in_name
 from shared.drafts.batch_config import ImportedDefinition, imported
 from shared.drafts.batch_config.elements import MOST_BYTES
 from shared.errors import UserError
@@ -66,8 +65,8 @@ def check_new(file: Path, name: str) -> None:
     Raises:
         UserError: One of the two.
     """
-    if not re.fullmatch(SYNC_NAME, name):
-        raise UserError(f"{name}: {FORMS[SYNC_NAME]}")
+    if mistake := mistake_in_name(name):
+        raise UserError(f"{name}: {mistake}")
     try:
         exists = file.exists()
     except OSError as error:

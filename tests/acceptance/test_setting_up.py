@@ -444,6 +444,7 @@ def test_records_inside_a_document_of_a_file_are_found(here: World, typed: Type)
     ("arguments", "said"),
     [
         (("Big", "--source", "x.csv", "--entity", "account"), "a name contains only a-z"),
+        (("a" * 101, "--source", "x.csv", "--entity", "account"), "at most 100 characters; this one has 101"),
         (("one", "--source", "nothing.csv", "--entity", "account"), "does not exist"),
         (("one", "--source", "empty.csv", "--entity", "account"), "is empty"),
         (("one", "--source", "x.zip", "--entity", "account"), "a zip file"),

@@ -25,12 +25,12 @@ from shared.definitions.loading.yaml_loader import (
     shown_path,
 )
 from shared.definitions.models import Connection, ConnectionModel, SyncDefinition
-from shared.definitions.models.base import SYNC_NAME
+from shared.definitions.models.base import LONGEST_NAME, SYNC_NAME
 from shared.errors import DefinitionError, Problem
 
 __all__ = ["ReadText", "load_definition", "read_definition"]
 
-_SYNC_NAME: Final = re.compile(rf"(?=.{{1,100}}$){SYNC_NAME}")
+_SYNC_NAME: Final = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}$){SYNC_NAME}")
 _ONLY_SYNCS: Final = frozenset({"source", "destination", "sync_behaviour"})
 _KIND_LINE: Final = re.compile(r"^kind:", re.MULTILINE)
 _NAME_LINE: Final = re.compile(r"^name:[ \t]+[\"']?([a-z0-9-]{1,100})[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)

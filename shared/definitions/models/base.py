@@ -12,6 +12,7 @@ from pydantic_core import PydanticKnownError
 
 __all__ = [
     "FORMS",
+    "LONGEST_NAME",
     "NUMBER",
     "OPERATION_NAME",
     "PARAMETER_NAME",
@@ -32,12 +33,14 @@ __all__ = [
     "Text",
     "Verbatim",
     "WithUnit",
+    "mistake_in_name",
     "seconds",
     "shape_of",
 ]
 
 
 SYNC_NAME: Final = r"^[a-z0-9-]+$"
+LONGEST_NAME: Final = 100  # characters of the name of a sync or a connection
 PARAMETER_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 OPERATION_NAME: Final = r"^[A-Za-z][A-Za-z0-9_]*$"
 SHARE: Final = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
@@ -76,6 +79,15 @@ class Language(StrEnum):
 
 class Verbatim:
     """Marks a text in which blanks have a meaning, also at its ends and alone: a form keeps them as they were typed."""
+
+
+def mistake_in_name(name: str) -> str:
+    """What is wrong with the name of a sync; empty if nothing is."""
+    if not re.fullmatch(SYNC_NAME, name):
+        return FORMS[SYNC_NAME]
+    if len(name) > LONGEST_NAME:
+        return f"a name has at most {LONGEST_NAME} characters; this one has {len(name):,}"
+    return ""
 
 
 def json_path(path: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, Tag
 
 from shared.definitions.models.base import (
+    LONGEST_NAME,
     PARAMETER_NAME,
     SHAPE,
     SHARE,
@@ -341,7 +342,9 @@ ParameterName = Annotated[str, Field(pattern=PARAMETER_NAME)]
 class SyncDefinition(Model):
     """One sync: one source, one target table, one key and the rules between them."""
 
-    name: str = Field(pattern=SYNC_NAME, max_length=100, description="The sync's name: `a-z`, `0-9`, `-`; unique.")
+    name: str = Field(
+        pattern=SYNC_NAME, max_length=LONGEST_NAME, description="The sync's name: `a-z`, `0-9`, `-`; unique."
+    )
     version: str = Field(default="1.0.0", min_length=1, description="Version for the execution log; no other effect.")
     description: str = Field(default="", description="Description; no effect.")
     enabled: bool = Field(default=True, description="Whether the timer starts the sync.")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.definitions.models.base import SYNC_NAME, Model
+from shared.definitions.models.base import LONGEST_NAME, SYNC_NAME, Model
 
 __all__ = ["ConnectionModel"]
 
@@ -16,7 +16,7 @@ class ConnectionModel(Model):
 
     kind: Literal["connection"] = Field(description="Says that this file is a connection and not a sync.")
     name: str = Field(
-        pattern=SYNC_NAME, max_length=100, description="The connection's name: `a-z`, `0-9`, `-`; unique."
+        pattern=SYNC_NAME, max_length=LONGEST_NAME, description="The connection's name: `a-z`, `0-9`, `-`; unique."
     )
     description: str = Field(default="", description="Description; no effect.")
     type: str = Field(description="Kind of system.")
