@@ -182,11 +182,18 @@ def _upload(editing: Editing, _about: str) -> None:
 # -- Checks and questions --------------------------------------------------------------------------------------------
 
 
+# A file of the source that is missing is no mistake of the definition, and other hosts are not asked for theirs.
+_NO_MISTAKES: Final = (
+    "No mistakes were found, also not by Dataverse and in what the source shows without a run. Whether the source can "
+    "be read was not checked: Test connection tells it."
+)
+
+
 def _check(editing: Editing, _about: str) -> None:
     if editing.may_connect():
         editing.checked = check(editing.visit, editing.draft, online=True)
         if not editing.checked.problems:
-            editing.say("good", "No mistakes were found, also not by Dataverse and the source.")
+            editing.say("good", _NO_MISTAKES)
     if editing.tab.slug == "mapping" and not editing.visit.body.text("_alone"):
         _compare(editing, "")
 

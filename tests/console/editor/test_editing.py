@@ -91,6 +91,20 @@ def test_rights_and_hosts_need_admin(served_to_many: Served, customers: Path, ch
     assert "may change" not in owner.press("save", **fields).html if change == "c" else True
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_check_claims_no_answer_of_a_source_that_was_not_read(
+    served_to_many: Served, customers: Path, world: World, there: object
+) -> None:
+    """A missing file is no mistake of the definition; another button tells whether the source can be read."""
+    if not there:
+        (world.folder / "customers.csv").unlink()
+    told = opened(served_to_many, "owners").press("check").html
+    assert "No mistakes were found, also not by Dataverse" in told
+    assert "Whether the source can be read was not checked: Test connection tells it." in told
+    assert "also not by Dataverse and the source." not in told
+    assert customers.exists()
+
+
 def test_a_form_that_comes_twice_is_saved_once(served_to_many: Served, customers: Path, world: World) -> None:
     """As after two clicks: nobody else has changed anything."""
     form = opened(served_to_many, "writers")

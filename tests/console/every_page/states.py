@@ -180,7 +180,7 @@ _SYNCS: Final = (
     Shown(
         name="sync-checked",
         address="/syncs/fresh",
-        says="fits its source and its environment",
+        says="fits its environment, and what its source shows",
         act=_presses("Check against the environment"),
     ),
     Shown(name="history", address="/syncs/customers/history?key=customers-3", says="A new name of account 3"),
