@@ -218,9 +218,10 @@ def pictures_in(folder: Path) -> Path:
 
 
 def pictures(page: Page, name: str, folder: Path) -> None:
-    """Take pictures of a page: light, dark and at 360 px; none may be wider than its window."""
+    """Take pictures of a page: light, dark, at 800 and at 360 px; none may be wider than its window."""
     target = pictures_in(folder)
-    for form, width, scheme in (("light", 1200, "light"), ("dark", 1200, "dark"), ("narrow", 360, "light")):
+    forms = (("light", 1200, "light"), ("dark", 1200, "dark"), ("half", 800, "dark"), ("narrow", 360, "light"))
+    for form, width, scheme in forms:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         page.screenshot(path=target / f"{name}-{form}.png", full_page=True)

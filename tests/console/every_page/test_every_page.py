@@ -268,6 +268,16 @@ def test_it_is_readable(form: Form, shown: Page, request: pytest.FixtureRequest,
     assert wrong == {}, json.dumps(wrong, indent=1)
 
 
+def test_no_window_is_too_small(shown: Page) -> None:
+    """Also between a phone and a large window, as on a tablet or half a screen, with all parts open."""
+    open_parts(shown, whole=True)
+    wider = {}
+    for width in (360, 480, 700, 710, 800, 900, 1000, 1085, 1095, 1200):
+        shown.set_viewport_size({"width": width, "height": 900})
+        wider[width] = shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert {width: pixels for width, pixels in wider.items() if pixels > 0} == {}
+
+
 def test_the_keyboard_is_enough(shown: Page) -> None:
     """Tab comes to everything that can be used, in the order of the page and with a ring, and back to the link that skips the frame."""
     shown.set_viewport_size({"width": 1280, "height": 320})  # less to draw, as often as Tab is pressed
