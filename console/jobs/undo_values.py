@@ -12,7 +12,7 @@ from console.jobs.plan_values import answer_of
 from console.web.visit import Visit
 from shared.state import Job, JobKind
 from shared.views.pages.masking import masked_undo
-from shared.views.pages.plan_parts import Group, groups
+from shared.views.pages.plan_parts import Group, groups, shown_key
 
 __all__ = ["UndoShown", "shown_undo"]
 
@@ -73,10 +73,7 @@ class UndoShown:
     @property
     def edited(self) -> Sequence[tuple[str, str, str]]:
         """(Record, column, what is the matter) of some that others have changed."""
-        return [
-            (", ".join(map(str, each["key"].values())) or each["id"], each["column"], each["message"])
-            for each in self.plan["edited"]
-        ]
+        return [(shown_key(each["key"]) or each["id"], each["column"], each["message"]) for each in self.plan["edited"]]
 
 
 def shown_undo(visit: Visit) -> UndoShown:

@@ -123,9 +123,10 @@ def _change(change: Change, group: Group) -> str:
 
 def _column(column: ColumnLine, group: Group) -> Iterator[str]:
     yield f"<td class=c>{_labelled(column.label, column.name)}</td>"
-    for side, value in zip(group.sides, column.values, strict=True):
+    for side, value, note in zip(group.sides, column.values, column.notes, strict=True):
         shown = escaped(value) if value else "<span class=empty>empty</span>"
-        yield f"<td class={_CLASSES[side]} data-name={side}>{shown}</td>"
+        said = f" <small>{escaped(note)}</small>" if note else ""
+        yield f"<td class={_CLASSES[side]} data-name={side}>{shown}{said}</td>"
 
 
 def _rows(planned: Mapping[str, Any]) -> str:

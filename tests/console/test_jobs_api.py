@@ -284,6 +284,27 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(served: Served, w
     connection.close()
 
 
+def test_long_values_are_shortened_on_pages_alone(served: Served, world: World) -> None:
+    """The answer of the API and what is written have them whole; the page of the plan is small and says how long they are."""
+    world.define("customers", rows=0)
+    file = world.folder / "syncs" / "customers.yaml"
+    file.write_text(file.read_text().replace(", max_length: 160", "").replace("target: name}", "target: description}"))
+    long = [f"{number}{'x' * 1_900}" for number in range(50)]
+    world.write("customers", [(f"customers-{number}", text) for number, text in enumerate(long)])
+    client = Client(served)
+    plan = client.planned("customers")
+    page = requests.get(f"{served.url}/plans/{plan}", timeout=60).text
+    assert page.count("shortened: it has 1,90") == 50
+    assert len(page) < 1_000 * 50 + 20_000
+    whole = [column["after"] for each in client.get(f"/plans/{plan}")["plan"]["sample"] for column in each["columns"]]
+    assert {*long} <= {*whole}
+    applied = client.ended(client.post(f"/plans/{plan}/apply")["id"])
+    run = applied["run"].removeprefix("/api/runs/")
+    undo = client.ended(client.post(f"/runs/{run}/undo-plan")["id"])["id"]
+    for path in (f"/undo-plans/{undo}", "/syncs/customers/history?key=customers-7"):
+        assert "shortened: it has 1,901 characters" in requests.get(f"{served.url}{path}", timeout=60).text, path
+
+
 def test_hostile_values_are_text_on_the_pages(served: Served, world: World) -> None:
     """Of rows, of parameters, and of the query."""
     world.define("customers", more="parameters: {size: {default: x}}\n")

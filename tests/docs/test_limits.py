@@ -46,6 +46,7 @@ from shared.sources.rest.seen import _MOST_PAGES
 from shared.state._bounds import MOST_OF_A_BODY, MOST_OF_A_CHANGE, MOST_OF_A_MESSAGE
 from shared.transform.lookups.parties import MOST_PARTIES
 from shared.transform.profile.keys import _MOST_CANDIDATES, MOST_PAIRED
+from shared.views.pages.plan_parts import MOST_OF_A_VALUE
 from shared.views.pages.runs import MOST_CHARTED, MOST_COURSES, MOST_WITH_ERRORS
 from shared.views.plan_markdown import _LONGEST as OF_A_PLAN
 from shared.workspace.growth import MOST as OF_A_RESULT
@@ -122,6 +123,9 @@ REAL = {
     "dead letter that is kept whole": f"{MOST_OF_A_BODY // MB} MB",
     "runs, errors, files and dead letters are kept": f"{settings.Settings.load({}).retention_days} days",
     "message of a run": f"{MOST_OF_A_MESSAGE:,} characters",
+    "characters of a value on the pages of a plan, of an undo and of a record's history": (
+        f"{MOST_OF_A_VALUE}, from where it differs; `plan --json` and the API have all of them"
+    ),
     "runs on the page of `runs --html`": (
         f"{MOST_CHARTED}, with the errors of the latest {MOST_WITH_ERRORS}, "
         f"and the latest {MOST_COURSES} over their time"

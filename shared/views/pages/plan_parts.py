@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 from shared.views.errors import first_rows
 
 __all__ = [
+    "MOST_OF_A_VALUE",
     "Change",
     "Group",
     "LimitLine",
@@ -21,6 +23,7 @@ __all__ = [
     "moment",
     "reasons",
     "shown_change",
+    "shown_key",
     "totals",
 ]
 
@@ -57,6 +60,8 @@ _LIMITS: Final = {
 _BEFORE, _AFTER = "before", "after"
 _BOTH: Final = (_BEFORE, _AFTER)
 _SIDES: Final = {"delete": (_BEFORE,), "insert": (_AFTER,)}
+MOST_OF_A_VALUE: Final = 500
+"""Characters of a value that a page shows: a column of Dataverse may hold a million."""
 _GROUPED_FROM: Final = 10_000  # a number of four digits may be a year
 
 
@@ -94,11 +99,17 @@ class LimitLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnLine:
-    """One column of a change: a text for each side of its group; empty where it has no value."""
+    """One column of a change.
+
+    Attributes:
+        values: A text for each side of its group; empty where it has no value. Of a long one the part that differs.
+        notes: For each of them how long it is, where it is shortened; otherwise empty.
+    """
 
     name: str
     label: str
     values: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +198,7 @@ def shown_change(change: Mapping[str, Any]) -> Change:
 
 def _change(change: Mapping[str, Any], columns: Mapping[str, Any], sides: Sequence[str]) -> Change:
     held = [each for each in change["columns"] if any(each.get(side) not in (None, "") for side in sides)]
-    key = ", ".join(_value(each) for each in change["key"].values())
+    key = shown_key(change["key"])
     return Change(key=key, row=change["row"], columns=tuple(_column(each, columns, sides) for each in held))
 
 
@@ -195,8 +206,38 @@ def _column(column: Mapping[str, Any], columns: Mapping[str, Any], sides: Sequen
     name = column["column"]
     about = columns.get(name, {})
     options = about.get("options", {})
-    values = (column.get(f"{side}_name") or _with_option(column.get(side), options) for side in sides)
-    return ColumnLine(name=name, label=about.get("label", ""), values=tuple(values))
+    values = [column.get(f"{side}_name") or _with_option(column.get(side), options) for side in sides]
+    start = _start(values)
+    shown = [_part(each, start) for each in values]
+    notes = tuple(_note(each, start) if part != each else "" for each, part in zip(values, shown, strict=True))
+    return ColumnLine(name=name, label=about.get("label", ""), values=tuple(shown), notes=notes)
+
+
+def shown_key(key: Mapping[str, Any]) -> str:
+    """The values of a key as one text, of a long one its beginning and how long it is."""
+    text = ", ".join(map(_value, key.values()))
+    part = _part(text, 0)
+    return part if part == text else f"{part} ({len(text):,} characters)"
+
+
+def _start(texts: Sequence[str]) -> int:
+    """From which character on the texts of a column are shown, so that a difference behind the bound is seen."""
+    if max(map(len, texts)) <= MOST_OF_A_VALUE or len({*texts}) == 1:
+        return 0
+    differs = range(min(map(len, texts)))
+    same = bisect_left(differs, True, key=lambda place: len({text[: place + 1] for text in texts}) > 1)
+    return max(0, same - MOST_OF_A_VALUE // 5) if same > MOST_OF_A_VALUE // 2 else 0
+
+
+def _part(text: str, start: int) -> str:
+    part = text[start : start + MOST_OF_A_VALUE]
+    before, after = text[:start], text[start + MOST_OF_A_VALUE :]
+    return f"{'…' if before else ''}{part}{'…' if after else ''}"
+
+
+def _note(text: str, start: int) -> str:
+    place = f", shown from character {start + 1:,} on" if start else ""
+    return f"shortened: it has {len(text):,} characters{place}"
 
 
 def _with_option(value: Any, options: Mapping[str, str]) -> str:
