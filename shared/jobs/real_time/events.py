@@ -25,8 +25,8 @@ from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_o
 from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.ledger import EventLedgers, open_reader
-from shared.jobs.real_time.letters import NO_EVENT, NO_LISTENER, UNCLAIMED, FailedEvent, keep, letter_of, message_of
-from shared.jobs.real_time.listeners import ListeningSince, TakenMessage, claimed, taken_again
+from shared.jobs.real_time.letters import NO_EVENT, FailedEvent, keep, letter_of
+from shared.jobs.real_time.listeners import ListeningSince, TakenMessage, claimed, taken_again, takers_of
 from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, latest_of_partitions, record_batch
 from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.session import Decode, Delivery, Positions, Session
@@ -363,7 +363,7 @@ def replay_edited(letter: DeadLetter, body: bytes, listeners: Listeners, tools: 
         UserError: The other body has no event, so it would change nothing and the letter would be gone.
         RetryLater: Dataverse or the state store is unavailable; the letter stays.
     """
-    takers, refused = _takers(replace(letter, body=body), listeners, tools)
+    takers, refused = takers_of(replace(letter, body=body), listeners, tools.memory.schemas)
     if takers and not any(tools.decode(each.message, sync.topic, each.body) for sync, took in takers for each in took):
         raise UserError(NO_EVENT.format("has no event"))
     for sync, taken in takers:
@@ -388,24 +388,9 @@ def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventT
     """Letters that no sync had taken, or whose sync is gone; returns those that still no listener takes."""
     again = []
     for letter in letters:
-        takers, stays = _takers(letter, listeners, tools)
+        takers, stays = takers_of(letter, listeners, tools.memory.schemas)
         for sync, taken in takers:
             _run(sync, taken, tools, Delivery.AGAIN, live=False)
         if stays:
             again.append(replace(letter, tries=letter.tries + 1))
     return again
-
-
-def _takers(
-    letter: DeadLetter, listeners: Listeners, tools: EventTools
-) -> tuple[list[tuple[EventSync, list[TakenMessage]]], Failure | None]:
-    """Who takes a letter: its sync, or of one that no sync had taken any listener; and why it stays, if it does."""
-    schemas = tools.memory.schemas
-    if letter.sync:
-        known = [sync for sync in listeners.syncs if sync.name == letter.sync]
-        takers = [(sync, taken_again([letter], sync.topic, schemas)) for sync in known]
-        return takers, None if takers else NO_LISTENER
-    found = claimed([message_of(letter)], listeners, schemas)
-    takers = [(sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name]]
-    failures = [each.failure for each in found.lost] or ([] if takers else [UNCLAIMED])
-    return takers, next(iter(failures), None)

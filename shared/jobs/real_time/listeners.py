@@ -18,12 +18,21 @@ from shared.definitions.models.listener import EventFormat, OffsetReset, Topic
 from shared.events import Claim, Message, ReadBody, Undecodable, claim
 from shared.events import read as read_body
 from shared.jobs.real_time.boundary import Failure, attempted
-from shared.jobs.real_time.letters import UNCLAIMED, FailedEvent, item_of, message_of
+from shared.jobs.real_time.letters import NO_LISTENER, UNCLAIMED, FailedEvent, item_of, message_of
 from shared.jobs.real_time.schemas import Schemas
-from shared.jobs.real_time.sync import Listeners
+from shared.jobs.real_time.sync import EventSync, Listeners
 from shared.state import DeadLetter, StateStore
 
-__all__ = ["ClaimedBatch", "ListeningSince", "TakenMessage", "claimed", "move_listening", "read", "taken_again"]
+__all__ = [
+    "ClaimedBatch",
+    "ListeningSince",
+    "TakenMessage",
+    "claimed",
+    "move_listening",
+    "read",
+    "taken_again",
+    "takers_of",
+]
 
 _MICROSECONDS: Final = 1_000_000
 AT_ONCE: Final = 16 * 1024 * 1024  # bytes of bodies, decompressed: a small batch can hold gigabytes
@@ -133,6 +142,20 @@ def taken_again(letters: Iterable[DeadLetter], topic: Topic, schemas: Schemas) -
         )
         for message, items in messages.values()
     ]
+
+
+def takers_of(
+    letter: DeadLetter, listeners: Listeners, schemas: Schemas
+) -> tuple[list[tuple[EventSync, list[TakenMessage]]], Failure | None]:
+    """Who takes a letter: its sync, or of one that no sync had taken any listener; and why it stays, if it does."""
+    if letter.sync:
+        known = [sync for sync in listeners.syncs if sync.name == letter.sync]
+        takers = [(sync, taken_again([letter], sync.topic, schemas)) for sync in known]
+        return takers, None if takers else NO_LISTENER
+    found = claimed([message_of(letter)], listeners, schemas)
+    takers = [(sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name]]
+    failures = [each.failure for each in found.lost] or ([] if takers else [UNCLAIMED])
+    return takers, next(iter(failures), None)
 
 
 def _claim(message: Message, definition: SyncDefinition, body: Any) -> Claim:
