@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -238,16 +238,23 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
             names = sorted(name for name in system.find(path) if name.endswith(ending))
         for name in names:
             check_system(system, str(name), roots)
-        return tuple(
-            InputFile(
-                name=_shown_name(system, str(name), url),
-                path=str(name),
-                system=system,
-                version=_version_of(system, str(name)),
-            )
-            for name in names
-            if system.isfile(name)
-        )
+        return tuple(file for name in names if (file := _remote_file(system, str(name), url)) is not None)
+
+
+def _remote_file(system: Any, name: str, url: str) -> InputFile | None:
+    """A file that was listed; None for a folder, and where nothing is there any more.
+
+    `isfile` of a driver says no also when it cannot ask: the file would be left out, and its records be dropped.
+    """
+    try:
+        about = system.info(name)
+    except FileNotFoundError:
+        if "http" in system.protocol:
+            _refuse_unanswered(system, name, url)
+        return None
+    if about["type"] != "file":
+        return None
+    return InputFile(name=_shown_name(system, name, url), path=name, system=system, version=_told(about))
 
 
 def _names_of(system: Any, path: str) -> list[str]:
@@ -293,8 +300,11 @@ def _version_of(system: Any, path: str) -> Version:
     if system is None:
         about = Path(path).stat()
         return about.st_size, about.st_mtime_ns
-    told = system.info(path)
-    return tuple(str(told[key]) for key in _VERSION_KEYS if told.get(key) is not None)
+    return _told(system.info(path))
+
+
+def _told(about: Mapping[str, Any]) -> Version:
+    return tuple(str(about[key]) for key in _VERSION_KEYS if about.get(key) is not None)
 
 
 def _version_or_none(system: Any, path: str) -> Version | None:

@@ -11,6 +11,7 @@ from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-
 
 from shared.errors import UserError
 from shared.sources import SourceContext, open_source
+from shared.sources.files import find_files
 from shared.workspace import Workspace
 from tests.contract.source_kinds import FILES, KINDS, Kind, rows
 from tests.contract.test_sources import defined
@@ -111,3 +112,39 @@ def test_a_file_that_changes_between_its_description_and_its_reading_ends_the_ru
         kind.write(path, rows(4))
         with pytest.raises(UserError, match=CHANGED):
             source.load(workspace)
+
+
+class Busy(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A storage that does not answer when it is asked for one file; its `isfile` takes this for no, as adlfs does."""
+
+    protocol = "busy"
+    cachable = False
+
+    def info(self, path: str, **options: Any) -> dict[str, Any]:
+        if str(path).endswith("b.csv"):
+            raise OSError("503 the server is busy")
+        return dict(super().info(path, **options))
+
+    def isfile(self, path: str) -> bool:
+        try:
+            return bool(self.info(path)["type"] == "file")
+        except OSError:
+            return False
+
+    def glob(self, path: str, **options: Any) -> list[str]:
+        return [str(each) for each in LocalFileSystem().glob(path, **options)]
+
+
+def test_a_file_that_the_storage_is_too_busy_to_tell_of_is_not_left_out(tmp_path: Path) -> None:
+    """The records of its rows would be dropped."""
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tmp_path / name).write_text("number\n1\n")
+    (tmp_path / "folder.csv").mkdir()
+
+    def found(system: LocalFileSystem) -> list[str]:
+        files = find_files("busy:///*.csv", lambda _: (system, f"{tmp_path}/*.csv"))
+        return [Path(file.path).name for file in files]
+
+    assert found(LocalFileSystem()) == ["a.csv", "b.csv", "c.csv"]
+    with pytest.raises(UserError, match="cannot be reached: 503 the server is busy"):
+        found(Busy())
