@@ -305,8 +305,9 @@ def _code(response: Response) -> str:
 
 
 async def _send(send: Send, response: Response) -> None:
-    headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()]
+    # As the service writes them: some clients, Microsoft's asynchronous one among them, look for these letters.
+    headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()]
     if response.status not in {204, 304}:
-        headers.append((b"content-length", str(len(response.body)).encode()))
+        headers.append((b"Content-Length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
