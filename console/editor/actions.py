@@ -63,7 +63,9 @@ def act(editing: Editing, do: str) -> Response:
 def _show(editing: Editing, about: str) -> None:
     """Show a tab and, behind a colon, the place of a mistake in it."""
     tab, _, path = about.partition(":")
-    if tab:
+    if tab and editing.sent.problems and tab != editing.tab.slug:
+        editing.say("bad", "This tab stays open: what is marked in it is not in the definition yet, and would be lost.")
+    elif tab:
         editing.tab = tab_named(tab)
     for found in re.finditer(r"\[(\d{1,9})\]", path[:_MOST_OF_A_PATH]):
         name = path[: found.start()].replace("[", ".").replace("]", "")
@@ -192,7 +194,7 @@ _NO_MISTAKES: Final = (
 def _check(editing: Editing, _about: str) -> None:
     if editing.may_connect():
         editing.checked = check(editing.visit, editing.draft, online=True)
-        if not editing.checked.problems:
+        if not editing.checked.problems and not editing.sent.problems:
             editing.say("good", _NO_MISTAKES)
     if editing.tab.slug == "mapping" and not editing.visit.body.text("_alone"):
         _compare(editing, "")

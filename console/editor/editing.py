@@ -15,7 +15,7 @@ from console.audit.compared import difference
 from console.editor.draft import Checked, Draft, check, saved_text
 from console.editor.forms.paging import Pages
 from console.editor.forms.reading import Sent
-from console.editor.forms.widgets import Kind, Widget
+from console.editor.forms.widgets import Widget
 from console.editor.mapping import Mappings, mappings_of
 from console.editor.tabs import FIRST, TABS, YAML, Tab, placed, tab_named, tab_of, values_with, widgets_of
 from console.uploads.keeping import can_upload, upload_path
@@ -200,7 +200,7 @@ class Editing:
     def _show_again(self, widgets: Sequence[Widget]) -> None:
         """Show texts again that could not be read."""
         for widget in (each for one in widgets for each in one.walk()):
-            if widget.kind is Kind.YAML and widget.name in self.sent.texts:
+            if widget.name in self.sent.texts:
                 widget.text = self.sent.texts[widget.name]
 
 

@@ -22,8 +22,8 @@ class Sent:
         fields: Name -> values.
 
     Attributes:
-        problems: What cannot be read.
-        texts: Name -> text of the fields that cannot be read: they are shown again.
+        problems: What cannot be read, or has no place in the definition.
+        texts: Name -> text of the fields that cannot be read, or have no place: they are shown again.
     """
 
     def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
@@ -207,8 +207,24 @@ def _variants(widget: Widget, sent: Sent) -> Any:
     if chosen is None:
         return widget.raw
     for group in widget.children:
+        if chosen != f"{group.key}:":
+            _refuse_unread(widget, group, sent)
+    for group in widget.children:
         if chosen == f"{group.key}:":
             return with_fields(widget.raw if chosen == widget.chosen else {}, group.children, sent)
     if chosen == carried(widget.chosen):
         return widget.raw
     return chosen or ABSENT
+
+
+def _refuse_unread(widget: Widget, group: Widget, sent: Sent) -> None:
+    """Tell of what was filled in for another choice than the one that was made: the definition has no place for it."""
+    for field in group.children:
+        text = sent.text(field.name)
+        if text is None or not text.strip() or field.is_untouched(text):
+            continue
+        message = (
+            f"choose “{group.label}” as {widget.label}, or empty this field: it does not belong to the other choice"
+        )
+        sent.problems.append(Problem(message=message, path=field.shown_path))
+        sent.texts[field.name] = text

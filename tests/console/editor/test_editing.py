@@ -105,6 +105,23 @@ def test_a_check_claims_no_answer_of_a_source_that_was_not_read(
     assert customers.exists()
 
 
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("changed__when", "source.name > target.name"), ("dropped__expire", "new_gone"), ("dropped__set", "{x: 1}")],
+)
+def test_nothing_that_was_filled_in_is_lost(served_to_many: Served, customers: Path, field: str, text: str) -> None:
+    """A field of a choice that was not made: not saved, not left for another tab, and the check does not pass."""
+    before = customers.read_text()
+    page, name = opened(served_to_many, "owners", tab="behaviour"), f"sync_behaviour__{field}"
+    for button in ("save", "check", "show:source"):
+        told = page.press(button, **{name: text}).html
+        assert "empty this field: it does not belong to the other choice" in told, button
+        assert text.replace(">", "&gt;") in told, button
+        assert "No mistakes were found" not in told
+        assert 'name="_tab" value="behaviour"' in told
+    assert customers.read_text() == before
+
+
 def test_a_form_that_comes_twice_is_saved_once(served_to_many: Served, customers: Path, world: World) -> None:
     """As after two clicks: nobody else has changed anything."""
     form = opened(served_to_many, "writers")

@@ -121,6 +121,26 @@ def test_one_of_several_forms_is_chosen() -> None:
     assert (values["changed"], values["dropped"]) == ("ignore", {"expire": "new_expired"})
 
 
+@pytest.mark.parametrize("chosen", ["update", "ignore"])
+def test_what_is_filled_in_for_another_choice_is_a_mistake(chosen: str) -> None:
+    """It would be lost: the field keeps it, and the mistake says what to choose. What nobody has touched is none."""
+    tab = tab_named("behaviour")
+    data: Any = read_yaml(EXAMPLE).value
+    data["sync_behaviour"]["changed"] = "update"
+    field = "sync_behaviour.changed.when"
+    fields = as_browser(widgets_of(tab, data)) | {"sync_behaviour.changed.variant": [chosen]}
+    sent = Sent(fields | {field: ["source.a > target.b"]})
+    made: Any = values_with(tab, data, sent)
+    assert made["sync_behaviour"]["changed"] == chosen
+    (problem,) = sent.problems
+    assert (problem.path, "choose “with when” as Changed" in problem.message) == (field, True)
+    assert sent.texts == {field: "source.a > target.b"}
+    data["sync_behaviour"]["changed"] = {"when": "source.a > target.b"}
+    sent = Sent(as_browser(widgets_of(tab, data)) | {"sync_behaviour.changed.variant": [chosen]})
+    made = values_with(tab, data, sent)
+    assert (made["sync_behaviour"]["changed"], sent.problems) == (chosen, [])
+
+
 def test_another_type_of_source_keeps_what_both_know() -> None:
     """The others go: they would only be mistakes."""
     values = with_fields(EXAMPLE, "source", source__type="sql")["source"]
