@@ -51,7 +51,7 @@ def _shown(value: Any, visible: bool) -> str:  # noqa: FBT001 - the filter of a 
     if not visible:
         return "•••"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
+    return text if len(text) <= _MOST else f"{text[:_MOST]}… ({len(text):,} characters)"
 
 
 def _changed_lines(lines: Sequence[str]) -> int:

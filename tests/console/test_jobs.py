@@ -294,3 +294,23 @@ def test_where_nothing_runs_the_page_says_what_to_do(page: Page, world: World, t
         assert violations(page) == []
     expect(page.get_by_role("link", name="Choose a sync to start")).to_be_visible()
     pictures(page, "jobs-empty", tmp_path)
+
+
+def test_a_long_value_leaves_the_words_beside_it_whole(page: Page, world: World) -> None:
+    """A value without blanks is broken anywhere; names of columns and `empty` are not, in windows that have tables."""
+    world.define("customers", rows=0)
+    file = world.folder / "syncs" / "customers.yaml"
+    file.write_text(file.read_text().replace(", max_length: 160", "").replace("target: name}", "target: description}"))
+    world.write("customers", [("customers-1", "")])
+    world.app.run("customers")
+    world.write("customers", [("customers-1", "x" * 1_900)])
+    page.goto("/syncs/customers/start")
+    page.get_by_role("button", name="Plan", exact=True).click()
+    words = page.locator(".changes :is(code, .quiet:not(.sub))")
+    expect(words.first).to_be_visible()
+    assert {*words.all_inner_texts()} >= {"description", "empty"}
+    for width in (1200, 800):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert words.evaluate_all("all => all.filter(each => each.getClientRects().length > 1).length") == 0, width
+    page.set_viewport_size({"width": 360, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
