@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,6 +21,8 @@ from shared.workspace import Table, Workspace
 
 __all__ = ["MOST_RUNS", "History", "HistoryEntry", "check_key", "history_of", "record_ids"]
 
+_BIND: Final = "@odata.bind"
+_ID: Final = re.compile(r"\(([0-9a-fA-F-]{36})\)$")
 MOST_RUNS: Final = 1000
 """The latest runs of a sync whose journals are looked at."""
 
@@ -128,5 +132,20 @@ def _entries(
         workspace.create(journal_table(of_kinds(files)))
         rows = workspace.query(record_query(), [list(key), sorted(ids)])
     for change, row in zip(read_samples(each[:-1] for each in rows), rows, strict=True):
-        yield HistoryEntry(run=run, change=change, result=row[-1])
+        yield HistoryEntry(run=run, change=_with_ids(change, _bound((row[4], row[6], row[7]))), result=row[-1])
     workspace.drop(Table.JOURNAL)
+
+
+def _bound(texts: Iterable[str | None]) -> set[str]:
+    """The paths by which a change referred to other records, in the JSON objects that it sent."""
+    objects = (json.loads(each) for each in texts if each and _BIND in each)
+    return {str(value) for sent in objects for name, value in sent.items() if name.endswith(_BIND)}
+
+
+def _with_ids(change: SampleChange, paths: set[str]) -> SampleChange:
+    """A change whose lookups have the id of the record after it, as they have it before; see `_bound`."""
+    columns = (
+        replace(column, after=found[1]) if after in paths and (found := _ID.search(after)) else column
+        for column, after in ((each, str(each.after)) for each in change.columns)
+    )
+    return replace(change, columns=tuple(columns)) if paths else change

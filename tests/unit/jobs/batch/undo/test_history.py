@@ -27,7 +27,9 @@ def store(tmp_path: Path) -> SqliteStateStore:
     return SqliteStateStore(tmp_path / "state.db")
 
 
-def keep(store: SqliteStateStore, run: str, day: int, key: str, *, result: str = "applied") -> None:
+def keep(
+    store: SqliteStateStore, run: str, day: int, key: str, *, result: str = "applied", sent: str = '{"name":"x"}'
+) -> None:
     """A run that changes the name of the record, with its journal."""
     started = NOW - timedelta(days=day)
     store.begin_run(RunRecord(run_id=run, sync="s", version="1", trigger="timer", state="Succeeded", started=started))
@@ -35,7 +37,7 @@ def keep(store: SqliteStateStore, run: str, day: int, key: str, *, result: str =
     journal.put_about({"sync": "s"})
     with Workspace.open(threads=1) as workspace:
         change = f"""1::BIGINT change, 'update' AS action, '{RECORD}'::UUID id, '{key}' AS key, '{{"name":"{run}"}}' before,
-            '{{"name":"x"}}' payload, '' later, '' links, 'name' AS columns, '' version"""
+            '{sent}' payload, '' later, '' links, 'name' AS columns, '' version"""
         journal.put(workspace, PLANNED, 0, f"SELECT {change}")
         if result:
             journal.put(workspace, DONE, 0, f"SELECT 1::BIGINT change, '{result}' result, NULL::UUID id, false created")
@@ -56,6 +58,16 @@ def test_a_record_is_followed_by_its_id(store: SqliteStateStore) -> None:
     assert found(store, "2", "5", days=5) == [("c", "applied"), ("b", "unknown")]
     assert found(store, str(RECORD).upper()) == [("c", "applied"), ("b", "unknown"), ("0", "applied")]
     assert found(store, "2") == []
+
+
+def test_a_lookup_has_an_id_on_both_sides(store: SqliteStateStore) -> None:
+    """Also where the path of the record was sent; a text that only looks like such a path stays."""
+    path = f"/accounts({UUID(int=9)})"
+    keep(store, "b", 1, '{"number":"1"}', sent=f'{{"name@odata.bind":"{path}"}}')
+    keep(store, "a", 2, '{"number":"1"}', sent=f'{{"name":"{path}"}}')
+    opened = partial(Workspace.open, threads=1)
+    entries = history_of(store, "s", ["1"], opened, NOW - timedelta(days=30)).entries
+    assert [each.change.columns[0].after for each in entries] == [str(UUID(int=9)), path]
 
 
 def test_a_damaged_journal_is_named(store: SqliteStateStore) -> None:
