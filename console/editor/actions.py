@@ -28,6 +28,7 @@ from shared.app.definition_files import DefinitionChangedError
 from shared.app.editing.environment import EnvironmentOf
 from shared.app.editing.renaming import RenameRefusedError
 from shared.app.editing.sources import found_columns
+from shared.counted import counted
 from shared.definitions.models import Permissions
 from shared.drafts.editing import EditRefusedError, Set, edited
 from shared.errors import DefinitionError, SyncError
@@ -167,7 +168,8 @@ def _columns(editing: Editing, _about: str) -> None:
     append(editing, ("source", "columns"), added)
     for remark in found.remarks:
         editing.say("warn", remark)
-    editing.say("good", f"{len(found.columns):,} columns were found, and {len(added):,} of them are new.")
+    columns = counted(len(found.columns), "column was found", "columns were found")
+    editing.say("good", f"{columns}, and {counted(len(added), 'of them is new', 'of them are new')}.")
     editing.tab = tab_named("columns")
 
 

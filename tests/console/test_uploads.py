@@ -134,7 +134,7 @@ def test_a_file_of_a_source_goes_straight_to_storage(
     assert violations(page) == []
     pictures(page, "editor-upload", tmp_path)
     page.get_by_role("button", name="Use this file").click()
-    expect(page.get_by_text("2 columns were found")).to_be_visible()
+    expect(page.get_by_text(re.compile("2 columns were found, and [0-9] of them (is|are) new"))).to_be_visible()
     assert [request.method for request in sent] == ["POST", "PUT", "POST"]
     assert sent[1].url.startswith(f"{storage.account.url.rstrip('/')}/{CONTAINER}/files/")
     assert "customers-1,One" not in (sent[2].post_data or "")

@@ -122,6 +122,17 @@ def test_nothing_that_was_filled_in_is_lost(served_to_many: Served, customers: P
     assert customers.read_text() == before
 
 
+def test_one_and_several_are_told_apart(served_to_many: Served, customers: Path) -> None:
+    """Of lines that are not saved, and of columns that were found."""
+    told = opened(served_to_many, "owners").press("check", description="From the shop").html
+    assert "What is not saved yet: 1 line<" in told
+    (customers.parents[1] / "customers.csv").write_text("number,name,other\n1,x,y\n")
+    assert (
+        "3 columns were found, and 1 of them is new."
+        in opened(served_to_many, "owners", tab="source").press("columns").html
+    )
+
+
 def test_a_form_that_comes_twice_is_saved_once(served_to_many: Served, customers: Path, world: World) -> None:
     """As after two clicks: nobody else has changed anything."""
     form = opened(served_to_many, "writers")
