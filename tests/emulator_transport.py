@@ -54,7 +54,7 @@ class _Exchange:
     async def send(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            self.headers = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
+            self.headers = {name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]}
         else:
             self.body += message.get("body", b"")
 
