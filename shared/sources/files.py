@@ -235,7 +235,7 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
         if not names and "http" in system.protocol:
             _refuse_unanswered(system, path, url)
         if ending and names == [path] and system.isdir(path):
-            names = sorted(name for name in system.find(path) if name.endswith(ending))
+            names = sorted(name for name in system.find(path, **_strict(system)) if name.endswith(ending))
         for name in names:
             check_system(system, str(name), roots)
         return tuple(file for name in names if (file := _remote_file(system, str(name), url)) is not None)
@@ -262,8 +262,22 @@ def _names_of(system: Any, path: str) -> list[str]:
     if "[" in path and system.isfile(path):
         return [path]
     if _MAGIC & set(path):
-        return sorted(map(str, system.glob(path)))
+        return sorted(map(str, system.glob(path, **_strict(system))))
     return [path] if system.exists(path) else []
+
+
+def _strict(system: Any) -> Mapping[str, Any]:
+    """What lets a driver tell of a folder that it cannot list; drivers that look for files in their own way do so."""
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]  # noqa: PLC0415 - loaded with the first URL
+
+    own = {type(system).glob, type(system).find} - {AbstractFileSystem.glob, AbstractFileSystem.find}
+    return {} if own or system.async_impl else {"on_error": _unless_gone}
+
+
+def _unless_gone(error: Exception) -> None:
+    """The folder of a pattern cannot be listed: fsspec would take it for empty. One that is gone is empty indeed."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _shown_name(system: Any, name: str, url: str) -> str:

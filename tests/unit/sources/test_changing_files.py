@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec import AbstractFileSystem  # type: ignore[import-untyped]  # it ships no types
 from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 
 from shared.errors import UserError
@@ -148,3 +149,31 @@ def test_a_file_that_the_storage_is_too_busy_to_tell_of_is_not_left_out(tmp_path
     assert found(LocalFileSystem()) == ["a.csv", "b.csv", "c.csv"]
     with pytest.raises(UserError, match="cannot be reached: 503 the server is busy"):
         found(Busy())
+
+
+class Closed(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A storage in which one folder cannot be listed, and another one goes away while it is looked for."""
+
+    protocol = "closed"
+    cachable = False
+
+    def ls(self, path: str, detail: bool = False, **options: Any) -> list[Any]:  # noqa: FBT001, FBT002 - as the driver has it
+        if str(path).endswith("2025"):
+            raise PermissionError("the folder is for others")
+        if str(path).endswith("gone"):
+            raise FileNotFoundError(path)
+        return list(super().ls(path, detail=detail, **options))
+
+    glob, find = AbstractFileSystem.glob, AbstractFileSystem.find  # as those of FTP and SFTP
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("2025", "cannot be reached: the folder is for others"), ("gone", "matches no file")],
+)
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_empty(tmp_path: Path, folder: str, said: str) -> None:
+    """Only one that is gone has no files."""
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "a.csv").write_text("number\n1\n")
+    with pytest.raises(UserError, match=said):
+        find_files("closed:///*.csv", lambda _: (Closed(), f"{tmp_path}/{folder}/*.csv"))
