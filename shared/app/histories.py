@@ -60,6 +60,6 @@ def _is_kept(state: StateStore, sync: str) -> bool:
     """Whether something is kept of a sync, whose definition may be gone."""
     if not sync:  # dead letters that no listener takes are kept under an empty name
         return False
-    if state.ledger_parts(sync) or state.mirror_parts(sync):  # also such that a run has left which died
+    if state.runs(sync, 1) or state.ledger(sync) or state.mirror(sync) or state.count_dead_letters(sync):
         return True
-    return bool(state.runs(sync, 1) or state.ledger(sync) or state.mirror(sync) or state.count_dead_letters(sync))
+    return bool(state.ledger_parts(sync) or state.mirror_parts(sync))  # a run that died has left them

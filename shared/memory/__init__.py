@@ -9,7 +9,7 @@ from shared.memory.ledger import Ledger, LedgerConflictError
 from shared.memory.mirror import Manifest, Mirror, MirrorLostError
 from shared.memory.mirror_tables import MirrorTables
 from shared.memory.mirrorable import mirror_obstacle
-from shared.memory.parts import ledger_owner, new_part, owner_of
+from shared.memory.parts import fetched, ledger_owner, new_part, owner_of, parquet_of
 
 __all__ = [
     "NOTHING",
@@ -23,10 +23,12 @@ __all__ = [
     "MirrorLostError",
     "MirrorTables",
     "RememberedRecord",
+    "fetched",
     "is_sound",
     "ledger_owner",
     "mirror_obstacle",
     "new_part",
     "owner_of",
+    "parquet_of",
     "reading_parts",
 ]

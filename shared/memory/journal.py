@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol
 
 from shared.errors import UserError
 from shared.memory.damage import DamagedError, is_sound, reading_parts
-from shared.workspace import Workspace, literal, writing
+from shared.memory.parts import parquet_of
+from shared.workspace import Workspace, writing
 
 __all__ = ["ROWS_IN_A_PART", "DamagedJournalError", "Journal", "JournalStore", "of_kinds"]
 
@@ -84,14 +85,17 @@ class Journal:
         parts = [name for name in self._store.journal_parts(self._run_id) if name != _ABOUT]
         self._store.put_journal_part(self._run_id, _ABOUT, json.dumps({**about, _PARTS: parts}).encode())
 
-    def check_parts(self) -> None:
+    def check_parts(self, about: Mapping[str, Any]) -> None:
         """Refuse a journal that has lost a part: what its other parts say would be wrong.
 
+        Args:
+            about: What the journal is about.
+
         Raises:
-            DamagedJournalError: A part is missing, or what the journal is about cannot be read.
+            DamagedJournalError: A part is missing.
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        named = (self.about() or {}).get(_PARTS)
+        named = about.get(_PARTS)
         kept = self._store.journal_parts(self._run_id)
         if missing := [str(name) for name in named if name not in kept] if isinstance(named, list) else []:
             raise self._damaged(*missing)
@@ -125,10 +129,7 @@ class Journal:
         Raises:
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-        workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
-        self._store.put_journal_part(self._run_id, f"{kind}-{number:05}.parquet", file.read_bytes())
-        file.unlink()
+        self._store.put_journal_part(self._run_id, f"{kind}-{number:05}.parquet", parquet_of(workspace, query))
 
     @contextmanager
     def reading(self, workspace: Workspace, *, without: Collection[str] = ()) -> Iterator[Mapping[str, Path]]:

@@ -21,6 +21,7 @@ __all__ = [
     "ledger_owner",
     "new_part",
     "owner_of",
+    "parquet_of",
     "parts_of",
     "rows_of",
 ]
@@ -75,6 +76,15 @@ def fetched(store: LedgerStore, sync: str, name: str, folder: Path) -> Path:
     with writing(folder):
         file.write_bytes(data)
     return file
+
+
+def parquet_of(workspace: Workspace, query: str, values: Sequence[object] = ()) -> bytes:
+    """The rows of a query as a Parquet file."""
+    file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
+    workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)", values)
+    data = file.read_bytes()
+    file.unlink()
+    return data
 
 
 def latest(files: Sequence[Path], condition: str = "true") -> str:

@@ -12,7 +12,7 @@ from shared.app.undoing import undo
 from shared.cli.boundary import run as type_in
 from shared.errors import RetryLater
 from shared.jobs import NoProgress, RunOptions, RunSummary
-from shared.jobs.batch.undo.erasing_memory import copied
+from shared.memory import parquet_of
 from tests.acceptance.world import World, accounts, world
 
 ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Ulm", "revenue": "1.5"} for n in range(1, 5)]
@@ -322,9 +322,9 @@ def test_a_second_erasure_removes_what_one_that_was_interrupted_has_left(
     """Wherever the store became unavailable: after so many writes."""
     here = with_a_secret
     with monkeypatch.context() as failing:
-        fails = failing_after(copied, [0], writes)
+        fails = failing_after(parquet_of, [0], writes)
         for module in ("erasing_journals", "erasing_memory"):
-            failing.setattr(f"shared.jobs.batch.undo.{module}.copied", fails)
+            failing.setattr(f"shared.jobs.batch.undo.{module}.parquet_of", fails)
         assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) != 0
         assert secrets(here)
     assert type_in(["erase", "A4", "--yes"], open_app=lambda: here.app) == 0

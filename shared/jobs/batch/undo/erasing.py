@@ -97,8 +97,7 @@ class Eraser:
 
         Raises:
             UserError: A value of the key is empty, a sync with a ledger is running, a run or a job that has the key in
-                its parameters has not ended, or a journal is damaged and
-                it is not known in which part.
+                its parameters has not ended, or a journal is damaged and it is not known in which part.
             RetryLater, AbortRun: The state store is unavailable, or refuses us; a second call does what is left.
         """
         check_key(self.key)

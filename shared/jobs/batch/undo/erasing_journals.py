@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.jobs.batch.undo.erasing_memory import copied
-from shared.memory import DamagedError, reading_parts
+from shared.memory import DamagedError, parquet_of, reading_parts
 from shared.memory.journal import DamagedJournalError, Journal, of_kinds
 from shared.reconcile.undo.erase import HAS_ID, HAS_ID_ALONE, HAS_KEY, ids_query, matching_query, without_query
 from shared.reconcile.undo.journal import ADOPTED, DELETED, DONE, PLANNED, REMEMBERED
@@ -108,7 +107,7 @@ class JournalEraser:
             with reading_parts():
                 ((count,),) = self.workspace.query(matching_query(file, rows.condition), rows.values)
                 others = without_query(file, rows.condition)
-                new = copied(self.workspace, others, rows.values) if count and apply else None
+                new = parquet_of(self.workspace, others, rows.values) if count and apply else None
         except DamagedError:  # in columns that were not needed so far
             self._note_damaged(run, name)
             return 0

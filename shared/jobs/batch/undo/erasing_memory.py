@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.errors import RetryLater
-from shared.memory import DamagedError, Manifest, new_part, owner_of, reading_parts
+from shared.memory import DamagedError, Manifest, fetched, new_part, owner_of, parquet_of, reading_parts
 from shared.memory.entries import without_values
 from shared.reconcile.undo.erase import in_ledger_query, in_mirror_query, ledger_without
 from shared.state import StateStore
-from shared.workspace import Workspace, literal, writing
+from shared.workspace import Workspace
 
-__all__ = ["MemoryEraser", "copied"]
+__all__ = ["MemoryEraser"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +69,10 @@ class MemoryEraser:
         """What there is of the record in a part, and the name of the part that takes its place."""
         ids, other = sorted(self.ids), new_part(owner_of(part))
         try:
-            with self._file() as file, reading_parts():
-                with writing(file.parent):
-                    file.write_bytes(self.state.ledger_part(sync, part) or b"")
+            file = fetched(self.state, sync, part, self.workspace.folder)
+            with _removed(file), reading_parts():
                 ((count,),) = self.workspace.query(in_ledger_query(file), [ids])
-                new = copied(self.workspace, ledger_without(file), [ids, ids]) if count and apply else None
+                new = parquet_of(self.workspace, ledger_without(file), [ids, ids]) if count and apply else None
         except DamagedError:
             return 1, other  # nothing is kept under this name: without one of its parts, the ledger counts as lost
         if new is None:
@@ -112,8 +111,9 @@ class MemoryEraser:
 
     def _in_mirror_part(self, sync: str, part: str, manifest: Manifest | None) -> bool:
         wanted = [[value.lower() for value in self.key], sorted(self.ids)]
+        file = self.workspace.folder / f"{uuid.uuid4().hex}.parquet"
         try:
-            with self._file() as file, reading_parts():
+            with _removed(file), reading_parts():
                 if not self.state.mirror_part(sync, part, file):
                     return False
                 if manifest is not None and not manifest.is_as_written(part, file):
@@ -122,23 +122,14 @@ class MemoryEraser:
         except DamagedError:
             return True
 
-    @contextmanager
-    def _file(self) -> Iterator[Path]:
-        """A place for a part in the folder of the workspace, which is free again after the block."""
-        file = self.workspace.folder / f"{uuid.uuid4().hex}.parquet"
-        try:
-            yield file
-        finally:
-            file.unlink(missing_ok=True)
 
-
-def copied(workspace: Workspace, query: str, values: Sequence[object]) -> bytes:
-    """The rows of a query as a Parquet file."""
-    file = workspace.folder / f"{uuid.uuid4().hex}.parquet"
-    workspace.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)", values)
-    data = file.read_bytes()
-    file.unlink()
-    return data
+@contextmanager
+def _removed(file: Path) -> Iterator[None]:
+    """Remove a file after the block: the workspace reads many parts."""
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _swapped(sync: str, head: object) -> None:

@@ -92,8 +92,10 @@ def history_of(
         for run in state.runs(sync, MOST_RUNS):
             if run.started < since:
                 break
-            if not (journal := Journal(state, run.run_id, run.sync)).begun:
+            journal = Journal(state, run.run_id, run.sync)
+            if (about := journal.about()) is None:
                 continue
+            journal.check_parts(about)
             journals += 1
             found = list(_entries(run, journal, workspace, key, ids))
             entries += found
@@ -127,7 +129,6 @@ def record_ids(key: Sequence[str]) -> set[str]:
 def _entries(
     run: RunRecord, journal: Journal, workspace: Workspace, key: Sequence[str], ids: set[str]
 ) -> Iterator[HistoryEntry]:
-    journal.check_parts()
     with journal.reading(workspace) as files:
         workspace.create(journal_table(of_kinds(files)))
         rows = workspace.query(record_query(), [list(key), sorted(ids)])

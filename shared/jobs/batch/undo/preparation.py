@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -120,8 +120,10 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     """
     tools.progress.phase(Phase.LOAD)
     journal = Journal(tools.state, job.run.run_id, job.run.sync)
-    entity = _table(job, journal, tools.dataverse)
-    journal.check_parts()
+    if (about := journal.about()) is None:
+        raise UserError(f"run {job.run.run_id[:SHORT_ID]} of {job.run.sync} has no journal")
+    entity = _table(job, about, tools.dataverse)
+    journal.check_parts(about)
     with journal.reading(workspace) as parts:
         files = of_kinds(parts)
         workspace.create(journal_table(files, links=entity.intersect))
@@ -145,7 +147,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
         layout=own,
         users=user_ids(tools.dataverse.service),
         on_behalf=_on_behalf(job),
-        ended=_answered(journal) or end_of_writes(job.run),
+        ended=_answered(about) or end_of_writes(job.run),
         force=job.batch.options.force,
     )
     for step in (*reversal.steps(), *reversing_steps(layout, entity.primary_id)):
@@ -167,11 +169,8 @@ def _on_behalf(job: UndoJob) -> bool:
     return job.definition.destination.options.run_as is not None
 
 
-def _table(job: UndoJob, journal: Journal, dataverse: Dataverse) -> EntityMetadata:
+def _table(job: UndoJob, about: Mapping[str, Any], dataverse: Dataverse) -> EntityMetadata:
     """The table that the run wrote to, where the definition still writes to it."""
-    about = journal.about()
-    if about is None:
-        raise UserError(f"run {job.run.run_id[:SHORT_ID]} of {job.run.sync} has no journal")
     refuse_other_environment(job.batch, job.run.run_id, about.get("environment"), "undo it")
     entity = dataverse.tables_of(job.definition)
     if (was := about.get("entity")) != entity.logical_name:
@@ -179,13 +178,13 @@ def _table(job: UndoJob, journal: Journal, dataverse: Dataverse) -> EntityMetada
     return entity
 
 
-def _answered(journal: Journal) -> datetime | None:
+def _answered(about: Mapping[str, Any]) -> datetime | None:
     """When the service gave its last answer to the run, by its own clock, which gives records their times of change.
 
     None in journals of earlier versions, and where the process of the run died.
     """
     try:
-        return datetime.fromisoformat(str((journal.about() or {}).get(ANSWERED)))
+        return datetime.fromisoformat(str(about.get(ANSWERED)))
     except ValueError:
         return None
 

@@ -96,13 +96,13 @@ def test_a_lost_part_of_a_journal_is_noticed(store: SqliteStateStore, tmp_path: 
     keep(store, "a", 1, '{"number":"1"}')
     journal = Journal(store, "a")
     journal.put_about({"sync": "s"})
-    journal.check_parts()
+    journal.check_parts(journal.about() or {})
     with sqlite3.connect(tmp_path / "state.db") as other:
         other.execute("DELETE FROM journals WHERE name = ?", [part])
     with pytest.raises(UserError, match=f"journal of run a of s is damaged: {part} is missing"):
         found(store, "1")
     store.put_journal_part("a", "about.json", b"{}")
-    journal.check_parts()
+    journal.check_parts(journal.about() or {})
 
 
 @pytest.mark.parametrize("data", ["'[]'", "x''", "1"])
