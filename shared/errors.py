@@ -40,11 +40,17 @@ __all__ = [
     "UnsafePlanError",
     "UsedPlanError",
     "UserError",
+    "first_line",
 ]
 
 
 # What a library of another maker raises over an answer whose shape it did not expect.
 SDK_MISREADS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what such a library says, without the full stop; if it says nothing, the kind of the error."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 class RequestsLeft(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shared.definitions import Repository
-from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, SyncError, UserError
+from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, SyncError, UserError, first_line
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
@@ -265,7 +265,7 @@ def explained(error: Exception, container: DefinitionFolder) -> SyncError:
     from shared.http.azure_tokens import TokensUnavailableError  # noqa: PLC0415 - see publish
 
     name = container.client.container_name
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    first = first_line(error)
     match error:
         case ResourceNotFoundError():
             return UserError(f"there is no container {name} in {container.client.account_name}: create it")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-from shared.errors import SDK_MISREADS
+from shared.errors import SDK_MISREADS, first_line
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo
@@ -92,8 +92,7 @@ class WatchedCredential:
             if cause := self._cause():
                 raise TokensUnavailableError(cause) from error
             if isinstance(error, ClientAuthenticationError) and (refusal := self._refusal()):
-                first = str(error).strip().partition("\n")[0].rstrip(".")
-                raise ClientAuthenticationError(f"{first}: {refusal}") from error
+                raise ClientAuthenticationError(f"{first_line(error)}: {refusal}") from error
             raise
         self._said.clear()
         self._has_worked = True

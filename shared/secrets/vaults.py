@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.errors import AbortRun, RetryLater, SyncError, UserError
+from shared.errors import AbortRun, RetryLater, SyncError, UserError, first_line
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -90,10 +90,10 @@ def explained(error: Exception, asked: VaultRequest, name: str, vault: str) -> S
         case ResourceNotFoundError():
             return UserError(f"There is no {where.removeprefix('the ')}: create it or correct the reference")
         case TokensUnavailableError():
-            return unavailable(f"No token to {asked.verb} {where}: {_first_line(error)}")
+            return unavailable(f"No token to {asked.verb} {where}: {first_line(error)}")
         case ClientAuthenticationError():
             return AbortRun(
-                f"Not signed in to {asked.verb} {where}: {_first_line(error)}. In Azure, give the app an identity; on "
+                f"Not signed in to {asked.verb} {where}: {first_line(error)}. In Azure, give the app an identity; on "
                 f"a laptop, sign in with 'az login'"
             )
         case HttpResponseError(status_code=403):
@@ -104,11 +104,11 @@ def explained(error: Exception, asked: VaultRequest, name: str, vault: str) -> S
                 f"name, or take it back with 'az keyvault secret recover'"
             )
         case HttpResponseError(status_code=400 | 405 | 409):
-            return UserError(f"Key Vault refused {where}: {_first_line(error)}")
+            return UserError(f"Key Vault refused {where}: {first_line(error)}")
         case ServiceRequestError() | ServiceResponseError() | HttpResponseError():
-            return unavailable(f"Key Vault was not available when {asked.doing} {where}: {_first_line(error)}")
+            return unavailable(f"Key Vault was not available when {asked.doing} {where}: {first_line(error)}")
         case _:
-            return AbortRun(f"Cannot {asked.verb} {where}: {_first_line(error)}")
+            return AbortRun(f"Cannot {asked.verb} {where}: {first_line(error)}")
 
 
 def _forbidden(error: Exception, asked: VaultRequest, where: str) -> SyncError:
@@ -120,7 +120,3 @@ def _forbidden(error: Exception, asked: VaultRequest, where: str) -> SyncError:
     if "ForbiddenByFirewall" in text:
         return AbortRun(f"The vault's firewall blocks access to {where}: allow this network or use a private endpoint")
     return AbortRun(f"No permission to {asked.verb} {where}: give this identity {asked.role} on the vault")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.dataverse.http.token_endpoint import checked_token
-from shared.errors import SDK_MISREADS, AbortRun, RetryLater
+from shared.errors import SDK_MISREADS, AbortRun, RetryLater, first_line
 
 __all__ = ["DEVELOPER", "MANAGED_IDENTITY", "WORKLOAD", "CredentialName", "token_of"]
 
@@ -66,7 +66,7 @@ def token_of(credential: Any, scope: str, named: CredentialName) -> tuple[str, f
             f"{named.name} has no token now: {error}. If this goes on: {named.remedy}", retry_after=5
         ) from error
     except AzureError as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        first = first_line(error)
         raise AbortRun(f"{named.name} returned no token: {first}. {named.remedy}") from error
     except SDK_MISREADS as error:
         raise AbortRun(f"the endpoint of {named.name} did not return a token") from error
