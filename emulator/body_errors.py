@@ -181,21 +181,17 @@ def _out_of_range(code: str, column: str, table: str) -> ServiceError:
 
 def date_too_early(value: str, earliest: date) -> ServiceError:
     """A date is before the earliest day that date columns take (behavior-format-date-time-attribute)."""
-    return ServiceError(
-        400,
-        "0x80040239",
-        f"DateTime is less than minumum value supported by CrmDateTime. Actual value: {value}, "
-        f"Minimum value supported: {earliest:%m/%d/%Y} 00:00:00",
-    )
+    return _unsupported_date(value, "less than minumum", f"Minimum value supported: {earliest:%m/%d/%Y} 00:00:00")
 
 
 def date_too_late(value: str, latest: date) -> ServiceError:
     """A date is after the latest day that date columns take; the documentation has the limit, and not the words."""
+    return _unsupported_date(value, "greater than maximum", f"Maximum value supported: {latest:%m/%d/%Y} 23:59:59")
+
+
+def _unsupported_date(value: str, what: str, bound: str) -> ServiceError:
     return ServiceError(
-        400,
-        "0x80040239",
-        f"DateTime is greater than maximum value supported by CrmDateTime. Actual value: {value}, "
-        f"Maximum value supported: {latest:%m/%d/%Y} 23:59:59",
+        400, "0x80040239", f"DateTime is {what} value supported by CrmDateTime. Actual value: {value}, {bound}"
     )
 
 

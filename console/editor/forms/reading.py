@@ -206,12 +206,14 @@ def _variants(widget: Widget, sent: Sent) -> Any:
     chosen = sent.text(f"{widget.name}.variant")
     if chosen is None:
         return widget.raw
-    for group in widget.children:
-        if chosen != f"{group.key}:":
-            _refuse_unread(widget, group, sent)
+    made = None
     for group in widget.children:
         if chosen == f"{group.key}:":
-            return with_fields(widget.raw if chosen == widget.chosen else {}, group.children, sent)
+            made = group
+        else:
+            _refuse_unread(widget, group, sent)
+    if made is not None:
+        return with_fields(widget.raw if chosen == widget.chosen else {}, made.children, sent)
     if chosen == carried(widget.chosen):
         return widget.raw
     return chosen or ABSENT

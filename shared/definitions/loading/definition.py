@@ -33,7 +33,7 @@ __all__ = ["ReadText", "load_definition", "read_definition"]
 _SYNC_NAME: Final = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}$){SYNC_NAME}")
 _ONLY_SYNCS: Final = frozenset({"source", "destination", "sync_behaviour"})
 _KIND_LINE: Final = re.compile(r"^kind:", re.MULTILINE)
-_NAME_LINE: Final = re.compile(r"^name:[ \t]+[\"']?([a-z0-9-]{1,100})[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
+_NAME_LINE: Final = re.compile(rf"^name:[ \t]+[\"']?([a-z0-9-]{{1,{LONGEST_NAME}}})[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
 
 
 def load_definition(text: str, *, file: str = "") -> SyncDefinition:

@@ -261,7 +261,7 @@ class Repository:
             if self._found is None:
                 raise
             if self._read:
-                log.warning("The folder of definitions %s is gone: there is no sync", self._location)
+                log.warning("The folder of definitions %s no longer exists: it has no definitions", self._location)
             return []
 
     def _no_folder(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from enum import StrEnum
-from typing import Annotated, Final
+from functools import partial
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field
 from pydantic_core import PydanticKnownError
@@ -129,21 +130,15 @@ _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h)", re.IGNORECASE)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
-def _no_truth(value: object) -> object:
+def _no_truth(value: object, *, error: Literal["float_type", "int_type"] = "float_type") -> object:
     if isinstance(value, bool):
-        raise PydanticKnownError("float_type")
-    return value
-
-
-def _no_truth_but_whole(value: object) -> object:
-    if isinstance(value, bool):
-        raise PydanticKnownError("int_type")
+        raise PydanticKnownError(error)
     return value
 
 
 NUMBER: Final = BeforeValidator(_no_truth)
 """For each number: Python takes true for 1, so a limit of `true` or `yes` would be one of one row."""
-WHOLE: Final = BeforeValidator(_no_truth_but_whole)
+WHOLE: Final = BeforeValidator(partial(_no_truth, error="int_type"))
 """The same for each whole number."""
 
 
