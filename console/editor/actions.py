@@ -186,7 +186,7 @@ def _upload(editing: Editing, _about: str) -> None:
 # -- Checks and questions --------------------------------------------------------------------------------------------
 
 
-# A file of the source that is missing is no mistake of the definition, and other hosts are not asked for theirs.
+# A missing file of the source is not a mistake in the definition, and files of other hosts are not asked for.
 _NO_MISTAKES: Final = (
     "No mistakes were found, also not by Dataverse and in what the source shows without a run. Whether the source can "
     "be read was not checked: Test connection tells it."

@@ -60,7 +60,7 @@ class Derivations:
 
         Raises:
             ServiceError: State and status do not match, the table does not take this change of its state, the currency
-                is missing, or a file is no picture.
+                is missing, or a file is not a picture.
         """
         record_id = str(current.get(self._primary_id) or values.get(self._primary_id))
         if self.states.triggers:
