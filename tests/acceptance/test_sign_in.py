@@ -108,31 +108,30 @@ def test_a_workload_signs_in_with_the_token_of_its_platform(here: World, issuer:
     assert here.plan(name).plan.counts.changes == 0
 
 
-def test_a_managed_identity_stands_for_an_application(
-    here: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its token is exchanged for one of the application, which may be of another tenant."""
+@pytest.fixture
+def with_identity(here: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A sync whose app has a managed identity."""
     here.emulator.credentials(federated=[issuer.credential()])
     for variable, value in issuer.identity().items():
         monkeypatch.setenv(variable, value)
         here.environment[variable] = value
-    twice(here, signing(here, auth="federated"))
+    return signing(here, auth="federated")
+
+
+def test_a_managed_identity_stands_for_an_application(here: World, issuer: Issuer, with_identity: str) -> None:
+    """Its token is exchanged for one of the application, which may be of another tenant."""
+    twice(here, with_identity)
     assert "api://AzureADTokenExchange" in {each.query.get("resource") for each in issuer.server.received}
 
 
 def test_a_managed_identity_without_a_token_now_is_an_outage(
-    here: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+    here: World, issuer: Issuer, with_identity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run is tried again; the message has the status."""
-    here.emulator.credentials(federated=[issuer.credential()])
-    for variable, value in issuer.identity().items():
-        monkeypatch.setenv(variable, value)
-        here.environment[variable] = value
-    name = signing(here, auth="federated")
     monkeypatch.setattr(issuer, "broken", 503)
     monkeypatch.setattr("shared.clock.time.sleep", lambda _: None)
     with pytest.raises(RetryLater, match=r"the managed identity has no token now: .* answered 503"):
-        here.plan(name)
+        here.plan(with_identity)
 
 
 def test_on_the_machine_of_a_developer_the_cli_is_asked(
