@@ -25,7 +25,7 @@ code { font: .92em ui-monospace, monospace; }
 .some.drop { border-color: var(--drop); }
 .some.drop b, .drop h3, .was { color: var(--drop); } .some.add b, .add h3, .will { color: var(--add); }
 .some.edit b, .edit h3 { color: var(--edit); }
-h3 small, .will .empty, .was .empty { color: CanvasText; }
+h3 small, .was small, .will small, .will .empty, .was .empty { color: CanvasText; }
 table { border-collapse: collapse; width: 100%; border: 1px solid var(--line); }
 th, td { text-align: left; vertical-align: top; padding: .4rem .75rem; font-weight: 400;
   border-top: 1px solid var(--line); }
