@@ -121,7 +121,7 @@ def fill_runs(store: StateStore, runs: list[RunRecord]) -> None:
 def _fill_tables(store: AzureStateStore, runs: list[RunRecord]) -> None:
     of_syncs, of_all = zip(*map(rows_of, sorted(runs, key=lambda run: run.sync)), strict=True)
     with ThreadPoolExecutor(4) as pool:
-        work = [
+        work: list[Callable[[], object]] = [
             partial(store._submit, RUNS, group)  # noqa: SLF001 - one by one it would take an hour
             for group in groups([("upsert", row) for row in (*of_all, *of_syncs)], row=lambda operation: operation[1])
         ]
@@ -129,7 +129,7 @@ def _fill_tables(store: AzureStateStore, runs: list[RunRecord]) -> None:
         list(pool.map(_at_last, work))
 
 
-def _at_last(work: Callable[[], None]) -> None:
+def _at_last(work: Callable[[], object]) -> object:
     for _ in range(20):
         try:
             return work()

@@ -8,7 +8,8 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Final
 
-from shared.state.azure._storage import MEMORY, Storage, document, explained, key, read_record
+from shared.state.azure._errors import explained
+from shared.state.azure._storage import MEMORY, Storage, document, key, read_record
 from shared.state.records import Pause
 
 __all__ = ["JournalFiles", "journal_folder"]

@@ -47,26 +47,28 @@ class LeaseTables(Storage):
     def renew_lease(self, lease: Lease, *, seconds: float) -> Lease | None:
         """See `StateStore.renew_lease`."""
         renewed = replace(lease, expires=self._after(seconds))
-        return renewed if self._change(lease, _lease_row(renewed, seconds)) else None
+        return renewed if self._change(lease, renewed, seconds) else None
 
     def release_lease(self, lease: Lease) -> bool:
         """See `StateStore.release_lease`."""
         # The row is kept, so that the fencing number continues to grow.
-        return self._change(lease, _lease_row(replace(lease, holder="", expires=self._now()), 0.0))
+        return self._change(lease, replace(lease, holder="", expires=self._now()), 0.0)
 
     def lease(self, name: str) -> Lease | None:
         """See `StateStore.lease`."""
         row, time = self._get_with_time(LEASES, key(name), "lease")
         return _lease(row) if row and _is_held(row, time) else None
 
-    def _change(self, lease: Lease, wanted: Mapping[str, Any]) -> bool:
+    def _change(self, lease: Lease, wanted: Lease, seconds: float) -> bool:
         """Change a lease that is held; a refused write means that another took it, or that our own got through."""
         for _ in range(TURNS):
             row = self._get(LEASES, key(lease.name), "lease")
             found = _lease(row) if row else None
+            if found == wanted:
+                return True
             if found is None or (found.holder, found.fence) != (lease.holder, lease.fence):
                 return False
-            if self._put_after(LEASES, wanted, row):
+            if self._put_after(LEASES, _lease_row(wanted, seconds), row):
                 return True
         raise RetryLater(f"The lease {lease.name!r} is being changed by other processes", retry_after=1)
 

@@ -14,7 +14,8 @@ from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
 from shared.entities import LedgerEntry
 from shared.errors import AbortRun
 from shared.state._reading import reading
-from shared.state.azure._storage import Storage, explained, groups, key, parts
+from shared.state.azure._errors import explained
+from shared.state.azure._storage import AGAIN, Storage, groups, key, parts
 
 __all__ = ["LedgerEntryTables"]
 
@@ -62,8 +63,7 @@ class LedgerEntryTables(Storage):
             ("update", row, {"mode": UpdateMode.REPLACE, **_unchanged(version)}) if version else ("create", row)
             for row, version in rows
         ]
-        with explained():
-            return [str(each["etag"]) for each in self._table(ENTRIES).submit_transaction(operations)]
+        return [str(each["etag"]) for each in self._submit(ENTRIES, operations)]
 
     def _put_row(self, row: Mapping[str, Any], version: str) -> str:
         """Write one row; returns its new tag, empty where it was changed."""
@@ -71,10 +71,12 @@ class LedgerEntryTables(Storage):
         with explained():
             try:
                 if not version:
-                    return str(table.create_entity(dict(row))["etag"])
+                    return str(table.create_entity(dict(row), **AGAIN)["etag"])
                 return str(table.update_entity(dict(row), mode=UpdateMode.REPLACE, **_unchanged(version))["etag"])
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-                return ""
+                # Another writer was faster, unless our own first try got through and its answer was lost.
+                there = self._get(ENTRIES, row["PartitionKey"], row["RowKey"])
+                return str(there.metadata["etag"]) if there is not None and dict(there) == row else ""
 
     def remove_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> None:
         """See `LedgerStore.remove_ledger_entries`."""
@@ -85,11 +87,11 @@ class LedgerEntryTables(Storage):
         self._each(self._remove_unchanged, groups(rows))
 
     def _remove_unchanged(self, rows: Sequence[Mapping[str, str]]) -> None:
-        table = self._table(ENTRIES)
-        with explained():
-            try:
-                table.submit_transaction([("delete", _place(row), _unchanged(row["tag"])) for row in rows])
-            except TableTransactionError:  # one of them was changed, or is gone
+        try:
+            self._submit(ENTRIES, [("delete", _place(row), _unchanged(row["tag"])) for row in rows])
+        except TableTransactionError:  # one of them was changed, or is gone
+            table = self._table(ENTRIES)
+            with explained():
                 for row in rows:
                     try:
                         table.delete_entity(row["PartitionKey"], row["RowKey"], **_unchanged(row["tag"]))

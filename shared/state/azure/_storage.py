@@ -9,38 +9,31 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from azure.core import MatchConditions
-from azure.core.exceptions import (
-    AzureError,
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableEntity, TableServiceClient, TableTransactionError, UpdateMode
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from shared.errors import AbortRun, RetryLater, SyncError, UserError
-from shared.http.azure_tokens import is_refused
+from shared.errors import AbortRun, UserError
 from shared.state._bounds import json_text
 from shared.state._reading import reading, record
+from shared.state.azure._errors import explained
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableClient
 
 __all__ = [
+    "AGAIN",
     "PREFIX",
     "RETRIES",
     "Storage",
     "document",
-    "explained",
     "groups",
     "key",
     "options_of_files",
@@ -73,11 +66,9 @@ PARALLEL = 8
 # Together a few seconds: the caller decides whether to try for longer.
 RETRIES = 4
 _TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 30}  # seconds
-REFUSED = frozenset({401, 403})
-# A row exists, does not exist, or was changed in the meantime.
-CONDITION_FAILED = frozenset({404, 409, 412})
-PASSING = frozenset({408, 429})
-SERVER_ERROR = 500
+# The SDK of tables sends a POST only once where the connection breaks. Here each is sent again: whoever writes on a
+# condition looks behind a refusal for its own first try, whose answer was lost.
+AGAIN: Final[Mapping[str, Any]] = {"retry_on_methods": frozenset({"POST"})}
 
 
 class Storage:
@@ -145,7 +136,7 @@ class Storage:
         with self._lock:
             if name not in self._opened:
                 with explained():
-                    self._opened[name] = self._tables.create_table_if_not_exists(f"{PREFIX}{name}")
+                    self._opened[name] = self._tables.create_table_if_not_exists(f"{PREFIX}{name}", **AGAIN)
             return self._opened[name]
 
     def _files(self, name: str = CONTAINER) -> ContainerClient:
@@ -203,7 +194,7 @@ class Storage:
         with explained():
             try:
                 if before is None:
-                    self._table(table).create_entity(dict(entity))
+                    self._table(table).create_entity(dict(entity), **AGAIN)
                 else:
                     self._table(table).update_entity(
                         dict(entity),
@@ -274,10 +265,15 @@ class Storage:
         """
         self._each(lambda part: self._submit(table, part), groups(operations, row=lambda operation: operation[1]))
 
-    def _submit(self, table: str, operations: Iterable[tuple[Any, ...]]) -> None:
-        """Do one transaction."""
+    def _submit(self, table: str, operations: Iterable[tuple[Any, ...]]) -> list[Mapping[str, Any]]:
+        """Do one transaction; the answers' metadata, such as `etag`, in order.
+
+        Raises:
+            TableTransactionError: A condition was not met: by what others wrote, or by this transaction's own first
+                try, whose answer was lost.
+        """
         with explained():
-            self._table(table).submit_transaction(operations)
+            return list(self._table(table).submit_transaction(operations, **AGAIN))
 
     def _each(self, work: Callable[[T], R], values: Iterable[T]) -> list[R]:
         """Work on all values side by side; results in order. The work may not call this: it would wait for itself."""
@@ -369,32 +365,3 @@ def _make(container: ContainerClient) -> None:
         container.create_container()
     except ResourceExistsError:
         return  # another instance was faster
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Errors of the storage SDKs as what to do next; those that callers decide on go through."""
-    try:
-        yield
-    except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-        raise
-    except TableTransactionError as error:
-        if error.status_code in CONDITION_FAILED:
-            raise
-        raise _explained(error) from error
-    except AzureError as error:
-        raise _explained(error) from error
-
-
-def _explained(error: AzureError) -> SyncError:
-    status = error.status_code if isinstance(error, HttpResponseError) else None
-    said = (str(error.message).strip().splitlines() or [type(error).__name__])[0]
-    if is_refused(error) or status in REFUSED:
-        return AbortRun(
-            f"The state store refuses this identity: {said}. It needs the roles 'Storage Table Data Contributor', "
-            "'Storage Queue Data Contributor' and 'Storage Blob Data Owner' on the account of AzureWebJobsStorage. The "
-            "AccountKey, if it has one, may have been regenerated: enter the new one, and restart the program"
-        )
-    if status is None or status in PASSING or status >= SERVER_ERROR:
-        return RetryLater(f"The state store is not available: {said}", retry_after=10)
-    return AbortRun(f"The state store refused a request ({status}): {said}")

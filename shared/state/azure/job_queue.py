@@ -14,7 +14,8 @@ from azure.storage.queue import QueueMessage, QueueServiceClient
 
 from shared.errors import UserError
 from shared.settings import Settings
-from shared.state.azure._storage import RETRIES, explained, options_of_files
+from shared.state.azure._errors import explained
+from shared.state.azure._storage import RETRIES, options_of_files
 from shared.state.job_queue import NOW, QUEUE_NAME, PoisonedMessage
 
 if TYPE_CHECKING:
