@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.state.event_records import DeadLetter, Position
 from shared.state.job_kinds import RETRY_OF, TAKEN_BACK, UNBEGUN_RETRY, UNDO_OF, JobKind, NewerJobError
 from shared.state.job_queue import JobQueue, PoisonedMessage
 from shared.state.mending import RowsToMend, RowToMend
@@ -9,7 +10,6 @@ from shared.state.records import (
     RETRY,
     UNDO,
     AuditEntry,
-    DeadLetter,
     ErrorRecord,
     ErrorRow,
     Job,
@@ -18,7 +18,6 @@ from shared.state.records import (
     Lease,
     Pause,
     PlanUse,
-    Position,
     RemovedCounts,
     RunRecord,
     RunState,

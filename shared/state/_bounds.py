@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from shared.state.records import AuditEntry, DeadLetter, ErrorRecord, RunRecord
+from shared.state.event_records import DeadLetter
+from shared.state.records import AuditEntry, ErrorRecord, RunRecord
 
 __all__ = ["fitting_entry", "fitting_error", "fitting_letter", "fitting_run", "json_text"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.entities import LedgerEntry, LedgerHead, MirrorHead
+from shared.state.event_records import DeadLetter, Position
 from shared.state.mending import RowsToMend
 from shared.state.records import (
     AuditEntry,
-    DeadLetter,
     ErrorRecord,
     Job,
     JobRequest,
@@ -19,7 +19,6 @@ from shared.state.records import (
     Lease,
     Pause,
     PlanUse,
-    Position,
     RemovedCounts,
     RunRecord,
 )

@@ -743,6 +743,17 @@ class TestSeenPositions:
         store.mark_seen("customers", {"a": Position(partition="2", sequence=1)})
         assert store.seen("customers", ["a"])["a"] == Position(partition="2", sequence=1)
 
+    def test_a_position_moves_on_within_a_message(self, store: StateStore) -> None:
+        """Events of one message have their own places in it; one without a number comes after all of them."""
+        first, second = (Position(partition="1", sequence=10, item=item) for item in range(2))
+        store.mark_seen("customers", {"a": second})
+        store.mark_seen("customers", {"a": first})
+        assert store.seen("customers", ["a"])["a"] == second
+        store.mark_seen("customers", {"a": Position(partition="1", sequence=10)})
+        assert store.seen("customers", ["a"])["a"] == Position(partition="1", sequence=10)
+        store.mark_seen("customers", {"a": second})
+        assert store.seen("customers", ["a"])["a"] == Position(partition="1", sequence=10)
+
     def test_two_owners_at_once_keep_the_later_position(self, open_store: Callable[..., StateStore]) -> None:
         """An owner that read first and writes last does not replace a later position."""
         one, other = open_store(), open_store()

@@ -290,7 +290,7 @@ class TestSqlite:
             old.execute("DROP TABLE used_plans")
             old.executescript("DROP TABLE jobs; DROP TABLE cancelled_runs;" + JOB_REQUESTS)
             old.executescript("DROP TABLE progress; DROP TABLE job_files; DROP TABLE audit")
-            for table, column in (("runs", "given"), ("runs", "host"), ("errors", "examples")):
+            for table, column in (("runs", "given"), ("runs", "host"), ("errors", "examples"), ("seen", "item")):
                 old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
             old.execute(f"PRAGMA user_version = {version}")
         old.close()

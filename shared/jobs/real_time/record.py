@@ -60,7 +60,7 @@ class BatchOutcome:
         left_out = (*decoded.left_out, *applied.left_out)
         incomplete = len({error.rows for error in left_out})
         counts.update(stale=len(folded.stale), lost=len(lost), left_out=incomplete)
-        reached = _reached(applied.settled, lost, folded.seen)
+        reached = _reached(applied.settled, folded.seen)
         return cls(counts=+counts, lost=lost, reached=reached, left_out=left_out)
 
     @classmethod
@@ -87,18 +87,14 @@ class BatchOutcome:
         )
 
 
-def _reached(
-    settled: Mapping[str, Sequence[Event]], lost: Iterable[FailedEvent], before: Mapping[str, EventPosition]
-) -> dict[str, EventPosition]:
-    """Where each message key is now. A message of which another event was lost counts as not yet seen."""
-    incomplete = {(each.message.stream, each.message.sequence) for each in lost}
+def _reached(settled: Mapping[str, Sequence[Event]], before: Mapping[str, EventPosition]) -> dict[str, EventPosition]:
+    """Where each message key is now."""
     reached: dict[str, EventPosition] = {}
     for key, events in settled.items():
         for event in sorted(events, key=lambda event: event.number):
-            if (event.position.partition, event.position.sequence) not in incomplete:
-                last = reached.get(key, before.get(key))
-                if last is None or not event.position.is_stale_after(last):
-                    reached[key] = event.position.after(last)
+            last = reached.get(key, before.get(key))
+            if last is None or not event.position.is_stale_after(last):
+                reached[key] = event.position.after(last)
     return reached
 
 

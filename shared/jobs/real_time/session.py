@@ -22,7 +22,6 @@ from shared.workspace.warm import WarmWorkspace
 __all__ = ["Decode", "Delivery", "Positions", "Session"]
 
 Decode = Callable[..., Iterable[Event | Undecodable]]
-_LAST_ITEM: Final = 2**31  # of a message that was seen, every event was
 _LOOK_SECONDS: Final = 5.0  # between two looks whether others have gone further
 
 
@@ -60,7 +59,7 @@ class Positions:
         self._stored.update((key, found.get(key)) for key in keys)
         self._next_look = self.clock.monotonic() + _LOOK_SECONDS
         stored = {
-            key: EventPosition(partition=at.partition, sequence=at.sequence, item=_LAST_ITEM, when=at.when)
+            key: EventPosition(partition=at.partition, sequence=at.sequence, item=at.item, when=at.when)
             for key, at in found.items()
         }
         return {**stored, **{key: self._reached[key] for key in keys if key in self._reached}}
@@ -93,7 +92,7 @@ class Positions:
             self.state.mark_seen(
                 self.sync,
                 {
-                    key: Position(partition=last.partition, sequence=last.sequence, when=last.when)
+                    key: Position(partition=last.partition, sequence=last.sequence, item=last.item, when=last.when)
                     for key, last in reached.items()
                 },
             )

@@ -19,7 +19,7 @@ from shared.state._bounds import fitting_letter, json_text
 from shared.state._reading import json_object, reading, record
 from shared.state.azure._runs import TURNS, RunTables
 from shared.state.azure._storage import document, groups, key, parts, read_document
-from shared.state.records import DeadLetter, Position
+from shared.state.event_records import DeadLetter, Position
 
 __all__ = ["EventTables"]
 
@@ -176,7 +176,7 @@ class EventTables(RunTables):
             operations = [
                 self._mark(place, position, there.get(place))
                 for place, position in wanted.items()
-                if place not in there or _is_after(position, _position(there[place]))
+                if place not in there or position.is_after(_position(there[place]))
             ]
             try:
                 self._transact(SEEN, operations)
@@ -191,6 +191,7 @@ class EventTables(RunTables):
             "RowKey": place[1],
             "partition": position.partition,
             "sequence": str(position.sequence),
+            "item": position.item,
             "when": position.when.isoformat() if position.when else "",
             "written": self._now(),
         }
@@ -236,9 +237,5 @@ def _is_row(row: str) -> str:
 
 def _position(row: Mapping[str, Any]) -> Position:
     with reading(SEEN, f"{row['PartitionKey']}/{row['RowKey']}"):
-        of = {"partition": row["partition"], "sequence": row["sequence"], "when": row["when"] or None}
-        return record(Position, of)
-
-
-def _is_after(position: Position, there: Position) -> bool:
-    return position.partition != there.partition or position.sequence > there.sequence
+        of = {name: row[name] for name in ("partition", "sequence", "item") if name in row}  # older rows have no item
+        return record(Position, {**of, "when": row["when"] or None})

@@ -61,10 +61,10 @@ class LeaseTables(Storage):
 
     def _change(self, lease: Lease, wanted: Lease, seconds: float) -> bool:
         """Change a lease that is held; a refused write means that another took it, or that our own got through."""
-        for _ in range(TURNS):
+        for turn in range(TURNS):
             row = self._get(LEASES, key(lease.name), "lease")
             found = _lease(row) if row else None
-            if found == wanted:
+            if turn and found == wanted:
                 return True
             if found is None or (found.holder, found.fence) != (lease.holder, lease.fence):
                 return False

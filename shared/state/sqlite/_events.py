@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from shared.state._bounds import fitting_letter
 from shared.state._reading import reading, record
-from shared.state.records import DeadLetter, Position
+from shared.state.event_records import DeadLetter, Position
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import MOST_ROWS, MOST_VALUES, Database, marks, of_sync
 
@@ -66,10 +66,10 @@ class EventRows(Database):
         """See `StateStore.seen`."""
         found: dict[str, Position] = {}
         for part in _parts(keys, MOST_VALUES):
-            sql = f'SELECT key, partition, sequence, "when" FROM seen WHERE sync = ? AND key IN ({marks(part)})'
-            for key, partition, sequence, when in self._all(sql, (sync, *part)):
+            sql = f'SELECT key, partition, sequence, item, "when" FROM seen WHERE sync = ? AND key IN ({marks(part)})'
+            for key, partition, sequence, item, when in self._all(sql, (sync, *part)):
                 with reading("seen", key):
-                    of = {"partition": partition, "sequence": sequence, "when": when}
+                    of = {"partition": partition, "sequence": sequence, "item": item, "when": when}
                     found[key] = record(Position, of)
         return found
 
@@ -77,15 +77,16 @@ class EventRows(Database):
         """See `StateStore.mark_seen`."""
         written = tables.text(self._now())
         rows = [
-            (sync, key, at.partition, at.sequence, tables.text(at.when) if at.when else None, written)
+            (sync, key, at.partition, at.sequence, tables.text(at.when) if at.when else None, written, at.item)
             for key, at in positions.items()
         ]
         with self._writing() as db:
             db.executemany(
-                "INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sync, key) DO UPDATE SET "
-                'partition = excluded.partition, sequence = excluded.sequence, "when" = excluded."when", '
-                "written = excluded.written "
-                "WHERE excluded.partition <> seen.partition OR excluded.sequence > seen.sequence",
+                'INSERT INTO seen(sync, key, partition, sequence, "when", written, item) VALUES (?, ?, ?, ?, ?, ?, ?) '
+                "ON CONFLICT (sync, key) DO UPDATE SET partition = excluded.partition, sequence = excluded.sequence, "
+                'item = excluded.item, "when" = excluded."when", written = excluded.written '
+                "WHERE excluded.partition <> seen.partition "
+                "OR (excluded.sequence, excluded.item) > (seen.sequence, seen.item)",
                 rows,
             )
 

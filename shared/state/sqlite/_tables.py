@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 
 from shared.state import _reading
 from shared.state._bounds import json_text
-from shared.state.records import DeadLetter, ErrorRecord, PlanUse, RunRecord
+from shared.state.event_records import ALL_ITEMS, DeadLetter
+from shared.state.records import ErrorRecord, PlanUse, RunRecord
 
 __all__ = [
     "ADDED_IN_5",
     "ADDED_IN_6",
     "ADDED_IN_8",
+    "ADDED_IN_11",
     "ERROR_FIELDS",
     "LETTER_FIELDS",
     "PLAN_FIELDS",
@@ -35,7 +37,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -95,6 +97,8 @@ ALTER TABLE runs ADD COLUMN given TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE runs ADD COLUMN host TEXT NOT NULL DEFAULT '';
 ALTER TABLE errors ADD COLUMN examples TEXT NOT NULL DEFAULT '[]'
 """
+# A column that is there since version 11. Every event of a message was seen, where an older version noted it.
+ADDED_IN_11 = f"ALTER TABLE seen ADD COLUMN item INTEGER NOT NULL DEFAULT {ALL_ITEMS}"
 # Version -> what makes the next one of it.
 UPGRADES = {
     1: f"""
@@ -118,6 +122,7 @@ DROP TABLE job_requests
     7: ADDED_IN_8,
     8: _ADDED_IN_9,
     9: _LEDGER_ENTRIES,
+    10: ADDED_IN_11,
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -148,7 +153,8 @@ CREATE INDEX seen_by_age ON seen(written);
 {ADDED_IN_6};
 {_ROWS_TO_MEND};
 {ADDED_IN_8};
-{_ADDED_IN_9}
+{_ADDED_IN_9};
+{ADDED_IN_11}
 """
 RUN_FIELDS = (
     "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",

@@ -604,6 +604,9 @@ class TestAway:
         assert set(world.accounts()) == {"A", "B"}
 
 
+BAD = {"revenue": "much"}
+
+
 class TestReplay:
     def test_replayed_dead_letters_are_removed_or_count_their_attempts(self, make: Make) -> None:
         """A dead letter that the service accepts now is removed from the store."""
@@ -630,6 +633,30 @@ class TestReplay:
         world.syncs = [EventSync(definition=mended.definition)]
         assert replay([letter], world.listeners, world.tools).settled == 1
         assert (world.accounts(), world.letters) == ({"A": {"name": "newer"}}, [])
+        mended.state.close()
+
+    @pytest.mark.parametrize(
+        ("rows", "expected"),
+        [
+            # Another record of the message is in error: the newer value stays.
+            ([{"number": "A", "name": "newer"}, {"number": "B", **BAD}], {"A": "newer", "B": None}),
+            # The newer event of the record comes in the message of the one in error, after it or before it.
+            ([{"number": "A", "name": "less new", **BAD}, {"number": "A", "name": "newer"}], {"A": "newer"}),
+            ([{"number": "A", "name": "newer"}, {"number": "A", "name": "newest", **BAD}], {"A": "newest"}),
+        ],
+    )
+    def test_each_event_of_a_message_has_a_place_in_the_order(
+        self, make: Make, rows: list[dict[str, str]], expected: dict[str, str | None]
+    ) -> None:
+        """A replay writes no old value over one that came later, in whatever message that one was."""
+        world = make(topic={"records": "$.rows"})
+        world.run({"rows": [{"number": "A", "name": "old", **BAD}]}, {"rows": rows})
+        assert len(world.letters) == 2
+        columns = [*COLUMNS[:2], {"name": "revenue", "type": "number"}, COLUMNS[3]]
+        mended = World(emulator=world.emulator, folder=world.folder / "m", columns=columns, topic={"records": "$.rows"})
+        world.syncs = [EventSync(definition=mended.definition)]
+        assert replay(world.letters, world.listeners, world.tools).kept == 0
+        assert {number: values.get("name") for number, values in world.accounts().items()} == expected
         mended.state.close()
 
     @pytest.mark.parametrize("topic", [{"records": "$.moved"}, {"records": "$.first"}, {"format": "cloudevents"}])
