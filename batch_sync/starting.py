@@ -13,7 +13,7 @@ from typing import Final
 
 from shared.app import App
 from shared.app.requested import run_requested
-from shared.errors import RetryLater, SyncError, UserError
+from shared.errors import RetryLater, SourceUnavailableError, SyncError, UserError
 from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
 from shared.jobs.batch.attempts import attempt_number
 from shared.jobs.batch.run_log import end_of
@@ -84,7 +84,7 @@ class Start:
         except (LeaseTaken, _DiskFullError) as error:
             log.info("%s", error.message)
             return StartResult.NOT_NOW
-        except RetryLater as error:
+        except (RetryLater, SourceUnavailableError) as error:
             log.warning("%s", error.message)
             return StartResult.ENDED if self._has_written() else StartResult.UNAVAILABLE
         except SyncError as error:
@@ -151,7 +151,7 @@ class Start:
         if error is None or isinstance(error, LeaseTaken | NotDueError | _DiskFullError):
             return
         row = self.app.state.run(self.run_id)
-        if row is None and not isinstance(error, RetryLater):
+        if row is None and not isinstance(error, RetryLater | SourceUnavailableError):
             row = self._row(*end_of(error, trigger=self.request.trigger))
             if row.trigger == RETRY and isinstance(error, SyncError):  # nothing is wrong with the sync
                 row = replace(row, trigger=UNBEGUN_RETRY)

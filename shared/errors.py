@@ -35,6 +35,7 @@ __all__ = [
     "RequestRefused",
     "RequestsLeft",
     "RetryLater",
+    "SourceUnavailableError",
     "StalePlanError",
     "SyncError",
     "UnsafePlanError",
@@ -72,6 +73,10 @@ class SyncError(Exception):
 
 class UserError(SyncError):
     """A problem that a user can solve: one message, without a traceback."""
+
+
+class SourceUnavailableError(UserError):
+    """A database or a storage of files does not answer, or takes no requests now; a job is tried again later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from shared.errors import UserError
 from shared.remote import OpenUrl, is_remote, open_without_account, shown_url
 from shared.sources.packed import unpacked
 from shared.sources.places.matching import below, is_file, matching
+from shared.sources.places.outages import unreachable
 from shared.sources.refused_paths import check_local, check_system
 
 __all__ = ["BLOCK", "InputFile", "find_files"]
@@ -302,7 +303,7 @@ def _refuse_unanswered(system: Any, path: str, url: str) -> None:
         if not isinstance(cause, Exception) or isinstance(cause, FileNotFoundError) or status in _GONE:
             return
         said = f"the host answers with status {status}" if status else _reason(cause)
-        raise UserError(f"{shown_url(url)} cannot be read: {said}") from cause
+        raise unreachable(f"{shown_url(url)} cannot be read: {said}", cause) from cause
 
 
 def _version_of(system: Any, path: str) -> Version:
@@ -351,7 +352,7 @@ def _reaching(url: str) -> Iterator[None]:
     except ImportError as error:
         raise UserError(f"{shown_url(url)}: the driver for this kind of URL is not installed ({error})") from error
     except Exception as error:  # the boundary to fsspec: every driver raises errors of its own
-        raise UserError(f"{shown_url(url)} cannot be reached: {_reason(error)}") from error
+        raise unreachable(f"{shown_url(url)} cannot be reached: {_reason(error)}", error) from error
 
 
 def _reason(error: Exception) -> str:

@@ -34,6 +34,7 @@ from shared.jobs.progress import NoProgress
 from shared.settings import Settings
 from shared.state import JobRequest, RunRecord
 from shared.workspace import DiskSpace, DiskUse
+from tests.api_server import Reply, serving
 from tests.functions.conftest import NIGHTLY, World
 from tests.functions.test_event_sync import listen
 from tests.store_in_front import Act, StoreInFront
@@ -213,6 +214,23 @@ class TestStateStoreAway:
         tick(world.app)
         assert [run.state for run in world.app.state.runs("customers") if run.trigger == "job"] == ["Succeeded"]
         assert not [request for request in world.app.state.job_requests() if request.trigger == "job"]
+
+    def test_a_run_whose_source_is_away_is_tried_again(self, world: World) -> None:
+        """The storage answers that it is busy, and is there at the next try; a file that is missing stays a mistake."""
+        answers = [Reply(body=b"number,name\ncustomers-1,Account A\n"), Reply(status=503), Reply(status=404)]
+        with serving(lambda received: answers[-1] if received.path.endswith("a.csv") else Reply(status=404)) as server:
+            world.define("customers", schedule=NIGHTLY)
+            file = world.folder / "syncs" / "customers.yaml"
+            file.write_text(file.read_text().replace(str(world.folder / "customers.csv"), f"{server.url}/a.csv"))
+            app, left = App(Settings.load()), []
+            for minutes in (0, 2, 4):
+                app.state.request_job(replace(request("customers"), id=f"job-{minutes}"))
+                tick(app, now=datetime.now(UTC) + timedelta(minutes=minutes))
+                left.append(len(app.state.job_requests()))
+                answers.pop()
+        assert left == [0, 1, 0]
+        assert states(app, "customers") == [("job", "Succeeded"), ("job", "Failed"), ("job", "Failed")]
+        assert world.accounts() == {"customers-1": "Account A"}
 
     def test_a_request_whose_run_wrote_before_dataverse_went_away_is_done(self, world: World) -> None:
         """What was written would be written again by `delta`; a run that wrote nothing is tried again."""

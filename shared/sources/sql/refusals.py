@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any, Final
 
-from shared.errors import UserError
+from shared.errors import SourceUnavailableError, UserError
 
 __all__ = ["refusal"]
 
@@ -30,6 +30,9 @@ _TLS: Final = "no safe connection can be made; check the options of the URL abou
 _OPTIONS: Final = (
     "its driver or the server does not take the URL; check its options (what follows the ?), its host and its port"
 )
+_NOT_LISTENING: Final = "its host refuses the connection: no database listens at this port"
+_SILENT: Final = "its host does not answer"
+_LOCKED: Final = "another program has locked it; try again later"
 _STOPPED: Final = "the statement was stopped by the database, because of a time limit or an administrator"
 
 # SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html), numbers of MySQL
@@ -59,7 +62,7 @@ _SQLITE: Final = (
     ("not a database", "the file is not a SQLite database"),
     ("malformed", "the file is damaged; get it again from its origin"),
     ("readonly", _CHANGES),
-    ("locked", "another program has locked it; try again later"),
+    ("locked", _LOCKED),
     ("interrupted", _STOPPED),
     ("constraint failed", _CONSTRAINT),
     ("syntax error", _SYNTAX),
@@ -68,14 +71,16 @@ _SQLITE: Final = (
 )
 _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (socket.gaierror, "the name of its host is not known; check the URL"),
-    (ConnectionRefusedError, "its host refuses the connection: no database listens at this port"),
-    (TimeoutError, "its host does not answer"),
+    (ConnectionRefusedError, _NOT_LISTENING),
+    (TimeoutError, _SILENT),
     (FileNotFoundError, _FILE),
     (PermissionError, _FILE),
     (IsADirectoryError, _FILE),
     (ssl.SSLError, _TLS),
     (OSError, _LOST),
 )
+# What may be otherwise some minutes later, though nobody changes anything.
+_PASSING: Final = (_LOST, _BUSY, _NOT_LISTENING, _SILENT, _LOCKED)
 # What is said instead where no connection is made yet, and where one was made.
 _OF_CONNECTING: Final = dict.fromkeys((_REFUSED, _SYNTAX, _UNKNOWN), _OPTIONS)
 _OF_READING: Final = {_TLS: _LOST}
@@ -100,10 +105,14 @@ def refusal(error: Exception, label: str, *, connecting: bool = False, changing:
         label: The database as messages show it.
         connecting: There is no connection yet.
         changing: The statement is one that changes something.
+
+    Returns:
+        The error to raise: `SourceUnavailableError` where it may pass by itself.
     """
     said, detail = _explained([*_chain(error)])
     said = (_OF_CONNECTING if connecting else _OF_READING).get(said, said)
-    return UserError(f"{label}: {_OF_CHANGES.get(said, said) if changing else said}{detail}")
+    kind = SourceUnavailableError if any(each in said for each in _PASSING) else UserError
+    return kind(f"{label}: {_OF_CHANGES.get(said, said) if changing else said}{detail}")
 
 
 def _explained(known: list[BaseException]) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import fsspec  # type: ignore[import-untyped]  # fsspec ships no types
 import pytest
 
 from shared.definitions.models import EventsSource
-from shared.errors import UserError
+from shared.errors import SourceUnavailableError, UserError
 from shared.sources import SourceContext, open_source
 from tests.api_server import Reply, serving
 from tests.unit.sources.conftest import Loaded, described, load_source
@@ -278,17 +278,40 @@ def test_a_path_that_does_not_exist(tmp_path: Path, path: str, message: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("status", "message"),
+    ("status", "message", "kind"),
     [
-        (404, "does not exist"),
-        (403, "cannot be read: the host answers with status 403"),
-        (500, "answers with status 500"),
+        (404, "does not exist", UserError),
+        (403, "cannot be read: the host answers with status 403", UserError),
+        (429, "answers with status 429", SourceUnavailableError),
+        (500, "answers with status 500", SourceUnavailableError),
     ],
 )
-def test_a_host_that_refuses_a_file_is_told_from_a_file_that_is_not_there(status: int, message: str) -> None:
-    """A URL may need a token, or its host may be out of order."""
-    with serving(lambda _: Reply(status=status)) as server, pytest.raises(UserError, match=message):
+def test_a_host_that_refuses_a_file_is_told_from_a_file_that_is_not_there(
+    status: int, message: str, kind: type[UserError]
+) -> None:
+    """A URL may need a token, or its host may be out of order, which passes."""
+    with serving(lambda _: Reply(status=status)) as server, pytest.raises(UserError, match=message) as caught:
         load_source(described(f"{server.url}/a.csv"))
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("http://127.0.0.1:{port}/a.csv", SourceUnavailableError),
+        ("ftp://user:secret@127.0.0.1:{port}/a.csv", SourceUnavailableError),
+        ("http://nowhere.invalid/a.csv", UserError),
+        ("ftp://user:secret@nowhere.invalid/a.csv", UserError),
+    ],
+)
+def test_a_host_that_is_away_is_told_from_one_that_does_not_exist(url: str, kind: type[UserError]) -> None:
+    """The first one may be back some minutes later."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(UserError, match="cannot be") as caught:
+            load_source(described(url.format(port=free.getsockname()[1])))
+    assert type(caught.value) is kind
+    assert "secret" not in caught.value.message
 
 
 def test_a_server_that_sends_only_whole_files_is_read() -> None:

@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 
 from shared.definitions.models import ConnectionModel, EnvironmentSecret, SqlConnection, SqlSource
-from shared.errors import UserError
+from shared.errors import SourceUnavailableError, UserError
 from shared.sources import SourceContext, open_source
 from shared.sources.sql.addresses import engine_of, url_of
 from shared.workspace import OutOfTimeError, Workspace
@@ -31,10 +31,11 @@ from tests.unit.sources.sql.reads import defined, read, sqlite_url
 SECRET = "s3cret-0f-n0b0dy"
 
 
-def refused(url: str, **keys: Any) -> str:
+def refused(url: str, kind: type[UserError] = UserError, **keys: Any) -> str:
     """The message about a source that cannot be read; no part of the exception contains the password."""
     with pytest.raises(UserError) as caught:
         read(url, **keys)
+    assert type(caught.value) is kind
     told = "".join(traceback.format_exception(caught.value))
     chain: BaseException | None = caught.value
     while chain is not None:
@@ -55,7 +56,8 @@ def test_postgresql_says_what_is_wrong_with_the_address(database: Database, capl
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-        assert "no database listens" in refused(f"postgresql://app:{SECRET}@127.0.0.1:{port}/x", table="t")
+        closed = f"postgresql://app:{SECRET}@127.0.0.1:{port}/x"
+        assert "no database listens" in refused(closed, table="t", kind=SourceUnavailableError)
     assert SECRET not in caplog.text
     assert PASSWORD not in caplog.text
 
@@ -68,7 +70,8 @@ def test_other_databases_that_cannot_be_reached_are_told_as_that(url: str) -> No
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-        assert "no database listens" in refused(url.format(secret=SECRET, host="127.0.0.1", port=port), table="t")
+        closed = url.format(secret=SECRET, host="127.0.0.1", port=port)
+        assert "no database listens" in refused(closed, table="t", kind=SourceUnavailableError)
     assert "host is not known" in refused(url.format(secret=SECRET, host="nowhere.invalid", port=1), table="t")
 
 
@@ -142,7 +145,7 @@ def test_a_locked_sqlite_file_is_reported(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path, "CREATE TABLE t (number integer)")
     with closing(sqlite3.connect(tmp_path / "source.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        assert "another program has locked it" in refused(url + "?timeout=0", table="t")
+        assert "another program has locked it" in refused(url + "?timeout=0", table="t", kind=SourceUnavailableError)
 
 
 def test_the_message_about_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +256,7 @@ def test_a_connection_that_is_lost_in_the_middle_ends_the_read(database: Databas
 
     ending = threading.Thread(target=terminate)
     ending.start()
-    with pytest.raises(UserError, match="the connection was lost; nothing was written"):
+    with pytest.raises(SourceUnavailableError, match="the connection was lost; nothing was written"):
         read(database.url, query=query)
     ending.join()
 
