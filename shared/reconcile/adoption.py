@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
-from shared.reconcile.columns import differs, records
+from shared.reconcile.columns import differs, records, records_need
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
 from shared.reconcile.later import update_of
 from shared.reconcile.links.steps import written_at_once
@@ -37,9 +37,7 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
             "Adopt the records that have the keys of new ones",
             NewTable(name=Table.ADOPTIONS, query=_adoptions(definition, layout)),
             CONDITION,
-            needs=_NEEDS
-            | ({Table.SOURCE} if looks_at_source(definition) else set())
-            | ({Table.LEDGER} if definition.keeps_ledger else set()),
+            needs=_NEEDS | ({Table.SOURCE} if looks_at_source(definition) else set()) | records_need(definition),
         ),
         Step(
             "Drop no record that has the key of a row",

@@ -1,6 +1,7 @@
 """How one column takes part in a change: when it differs, when it is sent, and as what JSON.
 
-In every SQL text `desired` is the row that the source asks for and `target` the current record.
+In every SQL text `desired` is the row that the source asks for and `target` the current record. Whether a column
+`differs` may depend on `ledger`, what this sync remembers of the record: a query joins it with `records`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from shared.definitions.models import CURRENCY, SyncDefinition, WritePolicy
 from shared.entities import ALWAYS_SET, AttributeMetadata
 from shared.transform import Omit, TargetColumn, key_columns, party_rows, to_payload, to_service, to_shown
-from shared.workspace import literal, quoted
+from shared.workspace import Table, literal, quoted
 
 __all__ = [
     "ChangedColumn",
@@ -37,6 +38,7 @@ __all__ = [
     "payload",
     "present",
     "records",
+    "records_need",
     "sent",
     "stays_empty",
     "unedited",
@@ -300,6 +302,11 @@ def names_of(parts: Sequence[ChangedColumn]) -> str:
 def records(definition: SyncDefinition) -> str:
     """SQL of the join that gives each record `target` what the ledger says of it; empty where none is kept."""
     return "LEFT JOIN ledger ON ledger._id = target._id" if definition.keeps_ledger else ""
+
+
+def records_need(definition: SyncDefinition) -> frozenset[Table]:
+    """The tables that a step needs for the join of `records`."""
+    return frozenset({Table.LEDGER}) if definition.keeps_ledger else frozenset()
 
 
 def _both(left: str, right: str) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final, assert_never
 
 from shared.definitions.models import ChangedWhen, Strategy, SyncBehaviour, SyncDefinition, WritePolicy
-from shared.reconcile.columns import differs, edited, fixed, on_update, records
+from shared.reconcile.columns import differs, edited, fixed, on_update, records, records_need
 from shared.reconcile.marks import dropped, report_unfit, returned
 from shared.reconcile.plan import DROPS, PlanAction
 from shared.transform import ErrorType, TargetColumn, action_of, key_columns
@@ -86,7 +86,7 @@ FULL OUTER JOIN current AS target ON {_same_key(layout)}
         "Decide what becomes of each key",
         NewTable(name=Table.DECISIONS, query=query),
         CONDITION if row else "",
-        needs=frozenset({Table.DESIRED, Table.CURRENT, *([Table.SOURCE] if row else [])}) | _ledger(definition),
+        needs=frozenset({Table.DESIRED, Table.CURRENT, *([Table.SOURCE] if row else [])}) | records_need(definition),
     )
 
 
@@ -113,7 +113,7 @@ SELECT desired._row, target._id,
 FROM desired
 RIGHT JOIN (SELECT * FROM current WHERE {part}) AS target ON {_same_key(layout)}
 {records(definition)}""".strip(),
-        needs=frozenset({Table.DECISIONS, Table.DESIRED, Table.CURRENT}) | _ledger(definition),
+        needs=frozenset({Table.DECISIONS, Table.DESIRED, Table.CURRENT}) | records_need(definition),
     )
 
 
@@ -152,10 +152,6 @@ def met(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
 def looks_at_source(definition: SyncDefinition) -> bool:
     """Whether a decision needs source columns that may not be mapped: only a condition does."""
     return isinstance(definition.sync_behaviour.changed, ChangedWhen)
-
-
-def _ledger(definition: SyncDefinition) -> frozenset[Table]:
-    return frozenset({Table.LEDGER}) if definition.keeps_ledger else frozenset()
 
 
 def _same_key(layout: Sequence[TargetColumn]) -> str:

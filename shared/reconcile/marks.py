@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from shared.definitions.models import Expire, SyncDefinition
-from shared.reconcile.columns import ChangedColumn, names_of, object_of, records
+from shared.reconcile.columns import ChangedColumn, names_of, object_of, records, records_need
 from shared.reconcile.plan import PlanAction
 from shared.transform import (
     ErrorType,
@@ -171,13 +171,12 @@ def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
     )
     if not left:
         return ()
-    needs = {Table.TARGET_ERRORS, Table.DECISIONS, Table.CURRENT, *([Table.LEDGER] if definition.keeps_ledger else [])}
     return (
         Step(
             title="Report marks that do not fit",
             sql=f"INSERT INTO target_errors\n{left}",
             origin="sync_behaviour",
-            needs=frozenset(needs),
+            needs=frozenset({Table.TARGET_ERRORS, Table.DECISIONS, Table.CURRENT}) | records_need(definition),
         ),
     )
 

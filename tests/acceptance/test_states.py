@@ -430,6 +430,28 @@ def test_a_new_record_that_cannot_get_its_status_is_not_created(here: World) -> 
     assert held(here, "new_permits", "new_code") == {"P2": (1, 3)}
 
 
+@BOTH_WAYS
+def test_the_status_of_a_table_with_transitions_is_written_unless_a_person_edited_it(
+    here: World, *, events: bool
+) -> None:
+    """An edited status keeps its value; one that nobody edited gets only what the table allows."""
+    document = yaml.safe_load((DEFINITIONS / "transitions.yaml").read_text("utf-8"))
+    document["destination"]["mappings"][2]["write"] = "unless_edited"
+    here.define(yaml.safe_dump(document), "transitions")
+    apply(here, "transitions", PERMITS, events=events)
+    (edited,) = here.records("new_permits?$select=new_permitid&$filter=new_code eq 'P0'")
+    here.update(f"new_permits({edited['new_permitid']})", {"statuscode": 2})
+    moved = [{**row, "phase": phase} for row, phase in zip(PERMITS, ["Refused", "Refused", "Expired"], strict=True)]
+    if events:
+        counts = send(here, "transitions", moved)
+        assert (counts["edited"], counts["update"], counts["failed"]) == (1, 1, 1)
+    else:
+        done = run(here, "transitions", moved)
+        assert (done.updated.done, done.source.rejected, done.failed) == (1, 1, 0)
+        assert {error.error_type for error in done.errors} == {"Edited in target", "Transition Not Allowed"}
+    assert held(here, "new_permits", "new_code") == {"P0": (0, 2), "P1": (1, 3), "P2": (0, 1)}
+
+
 # -- Explained -----------------------------------------------------------------------------------------------------
 
 

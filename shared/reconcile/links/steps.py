@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile.columns import Condition, given, names, on_insert, payload
+from shared.reconcile.columns import Condition, given, names, on_insert, payload, records_need
 from shared.reconcile.decisions import hidden, looks_at_source, protected
 from shared.reconcile.links.dependencies import record_of
 from shared.reconcile.links.linkable import Linkable
@@ -187,7 +187,7 @@ FROM desired LEFT JOIN current AS target ON {same}""".strip()
     def _of_policies(self) -> frozenset[Table]:
         """The tables that rules for changed records and policies of writing look at."""
         source = {Table.SOURCE} if looks_at_source(self._definition) else set()
-        return frozenset(source | ({Table.LEDGER} if self._definition.keeps_ledger else set()))
+        return records_need(self._definition) | source
 
     def _found(self, candidate: Candidate) -> str:
         if not self._is_own(candidate.reference):

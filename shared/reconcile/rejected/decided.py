@@ -21,7 +21,7 @@ def rejected_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
     Where a lookup searches the table itself, they need `parents` too.
     """
     rules = (
-        *transition_steps(layout),
+        *transition_steps(definition, layout),
         *unset_key_steps(definition, layout),
         *outside_filter_steps(definition, layout),
     )

@@ -11,7 +11,16 @@ from typing import Final
 
 from shared.definitions.models import ChangedWhen, SyncDefinition
 from shared.entities import AttributeType
-from shared.reconcile.columns import changed_value, differs, new_value, on_insert, on_update, records, updatable
+from shared.reconcile.columns import (
+    changed_value,
+    differs,
+    new_value,
+    on_insert,
+    on_update,
+    records,
+    records_need,
+    updatable,
+)
 from shared.reconcile.marks import return_parts
 from shared.reconcile.plan import PlanAction
 from shared.reconcile.rejected.rejecting import reject_steps
@@ -95,9 +104,7 @@ LEFT JOIN current AS target ON target._id = decisions._id
 {records(definition)}
 WHERE decisions.action = {literal(action)} AND NOT ({passes})""".strip()
     needs = frozenset({Table.DECISIONS, Table.DESIRED, Table.CURRENT, Table.SOURCE_ERRORS})
-    if definition.keeps_ledger:
-        needs |= {Table.LEDGER}
-    return Step(title, report, _ORIGIN, needs=needs)
+    return Step(title, report, _ORIGIN, needs=needs | records_need(definition))
 
 
 def _held(column: TargetColumn, value: str, known: str) -> Held:

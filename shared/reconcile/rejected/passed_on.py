@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition
-from shared.reconcile.columns import differs, on_update, records
+from shared.reconcile.columns import differs, on_update, records, records_need
 from shared.reconcile.links.lost import cleared, forget, lost_rows
 from shared.reconcile.plan import PlanAction
 from shared.reconcile.rejected.rejecting import reject_steps
@@ -48,7 +48,7 @@ def passed_on_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
             _unchanged(definition, layout),
             _ORIGIN,
             needs=frozenset({Table.DESIRED, Table.LEFT_BEHIND, Table.DECISIONS, Table.CURRENT})
-            | ({Table.LEDGER} if definition.keeps_ledger else set()),
+            | records_need(definition),
         ),
     )
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.reconcile.columns import differs
+from shared.definitions.models import SyncDefinition
+from shared.reconcile.columns import differs, records, records_need
 from shared.reconcile.later import is_made_open
 from shared.reconcile.plan import PlanAction
 from shared.reconcile.rejected.rejecting import reject_steps
@@ -21,8 +22,11 @@ __all__ = ["transition_steps"]
 _ORIGIN = "destination.mappings"
 
 
-def transition_steps(layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """Reject rows whose status cannot follow the record's; needs `decisions`, `desired`, `current` and the errors."""
+def transition_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """Reject rows whose status cannot follow the record's; needs `decisions`, `desired`, `current` and the errors.
+
+    Of a sync that keeps a ledger they need `ledger` too.
+    """
     pair = pair_of(layout)
     if pair is None or all(status.next is None for status in pair.status.attribute.choices):
         return ()
@@ -33,10 +37,16 @@ SELECT decisions._row, {literal(pair.status.name)}, {error}, true, {_message(pai
 FROM decisions
 JOIN desired ON desired._row = decisions._row
 LEFT JOIN current AS target ON target._id = decisions._id
+{records(definition)}
 WHERE {_refused(pair)}""".strip()
     needs = frozenset({Table.DECISIONS, Table.SOURCE_ERRORS, Table.DESIRED, Table.CURRENT})
     return (
-        Step("Report transitions of the status that are not allowed", report, _ORIGIN, needs=needs),
+        Step(
+            "Report transitions of the status that are not allowed",
+            report,
+            _ORIGIN,
+            needs=needs | records_need(definition),
+        ),
         *reject_steps(ErrorType.TRANSITION, _ORIGIN),
     )
 

@@ -12,8 +12,16 @@ import pytest
 
 from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior, EntityMetadata
-from shared.reconcile import adoption_steps, reconcile_steps, sample_query, samples
+from shared.reconcile import (
+    adoption_steps,
+    fill_ledger,
+    ledger_table_step,
+    reconcile_steps,
+    sample_query,
+    samples,
+)
 from shared.transform import (
+    TargetColumn,
     current_finish_steps,
     current_table_step,
     desire_steps,
@@ -113,7 +121,10 @@ def definition(
 
 
 class Planned:
-    """A run up to its changes; rows and records are numbered N1, N2, ... from 1."""
+    """A run up to its changes; rows and records are numbered N1, N2, ... from 1.
+
+    `written` is what the ledger says of the records, in their order: what this sync has written last.
+    """
 
     def __init__(
         self,
@@ -121,6 +132,8 @@ class Planned:
         table: EntityMetadata,
         rows: Sequence[Mapping[str, str | None]],
         records: Sequence[Mapping[str, Any]] = (),
+        *,
+        written: Sequence[Mapping[str, Any]] = (),
         **options: Any,
     ) -> None:
         names = list(rows[0]) if rows else ["statecode"]
@@ -146,8 +159,19 @@ class Planned:
                 f"INSERT INTO current (_seq, _id, {listed}) VALUES (?, ?{', ?' * len(kept)})",
                 [place, f"00000000-0000-0000-0000-00000000000{place}", *kept.values()],
             )
+        if sync.keeps_ledger:
+            self._remember(columns, written)
         for step in (*current_finish_steps(columns, sync), *reconcile_steps(sync, columns, started=datetime.now(UTC))):
             workspace.run(step)
+
+    def _remember(self, columns: Sequence[TargetColumn], written: Sequence[Mapping[str, Any]]) -> None:
+        self._workspace.run(ledger_table_step(columns))
+        rows = (
+            "SELECT $1::UUID AS id, 'created' AS origin, false AS marked, NULL AS mark, $2 AS written, NULL AS pending"
+        )
+        for place, values in enumerate(written, start=1):
+            record = f"00000000-0000-0000-0000-00000000000{place}"
+            self._workspace.execute(fill_ledger(columns, rows), [record, json.dumps(values)])
 
     @property
     def changes(self) -> list[tuple[str, dict[str, Any], dict[str, Any] | None, str]]:

@@ -40,3 +40,25 @@ def test_a_new_record_that_is_not_made_open_may_have_any_status(workspace: Works
     planned = Planned(workspace, table, rows, [{"statecode": 0, "statuscode": 1}])
     assert [error[0] for error in planned.errors] == [1]
     assert [change[0] for change in planned.changes] == ["insert"]
+
+
+@pytest.mark.parametrize("named", [("statuscode",), ("statecode",), ("statecode", "statuscode")], ids=" and ".join)
+def test_what_a_person_edited_is_held_to_no_rules(workspace: Workspace, named: tuple[str, ...]) -> None:
+    """With `unless_edited` such a record keeps its status, so nothing changes; one that nobody edited is held to them."""
+    open_, won, lost = (
+        {"statecode": 0, "statuscode": 1},
+        {"statecode": 1, "statuscode": 3},
+        {"statecode": 2, "statuscode": 4},
+    )
+    asked = {"statecode": "Lost", "statuscode": "Canceled"}
+    table = entity("account", SALES, {**FOLLOWING, 1: (3,)})
+    planned = Planned(
+        workspace,
+        table,
+        [{name: asked[name] for name in named}] * 3,
+        [open_, won, {"statecode": 2, "statuscode": 5}],
+        written=[{name: held[name] for name in named} for held in (open_, open_, lost)],
+        write=dict.fromkeys(named, "unless_edited"),
+    )
+    assert [error[:3] for error in planned.errors] == [(1, "statuscode", "Transition Not Allowed")]
+    assert planned.changes == []
