@@ -9,7 +9,8 @@
   'use strict';
   const { parse, stringify } = JSON;
   const { apply, construct, get } = Reflect;
-  const { isFinite } = Number;
+  const RealNumber = Number;
+  const { isFinite } = RealNumber;
   const exec = RegExp.prototype.exec;
   const { substring, toWellFormed } = String.prototype;
   const LineOf = /\(<input>:(\d+)/; // a frame of a function
@@ -64,6 +65,27 @@
     return line > 0 ? name + ' in line ' + line : name;
   };
 
+  // JSON.stringify leaves out some values and writes null for others, without an error: an object is held to the rules
+  // of a result that is one value. It calls this for the object and for all that is in it, with what toJSON made of it.
+  const checked = function (name, value) {
+    switch (typeof value) {
+      case 'number':
+        return isFinite(value) ? value : fail('the result has a number that is not finite');
+      case 'bigint':
+        return fail('the result is an object with a BigInt, which JSON does not have');
+      case 'function':
+      case 'symbol':
+        return fail('the result is an object with a ' + typeof value);
+      case 'object':
+        if (value === null) {
+          return this[name] instanceof RealDate ? fail('the result has a date that is not valid') : value;
+        }
+        if (typeof value.then === 'function') fail('the result is a promise: calc cannot be async');
+        if (value instanceof RealNumber && !isFinite(+value)) fail('the result has a number that is not finite');
+    }
+    return value;
+  };
+
   const textOf = (value) => {
     switch (typeof value) {
       case 'string':
@@ -74,8 +96,8 @@
       case 'number':
         return isFinite(value) ? '' + value : fail('the result is not a finite number');
       case 'object': {
-        if (typeof value.then === 'function') fail('the result is a promise: calc cannot be async');
-        const text = stringify(value);
+        const text = stringify(value, checked);
+        if (text === undefined || text === 'null') return null; // what its toJSON gives
         return text[0] === '"' ? parse(text) : text; // a date gives a text, anything else a document
       }
       default:
@@ -86,6 +108,7 @@
   const listed = (value) => {
     if (value === null || value === undefined) return '[null]';
     const text = textOf(value);
+    if (text === null) return '[null]';
     if (text.length > LONGEST) fail('the result is longer than 1,048,576 characters');
     return '[' + stringify(apply(toWellFormed, text, [])) + ']'; // half a pair of characters is no text
   };

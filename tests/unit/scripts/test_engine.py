@@ -13,6 +13,7 @@ import pytest
 from shared.errors import RetryLater, UserError
 from shared.scripts import Allowance, ScriptEngine, ScriptError
 
+DATED = '{"d":"1970-01-01T00:00:00.000Z","f":2}'
 FAST = "function calc(r) { return r.a + 1 }"
 
 
@@ -46,6 +47,10 @@ def results(engine: ScriptEngine, script: str, *values: Any) -> list[Any]:
         ("function calc(r) { return 2n ** 70n }", ["1180591620717411303424"]),
         ("function calc(r) { return new Date('2024-01-31') }", ["2024-01-31T00:00:00.000Z"]),
         ("function calc(r) { return {x: [r.a, null]} }", ['{"x":[1,null]}']),
+        ("function calc(r) { return {d: new Date(0), e: undefined, f: new Number(2)} }", [DATED]),
+        ("function calc(r) { return {toJSON() { return null }} }", [None]),
+        ("function calc(r) { return {toJSON() { return undefined }} }", [None]),
+        ("function calc(r) { return {x: {toJSON() { return null }}} }", ['{"x":null}']),
         ("function calc(r) { return '\\ud800' }", ["\ufffd"]),
         ("total = 0; function calc(r) { let total = 5; return total }", ["5"]),
         ("function calc(r) { return new Date(2024, 5, 1).getTimezoneOffset() }", ["0"]),
@@ -63,6 +68,7 @@ def test_results(engine: ScriptEngine, script: str, expected: list[str | None]) 
         ("function calc(r) { return calc(r) }", "RangeError in line 1"),
         ("function calc(r) { return JSON.parse('{') }", "SyntaxError in line 1"),
         ("function calc(r) { return 0 / 0 }", "the result is not a finite number"),
+        ("function calc(r) { return {toJSON() { return 0 / 0 }} }", "the result has a number that is not finite"),
         ("async function calc(r) { return 1 }", "the result is a promise: calc cannot be async"),
         ("function calc(r) { return calc }", "the result is a function"),
         ("function calc(r) { return 'a'.repeat(2e6) }", "the result is longer than 1,048,576 characters"),
@@ -74,6 +80,32 @@ def test_results(engine: ScriptEngine, script: str, expected: list[str | None]) 
 )
 def test_a_row_on_which_a_script_fails_has_a_reason(engine: ScriptEngine, script: str, reason: str) -> None:
     assert results(engine, script, {"a": 1}) == [reason]
+
+
+@pytest.mark.parametrize("place", ["{}", "[{}]", "{{x: {}}}", "{{x: [1, {{y: {}}}]}}"])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("new Date('31.12.2024')", "a date that is not valid"),
+        ("0 / 0", "finite"),
+        ("new Number(1 / 0)", "finite"),
+        ("r.a.toFixed", "a function"),
+        ("Symbol()", "a symbol"),
+        ("Promise.resolve(1)", "a promise: calc cannot be async"),
+    ],
+)
+def test_what_json_has_no_value_for_is_no_result(engine: ScriptEngine, place: str, value: str, reason: str) -> None:
+    """JSON.stringify would write null for it, or leave it out, and the record would get that."""
+    (found,) = results(engine, f"function calc(r) {{ return {place.format(value)} }}", {"a": 1})
+    assert isinstance(found, str)
+    assert found.startswith("the result ")
+    assert reason in found
+
+
+def test_a_big_number_in_an_object_is_no_result(engine: ScriptEngine) -> None:
+    """Alone it gives its digits."""
+    found = results(engine, "function calc(r) { return {x: 2n ** 70n} }", {"a": 1})
+    assert found == ["the result is an object with a BigInt, which JSON does not have"]
 
 
 @pytest.mark.parametrize("thrown", ["r.secret", "{name: r.secret, stack: r.secret}", "new Error(r.secret)"])
