@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from shared.counted import counted
 from shared.errors import UserError
 from shared.jobs import BatchJob, Progress, RunOptions, RunSummary, run_batch
 from shared.jobs.batch.attempts import ENTITY, ENVIRONMENT
@@ -92,6 +94,12 @@ def _kept(app: App, run: RunRecord) -> RowsToMend:
             f"cause, then `dynamics-sync replay {run.sync}`"
         )
     kept = app.state.rows_to_mend(run.run_id)
+    if kept is None and run.started < datetime.now(UTC) - timedelta(days=app.settings.retention_days):
+        raise UserError(
+            f"run {short} of {run.sync} has no rows to mend any more: they are kept for "
+            f"{counted(app.settings.retention_days, 'day')} (RETENTION_DAYS). Run the sync again: a new run has those "
+            "that are in error now"
+        )
     if kept is None:
         raise UserError(f"run {short} of {run.sync} has no rows to mend: no row of its source had an error")
     if not kept.rows and not kept.left_out:

@@ -280,11 +280,11 @@ class StateStore(Protocol):
         Removed are runs that started before it with their errors, files, journals and rows to mend, dead letters kept
         before it, mirrors that no run has swapped since then, ledgers that neither a run has swapped nor an event has
         used, jobs that ended (with their files) and runs that were asked to stop before then, notes of progress and
-        entries of the audit log from before then, and leases of jobs that are free. The last run of each sync that is
-        no retry stays at any age (the schedule needs it), and so does the last row of its events and definitions; a
-        row of a request that was taken back does not. Uses
-        of saved plans stay: a plan that could be applied again after some time would not be applied once, and a row is
-        written only where a person saved a plan.
+        entries of the audit log from before then, and leases of jobs that are free. The row of the last run of each
+        sync that is no retry stays at any age (the schedule needs it), and so do that of its last success and the last
+        one of its events and definitions, with their journals; what else belongs to these runs is removed. A row of a
+        request that was taken back does not stay. Uses of saved plans stay: a plan that could be applied again after
+        some time would not be applied once, and a row is written only where a person saved a plan.
 
         Args:
             before: The moment.

@@ -7,13 +7,14 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from batch_sync.cleanup import clean_up
 from shared.cli.boundary import run as type_in
 from shared.definitions import EnvironmentSecret
 from shared.errors import AbortRun
@@ -410,6 +411,21 @@ def test_a_run_without_rows_in_error_has_none_to_mend(here: World, typed: Typed,
     (record,) = here.app.state.runs(limit=1)
     here.app.state.begin_run(replace(record, run_id="e1", trigger="events"))
     assert "its events are dead letters" in typed("retry", "e1", "--file", file, code=1)
+
+
+def test_old_rows_to_mend_are_removed_also_those_of_the_last_run(here: World, typed: Typed, tmp_path: Path) -> None:
+    """Their values are kept for the time that the settings say; the log still has the run."""
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    file = save(tmp_path / "m.csv", to_mend(typed, tmp_path, run))
+    (record,) = here.app.state.runs(limit=1)
+    here.app.state.begin_run(replace(record, sync="gone", started=record.started - timedelta(days=91)))
+    assert here.app.state.rows_to_mend(run)
+    clean_up(here.app, datetime.now(UTC))
+    assert here.app.state.rows_to_mend(run) is None
+    shown = typed.value("errors", run)
+    assert (shown["run"]["state"], shown["errors"], shown["to_mend"]) == ("Completed with errors", [], None)
+    said = " ".join(typed("retry", run, "--file", file, code=1).split())
+    assert "has no rows to mend any more: they are kept for 90 days (RETENTION_DAYS)" in said
 
 
 def test_a_retry_has_the_parameters_of_its_run_and_carries_out_no_steps(

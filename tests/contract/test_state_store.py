@@ -662,6 +662,46 @@ class TestRetention:
         assert last is not None
         assert last.run_id == "r1"
 
+    def test_of_an_old_run_that_stays_only_the_row_stays(self, store: StateStore) -> None:
+        """Nobody needs its errors, files and rows to mend any more, which hold values; a call empties a few of them."""
+        for number in range(3):
+            name = f"r/{number}" if number else "r0"
+            store.begin_run(a_run(name, minutes=number, sync=f"s{number}"))
+            store.begin_run(a_run(f"{name}e", minutes=number, sync=f"s{number}", trigger="events"))
+            for each in (name, f"{name}e"):
+                store.add_errors([ErrorRecord(run_id=each, error_class="Row", error_type="T", count=1)])
+            store.put_file(name, "a.csv", b"1")
+            store.put_rows_to_mend(name, TO_MEND)
+        runs = store.runs()
+        assert store.prune(NOON, limit=100) == RemovedCounts()
+        assert store.rows_to_mend("r0") == TO_MEND
+        found = [store.prune(NOON + timedelta(days=1), limit=4) for _ in range(2)]
+        assert found == [RemovedCounts(more=True), RemovedCounts()]
+        assert store.runs() == runs
+        for run in runs:
+            assert (store.errors(run.run_id), store.files(run.run_id)) == ((), ())
+            assert store.rows_to_mend(run.run_id) is None
+
+    def test_the_last_success_is_known_for_ever(self, store: StateStore) -> None:
+        """However long ago it was and whatever came later; a retry that is removed is shown no more."""
+        told = [("timer", "Succeeded"), ("job", "Completed with errors"), ("retry", "Succeeded"), ("timer", "Refused")]
+        told += [("timer", "Failed"), ("retry", "Failed"), ("events", "Running"), ("definition", "Failed")]
+        for number, (trigger, state) in enumerate(told):
+            ended = NOON + timedelta(minutes=number, seconds=30)
+            run = replace(a_run(f"r{number}", minutes=number, trigger=trigger), state=state, ended=ended)
+            store.begin_run(run)
+        names = ["customers", *(f"s{number}" for number in range(10))]
+        before = store.latest_rows(names)["customers"]
+        assert (before.retry, before.events) == (store.run("r5"), store.run("r6"))
+        assert store.prune(NOON + timedelta(days=1), limit=100) == RemovedCounts(runs=5)
+        assert [run.run_id for run in store.runs()] == ["r7", "r4", "r1"]
+        for syncs in (names, ["customers"]):
+            assert store.latest_rows(syncs)["customers"] == replace(before, retry=None, events=None)
+        young = a_run("young", minutes=60 * 48, trigger="retry")
+        store.begin_run(young)
+        store.prune(NOON + timedelta(days=1), limit=100)
+        assert store.latest_rows(["customers"])["customers"].retry == young
+
     def test_an_old_retry_goes_and_does_not_take_the_place_of_the_last_run(self, store: StateStore) -> None:
         """Whatever comes before and after it."""
         for number, trigger in enumerate(("timer", "retry", "job", "retry", "retry", "events")):

@@ -121,7 +121,7 @@ REAL = {
     "schema of Avro": f"{LARGEST_SCHEMA // MB} MB, nested 64 levels deep",
     "events in one call of the function": f"{HOST['extensions']['eventHubs']['maxEventBatchSize']:,}",
     "dead letter that is kept whole": f"{MOST_OF_A_BODY // MB} MB",
-    "runs, errors, files and dead letters are kept": f"{settings.Settings.load({}).retention_days} days",
+    "runs, errors, files, rows to mend and dead letters are kept": f"{settings.Settings.load({}).retention_days} days",
     "message of a run": f"{MOST_OF_A_MESSAGE:,} characters",
     "characters of a value on the pages of a plan, of an undo and of a record's history": (
         f"{MOST_OF_A_VALUE}, from where it differs; `plan --json` and the API have all of them"

@@ -19,8 +19,11 @@ from shared.state.mending import RowsToMend
 from shared.state.records import RETRY, ErrorRecord, LatestRows, RunRecord, RunState
 
 __all__ = [
+    "COMPLETED",
     "ERRORS",
     "EVERY_SYNC",
+    "LAST_APART",
+    "LAST_RUNS",
     "RUNS",
     "RUN_PLACES",
     "RunTables",
@@ -199,6 +202,13 @@ class RunTables(Storage):
         row = _last_entity(LAST_APART[trigger], sync, self._latest(sync, f"trigger eq '{trigger}'"))
         self._put_after(LAST_RUNS, row, None)
         return row
+
+    def _renew_last_apart(self, there: TableEntity, trigger: str) -> None:
+        """Replace such a row of `lastruns` by what the execution log has now, unless it was written meanwhile."""
+        last = self._latest(there["sync"], f"trigger eq '{trigger}'")
+        row = _last_entity(there["PartitionKey"], there["sync"], last)
+        if row["run"] != there["run"]:
+            self._put_after(LAST_RUNS, row, there)
 
     def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
         """See `StateStore.runs_starting`."""
