@@ -14,6 +14,7 @@ import pytest
 from event_sync.receiving import received
 from shared.app import App, current
 from shared.errors import RetryLater
+from shared.jobs.real_time.events import replay
 from shared.settings import Settings
 from tests.api_server import Reply, serving
 from tests.functions.conftest import ACCOUNTS, World
@@ -162,6 +163,21 @@ class TestBatches:
         applied(host, {"op": "c", "number": "A"})
         assert world.accounts() == {}
         assert [letter.error for letter in world.app.state.dead_letters()] == ["Unclaimed"]
+
+    def test_an_event_is_kept_for_a_definition_that_cannot_be_read(self, host: FunctionsHost, world: World) -> None:
+        """Also if another listener takes it. When the file is corrected, `replay` gives it to the listener of the file."""
+        listen(world)
+        listen(world, "others", records="$.other")
+        path = world.folder / "syncs" / "others.yaml"
+        text = path.read_text()
+        path.write_text(text.replace("listener:", "listenr:"))
+        applied(host, {"op": "c", "number": "A", "name": "one", "other": {"number": "B", "name": "two"}})
+        assert world.accounts() == {"A": "one"}
+        assert [letter.error for letter in world.app.state.dead_letters()] == ["Unclaimed"]
+        path.write_text(text)
+        current.cache_clear()  # as after a start of another instance
+        assert replay(world.app.state.dead_letters(), world.app.listeners(), world.app.event_tools).settled == 1
+        assert (world.accounts(), world.app.state.dead_letters()) == ({"A": "one", "B": "two"}, ())
 
 
 class TestBeginning:

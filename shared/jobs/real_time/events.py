@@ -25,7 +25,7 @@ from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_o
 from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.ledger import EventLedgers, open_reader
-from shared.jobs.real_time.letters import NO_EVENT, FailedEvent, keep, letter_of
+from shared.jobs.real_time.letters import NO_EVENT, FailedEvent, keep, letter_of, still_kept
 from shared.jobs.real_time.listeners import ListeningSince, TakenMessage, claimed, taken_again, takers_of
 from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, latest_of_partitions, record_batch
 from shared.jobs.real_time.schemas import Schemas
@@ -366,6 +366,8 @@ def replay_edited(letter: DeadLetter, body: bytes, listeners: Listeners, tools: 
     takers, refused = takers_of(replace(letter, body=body), listeners, tools.memory.schemas)
     if takers and not any(tools.decode(each.message, sync.topic, each.body) for sync, took in takers for each in took):
         raise UserError(NO_EVENT.format("has no event"))
+    if not takers and refused is None:
+        raise UserError(NO_EVENT.format("is for no other listener than those that took the event"))
     for sync, taken in takers:
         outcome = _applied(sync, taken, tools, Delivery.REPLAY if letter.sync else Delivery.AGAIN)
         Positions(sync=sync.name, state=tools.state).store(outcome.reached)
@@ -392,5 +394,5 @@ def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventT
         for sync, taken in takers:
             _run(sync, taken, tools, Delivery.AGAIN, live=False)
         if stays:
-            again.append(replace(letter, tries=letter.tries + 1))
+            again.append(still_kept(letter, (sync.name for sync, _ in takers)))
     return again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -18,12 +18,15 @@ __all__ = [
     "NO_EVENT",
     "NO_LISTENER",
     "UNCLAIMED",
+    "UNREAD",
     "FailedEvent",
     "item_of",
     "keep",
     "letter_id",
     "letter_of",
     "message_of",
+    "still_kept",
+    "taken_by",
 ]
 
 log = logging.getLogger(__name__)
@@ -36,9 +39,15 @@ _CUT: Final = "; the state store refused the event as it came, so it is kept wit
 _DEEPEST: Final = 64
 
 UNCLAIMED = Failure(error="Unclaimed", message="no listener takes this event: look at topic.match of the definitions")
+UNREAD = Failure(
+    error="Unclaimed",
+    message="a definition file cannot be read, and the event may be for its listener: correct the file, which "
+    "`validate` names, then replay",
+)
 NO_LISTENER = Failure(error="Unclaimed", message="the sync of this event has no listener any more")
 NO_EVENT: Final = "The body {}: nothing would be applied. To drop the dead letter without applying it, use Remove"
 """Why another body of a letter is not sent: it changes nothing, so the letter would count as applied and be gone."""
+_TAKERS: Final = "taken_by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +57,14 @@ class FailedEvent:
     Attributes:
         item: The event's number in its message; None where it is the whole message.
         number: Its number in its batch.
+        takers: Syncs that took the message, of one that is kept for a listener that could not be asked.
     """
 
     message: Message
     failure: Failure
     item: int | None = None
     number: int = 0
+    takers: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, event: Event, failure: Failure) -> FailedEvent:
@@ -84,14 +95,17 @@ def letter_of(lost: FailedEvent, sync: EventSync | None, *, now: datetime) -> De
         offset=message.offset,
         enqueued=message.enqueued,
         properties=_storable(message.properties),
-        system={
-            "hub": message.hub,
-            "key": _storable(message.key),
-            "content_type": _storable(message.content_type),
-            "content_encoding": _storable(message.content_encoding),
-            "item": lost.item,
-            "listener": sync.listener if sync else "",
-        },
+        system=_with_takers(
+            {
+                "hub": message.hub,
+                "key": _storable(message.key),
+                "content_type": _storable(message.content_type),
+                "content_encoding": _storable(message.content_encoding),
+                "item": lost.item,
+                "listener": sync.listener if sync else "",
+            },
+            lost.takers,
+        ),
         error=failure.error,
         code=failure.code,
         message=_storable(failure.message),
@@ -172,6 +186,22 @@ def message_of(letter: DeadLetter) -> Message:
         content_encoding=str(letter.system.get("content_encoding", "")),
         hub=str(letter.system.get("hub", "")),
     )
+
+
+def taken_by(letter: DeadLetter) -> tuple[str, ...]:
+    """The syncs that took the event of a letter which is kept for a listener that could not be asked."""
+    return tuple(letter.system.get(_TAKERS, ()))
+
+
+def still_kept(letter: DeadLetter, takers: Iterable[str]) -> DeadLetter:
+    """A letter that stays after it was tried: the syncs that took it now take it no other time."""
+    names = tuple(dict.fromkeys((*taken_by(letter), *takers)))
+    return replace(letter, tries=letter.tries + 1, system=_with_takers(letter.system, names))
+
+
+def _with_takers(system: Mapping[str, Any], takers: Sequence[str]) -> Mapping[str, Any]:
+    """The system properties of a letter with the syncs that took its event, if any did."""
+    return {**system, _TAKERS: list(takers)} if takers else system
 
 
 def item_of(letter: DeadLetter) -> int | None:

@@ -17,8 +17,17 @@ from shared.definitions import SyncDefinition
 from shared.definitions.models.listener import EventFormat, OffsetReset, Topic
 from shared.events import Claim, Message, ReadBody, Undecodable, claim
 from shared.events import read as read_body
+from shared.events.avro import Schema
 from shared.jobs.real_time.boundary import Failure, attempted
-from shared.jobs.real_time.letters import NO_LISTENER, UNCLAIMED, FailedEvent, item_of, message_of
+from shared.jobs.real_time.letters import (
+    NO_LISTENER,
+    UNCLAIMED,
+    UNREAD,
+    FailedEvent,
+    item_of,
+    message_of,
+    taken_by,
+)
 from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.sync import EventSync, Listeners
 from shared.state import DeadLetter, StateStore
@@ -59,7 +68,7 @@ class ClaimedBatch:
     Attributes:
         asked: How many messages were read: the first ones of those that were given.
         unclaimed: How many messages no listener takes.
-        lost: Messages that must be kept: no listener takes them, or one could not be asked.
+        lost: Messages that must be kept, each with the syncs that take it: no listener does, or one could not be asked.
     """
 
     asked: int
@@ -69,7 +78,7 @@ class ClaimedBatch:
 
 
 def claimed(messages: Sequence[Message], listeners: Listeners, schemas: Schemas) -> ClaimedBatch:
-    """Ask every listener about every message. Where one cannot be asked, the message is kept for it.
+    """Ask every listener about every message. Where one cannot be asked, the message is kept, even if another takes it.
 
     So many messages are read as are at most `AT_ONCE` bytes, decompressed, and one more: the others wait for a turn of
     their own.
@@ -86,20 +95,18 @@ def claimed(messages: Sequence[Message], listeners: Listeners, schemas: Schemas)
         bodies = [found[way].body for way in ways]
         size += sum(each.size for each in found.values())
         claims = [
-            attempted(partial(_claim, message, sync.definition, body), sync.name)
+            attempted(partial(_claim, message, sync, body, schemas), sync.name)
             for sync, body in zip(listeners.syncs, bodies, strict=True)
         ]
+        takers = list[str]()
         for sync, body, made in zip(listeners.syncs, bodies, claims, strict=True):
             if made is Claim.TAKES:
                 taken[sync.name].append(TakenMessage(message=message, body=body))
-        if failed := _why_not(bodies, claims):
-            lost.append(FailedEvent(message=message, failure=failed))
-        elif Claim.TAKES in claims:
-            continue
-        elif listeners.complete and listeners.syncs:
+                takers.append(sync.name)
+        if failure := _why_kept(bodies, claims, listeners):
+            lost.append(FailedEvent(message=message, failure=failure, takers=tuple(takers)))
+        elif not takers:
             unclaimed += 1  # each of them has a `match`, so the hub is known to carry events of other receivers
-        else:
-            lost.append(FailedEvent(message=message, failure=UNCLAIMED))
     return ClaimedBatch(asked=asked, taken=taken, unclaimed=unclaimed, lost=tuple(lost))
 
 
@@ -108,24 +115,32 @@ def _way(topic: Topic) -> object:
     return (topic.schema_path, topic.encoding) if topic.format is EventFormat.AVRO else None
 
 
-def _why_not(bodies: Sequence[Any | Undecodable], claims: Sequence[Claim | Failure]) -> Failure | None:
-    """Why a message is kept though listeners were asked: one could not be, or the body tells nothing to any of them."""
+def _why_kept(
+    bodies: Sequence[Any | Undecodable], claims: Sequence[Claim | Failure], listeners: Listeners
+) -> Failure | None:
+    """Why a message is kept besides what its takers do with it; None where every listener there may be was asked."""
     unreadable = [body for body in bodies if isinstance(body, Undecodable)]
     if Claim.UNKNOWN in claims and Claim.TAKES not in claims and len(unreadable) == len(bodies):
         return Failure(error="Undecodable", message=unreadable[claims.index(Claim.UNKNOWN)].reason)
     for made in claims:
         if isinstance(made, Failure):
             return made
-    return None
+    if not listeners.complete:
+        return UNREAD
+    return None if listeners.syncs else UNCLAIMED
 
 
 def read(message: Message, topic: Topic, schemas: Schemas) -> ReadBody:
     """A message's body as a listener's format has it, or why it cannot be read."""
-    schema = schemas.of(topic.schema_path) if topic.schema_path else None
+    schema = _schema(topic, schemas)
     if isinstance(schema, Undecodable):
         return ReadBody(schema, 0)
     body = attempted(partial(read_body, message, topic, schema), "reading a body")
     return ReadBody(Undecodable(reason=body.message), 0) if isinstance(body, Failure) else body
+
+
+def _schema(topic: Topic, schemas: Schemas) -> Schema | Undecodable | None:
+    return schemas.of(topic.schema_path) if topic.schema_path else None
 
 
 def taken_again(letters: Iterable[DeadLetter], topic: Topic, schemas: Schemas) -> list[TakenMessage]:
@@ -147,19 +162,32 @@ def taken_again(letters: Iterable[DeadLetter], topic: Topic, schemas: Schemas) -
 def takers_of(
     letter: DeadLetter, listeners: Listeners, schemas: Schemas
 ) -> tuple[list[tuple[EventSync, list[TakenMessage]]], Failure | None]:
-    """Who takes a letter: its sync, or of one that no sync had taken any listener; and why it stays, if it does."""
+    """Who takes a letter: its sync, or of one that is no sync's any listener that had not taken its event.
+
+    A listener that took the event has applied it or has a letter of its own. To it the event would be an old one.
+
+    Returns:
+        The syncs with what each takes, and why the letter stays, if it does.
+    """
     if letter.sync:
         known = [sync for sync in listeners.syncs if sync.name == letter.sync]
         takers = [(sync, taken_again([letter], sync.topic, schemas)) for sync in known]
         return takers, None if takers else NO_LISTENER
-    found = claimed([message_of(letter)], listeners, schemas)
-    takers = [(sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name]]
-    failures = [each.failure for each in found.lost] or ([] if takers else [UNCLAIMED])
+    found, before = claimed([message_of(letter)], listeners, schemas), taken_by(letter)
+    takers = [
+        (sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name] and sync.name not in before
+    ]
+    failures = [each.failure for each in found.lost] or ([] if takers or before else [UNCLAIMED])
     return takers, next(iter(failures), None)
 
 
-def _claim(message: Message, definition: SyncDefinition, body: Any) -> Claim:
-    return Claim.LEAVES if definition.listener is None else claim(message, definition.listener.topic, body)
+def _claim(message: Message, sync: EventSync, body: Any, schemas: Schemas) -> Claim | Failure:
+    """What a listener makes of a message. Without its schema it could not be asked, even if others can be."""
+    if sync.definition.listener is None:
+        return Claim.LEAVES
+    made = claim(message, sync.topic, body)
+    schema = _schema(sync.topic, schemas) if made is Claim.UNKNOWN else None
+    return Failure(error="Undecodable", message=schema.reason) if isinstance(schema, Undecodable) else made
 
 
 class ListeningSince:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.definitions import SyncDefinition
 from shared.errors import AbortRun, RetryLater, UserError
-from shared.jobs.real_time.events import replay, replay_edited
+from shared.jobs.real_time.events import EventSync, Listeners, replay, replay_edited, run_events
 from shared.state import DeadLetter
 from tests.integration.jobs.real_time.conftest import Make
 from tests.integration.jobs.real_time.world import World
@@ -193,3 +195,75 @@ def test_another_body_whose_sync_does_not_listen_any_more_is_refused(make: Make)
     world.syncs.clear()
     assert sent_with(world, letter, {"op": "c", "number": "A"}) == "Unclaimed"
     assert world.letters == [letter]
+
+
+def cities(world: World, **topic: Any) -> EventSync:
+    """A second sync, which writes the name as the city."""
+    described = world.define("cities", **topic).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    described["destination"]["mappings"] = [
+        {"source": "number", "target": "accountnumber"},
+        {"source": "name", "target": "address1_city"},
+    ]
+    return EventSync(definition=SyncDefinition.model_validate(described))
+
+
+def unread(world: World) -> Listeners:
+    """The listeners while the file of another one cannot be read."""
+    return Listeners(syncs=tuple(world.syncs), complete=False)
+
+
+def test_while_a_definition_cannot_be_read_an_event_that_another_sync_takes_is_kept_for_it(make: Make) -> None:
+    """A replay gives it to the listener that could not be read, and to no other: to those that took it it is old."""
+    world = make()
+    for partition, name in enumerate(("one", "two")):  # so no position says which of them is newer
+        event = world.messages({"op": "u", "number": "A", "name": name}, first=0, partition=str(partition))
+        run_events(event, unread(world), world.tools)
+    first, second = world.letters
+    assert (first.sync, first.error, "file cannot be read" in first.message) == ("", "Unclaimed", True)
+    world.syncs.append(cities(world))
+    assert replay([first], world.listeners, world.tools).settled == 1
+    assert (world.accounts(), world.letters) == ({"A": {"name": "two", "city": "one"}}, [second])
+    assert replay([second], world.listeners, world.tools).settled == 1
+    assert (world.accounts(), world.letters) == ({"A": {"name": "two", "city": "two"}}, [])
+
+
+def test_an_event_that_still_cannot_be_given_to_all_is_given_to_each_once(make: Make) -> None:
+    """The letter stays while a definition cannot be read, and knows who took it in the meantime."""
+    world = make()
+    run_events(world.messages({"op": "u", "number": "A", "name": "one"}), unread(world), world.tools)
+    world.syncs.append(cities(world))
+    assert replay(world.letters, unread(world), world.tools).kept == 1
+    world.run({"op": "u", "number": "A", "name": "two"}, first=0, partition="1")
+    assert replay(world.letters, world.listeners, world.tools).settled == 1
+    assert (world.accounts(), world.letters) == ({"A": {"name": "two", "city": "two"}}, [])
+
+
+def test_an_event_whose_takers_all_had_it_is_removed_by_a_replay(make: Make) -> None:
+    """The definition that could not be read does not want it. An event that nobody took stays."""
+    world = make(topic=MATCHING)
+    run_events(
+        world.messages({"op": "c", "number": "A", "type": "customer"}, {"number": "B"}), unread(world), world.tools
+    )
+    assert [letter.sequence for letter in world.letters] == [0, 1]
+    assert replay(world.letters, world.listeners, world.tools).settled == 1
+    assert [letter.sequence for letter in world.letters] == [1]
+
+
+def test_another_body_for_listeners_that_had_the_event_is_refused(make: Make) -> None:
+    """It would change nothing, and the letter would be gone as if it were applied."""
+    world = make()
+    run_events(world.messages({"op": "u", "number": "A", "name": "one"}), unread(world), world.tools)
+    (letter,) = world.letters
+    with pytest.raises(UserError, match="no other listener than those that took the event"):
+        sent_with(world, letter, {"op": "u", "number": "A", "name": "two"})
+    assert world.letters == [letter]
+
+
+def test_an_event_is_kept_for_a_listener_whose_schema_cannot_be_read(make: Make, tmp_path: Path) -> None:
+    """Its `match` cannot be asked, even if another listener takes the event."""
+    world = make()
+    missing = str(tmp_path / "customer.avsc")
+    world.syncs.append(cities(world, format="avro", schema=missing, match={"number": "A"}))
+    world.run({"op": "u", "number": "A", "name": "one"})
+    (letter,) = world.letters
+    assert (letter.sync, letter.error, "customer.avsc does not exist" in letter.message) == ("", "Undecodable", True)
