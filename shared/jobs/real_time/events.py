@@ -180,7 +180,7 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
 
 
 def _delivery(messages: Iterable[Message], settled: dict[str, int]) -> Delivery:
-    """Whether messages follow those that this process has settled.
+    """Whether messages follow those that this process has settled. What others have begun, the state store knows.
 
     Their streams are forgotten until the batch is done: a batch that is not completed is delivered again.
     """
@@ -267,9 +267,7 @@ def _applied(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools, 
         return BatchOutcome.all_lost(taken, share)
 
     def attempt(part: Sequence[TakenMessage]) -> BatchOutcome | Failure:
-        # A part is applied after an attempt that failed, which may have applied some of its messages.
-        again = Delivery.AGAIN if delivery is Delivery.NEXT and len(part) < len(taken) else delivery
-        return attempted(partial(_attempt, share, part, again), sync.name)
+        return attempted(partial(_attempt, share, part, delivery), sync.name)
 
     parts: list[BatchOutcome] = []
     for part, made in bisect(taken, attempt):
@@ -302,8 +300,9 @@ def _attempt(share: SyncShare, taken: Sequence[TakenMessage], delivery: Delivery
         before = session.dataverse.usage()
         try:
             decoded = decode_batch(taken, session)
-            folded = fold_batch(decoded.events, session)
-            applied = apply_batch(folded.changes, session)
+            applying = session.beginning(decoded.events)
+            folded = fold_batch(decoded.events, applying)
+            applied = apply_batch(folded.changes, applying)
             outcome = BatchOutcome.of(decoded, folded, applied)
         except AbortRun as error:  # every part of the batch would fail in the same way
             outcome = BatchOutcome.all_lost(taken, failure_of(error))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -28,7 +29,7 @@ _LOOK_SECONDS: Final = 5.0  # between two looks whether others have gone further
 class Delivery(Enum):
     """How the messages of a batch come."""
 
-    NEXT = "next"  # they follow those that this process has settled: none of them was applied before
+    NEXT = "next"  # they follow those that this process has settled: as far as it knows, none was applied before
     AGAIN = "again"  # some of them may have been applied already
     REPLAY = "replay"  # they are dead letters that are tried again
 
@@ -36,6 +37,9 @@ class Delivery(Enum):
 @dataclass(slots=True, kw_only=True)
 class Positions:
     """Where the message keys of one sync are: what the state store has, and what this batch has reached beyond it.
+
+    The state store also has, for each stream, the last insert that any process has begun to apply. It is written before
+    the first request, so an insert behind it cannot have taken effect, whatever has become of the other processes.
 
     Attributes:
         sync: Name of the sync.
@@ -77,6 +81,26 @@ class Positions:
         except SyncError:  # that it cannot be asked is no reason to stop
             return False
         return any(found.get(key) != known for key, known in self._stored.items())
+
+    def begin(self, inserts: Iterable[Event]) -> bool:
+        """Note inserts that are applied from now on, before the first request for them is sent.
+
+        Returns:
+            Whether some were begun before. These may have taken effect, also if no position says so.
+
+        Raises:
+            RetryLater: The state store is unavailable.
+        """
+        numbers: dict[str, list[int]] = defaultdict(list)
+        for event in inserts:
+            numbers[event.position.partition].append(event.position.sequence)
+        name = f"begun/{self.sync}"
+        last = {stream: at.sequence for stream, at in self.state.seen(name, numbers.keys()).items()}
+        further = {stream: max(of) for stream, of in numbers.items() if stream not in last or max(of) > last[stream]}
+        if further:
+            marks = {stream: Position(partition=stream, sequence=number) for stream, number in further.items()}
+            self.state.mark_seen(name, marks)
+        return any(min(of) <= last[stream] for stream, of in numbers.items() if stream in last)
 
     def advance(self, reached: Mapping[str, EventPosition]) -> None:
         """Note what a part of the batch has reached; the state store learns of it when the whole batch is recorded."""
@@ -126,7 +150,21 @@ class Session:
         """The sync's name."""
         return self.sync.definition.name
 
+    def beginning(self, events: Iterable[Event]) -> Session:
+        """The session in which events are applied: they come again if an insert of them was begun before.
+
+        Raises:
+            RetryLater: The state store is unavailable.
+        """
+        inserts = [event for event in events if self._follows_insert(event.action)]
+        if not inserts or self.delivery is Delivery.REPLAY:
+            return self
+        return replace(self, delivery=Delivery.AGAIN) if self.positions.begin(inserts) else self
+
     def may_be_made(self, action: EventAction) -> bool:
         """Whether an event may have made its record already, before this process could remember that it did."""
-        delta = self.sync.definition.sync_behaviour.strategy is Strategy.DELTA
-        return delta and action is EventAction.INSERT and self.delivery is not Delivery.NEXT
+        return self._follows_insert(action) and self.delivery is not Delivery.NEXT
+
+    def _follows_insert(self, action: EventAction) -> bool:
+        """Whether an event is an insert that is sent without reading."""
+        return self.sync.definition.sync_behaviour.strategy is Strategy.DELTA and action is EventAction.INSERT
