@@ -12,11 +12,11 @@ from shared.app import App
 from shared.errors import UserError
 from shared.jobs.real_time.events import (
     Listeners,
-    ReplayCounts,
     replay,
     run_events,
 )
 from shared.jobs.real_time.files import EventFilePlace, Stream, messages_of
+from shared.jobs.real_time.letters import ReplayCounts
 from shared.jobs.real_time.record import EventsSummary
 from shared.state import DeadLetter
 

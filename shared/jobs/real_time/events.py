@@ -25,7 +25,7 @@ from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_o
 from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.ledger import EventLedgers, open_reader
-from shared.jobs.real_time.letters import NO_EVENT, FailedEvent, keep, letter_of, still_kept
+from shared.jobs.real_time.letters import NO_EVENT, FailedEvent, ReplayCounts, keep, letter_of, still_kept
 from shared.jobs.real_time.listeners import ListeningSince, TakenMessage, claimed, taken_again, takers_of
 from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, latest_of_partitions, record_batch
 from shared.jobs.real_time.schemas import Schemas
@@ -43,7 +43,6 @@ __all__ = [
     "EventSync",
     "EventTools",
     "Listeners",
-    "ReplayCounts",
     "SyncShare",
     "WarmWorkspace",
     "prepared_share",
@@ -318,19 +317,6 @@ def _traffic(before: Usage, after: Usage) -> Counter[str]:
 # -- Dead letters -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayCounts:
-    """The result of dead letters that were tried again.
-
-    Attributes:
-        settled: They took effect or were overtaken, and are gone.
-        kept: They were refused again.
-    """
-
-    settled: int
-    kept: int
-
-
 def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> ReplayCounts:
     """Send dead letters through the same path again; those that settle are removed.
 
@@ -343,10 +329,14 @@ def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTool
     by_name = {sync.name: sync for sync in listeners.syncs}
     for name in sorted({letter.sync for letter in letters}):
         of_sync = [letter for letter in letters if letter.sync == name]
-        again = _replayed(of_sync, by_name[name], tools) if name in by_name else _rerouted(of_sync, listeners, tools)
+        refused = 0
+        if name in by_name:
+            again = _replayed(of_sync, by_name[name], tools)
+        else:
+            again, refused = _rerouted(of_sync, listeners, tools)
         keep(again, tools.state)
         tools.state.remove_dead_letters({letter.id for letter in of_sync} - {letter.id for letter in again})
-        kept += len(again)
+        kept += len(again) + refused
     return ReplayCounts(settled=len(letters) - kept, kept=kept)
 
 
@@ -385,13 +375,18 @@ def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools)
     return [replace(letter, tries=tries.get(letter.id, 0) + 1) for letter in again]
 
 
-def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> list[DeadLetter]:
-    """Letters that no sync had taken, or whose sync is gone; returns those that still no listener takes."""
-    again = []
+def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> tuple[list[DeadLetter], int]:
+    """Letters that no sync had taken, or whose sync is gone.
+
+    Returns:
+        Those that still no listener takes, and of how many others a listener refused an event.
+    """
+    again, refused = list[DeadLetter](), 0
     for letter in letters:
         takers, stays = takers_of(letter, listeners, tools.memory.schemas)
-        for sync, taken in takers:
-            _run(sync, taken, tools, Delivery.AGAIN, live=False)
+        outcomes = [_run(sync, taken, tools, Delivery.AGAIN, live=False) for sync, taken in takers]
         if stays:
             again.append(still_kept(letter, (sync.name for sync, _ in takers)))
-    return again
+        elif any(outcome.lost for outcome in outcomes):
+            refused += 1
+    return again, refused

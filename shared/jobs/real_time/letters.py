@@ -20,6 +20,7 @@ __all__ = [
     "UNCLAIMED",
     "UNREAD",
     "FailedEvent",
+    "ReplayCounts",
     "item_of",
     "keep",
     "letter_id",
@@ -70,6 +71,19 @@ class FailedEvent:
     def of(cls, event: Event, failure: Failure) -> FailedEvent:
         """An event with the reason why it could not be applied."""
         return cls(message=event.message, failure=failure, item=event.position.item, number=event.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayCounts:
+    """The result of dead letters that were tried again.
+
+    Attributes:
+        settled: They took effect or were overtaken, and are gone.
+        kept: They were refused again, or by the listener that takes them now; then its sync has the letter.
+    """
+
+    settled: int
+    kept: int
 
 
 def letter_id(sync: str, message: Message, item: int | None) -> str:

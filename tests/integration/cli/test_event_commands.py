@@ -14,6 +14,8 @@ import yaml
 from emulator.testing import running
 from shared.app import App
 from shared.cli.boundary import run
+from shared.events import Message
+from shared.jobs.real_time.events import Listeners, run_events
 from shared.settings import Settings
 from shared.state.sqlite import SqliteStateStore
 from tests.unit.jobs.real_time.files.captures import content as captured
@@ -159,6 +161,17 @@ def test_what_cannot_be_applied_is_shown_and_tried_again(typed: Type, tmp_path: 
     assert typed("replay").code == 2
     tries = {letter["body"]: letter["tries"] for letter in typed("dead-letters", "--json").json["dead_letters"]}
     assert tries[json.dumps(TOO_LONG)] == 3
+
+
+def test_an_unclaimed_event_that_its_listener_refuses_has_failed_again(typed: Type, opened: Callable[[], App]) -> None:
+    """The counts and the exit code say so, as for an event of a sync."""
+    bodies = [json.dumps(each).encode() for each in (GOOD[0], TOO_LONG)]
+    messages = [Message(body=body, partition="0", sequence=number) for number, body in enumerate(bodies)]
+    run_events(messages, Listeners(syncs=()), opened().event_tools)
+    done = typed("replay", "--json")
+    assert (done.code, done.json) == (2, {"settled": 1, "kept": 1})
+    (letter,) = typed("dead-letters", "accounts", "--json").json["dead_letters"]
+    assert letter["body"] == json.dumps(TOO_LONG)
 
 
 def test_captured_events_take_effect_once(typed: Type, tmp_path: Path) -> None:

@@ -692,6 +692,17 @@ class TestReplay:
         assert replay(world.letters, world.listeners, world.tools).settled == 1
         assert (set(world.accounts()), world.letters) == ({"A"}, [])
 
+    def test_an_unclaimed_dead_letter_that_its_new_listener_refuses_is_not_applied(self, make: Make) -> None:
+        """It becomes a dead letter of the sync that refused it, and counts as refused; the other one is applied."""
+        world = make()
+        sync = world.syncs.pop()
+        world.deliver(world.messages({"op": "c", "name": "no key"}, {"op": "c", "number": "A"}))
+        world.syncs.append(sync)
+        outcome = replay(world.letters, world.listeners, world.tools)
+        assert (outcome.settled, outcome.kept) == (1, 1)
+        assert [(letter.sync, letter.sequence) for letter in world.letters] == [("customers", 0)]
+        assert set(world.accounts()) == {"A"}
+
 
 def in_a_new_hour(world: World) -> World:
     """A world in which an hour has just begun: the execution log has a row for each."""
