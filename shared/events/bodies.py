@@ -162,29 +162,42 @@ def as_text(value: Any) -> str | Unusable | None:
             return json_text(value)
 
 
-class _UnusableInside(Exception):  # noqa: N818 - never leaves this module: how `json` is stopped at a value
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class _UnusableInside(Exception):  # noqa: N818 - never leaves this module: how the writing is stopped at a value
     def __init__(self, value: Unusable) -> None:
         super().__init__(value.reason)
         self.value = value
 
 
 def json_text(value: Any) -> str | Unusable:
-    """A value as compact JSON; unusable where something inside it is."""
+    """A value as compact JSON, fractions with all their digits; unusable where something inside it is."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_number)
+        return _JSON(value)
+    except TypeError:  # it holds a value that `json` does not know: the quick way cannot write it
+        pass
+    try:
+        return _written(value)
     except _UnusableInside as stopped:
         return stopped.value
 
 
-def _number(value: object) -> float:
-    """Inside nested JSON a fraction is a JSON number again."""
-    if isinstance(value, Unusable):
-        raise _UnusableInside(value)
-    assert isinstance(value, Decimal)  # noqa: S101 - `parse` makes no other type that json does not know
-    number = float(value)
-    if math.isinf(number):
-        raise _UnusableInside(_TOO_LARGE)
-    return number
+def _written(value: Any) -> str:
+    """A value as `parse` makes it. Written here because `json` has only binary fractions."""
+    match value:
+        case Unusable():
+            raise _UnusableInside(value)
+        case Decimal():
+            if math.isinf(float(value)):  # readers of JSON know no such number
+                raise _UnusableInside(_TOO_LARGE)
+            return format(value, "f")
+        case dict():
+            return "{" + ",".join(f"{_JSON(name)}:{_written(inner)}" for name, inner in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ",".join(map(_written, value)) + "]"
+        case _:
+            return _JSON(value)
 
 
 def is_true(value: Any) -> bool:

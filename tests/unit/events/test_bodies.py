@@ -110,11 +110,15 @@ def test_no_body_makes_reading_raise(body: bytes) -> None:
         (Decimal("1E+3"), "1000"),
         (Decimal("1.50"), "1.50"),
         ({"b": [1, Decimal("0.5"), "é"]}, '{"b":[1,0.5,"é"]}'),
+        (
+            {'"': [Decimal("12345678901234567.89"), Decimal("12.50"), Decimal("1E+3"), None, True]},
+            '{"\\"":[12345678901234567.89,12.50,1000,null,true]}',
+        ),
         ([], "[]"),
     ],
 )
 def test_values_become_the_text_of_a_column(value: object, text: str | None) -> None:
-    """Numbers and flags are written plainly, nested values as JSON, empty text is null."""
+    """Numbers and flags are written plainly, nested values as JSON with the same digits, empty text is null."""
     assert as_text(value) == text
 
 

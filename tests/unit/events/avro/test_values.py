@@ -54,7 +54,7 @@ INNER = {"type": "record", "name": "Inner", "fields": [{"name": "x", "type": "do
         ({**FIXED, **logical("fixed", "uuid")}, uuid.UUID(int=6).bytes, "00000000-0000-0000-0000-000000000006"),
         ({"type": "enum", "name": "Colour", "symbols": ["RED", "BLUE"]}, "BLUE", "BLUE"),
         ({"type": "map", "values": "double"}, {"k": 1.5}, '{"k":1.5}'),
-        ({"type": "array", "items": ["null", MONEY]}, [None, Decimal("2.50")], "[null,2.5]"),
+        ({"type": "array", "items": ["null", MONEY]}, [None, Decimal("2.50")], "[null,2.50]"),
         (INNER, {"x": 1.0, "y": Decimal("0.25")}, '{"x":1.0,"y":0.25}'),
         (logical("long", "unknown"), 7, "7"),
         (logical("string", "date"), "x", "x"),
