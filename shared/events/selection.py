@@ -2,6 +2,10 @@
 
 A field has the type that JSON gives it, so the events of a batch are asked in one query for each combination of types:
 one in nearly every batch. If a query fails, its events are tried one by one, to find the event that causes the error.
+
+Numbers with a point are binary while all of an event are short: two of them are then equal only if they are the same
+number. Otherwise those of the event are decimal numbers, of which no two are taken for one. The text of a number in
+`message_key` is the same in both types.
 """
 
 from __future__ import annotations
@@ -29,6 +33,11 @@ _NAME: Final = re.compile(r'\b(new|old)((?:\s*\.\s*(?:[A-Za-z_]\w*|"(?:[^"]|"")*
 _PART: Final = re.compile(r'[A-Za-z_]\w*|"(?:[^"]|"")*"')
 _NO_TYPE: Final = "NULL"
 _LARGEST: Final = 2**127  # HUGEINT
+_NUMBER: Final = re.compile(r"\d[\d_.]*")
+_SHORT: Final = 15  # digits: so many are the same in decimal and in binary
+_LEAST: Final = -4  # power of ten of the first digit
+_MOST_PLACES: Final = 18  # of a decimal number: so a whole number of 20 digits can still be compared with it
+_MOST_DIGITS: Final = 38  # of a decimal number
 _Path = tuple[str, ...]
 
 
@@ -65,6 +74,7 @@ class Selection:
             for text, origin in zip(texts, origins, strict=True)
         ]
         self._filter, self._key = sqls
+        self._exact = any(sum(map(str.isdigit, number)) > _SHORT for t in texts if t for number in _NUMBER.findall(t))
 
     def select(self, events: Sequence[Event], workspace: Workspace) -> SelectedEvents:
         """Ask the expressions for a batch."""
@@ -73,17 +83,23 @@ class Selection:
         alike: dict[tuple[str, ...], dict[int, str]] = defaultdict(dict)
         answers: dict[int, tuple[bool | None, str | None] | Undecodable] = {}
         for index, event in enumerate(events):
-            values = [_at(event, path) for path in self._paths]
+            values = self._values(event)
             row = _document(index, values)
             if isinstance(row, Unusable):
                 answers[index] = Undecodable(
                     reason=f"the listener's filter or message key uses a value that cannot be used: {row.reason}"
                 )
             else:
-                alike[tuple(map(_type, values))][index] = row
+                alike[tuple(kind for kind, _ in values)][index] = row
         for types, rows in alike.items():
             answers |= self._asked(types, rows, workspace)
         return _sorted_out(events, answers)
+
+    def _values(self, event: Event) -> list[tuple[str, Any]]:
+        """What the expressions read of an event: DuckDB types and values."""
+        values = [_at(event, path) for path in self._paths]
+        exact = self._exact or any(isinstance(value, Decimal) and not _is_short(value) for value in values)
+        return [_typed(value, exact=exact) for value in values]
 
     def _asked(
         self, types: Sequence[str], rows: Mapping[int, str], workspace: Workspace
@@ -102,10 +118,11 @@ class Selection:
         return {index: (passes, key) for index, passes, key in found}
 
     def _sql(self, types: Sequence[str]) -> str:
-        fields = {f"f{number}": kind for number, kind in enumerate(types) if kind != _NO_TYPE}
+        # JSON is handed over as a text: read as a value, its numbers would be binary fractions.
+        fields = {f"f{n}": "VARCHAR" if kind == "JSON" else kind for n, kind in enumerate(types) if kind != _NO_TYPE}
         tree: dict[str, Any] = {}
-        for number, path in enumerate(self._paths):
-            _plant(tree, path, f"r.f{number}" if f"f{number}" in fields else "NULL")
+        for number, (path, kind) in enumerate(zip(self._paths, types, strict=True)):
+            _plant(tree, path, f"CAST(r.f{number} AS {kind})" if f"f{number}" in fields else "NULL")
         structs = "".join(f", {_struct(branch)} AS {name}" for name, branch in tree.items())
         return (
             f"SELECT r.n, CAST({self._filter or 'true'} AS BOOLEAN), CAST({self._key or 'NULL'} AS VARCHAR) "
@@ -153,24 +170,43 @@ def _at(event: Event, path: _Path) -> Any:
     return value
 
 
-def _type(value: Any) -> str:
+def _typed(value: Any, *, exact: bool) -> tuple[str, Any]:
+    """A field as expressions see it: its DuckDB type, and its value or why there is none."""
     match value:
         case None:  # it fits every expression: nothing is neither text nor number
-            return _NO_TYPE
+            return _NO_TYPE, None
         case bool():
-            return "BOOLEAN"
+            return "BOOLEAN", value
         case int() if abs(value) < _LARGEST:
-            return "HUGEINT"
+            return "HUGEINT", value
         case Decimal():
-            return "DOUBLE"
+            return _exactly(value) if exact else ("DOUBLE", value)
         case dict() | list():
-            return "JSON"
+            return "JSON", json_text(value)
         case _:
-            return "VARCHAR"
+            return "VARCHAR", value
 
 
-def _document(index: int, values: Sequence[Any]) -> str | Unusable:
-    return json_text({"n": index} | {f"f{number}": value for number, value in enumerate(values) if value is not None})
+def _is_short(number: Decimal) -> bool:
+    """Whether a number is the same in decimal and in binary, and no other one is the same in binary."""
+    size = number.copy_abs()
+    usual = not number or _LEAST <= size.adjusted() < _SHORT  # beyond, the two types also have other texts
+    return usual and Decimal(repr(float(number))) == number
+
+
+def _exactly(number: Decimal) -> tuple[str, Any]:
+    """A number as a decimal number; as a binary one only where it does not fit, and as text where that is not equal."""
+    whole, _, places = format(number.copy_abs(), "f").partition(".")
+    places = places.rstrip("0") or "0"
+    if len(places) <= _MOST_PLACES and len(whole) + len(places) <= _MOST_DIGITS:
+        return f"DECIMAL({_MOST_DIGITS},{len(places)})", number
+    if places != "0" or Decimal(repr(float(number))) == number:
+        return "DOUBLE", number
+    return ("HUGEINT" if abs(int(number)) < _LARGEST else "VARCHAR"), int(number)
+
+
+def _document(index: int, values: Sequence[tuple[str, Any]]) -> str | Unusable:
+    return json_text({"n": index} | {f"f{n}": value for n, (_, value) in enumerate(values) if value is not None})
 
 
 def _plant(tree: dict[str, Any], path: _Path, leaf: str) -> None:

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.definitions import SyncDefinition
 from shared.definitions.models.listener import Topic
@@ -14,6 +16,8 @@ from shared.errors import DefinitionError
 from shared.events import Event, EventAction, EventPosition, Message, SelectedEvents, Selection, Unusable
 from shared.events.selection import listener_problems
 from shared.workspace import Workspace
+
+LONG = Decimal("1.23456789012345678")
 
 
 @pytest.fixture
@@ -99,6 +103,73 @@ def test_the_message_key_is_computed(workspace: Workspace) -> None:
     """As text, from several fields and types."""
     found = selected(workspace, event({"number": 7, "site": "x"}), message_key="concat(new.number, '-', new.site)")
     assert [each.key for _, each in found.wanted] == ["7-x"]
+
+
+def keys(workspace: Workspace, *values: Any, key: str = "new.n") -> list[str]:
+    found = selected(workspace, *(event({"n": value}) for value in values), message_key=key)
+    assert (found.filtered, found.failed) == (0, ())
+    return [each.key for _, each in found.wanted]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (2**53, 2**53 + 1),
+        ("9007199254740992.0", "9007199254740993.0"),
+        ("9007199254740992", "9007199254740993"),
+        ("12345678901234567.88", "12345678901234567.89"),
+        ("1234567890123456.5", "1234567890123456.51"),
+        ("0.123456789012345678", "0.123456789012345679"),
+        ("-" + "9" * 37 + ".0", "-" + "9" * 36 + "8.0"),
+        ("9" * 38, "9" * 37 + "8"),
+        ("9" * 50, "9" * 49 + "8"),
+    ],
+)
+def test_two_numbers_are_never_taken_for_one(workspace: Workspace, one: str | int, other: str | int) -> None:
+    """Neither in a message key nor in a filter, alone, in an object, or next to each other."""
+    numbers = [value if isinstance(value, int) else Decimal(value) for value in (one, other)]
+    assert len(set(keys(workspace, *numbers))) == 2
+    assert len(set(keys(workspace, *({"id": number} for number in numbers)))) == 2
+    first, second = numbers
+    changes = [event({"n": first}, {"n": first}), event({"n": first}, {"n": second})]
+    assert wanted(workspace, *changes, filter="new.n <> old.n") == [1]
+
+
+@pytest.mark.parametrize(
+    ("condition", "passing"),
+    [
+        ("new.n = 9007199254740993", [1]),
+        ("new.n > 9007199254740992", [1]),
+        ("new.n * 2 + 0.5 > 1 AND new.n / 3 > 1", [0, 1, 2]),
+        ("new.n = 12345678901234.567", []),
+        ("new.n BETWEEN 12345678901234.566 AND 12345678901234.566", [2]),
+    ],
+)
+def test_a_filter_compares_numbers_exactly(workspace: Workspace, condition: str, passing: list[int]) -> None:
+    """Those of an event, with each other and with those of the expression."""
+    texts = ("9007199254740992.0", "9007199254740993.0", "12345678901234.566")
+    assert wanted(workspace, *(event({"n": Decimal(text)}) for text in texts), filter=condition) == passing
+
+
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**14), max_value=10**14)
+    | st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**20), max_value=10**20)
+)
+def test_the_key_of_a_number_does_not_depend_on_other_fields(number: Decimal) -> None:
+    """Nor on how many zeros end it: the same number is the same key."""
+    with Workspace.open(threads=1) as workspace:
+        beside = [event({"n": value, "x": x}) for value in (number, Decimal(f"{number:f}0")) for x in (None, LONG)]
+        found = selected(workspace, *beside, filter="new.x IS NULL OR new.x > 0", message_key="new.n")
+    assert len({each.key for _, each in found.wanted}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [("5", "5.0"), ("12.50", "12.5"), ("-0.001", "-0.001"), ("9007199254740993", "9007199254740993.0")],
+)
+def test_the_key_of_a_number_has_no_more_digits_than_the_number(workspace: Workspace, value: str, key: str) -> None:
+    """A number with a point keeps one place."""
+    assert keys(workspace, Decimal(value)) == [key]
 
 
 def test_one_bad_value_affects_no_other_event(workspace: Workspace) -> None:

@@ -515,6 +515,18 @@ class TestRouting:
         counts = world.run({"op": "c", "number": "A", "country": "CA"}, {"op": "c", "number": "B", "country": "US"})
         assert (counts["filtered"], set(world.accounts())) == (1, {"A"})
 
+    def test_records_whose_long_keys_differ_in_the_last_digit_are_two(self, make: Make) -> None:
+        """Neither event is older than the other: the numbers have more digits than a binary fraction."""
+        world = make(topic={"format": "cloudevents", "message_key": "new.id"})
+        for partition, (number, ending) in enumerate((("A", 3), ("B", 2))):
+            text = f"""{{"specversion": "1.0", "id": "1", "source": "s", "type": "x.created",
+                "time": "2026-01-02T00:00:0{ending}Z", "data": {{"id": 900719925474099{ending}.0, "number": "{number}",
+                "city": {{"p": 12345678901234567.89}}}}}}"""
+            counts = world.run(text.encode(), partition=str(partition))
+            assert (counts.get("stale"), world.letters) == (None, [])
+        city = '{"p":12345678901234567.89}'
+        assert world.accounts() == {"A": {"city": city}, "B": {"city": city}}
+
     def test_the_record_of_a_message_without_values_is_read(self, make: Make) -> None:
         """The message still has the id, by which the record is read; an event of a deleted record is a dead letter."""
         columns = [{"name": "accountnumber"}, {"name": "name"}, {"name": "sic", "formula": "'seen'"}]
