@@ -12,7 +12,7 @@
   const RealNumber = Number;
   const { isFinite } = RealNumber;
   const exec = RegExp.prototype.exec;
-  const { substring, toWellFormed } = String.prototype;
+  const { isWellFormed, substring } = String.prototype;
   const LineOf = /\(<input>:(\d+)/; // a frame of a function
   const KNOWN = ['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError', 'URIError', 'EvalError', 'InternalError'];
   const HEADER_LINES = 2; // what `new Function` writes before the text
@@ -65,10 +65,16 @@
     return line > 0 ? name + ' in line ' + line : name;
   };
 
+  const whole = (text) =>
+    apply(isWellFormed, text, []) ? text : fail('the result has half of a surrogate pair, which is not a character');
+
   // JSON.stringify leaves out some values and writes null for others, without an error: an object is held to the rules
   // of a result that is one value. It calls this for the object and for all that is in it, with what toJSON made of it.
   const checked = function (name, value) {
+    whole(name);
     switch (typeof value) {
+      case 'string':
+        return whole(value); // in a document it would be written as an escape
       case 'number':
         return isFinite(value) ? value : fail('the result has a number that is not finite');
       case 'bigint':
@@ -110,7 +116,7 @@
     const text = textOf(value);
     if (text === null) return '[null]';
     if (text.length > LONGEST) fail('the result is longer than 1,048,576 characters');
-    return '[' + stringify(apply(toWellFormed, text, [])) + ']'; // half a pair of characters is no text
+    return '[' + stringify(whole(text)) + ']';
   };
 
   return (json) => {

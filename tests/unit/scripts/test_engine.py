@@ -51,7 +51,7 @@ def results(engine: ScriptEngine, script: str, *values: Any) -> list[Any]:
         ("function calc(r) { return {toJSON() { return null }} }", [None]),
         ("function calc(r) { return {toJSON() { return undefined }} }", [None]),
         ("function calc(r) { return {x: {toJSON() { return null }}} }", ['{"x":null}']),
-        ("function calc(r) { return '\\ud800' }", ["\ufffd"]),
+        ("function calc(r) { return [...'😀x'][0] }", ["😀"]),
         ("total = 0; function calc(r) { let total = 5; return total }", ["5"]),
         ("function calc(r) { return new Date(2024, 5, 1).getTimezoneOffset() }", ["0"]),
     ],
@@ -91,11 +91,13 @@ def test_a_row_on_which_a_script_fails_has_a_reason(engine: ScriptEngine, script
         ("new Number(1 / 0)", "finite"),
         ("r.a.toFixed", "a function"),
         ("Symbol()", "a symbol"),
+        ("'😀x'.slice(0, 1)", "half of a surrogate pair, which is not a character"),
+        ("{['😀x'.slice(1)]: 1}", "half of a surrogate pair, which is not a character"),
         ("Promise.resolve(1)", "a promise: calc cannot be async"),
     ],
 )
-def test_what_json_has_no_value_for_is_no_result(engine: ScriptEngine, place: str, value: str, reason: str) -> None:
-    """JSON.stringify would write null for it, or leave it out, and the record would get that."""
+def test_what_is_no_value_is_no_result(engine: ScriptEngine, place: str, value: str, reason: str) -> None:
+    """JSON.stringify would write null or an escape for it, or leave it out, and the record would get that."""
     (found,) = results(engine, f"function calc(r) {{ return {place.format(value)} }}", {"a": 1})
     assert isinstance(found, str)
     assert found.startswith("the result ")
