@@ -121,6 +121,7 @@ class StoreInFront:
     set_watermark = _Call()
     add_dead_letters = _Call()
     dead_letters = _Call()
+    dead_letter_sizes = _Call()
     count_dead_letters = _Call()
     dead_letter_counts = _Call()
     remove_dead_letters = _Call()

@@ -11,14 +11,13 @@ from shared.app import App
 from shared.errors import UserError
 from shared.jobs.real_time.events import replay, replay_edited
 from shared.jobs.real_time.letters import NO_EVENT
-from shared.state import DeadLetter
+from shared.state import DeadLetter, remove_all_letters
 from shared.visible import for_terminal
 
 __all__ = ["MOST", "Chosen", "Replayed", "chosen", "discarded", "edited", "replayed", "replayed_edited"]
 
 MOST: Final = 500
 """Letters that are sent again in one request, which has to be answered within 230 seconds."""
-_AT_ONCE: Final = 1000  # letters that are removed together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +123,4 @@ def discarded(which: Chosen, app: App) -> int:
     """
     if not which.everything:
         return app.state.remove_dead_letters([letter.id for letter in chosen(which, app)])
-    removed = 0
-    while letters := app.state.dead_letters(which.sync, limit=_AT_ONCE):
-        removed += app.state.remove_dead_letters([letter.id for letter in letters])
-    return removed
+    return remove_all_letters(app.state, which.sync)

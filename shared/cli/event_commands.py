@@ -15,6 +15,7 @@ from shared.cli.screen.run_tables import next_lines
 from shared.cli.screen.tables import events_text
 from shared.counted import counted
 from shared.errors import UserError
+from shared.state import letter_pages, remove_all_letters
 from shared.views.dead_letters import dead_letter_json, letter_counts, letters_named, short_id, tally
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []  # importing the module adds its commands to the program
 
-MOST_LETTERS = 1000
 WHOLE = ", with its body; repeatable."
 Unclaimed = Annotated[bool, typer.Option("--unclaimed", metavar=FLAG, help="Only events that no listener takes.")]
 
@@ -119,10 +119,9 @@ def replay(
     from shared.cli.real_time import try_again  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
     output, app = output_of(context, as_json), frame.opened(context)
-    letters = letters_named(app.state, name, ids) if ids else app.state.dead_letters(name, limit=MOST_LETTERS)
-    if not letters:
+    if not ids and not app.state.count_dead_letters(name):
         frame.expect(app, name)
-    done = try_again(app, letters)
+    done = try_again(app, [letters_named(app.state, name, ids)] if ids else letter_pages(app.state, name))
     output.result(
         {"settled": done.settled, "kept": done.kept},
         Text(f"{done.settled:,} applied, {done.kept:,} failed again."),
@@ -152,7 +151,7 @@ def discard(
     removed = 0
     if ids:
         removed = app.state.remove_dead_letters([letter.id for letter in letters_named(app.state, sync, ids)])
-    while everything and (letters := app.state.dead_letters(sync, limit=MOST_LETTERS)):
-        removed += app.state.remove_dead_letters([letter.id for letter in letters])
+    elif everything:
+        removed = remove_all_letters(app.state, sync)
     output.result({"removed": removed}, Text(f"{counted(removed, 'dead letter')} removed."))
     return 0

@@ -90,13 +90,15 @@ def _stream(partition: str | None) -> Stream | None:
     return Stream(hub, number)
 
 
-def try_again(app: App, letters: Sequence[DeadLetter]) -> ReplayCounts:
-    """Send dead letters through the listeners again, as the definitions are now.
+def try_again(app: App, pages: Iterable[Sequence[DeadLetter]]) -> ReplayCounts:
+    """Send dead letters through the listeners again, as the definitions are now, one page after the other.
 
     Raises:
         RetryLater: Dataverse or the state store is not available; nothing is lost.
     """
-    return replay(letters, app.listeners(), app.event_tools)
+    listeners = app.listeners()
+    done = [replay(letters, listeners, app.event_tools) for letters in pages]
+    return ReplayCounts(settled=sum(each.settled for each in done), kept=sum(each.kept for each in done))
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared.state.event_records import DeadLetter, Position
 from shared.state.job_kinds import RETRY_OF, TAKEN_BACK, UNBEGUN_RETRY, UNDO_OF, JobKind, NewerJobError
 from shared.state.job_queue import JobQueue, PoisonedMessage
+from shared.state.letter_pages import letter_pages, remove_all_letters
 from shared.state.mending import RowsToMend, RowToMend
 from shared.state.records import (
     RETRY,
@@ -52,4 +53,6 @@ __all__ = [
     "RunRecord",
     "RunState",
     "StateStore",
+    "letter_pages",
+    "remove_all_letters",
 ]

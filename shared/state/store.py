@@ -181,6 +181,9 @@ class StateStore(Protocol):
     ) -> tuple[DeadLetter, ...]:
         """Kept events by partition and sequence number, of one sync or of all, or those with the given ids."""
 
+    def dead_letter_sizes(self, sync: str | None = None) -> Mapping[str, int]:
+        """Id -> how many bytes its event has at most, in the order of `dead_letters`, of one sync or of all."""
+
     def count_dead_letters(self, sync: str | None = None) -> int:
         """How many events are kept, of one sync or of all."""
 

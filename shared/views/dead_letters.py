@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final
 
 from shared.counted import counted
@@ -14,7 +14,6 @@ from shared.state import DeadLetter, StateStore
 __all__ = ["UNCLAIMED", "body_text", "dead_letter_json", "letter_counts", "letters_named", "short_id", "tally"]
 
 UNCLAIMED: Final = "unclaimed"  # the name under which letters that no listener takes are counted
-SEARCHED: Final = 1000  # a short id is looked up among so many letters
 SHORT: Final = 8
 
 
@@ -52,14 +51,22 @@ def letters_named(state: StateStore, sync: str | None, ids: Sequence[str]) -> tu
     """
     found = {letter.id: letter for letter in state.dead_letters(sync, ids=ids, limit=len(ids))} if ids else {}
     if short := [each for each in dict.fromkeys(ids) if each not in found]:
-        first = state.dead_letters(sync, limit=SEARCHED)
-        for each in short:
-            letter = _only(each, [letter for letter in first if short_id(letter.id) == each.lower()], sync)
-            found[letter.id] = letter
+        known = _by_short_id(state, sync, {each.lower() for each in short})
+        whole = [_only(each, known.get(each.lower(), []), sync) for each in short]
+        found |= {letter.id: letter for letter in state.dead_letters(sync, ids=whole, limit=len(whole))}
     return tuple(found.values())
 
 
-def _only(text: str, matches: Sequence[DeadLetter], sync: str | None) -> DeadLetter:
+def _by_short_id(state: StateStore, sync: str | None, wanted: Container[str]) -> dict[str, list[str]]:
+    """The whole ids of the letters with some short ids; no letter is read for it."""
+    known: dict[str, list[str]] = {}
+    for letter_id in state.dead_letter_sizes(sync):
+        if (short := short_id(letter_id)) in wanted:
+            known.setdefault(short, []).append(letter_id)
+    return known
+
+
+def _only(text: str, matches: Sequence[str], sync: str | None) -> str:
     match matches:
         case [only]:
             return only

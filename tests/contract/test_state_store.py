@@ -28,6 +28,8 @@ from shared.state import (
     RowToMend,
     RunRecord,
     StateStore,
+    letter_pages,
+    remove_all_letters,
 )
 from shared.state.azure import AzureStateStore
 from shared.state.sqlite import SqliteStateStore
@@ -546,6 +548,21 @@ class TestDeadLetters:
         assert (store.count_dead_letters("customers"), store.count_dead_letters()) == (3, 4)
         store.add_dead_letters([a_letter(6, sync="")])
         assert store.dead_letter_counts() == {"customers": 3, "orders": 1, "": 1}
+
+    def test_they_are_read_in_pages_of_so_many_bytes(self, store: StateStore) -> None:
+        """In their order; each letter is in one page, however large it is, and no page is larger without need."""
+        letters = [a_letter(1), a_letter(2, body=b"x" * 10_000_000), a_letter(3, body=b"x" * 17_000_000)]
+        letters += [a_letter(4), a_letter(5, body=b"x" * 9_000_000), a_letter(6, body=b"x" * 9_000_000)]
+        store.add_dead_letters([*letters, a_letter(7, sync="orders")])
+        sizes = store.dead_letter_sizes("customers")
+        assert list(sizes) == [letter.id for letter in letters]
+        assert all(size >= len(letter.body) for size, letter in zip(sizes.values(), letters, strict=True))
+        pages = list(letter_pages(store, "customers"))
+        assert [[letter.sequence for letter in page] for page in pages] == [[1, 2], [3], [4, 5], [6]]
+        assert pages[1] == (letters[2],)
+        assert [letter.sequence for page in letter_pages(store) for letter in page] == [1, 2, 3, 4, 5, 6, 7]
+        assert (remove_all_letters(store, "customers"), remove_all_letters(store)) == (6, 1)
+        assert (store.dead_letter_sizes(), list(letter_pages(store))) == ({}, [])
 
     def test_removing_forgets_them(self, store: StateStore) -> None:
         """Letters whose events have a result are removed; those that do not exist are not counted."""

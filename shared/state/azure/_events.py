@@ -96,11 +96,24 @@ class EventTables(RunTables):
         found = [letter for letter in self._each(self._letter, places) if letter and sync in (None, letter.sync)]
         return tuple(sorted(found, key=attrgetter("partition", "sequence", "id"))[:limit])
 
+    def dead_letter_sizes(self, sync: str | None = None) -> Mapping[str, int]:
+        """See `StateStore.dead_letter_sizes`."""
+        rows = self._query(LETTERS, _of(sync), select=["PartitionKey", "RowKey", "order", "whole"])
+        apart: Counter[str] = Counter()
+        if not all(row.get("whole") for row in rows):
+            for path, size in self._file_sizes(_body_path("")):
+                apart[path.removesuffix(".json")] += size
+        ordered = self._ordered(rows)
+        return {of[2]: SMALL_BODY + SMALL_DOCUMENT + apart[_body_path(row)] for of, (_, row) in ordered}
+
     def _first(self, rows: Sequence[TableEntity], limit: int) -> set[tuple[str, str]]:
         """The places of the first letters in order of partition and sequence number."""
+        return {place for _, place in self._ordered(rows)[:limit]}
+
+    def _ordered(self, rows: Sequence[TableEntity]) -> list[tuple[Any, tuple[str, str]]]:
+        """Partition, sequence number and id of letters, each with its place, in order."""
         with reading(LETTERS, "all"):
-            ordered = sorted((json.loads(self._order(row)), row["PartitionKey"], row["RowKey"]) for row in rows)
-        return {(partition, row) for _, partition, row in ordered[:limit]}
+            return sorted((json.loads(self._order(row)), (row["PartitionKey"], row["RowKey"])) for row in rows)
 
     def _order(self, row: TableEntity) -> str:
         """Partition, sequence number and id of a letter as JSON; an older version did not write them apart."""

@@ -243,6 +243,11 @@ class Storage:
         with explained():
             return [str(name) for name in self._files(container).list_blob_names(name_starts_with=start)]
 
+    def _file_sizes(self, start: str) -> list[tuple[str, int]]:
+        """The names of the blobs that begin with a text, with their bytes."""
+        with explained():
+            return [(str(blob.name), int(blob.size)) for blob in self._files().list_blobs(name_starts_with=start)]
+
     def _remove_other_files(self, folder: str, keep: Iterable[str]) -> None:
         """Delete the blobs of a folder with values of rows, but for some."""
         kept = {f"{folder}{name}" for name in keep}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from shared.events import Message
 from shared.jobs.real_time.events import Listeners, run_events
 from shared.settings import Settings
 from shared.state.sqlite import SqliteStateStore
+from shared.views.dead_letters import short_id
 from tests.unit.jobs.real_time.files.captures import content as captured
 from tests.unit.jobs.real_time.files.captures import event, write
 
@@ -172,6 +174,24 @@ def test_an_unclaimed_event_that_its_listener_refuses_has_failed_again(typed: Ty
     assert (done.code, done.json) == (2, {"settled": 1, "kept": 1})
     (letter,) = typed("dead-letters", "accounts", "--json").json["dead_letters"]
     assert letter["body"] == json.dumps(TOO_LONG)
+
+
+def test_all_dead_letters_are_tried_again_however_many_there_are(
+    opened: Callable[[], App], typed: Type, tmp_path: Path
+) -> None:
+    """Those that fail do not keep the others from being reached, and each is found by its short id."""
+    typed("events", "accounts", ndjson(tmp_path / "events.ndjson", TOO_LONG))
+    app = opened()
+    (first,) = app.state.dead_letters()
+    stream = first.id.rpartition("/")[0]
+    more = [replace(first, id=f"{stream}/{number}", sequence=number, body=b"no json") for number in range(1000, 2200)]
+    good = replace(first, id="good", sequence=9000, body=json.dumps(GOOD[0]).encode())
+    app.state.add_dead_letters([*more, good])
+    assert typed("dead-letters", "--id", short_id("good"), "--json").json["dead_letters"][0]["id"] == "good"
+    done = typed("replay", "accounts", "--json")
+    assert (done.code, done.json) == (2, {"settled": 1, "kept": 1201})
+    assert {letter.tries for letter in app.state.dead_letters(limit=5000)} == {2}
+    assert typed("discard", "accounts", "--all", "--json").json == {"removed": 1201}
 
 
 def test_captured_events_take_effect_once(typed: Type, tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ def test_a_letter_is_found_by_its_id_and_by_its_short_id(state: StateStore) -> N
         letters_named(state, "customers", ["customers/hub/1", "00000000"])
 
 
+def test_a_short_id_is_looked_up_among_all_letters(state: StateStore) -> None:
+    """Only of the sync that is named; the letter of a whole id and that of its short one are given once."""
+    state.add_dead_letters([letter(number) for number in range(1500)])
+    last = letter(1499)
+    assert letters_named(state, "customers", [short_id(last.id).upper(), last.id]) == (last,)
+    with pytest.raises(UserError, match="There is no dead letter"):
+        letters_named(state, "orders", [short_id(last.id)])
+
+
 def test_the_counts_of_letters_add_up(state: StateStore) -> None:
     """Letters that no listener takes are listed separately, and so are those of syncs that were removed."""
     state.add_dead_letters([letter(1), letter(2), letter(3, sync=""), letter(4, sync="gone")])

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Final
 
 from shared.jobs.batch.lease_keeping import holding
@@ -17,14 +18,13 @@ from shared.jobs.batch.undo.erasing_memory import MemoryEraser
 from shared.jobs.batch.undo.history import check_key, record_ids
 from shared.jobs.batch.undo.record_values import RecordValues, all_values, lines_of
 from shared.redaction import ERASED
-from shared.state import RunRecord, StateStore
+from shared.state import RunRecord, StateStore, letter_pages
 from shared.state.job_kinds import NewerJobError
 from shared.workspace import Workspace
 
-__all__ = ["MOST_LETTERS", "MOST_RUNS", "Eraser", "ErasureCounts"]
+__all__ = ["MOST_RUNS", "Eraser", "ErasureCounts"]
 
 MOST_RUNS: Final = 100_000
-MOST_LETTERS: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -213,7 +213,7 @@ class Eraser:
 
     def _in_letters(self, sync: str | None, found: ErasureCounts, *, apply: bool) -> None:
         gone = []
-        for letter in self.state.dead_letters(sync, limit=MOST_LETTERS):
+        for letter in chain.from_iterable(letter_pages(self.state, sync)):
             values = all_values(letter.body)
             if values is None:
                 found.unread += 1
