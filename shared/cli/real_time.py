@@ -39,13 +39,18 @@ def feed(
         tell: Is told how far the files were read, where a person stops the command.
 
     Raises:
-        UserError: The sync has no listener, or a file cannot be read: the message says how many events before that
-            place were processed.
+        UserError: The sync has no listener, or a disabled one, or a file cannot be read: the message says how many
+            events before that place were processed.
         RetryLater: Dataverse or the state store is unavailable; what took effect stays.
     """
     definition = app.definition(name)
     if definition.listener is None:
         raise UserError(f"{name} has no listener, so it cannot process events")
+    if not definition.listener.enabled:
+        raise UserError(
+            f"the listener of {name} is disabled, so it takes no events, and none was read: remove `status: disabled` "
+            "from the listener in the definition, then process the files again"
+        )
     listeners, tools = Listeners(syncs=(app.event_sync(definition),)), app.event_tools
     place = EventFilePlace(
         feeding=f"command-{uuid4().hex}",

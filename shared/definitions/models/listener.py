@@ -103,7 +103,10 @@ class Listener(Model):
 
     name: str = Field(min_length=1, description="The listener's name in logs and reports.")
     connector: Literal["event_hub"] = Field(default="event_hub", description="Source of the events.")
-    status: ListenerStatus = Field(default=ListenerStatus.ENABLED, description="Whether the listener takes events.")
+    status: ListenerStatus = Field(
+        default=ListenerStatus.ENABLED,
+        description="Whether the listener takes events, from the hub, from files or over HTTP, and its dead letters.",
+    )
     auto_offset_reset: OffsetReset = Field(
         default=OffsetReset.LATEST,
         description="Which events a new listener takes: `latest` takes events that arrived at the hub after the app "

@@ -284,6 +284,19 @@ def test_an_unknown_dead_letter_is_an_error(typed: Type, tmp_path: Path) -> None
     assert typed("dead-letters", "--json").json["dead_letters"][0]["tries"] == letter["tries"]
 
 
+def test_a_disabled_listener_takes_no_events_of_files(typed: Type, tmp_path: Path) -> None:
+    """As it takes none of the hub: nothing is read, and the message says what to change."""
+    disabled = {**DEFINITION, "name": "off", "listener": {**DEFINITION["listener"], "status": "disabled"}}
+    (tmp_path / "syncs" / "off.yaml").write_text(yaml.safe_dump(disabled), "utf-8")
+    done = typed("events", "off", ndjson(tmp_path / "events.ndjson", TOO_LONG))
+    assert (done.code, "the listener of off is disabled" in done.err, "`status: disabled`" in done.err) == (
+        1,
+        True,
+        True,
+    )
+    assert typed("dead-letters", "--json").json["count"] == 0
+
+
 def test_a_sync_without_a_listener_takes_no_events(typed: Type, tmp_path: Path) -> None:
     """So does a sync that is not there, and a file that is not there."""
     batch = {
