@@ -16,7 +16,7 @@ from shared.cli import frame
 from shared.cli.frame import EXIT_FAILED, AsJson, output_of, program
 from shared.cli.screen.tables import STYLES
 from shared.clock import CLOCK_DIFFERENCE
-from shared.views.status import Need, Status, SyncStatus, status_of
+from shared.views.status import Need, Status, SyncStatus, pauses_left, status_of
 
 if TYPE_CHECKING:
     from shared.app.event_hub.waiting import HubWaiting
@@ -36,9 +36,15 @@ def status(context: typer.Context, as_json: AsJson = False) -> int:
     from shared.app.event_hub.saying import needs_of_hub  # noqa: PLC0415 - likewise
 
     output, app, now = output_of(context, as_json), frame.opened(context), datetime.now(UTC)
-    found, hub = status_of(app.definitions(), app.state, now), events_waiting(app, _PATIENCE)
-    all_needs = (*found.needs, *needs_of_hub(hub))
-    value = found.to_json() | {"needs_a_person": bool(all_needs), "hub": hub.to_json() if hub else None}
+    definitions = app.definitions()
+    found, left = status_of(definitions, app.state, now), pauses_left(definitions, app.state)
+    hub = events_waiting(app, _PATIENCE)
+    all_needs = (*found.needs, *left, *needs_of_hub(hub))
+    value = found.to_json() | {
+        "paused_without_definition": [need.sync for need in left],
+        "needs_a_person": bool(all_needs),
+        "hub": hub.to_json() if hub else None,
+    }
     needs = [Text(f"Needs a person: {_about(need)}", style="yellow") for need in all_needs]
     shown = (status_table(found, now), *_of_hub(hub), *(needs or [Text("Nothing needs a person.")]))
     output.result(value, *shown)

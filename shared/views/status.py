@@ -23,7 +23,7 @@ from shared.views.runs import LOST, as_seen, records_changed, rows_in_error, row
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the definitions to load
     from shared.definitions import Loaded
 
-__all__ = ["Need", "NeedKind", "Status", "SyncStatus", "status_of"]
+__all__ = ["Need", "NeedKind", "Status", "SyncStatus", "pauses_left", "status_of"]
 
 OVERDUE: Final = timedelta(hours=1)  # as the alert `late-syncs` has it
 BAD_SHARE: Final = 5  # per cent of rows with errors that need a person, as the alert `many-bad-rows` has it
@@ -177,6 +177,28 @@ def status_of(definitions: Sequence[Loaded], state: StateStore, now: datetime) -
     found, pauses = _Found(state=state, now=now, letters=letters), state.pauses()
     syncs = tuple(_sync(each, latest[each.name], found, pauses.get(each.name)) for each in ordered)
     return Status(syncs=syncs, unclaimed=letters.get("", 0))
+
+
+def pauses_left(definitions: Sequence[Loaded], state: StateStore) -> tuple[Need, ...]:
+    """The pauses of syncs that have no definition: it was removed, or has another name now, which is not paused.
+
+    Args:
+        definitions: All of them.
+        state: Keeps the pauses.
+
+    Raises:
+        RetryLater: The state store is unavailable.
+    """
+    known = {each.name for each in definitions}
+    return tuple(
+        Need(
+            kind=NeedKind.PAUSE,
+            text=f"it is paused since {local_time(pause.since)} and has no definition any more",
+            sync=name,
+        )
+        for name, pause in state.pauses().items()
+        if name not in known
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from shared.cli import status_commands
 from shared.cli.boundary import run
 from shared.cli.status_commands import ago
 from shared.settings import Settings
-from shared.state import RunRecord
+from shared.state import Pause, RunRecord
 from tests.event_hubs import hub_of, refusing_hub, slow_hub, with_hub
 from tests.unit.cli.test_job_commands import DEFINITION
 
@@ -121,6 +121,22 @@ def told(app: App, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, o
     code = run(["status", "--json"], open_app=lambda: app)
     value: dict[str, object] = json.loads(capsys.readouterr().out)
     return code, value
+
+
+def test_the_pause_of_a_sync_without_a_definition_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its file may have another name now, whose sync is not paused; `resume` ends it."""
+    with app_of(tmp_path, DEFINITION) as app:
+        for name in ("accounts", "gone"):
+            app.state.pause(Pause(sync=name, run_id="r1", since=datetime.now(UTC)))
+        shown = said(app, capsys)
+        assert "and has no definition any more: dynamics-sync resume gone" in shown
+        assert shown.count("Needs a person") == 2
+        app.state.resume("accounts")
+        code, value = told(app, capsys)
+        assert (code, value["needs_a_person"], value["paused_without_definition"]) == (1, True, ["gone"])
+        assert run(["resume", "gone"], open_app=lambda: app) == 0
+        code, value = told(app, capsys)
+        assert (code, value["needs_a_person"], value["paused_without_definition"]) == (0, False, [])
 
 
 def test_events_that_wait_are_shown_for_each_partition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
