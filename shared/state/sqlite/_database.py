@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import threading
 import time
@@ -34,6 +36,10 @@ PASSING = {
 # Of them, when a file is opened: one that cannot be opened at all is usually a mistake in the setting.
 _PASSING_AT_OPENING = PASSING - {sqlite3.SQLITE_CANTOPEN}
 PRIMARY_CODE = 0xFF
+# How SQLite and the machine say that this user may not write.
+_REFUSED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_WRITABLE = "let this user write there, or set STATE_STORE to a file in another folder"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _ANEW = (
     "restore a copy of the file, or move it away to begin with an empty one, without the runs, watermarks, ledgers and "
@@ -91,8 +97,17 @@ class Database:
         self._opened = _identity(self._place)  # none for `:memory:`
 
     def _unusable(self, error: Exception) -> UserError:
-        remedy = f"; {_ANEW}" if _code(error) in _DAMAGED else ""
-        return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}{remedy}")
+        return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}{self._remedy(error)}")
+
+    def _remedy(self, error: Exception) -> str:
+        """What to do about an error that does not pass, as the end of a sentence; empty where it is not known."""
+        if _code(error) in _DAMAGED:
+            return f"; {_ANEW}"
+        refused = _code(error) in _REFUSED or getattr(error, "errno", None) in _NOT_ALLOWED
+        if refused and (place := _read_only(self._place)):
+            what = "file" if place == self._place else "folder"
+            return f", because the {what} {place} is read-only for this user; {_WRITABLE}"
+        return ""
 
     def _unavailable(self, error: Exception) -> RetryLater:
         return RetryLater(f"The state store {self._file} is not available: {error}{_about_disk(error)}", retry_after=5)
@@ -181,7 +196,7 @@ class Database:
         except sqlite3.Error as error:
             if _code(error) in PASSING:
                 raise self._unavailable(error) from error
-            raise AbortRun(f"The state store {self._file} cannot be used: {error}") from error
+            raise AbortRun(f"The state store {self._file} cannot be used: {error}{self._remedy(error)}") from error
         except (OverflowError, UnicodeError) as error:
             raise AbortRun(f"The state store cannot store this value: {type(error).__name__}") from error
 
@@ -222,6 +237,14 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
+
+
+def _read_only(file: Path) -> Path | None:
+    """The file, or the nearest folder of it that there is, if this user cannot write there; None otherwise."""
+    folder = next(each for each in file.parents if os.access(each, os.F_OK))
+    needed = {folder: os.W_OK | os.X_OK} | ({file: os.W_OK} if os.access(file, os.F_OK) else {})
+    by_user = os.access in os.supports_effective_ids
+    return next((each for each, how in needed.items() if not os.access(each, how, effective_ids=by_user)), None)
 
 
 def of_sync(sync: str | None) -> tuple[str, tuple[Any, ...]]:
