@@ -97,8 +97,8 @@ def before_writing(definition: SyncDefinition, layout: Sequence[TargetColumn], *
     guarded = _guarded(layout)
     pending = _object(
         [
-            f"CASE WHEN changes.action = 'insert' THEN {_first(c)} "
-            f"WHEN {sent(c)} AND {_has(c)} THEN {_member(c, f'desired.{quoted(c.name)}')} END"
+            f"CASE WHEN changes.action = 'insert' THEN {_first(c, 'changes')} "
+            f"WHEN {_given(c)} AND {_has(c, 'changes')} THEN {_member(c, f'desired.{quoted(c.name)}')} END"
             for c in guarded
         ]
     )
@@ -209,10 +209,10 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
     guarded = f"{applied} AND done.version IS NOT NULL"
     written = [
         (
-            f"CASE WHEN {applied} AND list_contains(string_split(done.columns, ','), {literal(c.name)}) "
+            f"CASE WHEN {applied} AND {_has(c, 'done')} "
             f"THEN {_member(c, f'desired.{quoted(c.name)}')} "
             f"WHEN ({sent(c)} AND desired.{quoted(c.name)} IS NOT DISTINCT FROM target.{quoted(c.name)}) "
-            f"OR {unedited(c)} THEN {_member(c, f'target.{quoted(c.name)}')} "
+            f"OR {unedited(c)}{_is_of_equal_state(c)} THEN {_member(c, f'target.{quoted(c.name)}')} "
             f"WHEN ledger.{_name('knows', c)} THEN {_member(c, 'ledger.' + _name('was', c))} END"
         )
         for c in columns
@@ -232,7 +232,7 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
 
 
 def _created(layout: Sequence[TargetColumn]) -> str:
-    written = _object([_first(column) for column in _guarded(layout)])
+    written = _object([_first(column, "done") for column in _guarded(layout)])
     return f"""
   SELECT coalesce(done.id, done._id), 'created', false, NULL, {written}, NULL
   FROM done JOIN desired ON desired._row = done._row
@@ -263,7 +263,7 @@ _GONE: Final = """
 def _adopted(layout: Sequence[TargetColumn]) -> str:
     """Records that have the key of a new one: whether they were given its values is not known here."""
     values = [
-        f"CASE WHEN {sent(column)} THEN {_member(column, f'desired.{quoted(column.name)}')} END"
+        f"CASE WHEN {_given(column)} THEN {_member(column, f'desired.{quoted(column.name)}')} END"
         for column in _guarded(layout)
     ]
     return f"""
@@ -316,21 +316,52 @@ def _opened(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
 
 
 def _guarded(layout: Sequence[TargetColumn]) -> list[TargetColumn]:
-    """What the ledger has columns for; an edit of a state that no mapping fills shows in its status."""
-    return [column for column in layout if column.write is WritePolicy.UNLESS_EDITED and not column.implied]
+    """What the ledger has columns for; an edit of a state that no mapping fills shows in its status.
+
+    Of a state that alone is mapped it has the status too: a person may have edited only that.
+    """
+    guarded = (column for column in layout if column.write is WritePolicy.UNLESS_EDITED)
+    return [column for column in guarded if not (column.implied and column.edited_with)]
 
 
 def _name(kind: str, column: TargetColumn) -> str:
     return quoted(f"_{kind}_{column.name}")
 
 
-def _has(column: TargetColumn) -> str:
-    return f"list_contains(string_split(changes.columns, ','), {literal(column.name)})"
+def _has(column: TargetColumn, changes: str) -> str:
+    """SQL condition: a change has the column; `changes` is the name of the table of the changes."""
+    return f"list_contains(string_split({changes}.columns, ','), {literal(column.name)})"
 
 
-def _first(column: TargetColumn) -> str:
-    """SQL of the member for what a new record holds, where that is known."""
+def _given(column: TargetColumn) -> str:
+    """SQL condition: the row says what the column gets; a state says it of its status."""
+    return sent(column) if column.follows is None else f"({sent(column)} OR {sent(column.follows)})"
+
+
+def _is_of_equal_state(column: TargetColumn) -> str:
+    """SQL that adds a case to a condition: what a status holds that the row does not give counts as written.
+
+    So it is where the record has the state that the row asks for, and a person gave it this state, or nothing is known
+    of the status.
+    """
+    state = column.follows
+    if state is None or state.implied or state.write is not WritePolicy.UNLESS_EDITED:
+        return ""
+    name = quoted(state.name)
+    given = f"{sent(state)} AND NOT ({sent(column)}) AND desired.{name} IS NOT DISTINCT FROM target.{name}"
+    moved = f"target.{name} IS DISTINCT FROM ledger.{_name('was', state)}"
+    return f" OR ({given} AND ({moved} OR ledger.{_name('knows', column)} IS NOT TRUE))"
+
+
+def _first(column: TargetColumn, changes: str) -> str:
+    """SQL of the member for what a new record holds, where that is known.
+
+    A status that follows its state is known where the change has it.
+    """
     value, known = new_value(column)
+    if column.follows is not None:
+        known = f"({known} OR {_given(column)} AND {_has(column, changes)})"
+        value = f"desired.{quoted(column.name)}"
     member = _member(column, value)
     return member if known == "true" else f"CASE WHEN {known} THEN {member} END"
 

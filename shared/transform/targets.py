@@ -114,7 +114,7 @@ class TargetColumn:
         key_sql: The key part as it is compared (`_k<n>`), over the column itself; empty if it is not a key part.
         implied: No mapping fills it: it is the other half of a state or status that is mapped.
         follows: Of a status: the state. Where a row does not give the status, it changes when the state does.
-        edited_with: Of a state with `unless_edited`: the mapped status. Who has edited one of them has edited both.
+        edited_with: Of a state with `unless_edited`: the status. Who has edited one of them has edited both.
         rules: Of a state: which states of this table a plain update does not set; None where it sets all.
         resolved: Its value is found by a lookup step.
         late: That step follows the reading of the target.
@@ -260,12 +260,13 @@ def _paired(mapped: Sequence[TargetColumn], entity: EntityMetadata) -> Iterator[
         yield from mapped
         return
     rules = rules_of(entity.logical_name)
-    state = _state_write(_half(AttributeType.STATE, by_type, attributes), by_type.get(AttributeType.STATUS))
+    halves = (_half(kind, by_type, attributes) for kind in (AttributeType.STATE, AttributeType.STATUS))
+    state, status = _written_together(*halves)
     state = replace(state, omit=Omit.FLAGGED, rules=rules)
-    status = replace(_half(AttributeType.STATUS, by_type, attributes), omit=Omit.FLAGGED, follows=state)
-    halves = {AttributeType.STATE: state, AttributeType.STATUS: status}
-    yield from (halves.get(column.attribute.type, column) for column in mapped)
-    yield from (column for column in halves.values() if column.implied)
+    status = replace(status, omit=Omit.FLAGGED, follows=state)
+    pair = {AttributeType.STATE: state, AttributeType.STATUS: status}
+    yield from (pair.get(column.attribute.type, column) for column in mapped)
+    yield from (column for column in pair.values() if column.implied)
 
 
 _PAIR: Final = frozenset({AttributeType.STATE, AttributeType.STATUS})
@@ -289,13 +290,15 @@ def _half(
     )
 
 
-def _state_write(state: TargetColumn, status: TargetColumn | None) -> TargetColumn:
-    """The state as the mapped status has it written: a status alone says the state, so its `write` counts for both."""
-    if status is None:
-        return state
-    write = status.write if state.implied else state.write
-    guarded = write is status.write is WritePolicy.UNLESS_EDITED
-    return replace(state, write=write, edited_with=status.name if guarded else "")
+def _written_together(state: TargetColumn, status: TargetColumn) -> tuple[TargetColumn, TargetColumn]:
+    """Both halves: the `write` of one that alone is mapped counts for both, where it depends on the ledger."""
+    if state.implied:
+        state = replace(state, write=status.write)
+    guarded = state.write is WritePolicy.UNLESS_EDITED
+    if status.implied and guarded:
+        status = replace(status, write=state.write)
+    guarded = guarded and status.write is WritePolicy.UNLESS_EDITED
+    return replace(state, edited_with=status.name if guarded else ""), status
 
 
 def _writes(definition: SyncDefinition, entity: EntityMetadata, attribute: AttributeMetadata) -> bool:

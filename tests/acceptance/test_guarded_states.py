@@ -7,18 +7,35 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from shared.cli.real_time import feed
 from tests.acceptance.world import World, accounts, world
 
 ACTIVE: Final = (0, 1)
 INACTIVE: Final = (1, 2)
+OTHERS: Final = (10, 11)  # a second status reason of each state
+SCHEMA: Final = {
+    "Thing": {
+        "columns": {"new_Number": {"type": "String"}, "new_Title": {"type": "String"}},
+        "keys": {"new_number_key": ["new_number"]},
+        "states": {
+            0: {"label": "Active", "statuses": {1: "Active", OTHERS[0]: "Paused"}},
+            1: {"label": "Inactive", "statuses": {2: "Inactive", OTHERS[1]: "Gone"}},
+        },
+    }
+}
+KEYS: Final = {"accounts": "accountnumber", "incidents": "ticketnumber", "things": "new_number"}
+TITLES: Final = {"accounts": "name", "incidents": "title", "things": "new_title"}
 CUSTOMER: Final = "11111111-1111-1111-1111-111111111111"
 
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("guarded")) as made:
+    folder = tmp_path_factory.mktemp("guarded")
+    schema = folder / "schema.yaml"
+    schema.write_text(yaml.safe_dump(SCHEMA), "utf-8")
+    with world(folder, schema=[schema]) as made:
         yield made
 
 
@@ -36,10 +53,9 @@ def define(here: World, targets: Mapping[str, str], name: str, *, write: str, **
     definition = accounts(sync_behaviour=behaviour)
     definition |= {"name": name, "listener": {"name": name, "topic": {"action": "$.op"}}}
     definition["source"]["columns"] = [{"name": each} for each in ("number", "name", "customer", "state", "status")]
-    keys = {"accounts": "accountnumber", "incidents": "ticketnumber"}
     mappings: list[dict[str, Any]] = [
-        {"source": "number", "target": keys[name]},
-        {"source": "name", "target": {"accounts": "name", "incidents": "title"}[name]},
+        {"source": "number", "target": KEYS[name]},
+        {"source": "name", "target": TITLES[name]},
         *({"source": each, "target": target, "write": write, "on_null": "keep"} for each, target in targets.items()),
     ]
     if name == "incidents":
@@ -47,8 +63,10 @@ def define(here: World, targets: Mapping[str, str], name: str, *, write: str, **
         mappings.append(
             {"source": "customer", "target": "customerid", "lookup": {"entity": "account", "match": "name"}}
         )
+    if name == "things":
+        definition["destination"] |= {"entity": "thing", "id_column": "thingid"}
     definition["destination"]["mappings"] = mappings
-    definition["sync_behaviour"] = {"sync_key": [keys[name]], **behaviour}
+    definition["sync_behaviour"] = {"sync_key": [KEYS[name]], **behaviour}
     here.define(definition, name)
 
 
@@ -65,14 +83,14 @@ def apply(here: World, name: str, *rows: Mapping[str, Any], events: bool = False
 
 
 def held(here: World, name: str) -> dict[str, tuple[int, int]]:
-    key = {"accounts": "accountnumber", "incidents": "ticketnumber"}[name]
+    key = KEYS[name]
     records = here.records(f"{name}?$select={key},statecode,statuscode&$filter={key} ne null")
     return {record[key]: (record["statecode"], record["statuscode"]) for record in records}
 
 
 def edit(here: World, name: str, number: str, **values: Any) -> None:
     """Change a record as a person does."""
-    key, record_id = {"accounts": ("accountnumber", "accountid"), "incidents": ("ticketnumber", "incidentid")}[name]
+    key, record_id = KEYS[name], f"{name.removesuffix('s')}id"
     (record,) = here.records(f"{name}?$select={record_id}&$filter={key} eq '{number}'")
     here.update(f"{name}({record[record_id]})", values)
 
@@ -119,6 +137,36 @@ def test_a_case_whose_status_a_person_changed_is_not_closed(
     closed = {"state": "Resolved", "status": "Problem Solved"}
     assert apply(here, "incidents", row("1", "", **closed), row("2", "", **closed), events=events) > 0
     assert held(here, "incidents") == {"1": (0, 2), "2": (1, 5)}
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("first", ["Active", "Inactive"])
+def test_a_status_that_a_person_changed_keeps_its_state_where_only_that_is_mapped(
+    here: World, first: str, *, events: bool
+) -> None:
+    """Both are one column; what nobody edited, or what was set back, follows the source."""
+    own, changed, second = (ACTIVE, INACTIVE, "Inactive") if first == "Active" else (INACTIVE, ACTIVE, "Active")
+    other = (own[0], OTHERS[own[0]])
+    define(here, {"state": "statecode"}, "things", write="unless_edited")
+    for _ in range(2):
+        apply(here, "things", *(row(number, first) for number in "123"), events=events)
+    assert held(here, "things") == dict.fromkeys("123", own)
+    for number in "12":
+        edit(here, "things", number, statuscode=other[1])
+    edit(here, "things", "2", statuscode=own[1])
+    assert apply(here, "things", *(row(number, second) for number in "123"), events=events) == 1
+    assert held(here, "things") == {"1": other, "2": changed, "3": changed}
+
+
+@BOTH_WAYS
+def test_a_person_who_gives_a_record_the_state_of_its_row_keeps_no_later_one_away(here: World, *, events: bool) -> None:
+    """The status that the record got with it counts as written too."""
+    define(here, {"state": "statecode"}, "accounts", write="unless_edited")
+    apply(here, "accounts", row("1", "Inactive"), events=events)
+    edit(here, "accounts", "1", statecode=0, statuscode=1)
+    assert apply(here, "accounts", row("1", "Active"), events=events) == 0
+    assert apply(here, "accounts", row("1", "Inactive"), events=events) == 0
+    assert held(here, "accounts") == {"1": INACTIVE}
 
 
 def test_a_state_is_written_where_the_rows_never_gave_the_status(here: World) -> None:

@@ -96,6 +96,19 @@ def test_an_undo_forgets_no_value_of_other_columns(here: World, times: int) -> N
     assert (record["name"], record["address1_city"]) == ("Newest", "Bern")
 
 
+def test_an_undo_of_a_state_notes_its_status_too(here: World) -> None:
+    """The status that it sets back with a state that alone is mapped is no edit."""
+    definition = accounts(sync_behaviour={"safety": LIMITLESS})
+    definition["destination"]["mappings"][2] |= {"target": "statecode", "write": "unless_edited"}
+    here.define(definition)
+    opened, closed = ([{**row, "city": state} for row in ROWS] for state in ("Active", "Inactive"))
+    ran(here, opened)
+    assert ran(here, closed).updated.done == len(ROWS)
+    undone(here, ran(here, opened).run_id)
+    done = ran(here, opened)
+    assert (done.updated.done, done.edited) == (len(ROWS), 0)
+
+
 @pytest.mark.parametrize("kind", RULES)
 @pytest.mark.parametrize("times", [2, 4])
 def test_a_mark_that_was_given_again_is_one_of_the_sync(here: World, kind: str, times: int) -> None:

@@ -14,6 +14,7 @@ from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior, EntityMetadata
 from shared.reconcile import (
     adoption_steps,
+    before_writing,
     fill_ledger,
     ledger_table_step,
     reconcile_steps,
@@ -544,3 +545,26 @@ def test_a_new_record_must_be_able_to_get_from_the_first_status_to_its_own(works
     planned = Planned(workspace, STRICT, [{"statuscode": "Merged"}, {"statuscode": "New"}])
     assert [error[0] for error in planned.errors] == [1]
     assert [(change[0], change[1]) for change in planned.changes] == [("insert", {"statuscode": 9})]
+
+
+@pytest.mark.parametrize(("held", "is_new"), [((0, 1), False), (None, True)], ids=["update", "new record"])
+def test_the_status_that_follows_a_state_is_noted_before_the_write(
+    workspace: Workspace, held: tuple[int, int] | None, *, is_new: bool
+) -> None:
+    """A run that is interrupted then knows its own status again."""
+    write = {"statecode": "unless_edited"}
+    records = [{"statecode": held[0], "statuscode": held[1]}] if held else []
+    planned = Planned(
+        workspace,
+        ACCOUNT,
+        [{"statecode": "Inactive"}],
+        records,
+        written=[{"statecode": 0, "statuscode": 1}],
+        write=write,
+    )
+    assert [change[0] for change in planned.changes] == ["insert" if is_new else "update"]
+    sync = definition(["statecode"], write=write)
+    for step in before_writing(sync, layout(sync, ACCOUNT), with_ids=True):
+        workspace.run(step)
+    ((pending,),) = workspace.query("SELECT pending FROM ledger_before")
+    assert json.loads(pending) == {"statecode": "1", "statuscode": "2"}

@@ -9,7 +9,7 @@ from shared.jobs.batch.job import Tools
 from shared.jobs.batch.undo.preparation import PreparedUndo
 from shared.memory import Ledger, ledger_owner
 from shared.reconcile.undo.remembered import LEDGER_ROWS, fill_rows, intended_rows, undone_rows
-from shared.transform import TargetColumn
+from shared.transform import TargetColumn, both_halves
 from shared.workspace import Table, Workspace
 
 __all__ = ["load_ledger", "note_in_ledger", "note_intents"]
@@ -74,4 +74,5 @@ def note_in_ledger(
 
 def _guarded(definition: SyncDefinition, prepared: PreparedUndo) -> list[TargetColumn]:
     names = {each.target for each in definition.destination.mappings if each.write is WritePolicy.UNLESS_EDITED}
-    return [column for column in prepared.layout if column.name in names]
+    known = both_halves(names)  # of a state the ledger has the status too
+    return [column for column in prepared.layout if column.name in known]
