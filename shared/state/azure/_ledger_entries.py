@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -76,7 +77,8 @@ class LedgerEntryTables(Storage):
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
                 # Another writer was faster, unless our own first try got through and its answer was lost.
                 there = self._get(ENTRIES, row["PartitionKey"], row["RowKey"])
-                return str(there.metadata["etag"]) if there is not None and dict(there) == row else ""
+                ours = there is not None and there.get("writing") == row["writing"]
+                return str(there.metadata["etag"]) if there is not None and ours else ""
 
     def remove_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> None:
         """See `LedgerStore.remove_ledger_entries`."""
@@ -143,7 +145,7 @@ def _is_row(record: str) -> str:
 
 
 def _row(sync: str, record: str, entry: LedgerEntry) -> dict[str, Any]:
-    """The row of an entry.
+    """The row of an entry, with what tells this writing of it from all others.
 
     Raises:
         AbortRun: Its text is too large.
@@ -155,7 +157,7 @@ def _row(sync: str, record: str, entry: LedgerEntry) -> dict[str, Any]:
             f"unless_edited` takes {len(data):,} bytes, compressed, and a row of a table holds {_MOST_IN_A_ROW:,}"
         )
     chunks = {f"data{at // _CHUNK:02}": data[at : at + _CHUNK] for at in range(0, len(data), _CHUNK)}
-    return {"PartitionKey": _partition(sync, record), "RowKey": record, **chunks}
+    return {"PartitionKey": _partition(sync, record), "RowKey": record, "writing": uuid.uuid4().hex, **chunks}
 
 
 def _entry(row: TableEntity) -> LedgerEntry:
