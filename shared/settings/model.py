@@ -88,8 +88,8 @@ class Settings(BaseModel):
         ge=1,
         le=36_500,
         description="How many days the app keeps dead letters, runs with their errors and files, and "
-        "[ledgers](ledger.md#the-ledger) and [mirrors](mirror.md) that no run or event uses. The last run of each sync "
-        "is always kept.",
+        "[ledgers](ledger.md#the-ledger) and [mirrors](mirror.md) that no run or event uses. Of the last run of each "
+        "sync, and of its last success, the row in the log is always kept.",
     )
     journal_days: int = Field(
         default=30,
