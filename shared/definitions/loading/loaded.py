@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from shared.definitions.loading.definition import ReadText
 from shared.definitions.loading.yaml_loader import TextPosition
 from shared.definitions.models import ConnectionModel, SyncDefinition
 from shared.errors import Problem
+from shared.suggestions import closest
 
 __all__ = ["File", "Loaded", "LoadedConnection", "loaded", "stem", "with_unique_names"]
+
+_LISTENER: Final = "listener"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,17 @@ class Loaded(File):
     """
 
     definition: SyncDefinition | None
+
+    @property
+    def may_listen(self) -> bool:
+        """Whether events may be for it: it listens, or may do so once its mistakes are corrected.
+
+        A text that is no YAML may hold anything, and a misspelt key may be `listener`.
+        """
+        if self.definition is not None:
+            return self.definition.listener is not None and self.definition.listener.enabled
+        top = [path for path in self.positions if not {".", "["} & {*path}]
+        return not top or any(closest(key, [_LISTENER]) for key in top)
 
     def refused(self, problems: Iterable[Problem]) -> Loaded:
         """The same with problems that were found when the other files were known."""

@@ -75,8 +75,8 @@ class Listeners:
 
     Attributes:
         syncs: Definitions whose listener is enabled.
-        complete: Every definition could be read. Otherwise an event that nobody takes may be meant for one that could
-            not, and is kept.
+        complete: Every definition that may have a listener could be read. Otherwise every event is kept too: it may be
+            meant for one that could not.
     """
 
     syncs: tuple[EventSync, ...]

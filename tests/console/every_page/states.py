@@ -243,7 +243,7 @@ _JOBS: Final = (
     Shown(name="undo-plan-nothing", address="/undo-plans/{undone_plan}", says="There is nothing to take back"),
 )
 _REAL_TIME: Final = (
-    Shown(name="real-time", address="/real-time", says="No listener takes 1 event"),
+    Shown(name="real-time", address="/real-time", says="4 events are unclaimed"),
     Shown(name="real-time-empty", address="/real-time", says="No sync listens to events", console=NEW),
     Shown(name="dead-letters", address="/real-time/customers", says="Send all again"),
     Shown(

@@ -338,3 +338,22 @@ def test_problems_found_later_get_the_place_of_their_path(tmp_path: Path) -> Non
         ("x", 9, 9),
     ]
     assert repository.placed("other", [known]) == (known,)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: a\nsauce: {type: delimited}\n", False),
+        ("name: a\nsauce: {type: delimited}\nlistener: {topic: {action: $.op}}\n", True),
+        ("name: a\nlistenr: {topic: {action: $.op}}\n", True),
+        ("name: a\nsource: [\n", True),  # no YAML: it may hold anything
+    ],
+)
+def test_a_definition_with_mistakes_may_listen_if_its_text_says_so(
+    tmp_path: Path, text: str, *, expected: bool
+) -> None:
+    """Events are kept for it until its mistakes are corrected, and not for one that has no listener."""
+    write(tmp_path, a=text)
+    (loaded,) = load_folder(str(tmp_path))
+    assert loaded.definition is None
+    assert loaded.may_listen is expected
