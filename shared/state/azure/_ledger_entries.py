@@ -8,15 +8,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
+from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import TableEntity, TableTransactionError
 
 from shared.entities import LedgerEntry
 from shared.errors import AbortRun
 from shared.state._reading import reading
 from shared.state.azure._errors import explained
-from shared.state.azure._storage import AGAIN, Storage, groups, key, parts
+from shared.state.azure._storage import Storage, groups, key, parts, unchanged
 
 __all__ = ["LedgerEntryTables"]
 
@@ -50,7 +49,8 @@ class LedgerEntryTables(Storage):
     ) -> dict[str, LedgerEntry]:
         """Write rows of one partition: together, or one by one where one of them was changed."""
         try:
-            tags = self._put_together([(row, entries[row["RowKey"]].version) for row in rows])
+            operations = [self._write_unchanged(row, entries[row["RowKey"]].version) for row in rows]
+            tags = [str(each["etag"]) for each in self._submit(ENTRIES, operations)]
         except TableTransactionError:
             tags = [self._put_row(row, entries[row["RowKey"]].version) for row in rows]
         return {
@@ -59,26 +59,14 @@ class LedgerEntryTables(Storage):
             if tag
         }
 
-    def _put_together(self, rows: Sequence[tuple[Mapping[str, Any], str]]) -> list[str]:
-        operations: list[tuple[Any, ...]] = [
-            ("update", row, {"mode": UpdateMode.REPLACE, **_unchanged(version)}) if version else ("create", row)
-            for row, version in rows
-        ]
-        return [str(each["etag"]) for each in self._submit(ENTRIES, operations)]
-
     def _put_row(self, row: Mapping[str, Any], version: str) -> str:
         """Write one row; returns its new tag, empty where it was changed."""
-        table = self._table(ENTRIES)
-        with explained():
-            try:
-                if not version:
-                    return str(table.create_entity(dict(row), **AGAIN)["etag"])
-                return str(table.update_entity(dict(row), mode=UpdateMode.REPLACE, **_unchanged(version))["etag"])
-            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-                # Another writer was faster, unless our own first try got through and its answer was lost.
-                there = self._get(ENTRIES, row["PartitionKey"], row["RowKey"])
-                ours = there is not None and there.get("writing") == row["writing"]
-                return str(there.metadata["etag"]) if there is not None and ours else ""
+        if tag := self._put_unchanged(ENTRIES, row, version):
+            return tag
+        # Another writer was faster, unless our own first try got through and its answer was lost.
+        there = self._get(ENTRIES, row["PartitionKey"], row["RowKey"])
+        ours = there is not None and there.get("writing") == row["writing"]
+        return str(there.metadata["etag"]) if there is not None and ours else ""
 
     def remove_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> None:
         """See `LedgerStore.remove_ledger_entries`."""
@@ -90,13 +78,13 @@ class LedgerEntryTables(Storage):
 
     def _remove_unchanged(self, rows: Sequence[Mapping[str, str]]) -> None:
         try:
-            self._submit(ENTRIES, [("delete", _place(row), _unchanged(row["tag"])) for row in rows])
+            self._submit(ENTRIES, [("delete", _place(row), unchanged(row["tag"])) for row in rows])
         except TableTransactionError:  # one of them was changed, or is gone
             table = self._table(ENTRIES)
             with explained():
                 for row in rows:
                     try:
-                        table.delete_entity(row["PartitionKey"], row["RowKey"], **_unchanged(row["tag"]))
+                        table.delete_entity(row["PartitionKey"], row["RowKey"], **unchanged(row["tag"]))
                     except (ResourceModifiedError, ResourceNotFoundError):
                         continue
 
@@ -168,7 +156,3 @@ def _entry(row: TableEntity) -> LedgerEntry:
 
 def _place(row: Mapping[str, str]) -> dict[str, str]:
     return {name: row[name] for name in ("PartitionKey", "RowKey")}
-
-
-def _unchanged(version: str) -> dict[str, Any]:
-    return {"etag": version, "match_condition": MatchConditions.IfNotModified}

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from azure.data.tables import TableClient
 
 __all__ = [
-    "AGAIN",
     "PREFIX",
     "RETRIES",
     "Storage",
@@ -40,6 +39,7 @@ __all__ = [
     "parts",
     "read_document",
     "read_record",
+    "unchanged",
 ]
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ RETRIES = 4
 _TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 30}  # seconds
 # The SDK of tables sends a POST only once where the connection breaks. Here each is sent again: whoever writes on a
 # condition looks behind a refusal for its own first try, whose answer was lost.
-AGAIN: Final[Mapping[str, Any]] = {"retry_on_methods": frozenset({"POST"})}
+_AGAIN: Final[Mapping[str, Any]] = {"retry_on_methods": frozenset({"POST"})}
 
 
 class Storage:
@@ -136,7 +136,7 @@ class Storage:
         with self._lock:
             if name not in self._opened:
                 with explained():
-                    self._opened[name] = self._tables.create_table_if_not_exists(f"{PREFIX}{name}", **AGAIN)
+                    self._opened[name] = self._tables.create_table_if_not_exists(f"{PREFIX}{name}", **_AGAIN)
             return self._opened[name]
 
     def _files(self, name: str = CONTAINER) -> ContainerClient:
@@ -191,28 +191,28 @@ class Storage:
 
     def _put_after(self, table: str, entity: Mapping[str, Any], before: TableEntity | None) -> bool:
         """Write an entity if it is unchanged since it was read (or still missing); False otherwise."""
+        return bool(self._put_unchanged(table, entity, _tag_of(before)))
+
+    def _put_unchanged(self, table: str, entity: Mapping[str, Any], tag: str) -> str:
+        """The same with the tag of the entity that was read, empty for a missing one; the new tag, or an empty text."""
         with explained():
             try:
-                if before is None:
-                    self._table(table).create_entity(dict(entity), **AGAIN)
-                else:
-                    self._table(table).update_entity(
-                        dict(entity),
-                        mode=UpdateMode.REPLACE,
-                        etag=before.metadata["etag"],
-                        match_condition=MatchConditions.IfNotModified,
-                    )
+                if not tag:
+                    return str(self._table(table).create_entity(dict(entity), **_AGAIN)["etag"])
+                found = self._table(table).update_entity(dict(entity), mode=UpdateMode.REPLACE, **unchanged(tag))
+                return str(found["etag"])
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-                return False
-            return True
+                return ""
+
+    @classmethod
+    def _write_after(cls, entity: Mapping[str, Any], before: TableEntity | None) -> tuple[Any, ...]:
+        """The operation of a transaction that does what `_put_after` does."""
+        return cls._write_unchanged(entity, _tag_of(before))
 
     @staticmethod
-    def _write_after(entity: Mapping[str, Any], before: TableEntity | None) -> tuple[Any, ...]:
-        """The operation of a transaction that does what `_put_after` does."""
-        if before is None:
-            return ("create", entity)
-        condition = {"etag": before.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
-        return ("update", entity, {"mode": UpdateMode.REPLACE, **condition})
+    def _write_unchanged(entity: Mapping[str, Any], tag: str) -> tuple[Any, ...]:
+        """The operation of a transaction that does what `_put_unchanged` does."""
+        return ("update", entity, {"mode": UpdateMode.REPLACE, **unchanged(tag)}) if tag else ("create", entity)
 
     def _delete(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
         """Delete rows; one that is already deleted is not an error."""
@@ -278,11 +278,21 @@ class Storage:
                 try, whose answer was lost.
         """
         with explained():
-            return list(self._table(table).submit_transaction(operations, **AGAIN))
+            return list(self._table(table).submit_transaction(operations, **_AGAIN))
 
     def _each(self, work: Callable[[T], R], values: Iterable[T]) -> list[R]:
         """Work on all values side by side; results in order. The work may not call this: it would wait for itself."""
         return list(self._pool.map(work, values))
+
+
+def _tag_of(entity: TableEntity | None) -> str:
+    """The tag of an entity that was read; empty for a missing one."""
+    return str(entity.metadata["etag"]) if entity else ""
+
+
+def unchanged(tag: str) -> dict[str, Any]:
+    """Options of a request that is refused unless the row has this tag."""
+    return {"etag": tag, "match_condition": MatchConditions.IfNotModified}
 
 
 def key(text: str) -> str:
