@@ -277,7 +277,7 @@ class App:
                 for each in loaded
                 if (definition := each.definition) is not None and definition.listener and definition.listener.enabled
             ),
-            complete=all(each.definition is not None or not each.may_listen for each in loaded),
+            complete=not any(each.may_hide_a_listener for each in loaded),
         )
 
     @cached_property

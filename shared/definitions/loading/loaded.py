@@ -63,13 +63,13 @@ class Loaded(File):
     definition: SyncDefinition | None
 
     @property
-    def may_listen(self) -> bool:
-        """Whether events may be for it: it listens, or may do so once its mistakes are corrected.
+    def may_hide_a_listener(self) -> bool:
+        """Whether it has mistakes, and may listen for events once they are corrected.
 
-        A text that is no YAML may hold anything, and a misspelt key may be `listener`.
+        A text that is not YAML can contain anything, and a misspelt key can mean `listener`.
         """
         if self.definition is not None:
-            return self.definition.listener is not None and self.definition.listener.enabled
+            return False
         top = [path for path in self.positions if not {".", "["} & {*path}]
         return not top or any(closest(key, [_LISTENER]) for key in top)
 

@@ -356,4 +356,4 @@ def test_a_definition_with_mistakes_may_listen_if_its_text_says_so(
     write(tmp_path, a=text)
     (loaded,) = load_folder(str(tmp_path))
     assert loaded.definition is None
-    assert loaded.may_listen is expected
+    assert loaded.may_hide_a_listener is expected
