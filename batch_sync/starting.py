@@ -25,6 +25,8 @@ __all__ = ["Start", "StartResult"]
 
 log = logging.getLogger(__name__)
 
+# After these a run that has written nothing is tried again.
+_UNAVAILABLE: Final = (RetryLater, SourceUnavailableError)
 # The triggers of runs that are about another run.
 _TRIGGERS: Final = {JobKind.RETRY: RETRY, JobKind.UNDO: UNDO}
 
@@ -84,7 +86,7 @@ class Start:
         except (LeaseTaken, _DiskFullError) as error:
             log.info("%s", error.message)
             return StartResult.NOT_NOW
-        except (RetryLater, SourceUnavailableError) as error:
+        except _UNAVAILABLE as error:
             log.warning("%s", error.message)
             return StartResult.ENDED if self._has_written() else StartResult.UNAVAILABLE
         except SyncError as error:
@@ -151,7 +153,7 @@ class Start:
         if error is None or isinstance(error, LeaseTaken | NotDueError | _DiskFullError):
             return
         row = self.app.state.run(self.run_id)
-        if row is None and not isinstance(error, RetryLater | SourceUnavailableError):
+        if row is None and not isinstance(error, _UNAVAILABLE):
             row = self._row(*end_of(error, trigger=self.request.trigger))
             if row.trigger == RETRY and isinstance(error, SyncError):  # nothing is wrong with the sync
                 row = replace(row, trigger=UNBEGUN_RETRY)
