@@ -162,7 +162,7 @@ def taken_again(letters: Iterable[DeadLetter], topic: Topic, schemas: Schemas) -
 def takers_of(
     letter: DeadLetter, listeners: Listeners, schemas: Schemas
 ) -> tuple[list[tuple[EventSync, list[TakenMessage]]], Failure | None]:
-    """Who takes a letter: its sync, or of one that is no sync's any listener that had not taken its event.
+    """Who takes a letter: its sync. If it has none, every listener that takes the event and had not taken it before.
 
     A listener that took the event has applied it or has a letter of its own. To it the event would be an old one.
 

@@ -11,7 +11,7 @@ from shared.errors import SourceUnavailableError, UserError
 __all__ = ["unreachable"]
 
 _BUSY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
-# How drivers call it whose errors are no errors of the system: aiohttp, and the SDK of Azure.
+# The names of such errors in aiohttp and in the SDK of Azure, which do not raise those of Python.
 _NO_CONNECTION: Final = frozenset({"ClientConnectionError", "ServiceRequestError", "ServiceResponseError"})
 # A host of this name is not known: as a rule a mistake in the URL.
 _NO_HOST: Final = frozenset({"ClientConnectorDNSError"})

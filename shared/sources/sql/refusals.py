@@ -79,7 +79,7 @@ _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ssl.SSLError, _TLS),
     (OSError, _LOST),
 )
-# What may be otherwise some minutes later, though nobody changes anything.
+# Errors that can end without a correction by a person.
 _PASSING: Final = (_LOST, _BUSY, _NOT_LISTENING, _SILENT, _LOCKED)
 # What is said instead where no connection is made yet, and where one was made.
 _OF_CONNECTING: Final = dict.fromkeys((_REFUSED, _SYNTAX, _UNKNOWN), _OPTIONS)
