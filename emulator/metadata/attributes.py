@@ -172,7 +172,7 @@ def _specific(table: Table, column: Column) -> Json:
         case ColumnType.LOOKUP | ColumnType.CUSTOMER | ColumnType.OWNER:
             return {"Targets": list(column.targets), "Format": "None"}
         case ColumnType.BOOLEAN:
-            return {"DefaultValue": bool(column.default)}
+            return {"DefaultValue": None if column.default is None else bool(column.default)}
         case _ if column.type in OPTION_TYPES:
             return {"DefaultFormValue": -1 if column.default is None else column.default}
         case _:

@@ -120,7 +120,9 @@ def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapp
         ascii_only=bool(settings.get("ascii_only")),
         custom=is_custom(name),
         secured=bool(settings.get("secured")),
-        default=settings.get("default"),
+        # A Boolean column of Dataverse has a default value, `false` unless its maker says otherwise, and a record that
+        # is created without a value gets it. `default: null` describes a column without one.
+        default=settings.get("default", False if column_type is ColumnType.BOOLEAN else None),
         computed=bool(settings.get("computed") or settings.get("full_name")),
     )
 

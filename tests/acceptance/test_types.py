@@ -300,13 +300,16 @@ def _definition(types: Mapping[str, str], on_null: str) -> dict[str, Any]:
     return definition
 
 
+_DEFAULTS: Final = {"new_flag": False}  # what a record is created with where a value is not sent
+
+
 def _expected(rows: Sequence[Row], before: Mapping[str, dict[str, Any]], *, keep: bool) -> dict[str, dict[str, Any]]:
     """What the table holds after a run, by the documentation's rules alone."""
     after = {code: dict(record) for code, record in before.items()}
     for number, row in enumerate(rows):
         if any(cell.means is Meaning.REJECTS for cell in row.values()):
             continue
-        record = after.setdefault(f"c{number}", dict.fromkeys(_COLUMNS))
+        record = after.setdefault(f"c{number}", dict.fromkeys(_COLUMNS) | _DEFAULTS)
         for name, cell in row.items():
             if cell.means is Meaning.EMPTY:
                 record[name] = record[name] if keep else None

@@ -88,6 +88,26 @@ def test_a_file_adds_tables_and_extends_known_ones(tmp_path: Path) -> None:
     assert {"createdon", "ownerid", "statecode", "versionnumber"} <= set(thing.columns)
 
 
+def test_a_boolean_column_has_a_default_value(tmp_path: Path) -> None:
+    """A record that is created without a value gets it, and the metadata say it; `null` takes it away."""
+    columns: dict[str, dict[str, Any]] = {"new_Plain": {}, "new_On": {"default": True}, "new_None": {"default": None}}
+    described = {name: {"type": "Boolean", **settings} for name, settings in columns.items()}
+    file = _file(tmp_path, {"Account": {"columns": described}})
+    with running(schema=[file]) as emulator, Client(emulator) as client:
+        client.send("POST", "accounts", {"name": "a"})
+        client.send("POST", "accounts", {"name": "b", "new_plain": None, "new_on": None})
+        asked = "accounts?$select=new_plain,new_on,new_none&$orderby=name"
+        held = [[row[name.lower()] for name in columns] for row in client.send("GET", asked).json()["value"]]
+        kinds = client.send(
+            "GET",
+            "EntityDefinitions(LogicalName='account')/Attributes/Microsoft.Dynamics.CRM.BooleanAttributeMetadata"
+            "?$select=LogicalName,DefaultValue",
+        ).json()["value"]
+    assert held == [[False, True, None], [None, None, None]]
+    defaults = {each["LogicalName"]: each["DefaultValue"] for each in kinds}
+    assert [defaults[name.lower()] for name in columns] == [False, True, None]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
