@@ -44,12 +44,14 @@ class InputFile:
         path: Where it is, in its file system.
         system: The fsspec file system that holds it; None for a local file.
         version: What tells one content from another when the file was found; None where that does not matter.
+        told_bytes: How many bytes its file system said that it has; None where it did not say it.
     """
 
     name: str
     path: str
     system: Any = None
     version: Version | None = None
+    told_bytes: int | None = None
 
     @property
     def compression(self) -> str:
@@ -119,8 +121,16 @@ class InputFile:
         return self.system is not None and "http" in self.system.protocol
 
     def _streamed(self) -> IO[bytes]:
-        """Open a file behind HTTP in one answer: a server need not send parts, and parts may be of two versions."""
-        return cast("IO[bytes]", self.system.open(self.path, "rb", block_size=0))
+        """Open a file behind HTTP in one answer: a server need not send parts, and parts may be of two versions.
+
+        Raises:
+            UserError: The answer has a part of the file, which nobody asked for.
+        """
+        opened = self.system.open(self.path, "rb", block_size=0)
+        if getattr(getattr(opened, "r", None), "status", None) == HTTPStatus.PARTIAL_CONTENT:
+            opened.close()
+            raise UserError(f"{self.name} cannot be read: the server sends only a part of it (status 206)")
+        return cast("IO[bytes]", opened)
 
     def _opened(self) -> IO[bytes]:
         if self.system is None:
@@ -134,6 +144,7 @@ class _Stored(io.RawIOBase):
     def __init__(self, file: InputFile, stream: IO[bytes]) -> None:
         self._file = file
         self._stream = stream
+        self._came = 0
 
     def readable(self) -> bool:
         return True
@@ -142,11 +153,29 @@ class _Stored(io.RawIOBase):
         with _failures(self._file):
             data = self._stream.read(len(buffer))
         buffer[: len(data)] = data
+        self._came += len(data)
+        if not data:
+            self._check_end()
         return len(data)
+
+    def _check_end(self) -> None:
+        """An answer of HTTP without a length ends in the same way where the connection breaks.
+
+        More bytes than were told are no fault: a server may compress what it sends.
+        """
+        told = self._file.told_bytes
+        if told is not None and self._came < told:
+            raise UserError(
+                f"{self._file.name} ended after {self._came:,} of {told:,} bytes, so its last rows are missing; nothing is "
+                "written. Start the run again"
+            )
 
 
 class _Anywhere(_Stored):
-    """The same with places."""
+    """The same with places: it may be read in any order, so its end says nothing."""
+
+    def _check_end(self) -> None:
+        pass
 
     def seekable(self) -> bool:
         return self._stream.seekable()
@@ -255,7 +284,11 @@ def _remote_file(system: Any, name: str, url: str) -> InputFile | None:
         return None
     if about["type"] != "file":
         return None
-    return InputFile(name=_shown_name(system, name, url), path=name, system=system, version=_told(about))
+    size = about.get("size")
+    told_bytes = size if isinstance(size, int) else None
+    return InputFile(
+        name=_shown_name(system, name, url), path=name, system=system, version=_told(about), told_bytes=told_bytes
+    )
 
 
 def _names_of(system: Any, path: str) -> list[str]:
