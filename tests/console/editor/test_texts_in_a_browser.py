@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,34 @@ def test_an_edit_of_the_yaml_keeps_one_byte_order_mark(page: Page, file: Path) -
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_role("status").first).to_contain_text("Saved")
     assert file.read_bytes() == data + b"# 0\n# 1\n"
+
+
+def test_back_does_not_put_former_values_into_a_newer_form(page: Page, file: Path) -> None:
+    """A browser asks for the page again, so the text and its version are new; what was typed before is not restored."""
+    page.goto("/syncs/customers/edit/yaml")
+    area = page.locator("textarea[name=_yaml]")
+    area.fill(area.input_value() + "# mine\n")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Saved")
+    file.write_bytes(file.read_bytes() + b"# theirs\n")
+    page.go_back()
+    expect(area).to_have_value(re.compile("# theirs"))
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status").first).to_be_visible()
+    assert file.read_bytes().endswith(b"# mine\n# theirs\n")
+
+
+def test_back_does_not_put_former_values_into_other_rows(page: Page, file: Path) -> None:
+    """Rows of a form are told apart by their places, and a column has another place after it was moved."""
+    page.goto("/syncs/customers/edit/columns")
+    before = [box.is_checked() for box in page.get_by_label("Trim").all()]
+    page.get_by_label("Trim").first.click()
+    page.get_by_role("button", name=re.compile("^Move .* down")).first.click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Saved")
+    saved = file.read_bytes()
+    page.goto("/syncs/customers/edit/columns")
+    shown = [box.is_checked() for box in page.get_by_label("Trim").all()]
+    page.go_back()
+    assert [box.is_checked() for box in page.get_by_label("Trim").all()] == shown != before
+    assert file.read_bytes() == saved
