@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,7 +18,8 @@ __all__ = ["LocalRunner"]
 
 log = logging.getLogger(__name__)
 
-# While jobs wait (their sync runs elsewhere, or a service is unavailable), they are looked at so often.
+# While jobs wait (their sync runs elsewhere, or a service is unavailable), they are looked at so often; and while the
+# state store cannot be asked whether any wait.
 LOOK_SECONDS: Final = 5.0
 # The end of a process waits so long for requests under way and the end of their runs, in seconds.
 LONGEST_END: Final = 60.0
@@ -63,12 +63,12 @@ class LocalRunner:
 
     def _run(self) -> None:
         while True:
-            self._woken.wait(LOOK_SECONDS if self._jobs() else None)
+            self._woken.wait(None if self._jobs() == [] else LOOK_SECONDS)
             self._woken.clear()
             if self._ending.is_set():
                 return
             try:
-                take_up(self._app, self._queue, self._jobs(), _now)
+                take_up(self._app, self._queue, self._jobs() or (), _now)
             except SyncError as error:
                 log.warning("Jobs of an earlier process cannot be taken up: %s", error.message)
             pool = Pool(self._queue, self._worker.work, self._work, now=_now, deadline=None)
@@ -76,15 +76,15 @@ class LocalRunner:
                 log.error("A job ended with an error: %s", type(unforeseen).__name__, exc_info=unforeseen)
 
     def _work(self) -> Work:
-        return Work(jobs=() if self._ending.is_set() else self._jobs())
+        return Work(jobs=() if self._ending.is_set() else self._jobs() or ())
 
-    def _jobs(self) -> Sequence[Job]:
-        """The open jobs that people asked for."""
+    def _jobs(self) -> list[Job] | None:
+        """The open jobs that people asked for; None where the state store cannot be asked."""
         try:
             return [job for job in self._state.open_jobs() if job.request.trigger == "job"]
         except SyncError as error:
             log.warning("Jobs cannot be looked for: %s", error.message)
-            return ()
+            return None
 
 
 def _now() -> datetime:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -23,7 +24,7 @@ from console.access.person import DEVELOPER, SignIn
 from console.console import Console
 from shared.app import App, current, requested
 from shared.app.requested import ANSWER, MENDED, PLAN
-from shared.errors import UserError
+from shared.errors import RetryLater, UserError
 from shared.jobs import NoProgress, writing
 from shared.jobs.batch import cancelling
 from shared.jobs.progress import Phase
@@ -336,23 +337,39 @@ class TestCancel:
 class TestOnOneMachine:
     """The console of a laptop runs jobs in its own process."""
 
-    def test_it_takes_up_what_an_earlier_process_left(self, world: World) -> None:
+    @pytest.fixture
+    def runner_of(self) -> Iterator[Callable[[App], LocalRunner]]:
+        """Starts runners, and stops them at the end."""
+        with ExitStack() as ends:
+
+            def started(app: App) -> LocalRunner:
+                runner = LocalRunner(app)
+                ends.callback(runner.stop)
+                return runner
+
+            yield started
+
+    def test_it_takes_up_what_an_earlier_process_left(
+        self, world: World, runner_of: Callable[[App], LocalRunner]
+    ) -> None:
         """A job that writes nothing and was begun, and a run that waits: no message starts it."""
         world.define("customers", schedule=NIGHTLY)
         app = world.app
         asked, waits = ask(app, JobKind.PLAN), ask(app, JobKind.RUN)
         app.state.put_job(replace(asked, state=RunState.RUNNING.value))
-        LocalRunner(app)
+        runner_of(app)
         until_true(lambda: not app.state.open_jobs())
         assert (now(app, asked).state, now(app, waits).state) == ("Failed", "Succeeded")
 
-    def test_the_end_of_the_process_stops_a_run_and_the_next_one_continues_it(self, world: World) -> None:
+    def test_the_end_of_the_process_stops_a_run_and_the_next_one_continues_it(
+        self, world: World, runner_of: Callable[[App], LocalRunner]
+    ) -> None:
         """The run waits for the answers to its requests, so it knows what it has created."""
         world.define("customers", rows=6000, schedule=NIGHTLY)
         app = world.app
         job = ask(app, JobKind.RUN)
         with held_creates(world.emulator):
-            runner = LocalRunner(app)
+            runner = runner_of(app)
             until_true(lambda: bool(world.accounts()))
             runner.stop(within=0.0)
         runner.stop()
@@ -360,11 +377,13 @@ class TestOnOneMachine:
         assert (run.state, run.counts["created"]["done"]) == ("Interrupted", len(world.accounts()))
         assert "its process was asked to end" in run.message
         assert (now(app, job).waits, 0 < len(world.accounts()) < 6000) == (True, True)
-        LocalRunner(app)
+        runner_of(app)
         until_true(lambda: now(app, job).state == "Succeeded")
         assert len(world.accounts()) == 6000
 
-    def test_a_job_whose_sync_runs_elsewhere_comes_again(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_job_whose_sync_runs_elsewhere_comes_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, runner_of: Callable[[App], LocalRunner]
+    ) -> None:
         """It waits for the lease of its sync, and a question beside it does not."""
         from batch_sync import local_runner, worker
 
@@ -374,7 +393,7 @@ class TestOnOneMachine:
         app = world.app
         lease = app.state.acquire_lease("sync/customers", holder="another run", seconds=600)
         assert lease is not None
-        runner = LocalRunner(app)
+        runner = runner_of(app)
         run, asked = ask(app, JobKind.RUN), ask(app, JobKind.PLAN)
         runner.wake(run.id)
         until_true(lambda: now(app, asked).ended is not None)
@@ -383,6 +402,27 @@ class TestOnOneMachine:
         until_true(lambda: now(app, run).waits)
         app.state.release_lease(lease)
         until_true(lambda: now(app, run).state == "Succeeded")
+
+    def test_a_job_is_looked_at_again_after_the_state_store_was_away(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, runner_of: Callable[[App], LocalRunner]
+    ) -> None:
+        """For a moment, while the job waits: nobody wakes the runner up afterwards."""
+        from batch_sync import local_runner
+
+        monkeypatch.setattr(local_runner, "LOOK_SECONDS", 0.1)
+        world.define("customers", schedule=NIGHTLY)
+        app, tries = world.app, []
+
+        def away() -> NoReturn:
+            tries.append(1)
+            raise RetryLater("the state store is away", retry_after=1)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(app.state, "open_jobs", away)
+            runner_of(app)
+            until_true(lambda: len(tries) > 4)
+            job = ask(app, JobKind.RUN)
+        until_true(lambda: now(app, job).state == "Succeeded")
 
 
 class Newer(StrEnum):
