@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
@@ -101,17 +102,17 @@ class Limit:
     """A number of rows, or a share of the target's rows.
 
     Attributes:
-        amount: Rows, or per cent where `is_share`.
+        amount: Rows, or per cent where `is_share`; as it is written, so that a share of 4.6% is no little less.
     """
 
-    amount: float
+    amount: Decimal
     is_share: bool
 
     @classmethod
     def parse(cls, text: str | int) -> Limit:
         """Read `30%` as a share and `30` as rows."""
         written = str(text).strip()
-        return cls(amount=float(written.removesuffix("%")), is_share=written.endswith("%"))
+        return cls(amount=Decimal(written.removesuffix("%")), is_share=written.endswith("%"))
 
     def most(self, of: int) -> int | None:
         """How many of `of` target rows it allows; None for any number: a share counts from 10 target rows on."""
@@ -138,8 +139,8 @@ class SafetyLimits:
     reactivated records.
     """
 
-    max_delete: Limit = Limit(amount=30, is_share=True)
-    max_update: Limit = Limit(amount=100, is_share=True)
+    max_delete: Limit = Limit(amount=Decimal(30), is_share=True)
+    max_update: Limit = Limit(amount=Decimal(100), is_share=True)
     allow_empty_source: bool = False
     max_created_references: int = 1000
     max_requests: int | None = None

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,7 +49,7 @@ REJECTED = ErrorRow(
 
 def planned(*, unsafe: bool = False, changes: bool = True, errors: bool = False) -> PlanReport:
     counts = PlanCounts(insert=2, update=1, unchanged=7, source_rows=10, target_rows=8) if changes else PlanCounts()
-    limits = SafetyLimits(max_update=Limit(amount=0, is_share=False)) if unsafe else SafetyLimits()
+    limits = SafetyLimits(max_update=Limit(amount=Decimal(0), is_share=False)) if unsafe else SafetyLimits()
     update = SampleChange(
         action=PlanAction.UPDATE,
         row=3,

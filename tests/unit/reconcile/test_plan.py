@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from shared.definitions.models import Safety
@@ -31,6 +33,9 @@ def test_counts_add_up_what_the_decisions_say() -> None:
         ("0%", 1, 10, True),
         ("0.5%", 5, 1000, False),
         ("0.5%", 6, 1000, True),
+        ("4.6%", 4600, 100_000, False),
+        ("4.6%", 4601, 100_000, True),
+        ("33.3%", 33_300, 100_000, False),
         (5, 5, 3, False),
         (5, 6, 3, True),
         (0, 1, 1, True),
@@ -90,7 +95,7 @@ def test_expired_records_count_as_dropped() -> None:
 
 def test_too_many_updates_are_refused() -> None:
     """`max_update` is compared with the target's rows as well."""
-    limits = SafetyLimits(max_update=Limit(amount=10, is_share=True))
+    limits = SafetyLimits(max_update=Limit(amount=Decimal(10), is_share=True))
     (violation,) = plan(update=11, source_rows=11, target_rows=100, limits=limits).violations()
     assert "safety.max_update is 10%" in violation
 
@@ -107,7 +112,7 @@ def test_an_empty_source_is_refused_while_it_would_drop_records() -> None:
 
 def test_all_broken_limits_are_reported_together() -> None:
     """One plan shows every limit that it breaks."""
-    limits = SafetyLimits(max_update=Limit(amount=1, is_share=False))
+    limits = SafetyLimits(max_update=Limit(amount=Decimal(1), is_share=False))
     with pytest.raises(UnsafePlanError, match=r"max_delete.*max_update"):
         plan(delete=50, update=2, source_rows=2, target_rows=100, limits=limits).raise_if_unsafe()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import platform
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -116,7 +117,7 @@ def _limits(plan: Plan) -> Iterator[dict[str, Any]]:
     yield _limit("max_delete", counts.dropped, limits.max_delete, of)
     yield _limit("max_update", counts.update + counts.reactivate, limits.max_update, of)
     if counts.created_references:
-        most = Limit(amount=limits.max_created_references, is_share=False)
+        most = Limit(amount=Decimal(limits.max_created_references), is_share=False)
         yield _limit("max_created_references", counts.created_references, most, of)
     if plan.forecast is not None:
         costs = (
@@ -125,7 +126,7 @@ def _limits(plan: Plan) -> Iterator[dict[str, Any]]:
         )
         for name, planned, allowed in costs:
             if allowed is not None:
-                yield _limit(name, planned, Limit(amount=allowed, is_share=False), of)
+                yield _limit(name, planned, Limit(amount=Decimal(allowed), is_share=False), of)
 
 
 def _limit(name: str, planned: int, limit: Limit, of: int) -> dict[str, Any]:
