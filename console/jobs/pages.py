@@ -79,6 +79,7 @@ def _start_page(visit: Visit, typed: Mapping[str, str], *, wrong: str = "", forc
         safety=definition.sync_behaviour.safety,
         wrong=wrong.splitlines(),
         force=force,
+        for_plan=visit.request.query_params.get("kind") == JobKind.PLAN,
         can_upload=can_upload(visit),
         upload_path=upload_path(visit),
     )

@@ -314,3 +314,15 @@ def test_a_long_value_leaves_the_words_beside_it_whole(page: Page, world: World)
         assert words.evaluate_all("all => all.filter(each => each.getClientRects().length > 1).length") == 0, width
     page.set_viewport_size({"width": 360, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+def test_enter_in_a_field_of_the_form_plans_and_writes_nothing(page: Page, world: World) -> None:
+    """Whichever link led to the form: the first button of a form is what Enter presses."""
+    world.define("customers", more="parameters:\n  note: {default: a}\n")
+    page.goto("/syncs/customers")
+    page.get_by_role("link", name="Plan", exact=True).click()
+    expect(page.get_by_role("button", name="Plan", exact=True)).to_have_class("primary")
+    page.get_by_label("note").press("Enter")
+    expect(page.get_by_role("heading", name="Plan of customers")).to_be_visible()
+    assert [job.request.kind for job in world.app.state.jobs()] == ["plan"]
+    assert not world.accounts()
