@@ -166,8 +166,8 @@ class _Stored(io.RawIOBase):
         told = self._file.told_bytes
         if told is not None and self._came < told:
             raise UserError(
-                f"{self._file.name} ended after {self._came:,} of {told:,} bytes, so its last rows are missing; nothing "
-                "is written. Start the run again"
+                f"{self._file.name} ended after {self._came:,} of {told:,} bytes, so its last rows are missing; "
+                "nothing is written. Start the run again"
             )
 
 
