@@ -18,7 +18,7 @@ from console.syncs.checks import Check, OfflineChecks, checked_online
 from console.syncs.facts import SyncPage, page_of
 from console.syncs.history import KEY, HistoryAnswer, history_json, history_page
 from console.web.needs import Need
-from console.web.refusals import not_found
+from console.web.refusals import Refusal, not_found
 from console.web.routing import Path
 from console.web.visit import Visit
 from shared.app.undoing import resume
@@ -28,6 +28,7 @@ from shared.definitions.models import EventsSource
 __all__ = ["ROUTES"]
 
 _CHECKS: Final = OfflineChecks()
+_PAUSE: Final = "pause"  # the field with the undo whose pause the page shows
 
 
 def _sync(visit: Visit) -> Response:
@@ -43,7 +44,15 @@ def _check(visit: Visit) -> Response:
 
 
 def _resume(visit: Visit) -> Response:
-    """Let a paused sync start again."""
+    """Let a paused sync start again.
+
+    Raises:
+        Refusal: The page of the person shows another pause: who takes it away has to know which run was undone.
+    """
+    pause, seen = visit.app.state.pauses().get(visit.sync), visit.body.text(_PAUSE)
+    if pause is not None and seen and seen != pause.run_id:
+        text = "It was resumed, and another undo has paused it since. Nothing was changed: see the page of the sync."
+        raise Refusal(409, "The sync is paused anew", text)
     _resumed(visit)
     return visit.to(f"/syncs/{visit.sync}")
 

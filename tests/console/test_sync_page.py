@@ -111,6 +111,21 @@ def test_a_paused_sync_is_resumed(page: Page, world: World) -> None:
     assert world.app.state.pauses() == {}
 
 
+def test_a_page_resumes_only_the_pause_that_it_shows(served: Served, world: World) -> None:
+    """Somebody else resumes the sync meanwhile, and another undo pauses it."""
+    world.define("customers")
+    state, url = world.app.state, f"{served.url}/syncs/customers"
+    state.pause(Pause(sync="customers", run_id="first", since=datetime.now(UTC)))
+    assert 'name="pause" value="first"' in requests.get(url, timeout=10).text
+    state.resume("customers")
+    state.pause(Pause(sync="customers", run_id="second", since=datetime.now(UTC)))
+    refused = requests.post(f"{url}/resume", {"pause": "first"}, headers={"Origin": served.url}, timeout=10)
+    assert (refused.status_code, "The sync is paused anew" in refused.text) == (409, True)
+    assert state.pauses()["customers"].run_id == "second"
+    assert requests.post(f"{url}/resume", {"pause": "second"}, headers={"Origin": served.url}, timeout=10).ok
+    assert state.pauses() == {}
+
+
 def test_the_api_gives_the_same(served: Served, world: World) -> None:
     """Facts, state and mistakes."""
     world.define("customers", more=PERMISSIONS)
