@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from shared.app import App
@@ -25,15 +26,17 @@ SEARCHED: Final = 20
 LEASE_SECONDS: Final = 60.0
 
 
-def report_problems(app: App) -> None:
+def report_problems(app: App, now: datetime) -> Mapping[str, float]:
     """Report each definition that cannot be used, once as long as its errors stay the same.
+
+    Returns:
+        Sync -> seconds since this was reported, of the syncs that cannot run. Their schedules cannot be read.
 
     Raises:
         RetryLater: The state store is unavailable.
     """
-    for loaded in app.definitions():
-        if loaded.definition is None:
-            _report(app, loaded.name, _message(loaded))
+    broken = [loaded for loaded in app.definitions() if loaded.definition is None]
+    return {loaded.name: _report(app, loaded.name, _message(loaded), now) for loaded in broken}
 
 
 def _message(loaded: Loaded) -> str:
@@ -43,30 +46,32 @@ def _message(loaded: Loaded) -> str:
     return "\n".join(shown)
 
 
-def _report(app: App, sync: str, message: str) -> None:
-    if _is_known(app, sync, message):
-        return
+def _report(app: App, sync: str, message: str, now: datetime) -> float:
+    if (known := _known_for(app, sync, message, now)) is not None:
+        return known
     lease = app.state.acquire_lease(f"definition/{sync}", holder=uuid.uuid4().hex, seconds=LEASE_SECONDS)
     if lease is None:  # another instance reports it
-        return
+        return 0.0
     try:
-        if not _is_known(app, sync, message):
-            _write(app, sync, message)
+        if _known_for(app, sync, message, now) is None:
+            _write(app, sync, message, now)
     finally:
         app.state.release_lease(lease)
+    return 0.0
 
 
-def _is_known(app: App, sync: str, message: str) -> bool:
-    """Whether the latest row that is not of events already has this message."""
-    now = datetime.now(UTC) + CLOCK_DIFFERENCE
-    rows = (row for row in app.state.runs(sync, SEARCHED) if row.trigger != "events" and row.started <= now)
+def _known_for(app: App, sync: str, message: str, now: datetime) -> float | None:
+    """For how many seconds the latest row that is not of events has had this message; None if it has another one."""
+    until = now + CLOCK_DIFFERENCE
+    rows = (row for row in app.state.runs(sync, SEARCHED) if row.trigger != "events" and row.started <= until)
     latest = next(rows, None)
-    return latest is not None and latest.state == RunState.FAILED and latest.message == message
+    if latest is None or latest.state != RunState.FAILED or latest.message != message:
+        return None
+    return max(0.0, (now - latest.started).total_seconds())
 
 
-def _write(app: App, sync: str, message: str) -> None:
+def _write(app: App, sync: str, message: str, now: datetime) -> None:
     log.error("%s cannot run because its definition has errors: %s", sync, message, extra={"sync": sync})
-    now = datetime.now(UTC)
     row = RunRecord(
         run_id=uuid.uuid4().hex,
         sync=sync,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -93,6 +94,7 @@ class Tick:
         self._tried: dict[str, int] = {}
         self._next_due = 0.0
         self._recorded = False
+        self._broken: Mapping[str, float] = {}
 
     def now(self) -> datetime:
         """The moment of the tick, and what has passed since."""
@@ -108,7 +110,7 @@ class Tick:
             ExceptionGroup: Runs ended with errors that the program does not handle; all others were finished first.
         """
         clean_up(self._app, self._begin)
-        report_problems(self._app)
+        self._broken = report_problems(self._app, self._begin)
         self._note_listeners()
         if late:
             log.info("The timer is late")
@@ -165,7 +167,8 @@ class Tick:
         owned = {run for job in known for run in job.runs[-1:]}
         scheduled = [self._scheduled(name, schedule, last.get(name), owned) for name, schedule in clocks.items()]
         if not self._recorded:
-            record_tick({each.name: late for each in scheduled if (late := overdue_seconds(each, now))})
+            late = {each.name: seconds for each in scheduled if (seconds := overdue_seconds(each, now))}
+            record_tick({**self._broken, **late})
             self._recorded = True
         waiting = {job.request.sync for job in known if job.request.trigger == "timer"}
         # Those whose schedule has named a moment most recently come first: they are due more often.

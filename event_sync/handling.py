@@ -50,8 +50,11 @@ def _keep_what_is_loaded() -> None:
 
 
 def _tell(summary: EventsSummary, messages: Sequence[Message]) -> None:
-    """Count the results of the batch, and log them in one line."""
-    enqueued = messages[-1].enqueued
+    """Count the results of the batch, and log them in one line.
+
+    The first message has waited longest: after a time without the app, one batch may have what came in all of it.
+    """
+    enqueued = next((message.enqueued for message in messages if message.enqueued), None)
     lag = (datetime.now(UTC) - enqueued).total_seconds() if enqueued else None
     for sync, counts in summary.syncs.items():
         record_events(sync, counts, lag_seconds=lag, traffic=summary.traffic.get(sync, {}))

@@ -51,7 +51,7 @@ var rules = [
   }
   {
     name: 'late-syncs'
-    text: 'A sync has been due for more than an hour and has not been started.'
+    text: 'A sync has been due for more than an hour and has not been started, or its definition has mistakes.'
     severity: 2
     every: 'PT15M'
     window: 'PT30M'

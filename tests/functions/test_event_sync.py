@@ -6,11 +6,13 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from event_sync import handling
 from event_sync.receiving import received
 from shared.app import App, current
 from shared.errors import RetryLater
@@ -369,3 +371,30 @@ class TestReceiving:
 def test_tools_outlive_an_invocation(world: World) -> None:
     """Connections, metadata and open workspaces are kept as long as the app is."""
     assert world.app.event_tools is world.app.event_tools
+
+
+@dataclass(frozen=True)
+class Handed:
+    """An event as the host's library gives it."""
+
+    sequence_number: int
+    enqueued_time: datetime
+    offset: str = "-1"
+    partition_key: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    def get_body(self) -> bytes:
+        return json.dumps({"op": "c", "number": f"N{self.sequence_number}"}).encode()
+
+
+def test_the_lag_of_a_batch_is_that_of_its_first_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a time without the app, one batch may have all that came in it, and its last event is new."""
+    told: list[float] = []
+    monkeypatch.setattr(handling, "current", lambda: world.app)
+    monkeypatch.setattr(handling, "_keep_what_is_loaded", lambda: None)
+    monkeypatch.setattr(handling, "record_events", lambda *_, lag_seconds, **__: told.append(lag_seconds))
+    listen(world)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    handling.handle([Handed(n, now - timedelta(minutes=40 - 20 * n)) for n in range(3)])
+    assert told == [pytest.approx(2400, abs=60)]
+    assert world.accounts().keys() == {"N0", "N1", "N2"}

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from batch_sync import problems, starting
+from batch_sync import tick as ticks
 from batch_sync.pool import LocalQueue
 from batch_sync.tick import Tick
 from batch_sync.worker import Worker
@@ -280,6 +281,20 @@ class TestMistakes:
         file.write_text(good)
         tick(open_app())
         assert len(app.state.runs("beta")) == 3  # mended: the rows of the mistakes started nothing and are no starts
+
+    def test_a_definition_with_a_mistake_is_overdue_since_it_was_reported(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its schedule cannot be read; without a figure at each tick, every alert of it would end by itself."""
+        told: list[Mapping[str, float]] = []
+        monkeypatch.setattr(ticks, "record_tick", told.append)
+        world.define("beta", schedule=NIGHTLY)
+        begin = datetime.now(UTC)
+        tick(world.app, now=begin)
+        app = spoil(world, "beta")
+        for hours in (0, 2, 30):
+            tick(app, now=begin + timedelta(minutes=1, hours=hours))
+        assert [round(each.get("beta", -1)) for each in told] == [-1, 0, 7200, 108_000]
 
     def test_a_sync_that_never_ran_starts_when_its_definition_is_corrected(self, world: World) -> None:
         """The row of its mistake does not count as its first start."""
