@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -29,11 +29,13 @@ from shared.jobs import NoProgress, writing
 from shared.jobs.batch import cancelling
 from shared.jobs.progress import Phase
 from shared.jobs.requests import new_request, stop
+from shared.settings import Settings
 from shared.state import Job, JobKind, JobRequest, NewerJobError, PoisonedMessage, RunState
 from shared.views.runs import latest_runs, run_named
 from shared.views.status import status_of
 from shared.views.to_mend import file_to_mend
 from tests.functions.conftest import NIGHTLY, World
+from tests.store_in_front import StoreInFront, failing
 from tests.waiting import held_creates, until_true
 
 
@@ -411,16 +413,11 @@ class TestOnOneMachine:
 
         monkeypatch.setattr(local_runner, "LOOK_SECONDS", 0.1)
         world.define("customers", schedule=NIGHTLY)
-        app, tries = world.app, []
-
-        def away() -> NoReturn:
-            tries.append(1)
-            raise RetryLater("the state store is away", retry_after=1)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(app.state, "open_jobs", away)
+        store = StoreInFront(world.app.state)
+        app = App(Settings.load(), state=store)
+        with store.acting(open_jobs=failing(RetryLater("the state store is away", retry_after=1))):
             runner_of(app)
-            until_true(lambda: len(tries) > 4)
+            until_true(lambda: store.calls["open_jobs"] > 4)
             job = ask(app, JobKind.RUN)
         until_true(lambda: now(app, job).state == "Succeeded")
 
