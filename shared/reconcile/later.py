@@ -217,7 +217,7 @@ def _unlocking(
     reopens = f"{differs(pair.state)} AND target.{quoted(pair.state.name)} <> {OPEN}"
     first = payload(
         (*both, *others),
-        lambda c: differs(c) if c in both else f"({condition(c)}) AND NOT ({reopens})",
+        lambda c: condition(c) if c in both else f"({condition(c)}) AND NOT ({reopens})",
         read=True,
     )
     later = payload(others, lambda c: f"({condition(c)}) AND {reopens}", read=True)
@@ -231,7 +231,10 @@ def _closing(
     condition: Condition,
     actions: Sequence[tuple[str, str]],
 ) -> tuple[str, str]:
-    """Other columns go first; then the state, if an action sets it or if the record must be open in between."""
+    """Other columns go first; then the state, if an action sets it or if the record must be open in between.
+
+    A status that the change does not have is not sent to open the record either: Dataverse sets it with the state.
+    """
     state = quoted(pair.state.name)
     between = f"desired.{state} <> {OPEN} AND target.{state} <> {OPEN}"
     steps = f"{differs(pair.state)} AND ({_closes(pair.state)} OR {between})"
@@ -239,13 +242,13 @@ def _closing(
     first = json_object(
         [
             *((condition(c), member(c, read=True)) for c in others),
-            *((f"({differs(c)}) AND NOT ({steps})", to_service(c, f"desired.{quoted(c.name)}")) for c in both),
-            *((f"{steps} AND {between}", to_service(c, str(opened[c.name]))) for c in both),
+            *((f"({condition(c)}) AND NOT ({steps})", to_service(c, f"desired.{quoted(c.name)}")) for c in both),
+            *((f"({condition(c)}) AND {steps} AND {between}", to_service(c, str(opened[c.name]))) for c in both),
         ]
     )
     later = json_object(
         [
-            *((f"({differs(c)}) AND {steps}", to_service(c, f"desired.{quoted(c.name)}")) for c in both),
+            *((f"({condition(c)}) AND {steps}", to_service(c, f"desired.{quoted(c.name)}")) for c in both),
             *((f"{steps} AND {when}", text) for when, text in actions),
         ]
     )

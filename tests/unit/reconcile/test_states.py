@@ -361,6 +361,21 @@ def test_an_opportunity_that_is_there_is_written_first_and_closed_then(
     assert (action, sent, later) == ("update", first, second)
 
 
+@pytest.mark.parametrize("write", ["if_empty", "on_insert", "unless_edited"])
+def test_a_status_that_is_not_written_is_not_sent_to_open_the_record_in_between(
+    workspace: Workspace, write: str
+) -> None:
+    """Dataverse sets it with the state; the plan names the columns that are sent, and no others."""
+    row = {"statecode": "Won", "statuscode": "Won"}
+    planned = Planned(
+        workspace, OPPORTUNITY, [row], [{"statecode": 2, "statuscode": 5}], write={"statuscode": write}, written=[{}]
+    )
+    opened, closed = {"statecode": 0}, {"statecode": 1, "@close": {}}
+    assert planned.changes == [("update", opened, closed, "statecode")]
+    (sample,) = samples(workspace.query(sample_query(5)))
+    assert [(change.column, change.before, change.after) for change in sample.columns] == [("statecode", 2, 1)]
+
+
 HELD = {"actualvalue": 7, "actualclosedate": "2023-03-03"}
 KEPT = {"actualrevenue": 7, "actualend": "2023-03-03T00:00:00Z"}
 
