@@ -131,14 +131,14 @@ def differs(column: TargetColumn) -> str:
         case WritePolicy.ON_INSERT:
             return "false"
         case WritePolicy.UNLESS_EDITED:
-            return _followed(column, f"{_different(column)} AND {unedited(column)}")
+            return _followed(column, f"{_different(column)} AND {_may_be_written(column)}")
         case _:
             return _followed(column, _different(column))
 
 
 def edited(column: TargetColumn) -> str:
     """SQL condition: the record holds something else than the source asks for, and this sync did not write it."""
-    return _both(sent(column), f"{_different(column)} AND NOT {unedited(column)}")
+    return _both(sent(column), f"{_different(column)} AND NOT {_may_be_written(column)}")
 
 
 def _different(column: TargetColumn) -> str:
@@ -156,15 +156,31 @@ def _followed(column: TargetColumn, condition: str) -> str:
 def unedited(column: TargetColumn) -> str:
     """SQL condition: the record holds what this sync wrote last, or was about to write when it was interrupted.
 
-    Dataverse sets state and status together, so of a state it is also asked whether its status was edited.
+    Dataverse sets state and status together, and a status belongs to one state: it tells of the state too, if known.
     """
     if column.implied and column.edited_with:
         return _holds_written(column.edited_with)
     if column.edited_with:
-        # A status that was never given is not known. It cannot be empty, so what an empty one says is not known either.
-        known = f"ledger.{quoted(f'_was_{column.edited_with}')} IS NOT NULL"
-        return f"({_holds_written(column.name)} AND NOT ({known} AND NOT {_holds_written(column.edited_with)}))"
+        status = column.edited_with
+        return f"CASE WHEN {_is_known(status)} THEN {_holds_written(status)} ELSE {_holds_written(column.name)} END"
     return _holds_written(column.name)
+
+
+def _may_be_written(column: TargetColumn) -> str:
+    """SQL condition: nobody edited the column; a status of which nothing is known is written with its state.
+
+    A state is known without its status where the sync created the record and Dataverse gave it the status.
+    """
+    state = column.follows
+    if state is None or column.implied or state.implied or not state.edited_with:
+        return unedited(column)
+    written = f"{sent(state)} AND {_different(state)} AND {unedited(state)}"
+    return f"({unedited(column)} OR ({written} AND NOT {_is_known(column.name)}))"
+
+
+def _is_known(status: str) -> str:
+    """SQL condition: the ledger has a status that was written, or may have been. It cannot be empty."""
+    return f"(coalesce(ledger.{quoted(f'_was_{status}')}, list_first(ledger.{quoted(f'_next_{status}')})) IS NOT NULL)"
 
 
 def _holds_written(name: str) -> str:

@@ -211,8 +211,9 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
         (
             f"CASE WHEN {applied} AND {_has(c, 'done')} "
             f"THEN {_member(c, f'desired.{quoted(c.name)}')} "
-            f"WHEN ({sent(c)} AND desired.{quoted(c.name)} IS NOT DISTINCT FROM target.{quoted(c.name)}) "
-            f"OR {unedited(c)}{_is_of_equal_state(c)} THEN {_member(c, f'target.{quoted(c.name)}')} "
+            f"WHEN (({sent(c)} AND desired.{quoted(c.name)} IS NOT DISTINCT FROM target.{quoted(c.name)}) "
+            f"OR {unedited(c)}{_is_of_equal_state(c)}){_is_whole(c, layout)} "
+            f"THEN {_member(c, f'target.{quoted(c.name)}')} "
             f"WHEN ledger.{_name('knows', c)} THEN {_member(c, 'ledger.' + _name('was', c))} END"
         )
         for c in columns
@@ -351,6 +352,17 @@ def _is_of_equal_state(column: TargetColumn) -> str:
     given = f"{sent(state)} AND NOT ({sent(column)}) AND desired.{name} IS NOT DISTINCT FROM target.{name}"
     moved = f"target.{name} IS DISTINCT FROM ledger.{_name('was', state)}"
     return f" OR ({given} AND ({moved} OR ledger.{_name('knows', column)} IS NOT TRUE))"
+
+
+def _is_whole(column: TargetColumn, layout: Sequence[TargetColumn]) -> str:
+    """SQL that narrows a condition: a state is not noted where its status is another one that this sync did not write.
+
+    Else the state alone would count as written later, and a change of it would overwrite the status.
+    """
+    status = next((each for each in layout if each.name == column.edited_with), None)
+    if status is None or status.implied or column.implied:
+        return ""
+    return f" AND NOT ({edited(status)})"
 
 
 def _first(column: TargetColumn, changes: str) -> str:

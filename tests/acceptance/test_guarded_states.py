@@ -180,6 +180,31 @@ def test_a_state_is_written_where_the_rows_never_gave_the_status(here: World) ->
     assert held(here, "accounts") == {"1": ACTIVE}
 
 
+@BOTH_WAYS
+@pytest.mark.parametrize("targets", [{"status": "statuscode"}, {"state": "statecode", "status": "statuscode"}])
+def test_a_status_that_this_sync_never_wrote_keeps_its_state(
+    here: World, targets: dict[str, str], *, events: bool
+) -> None:
+    """The state of the row is equal at first: that alone does not make it one that the sync wrote."""
+    here.create("things", {"new_number": "1", "new_title": "a"})
+    define(here, targets, "things", write="unless_edited")
+    edit(here, "things", "1", statecode=1, statuscode=OTHERS[1])
+    for word in ("Inactive", "Inactive", "Active", "Active"):
+        assert apply(here, "things", row("1", word), events=events) > 0
+        assert held(here, "things") == {"1": (1, OTHERS[1])}
+
+
+@BOTH_WAYS
+def test_a_status_that_dataverse_gave_a_new_record_is_written_with_the_next_state(here: World, *, events: bool) -> None:
+    """Nobody edited it, as far as is known."""
+    define(here, {"state": "statecode", "status": "statuscode"}, "things", write="unless_edited")
+    apply(here, "things", row("1", "Active", status=""), events=events)
+    assert apply(here, "things", row("1", "Inactive", status="Gone"), events=events) == 0
+    assert held(here, "things") == {"1": (1, OTHERS[1])}
+    assert apply(here, "things", row("1", "Active"), events=events) == 0
+    assert held(here, "things") == {"1": ACTIVE}
+
+
 @HALVES
 @pytest.mark.parametrize("write", ["on_insert", "if_empty"])
 def test_a_record_that_is_there_keeps_its_state(here: World, targets: dict[str, str], write: str) -> None:

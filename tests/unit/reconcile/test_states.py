@@ -14,6 +14,7 @@ from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior, EntityMetadata
 from shared.reconcile import (
     adoption_steps,
+    after_writing,
     before_writing,
     fill_ledger,
     ledger_table_step,
@@ -167,12 +168,11 @@ class Planned:
 
     def _remember(self, columns: Sequence[TargetColumn], written: Sequence[Mapping[str, Any]]) -> None:
         self._workspace.run(ledger_table_step(columns))
-        rows = (
-            "SELECT $1::UUID AS id, 'created' AS origin, false AS marked, NULL AS mark, $2 AS written, NULL AS pending"
-        )
+        rows = "SELECT $1::UUID AS id, 'created' AS origin, false AS marked, NULL AS mark, $2 AS written, $3 AS pending"
         for place, values in enumerate(written, start=1):
-            record = f"00000000-0000-0000-0000-00000000000{place}"
-            self._workspace.execute(fill_ledger(columns, rows), [record, json.dumps(values)])
+            record, noted = f"00000000-0000-0000-0000-00000000000{place}", dict(values)
+            pending = json.dumps(noted.pop("pending")) if "pending" in noted else None
+            self._workspace.execute(fill_ledger(columns, rows), [record, json.dumps(noted), pending])
 
     @property
     def changes(self) -> list[tuple[str, dict[str, Any], dict[str, Any] | None, str]]:
@@ -583,3 +583,51 @@ def test_the_status_that_follows_a_state_is_noted_before_the_write(
         workspace.run(step)
     ((pending,),) = workspace.query("SELECT pending FROM ledger_before")
     assert json.loads(pending) == {"statecode": "1", "statuscode": "2"}
+
+
+GUARDED = {"statecode": "unless_edited", "statuscode": "unless_edited"}
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ({"statecode": 0, "statuscode": 1}, {"statecode": 1, "statuscode": 5}),
+        ({"statecode": 0}, {"statecode": 1, "statuscode": 5}),
+        ({"statecode": 0, "statuscode": 9}, None),
+        ({"statuscode": 1}, {"statecode": 1, "statuscode": 5}),
+        ({"statuscode": 9}, None),
+        ({}, None),
+        ({"statecode": 0, "pending": {"statuscode": "9"}}, None),
+        ({"pending": {"statecode": "0", "statuscode": "1"}}, {"statecode": 1, "statuscode": 5}),
+        ({"pending": {"statecode": "0", "statuscode": "9"}}, None),
+    ],
+)
+def test_state_and_status_are_written_together_or_not_at_all(
+    workspace: Workspace, written: dict[str, Any], sent: dict[str, int] | None
+) -> None:
+    """A status says its state too, so it decides for both; where nothing is known of it, the state does."""
+    row, record = {"statecode": "Inactive", "statuscode": "Merged"}, {"statecode": 0, "statuscode": 1}
+    planned = Planned(workspace, ACCOUNT, [row], [record], written=[written], write=GUARDED)
+    found = {name: value for _, first, _, _ in planned.changes for name, value in first.items()}
+    reported = {name for (name,) in workspace.query('SELECT "column" FROM target_errors')}
+    assert found == (sent or {})
+    assert bool(reported) is (sent is None)
+
+
+@pytest.mark.parametrize(
+    ("held", "noted"),
+    [(1, {"statecode": "0", "statuscode": "1"}), (9, {})],
+    ids=["equal pair", "another status"],
+)
+def test_a_state_counts_as_written_only_with_its_status(workspace: Workspace, held: int, noted: dict[str, str]) -> None:
+    """Nothing is known of a record before both are equal to its row once."""
+    row, record = {"statecode": "Active", "statuscode": "1"}, {"statecode": 0, "statuscode": held}
+    Planned(workspace, ACCOUNT, [row], [record], written=[{}], write=GUARDED)
+    workspace.execute("CREATE TABLE outcomes (_change BIGINT, result VARCHAR, id UUID)")
+    sync = definition([*row], write=GUARDED)
+    columns = layout(sync, ACCOUNT)
+    for step in (*before_writing(sync, columns, with_ids=True), *after_writing(sync, columns)):
+        workspace.run(step)
+    assert [json.loads(text) for (text,) in workspace.query("SELECT written FROM ledger_after")] == (
+        [noted] if noted else []
+    )
