@@ -24,6 +24,8 @@ __all__ = [
     "edited",
     "fixed",
     "given",
+    "is_of_equal_state",
+    "is_whole",
     "json_object",
     "key_of",
     "member",
@@ -192,6 +194,32 @@ def _holds_written(name: str) -> str:
         f"list_contains({following}, {held})",
     )
     return f"(({' OR '.join(ways)}) IS TRUE)"
+
+
+def is_of_equal_state(column: TargetColumn) -> str:
+    """SQL that adds a case to a condition: what a status holds that the row does not give counts as written.
+
+    So it is where the record has the state that the row asks for, and a person gave it this state, or nothing is known
+    of the status.
+    """
+    state = column.follows
+    if state is None or state.implied or state.write is not WritePolicy.UNLESS_EDITED:
+        return ""
+    name = quoted(state.name)
+    given = f"{sent(state)} AND NOT ({sent(column)}) AND desired.{name} IS NOT DISTINCT FROM target.{name}"
+    moved = f"target.{name} IS DISTINCT FROM ledger.{quoted(f'_was_{state.name}')}"
+    return f" OR ({given} AND ({moved} OR ledger.{quoted(f'_knows_{column.name}')} IS NOT TRUE))"
+
+
+def is_whole(column: TargetColumn, layout: Sequence[TargetColumn]) -> str:
+    """SQL that narrows a condition: a state is not noted where its status is another one that this sync did not write.
+
+    Else the state alone would count as written later, and a change of it would overwrite the status.
+    """
+    status = next((each for each in layout if each.name == column.edited_with), None)
+    if status is None or status.implied or column.implied:
+        return ""
+    return f" AND NOT ({edited(status)})"
 
 
 def present(column: TargetColumn) -> str:

@@ -28,7 +28,15 @@ from shared.state_rules import CLOSE, OPEN, Closing
 from shared.transform import Pair, TargetColumn, pair_of, to_service
 from shared.workspace import literal, quoted
 
-__all__ = ["SecondRequest", "Update", "is_made_open", "update_of"]
+__all__ = [
+    "SecondRequest",
+    "Update",
+    "first_value",
+    "held_before_second",
+    "is_in_first",
+    "is_made_open",
+    "update_of",
+]
 
 # A table with the usual two states makes its records in the first. Others may have a state of their own for that, such
 # as a product's draft, which the metadata does not tell.
@@ -110,6 +118,48 @@ def is_made_open(state: TargetColumn) -> bool:
 
 def _is_late_state(column: TargetColumn) -> bool:
     return column.attribute.type is AttributeType.STATE and not column.attribute.creatable
+
+
+def held_before_second(column: TargetColumn, *, is_new: bool) -> str | None:
+    """SQL of what a record may hold between two requests, besides its old and its new value.
+
+    None for nothing, and where that is not known.
+
+    Args:
+        column: The column.
+        is_new: The first request creates the record.
+    """
+    state = column.follows or column
+    if _is_late_state(state):
+        return _open(column) if is_made_open(state) else None
+    if is_new and (column.late or not column.attribute.creatable) and not column.attribute.has_default:
+        return "NULL"
+    return None
+
+
+def _open(column: TargetColumn) -> str:
+    """What an open record holds in its state, or in a status that nobody gave."""
+    status = column.follows and Pair(state=column.follows, status=column)
+    return str(status.default_status(OPEN) if status else OPEN)
+
+
+def is_in_first(column: TargetColumn, payload: str) -> str:
+    """SQL condition: the first request of a change has the column; `payload` is SQL of the JSON that it sends."""
+    bound = [name for bind in column.binds for name in (f"{bind.navigation}@odata.bind", bind.navigation)]
+    listed = ", ".join(literal(name) for name in (column.collection or column.name, *bound))
+    return f"list_has_any(json_keys({payload}), [{listed}])"
+
+
+def first_value(column: TargetColumn, payload: str, value: str) -> str:
+    """SQL of what the first request writes: a state may be opened first, and its status; others get their value.
+
+    Args:
+        column: A column that the first request has.
+        payload: SQL of the JSON object that it sends.
+        value: SQL of what the column gets at last.
+    """
+    is_state = column.attribute.type in {AttributeType.STATE, AttributeType.STATUS}
+    return f"json_extract_string({payload}, {literal(f'$.{column.name}')})" if is_state else value
 
 
 def _closes(state: TargetColumn) -> str:

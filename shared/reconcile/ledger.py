@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
-from shared.reconcile.columns import edited, new_value, sent, unedited
+from shared.reconcile.columns import edited, is_of_equal_state, is_whole, new_value, sent, unedited
+from shared.reconcile.later import first_value, held_before_second, is_in_first
 from shared.reconcile.links.dependencies import FRESH_ID
 from shared.reconcile.marks import mark_name, marks_held
 from shared.reconcile.plan import PlanAction
@@ -97,8 +98,9 @@ def before_writing(definition: SyncDefinition, layout: Sequence[TargetColumn], *
     guarded = _guarded(layout)
     pending = _object(
         [
-            f"CASE WHEN changes.action = 'insert' THEN {_first(c, 'changes')} "
-            f"WHEN {_given(c)} AND {_has(c, 'changes')} THEN {_member(c, f'desired.{quoted(c.name)}')} END"
+            f"CASE WHEN changes.action = 'insert' THEN {_first(c, 'changes', is_pending=True)} "
+            f"WHEN {_given(c)} AND {_has(c, 'changes')} "
+            f"THEN {_pending(c, f'desired.{quoted(c.name)}', is_new=False)} END"
             for c in guarded
         ]
     )
@@ -164,7 +166,8 @@ def after_writing(
     query = f"""
 WITH done AS (
   SELECT changes._change, changes.action, changes._row, changes._id, changes.columns, changes.version,
-    coalesce(outcomes.result, 'skipped') AS result, outcomes.id
+    coalesce(outcomes.result, 'skipped') AS result, outcomes.id,
+    CASE WHEN outcomes.result = {_FAILED} AND outcomes.id IS NOT NULL THEN changes.payload ELSE '{{}}' END AS written
   FROM changes LEFT JOIN outcomes ON outcomes._change = changes._change),
 found AS (
 {union})
@@ -203,16 +206,18 @@ WHERE {" OR ".join(held)}""".strip()
 
 
 def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone: bool) -> str:
-    """Records that have a row."""
+    """Records that have a row. Of a change whose second request was refused, `done.written` has the first one."""
     columns = _guarded(layout)
     applied = f"done.result = {_APPLIED}"
-    guarded = f"{applied} AND done.version IS NOT NULL"
+    guarded = f"({applied} OR done.written <> '{{}}') AND done.version IS NOT NULL"
     written = [
         (
             f"CASE WHEN {applied} AND {_has(c, 'done')} "
             f"THEN {_member(c, f'desired.{quoted(c.name)}')} "
+            f"WHEN {is_in_first(c, 'done.written')} "
+            f"THEN {_member(c, first_value(c, 'done.written', f'desired.{quoted(c.name)}'))} "
             f"WHEN (({sent(c)} AND desired.{quoted(c.name)} IS NOT DISTINCT FROM target.{quoted(c.name)}) "
-            f"OR {unedited(c)}{_is_of_equal_state(c)}){_is_whole(c, layout)} "
+            f"OR {unedited(c)}{is_of_equal_state(c)}){is_whole(c, layout)} "
             f"THEN {_member(c, f'target.{quoted(c.name)}')} "
             f"WHEN ledger.{_name('knows', c)} THEN {_member(c, 'ledger.' + _name('was', c))} END"
         )
@@ -262,7 +267,7 @@ _GONE: Final = """
 
 
 def _adopted(layout: Sequence[TargetColumn]) -> str:
-    """Records that have the key of a new one: whether they were given its values is not known here."""
+    """Records that have the key of a new one: which of its values they were given is not known here."""
     values = [
         f"CASE WHEN {_given(column)} THEN {_member(column, f'desired.{quoted(column.name)}')} END"
         for column in _guarded(layout)
@@ -272,7 +277,8 @@ def _adopted(layout: Sequence[TargetColumn]) -> str:
     ledger._mark, coalesce(ledger._written, '{{}}'), nullif({_object(values)}, '{{}}')
   FROM done JOIN desired ON desired._row = done._row
   LEFT JOIN ledger ON ledger._id = done.id
-  WHERE done.action = 'insert' AND done.result = {_ADOPTED}"""
+  WHERE done.action = 'insert'
+    AND (done.result = {_ADOPTED} OR done.written <> '{{}}' AND done.id IS DISTINCT FROM done._id)"""
 
 
 def _marked(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone: bool) -> str:
@@ -339,34 +345,8 @@ def _given(column: TargetColumn) -> str:
     return sent(column) if column.follows is None else f"({sent(column)} OR {sent(column.follows)})"
 
 
-def _is_of_equal_state(column: TargetColumn) -> str:
-    """SQL that adds a case to a condition: what a status holds that the row does not give counts as written.
-
-    So it is where the record has the state that the row asks for, and a person gave it this state, or nothing is known
-    of the status.
-    """
-    state = column.follows
-    if state is None or state.implied or state.write is not WritePolicy.UNLESS_EDITED:
-        return ""
-    name = quoted(state.name)
-    given = f"{sent(state)} AND NOT ({sent(column)}) AND desired.{name} IS NOT DISTINCT FROM target.{name}"
-    moved = f"target.{name} IS DISTINCT FROM ledger.{_name('was', state)}"
-    return f" OR ({given} AND ({moved} OR ledger.{_name('knows', column)} IS NOT TRUE))"
-
-
-def _is_whole(column: TargetColumn, layout: Sequence[TargetColumn]) -> str:
-    """SQL that narrows a condition: a state is not noted where its status is another one that this sync did not write.
-
-    Else the state alone would count as written later, and a change of it would overwrite the status.
-    """
-    status = next((each for each in layout if each.name == column.edited_with), None)
-    if status is None or status.implied or column.implied:
-        return ""
-    return f" AND NOT ({edited(status)})"
-
-
-def _first(column: TargetColumn, changes: str) -> str:
-    """SQL of the member for what a new record holds, where that is known.
+def _first(column: TargetColumn, changes: str, *, is_pending: bool = False) -> str:
+    """SQL of the member for what a new record holds, or may hold while it is made, where that is known.
 
     A status that follows its state is known where the change has it.
     """
@@ -374,8 +354,25 @@ def _first(column: TargetColumn, changes: str) -> str:
     if column.follows is not None:
         known = f"({known} OR {_given(column)} AND {_has(column, changes)})"
         value = f"desired.{quoted(column.name)}"
-    member = _member(column, value)
+    member = _pending(column, value, is_new=True) if is_pending else _member(column, value)
     return member if known == "true" else f"CASE WHEN {known} THEN {member} END"
+
+
+def _pending(column: TargetColumn, value: str, *, is_new: bool) -> str:
+    """SQL of the member for what a record may hold until `changes` is made to its end: the value that it gets is last.
+
+    A status of which nothing is known is written with its state: then what it holds now is not known to be edited.
+    """
+    between, lists = held_before_second(column, is_new=is_new), []
+    if not is_new and column.follows is not None and not column.implied:
+        lists.append(f"[CAST(target.{quoted(column.name)} AS VARCHAR)]")
+    if between is not None:
+        two = "true" if column.late else "changes.later <> ''"
+        lists.append(f"CASE WHEN {two} THEN [CAST({between} AS VARCHAR)] ELSE [] END")
+    if not lists:
+        return _member(column, value)
+    listed = " || ".join([*lists, f"[CAST({value} AS VARCHAR)]"])
+    return f"{_label(column)} || CAST(to_json({listed}) AS VARCHAR)"
 
 
 def _object(members: Sequence[str]) -> str:
@@ -383,5 +380,8 @@ def _object(members: Sequence[str]) -> str:
 
 
 def _member(column: TargetColumn, value: str) -> str:
-    name = literal(f'"{column.name}":')
-    return f"{name} || coalesce(CAST(to_json(CAST({value} AS VARCHAR)) AS VARCHAR), 'null')"
+    return f"{_label(column)} || coalesce(CAST(to_json(CAST({value} AS VARCHAR)) AS VARCHAR), 'null')"
+
+
+def _label(column: TargetColumn) -> str:
+    return literal(f'"{column.name}":')

@@ -10,8 +10,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from shared.app.undoing import undo
 from shared.cli.real_time import feed
-from shared.jobs import RunState, RunSummary
+from shared.jobs import NoProgress, RunOptions, RunState, RunSummary
 from tests.acceptance.world import World, world
 
 DEFINITIONS: Final = Path(__file__).parent / "definitions"
@@ -69,6 +70,15 @@ def change(here: World, name: str, **behaviour: Any) -> None:
     document = yaml.safe_load((DEFINITIONS / f"{name}.yaml").read_text("utf-8"))
     document["sync_behaviour"] |= behaviour
     here.define(yaml.safe_dump(document), name)
+
+
+def guard_opportunities(here: World) -> None:
+    """Let name and status be written unless they were edited."""
+    definition = yaml.safe_load((DEFINITIONS / "opportunities.yaml").read_text("utf-8"))
+    for mapping in definition["destination"]["mappings"]:
+        if mapping["target"] in {"name", "statuscode"}:
+            mapping["write"] = "unless_edited"
+    here.define(definition, "opportunities")
 
 
 def run(here: World, name: str, rows: Rows) -> RunSummary:
@@ -269,6 +279,49 @@ def test_a_refused_action_is_one_failed_change(here: World, *, events: bool) -> 
     done = here.run("opportunities")
     assert (done.updated.done, done.created.planned, done.failed) == (1, 0, 0)
     assert deals(here) == {str(row["number"]): record for row, record in DEALS}
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("stage", [None, "In Progress", "Out-Sold"])
+def test_what_was_written_before_a_refused_action_is_no_edit(here: World, stage: str | None, *, events: bool) -> None:
+    """The name, and the open state of a new record or of one that was closed in another way."""
+    guard_opportunities(here)
+
+    def write(name: str, stage: str) -> None:
+        row = {"number": "D1", "name": name, "stage": stage, "closed": None, "amount": None}
+        if events:
+            send(here, "opportunities", [row])
+        else:
+            here.csv([row])
+            here.run("opportunities")
+
+    if stage:
+        write("a", stage)
+    here.emulator.faults([{**REFUSING, "times": 9}])
+    write("b", "Won")
+    here.emulator.clear_faults()
+    columns = "name,statecode,statuscode"
+    assert held(here, "opportunities", "new_number", columns) == {"D1": ("b", 0, 1)}
+    write("c", "Won")
+    assert held(here, "opportunities", "new_number", columns) == {"D1": ("c", 1, 3)}
+
+
+def test_what_an_undo_wrote_before_a_refused_action_is_no_edit(here: World) -> None:
+    """The next run writes the rows again."""
+    guard_opportunities(here)
+    for name, stage in (("a", "Won"), ("b", "Out-Sold")):
+        here.csv([{"number": "D1", "name": name, "stage": stage, "closed": None, "amount": None}])
+        done = here.run("opportunities")
+    here.emulator.faults([{**REFUSING, "times": 9}])
+    undone = here.app.state.run(done.run_id)
+    assert undone is not None
+    assert undo(here.app, undone, RunOptions(trigger="undo"), NoProgress()).failed == 1
+    here.emulator.clear_faults()
+    here.app.state.resume("opportunities")
+    columns = "name,statecode,statuscode"
+    assert held(here, "opportunities", "new_number", columns) == {"D1": ("a", 0, 1)}
+    assert here.run("opportunities").updated.done == 1
+    assert held(here, "opportunities", "new_number", columns) == {"D1": ("b", 2, 5)}
 
 
 @pytest.mark.parametrize(

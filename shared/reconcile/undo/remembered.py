@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from shared.reconcile.later import first_value, held_before_second, is_in_first
 from shared.reconcile.plan import DROPS, PlanAction
 from shared.reconcile.undo.decide import UNDO_DECISIONS
 from shared.reconcile.undo.journal import REMEMBERED_TABLE
@@ -21,6 +22,10 @@ LEDGER_ROWS: Final = NewTable(
 """The table for the rows of the ledger, as they are stored."""
 _MARKS: Final = f"({', '.join(literal(action) for action in DROPS if action is not PlanAction.DELETE)})"
 _REACTIVATE: Final = literal(PlanAction.REACTIVATE)
+_UPDATE: Final = literal(PlanAction.UPDATE)
+_APPLIED: Final = "outcomes.result = 'applied'"
+# The first request of the change was made, and the second one was refused.
+_IN_PART: Final = f"(outcomes.result = 'failed' AND outcomes.id IS NOT NULL AND changes.action = {_UPDATE})"
 
 
 # An undo whose process died has created records, and its repetition finds them unchanged.
@@ -62,7 +67,7 @@ SELECT ledger.id, ledger.origin, ledger.marked OR decided.action = {_REACTIVATE}
 FROM {Table.LEDGER} AS ledger JOIN {UNDO_DECISIONS} AS decided ON decided.id = ledger.id
 JOIN {UNDO_RECORDS} AS records ON records.change = decided.change
 JOIN changes ON changes._row = decided.change
-WHERE changes.action = {literal(PlanAction.UPDATE)} AND ({sent} OR decided.action = {_REACTIVATE})
+WHERE changes.action = {_UPDATE} AND ({sent} OR decided.action = {_REACTIVATE})
   UNION ALL
 SELECT known.id, known.origin, known.marked, known.mark, known.written, known.pending, NULL, NULL
 FROM {REMEMBERED_TABLE} AS known JOIN {UNDO_DECISIONS} AS decided ON decided.id = known.id
@@ -76,14 +81,15 @@ _REFUSED: Final = f"""
 SELECT before.id, before.origin, before.held, before.mark, before.written, before.earlier
 FROM {Table.LEDGER_BEFORE} AS before JOIN {UNDO_DECISIONS} AS decided ON decided.id = before.id
 JOIN changes ON changes._row = decided.change JOIN outcomes ON outcomes._change = changes._change
-WHERE changes.action = {literal(PlanAction.UPDATE)} AND outcomes.result = 'failed'""".strip()
+WHERE changes.action = {_UPDATE} AND outcomes.result = 'failed' AND outcomes.id IS NULL""".strip()
 
 
 def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
     """The table of the rows that are different now.
 
     A record that was deleted is forgotten. Values that were set back count as written by the sync, and so do marks, in
-    the columns of the last one. Of a record that is there again the ledger says what it said before the run deleted it.
+    the columns of the last one; so do the values of a first request whose second one was refused. Of a record that is
+    there again the ledger says what it said before the run deleted it.
 
     Args:
         guarded: The columns of the journal with `write: unless_edited`.
@@ -95,14 +101,14 @@ def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
         name=Table.LEDGER_AFTER,
         query=f"""
 SELECT ledger.id, CASE WHEN decided.decision <> 'delete' THEN ledger.origin END AS origin,
-  CASE WHEN decided.action IN {_MARKS} THEN false WHEN decided.action = {_REACTIVATE} THEN true
+  CASE WHEN decided.action IN {_MARKS} AND {_APPLIED} THEN false WHEN decided.action = {_REACTIVATE} THEN true
     ELSE ledger.marked END AS marked, ledger.mark,
   CASE WHEN decided.decision <> 'delete' THEN {written} END AS written,
   CASE WHEN decided.decision <> 'delete' THEN {pending} END AS pending
 FROM {Table.LEDGER} AS ledger JOIN {UNDO_DECISIONS} AS decided ON decided.id = ledger.id
 JOIN {UNDO_RECORDS} AS records ON records.change = decided.change
 JOIN changes ON changes._row = decided.change JOIN outcomes ON outcomes._change = changes._change
-WHERE outcomes.result = 'applied' AND decided.decision <> {literal(PlanAction.INSERT)}
+WHERE ({_APPLIED} OR {_IN_PART}) AND decided.decision <> {literal(PlanAction.INSERT)}
   UNION ALL
 {_AGAIN}
   UNION ALL
@@ -112,12 +118,18 @@ WHERE outcomes.result = 'applied' AND decided.decision <> {literal(PlanAction.IN
 
 def _member(column: TargetColumn) -> str:
     name, path = literal(f'"{column.name}":'), literal(f'$."{column.name}"')
-    value = f"coalesce(CAST(to_json(CAST(records.{was(column)} AS VARCHAR)) AS VARCHAR), 'null')"
+    last, sent = f"records.{was(column)}", is_in_first(column, "changes.payload")
+    value, first = _json(last), _json(first_value(column, "changes.payload", last))
     known = f"CAST(json_extract(ledger.written, {path}) AS VARCHAR)"
     return (
-        f"CASE WHEN {_is_set_back(column)} THEN {name} || {value} "
+        f"CASE WHEN {_APPLIED} AND {_is_set_back(column)} THEN {name} || {value} "
+        f"WHEN {_IN_PART} AND {sent} THEN {name} || {first} "
         f"WHEN json_exists(ledger.written, {path}) THEN {name} || {known} END"
     )
+
+
+def _json(value: str) -> str:
+    return f"coalesce(CAST(to_json(CAST({value} AS VARCHAR)) AS VARCHAR), 'null')"
 
 
 def _others(values: str, guarded: Sequence[TargetColumn]) -> str:
@@ -139,7 +151,7 @@ def _is_set_back(column: TargetColumn) -> str:
 
 
 def _pending(column: TargetColumn) -> str:
-    """SQL of the member with the values that may be in the record: those of before, and the one that is set back."""
+    """SQL of the member with the values that may be in the record until the last one is set back, and that one."""
     name, path = literal(f'"{column.name}":'), literal(f'$."{column.name}"')
     listed = f"from_json(json_extract(ledger.pending, {path}), '[\"VARCHAR\"]')"
     single = f"[json_extract_string(ledger.pending, {path})]"
@@ -147,9 +159,12 @@ def _pending(column: TargetColumn) -> str:
         f"CASE WHEN json_type(ledger.pending, {path}) = 'ARRAY' THEN {listed} "
         f"WHEN json_exists(ledger.pending, {path}) THEN {single} ELSE [] END"
     )
-    both = f"CAST(to_json(list_append({before}, CAST(records.{was(column)} AS VARCHAR))) AS VARCHAR)"
+    between = held_before_second(column, is_new=False)
+    two = f" || CASE WHEN changes.later <> '' THEN ['{between}'] ELSE [] END" if between is not None else ""
+    listed = f"({before}){two} || [CAST(records.{was(column)} AS VARCHAR)]"
+    all_values = f"CAST(to_json({listed}) AS VARCHAR)"
     known = f"CAST(json_extract(ledger.pending, {path}) AS VARCHAR)"
     return (
-        f"CASE WHEN {_is_set_back(column)} THEN {name} || {both} "
+        f"CASE WHEN {_is_set_back(column)} THEN {name} || {all_values} "
         f"WHEN json_exists(ledger.pending, {path}) THEN {name} || {known} END"
     )

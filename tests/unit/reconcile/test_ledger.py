@@ -73,7 +73,8 @@ class Run:
             "desired": "_row BIGINT, number VARCHAR, city VARCHAR",
             "current": "_id UUID, number VARCHAR, city VARCHAR, statecode INTEGER",
             "decisions": "_row BIGINT, _id UUID, action VARCHAR",
-            "changes": "_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, columns VARCHAR, version VARCHAR",
+            "changes": "_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, columns VARCHAR, version VARCHAR, "
+            "payload VARCHAR, later VARCHAR",
             "outcomes": "_change BIGINT, result VARCHAR, id UUID",
             "target_errors": "_id UUID",
         }.items():
@@ -107,6 +108,7 @@ class Run:
         new: bool = False,
         columns: str = "",
         version: str | None = None,
+        payload: str = "{}",
     ) -> None:
         """A decision, with its change if there is one; a change has the number of its record."""
         values = [number if row else None, None if new else known(number), action]
@@ -114,8 +116,8 @@ class Run:
         if row:
             self.workspace.execute("INSERT INTO desired VALUES (?, ?, ?)", [number, str(number), city])
         if action not in {"unchanged", "ignored"}:
-            change = [number, action, values[0], known(number), columns, version]
-            self.workspace.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)", change)
+            change = [number, action, values[0], known(number), columns, version, payload]
+            self.workspace.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, '')", change)
 
     def end(self, number: int, result: str, record: int | None = None) -> None:
         values = [number, result, None if record is None else known(record)]
@@ -164,6 +166,28 @@ def test_a_guarded_value_is_pending_until_its_outcome_is_known(
     assert run.before() == {1: ("created", False, A_, B_)}
     run.end(1, result)
     assert run.after() == ({} if stored is None else {1: ("created", False, stored, None)})
+
+
+@pytest.mark.parametrize(("payload", "stored"), [('{"city":"B"}', B_), ('{"number":"1"}', A_)])
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_a_first_request_wrote_counts_though_the_second_was_refused(
+    run: Run, payload: str, stored: dict[str, Any], *, alone: bool
+) -> None:
+    """The outcome then has the id of the record."""
+    run.remember(1, "created", written=A, pending=None if alone else '{"city":["A","C"]}')
+    run.record(1, "A")
+    run.decide(1, "update", city="B", columns="number,city", version="7", payload=payload)
+    run.before()
+    run.end(1, "failed", 1)
+    assert run.after(alone=alone) == {1: ("created", False, stored, None)}
+
+
+def test_an_adopted_record_whose_second_request_was_refused_is_noted(run: Run) -> None:
+    """Which of the values it was given is not known; the record that was planned is forgotten."""
+    run.decide(1, "insert", city="A", new=True, payload='{"city":"A"}')
+    run.before()
+    run.end(1, "failed", 7)
+    assert run.after() == {1: (None, False, None, None), 7: ("matched", False, {}, A_)}
 
 
 def test_a_change_without_a_guarded_column_is_not_noted_before(run: Run) -> None:

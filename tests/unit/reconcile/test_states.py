@@ -582,7 +582,8 @@ def test_the_status_that_follows_a_state_is_noted_before_the_write(
     for step in before_writing(sync, layout(sync, ACCOUNT), with_ids=True):
         workspace.run(step)
     ((pending,),) = workspace.query("SELECT pending FROM ledger_before")
-    assert json.loads(pending) == {"statecode": "1", "statuscode": "2"}
+    between = {"statecode": ["0", "1"], "statuscode": ["1", "2"]}  # a new record is active at first
+    assert json.loads(pending) == (between if is_new else {"statecode": ["1"], "statuscode": ["2"]})
 
 
 GUARDED = {"statecode": "unless_edited", "statuscode": "unless_edited"}
@@ -631,3 +632,22 @@ def test_a_state_counts_as_written_only_with_its_status(workspace: Workspace, he
     assert [json.loads(text) for (text,) in workspace.query("SELECT written FROM ledger_after")] == (
         [noted] if noted else []
     )
+
+
+def test_the_state_in_between_is_noted_before_the_write(workspace: Workspace) -> None:
+    """A run that is interrupted then, or whose second request is refused, knows it for its own."""
+    row, record = {"statecode": "Won", "statuscode": "Won"}, {"statecode": 2, "statuscode": 5}
+    planned = Planned(workspace, OPPORTUNITY, [row], [record], written=[record], write=GUARDED)
+    assert [change[0] for change in planned.changes] == ["update"]
+    sync = definition([*row], write=GUARDED)
+    columns = layout(sync, OPPORTUNITY)
+    for step in before_writing(sync, columns, with_ids=True):
+        workspace.run(step)
+    ((pending,),) = workspace.query("SELECT pending FROM ledger_before")
+    assert json.loads(pending) == {"statecode": ["0", "1"], "statuscode": ["5", "1", "3"]}
+    workspace.execute("CREATE TABLE outcomes AS SELECT _change, 'failed' AS result, _id AS id FROM changes")
+    for step in after_writing(sync, columns):
+        workspace.run(step)
+    assert workspace.query("SELECT written, pending FROM ledger_after") == [
+        ('{"statecode":"0","statuscode":"1"}', None)
+    ]

@@ -31,8 +31,9 @@ def remembered(workspace: Workspace, *rows: tuple[Any, ...], known: tuple[Any, .
 
 
 def ended(workspace: Workspace, result: str) -> None:
-    """Let every change have a result."""
-    workspace.execute("CREATE TABLE outcomes AS SELECT _change, ? AS result FROM changes", [result])
+    """Let every change have a result; `in part` is a second request that was refused."""
+    record, result = ("_id", "failed") if result == "in part" else ("NULL::UUID", result)
+    workspace.execute(f"CREATE TABLE outcomes AS SELECT _change, ? AS result, {record} AS id FROM changes", [result])
 
 
 def rows_of(workspace: Workspace, table: Table) -> list[tuple[Any, ...]]:
@@ -48,7 +49,7 @@ def rows_of(workspace: Workspace, table: Table) -> list[tuple[Any, ...]]:
         ('{"other":"y"}', '{"name":["old"],"other":"y"}'),
     ],
 )
-@pytest.mark.parametrize("result", ["applied", "failed", "edited"])
+@pytest.mark.parametrize("result", ["applied", "failed", "in part", "edited"])
 def test_values_that_are_set_back_are_pending_until_they_are_written(
     workspace: Workspace, pending: str | None, intended: str, result: str
 ) -> None:
@@ -70,6 +71,7 @@ def test_values_that_are_set_back_are_pending_until_they_are_written(
     workspace.create(undone_rows(GUARDED))
     after = {
         "applied": [("created", False, '{"name":"old","city":null}', others)],
+        "in part": [("created", False, '{"name":"old","city":null}', others)],
         "failed": [("created", False, '{"name":"new","city":null}', pending)],
         "edited": [],
     }
@@ -110,6 +112,18 @@ def test_a_record_that_is_deleted_is_forgotten_afterwards(workspace: Workspace) 
     ended(workspace, "applied")
     workspace.create(undone_rows(GUARDED))
     assert rows_of(workspace, Table.LEDGER_AFTER) == [(None, False, None, None)]
+
+
+def test_a_value_of_a_second_request_that_was_refused_is_not_written(workspace: Workspace) -> None:
+    """The first request has no such column."""
+    journal(workspace, "update", '{"name":"old"}', '{"name":"new"}', "name")
+    held(workspace, name="new")
+    remembered(workspace, (RECORD, "created", False, None, '{"name":"new"}', None))
+    workspace.execute("UPDATE changes SET payload = '{}'")
+    workspace.create(intended_rows(GUARDED))
+    ended(workspace, "in part")
+    workspace.create(undone_rows(GUARDED))
+    assert rows_of(workspace, Table.LEDGER_AFTER) == [("created", False, '{"name":"new"}', None)]
 
 
 @pytest.mark.parametrize(("action", "before", "after"), [("reactivate", False, True), ("mark", True, False)])
