@@ -324,6 +324,22 @@ def test_what_an_undo_wrote_before_a_refused_action_is_no_edit(here: World) -> N
     assert held(here, "opportunities", "new_number", columns) == {"D1": ("b", 2, 5)}
 
 
+@pytest.mark.parametrize("write", ["always", "unless_edited"])
+def test_an_action_that_is_refused_once_is_sent_once_more(here: World, write: str) -> None:
+    """Also where the change names the version of the record: the action is no update with that condition."""
+    here.forget()
+    document = yaml.safe_load((DEFINITIONS / "opportunities.yaml").read_text("utf-8"))
+    for mapping in document["destination"]["mappings"]:
+        if mapping["target"] == "statuscode":
+            mapping["write"] = write
+    here.define(yaml.safe_dump(document), "opportunities")
+    row = {"number": "D1", "name": "a", "stage": "In Progress", "closed": None, "amount": 1}
+    run(here, "opportunities", [row])
+    here.emulator.faults([{**REFUSING, "times": 1}])
+    assert run(here, "opportunities", [{**row, "stage": "Won"}]).failed == 0
+    assert deals(here)["D1"][:2] == (1, 3)
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -163,10 +163,8 @@ def step_of(change: Change, entity: EntityMetadata) -> NextStep:
     new record has to know whether the record is new. A bulk request has no place for the version of a record, so an
     update with one is sent by itself.
     """
-    if closes(change.payload):
+    if closes(change.payload) or change.version:
         return next_step_of(change)
-    if change.version:
-        return NextStep.SINGLY
     if change.action is ChangeAction.UPSERT and change.on_create:
         return NextStep.LOOK_UP
     if change.action in _SENT_AT_ONCE or change.id is not None:
@@ -180,10 +178,10 @@ _SENT_AT_ONCE = frozenset({ChangeAction.INSERT, ChangeAction.ASSOCIATE, ChangeAc
 
 
 def next_step_of(change: Change) -> NextStep:
-    """How a change goes on whose record was written or looked up."""
-    if not closes(change.payload):
-        return NextStep.SEND
-    return NextStep.CLOSE if change.id else NextStep.LOOK_UP
+    """How a change goes on whose record was written, read or looked up: an action closes it, whatever it names."""
+    if closes(change.payload):
+        return NextStep.CLOSE if change.id else NextStep.LOOK_UP
+    return NextStep.SINGLY if change.version else NextStep.SEND
 
 
 def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:

@@ -82,7 +82,7 @@ class Feed:
         """
         self._active[change.number] = change
         self._busy |= _identities(change)
-        self._push(kind, NextStep.SINGLY if change.version else next_step_of(change), change, lost=lost)
+        self._push(kind, next_step_of(change), change, lost=lost)
 
     def finished(self, number: int) -> None:
         """A change has its outcome: its record may be written again."""

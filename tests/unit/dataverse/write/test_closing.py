@@ -253,6 +253,17 @@ def test_a_new_record_that_stays_open_gets_no_mark_of_a_closing() -> None:
     assert pairs(memory) == {"A0": (0, 1)}
 
 
+@pytest.mark.parametrize("version", ["", 'W/"7"'], ids=["any version", "the version that was compared"])
+def test_an_action_that_is_refused_once_is_sent_once_more(version: str) -> None:
+    """A plain update cannot set a closing state, so a change that names a version too gets the action again."""
+    reasons = ["Not yet."]
+    here, memory = sales(refuses=lambda record: reasons.pop() if reasons else None)
+    (record,) = held(here, memory, (0, 1))
+    change = Change(number=0, action=ChangeAction.UPDATE, id=record, later=closing(1, 3), version=version)
+    assert here.write([change]) == [Applied(number=0, id=record, created=False)]
+    assert pairs(memory) == {"A0": (1, 3)}
+
+
 def test_an_action_that_is_refused_fails_its_change_alone() -> None:
     """The message is that of the service; the record that was created is named by its id."""
     here, memory = sales(refuses=lambda record: "It has open activities." if record["accountnumber"] == "A4" else None)
