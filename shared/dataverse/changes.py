@@ -12,6 +12,8 @@ __all__ = [
     "LOOPS",
     "NO_CODE",
     "NO_LIMITS",
+    "OTHER_VERSION",
+    "PRECONDITION_FAILED",
     "Applied",
     "Change",
     "ChangeAction",
@@ -30,9 +32,10 @@ LOOPS: Final = frozenset({"0x80040507", "0x8004050a", "0x80041d21", "0x80041d25"
 NO_CODE: Final = "0x0"
 """What the service writes where it has no code for an error; people are not shown it."""
 
-# The record has another version than the one that the change names; from a gateway the answer has no code.
-_EDITED: Final = frozenset({"0x80060882", ""})
-_PRECONDITION_FAILED: Final = 412
+OTHER_VERSION: Final = "0x80060882"
+"""The record has another version than the one that the change names; from a gateway the answer has no code."""
+
+PRECONDITION_FAILED: Final = 412
 
 
 class ChangeAction(StrEnum):
@@ -95,10 +98,11 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The service refused this change finally; nothing of it was written, unless the message says otherwise.
+    """The service refused this change finally; nothing of it was written, unless the message or `sent` says otherwise.
 
     Attributes:
         id: The record's id where a first request has written it and a second one was refused.
+        sent: A request was sent before, and it is not known whether the service has carried it out.
     """
 
     number: int
@@ -107,11 +111,12 @@ class Failed:
     message: str
     column: str = ""
     id: str | None = None
+    sent: bool = False
 
     @property
     def edited(self) -> bool:
         """Whether the record was changed since it was read: only a change that names a version is refused for that."""
-        return self.status == _PRECONDITION_FAILED and self.code in _EDITED
+        return self.status == PRECONDITION_FAILED and self.code in {OTHER_VERSION, ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,6 +135,7 @@ def _row(outcome: Outcome, *, adopting: bool, applied: Result) -> dict[str, Any]
                 "status": outcome.status,
                 "code": outcome.code,
                 "message": outcome.message,
+                "sent": outcome.sent,
             }
         case Skipped():
             return {

@@ -166,8 +166,9 @@ def after_writing(
     query = f"""
 WITH done AS (
   SELECT changes._change, changes.action, changes._row, changes._id, changes.columns, changes.version,
-    coalesce(outcomes.result, 'skipped') AS result, outcomes.id,
-    CASE WHEN outcomes.result = {_FAILED} AND outcomes.id IS NOT NULL THEN changes.payload ELSE '{{}}' END AS written
+    CASE WHEN outcomes.sent THEN 'skipped' ELSE coalesce(outcomes.result, 'skipped') END AS result, outcomes.id,
+    CASE WHEN outcomes.result = {_FAILED} AND outcomes.id IS NOT NULL AND outcomes.sent IS NOT TRUE
+      THEN changes.payload ELSE '{{}}' END AS written
   FROM changes LEFT JOIN outcomes ON outcomes._change = changes._change),
 found AS (
 {union})

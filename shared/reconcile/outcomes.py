@@ -47,7 +47,7 @@ OUTCOMES: Final = NewTable(
     columns="(_change BIGINT, result VARCHAR, id UUID, created BOOLEAN, status INTEGER, code VARCHAR, message VARCHAR, "
     "sent BOOLEAN)",
 )
-"""The table, without rows. A change that was skipped and has `sent` may have been made all the same."""
+"""The table, without rows. A change that has `sent` may have been made, although it was skipped or refused."""
 _MEMBERS: Final = {
     "n": "BIGINT",
     "result": "VARCHAR",

@@ -601,20 +601,41 @@ def test_the_ledger_of_many_runs_is_compacted(here: World) -> None:
     assert here.run().deactivated.done == 3
 
 
-def test_a_lost_answer_to_a_guarded_write_is_no_permanent_edit(here: World) -> None:
-    """The write was applied, so its retry finds another version; the next run recognises its own value."""
+_LOST: Final = {"action": "drop_after", "match": {"method": "POST", "path": "$batch"}, "times": 1}
+
+
+def test_a_lost_answer_to_a_guarded_write_is_no_edit(here: World) -> None:
+    """The write was applied, so its retry finds another version: the record has the values, and so they are written."""
     define(here, **_EDITED)
     source(here, row("1", "One", "Paris"))
     here.run()
-    here.emulator.faults({"action": "drop_after", "match": {"method": "POST", "path": "$batch"}, "times": 1})
+    here.emulator.faults(_LOST)
     source(here, row("1", "One", "Rome"))
     done = here.run()
     here.emulator.clear_faults()
-    assert (done.failed, done.skipped, held(here)["1"]["address1_city"]) == (0, 0, "Rome")
+    assert (done.updated.done, done.edited, done.failed, done.skipped) == (1, 0, 0, 0)
+    assert held(here)["1"]["address1_city"] == "Rome"
     source(here, row("1", "One", "Bern"))
     assert here.run().updated.done == 1
     assert held(here)["1"]["address1_city"] == "Bern"
     idle(here)
+
+
+def test_a_lost_answer_to_a_guarded_write_of_an_event_is_no_edit(here: World) -> None:
+    """Otherwise the event would become a dead letter, although it has taken effect."""
+    define(here, **_EDITED)
+    file = here.folder / "syncs" / "accounts.yaml"
+    file.write_text(file.read_text("utf-8") + "listener: {name: live, topic: {action: $.op}}\n", "utf-8")
+    source(here, row("1", "One", "Paris"))
+    here.run()
+    path = here.folder / "events.ndjson"
+    for city in ("Rome", "Bern"):
+        path.write_text(json.dumps({"op": "u", "number": "1", "city": city}) + "\n", "utf-8")
+        here.emulator.faults(_LOST)
+        done = feed(here.app, "accounts", str(path))
+        here.emulator.clear_faults()
+        assert (done.dead_letters, done.syncs["accounts"].get("update")) == (0, 1)
+        assert held(here)["1"]["address1_city"] == city
 
 
 # -- Beside real time ------------------------------------------------------------------------------------------------

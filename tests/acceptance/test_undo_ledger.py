@@ -13,6 +13,7 @@ from shared.cli.boundary import run as type_in
 from shared.errors import RetryLater
 from shared.jobs import NoProgress, RunOptions, RunSummary
 from shared.memory import parquet_of
+from tests.acceptance.test_undo import Meanwhile
 from tests.acceptance.world import World, accounts, world
 
 ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Ulm", "revenue": "1.5"} for n in range(1, 5)]
@@ -107,6 +108,38 @@ def test_an_undo_of_a_state_notes_its_status_too(here: World) -> None:
     undone(here, ran(here, opened).run_id)
     done = ran(here, opened)
     assert (done.updated.done, done.edited) == (len(ROWS), 0)
+
+
+LOST = {"action": "drop_after", "match": {"method": "POST", "path": "$batch"}, "times": 1}
+
+
+@pytest.mark.parametrize("lost", ["run", "undo", "undo of the undo"])
+def test_a_lost_answer_hides_no_write_from_an_undo(here: World, lost: str) -> None:
+    """The repeated request is refused, because the first one has changed the version: that is no edit of others."""
+    define(here, guarded=True)
+    ran(here, ROWS)
+    done, changed = None, [{**row, "name": f"New {row['number']}"} for row in ROWS]
+    for step, wanted in (("run", "New A4"), ("undo", "Name 4"), ("undo of the undo", "New A4")):
+        if step == lost:
+            here.emulator.faults([LOST])
+        done = undone(here, done.run_id) if done else ran(here, changed)
+        here.emulator.clear_faults()
+        assert (done.state, done.updated.done, done.edited) == ("Succeeded", len(ROWS), 0)
+        assert fourth(here)["name"] == wanted
+
+
+def test_an_undo_compares_a_write_that_may_have_been_made(here: World) -> None:
+    """The answer was lost, and the record has other values: nobody knows whether the run wrote its own before them."""
+    define(here, guarded=True)
+    ran(here, ROWS)
+    here.emulator.faults([LOST])
+    here.csv([{**row, "name": f"New {row['number']}"} for row in ROWS])
+    edit = Meanwhile(lambda: here.update("accounts(accountnumber='A4')", {"name": "Of a person"}))
+    done = here.run(progress=edit)
+    here.emulator.clear_faults()
+    assert (done.state, done.updated.done, done.edited) == ("Succeeded", 3, 1)
+    again = undone(here, done.run_id)
+    assert (again.updated.done, again.edited, fourth(here)["name"]) == (3, 1, "Of a person")
 
 
 @pytest.mark.parametrize("kind", RULES)

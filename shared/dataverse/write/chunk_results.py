@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
+from shared.dataverse.changes import Applied, Change, Failed, Outcome
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
 from shared.dataverse.http.batch_requests import decoded
 from shared.dataverse.http.service_errors import (
@@ -27,12 +27,11 @@ from shared.dataverse.http.service_errors import (
     trouble,
 )
 from shared.dataverse.write.bulk import details_of
-from shared.dataverse.write.chunks import APART, Chunk, NextStep, Target, halved, lookups_of
-from shared.dataverse.write.closing import checked, is_last_try
+from shared.dataverse.write.chunks import APART, READS, Chunk, NextStep, Target, halved, lookups_of
+from shared.dataverse.write.closing import is_last_try
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import is_in_effect_already
-from shared.dataverse.write.lookup_answers import found_records
-from shared.dataverse.write.second_steps import as_new
+from shared.dataverse.write.lookup_answers import addressed, found_records, read_again
 from shared.errors import AbortRun
 from shared.http.retry import Trouble
 from shared.http.transport import Response
@@ -48,7 +47,7 @@ _MOST_TIMEOUTS = 5
 _MOST_ROLLBACKS = 6  # of one operation in a `$batch`: as many as of a whole request
 _FEW = 16  # rows that one $batch isolates at a lower cost than four more halvings
 _AGAIN = "again"  # counts repeats after a refusal that may be temporary
-_CHECK = "check"  # an action was refused, perhaps because its record has the state that it would set
+_CHECK = "check"  # a change was refused, perhaps because it is in effect already
 _SOUGHT = "sought"  # counts look-ups for a record whose key was taken
 _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
 
@@ -99,15 +98,16 @@ def evaluate(chunk: Chunk, response: Response, target: Target, *, dense: bool = 
 
 
 def lost(chunk: Chunk) -> ChunkResult:
-    """The answer is not known: what is idempotent is sent again, creates are looked up first."""
+    """The answer is not known: creates are looked up first; all else is sent again, and may be in effect already."""
+    again = _doubted(chunk).tried(Trouble.LOST)
     if chunk.kind is RequestKind.CREATE:
-        chunk = replace(chunk, step=NextStep.LOOK_UP, lost=True)
-    return ChunkResult(again=(chunk.tried(Trouble.LOST),), trouble=Trouble.LOST)
+        again = replace(again, step=NextStep.LOOK_UP)
+    return ChunkResult(again=(again,), trouble=Trouble.LOST)
 
 
 def _doubted(chunk: Chunk) -> Chunk:
-    """A fault of the server should have undone the creates; if their keys are taken afterwards, it has not."""
-    return replace(chunk, lost=chunk.lost or chunk.kind is RequestKind.CREATE)
+    """A fault of the server should have undone the rows; what they meet afterwards may show that it has not."""
+    return replace(chunk, lost=chunk.lost or chunk.step not in READS)
 
 
 def too_often(chunk: Chunk, refused: Refusal) -> ChunkResult:
@@ -151,10 +151,11 @@ def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], refused: Refusal) -> C
     return replace(fresh, changes=suspects[:middle], rest=suspects[middle:], refused=refused)
 
 
-def _failed(change: Change, refused: Refusal) -> Failed:
-    return Failed(
-        number=change.number, status=refused.status, code=refused.code, message=refused.message, column=refused.column
-    )
+def _failed(chunk: Chunk, change: Change, refused: Refusal) -> Failed:
+    """A refused create was looked up, and the record of a refused delete is there: neither has had an effect before."""
+    status, code, message, column = refused.status, refused.code, refused.message, refused.column
+    sent = (chunk.lost or chunk.step is NextStep.CHECK) and chunk.kind not in {RequestKind.CREATE, RequestKind.DELETE}
+    return Failed(number=change.number, status=status, code=code, message=message, column=column, sent=sent)
 
 
 def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target, *, dense: bool) -> ChunkResult:
@@ -257,7 +258,7 @@ def _alone(chunk: Chunk, refused: Refusal) -> ChunkResult:
     if _may_have_acted(chunk, refused):
         again = lost(replace(chunk, changes=chunk.changes[:1], rest=(), refused=None))
         return replace(again, released=released)
-    return ChunkResult(outcomes=(_failed(chunk.changes[0], refused),), released=released)
+    return ChunkResult(outcomes=(_failed(chunk, chunk.changes[0], refused),), released=released)
 
 
 def _may_have_acted(chunk: Chunk, refused: Refusal) -> bool:
@@ -298,7 +299,7 @@ def _undone(chunk: Chunk, met: str, changes: tuple[Change, ...]) -> Chunk:
     if met == _SOUGHT:
         return _sought(again)
     if met == _CHECK:
-        return replace(again, step=NextStep.CHECK, tries={})
+        return replace(again, step=NextStep.CHECK, tries={}, lost=False)
     return lost(again).again[0] if met is Trouble.LOST else _doubted(again).tried(met)
 
 
@@ -322,14 +323,27 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     if ends_run(refused):
         error = error_of(refused, table=target.entity.logical_name, doing=chunk.kind.value)
         return error if isinstance(error, AbortRun) else AbortRun(str(refused))
-    if chunk.step is NextStep.CLOSE and not is_last_try(change):
+    return _final(chunk, change, refused)
+
+
+def _final(chunk: Chunk, change: Change, refused: Refusal) -> Failed | str:
+    """The result of a row that the service refuses, unless the record has to be read first."""
+    failed = _failed(chunk, change, refused)
+    if _may_be_in_effect(chunk, change, failed):
         return _CHECK
-    return Trouble.LOST if _may_have_acted(chunk, refused) else _failed(change, refused)
+    return Trouble.LOST if _may_have_acted(chunk, refused) else failed
 
 
-def _succeeded(chunk: Chunk, change: Change, answer: Response, target: Target) -> Applied | Change:
+def _may_be_in_effect(chunk: Chunk, change: Change, failed: Failed) -> bool:
+    """Whether a change may be refused because of what it has done itself before, or an action because of its state."""
+    if chunk.step is NextStep.CLOSE:
+        return not is_last_try(change)
+    return chunk.lost and chunk.kind is RequestKind.UPDATE and bool(change.version) and failed.edited
+
+
+def _succeeded(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Change:
     if chunk.step is NextStep.CHECK:
-        return checked(change, answer, target.entity)
+        return read_again(change, answer, target.entity)
     return _applied(chunk.kind, change, answer, target)
 
 
@@ -367,7 +381,7 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Chu
             else:
                 outcomes.append(Applied(number=change.number, id=record, created=True))
         else:
-            _addressed(change, record, outcomes, released)
+            addressed(change, record, outcomes, released)
     again = [replace(chunk, changes=tuple(doubtful), apart=True)] if doubtful else []
     if missing:
         again.append(replace(chunk, changes=tuple(missing), step=NextStep.SEND))
@@ -375,20 +389,3 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Chu
         return ChunkResult(outcomes=tuple(outcomes), again=again, released=tuple(released))
     rest = _rest_is_bad(replace(chunk, step=NextStep.SEND))
     return ChunkResult(outcomes=(*outcomes, *rest.outcomes), again=rest.again, released=tuple(released))
-
-
-def _addressed(
-    change: Change, record: str | None, outcomes: list[Outcome], released: list[tuple[RequestKind, Change]]
-) -> None:
-    """A change whose record was looked up: it gets the id, or the outcome of a missing record."""
-    kinds = {ChangeAction.DELETE: RequestKind.DELETE}
-    if record is not None:
-        kind = kinds.get(change.action, RequestKind.UPDATE)
-        released.append((kind, replace(change, id=record, on_create="")))
-    elif change.action is ChangeAction.UPSERT:
-        released.append((RequestKind.CREATE, as_new(change)))
-    elif change.action is ChangeAction.DELETE:
-        outcomes.append(Applied(number=change.number, created=False))
-    else:
-        message = "A record with the specified key values does not exist"
-        outcomes.append(Failed(number=change.number, status=404, code="0x80060891", message=message))

@@ -13,6 +13,7 @@ from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.http.batch_requests import BatchPart, encoded
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.keys import KeyQuery, column_in_url, key_values, lookups, predicate
+from shared.dataverse.http.sent_values import reading_path
 from shared.dataverse.http.service import Call
 from shared.dataverse.http.service_errors import Refusal
 from shared.dataverse.write.bulk import (
@@ -34,6 +35,7 @@ from shared.http.retry import Trouble
 __all__ = [
     "APART",
     "MESSAGES",
+    "READS",
     "Chunk",
     "NextStep",
     "Target",
@@ -53,11 +55,13 @@ class NextStep(StrEnum):
     SINGLY = "singly"  # one operation for each row, in one $batch that continues after an error
     LOOK_UP = "look up"  # find the records by key first: ids are unknown, or an answer was lost
     CLOSE = "close"  # the action that sets a closing state, for each row, in one $batch as well
-    CHECK = "check"  # read the state of records whose closing was refused
+    CHECK = "check"  # read the records of changes that were refused, perhaps because they are in effect already
 
 
 APART = frozenset({NextStep.SINGLY, NextStep.CLOSE, NextStep.CHECK})
 """Steps with one operation, and one answer, for each row."""
+READS = frozenset({NextStep.LOOK_UP, NextStep.CHECK})
+"""Steps that write nothing."""
 
 
 # The bulk message of each kind; a table may lack some (asked of sdkmessagefilters). Links have none.
@@ -76,7 +80,7 @@ class Chunk:
     Attributes:
         rest: Rows put aside while a failure is narrowed down: one of `changes` and `rest` together is bad.
         refused: Why a request that held `changes` and `rest` was refused.
-        lost: An earlier answer for these rows was lost, so the service may have acted.
+        lost: An earlier answer for these rows was lost, or told of a fault of the server: it may have acted.
         apart: Each row is looked up by a separate query, because the service treats keys as equal that differ here.
         tries: How often each kind of trouble was met.
         not_before: Moment of the clock's `monotonic` before which it must not be sent.
@@ -220,7 +224,7 @@ def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
 
 
 def _batch(target: Target, parts: Sequence[BatchPart], boundary: str, chunk: Chunk) -> Call:
-    reads = chunk.step in {NextStep.LOOK_UP, NextStep.CHECK}
+    reads = chunk.step in READS
     return Call(
         method="POST",
         path="$batch",
@@ -247,9 +251,15 @@ def _part_of(target: Target, chunk: Chunk, change: Change) -> BatchPart:
             headers = dict(target.connection.write_headers)
             return BatchPart(method="POST", path=_path(target, action), headers=headers, body=body)
         case NextStep.CHECK:
-            return BatchPart(method="GET", path=_path(target, state_query(change, target.entity)))
+            return BatchPart(method="GET", path=_path(target, _check_path(change, target.entity)))
         case _:
             return _part(target, chunk.kind, change)
+
+
+def _check_path(change: Change, entity: EntityMetadata) -> str:
+    if closes(change.payload):
+        return state_query(change, entity)
+    return reading_path(entity, str(change.id), change.payload)
 
 
 def _part(target: Target, kind: RequestKind, change: Change) -> BatchPart:

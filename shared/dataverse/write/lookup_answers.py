@@ -1,18 +1,33 @@
-"""From the answers of look-ups to the ids of the changes' records. Pure."""
+"""From the answers of look-ups to the changes' records: their ids, and what is left to do for them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from shared.dataverse.changes import (
+    OTHER_VERSION,
+    PRECONDITION_FAILED,
+    Applied,
+    Change,
+    ChangeAction,
+    Failed,
+    Outcome,
+)
 from shared.dataverse.http.answers import parsed
 from shared.dataverse.http.keys import column_in_url, key_text
+from shared.dataverse.http.sent_values import has_values
 from shared.dataverse.write.chunks import Chunk, Target, lookup_key
+from shared.dataverse.write.closing import checked, closes
+from shared.dataverse.write.controller import RequestKind
+from shared.dataverse.write.second_steps import as_new
 from shared.definitions.models import KeyMatch
+from shared.entities import EntityMetadata
 from shared.http.transport import Response
 
-__all__ = ["found_records"]
+__all__ = ["addressed", "found_records", "read_again"]
 
 
 def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> tuple[Mapping[int, str], bool]:
@@ -54,3 +69,42 @@ def _values(record: Mapping[str, Any], names: Sequence[str], target: Target) -> 
 def _key_texts(values: Mapping[str, Any], target: Target) -> tuple[str, ...]:
     names = sorted(values)
     return (*names, *key_text(values, names, target.connection.key_match))
+
+
+def addressed(
+    change: Change, record: str | None, outcomes: list[Outcome], released: list[tuple[RequestKind, Change]]
+) -> None:
+    """A change, no create, whose record was looked up: it gets the id, or the outcome of a missing record."""
+    kinds = {ChangeAction.DELETE: RequestKind.DELETE}
+    if record is not None:
+        kind = kinds.get(change.action, RequestKind.UPDATE)
+        released.append((kind, replace(change, id=record, on_create="")))
+    elif change.action is ChangeAction.UPSERT:
+        released.append((RequestKind.CREATE, as_new(change)))
+    elif change.action is ChangeAction.DELETE:
+        outcomes.append(Applied(number=change.number, created=False))
+    else:
+        message = "A record with the specified key values does not exist"
+        outcomes.append(Failed(number=change.number, status=404, code="0x80060891", message=message))
+
+
+def read_again(change: Change, answer: Response, entity: EntityMetadata) -> Applied | Failed | Change:
+    """What is left to do for a change that was refused and may be in effect: its record was read, and is there.
+
+    An update is in effect if the record has its values; whoever has written
+    them, they are not an edit. If it has others, somebody has changed the record before the update or after it.
+
+    Raises:
+        UnexpectedAnswer: The answer is not one that Dataverse gives.
+    """
+    if closes(change.payload):
+        return checked(change, answer, entity)
+    if has_values(parsed(answer.body, "a look-up", exact=True), change.payload, entity):
+        return Applied(number=change.number, id=change.id, created=False)
+    return Failed(
+        number=change.number,
+        status=PRECONDITION_FAILED,
+        code=OTHER_VERSION,
+        message="The version of the existing record doesn't match the RowVersion property provided.",
+        sent=True,
+    )

@@ -194,7 +194,7 @@ class Writing:
         for kind, change in result.released:
             creates = kind is RequestKind.CREATE
             again = with_id(change, self.target.entity, self._clock.now()) if creates else change
-            feed.put_back(kind, again, lost=creates and sent.chunk.lost)
+            feed.put_back(kind, again, lost=sent.chunk.lost)
         for outcome in map(self._steps.whole, self._finished(result.outcomes, feed)):
             self._finished_changes += 1
             self._failed += isinstance(outcome, Failed)

@@ -112,7 +112,7 @@ def undoing_query(first: int, last: int) -> str:
 def done_query(first: int, last: int) -> str:
     """SQL of the part `done` with the outcomes of changes of some numbers."""
     return f"""
-SELECT _change AS change, CASE WHEN result = 'skipped' AND sent THEN {_UNKNOWN} ELSE result END AS result, id, created
+SELECT _change AS change, CASE WHEN sent THEN {_UNKNOWN} ELSE result END AS result, id, created
 FROM outcomes WHERE _change BETWEEN {first} AND {last} ORDER BY _change""".strip()
 
 

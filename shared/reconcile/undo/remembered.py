@@ -25,7 +25,8 @@ _REACTIVATE: Final = literal(PlanAction.REACTIVATE)
 _UPDATE: Final = literal(PlanAction.UPDATE)
 _APPLIED: Final = "outcomes.result = 'applied'"
 # The first request of the change was made, and the second one was refused.
-_IN_PART: Final = f"(outcomes.result = 'failed' AND outcomes.id IS NOT NULL AND changes.action = {_UPDATE})"
+_IN_PART: Final = f"""(outcomes.result = 'failed' AND outcomes.id IS NOT NULL AND outcomes.sent IS NOT TRUE
+  AND changes.action = {_UPDATE})"""
 
 
 # An undo whose process died has created records, and its repetition finds them unchanged.
@@ -76,12 +77,13 @@ WHERE decided.decision = {literal(PlanAction.INSERT)} AND known.origin IS NOT NU
     )
 
 
-# A value that was refused is pending no more.
+# A value that was refused is pending no more, unless it may have been written before.
 _REFUSED: Final = f"""
 SELECT before.id, before.origin, before.held, before.mark, before.written, before.earlier
 FROM {Table.LEDGER_BEFORE} AS before JOIN {UNDO_DECISIONS} AS decided ON decided.id = before.id
 JOIN changes ON changes._row = decided.change JOIN outcomes ON outcomes._change = changes._change
-WHERE changes.action = {_UPDATE} AND outcomes.result = 'failed' AND outcomes.id IS NULL""".strip()
+WHERE changes.action = {_UPDATE} AND outcomes.result = 'failed' AND outcomes.id IS NULL
+  AND outcomes.sent IS NOT TRUE""".strip()
 
 
 def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:

@@ -194,7 +194,7 @@ class Memory:
             return self._multiple(path.rsplit(".", 1)[-1].rstrip("?"), json.loads(body)["Targets"])
         found = re.search(r"accounts\((.+)\)", path.partition("$")[0])
         if method == "GET":
-            return self._query(path)
+            return self._read(found[1]) if found else self._query(path)
         if method == "POST":
             return self._create(json.loads(body))
         assert found is not None
@@ -206,6 +206,15 @@ class Memory:
             return refused
         record = self.insert(row)
         return self._ok(204, headers={"odata-entityid": f"{BASE}accounts({record})"})
+
+    def _read(self, record: str) -> Response:
+        if record not in self.records:
+            return self._error(404, "0x80040217", "account With Id Does Not Exist")
+        return self._ok(200, {"accountid": record, **self.records[record]})
+
+    def version(self, record: str) -> str:
+        """The ETag of a record."""
+        return f'W/"{self.written[record]}"'
 
     def _keyed(self, method: str, address: str, body: bytes) -> Response:
         if "=" in address:
@@ -322,6 +331,9 @@ class Memory:
         _, _, http = part.partition(b"\r\n\r\n")
         head, _, body = http.partition(b"\r\n\r\n")
         method, path, _ = head.decode().split("\r\n")[0].split(" ")
+        wanted, named = re.search(r'If-Match: (W/"\d+")', head.decode()), re.search(r"accounts\((.+)\)", path)
+        if wanted and named and named[1] in self.records and wanted[1] != self.version(named[1]):
+            return self._error(412, "0x80060882", "The version of the existing record doesn't match.")
         return self._one(method, unquote(path), body.removesuffix(b"\r\n"))
 
     def _ok(self, status: int, value: object = None, headers: Mapping[str, str] | None = None) -> Response:

@@ -75,7 +75,7 @@ class Run:
             "decisions": "_row BIGINT, _id UUID, action VARCHAR",
             "changes": "_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, columns VARCHAR, version VARCHAR, "
             "payload VARCHAR, later VARCHAR",
-            "outcomes": "_change BIGINT, result VARCHAR, id UUID",
+            "outcomes": "_change BIGINT, result VARCHAR, id UUID, sent BOOLEAN",
             "target_errors": "_id UUID",
         }.items():
             workspace.execute(f"CREATE TABLE {table} ({columns})")
@@ -119,9 +119,9 @@ class Run:
             change = [number, action, values[0], known(number), columns, version, payload]
             self.workspace.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, '')", change)
 
-    def end(self, number: int, result: str, record: int | None = None) -> None:
-        values = [number, result, None if record is None else known(record)]
-        self.workspace.execute("INSERT INTO outcomes VALUES (?, ?, ?)", values)
+    def end(self, number: int, result: str, record: int | None = None, *, sent: bool = False) -> None:
+        values = [number, result, None if record is None else known(record), sent]
+        self.workspace.execute("INSERT INTO outcomes VALUES (?, ?, ?, ?)", values)
 
     def before(self) -> dict[int, Known]:
         for step in before_writing(definition(), LAYOUT, with_ids=True):
@@ -153,18 +153,24 @@ A_, B_ = {"city": "A"}, {"city": "B"}
 
 
 @pytest.mark.parametrize(
-    ("result", "stored"),
-    [("applied", B_), ("failed", A_), ("skipped", None), ("edited", None)],
+    ("result", "sent", "stored"),
+    [
+        ("applied", False, B_),
+        ("failed", False, A_),
+        ("failed", True, None),
+        ("skipped", False, None),
+        ("edited", False, None),
+    ],
 )
 def test_a_guarded_value_is_pending_until_its_outcome_is_known(
-    run: Run, result: str, stored: dict[str, Any] | None
+    run: Run, result: str, stored: dict[str, Any] | None, *, sent: bool
 ) -> None:
     """Applied, it is the last written value; refused, the old one stays; unknown, both stay."""
     run.remember(1, "created", written=A)
     run.record(1, "A")
     run.decide(1, "update", city="B", columns="number,city")
     assert run.before() == {1: ("created", False, A_, B_)}
-    run.end(1, result)
+    run.end(1, result, sent=sent)
     assert run.after() == ({} if stored is None else {1: ("created", False, stored, None)})
 
 

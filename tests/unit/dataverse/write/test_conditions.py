@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, WriteLimits
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, WriteLimits
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.write.chunks import MESSAGES, Chunk, NextStep, Target, call_of, lookup_key, step_of
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.feed import Feed
 from shared.dataverse.write.second_steps import SecondSteps
-from tests.unit.dataverse.simulation import ACCOUNT, world
+from shared.http.transport import Request
+from tests.unit.dataverse.simulation import ACCOUNT, Fault, World, inserts, world
 
 ID = "11111111-2222-3333-4444-555555555555"
 VERSION = 'W/"77"'
@@ -86,3 +87,85 @@ def test_columns_for_a_new_record_are_added_to_its_payload_alone() -> None:
     (record,) = here.memory.records.values()
     assert record["name"] == "first"
     assert str(record["revenue"]) == "2.2"
+
+
+LOST = ["drop_before", "drop_after", "late", "timeout_after", "unsent", "status_after", "part_after"]
+
+
+def guarded(here: World, count: int, action: ChangeAction = ChangeAction.UPDATE) -> list[Change]:
+    """Records, and changes of them that name their versions."""
+    here.write(inserts(count))
+    here.memory.log.clear()
+    return [
+        Change(number=number, action=action, id=record, payload=f'{{"name":"new {number}"}}', version=version)
+        for number, (record, version) in enumerate(
+            [(record, here.memory.version(record)) for record in here.memory.records]
+        )
+    ]
+
+
+@pytest.mark.parametrize("kind", LOST)
+@pytest.mark.parametrize("code", ["0x80044150", ""], ids=["database", "unavailable"])
+def test_the_own_write_is_not_an_edit_of_others_after_a_lost_answer(kind: str, code: str) -> None:
+    """The record has another version when the update is sent again: whether it has the values is read."""
+    here = world()
+    changes = guarded(here, 12)
+    here.memory.faults = [Fault(kind=kind, times=2, status=503, code=code)]
+    assert sorted(here.write(changes), key=number_of) == [
+        Applied(number=change.number, id=change.id, created=False) for change in changes
+    ]
+    assert [here.memory.records[str(change.id)]["name"] for change in changes] == [f"new {n}" for n in range(12)]
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_it_is_not_known_whether_an_update_was_made_where_others_have_changed_the_record_too(kind: str) -> None:
+    """It counts as edited, and as one that may have been made."""
+    here = world()
+    changes = guarded(here, 2)
+    here.memory.faults = [Fault(kind=kind)]
+    edited = str(changes[1].id)
+
+    def edit(request: Request, _: float) -> None:
+        if len(here.memory.log) == 2:
+            here.memory.records[edited]["name"] = "of a person"
+            here.memory.written[edited] += 1
+
+    here.memory.gate = edit
+    first, second = sorted(here.write(changes), key=number_of)
+    assert isinstance(first, Applied)
+    assert isinstance(second, Failed)
+    assert (second.edited, second.sent, here.memory.records[edited]["name"]) == (True, True, "of a person")
+
+
+def test_an_edit_of_others_is_one_where_no_answer_was_lost() -> None:
+    """Nothing is read, and the change was not made."""
+    here = world()
+    (change,) = guarded(here, 1)
+    here.memory.written[str(change.id)] += 1
+    (outcome,) = here.write([change])
+    assert isinstance(outcome, Failed)
+    assert (outcome.edited, outcome.sent, len(here.memory.log)) == (True, False, 1)
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_guarded_delete_is_made_once_after_a_lost_answer(kind: str) -> None:
+    """A record that is gone counts as deleted."""
+    here = world()
+    changes = guarded(here, 3, ChangeAction.DELETE)
+    here.memory.faults = [Fault(kind=kind, times=2, code="0x80044150")]
+    assert all(isinstance(outcome, Applied) for outcome in here.write(changes))
+    assert here.memory.records == {}
+
+
+def test_a_refused_update_may_have_been_made_by_a_request_without_an_answer() -> None:
+    """Of a refused create or delete the record is looked at, so that it is known."""
+    here: World = world(bad=lambda row: "no" if len(here.memory.log) > 1 else None)
+    (change,) = guarded(here, 1)
+    here.memory.faults = [Fault(kind="drop_after")]
+    (outcome,) = here.write([replace(change, version="")])
+    assert isinstance(outcome, Failed)
+    assert (outcome.message, outcome.sent) == ("no", True)
+
+
+def number_of(outcome: Outcome) -> int:
+    return outcome.number

@@ -141,6 +141,18 @@ def test_a_change_whose_request_was_not_answered_may_have_been_made(
     assert db.sql(not_found_query(unanswered)).fetchall() == [(0,)]
 
 
+@pytest.mark.parametrize("result", ["edited", "failed"])
+def test_a_change_that_was_refused_after_a_lost_answer_may_have_been_made(
+    db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], tmp_path: Path, result: str
+) -> None:
+    """The first request may have had its effect; one that was refused at once has not been made."""
+    db.execute(f"UPDATE outcomes SET result = '{result}', sent = _change = 2 WHERE _change IN (2, 4)")
+    parts = {**parts, DONE: [written(db, done_query(1, 9), tmp_path, "refused")]}
+    db.execute(f"CREATE TABLE journal AS {journal_table(parts).query}")
+    found = db.sql("SELECT change, result FROM journal WHERE action = 'update'").fetchall()
+    assert found == [(2, "unknown")]
+
+
 @pytest.mark.parametrize(("key", "ids", "actions"), [(["a2"], [], ["update"]), (["zz"], [IDS[2]], ["delete"])])
 def test_a_record_is_found_by_its_key_or_its_id(
     db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], key: list[str], ids: list[UUID], actions: list[str]

@@ -30,10 +30,11 @@ def remembered(workspace: Workspace, *rows: tuple[Any, ...], known: tuple[Any, .
     workspace.execute(fill_rows("FROM stored"))
 
 
-def ended(workspace: Workspace, result: str) -> None:
+def ended(workspace: Workspace, result: str, *, sent: bool = False) -> None:
     """Let every change have a result; `in part` is a second request that was refused."""
     record, result = ("_id", "failed") if result == "in part" else ("NULL::UUID", result)
-    workspace.execute(f"CREATE TABLE outcomes AS SELECT _change, ? AS result, {record} AS id FROM changes", [result])
+    outcomes = f"SELECT _change, ? AS result, {record} AS id, ?::BOOLEAN AS sent FROM changes"
+    workspace.execute(f"CREATE TABLE outcomes AS {outcomes}", [result, sent])
 
 
 def rows_of(workspace: Workspace, table: Table) -> list[tuple[Any, ...]]:
@@ -49,11 +50,13 @@ def rows_of(workspace: Workspace, table: Table) -> list[tuple[Any, ...]]:
         ('{"other":"y"}', '{"name":["old"],"other":"y"}'),
     ],
 )
-@pytest.mark.parametrize("result", ["applied", "failed", "in part", "edited"])
+@pytest.mark.parametrize("result", ["applied", "failed", "in part", "failed after all", "edited"])
 def test_values_that_are_set_back_are_pending_until_they_are_written(
     workspace: Workspace, pending: str | None, intended: str, result: str
 ) -> None:
-    """One that was refused is pending no more; of one that others changed meanwhile nothing is known.
+    """One that was refused is pending no more, unless it may have been written before.
+
+    Of one that others changed meanwhile nothing is known.
 
     What the ledger says of columns that the run did not write stays.
     """
@@ -67,12 +70,13 @@ def test_values_that_are_set_back_are_pending_until_they_are_written(
     )
     workspace.create(intended_rows(GUARDED))
     assert rows_of(workspace, Table.LEDGER_BEFORE) == [("created", False, '{"name":"new","city":null}', intended)]
-    ended(workspace, result)
+    ended(workspace, result.removesuffix(" after all"), sent=result == "failed after all")
     workspace.create(undone_rows(GUARDED))
     after = {
         "applied": [("created", False, '{"name":"old","city":null}', others)],
         "in part": [("created", False, '{"name":"old","city":null}', others)],
         "failed": [("created", False, '{"name":"new","city":null}', pending)],
+        "failed after all": [],
         "edited": [],
     }
     assert rows_of(workspace, Table.LEDGER_AFTER) == after[result]
