@@ -74,6 +74,20 @@ def test_records_that_refer_to_each_other_go_and_come_back(here: World) -> None:
     assert created != run
 
 
+@pytest.mark.parametrize("action", ["drop_after", "drop_before"])
+def test_records_are_there_again_also_where_the_answer_is_lost(here: World, action: str) -> None:
+    """What was restored or created is told as that, and the undo of the undo deletes it."""
+    alone = {"A": "", "B": "", "C": ""}
+    family(here, alone)
+    run = family(here, {"A": ""})
+    here.emulator.faults([{"action": action, "match": {"method": "POST"}, "times": 1}])
+    done = undone(here, run)
+    here.emulator.clear_faults()
+    assert (done.state, done.created.done, done.failed, parents(here)) == ("Succeeded", 2, 0, alone)
+    again = undone(here, done.run_id)
+    assert (again.state, again.deleted.done, parents(here)) == ("Succeeded", 2, {"A": ""})
+
+
 CHAIN = {"A": "B", "B": "C", "C": "D", "D": ""}
 MOVED = {
     "turned around": (CHAIN, {"A": "", "B": "A", "C": "B", "D": "C"}),

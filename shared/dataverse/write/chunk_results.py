@@ -28,7 +28,7 @@ from shared.dataverse.http.service_errors import (
 )
 from shared.dataverse.write.bulk import details_of
 from shared.dataverse.write.chunks import APART, READS, Chunk, NextStep, Target, halved, lookups_of
-from shared.dataverse.write.closing import is_last_try
+from shared.dataverse.write.closing import marked_read, times_read
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import is_in_effect_already
 from shared.dataverse.write.lookup_answers import addressed, found_records, read_again
@@ -326,19 +326,22 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     return _final(chunk, change, refused)
 
 
-def _final(chunk: Chunk, change: Change, refused: Refusal) -> Failed | str:
+def _final(chunk: Chunk, change: Change, refused: Refusal) -> Failed | Change | str:
     """The result of a row that the service refuses, unless the record has to be read first."""
     failed = _failed(chunk, change, refused)
     if _may_be_in_effect(chunk, change, failed):
         return _CHECK
+    if chunk.step is NextStep.CHECK and chunk.kind is RequestKind.RESTORE and refused.code in _GONE:
+        return marked_read(change)  # it is not there: the next refusal tells why
     return Trouble.LOST if _may_have_acted(chunk, refused) else failed
 
 
 def _may_be_in_effect(chunk: Chunk, change: Change, failed: Failed) -> bool:
     """Whether a change may be refused because of what it has done itself before, or an action because of its state."""
     if chunk.step is NextStep.CLOSE:
-        return not is_last_try(change)
-    return chunk.lost and chunk.kind is RequestKind.UPDATE and bool(change.version) and failed.edited
+        return not times_read(change)
+    guarded = chunk.kind is RequestKind.UPDATE and bool(change.version) and failed.edited
+    return chunk.lost and (guarded or (chunk.kind is RequestKind.RESTORE and not times_read(change)))
 
 
 def _succeeded(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Change:

@@ -17,10 +17,10 @@ from shared.entities import AttributeType, EntityMetadata
 from shared.http.transport import Response
 from shared.state_rules import CLOSE, OPEN, Closing, rules_of
 
-__all__ = ["action_of", "carrying", "checked", "closes", "is_last_try", "state_query"]
+__all__ = ["action_of", "carrying", "checked", "closes", "marked_read", "state_query", "times_read"]
 
 _MARK = f'"{CLOSE}":'
-_LAST = '"@last":'  # the record's state was read, and the action is sent for the last time
+_READ = '"@read":'  # one for each time that the record was read because its change was refused
 _STATUS_OF_STATE = -1  # the action then takes the state's default status (Microsoft: CloseIncident)
 
 
@@ -29,9 +29,15 @@ def closes(payload: str) -> bool:
     return _MARK in payload
 
 
-def is_last_try(change: Change) -> bool:
-    """Whether a refusal is final."""
-    return _LAST in change.payload
+def times_read(change: Change) -> int:
+    """How often the record was read because this change was refused: a bound, so that no change goes round."""
+    return change.payload.count(_READ)
+
+
+def marked_read(change: Change) -> Change:
+    """A change, whose payload is not sent as it is, after its record was read once more."""
+    held = change.payload.strip()[1:-1]
+    return replace(change, payload=f"{{{held}{',' if held else ''}{_READ}true}}")
 
 
 def action_of(change: Change, entity: EntityMetadata) -> tuple[str, bytes]:
@@ -86,12 +92,12 @@ def checked(change: Change, answer: Response, entity: EntityMetadata) -> Applied
         if wanted_status in {None, status}:
             return Applied(number=change.number, id=change.id, created=False)
         return replace(change, payload=json.dumps({status_column: wanted_status}))
-    last = f"{change.payload.rstrip()[:-1]},{_LAST}true}}"
+    again = marked_read(change)
     if state == OPEN:
-        return replace(change, payload=last)
+        return again
     opened = {state_column: OPEN, status_column: entity.default_status(OPEN)}
     known = {name: value for name, value in opened.items() if value is not None}
-    return replace(change, payload=json.dumps(known), later=last)
+    return replace(change, payload=json.dumps(known), later=again.payload)
 
 
 def _columns(entity: EntityMetadata) -> tuple[str, str]:

@@ -91,7 +91,7 @@ def addressed(
 def read_again(change: Change, answer: Response, entity: EntityMetadata) -> Applied | Failed | Change:
     """What is left to do for a change that was refused and may be in effect: its record was read, and is there.
 
-    An update is in effect if the record has its values; whoever has written
+    A restored record is one that is there. An update is in effect if the record has its values; whoever has written
     them, they are not an edit. If it has others, somebody has changed the record before the update or after it.
 
     Raises:
@@ -99,8 +99,9 @@ def read_again(change: Change, answer: Response, entity: EntityMetadata) -> Appl
     """
     if closes(change.payload):
         return checked(change, answer, entity)
-    if has_values(parsed(answer.body, "a look-up", exact=True), change.payload, entity):
-        return Applied(number=change.number, id=change.id, created=False)
+    restored = change.action is ChangeAction.RESTORE
+    if restored or has_values(parsed(answer.body, "a look-up", exact=True), change.payload, entity):
+        return Applied(number=change.number, id=change.id, created=restored)
     return Failed(
         number=change.number,
         status=PRECONDITION_FAILED,

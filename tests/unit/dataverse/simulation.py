@@ -119,6 +119,7 @@ class Memory:
     row_seconds: float = 0.001
     hint: int = 8
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deleted: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     written: Counter[str] = field(default_factory=Counter)
@@ -195,6 +196,8 @@ class Memory:
         found = re.search(r"accounts\((.+)\)", path.partition("$")[0])
         if method == "GET":
             return self._read(found[1]) if found else self._query(path)
+        if method == "POST" and path.endswith("/Restore"):
+            return self._restore(json.loads(body)["Target"]["@odata.id"].partition("(")[2].removesuffix(")"))
         if method == "POST":
             return self._create(json.loads(body))
         assert found is not None
@@ -211,6 +214,12 @@ class Memory:
         if record not in self.records:
             return self._error(404, "0x80040217", "account With Id Does Not Exist")
         return self._ok(200, {"accountid": record, **self.records[record]})
+
+    def _restore(self, record: str) -> Response:
+        if record not in self.deleted:
+            return self._error(404, "0x80040217", "account With Id Does Not Exist")
+        self.records[record] = self.deleted.pop(record)
+        return self._ok(200, {"id": record})
 
     def version(self, record: str) -> str:
         """The ETag of a record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
 from shared.entities import AttributeMetadata, AttributeType, Choice
+from shared.errors import RetryLater
 from shared.http.transport import Response
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, Fault, Memory, SimulatedClock, World, inserts
 
@@ -262,6 +264,21 @@ def test_an_action_that_is_refused_once_is_sent_once_more(version: str) -> None:
     change = Change(number=0, action=ChangeAction.UPDATE, id=record, later=closing(1, 3), version=version)
     assert here.write([change]) == [Applied(number=0, id=record, created=False)]
     assert pairs(memory) == {"A0": (1, 3)}
+
+
+@pytest.mark.parametrize("code", ["0x80040216", "0x80044150", ""], ids=["unexpected", "database", "away"])
+def test_an_action_that_only_meets_faults_comes_to_an_end(code: str) -> None:
+    """Its record is read twice at most; the change then failed, or the service is not there."""
+    here, memory = sales()
+    held(here, memory, (0, 1))
+    refused = memory._error(500 if code else 503, code, "no")
+    memory._close = lambda state, body: refused  # type: ignore[method-assign]
+    change = Change(number=0, action=ChangeAction.UPDATE, key='{"accountnumber":"A0"}', later=closing(1, 3))
+    outcomes: list[Outcome] = []
+    with contextlib.suppress(RetryLater):
+        outcomes += here.write([change])
+    assert [isinstance(outcome, Failed) and outcome.sent for outcome in outcomes] == ([True] if code else [])
+    assert len(memory.log) < 40
 
 
 def test_an_action_that_is_refused_fails_its_change_alone() -> None:

@@ -157,6 +157,33 @@ def test_a_guarded_delete_is_made_once_after_a_lost_answer(kind: str) -> None:
     assert here.memory.records == {}
 
 
+@pytest.mark.parametrize("kind", LOST)
+def test_a_record_that_is_there_counts_as_restored_after_a_lost_answer(kind: str) -> None:
+    """The recycle bin has it no more; of a record that is nowhere the refusal is told."""
+    here = world()
+    here.write(inserts(3))
+    here.memory.deleted, here.memory.records = here.memory.records, {}
+    restores = [
+        Change(number=number, action=ChangeAction.RESTORE, id=record)
+        for number, record in enumerate([*here.memory.deleted, ID])
+    ]
+    here.memory.faults = [Fault(kind=kind, times=2, code="0x80044150")]
+    *restored, missing = sorted(here.write(restores), key=number_of)
+    assert restored == [Applied(number=each.number, id=each.id, created=True) for each in restores[:3]]
+    assert isinstance(missing, Failed)
+    assert (missing.code, missing.sent, len(here.memory.records)) == ("0x80040217", False, 3)
+
+
+def test_a_restore_that_only_meets_faults_comes_to_an_end() -> None:
+    """Its record is looked up once; the last refusal is told."""
+    here = world()
+    here.memory._restore = lambda record: here.memory._error(500, "0x80040216", "no")  # type: ignore[method-assign]
+    (outcome,) = here.write([Change(number=0, action=ChangeAction.RESTORE, id=ID)])
+    assert isinstance(outcome, Failed)
+    assert (outcome.message, outcome.sent) == ("no", True)
+    assert len(here.memory.log) < 10
+
+
 def test_a_refused_update_may_have_been_made_by_a_request_without_an_answer() -> None:
     """Of a refused create or delete the record is looked at, so that it is known."""
     here: World = world(bad=lambda row: "no" if len(here.memory.log) > 1 else None)
