@@ -339,7 +339,7 @@ def _final(chunk: Chunk, change: Change, refused: Refusal) -> Failed | Change | 
 def _may_be_in_effect(chunk: Chunk, change: Change, failed: Failed) -> bool:
     """Whether a change may be refused because of what it has done itself before, or an action because of its state."""
     if chunk.step is NextStep.CLOSE:
-        return not times_read(change)
+        return not times_read(change) or (chunk.lost and times_read(change) == 1)
     guarded = chunk.kind is RequestKind.UPDATE and bool(change.version) and failed.edited
     return chunk.lost and (guarded or (chunk.kind is RequestKind.RESTORE and not times_read(change)))
 

@@ -15,7 +15,7 @@ import pytest
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.errors import RetryLater
-from shared.http.transport import Response
+from shared.http.transport import Request, Response
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, Fault, Memory, SimulatedClock, World, inserts
 
 # The actions of opportunities, on the simulation's table.
@@ -264,6 +264,22 @@ def test_an_action_that_is_refused_once_is_sent_once_more(version: str) -> None:
     change = Change(number=0, action=ChangeAction.UPDATE, id=record, later=closing(1, 3), version=version)
     assert here.write([change]) == [Applied(number=0, id=record, created=False)]
     assert pairs(memory) == {"A0": (1, 3)}
+
+
+def test_the_answer_to_the_last_try_of_an_action_may_be_lost_too() -> None:
+    """Its repetition is refused because the record is closed: the state is read again."""
+    reasons = ["Not yet."]
+    here, memory = sales(refuses=lambda record: reasons.pop() if reasons else None)
+    (record,) = held(here, memory, (0, 1))
+
+    def lose_third(_: Request, __: float) -> None:
+        if len(memory.log) == 3:
+            memory.faults = [Fault(kind="drop_after")]
+
+    memory.gate = lose_third
+    change = Change(number=0, action=ChangeAction.UPDATE, id=record, later=closing(1, 3))
+    assert here.write([change]) == [Applied(number=0, id=record, created=False)]
+    assert (pairs(memory), memory.closed) == ({"A0": (1, 3)}, {"A0": 1})
 
 
 @pytest.mark.parametrize("code", ["0x80040216", "0x80044150", ""], ids=["unexpected", "database", "away"])
