@@ -866,6 +866,29 @@ class TestJobs:
         store.put_job(replace(first, runs=("r1",)))
         assert store.request_job(replace(self.late, id="j9")).id in {"j1", "j8"}
 
+    @pytest.mark.parametrize("between", [False, True], ids=["alone", "another of the same thing came and went"])
+    def test_a_job_that_waits_again_is_joined_again(self, store: StateStore, *, between: bool) -> None:
+        """After a run that is to be repeated, however often it is tried."""
+        job = store.request_job(self.late)
+        for number in range(3):
+            store.put_job(replace(job, state="Running", runs=("r1",)))
+            if between:
+                other = store.request_job(replace(self.late, id=f"o{number}"))
+                assert other.id == f"o{number}"
+            store.put_job(replace(job, runs=("r1",)))
+            if between:
+                store.put_job(replace(other, state="Succeeded", ended=NOON))
+            assert store.request_job(replace(self.late, id=f"j{number}x")).id == "j1"
+        assert [each.id for each in store.open_jobs()] == ["j1"]
+
+    def test_of_several_that_wait_the_first_is_joined(self, store: StateStore) -> None:
+        """A second one was made while the first one ran."""
+        job = store.request_job(replace(self.late, requested=NOON))
+        store.put_job(replace(job, state="Running"))
+        assert store.request_job(replace(self.late, id="j8")).id == "j8"
+        store.put_job(job)
+        assert store.request_job(replace(self.late, id="j9")).id == "j1"
+
     def test_the_same_request_again_is_the_job_that_is_there(self, store: StateStore) -> None:
         """A call whose answer was lost is repeated."""
         job = replace(store.request_job(self.late), state="Running", runs=("r1",))

@@ -12,13 +12,14 @@ from azure.data.tables import TableEntity, TableTransactionError
 from shared.errors import RetryLater
 from shared.state._reading import job_record, jobs_known_here, reading
 from shared.state.azure._storage import MEMORY, PREFIX, Storage, document, key, read_document
-from shared.state.records import Job, JobRequest
+from shared.state.records import Job, JobRequest, RunState
 
 __all__ = ["JobTables"]
 
 JOBS: Final = "jobs"
-# Open jobs have a partition of their own, so that the ended ones do not make reading them slow. A request that waits
-# has a second row there, which is named by what it asks for: rows of one partition are written in one transaction.
+# Open jobs have a partition of their own, so that the ended ones do not make reading them slow. A request has a second
+# row there, a mark that is named by what it asks for: of two that are kept at the same moment, one is refused. Rows of
+# one partition are written in one transaction. Which jobs wait is in their own rows alone.
 OPEN, ENDED, CANCELLED = "job", "ended", "cancelled"
 # Each repetition means that another process wrote in between.
 TURNS: Final = 20
@@ -35,11 +36,13 @@ class JobTables(Storage):
         job, mark = Job.of(request), {"PartitionKey": OPEN, "RowKey": _mark_key(request), "job": key(request.id)}
         before: TableEntity | None = None
         for _ in range(TURNS):
+            if known := self._same_job(request):
+                return known
             try:
                 self._submit(JOBS, [self._write_after(mark, before), ("create", _row(job))])
             except TableTransactionError:  # one for the same thing is there, or our own, whose answer was lost
-                if known := self.job(request.id):
-                    return known
+                if found := self.job(request.id):
+                    return found
                 before = self._get(JOBS, OPEN, mark["RowKey"])
                 waiting = self._open_job(before["job"]) if before else None
                 if waiting is not None and waiting.waits:
@@ -131,6 +134,16 @@ class JobTables(Storage):
         row = self._get(JOBS, CANCELLED, key(run_id))
         return str(row["requested_by"]) if row else None
 
+    def _same_job(self, request: JobRequest) -> Job | None:
+        """The open job of a request, or the first one for the same thing that waits.
+
+        A job waits again after each run that is to be repeated, also if a later one has its mark by then.
+        """
+        same = f"same eq '{request.sameness}' and state eq '{RunState.QUEUED.value}'"
+        rows = self._query(JOBS, f"PartitionKey eq '{OPEN}' and (RowKey eq '{key(request.id)}' or ({same}))")
+        found = [job for job in jobs_known_here(rows, _job) if job.ended is None]
+        return min(found, key=lambda job: (job.id != request.id, job.request.requested, job.id), default=None)
+
     def _each_open_job(self) -> Iterator[Job]:
         rows = filter(_is_job, self._query(JOBS, f"PartitionKey eq '{OPEN}'"))
         return (job for job in jobs_known_here(rows, _job) if job.ended is None)
@@ -180,7 +193,8 @@ def _mark_key(request: JobRequest) -> str:
 
 
 def _row(job: Job) -> dict[str, Any]:
-    shown = {"sync": job.request.sync, "state": job.state, "ended": job.ended.isoformat() if job.ended else ""}
+    request, ended = job.request, job.ended.isoformat() if job.ended else ""
+    shown = {"sync": request.sync, "same": request.sameness, "state": job.state, "ended": ended}
     return {"PartitionKey": OPEN, "RowKey": key(job.id), **shown, **document(asdict(job))}
 
 
