@@ -11,6 +11,7 @@ from batch_sync.worker import ASK_AGAIN, job_after_run, wait_of
 from shared.app import App
 from shared.jobs.batch.attempts import ended_job
 from shared.jobs.batch.lease_keeping import keeping
+from shared.jobs.requests import keep_job
 from shared.state import Job, JobQueue, RunState
 
 __all__ = ["take_up"]
@@ -42,7 +43,7 @@ def _take_up(app: App, queue: JobQueue, job: Job, now: datetime) -> None:
     after = job_after_run(app, job, now)
     if after is None:
         return
-    app.state.put_job(after)
+    after = keep_job(app.state, after)
     log.warning("The process of a run of %s has ended; its job is %s", job.request.sync, after.state)
     if after.waits:
         queue.send(after.id, wait_of(after, now))

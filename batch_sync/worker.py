@@ -36,6 +36,7 @@ from shared.jobs.batch.lease_keeping import HeldLease, keeping
 from shared.jobs.batch.run_log import patiently
 from shared.jobs.batch.schedule import ScheduledSync, due
 from shared.jobs.noted_progress import NotedProgress
+from shared.jobs.requests import keep_job
 from shared.redaction import cleaned
 from shared.state import Job, JobQueue, NewerJobError, RunRecord, RunState
 from shared.state.job_queue import NOW
@@ -138,8 +139,7 @@ class Worker:
             if after is None:
                 self._queue.send(job.id, NOT_NOW)
                 return
-            job = after
-            self._keep(job)
+            job = self._keep(after)
         if job.ended is not None or (job.not_before is not None and self._now() < job.not_before):
             return
         if self._slots is None:
@@ -201,8 +201,8 @@ class Worker:
                 run = self._state.run(start.run_id)
                 self._keep(after_unavailable(begun, self._now(), run.message if run else "a service is unavailable"))
             case StartResult.NOT_NOW if self._has(job):
-                self._state.put_job(replace(job, lane=""))
-                self._queue.send(job.id, NOT_NOW)
+                if keep_job(self._state, replace(job, lane=""), start.run_id).waits:
+                    self._queue.send(job.id, NOT_NOW)
             case StartResult.NOT_DUE if self._has(job):
                 self._state.remove_job(job.id)
         return turn
@@ -237,16 +237,17 @@ class Worker:
         found = (each for each in self._app.runnable() if each.name == job.request.sync)
         return next((each.timetable for each in found), None)
 
-    def _keep(self, job: Job) -> None:
-        """Write the result of a job, and send the message of one that comes again."""
+    def _keep(self, job: Job) -> Job:
+        """Write the result of a job, and send the message of one that comes again; as it was kept."""
         if not self._has(job):
             log.warning(
                 "The lease of a job of %s was lost: the instance that has it now decides its state", job.request.sync
             )
-            return
-        patiently(SystemClock(), lambda: self._state.put_job(job))
-        if job.waits:
-            self._queue.send(job.id, wait_of(job, self._now()))
+            return job
+        kept = patiently(SystemClock(), lambda: keep_job(self._state, job))
+        if kept.waits:
+            self._queue.send(job.id, wait_of(kept, self._now()))
+        return kept
 
     def _has(self, job: Job) -> bool:
         """Whether this worker still has the lease of a job: another may have taken it up after an outage."""
@@ -281,8 +282,6 @@ def job_after_run(app: App, job: Job, now: datetime) -> Job | None:
     if run is not None and run.state == RunState.RUNNING:
         return None
     after = after_run(job, run, now)
-    if after.waits and job.runs and (by := app.state.cancelled_by(job.runs[-1])):
-        return ended_job(after, RunState.CANCELLED, now, f"cancelled by {by}")
     if after.ended is not None and (run is None or run.state == RunState.INTERRUPTED):
         Start(app=app, request=job.request, deadline=None, still_due=lambda _: True).give_up(after.attempts)
     return after

@@ -15,7 +15,7 @@ from shared.definitions.models.sources.events import NO_BATCH
 from shared.errors import RetryLater, UserError
 from shared.state import TAKEN_BACK, Job, JobKind, JobRequest, RunRecord, RunState, StateStore
 
-__all__ = ["new_request", "refuse_events_alone", "refuse_paused", "request_run", "stop", "take_back"]
+__all__ = ["keep_job", "new_request", "refuse_events_alone", "refuse_paused", "request_run", "stop", "take_back"]
 
 # Writing a row takes milliseconds.
 LEASE_SECONDS: Final = 30.0
@@ -134,14 +134,18 @@ def _stop_job(state: StateStore, job: Job, by: str) -> RunState:
         if take_back(state, job, by):
             return RunState.CANCELLED
         found = state.job(job.id)
+        if found is not None and found.state == RunState.CANCELLED:
+            return RunState.CANCELLED
         if found is None or found.ended is not None:
             raise UserError(f"the job {job.id} has ended: there is nothing to stop")
         if not found.waits and found.request.kind.is_read_only:
             raise UserError(f"the job {job.id} has begun: it writes nothing, and ends by itself")
         if not found.waits and found.runs:
             state.cancel_run(found.runs[-1], by)
-            return RunState.RUNNING
-        time.sleep(PAUSE)  # another process writes its row at this moment
+            after = state.job(job.id)
+            if after is not None and (after.state, after.runs) == (found.state, found.runs):
+                return RunState.RUNNING  # `keep_job` sees the mark if the run does not
+        time.sleep(PAUSE)  # another process writes its row at this moment, or has just written another state
     raise RetryLater(f"The job {job.id} is being changed by other processes", retry_after=PAUSE)
 
 
@@ -154,31 +158,65 @@ def take_back(state: StateStore, job: Job, by: str) -> bool:
         found = state.job(job.id)
         if found is None or not found.waits:
             return False
-        now, said = datetime.now(UTC), f"taken back by {by}"
-        if not found.request.kind.is_read_only:
-            state.begin_run(_taken_back(found, now, said))
-        state.put_job(replace(found, state=RunState.CANCELLED.value, ended=now, lane="", message=said))
+        _end_as_cancelled(state, found, f"taken back by {by}")
         return True
     finally:
         state.release_lease(lease)
 
 
-def _taken_back(job: Job, now: datetime, said: str) -> RunRecord:
-    """The row that says so in the execution log, under the id of the job where no run of it began.
+def keep_job(state: StateStore, job: Job, run_id: str = "") -> Job:
+    """Write the row of a job; one that waits again is ended if a person has stopped its run.
 
-    After that of a job of the schedule the sync waits for the next time of its schedule.
+    Every way back to Queued goes through here: the mark of the person belongs to one run, and the next run has another
+    id. The row is written first and the mark is read then, and `stop` does both in the other order: so either this
+    function sees the mark, or `stop` sees that the job waits.
+
+    Args:
+        state: The state store of the app.
+        job: The job as it is to be kept; only under its lease.
+        run_id: The run that was to begin and is not among those of the job; if empty, the latest one of the job.
+
+    Returns:
+        The job as it was kept.
+
+    Raises:
+        RetryLater: The state store is not available.
+    """
+    state.put_job(job)
+    latest = run_id or next(iter(job.runs[-1:]), "")
+    by = state.cancelled_by(latest) if latest and job.waits else None
+    return _end_as_cancelled(state, job, f"cancelled by {by}") if by else job
+
+
+def _end_as_cancelled(state: StateStore, job: Job, said: str) -> Job:
+    """End a job that waits, with a row in the execution log; under its lease."""
+    now, state_name = datetime.now(UTC), RunState.CANCELLED.value
+    ended = replace(job, state=state_name, ended=now, lane="", not_before=None, message=said)
+    if not job.request.kind.is_read_only:
+        state.begin_run(_taken_back(ended, now))
+    state.put_job(ended)
+    return ended
+
+
+def _taken_back(job: Job, now: datetime) -> RunRecord:
+    """The row that says that a job was ended in the execution log, under the id of the job where no run of it began.
+
+    After that of a job of the schedule, and after that of a job whose runs the schedule would continue, the sync waits
+    for the next time of its schedule.
     """
     about = job.request.kind.about_run
+    counts_as_start = job.request.trigger == "timer" or (job.runs and not about)
     return RunRecord(
         run_id=uuid.uuid4().hex if job.runs else job.id,
         sync=job.request.sync,
         version="",
-        trigger="timer" if job.request.trigger == "timer" else TAKEN_BACK,
+        trigger=job.request.trigger if counts_as_start else TAKEN_BACK,
         parameters=job.request.parameters,
         given=job.request.parameters,
-        counts={about: job.request.of} if about else {},
-        state=RunState.CANCELLED.value,
+        # It wrote nothing: the steps after the sync that an earlier run has left stay left.
+        counts={"writes": 0, **({about: job.request.of} if about else {})},
+        state=job.state,
         started=now,
         ended=now,
-        message=said,
+        message=job.message,
     )

@@ -32,8 +32,10 @@ from shared.errors import RetryLater
 from shared.jobs import RunOptions
 from shared.jobs.batch.attempts import attempts
 from shared.jobs.progress import NoProgress
+from shared.jobs.requests import stop
 from shared.settings import Settings
-from shared.state import JobRequest, RunRecord
+from shared.state import JobRequest, RunRecord, StateStore
+from shared.views.runs import run_named
 from shared.workspace import DiskSpace, DiskUse
 from tests.api_server import Reply, serving
 from tests.functions.conftest import NIGHTLY, World
@@ -255,6 +257,86 @@ class TestStateStoreAway:
         tick(app, now=datetime.now(UTC) + timedelta(minutes=2))
         assert world.app.state.job_requests() == ()
         assert states(world.app, "customers") == [("job", "Failed"), ("job", "Failed")]
+
+
+class TestStopped:
+    """What a person has stopped is not started again before the next time of the schedule."""
+
+    @pytest.mark.parametrize("trigger", ["timer", "job"])
+    def test_a_run_whose_source_is_unavailable_is_not_tried_again(self, world: World, trigger: str) -> None:
+        """The person stops it while it waits for the source."""
+        with serving(lambda _: Reply(status=503)) as server:
+            world.define("customers", schedule=NIGHTLY)
+            file = world.folder / "syncs" / "customers.yaml"
+            file.write_text(file.read_text().replace(str(world.folder / "customers.csv"), f"{server.url}/a.csv"))
+            state = world.app.state
+            store = StoreInFront(state)
+            store.after["begin_run"] = lambda run: stop(state, run, "ann") if run.state == "Running" else None
+            state.request_job(replace(request("customers"), trigger=trigger))
+            tick(App(Settings.load(), state=store))
+            for minutes in (0, 2, 20):
+                tick(world.app, now=datetime.now(UTC) + timedelta(minutes=minutes))
+        assert states(world.app, "customers") == [(trigger, "Cancelled"), (trigger, "Failed")]
+        assert [job.message for job in state.jobs()] == ["cancelled by ann"]
+
+    def test_a_job_that_cannot_begin_yet_is_not_tried_again(self, world: World) -> None:
+        """Another run has its sync; the person stops the job while it looks for that."""
+        world.define("customers", schedule=NIGHTLY)
+        state = world.app.state
+        job = state.request_job(replace(request("customers"), trigger="timer"))
+        lease = state.acquire_lease("sync/customers", holder="another", seconds=600)
+        assert lease is not None
+        store = StoreInFront(state)
+        store.after["put_job"] = lambda kept: stop(state, shown(state, job.id), "ann") if kept.runs else None
+        Worker(App(Settings.load(), state=store), LocalQueue()).work(job.id)
+        state.release_lease(lease)
+        tick(world.app)
+        assert states(world.app, "customers") == [("timer", "Cancelled")]
+        assert world.accounts() == {}
+
+    @pytest.mark.parametrize("trigger", ["timer", "job", "command"])
+    def test_a_run_whose_process_died_is_not_continued(self, world: World, trigger: str) -> None:
+        """The person stopped it before its leases had expired; `command` is one without a job."""
+        world.define("customers", schedule=NIGHTLY)
+        state, begun = world.app.state, datetime.now(UTC) - timedelta(minutes=5)
+        names = ["sync/customers"]
+        if trigger != "command":
+            job = state.request_job(replace(request("customers", requested=begun), trigger=trigger))
+            state.put_job(replace(job, state="Running", runs=("r1",)))
+            names.append(f"job/{job.id}")
+        run = replace(
+            died("customers", attempt=1, ended=begun), run_id="r1", trigger=trigger, state="Running", ended=None
+        )
+        state.begin_run(run)
+        leases = [state.acquire_lease(name, holder="r1", seconds=60) for name in names]
+        assert stop(state, run, "ann") == "Running"
+        for lease in filter(None, leases):
+            state.release_lease(lease)
+        for minutes in range(3):
+            tick(world.app, now=datetime.now(UTC) + timedelta(minutes=minutes))
+        assert states(world.app, "customers") == [(trigger, "Cancelled")]
+        assert [job.state for job in state.jobs()] == ["Cancelled"] * (trigger != "command")
+
+    @pytest.mark.parametrize("trigger", ["timer", "job"])
+    def test_a_job_that_waits_after_an_interruption_and_is_taken_back_is_not_continued(
+        self, world: World, trigger: str
+    ) -> None:
+        """The row of the run stays Interrupted, and a row after it says that a person ended the job."""
+        world.define("customers", schedule=NIGHTLY)
+        state, before = world.app.state, datetime.now(UTC) - timedelta(minutes=5)
+        job = state.request_job(replace(request("customers", requested=before), trigger=trigger))
+        run = replace(died("customers", attempt=1, ended=before), trigger=trigger)
+        state.begin_run(run)
+        state.put_job(replace(job, runs=(run.run_id,)))
+        assert stop(state, shown(state, job.id), "ann") == "Cancelled"
+        tick(world.app)
+        assert states(world.app, "customers") == [(trigger, "Cancelled"), (trigger, "Interrupted")]
+
+
+def shown(state: StateStore, run_id: str) -> RunRecord:
+    found = run_named(run_id, state)
+    assert found is not None
+    return found
 
 
 class TestMistakes:

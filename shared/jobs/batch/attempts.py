@@ -199,7 +199,10 @@ def last_runs_closed(store: StateStore, syncs: Collection[str], now: datetime) -
 
 
 def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> RunRecord | None:
-    """Mark a sync's latest run as interrupted where the log still calls it running; only under the sync's lease."""
+    """Mark a sync's latest run as interrupted where the log still calls it running; only under the sync's lease.
+
+    A run that a person has stopped before its process died is Cancelled, so that nothing goes on with it.
+    """
     if last is None or last.state != RunState.RUNNING:
         return last
     count = max(1, attempts(replace(last, state=RunState.INTERRUPTED.value)))
@@ -213,7 +216,10 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
         },
         message=f"its process ended before the run did; attempt {count}",
     )
-    if held := not_before(dead, now):
+    if by := store.cancelled_by(last.run_id):
+        message = f"cancelled by {by}; its process ended before the run did"
+        dead = replace(dead, state=RunState.CANCELLED.value, message=message)
+    elif held := not_before(dead, now):
         dead = replace(dead, message=f"{dead.message}, the next one not before {held:%Y-%m-%d %H:%M} UTC")
     store.finish_run(dead)
     return dead

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from shared.counted import counted
 from shared.dataverse import Clock
@@ -24,6 +24,8 @@ from shared.state import RETRY, RETRY_OF, UNDO_OF, ErrorRecord, RowsToMend, RunR
 __all__ = ["RunLog", "end_of", "patiently"]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # When a run has ended nothing is left to do but to say so, and a run that could not say it is repeated. A store that
 # restarts is back within seconds; after twice the lease's time the next tick takes the run for dead anyway. So all that
@@ -188,7 +190,7 @@ class RunLog:
         )
 
 
-def patiently(clock: Clock, write: Callable[[], None], patience: _Patience | None = None) -> None:
+def patiently(clock: Clock, write: Callable[[], T], patience: _Patience | None = None) -> T:
     """Write what must not get lost at the end of a run, and wait for a state store that is unavailable.
 
     Args:

@@ -104,6 +104,18 @@ def test_a_run_whose_process_died_is_marked_once_its_lease_is_free(store: Sqlite
     assert store.lease("sync/customers") is None
 
 
+def test_a_run_that_a_person_stopped_before_its_process_died_is_cancelled(store: SqliteStateStore) -> None:
+    """It counts no attempt, so that nothing goes on with it; the mark of another run does not count."""
+    for run_id, by in (("r1", "ann"), ("r2", None)):
+        store.begin_run(a_run(run_id, attempt=2))
+        store.cancel_run("r1", "ann")
+        dead = close_dead_run(store, store.run(run_id), NOON)
+        assert dead is not None
+        assert dead == store.run(run_id)
+        assert (dead.state, attempts(dead)) == (("Cancelled", 0) if by else ("Interrupted", 2))
+        assert (dead.message == "cancelled by ann; its process ended before the run did") == bool(by)
+
+
 def test_a_run_that_ends_while_a_tick_looks_keeps_its_end(store: SqliteStateStore) -> None:
     """Between the row and the lease the run ended in order: its row is read again under the lease."""
     ends = StoreInFront(store, lease=lambda _: store.finish_run(a_run(state="Succeeded", attempt=None)))
