@@ -17,7 +17,7 @@ from batch_sync.starting import Start, StartResult
 from shared.app import App
 from shared.app.requested import answered, keep_answer
 from shared.clock import SystemClock
-from shared.definitions import Timetable
+from shared.definitions import SyncDefinition
 from shared.errors import SyncError
 from shared.jobs import NoProgress
 from shared.jobs.batch.attempts import (
@@ -215,9 +215,15 @@ class Worker:
 
     def _is_due(self, job: Job, last: RunRecord | None) -> bool:
         """Whether a job is still to be run: asked under the sync's lease, with its latest run."""
-        if job.request.trigger != "timer" or (last is not None and last.run_id in job.runs) or self._was_ahead(job):
+        if job.request.trigger != "timer":
             return True
-        timetable, now = self._timetable(job), self._now()
+        definition, now = self._definition(job), self._now()
+        timetable = definition.timetable if definition else None
+        if definition is not None and timetable is None:  # it was switched off, or its schedule was removed
+            return False
+        # Without a usable definition a run that is continued fails, and the log then says why.
+        if (last is not None and last.run_id in job.runs) or self._was_ahead(job):
+            return True
         if timetable is None:
             return False
         return bool(due([ScheduledSync.after(last, name=job.request.sync, schedule=timetable, now=now)], now))
@@ -229,13 +235,13 @@ class Worker:
 
     def _quiet_until(self, job: Job) -> datetime | None:
         """The end of the quiet hours in which a job of the schedule would continue; None outside of them."""
-        timetable = self._timetable(job) if job.request.trigger == "timer" else None
+        definition = self._definition(job) if job.request.trigger == "timer" else None
+        timetable = definition.timetable if definition else None
         return timetable.held_until(self._now()) if timetable else None
 
-    def _timetable(self, job: Job) -> Timetable | None:
-        """When the timer starts the sync of a job; None where it never does."""
-        found = (each for each in self._app.runnable() if each.name == job.request.sync)
-        return next((each.timetable for each in found), None)
+    def _definition(self, job: Job) -> SyncDefinition | None:
+        """The definition of the sync of a job; None where there is none, or it has mistakes."""
+        return next((each for each in self._app.runnable() if each.name == job.request.sync), None)
 
     def _keep(self, job: Job) -> Job:
         """Write the result of a job, and send the message of one that comes again; as it was kept."""

@@ -323,14 +323,60 @@ class TestStopped:
     ) -> None:
         """The row of the run stays Interrupted, and a row after it says that a person ended the job."""
         world.define("customers", schedule=NIGHTLY)
-        state, before = world.app.state, datetime.now(UTC) - timedelta(minutes=5)
-        job = state.request_job(replace(request("customers", requested=before), trigger=trigger))
-        run = replace(died("customers", attempt=1, ended=before), trigger=trigger)
-        state.begin_run(run)
-        state.put_job(replace(job, runs=(run.run_id,)))
-        assert stop(state, shown(state, job.id), "ann") == "Cancelled"
+        _waiting_again(world, "Interrupted", trigger=trigger)
+        state = world.app.state
+        assert stop(state, shown(state, "job-customers"), "ann") == "Cancelled"
         tick(world.app)
         assert states(world.app, "customers") == [(trigger, "Cancelled"), (trigger, "Interrupted")]
+
+
+class TestSwitchedOff:
+    """A job of the schedule that goes on, when the timer does not start its sync any more."""
+
+    @pytest.mark.parametrize("state_of_run", ["Interrupted", "Failed"])
+    @pytest.mark.parametrize("change", ["enabled", "schedule"])
+    def test_it_does_not_go_on(self, world: World, state_of_run: str, change: str) -> None:
+        """After an interruption, and after a service was unavailable: the job is removed, and nothing is written."""
+        world.define("customers", schedule=NIGHTLY)
+        _waiting_again(world, state_of_run)
+        file = world.folder / "syncs" / "customers.yaml"
+        schedule = f'schedule: "{NIGHTLY}"'
+        assert schedule in file.read_text()
+        off = f"{schedule}\nenabled: false" if change == "enabled" else ""
+        file.write_text(file.read_text().replace(schedule, off))
+        app = open_app()
+        for _ in range(2):
+            tick(app)
+        assert states(app, "customers") == [("timer", state_of_run)]
+        assert (app.state.jobs(), world.accounts()) == ((), {})
+
+    def test_a_request_of_a_person_goes_on(self, world: World) -> None:
+        """The timer did not make it."""
+        world.define("customers", schedule=NIGHTLY)
+        _waiting_again(world, "Interrupted", trigger="job")
+        file = world.folder / "syncs" / "customers.yaml"
+        file.write_text(file.read_text() + "\nenabled: false\n")
+        app = open_app()
+        tick(app)
+        assert states(app, "customers") == [("job", "Succeeded"), ("job", "Interrupted")]
+
+    def test_a_definition_with_a_mistake_is_told_in_the_log(self, world: World) -> None:
+        """The job fails with it, as the sync is not switched off."""
+        world.define("customers", schedule=NIGHTLY)
+        _waiting_again(world, "Interrupted")
+        app = spoil(world, "customers")
+        tick(app)
+        assert states(app, "customers")[0] == ("timer", "Failed")
+        assert [job.state for job in app.state.jobs()] == ["Failed"]
+
+
+def _waiting_again(world: World, state_of_run: str, *, trigger: str = "timer") -> None:
+    """A job that waits again after its run."""
+    state, before = world.app.state, datetime.now(UTC) - timedelta(minutes=5)
+    job = state.request_job(replace(request("customers", requested=before), trigger=trigger))
+    run = replace(died("customers", attempt=1, ended=before), trigger=trigger, state=state_of_run)
+    state.begin_run(run)
+    state.put_job(replace(job, runs=(run.run_id,)))
 
 
 def shown(state: StateStore, run_id: str) -> RunRecord:
