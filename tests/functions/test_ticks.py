@@ -182,6 +182,23 @@ class TestMetrics:
             ("no-such-sync", "job", "Failed"),
         }
 
+    def test_a_run_whose_process_died_is_counted_once(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By whoever marks it, with the state that it gets."""
+        counted: list[tuple[str, str, str, str]] = []
+
+        def count(sync: str, trigger: str, summary: Mapping[str, Any], *, error: str = "") -> None:
+            counted.append((sync, trigger, summary["state"], error))
+
+        monkeypatch.setattr("shared.jobs.batch.attempts.record_batch", count)
+        state, before = world.app.state, datetime.now(UTC) - timedelta(minutes=5)
+        for sync, attempt in (("died", 2), ("stopped", 1)):  # the second attempt is held back for a while
+            world.define(sync, schedule=NIGHTLY)
+            state.begin_run(replace(died(sync, attempt=attempt, ended=before), state="Running", ended=None))
+        state.cancel_run("died-stopped-1", "ann")
+        for _ in range(2):
+            tick(world.app)
+        assert sorted(counted) == [("died", "timer", "Interrupted", ""), ("stopped", "timer", "Cancelled", "")]
+
 
 class TestRefused:
     def test_a_plan_over_its_limits_is_refused_in_the_log(self, world: World) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from shared.clock import CLOCK_DIFFERENCE
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.state import RETRY, RETRY_OF, UNDO_OF, Job, RunRecord, RunState, StateStore
+from shared.telemetry import record_batch
 
 __all__ = [
     "ENTITY",
@@ -201,7 +202,8 @@ def last_runs_closed(store: StateStore, syncs: Collection[str], now: datetime) -
 def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> RunRecord | None:
     """Mark a sync's latest run as interrupted where the log still calls it running; only under the sync's lease.
 
-    A run that a person has stopped before its process died is Cancelled, so that nothing goes on with it.
+    A run that a person has stopped before its process died is Cancelled, so that nothing goes on with it. The run is
+    counted here: its own process could not do it.
     """
     if last is None or last.state != RunState.RUNNING:
         return last
@@ -222,6 +224,7 @@ def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> 
     elif held := not_before(dead, now):
         dead = replace(dead, message=f"{dead.message}, the next one not before {held:%Y-%m-%d %H:%M} UTC")
     store.finish_run(dead)
+    record_batch(dead.sync, dead.trigger, {"state": dead.state})
     return dead
 
 
