@@ -9,8 +9,6 @@ from datetime import datetime
 from shared.definitions.models import ChangedWhen, Strategy, SyncDefinition, WritePolicy
 from shared.reconcile.columns import (
     ChangedColumn,
-    Condition,
-    always,
     before,
     differs,
     fixed,
@@ -26,12 +24,15 @@ from shared.reconcile.columns import (
     payload,
     present,
     records,
+    unless_key,
+    version_of,
 )
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, holds
 from shared.reconcile.later import SecondRequest, update_of
 from shared.reconcile.links.steps import drop_order_step, links_of, written_at_once
 from shared.reconcile.marks import drop_action, mark_parts, return_parts
 from shared.reconcile.plan import PlanAction
+from shared.reconcile.set_rows import SetRow
 from shared.transform import TargetColumn, needs_version
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
@@ -58,6 +59,7 @@ class _Change:
         ledger: SQL of the join with the ledger; empty where the change does not look at it.
         on_create: What is added to the payload if the record turns out to be new.
         version: The version that the record must still have.
+        values: SQL items of the row `desired` where the change makes it itself; `sides` and `ledger` are read by them.
         order: The table that says what is written first; None for the order of the rows.
         backwards: The last row is written first.
     """
@@ -75,6 +77,7 @@ class _Change:
     version: str = "NULL"
     ledger: str = ""
     origin: str = ""
+    values: tuple[str, ...] = ()
     order: Table | None = None
     backwards: bool = False
 
@@ -98,11 +101,23 @@ SELECT numbered._change, numbered.action, numbered._row,
   {self.columns} AS columns,
   {self.before} AS before,
   coalesce({self.version}, '') AS version
-FROM numbered {" ".join(_SIDES[side] for side in self.sides)} {self.ledger}""".strip(),
+FROM numbered {self._read}""".strip(),
             origin=self.origin,
             needs=frozenset({Table.CHANGES, Table.DECISIONS, *self.sides, *([Table.LEDGER] if self.ledger else [])}),
             decision=self.action,
         )
+
+    @property
+    def _read(self) -> str:
+        """The joins of what the texts name."""
+        joins = f"{' '.join(_SIDES[side] for side in self.sides)} {self.ledger}"
+        if not self.values:
+            return joins
+        row = (
+            f"SELECT numbered._id, {', '.join(self.values)} FROM decisions AS numbered {joins} "
+            f"WHERE numbered.action = {literal(self.action)}"
+        )
+        return f"{_SIDES[Table.CURRENT]} JOIN ({row}) AS desired ON desired._id = numbered._id"
 
     @property
     def _order(self) -> str:
@@ -201,7 +216,7 @@ def _compared(definition: SyncDefinition, layout: Sequence[TargetColumn], starte
     if behaviour.returned != "ignore":
         changes.append(_reactivate(definition, layout))
     if marks := mark_parts(definition, layout, started=started):
-        changes.append(_mark(drop_action(definition), layout, marks))
+        changes.append(_mark(definition, layout, marks))
     if behaviour.dropped == "delete":
         changes.append(_delete(layout))
     return changes
@@ -244,15 +259,9 @@ def _update(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> _Chan
         later=update.later,
         columns=update.names,
         before=update.before,
-        version=_version(parts),
+        version=version_of(parts),
         ledger=records(definition) if needs_version(layout) else "",
     )
-
-
-def _version(parts: Sequence[ChangedColumn]) -> str:
-    """The version that was compared, where the change has a column that others may have edited in the meantime."""
-    guarded = [part.condition for part in parts if part.column.write is WritePolicy.UNLESS_EDITED]
-    return f"CASE WHEN {' OR '.join(guarded)} THEN target._version END" if guarded else "NULL"
 
 
 def _reactivate(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> _Change:
@@ -265,7 +274,7 @@ def _reactivate(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> _
         parts = tuple(replace(part, condition=f"({part.condition}) AND ({met}) IS TRUE") for part in parts)
     parts = (*return_parts(definition, layout), *parts)
     looks = isinstance(changed, ChangedWhen)
-    return _Change(
+    change = _Change(
         action=PlanAction.REACTIVATE,
         sides=(Table.DESIRED, Table.CURRENT, *([Table.SOURCE] if looks else [])),
         id="numbered._id",
@@ -273,15 +282,33 @@ def _reactivate(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> _
         payload=object_of(parts),
         columns=names_of(parts),
         before=object_of(parts, side="target"),
-        version=_version(parts),
+        version=version_of(parts),
         ledger=records(definition) if needs_version(layout) else "",
         origin=CONDITION if looks else "",
     )
+    row = SetRow.of(parts, layout, definition.destination.id_column)
+    if row is None:
+        return change
+    return replace(_by_steps(change, row), values=(*row.values, *row.keys), version=version_of(row.differing))
 
 
-def _mark(action: PlanAction, layout: Sequence[TargetColumn], parts: Sequence[ChangedColumn]) -> _Change:
-    return _Change(
-        action=action,
+def _by_steps(change: _Change, row: SetRow) -> _Change:
+    """The change of columns that a definition sets, where the rules for states may demand two requests."""
+    update = row.update
+    return replace(
+        change,
+        payload=update.payload,
+        later=update.later,
+        columns=update.names,
+        before=update.before,
+        values=row.values,
+    )
+
+
+def _mark(definition: SyncDefinition, layout: Sequence[TargetColumn], parts: Sequence[ChangedColumn]) -> _Change:
+    row = SetRow.of(parts, layout, definition.destination.id_column)
+    change = _Change(
+        action=drop_action(definition),
         sides=(Table.CURRENT,),
         id="numbered._id",
         key=key_of(layout, "target"),
@@ -289,6 +316,7 @@ def _mark(action: PlanAction, layout: Sequence[TargetColumn], parts: Sequence[Ch
         columns=names_of(parts),
         before=object_of(parts, side="target"),
     )
+    return change if row is None else _by_steps(change, row)
 
 
 def _delete(layout: Sequence[TargetColumn]) -> _Change:
@@ -327,7 +355,7 @@ def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     mapped = any(column.name == id_column for column in layout)
     record = f"desired.{quoted(id_column)}" if mapped else "NULL"
     columns, later = on_update(layout, id_column), SecondRequest(layout, id_column, is_there=True)
-    condition = later.first(_unless_key(f"{record} IS NOT NULL"))
+    condition = later.first(unless_key(f"{record} IS NOT NULL"))
     return _Change(
         action=PlanAction.UPDATE,
         sides=(Table.DESIRED,),
@@ -350,7 +378,7 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     change, later = _blind(layout, id_column), SecondRequest(settable, id_column)
     once = [column for column in on_create_only(layout, id_column) if column.key_part is None]
     columns = (*on_update(layout, id_column), *fixed(layout, id_column))
-    mapped = _unless_key(f"{change.id} IS NOT NULL")
+    mapped = unless_key(f"{change.id} IS NOT NULL")
 
     def condition(column: TargetColumn) -> str:
         return mapped(column) if column.attribute.updatable else given(column)
@@ -367,12 +395,3 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
         columns=_joined_names(names(columns, first), f"nullif({names(once, present)}, '')", later.names, linked_names),
         order=Table.GENERATIONS if any(column.late for column in layout) else None,
     )
-
-
-def _unless_key(by_id: str) -> Condition:
-    """What is sent with an alternate key never repeats the key: the service refuses that (0x80040216)."""
-
-    def condition(column: TargetColumn) -> str:
-        return always(column) if column.key_part is None else f"{by_id} AND {always(column)}"
-
-    return condition

@@ -44,7 +44,9 @@ __all__ = [
     "sent",
     "stays_empty",
     "unedited",
+    "unless_key",
     "updatable",
+    "version_of",
 ]
 
 Condition = Callable[[TargetColumn], str]
@@ -242,6 +244,15 @@ def always(column: TargetColumn) -> str:
     return sent(column)
 
 
+def unless_key(by_id: str) -> Condition:
+    """What is sent with an alternate key never repeats the key: the service refuses that (0x80040216)."""
+
+    def condition(column: TargetColumn) -> str:
+        return always(column) if column.key_part is None else f"{by_id} AND {always(column)}"
+
+    return condition
+
+
 def payload(
     columns: Sequence[TargetColumn],
     condition: Condition,
@@ -341,6 +352,12 @@ def _part_member(part: ChangedColumn, side: str) -> str:
 def names_of(parts: Sequence[ChangedColumn]) -> str:
     """SQL for the names of the columns that a change has, joined with commas, in the payload's order."""
     return _joined((part.condition, literal(part.column.name)) for part in parts)
+
+
+def version_of(parts: Sequence[ChangedColumn]) -> str:
+    """The version that was compared, where the change has a column that others may have edited in the meantime."""
+    guarded = [part.condition for part in parts if part.column.write is WritePolicy.UNLESS_EDITED]
+    return f"CASE WHEN {' OR '.join(guarded)} THEN target._version END" if guarded else "NULL"
 
 
 def records(definition: SyncDefinition) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from shared.definitions.models import Expire, SyncDefinition
 from shared.reconcile.columns import ChangedColumn, names_of, object_of, records, records_need
 from shared.reconcile.plan import PlanAction
+from shared.reconcile.set_rows import SetRow
 from shared.transform import (
     ErrorType,
     MarkColumn,
@@ -220,12 +221,19 @@ def update_unfit_query(column: MarkColumn) -> str:
     return f"SELECT count(*) FROM {Table.UPDATE_RECORDS} AS target WHERE {column.unfit or 'false'}"
 
 
-def update_changes_query(columns: Sequence[MarkColumn]) -> str:
-    """Number, id, payload and names of columns of each record that does not have its values yet."""
+def update_changes_query(columns: Sequence[MarkColumn], layout: Sequence[TargetColumn], id_column: str) -> str:
+    """Number, id, payload, names of columns and second request of each record that does not have its values yet."""
     parts = _parts(columns)
+    row = SetRow.of(parts, layout, id_column)
+    texts, joined = f"{object_of(parts)}, {names_of(parts)}, ''", ""
+    if row is not None:
+        update = row.update
+        texts = f"{update.payload}, {update.names}, coalesce({update.later}, '')"
+        values = f"SELECT target._id, {', '.join(row.values)} FROM {Table.UPDATE_RECORDS} AS target"
+        joined = f" JOIN ({values}) AS desired ON desired._id = target._id"
     return f"""
-SELECT row_number() OVER (ORDER BY target._seq), target._id, {object_of(parts)}, {names_of(parts)}
-FROM {Table.UPDATE_RECORDS} AS target WHERE {_open(columns)}
+SELECT row_number() OVER (ORDER BY target._seq), target._id, {texts}
+FROM {Table.UPDATE_RECORDS} AS target{joined} WHERE {_open(columns)}
 ORDER BY target._seq""".strip()
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
-from shared.reconcile.columns import ChangedColumn, names_of, object_of
+from shared.reconcile.columns import ChangedColumn
+from shared.reconcile.set_rows import blind_update
 from shared.transform import LookupColumn, TargetColumn, key_columns, to_service
 from shared.transform.lookups.columns import carried_columns
 from shared.transform.rules import ErrorType
@@ -183,10 +184,11 @@ def move_statement(layout: Sequence[TargetColumn]) -> str:
     return f"UPDATE desired SET {keys} FROM {_MOVED} WHERE desired._row = _step AND {old} AND NOT {new}"
 
 
-def mark_statement(parts: Sequence[ChangedColumn]) -> str:
+def mark_statement(parts: Sequence[ChangedColumn], id_column: str) -> str:
     """SQL that turns what is dropped and only marked into an update of those columns, where nothing is compared."""
+    payload, later, names = blind_update(parts, id_column)
     return (
-        f"UPDATE changes SET payload = {object_of(parts)}, on_create = '', later = '', columns = {names_of(parts)} "
+        f"UPDATE changes SET payload = {payload}, on_create = '', later = {later}, columns = {names} "
         "WHERE _row IN (SELECT _step FROM step_rows WHERE _deletes)"
     )
 

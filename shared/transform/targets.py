@@ -335,9 +335,13 @@ def _mark_columns(definition: SyncDefinition, entity: EntityMetadata, known: Col
 
 
 def with_state(names: Sequence[str], entity: EntityMetadata) -> tuple[str, ...]:
-    """The same columns, and the state where the status reason is among them: it is set with it."""
-    has_state = STATUS in names and STATE not in names and STATE in entity.attributes
-    return (*names, STATE) if has_state else tuple(names)
+    """The same columns, and the state where the status reason is among them: it is set with it.
+
+    In tables with rules for states the status reason is added to the state as well, because some steps set both.
+    """
+    ruled = rules_of(entity.logical_name) is not None
+    added = (STATE,) if STATUS in names else (STATUS,) if STATE in names and ruled else ()
+    return (*names, *(name for name in added if name not in names and name in entity.attributes))
 
 
 def _judged_columns(
@@ -377,6 +381,7 @@ def read_only(entity: EntityMetadata, name: str) -> TargetColumn:
         sql_type=sql_type(attribute),
         source_sql="NULL",
         writes=False,
+        rules=rules_of(entity.logical_name) if attribute.type is AttributeType.STATE else None,
         cascades=_cascades(entity, attribute),
     )
 

@@ -59,8 +59,9 @@ def explained_steps(definition: SyncDefinition, tables: Mapping[str, EntityMetad
 def _sql(step: PostSyncStep, place: str, tables: Mapping[str, EntityMetadata]) -> str:
     if step.update is not None:
         origin = f"{place}.update"
-        layout = update_layout(step.update, tables[step.update.entity], origin)
-        query = update_changes_query(update_columns(step.update, layout, origin))
+        entity = tables[step.update.entity]
+        layout = update_layout(step.update, entity, origin)
+        query = update_changes_query(update_columns(step.update, layout, origin), layout, entity.primary_id)
         return f"-- {Table.UPDATE_RECORDS}: {step.update.entity} where {step.update.filter}\n{query}"
     if step.sql is not None:
         return step.sql.statement.strip().rstrip(";")

@@ -56,8 +56,9 @@ class Updating:
                 raise
             raise UserError(f"its filter is refused: {error.message}") from error
         self._check(step, columns)
+        query = update_changes_query(columns, layout, entity.primary_id)
         done, failed, first, stopped = 0, 0, "", ""
-        for outcome in self.dataverse.write(entity, self._changes(columns), self.limits):
+        for outcome in self.dataverse.write(entity, self._changes(query), self.limits):
             match outcome:
                 case Applied():
                     done += 1
@@ -82,10 +83,16 @@ class Updating:
                 where = counted(unfit, "record", "records")
                 raise UserError(f"the value for {column.column.name} does not fit in {where}; nothing was written")
 
-    def _changes(self, columns: tuple[MarkColumn, ...]) -> Iterator[Change]:
-        for number, record, payload, names in self.workspace.rows(update_changes_query(columns)):
+    def _changes(self, query: str) -> Iterator[Change]:
+        for number, record, payload, names, later in self.workspace.rows(query):
             yield Change(
-                number=number, action=ChangeAction.UPDATE, id=str(record), key="", payload=payload, columns=names
+                number=number,
+                action=ChangeAction.UPDATE,
+                id=str(record),
+                key="",
+                payload=payload,
+                columns=names,
+                later=later,
             )
 
 

@@ -17,6 +17,7 @@ from shared.transform.convert import fits
 from shared.transform.notation.constants import converted
 from shared.transform.rules import ErrorType
 from shared.transform.set_columns.names import STATE, STATUS, both_halves, mark_names, readable_names
+from shared.transform.states.check import closed_by_others, closing_problem
 from shared.transform.states.pairs import listed, state_of
 from shared.transform.targets import TargetColumn
 from shared.workspace import Trial, checked, literal, parsed, quoted
@@ -233,6 +234,24 @@ def column_problems(name: str, expression: str, entity: EntityMetadata, path: st
 
 
 def pair_problems(columns: Mapping[str, str], entity: EntityMetadata, path: str) -> Iterator[Problem]:
+    """What is wrong with a state and a status reason: the two do not agree, or a sync does not set this state."""
+    yield from _disagreeing(columns, entity, path)
+    for name in (name for name in (STATE, STATUS) if name in columns and name in entity.attributes):
+        constant = _CONSTANT.fullmatch(columns[name])
+        state = _state_named(columns[name], entity.attributes[name]) if constant else None
+        if not constant or state in closed_by_others(entity):
+            yield from closing_problem(entity, f"{path}.{name}", "Write a constant of another state, or remove it")
+
+
+def _state_named(expression: str, attribute: AttributeMetadata) -> int | None:
+    """The state that a constant of a state or of a status reason means; None where it names none."""
+    option = _constant(expression, attribute)
+    if attribute.name == STATE:
+        return option
+    return next((choice.state for choice in attribute.choices if choice.value == option), None)
+
+
+def _disagreeing(columns: Mapping[str, str], entity: EntityMetadata, path: str) -> Iterator[Problem]:
     """A constant state and a constant status reason of another state; nothing is said of other expressions."""
     state, status = (entity.attributes.get(name) for name in (STATE, STATUS))
     if not columns.keys() >= {STATE, STATUS} or state is None or status is None or not _belongs(status):

@@ -16,7 +16,7 @@ from shared.transform.states.pairs import listed
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, parsed
 
-__all__ = ["state_problems"]
+__all__ = ["closed_by_others", "closing_problem", "state_problems"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,17 +75,32 @@ def _ambiguous(halves: abc.Mapping[AttributeType, _Half]) -> Iterator[Problem]:
 
 def _closing(entity: EntityMetadata, halves: abc.Mapping[AttributeType, _Half]) -> Iterator[Problem]:
     """Tables whose records a sync does not close: only a constant tells that it is not asked to."""
-    rules = rules_of(entity.logical_name)
-    if rules is None or not rules.refused:
-        return
     for half in halves.values():
-        if half.constant and half.states.isdisjoint(rules.closed):
-            continue
+        if not half.constant or not half.states.isdisjoint(closed_by_others(entity)):
+            yield from closing_problem(entity, half.path, "Remove the mapping, or map a constant of another state")
+
+
+def closed_by_others(entity: EntityMetadata) -> frozenset[int]:
+    """The states that a sync does not set in a table; empty where it sets all."""
+    rules = rules_of(entity.logical_name)
+    return rules.closed if rules is not None else frozenset()
+
+
+def closing_problem(entity: EntityMetadata, path: str, remedy: str) -> Iterator[Problem]:
+    """Say what closes the records of a table, where that is not a sync; nothing of other tables.
+
+    Args:
+        entity: The table.
+        path: The place of what may close them.
+        remedy: What to do: a sentence without its point.
+    """
+    rules = rules_of(entity.logical_name)
+    if rules is not None and rules.refused:
         closed = [option for option in entity.options(AttributeType.STATE) if option.value in rules.closed]
         yield Problem(
             message=f"a sync cannot close {entity.logical_name} records: only {rules.refused} set the states "
-            f"{listed(closed)}. Remove the mapping, or map a constant of another state",
-            path=half.path,
+            f"{listed(closed)}. {remedy}",
+            path=path,
         )
 
 

@@ -624,7 +624,7 @@ def test_a_state_counts_as_written_only_with_its_status(workspace: Workspace, he
     """Nothing is known of a record before both are equal to its row once."""
     row, record = {"statecode": "Active", "statuscode": "1"}, {"statecode": 0, "statuscode": held}
     Planned(workspace, ACCOUNT, [row], [record], written=[{}], write=GUARDED)
-    workspace.execute("CREATE TABLE outcomes (_change BIGINT, result VARCHAR, id UUID)")
+    workspace.execute("CREATE TABLE outcomes (_change BIGINT, result VARCHAR, id UUID, sent BOOLEAN)")
     sync = definition([*row], write=GUARDED)
     columns = layout(sync, ACCOUNT)
     for step in (*before_writing(sync, columns, with_ids=True), *after_writing(sync, columns)):
@@ -645,9 +645,35 @@ def test_the_state_in_between_is_noted_before_the_write(workspace: Workspace) ->
         workspace.run(step)
     ((pending,),) = workspace.query("SELECT pending FROM ledger_before")
     assert json.loads(pending) == {"statecode": ["0", "1"], "statuscode": ["5", "1", "3"]}
-    workspace.execute("CREATE TABLE outcomes AS SELECT _change, 'failed' AS result, _id AS id FROM changes")
+    workspace.execute(
+        "CREATE TABLE outcomes AS SELECT _change, 'failed' AS result, _id AS id, false AS sent FROM changes"
+    )
     for step in after_writing(sync, columns):
         workspace.run(step)
     assert workspace.query("SELECT written, pending FROM ledger_after") == [
         ('{"statecode":"0","statuscode":"1"}', None)
     ]
+
+
+@pytest.mark.parametrize(
+    ("mark", "held", "first", "second"),
+    [
+        ({"statecode": "'Resolved'"}, (0, 1), {}, {"statecode": 1, "statuscode": 5, "@close": {}}),
+        ({"statuscode": "5"}, (0, 1), {}, {"statecode": 1, "statuscode": 5, "@close": {}}),
+        ({"statecode": "2"}, (1, 5), {"statecode": 0, "statuscode": 1}, {"statecode": 2, "statuscode": 6}),
+        ({"statecode": "2", "name": "'gone'"}, (0, 1), {"name": "gone", "statecode": 2, "statuscode": 6}, None),
+    ],
+)
+def test_a_mark_takes_the_requests_that_an_update_takes(
+    workspace: Workspace,
+    mark: dict[str, str],
+    held: tuple[int, int],
+    first: dict[str, Any],
+    second: dict[str, Any] | None,
+) -> None:
+    """A state that only an action sets, and one that a closed record gets by way of the first state."""
+    record = {"number": "N2", "statecode": held[0], "statuscode": held[1]}
+    planned = Planned(workspace, INCIDENT, [{"actualvalue": "1"}], [record], dropped={"set": mark})
+    _, (action, sent, later, columns) = planned.changes
+    assert (action, sent, later) == ("mark", first, second)
+    assert set(columns.split(",")) >= {"statecode", "statuscode"}

@@ -376,7 +376,7 @@ def test_what_is_only_marked_becomes_an_update_of_the_mark(workspace: Workspace)
     staged(workspace, [1], [2], deletes={1: True})
     planned(workspace, ("upsert", 0, None), ("update", 1, None))
     parts = blind_mark(sync, columns, started=datetime(2026, 3, 1, 9, 30, tzinfo=UTC))
-    workspace.execute(mark_statement(parts))
+    workspace.execute(mark_statement(parts, "accountid"))
     (kept, marked) = workspace.query("SELECT payload, columns, on_create, later, key FROM changes ORDER BY _change")
     assert kept == ("{}", "name", "once", "then", "k1")
     assert json.loads(marked[0]) == {"expiredon": "2026-03-01T09:30:00Z"}
