@@ -152,6 +152,7 @@ class AttributeMetadata:
         targets: Logical names of the tables a lookup may point to.
         navigation: Target table -> the navigation property that writes the lookup (case kept).
         deleted_with: Targets whose delete deletes the records that refer to them (Microsoft: `CascadeConfiguration`).
+        assigned_with: Targets whose new owner also becomes the owner of records that refer to them, of all or of some.
         required: `ApplicationRequired`, `SystemRequired`, `Recommended` or `None`.
         computed: How the service computes the column: `calculated`, `rollup` or `formula`; empty where it does not.
         secured: Whether column security decides who may read it.
@@ -172,6 +173,7 @@ class AttributeMetadata:
     targets: tuple[str, ...] = ()
     navigation: Mapping[str, str] = field(default_factory=dict)
     deleted_with: frozenset[str] = frozenset()
+    assigned_with: frozenset[str] = frozenset()
     required: str = "None"
     creatable: bool = True
     updatable: bool = True

@@ -1,17 +1,19 @@
-"""The table `outcomes` of a run: it is filled with outcomes, and read for the results of the changes."""
+"""The tables `changes` and `outcomes` of a run: what is sent, and what became of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from shared.dataverse import KEY_TAKEN, Applied, Failed, Outcome, Skipped
+from shared.dataverse import KEY_TAKEN, Applied, Change, ChangeAction, Failed, Outcome, Skipped
 from shared.jobs.summary import OutcomeCounts
+from shared.reconcile.links.dependencies import LINKED_CHANGES
 from shared.reconcile.outcomes import (
     KEEP_OUTCOMES,
     OUTCOMES,
     Result,
+    changes_query,
     failed_count_query,
     outcome_counts_query,
     resolve_taken_statements,
@@ -26,14 +28,47 @@ __all__ = [
     "failed_count",
     "is_taken",
     "keep_outcomes",
+    "linked_changes",
     "make_outcomes",
     "outcome_counts",
+    "planned_changes",
     "refused_count",
     "resolve_taken",
     "skip_reason",
     "skip_rest",
     "taken_keys",
 ]
+
+
+def planned_changes(workspace: Workspace, condition: str) -> Iterator[Change]:
+    """The changes that meet a condition over `changes`, in their order."""
+    rows = workspace.rows(changes_query(condition))
+    for number, action, record, key, payload, on_create, later, columns, version in rows:
+        yield Change(
+            number=number,
+            action=ChangeAction(action),
+            id=None if record is None else str(record),
+            key=key,
+            payload=payload,
+            columns=columns,
+            later=later,
+            on_create=on_create,
+            version=version,
+        )
+
+
+def linked_changes(workspace: Workspace) -> list[Change]:
+    """The references of created records that are written after all records exist."""
+    return [
+        Change(
+            number=number,
+            action=ChangeAction.UPDATE if record else ChangeAction.UPSERT,
+            id=record,
+            key=key,
+            payload=links,
+        )
+        for number, record, key, links in workspace.query(LINKED_CHANGES)
+    ]
 
 
 def make_outcomes(workspace: Workspace) -> None:

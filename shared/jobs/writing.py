@@ -7,20 +7,28 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from shared.dataverse import LOOPS, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
+from shared.dataverse import LOOPS, Change, Dataverse, Failed, Outcome, Skipped, WriteLimits
 from shared.definitions import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
 from shared.jobs.adoption import Adoption
 from shared.jobs.creating import creation_counts, write_creations
-from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_outcomes, refused_count, skip_rest
+from shared.jobs.outcomes import (
+    correct_outcomes,
+    failed_count,
+    is_taken,
+    keep_outcomes,
+    linked_changes,
+    planned_changes,
+    refused_count,
+    skip_rest,
+)
 from shared.jobs.progress import Phase, Progress
 from shared.reconcile.links.dependencies import (
     CREATES,
     DELETED_KEYS,
     DELETES,
     IDENTIFY_PARENTS,
-    LINKED_CHANGES,
     NOT_SETTLED,
     OTHER_IDS,
     UNKNOWN_PARENTS,
@@ -32,7 +40,7 @@ from shared.reconcile.links.dependencies import (
 )
 from shared.reconcile.links.kept_parents import NOT_AS_PLANNED
 from shared.reconcile.links.steps import delete_order
-from shared.reconcile.outcomes import Result, changes_count_query, changes_query, refused
+from shared.reconcile.outcomes import Result, changes_count_query, refused
 from shared.transform import TargetColumn
 from shared.workspace import Step, Table, Workspace
 
@@ -57,6 +65,7 @@ class WriteOrder:
         keeping: The steps that plan no delete of a record below which others stay, once all else is written.
         guard: Called at that moment, too; it may give deletes an outcome.
         some_settled: Some changes have their outcomes before the first write.
+        by_owner: The table `owner_order` orders the changes of records that exist.
     """
 
     adoption: Adoption | None = None
@@ -67,6 +76,7 @@ class WriteOrder:
     keeping: Sequence[Step] = ()
     guard: Callable[[], object] | None = None
     some_settled: bool = False
+    by_owner: bool = False
 
     @classmethod
     def of(
@@ -92,6 +102,14 @@ class WriteOrder:
     def left(self, condition: str) -> str:
         """A condition on changes, without those that have their outcome already."""
         return f"{condition} AND {NOT_SETTLED}" if self.creating or self.some_settled else condition
+
+    def parts(self, workspace: Workspace, condition: str) -> Iterator[str]:
+        """Conditions on the parts of some changes that are written one after the other."""
+        if not self.by_owner:
+            yield condition
+            return
+        for generation, _ in workspace.query(waves_query(Table.OWNER_ORDER, condition)):
+            yield f"{condition} AND {in_generation(Table.OWNER_ORDER, generation)}"
 
 
 def creating_columns(definition: SyncDefinition, columns: Sequence[TargetColumn]) -> list[TargetColumn]:
@@ -142,14 +160,15 @@ def _write_as_planned(writing: _Writing, workspace: Workspace, order: WriteOrder
     """In the order of the changes; deletes wait for all others where they may take other records with them."""
     left, count = "true", inserts + others
     if order.adoption is not None and inserts:
-        writing.insert(_changes(workspace, order.left("action = 'insert'")), order.adoption)
+        writing.insert(planned_changes(workspace, order.left("action = 'insert'")), order.adoption)
         left, count = "action <> 'insert'", others
     first = f"{left} AND NOT {DELETES}" if (waits := order.keeping or order.guard) else left
-    writing.send(_changes(workspace, order.left(first)), count)
+    for part in order.parts(workspace, first):
+        writing.send(planned_changes(workspace, order.left(part)), count)
     _send_again(writing, workspace)
     if waits:
         writing.keep_parents(order)
-        writing.send(_changes(workspace, order.left(DELETES)), count)
+        writing.send(planned_changes(workspace, order.left(DELETES)), count)
 
 
 def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) -> None:
@@ -164,17 +183,18 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
             writing.insert(changes, order.adoption)
     _follow_parents(writing, workspace, order, "false")
     workspace.execute(failed_links())
-    writing.link(_linked(workspace))
+    writing.link(linked_changes(workspace))
     writing.recount()
-    writing.send(_follow_parents(writing, workspace, order, _EXISTING), 1)
+    for part in order.parts(workspace, _EXISTING):
+        writing.send(_follow_parents(writing, workspace, order, part), 1)
     _send_again(writing, workspace)
     if order.dropped is Table.DELETE_ORDER and not writing.order_deletes(order.late):
-        writing.send(_changes(workspace, DELETES), 1)
+        writing.send(planned_changes(workspace, DELETES), 1)
         return
     writing.keep_parents(order)
     for generation, count in workspace.query(waves_query(order.dropped, DELETES)):
         part = in_generation(order.dropped, generation)
-        writing.send(_changes(workspace, order.left(f"{DELETES} AND {part}")), count)
+        writing.send(planned_changes(workspace, order.left(f"{DELETES} AND {part}")), count)
 
 
 def _send_again(writing: _Writing, workspace: Workspace) -> None:
@@ -187,7 +207,7 @@ def _send_again(writing: _Writing, workspace: Workspace) -> None:
     looped, before = refused(LOOPS, _EXISTING), 0
     while writing.may_send_again and (left := refused_count(workspace, looped)) not in {0, before}:
         writing.take_back(looped, left)
-        writing.send(_changes(workspace, f"{_EXISTING} AND {NOT_SETTLED}"), left)
+        writing.send(planned_changes(workspace, f"{_EXISTING} AND {NOT_SETTLED}"), left)
         before = left
 
 
@@ -202,20 +222,7 @@ def _follow_parents(writing: _Writing, workspace: Workspace, order: WriteOrder, 
                 workspace.execute(statement)
     if not writing.stopped:
         workspace.execute(failed_parents(condition))
-    return _changes(workspace, f"{condition} AND {NOT_SETTLED}")
-
-
-def _linked(workspace: Workspace) -> list[Change]:
-    return [
-        Change(
-            number=number,
-            action=ChangeAction.UPDATE if record else ChangeAction.UPSERT,
-            id=record,
-            key=key,
-            payload=links,
-        )
-        for number, record, key, links in workspace.query(LINKED_CHANGES)
-    ]
+    return planned_changes(workspace, f"{condition} AND {NOT_SETTLED}")
 
 
 class _Writing:
@@ -382,19 +389,3 @@ class _Writing:
         if not self.stopped:
             return
         skip_rest(self._workspace, self.stopped)
-
-
-def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
-    rows = workspace.rows(changes_query(condition))
-    for number, action, record, key, payload, on_create, later, columns, version in rows:
-        yield Change(
-            number=number,
-            action=ChangeAction(action),
-            id=None if record is None else str(record),
-            key=key,
-            payload=payload,
-            columns=columns,
-            later=later,
-            on_create=on_create,
-            version=version,
-        )

@@ -23,6 +23,8 @@ _ENTITY_COLUMNS = (
     "IsIntersect,ChangeTrackingEnabled,MetadataId"
 )
 _RELATION_COLUMNS = "ReferencingEntityNavigationPropertyName,ReferencedEntity,ReferencingAttribute,CascadeConfiguration"
+# Who gets the new owner of a record: all that refer to it, the active ones, or those of the same owner.
+_ASSIGNING: Final = frozenset({"Cascade", "Active", "UserOwned"})
 _ENDS = tuple(
     f"Entity{number}{name}"
     for number in (1, 2)
@@ -204,7 +206,7 @@ def _read(service: Service, found: _Found) -> EntityMetadata:
     choices = _choices(service, address, table, {_cast(column) for column in columns}, enforced=enforced)
     relationships = list(answers.member("ManyToOneRelationships").items())
     listed = _attributes(columns, choices, _navigation(relationships), found)
-    attributes = {**listed, **dict(_deleted_with(listed, relationships))}
+    attributes = _cascading(listed, relationships)
     ends = _ends(answers.member("ManyToManyRelationships").items(), found) if found.intersect else ()
     return EntityMetadata(
         logical_name=table,
@@ -270,17 +272,22 @@ def _navigation(relations: Iterable[Answer]) -> Mapping[str, Mapping[str, str]]:
     return found
 
 
-def _deleted_with(
+def _cascading(
     attributes: Mapping[str, AttributeMetadata], relations: Iterable[Answer]
-) -> Iterable[tuple[str, AttributeMetadata]]:
-    """The lookups through which a delete of a record deletes those that refer to it."""
-    found: dict[str, set[str]] = {}
+) -> Mapping[str, AttributeMetadata]:
+    """The columns; lookups say for which tables a delete or a new owner of a record reaches those that refer to it."""
+    found = dict(attributes)
     for relation in relations:
-        if relation.member("CascadeConfiguration").part("Delete").text("") == "Cascade":
-            tables = found.setdefault(relation.member("ReferencingAttribute").name(), set())
-            tables.add(relation.member("ReferencedEntity").name())
-    for name in found.keys() & attributes.keys():
-        yield name, replace(attributes[name], deleted_with=frozenset(found[name]))
+        name, cascades = relation.member("ReferencingAttribute").name(), relation.member("CascadeConfiguration")
+        if (lookup := found.get(name)) is None:
+            continue
+        table = frozenset({relation.member("ReferencedEntity").name()})
+        if cascades.part("Delete").text("") == "Cascade":
+            lookup = replace(lookup, deleted_with=lookup.deleted_with | table)
+        if cascades.part("Assign").text("") in _ASSIGNING:
+            lookup = replace(lookup, assigned_with=lookup.assigned_with | table)
+        found[name] = lookup
+    return found
 
 
 def _ends(relations: Iterable[Answer], found: _Found) -> tuple[LinkEnd, ...]:

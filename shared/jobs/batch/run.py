@@ -19,6 +19,7 @@ from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.journaling import Journaling
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.mending.keeping import results_of_retry, rows_in_error
+from shared.jobs.batch.owners_below import OwnersBelow
 from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.plans.forecasting import forecast_of, has_cost_limit
 from shared.jobs.batch.plans.planning import plan_of, source_counts, target_counts
@@ -262,9 +263,13 @@ class _Run:
         definition, waiting = self.job.definition, self.job.options.waiting
         keeping = keep_parents_of_refused(definition, self._columns)
         order = WriteOrder.of(adoption, definition, self._columns, waiting=waiting, keeping=keeping)
-        start = self.tools.clock.monotonic()
+        start, strategy = self.tools.clock.monotonic(), definition.sync_behaviour.strategy
+        owners = OwnersBelow.of(workspace, self.tools.dataverse, entity, self._columns, strategy=strategy)
         try:
+            order = replace(order, by_owner=owners is not None and owners.look())
             write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
+            if owners is not None:
+                owners.settle(limits)
         finally:
             self._write_seconds = self.tools.clock.monotonic() - start
 

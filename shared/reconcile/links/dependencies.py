@@ -83,7 +83,12 @@ def in_generation(order: Table, generation: int) -> str:
     return f"({by} IS NULL OR {by} NOT IN (SELECT {by} FROM {order} WHERE generation <> 0))"
 
 
-_BY: Final = {Table.GENERATIONS: "_row", Table.DROP_ORDER: "_id", Table.DELETE_ORDER: "_change"}
+_BY: Final = {
+    Table.GENERATIONS: "_row",
+    Table.DROP_ORDER: "_id",
+    Table.DELETE_ORDER: "_change",
+    Table.OWNER_ORDER: "_id",
+}
 DELETES: Final = "action = 'delete'"
 """SQL condition over `changes`: the record is deleted."""
 DELETED_KEYS: Final = f"SELECT _change, key FROM changes WHERE {DELETES} ORDER BY _change"

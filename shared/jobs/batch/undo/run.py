@@ -11,6 +11,7 @@ from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import Tools
 from shared.jobs.batch.journaling import Journaling
 from shared.jobs.batch.lease_keeping import HeldLease, holding
+from shared.jobs.batch.owners_below import OwnersBelow
 from shared.jobs.batch.plans.about import environment_of
 from shared.jobs.batch.reports import csv_of
 from shared.jobs.batch.run_log import RunLog
@@ -127,10 +128,14 @@ class _Undo:
             journal.note_before(workspace)
         if ledger is not None:
             note_intents(ledger, self._job.definition, prepared, workspace, fence=self._log.fence)
+        owners = OwnersBelow.of(workspace, self._tools.dataverse, prepared.entity, prepared.layout, guarded=True)
         try:
+            order = replace(order, by_owner=owners is not None and owners.look())
             restore(workspace, self._tools.dataverse, prepared.entity, limits)
             open_circles(workspace, self._tools.dataverse, prepared, limits)
             write_changes(workspace, self._tools.dataverse, prepared.entity, limits, self._tools.progress, order)
+            if owners is not None:
+                owners.settle(limits)
         finally:
             self._tools.progress.phase(Phase.FINISH)
             if journal is not None:

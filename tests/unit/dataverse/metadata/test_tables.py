@@ -122,13 +122,13 @@ def relationship(column: str, table: str, **cascade: str) -> dict[str, Any]:
     }
 
 
-def test_the_relationships_say_with_which_records_a_record_is_deleted() -> None:
+def test_the_relationships_say_with_which_records_a_record_is_deleted_or_gets_another_owner() -> None:
     """By target table; one request asks for navigation properties and cascades."""
     lookups = [
         relationship("accountid", "account", Assign="Cascade", Delete="RemoveLink"),
         relationship("leadid", "lead", Delete="Cascade", Assign="NoCascade"),
-        relationship("leadid", "contact", Delete="Cascade"),
-        relationship("leadid", "account", Delete="Restrict"),
+        relationship("leadid", "contact", Delete="Cascade", Assign="UserOwned"),
+        relationship("leadid", "account", Delete="Restrict", Assign="Active"),
         relationship("accountleadid", "lead"),
         relationship("unlisted", "lead", Delete="Cascade"),
     ]
@@ -139,6 +139,11 @@ def test_the_relationships_say_with_which_records_a_record_is_deleted() -> None:
     assert {name: set(column.deleted_with) for name, column in columns.items()} == {
         "accountid": set(),
         "leadid": {"lead", "contact"},
+        "accountleadid": set(),
+    }
+    assert {name: set(column.assigned_with) for name, column in columns.items()} == {
+        "accountid": {"account"},
+        "leadid": {"contact", "account"},
         "accountleadid": set(),
     }
     assert columns["leadid"].navigation["lead"] == "leadid_lead"
