@@ -200,6 +200,25 @@ def test_an_undo_leaves_alone_what_was_not_deleted(here: World) -> None:
     assert (node_parents(here), ids(here)) == (ALL, before)
 
 
+def test_an_undo_sets_nothing_back_of_a_parent_that_was_kept(here: World) -> None:
+    """The run planned its delete and did not send it, so the value of a later run stays."""
+    made(here)
+    rows(here, OTHER, ("parent", "", "old"), CHILD, LEAF)
+    here.run("nodes")
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "new_text eq 'bad'"}, "times": 9})
+    rows(here, OTHER, ("child", "other", "bad"), LEAF)
+    kept_it = here.run("nodes")
+    assert (kept_it.deleted.done, kept(kept_it)) == (0, [("new_parentid", 1)])
+    here.emulator.clear_faults()
+    rows(here, OTHER, ("parent", "", "later"), CHILD, LEAF)
+    assert here.run("nodes").updated.done == 1
+
+    done = undone(here, kept_it.run_id)
+
+    assert (done.state, done.updated.planned) == ("Succeeded", 0)
+    assert {each["new_number"]: each["new_text"] for each in here.records("new_nodes")}["parent"] == "later"
+
+
 def test_other_parents_are_deleted_although_an_update_is_refused(here: World) -> None:
     made(here)
     here.emulator.faults({"action": "refuse_rows", "match": {"filter": "new_text eq 'bad'"}, "times": 9})

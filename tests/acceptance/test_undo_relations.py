@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.app.histories import history
 from shared.app.undoing import undo
 from shared.jobs import NoProgress, RunOptions, RunState, RunSummary
 from tests.acceptance.test_links_between_records import linked, links
@@ -196,3 +197,33 @@ def test_an_adopted_record_gets_its_values_back(here: World, monkeypatch: pytest
     assert undone(here, done.run_id).updated.done == 1
     (record,) = here.records("accounts?$select=name,accountnumber")
     assert (record["name"], record["accountnumber"]) == ("Theirs", "IV")
+
+
+@pytest.mark.parametrize("died", [False, True])
+@pytest.mark.parametrize("dropped", ["delete", "deactivate"])
+def test_a_record_that_was_adopted_and_not_dropped_loses_nothing_of_a_later_run(
+    here: World, monkeypatch: pytest.MonkeyPatch, dropped: str, *, died: bool
+) -> None:
+    """Its drop was planned, and left the plan. The undo sets back what the update wrote, and only that."""
+    key = {"key_match": "exact", "dropped": dropped, "safety": {"max_delete": "100%", "max_update": "100%"}}
+    here.define(accounts(sync_behaviour=key))
+    record = here.create("accounts", {"accountnumber": "Key-A", "name": "Theirs", "telephone1": "1"})
+    here.csv([{"number": "KEY-A", "name": "Ours", "city": "Ulm", "revenue": "1"}])
+    with monkeypatch.context() as dying:
+        if died:
+            dying.setattr("shared.jobs.batch.journaling.Journaling.note_after", lambda *_: None)
+        run = here.run()
+    assert (run.adopted, run.deleted.planned, run.deactivated.planned) == (1, 0, 0)
+    actions = [entry.change.action for entry in history(here.app, "accounts", [record], NoProgress()).entries]
+    assert actions == ["update"]
+    here.csv([{"number": "KEY-A", "name": "Later", "city": "Ulm", "revenue": "1"}])
+    assert here.run().updated.done == 1
+    here.update(f"accounts({record})", {"telephone1": "2"})
+
+    done = undone(here, run.run_id)
+
+    assert (done.updated.done, done.updated.planned) == (1, 1)
+    assert [(error.error_type, error.column, error.count) for error in done.errors] == [("Edited since", "name", 1)]
+    (now,) = here.records("accounts?$select=accountnumber,name,address1_city,revenue,telephone1")
+    values = [now[name] for name in ("accountnumber", "name", "address1_city", "revenue", "telephone1")]
+    assert values == ["Key-A", "Later", None, None, "2"]

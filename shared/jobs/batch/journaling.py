@@ -85,17 +85,20 @@ class Journaling:
             ledger=STORED_ROWS if job.definition.keeps_ledger else "",
         )
 
-    def note_before(self, workspace: Workspace) -> None:
+    def note_before(self, workspace: Workspace) -> int:
         """Keep what is about to be written, and what the records hold that are about to be deleted.
 
         New records get their ids here, so that they are known even if the process dies.
+
+        Returns:
+            The number of the last change that is planned; 0 without one. `note_after` needs it.
 
         Raises:
             RetryLater, AbortRun: The state store or Dataverse is unavailable, or refuses us; nothing was written.
         """
         ((_, changes),) = workspace.query(changes_count_query())
         if not changes:
-            return
+            return 0
         identity = self.entity.attributes.get(self.entity.primary_id)
         if identity is not None and identity.creatable and not self.entity.intersect:
             workspace.run(NEW_IDS)
@@ -105,6 +108,7 @@ class Journaling:
             self._keep_remembered(workspace)
         # From here on the run counts as one that may have written.
         self.journal.put_about(self.about)
+        return int(changes)
 
     def note_adopted(self, workspace: Workspace) -> None:
         """Keep the updates of one round of adopted records, which are about to be sent.
@@ -118,14 +122,17 @@ class Journaling:
         if first is not None:
             self.journal.put(workspace, ADOPTED, first, ADOPTED_UPDATES)
 
-    def note_after(self, workspace: Workspace) -> None:
+    def note_after(self, workspace: Workspace, last: int) -> None:
         """Keep the result of the changes.
+
+        Args:
+            workspace: Has the outcomes.
+            last: The number of the last change that was planned.
 
         Raises:
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        ((last,),) = workspace.query("SELECT coalesce(max(_change), 0) FROM outcomes")
-        if not last:
+        if not workspace.query("SELECT 1 FROM outcomes LIMIT 1"):
             return
         self._put(workspace, DONE, done_query, last)
         if (answered := self.dataverse.service.meter.answered) is not None:
@@ -135,7 +142,7 @@ class Journaling:
         self, workspace: Workspace, kind: str, query: Callable[[int, int], str], last: int, start: int = 1
     ) -> None:
         for number, first in enumerate(range(start, last + 1, ROWS_IN_A_PART)):
-            self.journal.put(workspace, kind, number, query(first, first + ROWS_IN_A_PART - 1))
+            self.journal.put(workspace, kind, number, query(first, min(first + ROWS_IN_A_PART - 1, last)))
 
     def _keep_deleted(self, workspace: Workspace) -> None:
         layout = metadata_layout(self.entity, writable_columns(self.entity))

@@ -248,11 +248,11 @@ class _Run:
         if journal is None:
             self._write(entity, workspace, limits)
             return
-        journal.note_before(workspace)
+        last = journal.note_before(workspace)
         try:
             self._write(entity, workspace, limits, journal)
         finally:
-            self.log.patiently(lambda: journal.note_after(workspace))
+            self.log.patiently(lambda: journal.note_after(workspace, last))
 
     def _write(
         self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits, journal: Journaling | None = None

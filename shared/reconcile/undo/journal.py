@@ -3,7 +3,8 @@
 A journal has five kinds of parts. `planned` has the changes as they are sent, `deleted` what deleted records held in
 all columns that can be written, `remembered` what the ledger of the sync said of them, `adopted` the updates that took
 the place of inserts, and `done` the outcomes. A change without an outcome may have been made: the process of its run
-died, the run was stopped without waiting for its requests, or an error ended it. So may one whose answer was lost.
+died, the run was stopped without waiting for its requests, or an error ended it. So may one whose answer was lost. A
+change that was taken out of the plan during the run has the outcome `unsent`: it was not made.
 """
 
 from __future__ import annotations
@@ -64,8 +65,10 @@ _FORMS: Final[Mapping[str, str]] = {
     DONE: "change BIGINT, result VARCHAR, id UUID, created BOOLEAN",
 }
 _UNKNOWN: Final = "'unknown'"
+_UNSENT: Final = "'unsent'"
 _DELETE: Final = literal(PlanAction.DELETE)
 _INSERT: Final = literal(PlanAction.INSERT)
+_DROPS: Final = ", ".join(map(literal, DROPS))
 
 DELETED_TABLE: Final = "deleted_records"
 """The name of the table for records which are about to be deleted."""
@@ -110,10 +113,17 @@ def undoing_query(first: int, last: int) -> str:
 
 
 def done_query(first: int, last: int) -> str:
-    """SQL of the part `done` with the outcomes of changes of some numbers."""
+    """SQL of the part `done` with the outcomes of changes of some numbers, which were all in the plan.
+
+    Those that are not in `changes` any more were not sent: the drop of an adopted record, or of a parent that is kept.
+    """
     return f"""
 SELECT _change AS change, CASE WHEN sent THEN {_UNKNOWN} ELSE result END AS result, id, created
-FROM outcomes WHERE _change BETWEEN {first} AND {last} ORDER BY _change""".strip()
+FROM outcomes WHERE _change BETWEEN {first} AND {last}
+  UNION ALL
+SELECT _change, {_UNSENT}, NULL, NULL FROM range({first}, {last} + 1) AS planned(_change)
+ANTI JOIN changes USING (_change) ANTI JOIN outcomes USING (_change)
+ORDER BY change""".strip()
 
 
 def remembered_query(rows: str, first: int, last: int) -> str:
@@ -150,7 +160,8 @@ def _is_held(column: TargetColumn) -> str:
 def journal_table(files: Mapping[str, Sequence[Path]], *, links: bool = False) -> NewTable:
     """The table `journal`: the changes of a run that were made, or may have been.
 
-    A record that was gone when the run was about to keep what it held is not one that the run deleted.
+    A record that was gone when the run was about to keep what it held is not one that the run deleted. One that the run
+    adopted was not dropped, also where the process of the run died before it noted this.
 
     Its columns are `change`, `action`, `id`, `key`, `before`, `payload`, `later`, `links`, `columns` and
     `result`, which is `unknown` for a change that may have been made.
@@ -161,6 +172,7 @@ def journal_table(files: Mapping[str, Sequence[Path]], *, links: bool = False) -
     """
     found = "true" if links else f"NOT {_NOT_FOUND}"
     gone = f"planned.action = {_DELETE} AND deleted.id IS NULL" if files.get(DELETED) else "false"
+    stays = f"planned.action IN ({_DROPS}) AND planned.id IN (SELECT id FROM ({_read(ADOPTED, files)}))"
     took = f"""done.result = 'applied'
   OR (done.result = 'adopted' AND adopted.change IS NOT NULL)
   OR (done.result IN ('failed', 'skipped') AND done.id IS NOT NULL
@@ -179,7 +191,7 @@ SELECT planned.change,
   CASE WHEN done.result = 'adopted' THEN 'applied' ELSE coalesce(done.result, {_UNKNOWN}) END AS result
 FROM {outcomes(files)}
 LEFT JOIN ({_read(DELETED, files)}) AS deleted ON deleted.id = planned.id AND planned.action = {_DELETE}
-WHERE ({took}) AND NOT ({gone})""".strip(),
+WHERE ({took}) AND NOT ({gone}) AND NOT coalesce({stays}, false)""".strip(),
     )
 
 

@@ -121,11 +121,11 @@ class _Undo:
             some_settled=True,
         )
         journal = Journaling.of(self._job.batch, self._tools, prepared.entity)
-        ledger = self._loaded(prepared, workspace)
+        ledger, last = self._loaded(prepared, workspace), 0
         if journal is not None:
             # It knows what the changes do to marks, and what the ledger says before them.
             journal = replace(journal, planned=undoing_query, ledger=f"FROM {Table.LEDGER}" if ledger else "")
-            journal.note_before(workspace)
+            last = journal.note_before(workspace)
         if ledger is not None:
             note_intents(ledger, self._job.definition, prepared, workspace, fence=self._log.fence)
         owners = OwnersBelow.of(workspace, self._tools.dataverse, prepared.entity, prepared.layout, guarded=True)
@@ -139,7 +139,7 @@ class _Undo:
         finally:
             self._tools.progress.phase(Phase.FINISH)
             if journal is not None:
-                self._log.patiently(lambda: journal.note_after(workspace))
+                self._log.patiently(lambda: journal.note_after(workspace, last))
             if ledger is not None:
                 note_in_ledger(self._job.definition, prepared, workspace, self._tools, fence=self._log.fence)
 

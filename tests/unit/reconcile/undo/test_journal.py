@@ -153,6 +153,33 @@ def test_a_change_that_was_refused_after_a_lost_answer_may_have_been_made(
     assert found == [(2, "unknown")]
 
 
+def test_a_change_that_left_the_plan_during_the_run_was_not_made(
+    db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    """Such as the delete of a parent that is kept. One that is in the plan and has no outcome may have been made."""
+    db.execute("DELETE FROM changes WHERE _change = 3; DELETE FROM outcomes WHERE _change >= 3")
+    parts[DONE] = [written(db, done_query(*span), tmp_path, f"ended{span[0]}") for span in ((1, 2), (3, 4))]
+    db.execute(f"CREATE TABLE journal AS {journal_table(parts).query}")
+    found = db.sql("SELECT change, result FROM journal ORDER BY change").fetchall()
+    assert found == [(1, "applied"), (2, "applied"), (4, "unknown")]
+
+
+@pytest.mark.parametrize("action", ["delete", "expire", "deactivate", "mark"])
+def test_a_record_that_was_adopted_was_not_dropped(db: duckdb.DuckDBPyConnection, tmp_path: Path, action: str) -> None:
+    """Also where the process of the run died: its drop leaves the plan before the record is updated."""
+    db.execute(f"UPDATE changes SET action = '{action}' WHERE _change = 3")
+    adopted = f"""SELECT 1::BIGINT AS change, '{IDS[2]}'::UUID AS id, '{{"name": "One"}}' AS payload, '' AS later,
+      'name' AS columns, '{{"name": "Was"}}' AS before"""
+    died = {
+        PLANNED: [written(db, planned_query(1, 4), tmp_path, "planned")],
+        DELETED: [written(db, DELETED_RECORD, tmp_path, "deleted")],
+        ADOPTED: [written(db, adopted, tmp_path, "adopted")],
+    }
+    db.execute(f"CREATE TABLE journal AS {journal_table(died).query}")
+    found = db.sql("SELECT change, action, id, before FROM journal WHERE change IN (1, 3)").fetchall()
+    assert found == [(1, "update", IDS[2], '{"name": "Was"}')]
+
+
 @pytest.mark.parametrize(("key", "ids", "actions"), [(["a2"], [], ["update"]), (["zz"], [IDS[2]], ["delete"])])
 def test_a_record_is_found_by_its_key_or_its_id(
     db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], key: list[str], ids: list[UUID], actions: list[str]
