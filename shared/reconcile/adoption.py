@@ -18,12 +18,19 @@ from shared.workspace import NewTable, Step, Table, literal
 
 __all__ = ["adoption_steps"]
 
-_NEEDS = frozenset({Table.HOLDERS, Table.CHANGES, Table.DESIRED, Table.DECISIONS, Table.OUTCOMES})
+_NEEDS = frozenset(
+    {Table.HOLDERS, Table.CHANGES, Table.DESIRED, Table.DECISIONS, Table.OUTCOMES, Table.ADOPTED_RECORDS}
+)
 _DROPS = f"({', '.join(map(literal, DROPS))})"
+# Whatever became of the update: a run adopts in several rounds, and no row of a later one may have the record too.
+_TABLE = NewTable(name=Table.ADOPTED_RECORDS, columns="(_id UUID)", if_missing=True)
 
 
 def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
     """The steps from `holders` to `adoptions`, after which nothing that has a row's key is dropped.
+
+    A run may take them several times, each time with other `holders`: `adopted_records` has the ids of those that it
+    has adopted so far.
 
     They need `desired`, `decisions`, `changes` and `outcomes`, a condition `source` too. `holders` has the records that
     the service named; their `_seq` is the number of the insert whose key they have. `adoptions` has one row for each
@@ -33,11 +40,17 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
     held = "SELECT _id FROM holders"
     # A plan that dropped the record and made a new one has been wrong twice: the record is one that stays.
     return (
+        Step.creating("Create the table of the adopted records", _TABLE),
         Step.creating(
             "Adopt the records that have the keys of new ones",
             NewTable(name=Table.ADOPTIONS, query=_adoptions(definition, layout)),
             CONDITION,
             needs=_NEEDS | ({Table.SOURCE} if looks_at_source(definition) else set()) | records_need(definition),
+        ),
+        Step(
+            "Note the adopted records",
+            f"INSERT INTO {Table.ADOPTED_RECORDS} SELECT _id FROM {Table.ADOPTIONS}",
+            needs=frozenset({Table.ADOPTED_RECORDS, Table.ADOPTIONS}),
         ),
         Step(
             "Drop no record that has the key of a row",
@@ -55,7 +68,7 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
 def _adoptions(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     """One row for each insert whose key exactly one record has, unless another row has that record.
 
-    Where two rows have it, their keys are equal to the service: the first one counts, as elsewhere.
+    Where two rows have it, their keys are equal to the service: the first one that is written counts.
     """
     update = update_of(layout, definition.destination.id_column, written_at_once(differs))
     row = "LEFT JOIN source ON source._row = changes._row" if looks_at_source(definition) else ""
@@ -77,4 +90,5 @@ JOIN desired ON desired._row = changes._row
 {records(definition)}
 WHERE target.several = 1 AND target.claim = 1
   AND NOT EXISTS (SELECT 1 FROM decisions WHERE decisions._id = target._id AND decisions._row IS NOT NULL)
+  AND target._id NOT IN (SELECT _id FROM {Table.ADOPTED_RECORDS})
   AND NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.id = target._id AND outcomes.created)""".strip()

@@ -50,6 +50,7 @@ class Table(StrEnum):
     LEDGER_AFTER = "ledger_after"
     HOLDERS = "holders"
     ADOPTIONS = "adoptions"
+    ADOPTED_RECORDS = "adopted_records"
     UPDATE_RECORDS = "update_records"
     WANTED = "wanted"
     WANTED_SOURCE = "wanted_source"

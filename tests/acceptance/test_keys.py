@@ -12,6 +12,7 @@ import pytest
 from shared.dataverse import Dataverse
 from shared.errors import RetryLater
 from shared.jobs import RunState, RunSummary
+from tests.acceptance.test_undo_relations import undone
 from tests.acceptance.world import World, accounts, world
 from tests.quick_clock import QuickClock
 
@@ -195,6 +196,25 @@ def test_of_two_rows_with_one_records_key_the_first_adopts_it(here: World) -> No
     seeded(here, "A1", name="old")
     done = mirrored(here, "A①", "A𝟏", name="new")
     assert (done.adopted, done.failed, done.deleted.done, field(here)) == (1, 1, 0, {"A①": "new"})
+
+
+@pytest.mark.parametrize("waiting", [1, 1000])
+@pytest.mark.parametrize("parent", ["", "P"])
+def test_a_later_round_adopts_no_record_that_a_row_has_already(here: World, waiting: int, parent: str) -> None:
+    """Its row waits for a new parent, or for the keys before it; it is refused, and an undo sets the record back."""
+    seeded(here, "A1", name="old")
+    definition = accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}})
+    definition["source"]["columns"].append({"name": "parent"})
+    lookup = {"entity": "account", "match": "accountnumber"}
+    definition["destination"]["mappings"].append({"source": "parent", "target": "parentaccountid", "lookup": lookup})
+    here.define(definition)
+    first, second, above = rows("A①", "A𝟏", "P", name="first", parent="")
+    here.csv([first, {**second, "name": "second", "parent": parent}, above])
+    done = here.run(waiting=waiting)
+    assert (done.adopted, done.failed, done.deleted.done) == (1, 1, 0)
+    assert field(here) == {"A①": "first", "P": "first"}
+    assert undone(here, done.run_id).state == RunState.SUCCEEDED
+    assert field(here) == {"A1": "old"}
 
 
 def test_a_record_outside_of_the_target_filter_is_not_adopted(here: World) -> None:

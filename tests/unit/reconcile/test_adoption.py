@@ -77,7 +77,8 @@ def test_what_is_adopted_is_not_dropped_and_all_else_is(workspace: Workspace) ->
     """Neither the decision nor the change of a record that a row has is left; other drops and all inserts stay."""
     assert adopted(workspace, (2, ID.format(9), "b", "y"))
     assert dropped(workspace) == [[ID.format(1)], [ID.format(1)]]
-    workspace.execute("DROP TABLE holders; DROP TABLE adoptions; DROP TABLE decisions; DROP TABLE changes")
+    for name in ("holders", "adoptions", "decisions", "changes"):  # of the round before
+        workspace.drop(name)
     assert adopted(workspace, (1, ID.format(1), "a'", "was"))
     assert dropped(workspace) == [[], []]
     assert workspace.query("SELECT count(*) FROM changes WHERE action = 'insert'") == [(3,)]
@@ -93,6 +94,15 @@ def test_a_record_that_two_rows_have_goes_to_the_first(workspace: Workspace) -> 
     """To the service their keys are equal, and the first row of a key counts."""
     found = adopted(workspace, (2, ID.format(9), "B", "y"), (1, ID.format(9), "B", "y"))
     assert [(change, record) for change, record, *_ in found] == [(1, ID.format(9))]
+
+
+def test_a_record_that_an_earlier_round_has_adopted_is_not_adopted_again(workspace: Workspace) -> None:
+    """Whatever became of the update: within one round it does not count either."""
+    assert adopted(workspace, (1, ID.format(9), "B", "y"))
+    for name in ("holders", "adoptions", "decisions", "changes"):
+        workspace.drop(name)
+    found = adopted(workspace, (2, ID.format(9), "B", "y"), (3, ID.format(8), "c", "y"))
+    assert [(change, record) for change, record, *_ in found] == [(3, ID.format(8))]
 
 
 def test_a_record_that_another_row_has_is_not_adopted(workspace: Workspace) -> None:
