@@ -437,3 +437,43 @@ def test_parts_of_a_ledger_that_cannot_be_seen_are_erased(with_a_secret: World, 
     is_lost = "its files are missing or damaged" in ran(here, KEPT).message
     assert is_lost == (damage == "half of a part")
     assert "ledger" not in ran(here, KEPT).message
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("key", ["X1", "x1"])
+def test_records_of_others_that_only_the_undone_run_has_matched_are_not_own(here: World, key: str, times: int) -> None:
+    """Equal, changed and adopted ones; the first are in no change. What was the sync's own before stays so."""
+    define(here, dropped="delete", dropped_scope="own", key_match="exact")
+    here.create("accounts", {"accountnumber": key, "name": "Theirs"})
+    here.create("accounts", {"accountnumber": "X2", "name": "Equal"})
+    ran(here, KEPT)
+    added = [{"number": f"X{n}", "name": name, "city": "", "revenue": ""} for n, name in ((1, "Wrong"), (2, "Equal"))]
+    run = ran(here, [*KEPT[:2], *added, {**KEPT[2], "city": "Bern"}])
+    for _ in range(times):
+        run = undone(here, run.run_id)
+        assert (run.state, run.updated.done) == ("Succeeded", 2)
+    done = ran(here, KEPT[:2])
+    assert (done.deleted.done, done.failed) == (1, 0)
+    assert {each["accountnumber"].upper() for each in here.records("accounts")} == {"A1", "A2", "X1", "X2"}
+
+
+def test_a_record_that_a_later_run_matches_is_own_again(here: World) -> None:
+    """Its row is in the source after the undo."""
+    define(here, dropped="delete", dropped_scope="own")
+    here.create("accounts", {"accountnumber": "A4", "name": "Theirs"})
+    undone(here, ran(here, ROWS).run_id)
+    ran(here, ROWS)
+    assert (ran(here, KEPT).deleted.done, fourth(here)) == (1, {})
+
+
+def test_the_undo_of_some_records_leaves_the_others_own(here: World) -> None:
+    """With a condition, only what it lets through is taken back."""
+    define(here, dropped="delete", dropped_scope="own")
+    for number in ("A3", "A4"):
+        here.create("accounts", {"accountnumber": number, "name": "Theirs"})
+    run = here.app.state.run(ran(here, ROWS).run_id)
+    assert run is not None
+    undo(here.app, run, RunOptions(trigger="undo"), NoProgress(), where="accountnumber = 'A4'")
+    here.app.state.resume(run.sync)
+    assert ran(here, ROWS[:2]).deleted.done == 1
+    assert fourth(here)["name"] == "Theirs"

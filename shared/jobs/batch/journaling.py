@@ -25,12 +25,15 @@ from shared.reconcile.undo.journal import (
     DELETES,
     DONE,
     FIRST_ADOPTED,
+    MATCHED,
     NEW_IDS,
+    NEWLY_MATCHED,
     PLANNED,
     REMEMBERED,
     deleted_query,
     deleted_table,
     done_query,
+    matched_query,
     planned_query,
     remembered_query,
 )
@@ -53,6 +56,7 @@ class Journaling:
         about: What the journal is about, as JSON values.
         planned: SQL of the changes of some numbers, from the first to the last.
         ledger: SQL of the rows of the ledger before the writes; empty where the sync keeps none.
+        own: It matters which records are the sync's own, and a run may match more of them.
     """
 
     journal: Journal
@@ -61,6 +65,7 @@ class Journaling:
     about: dict[str, Any]
     planned: Callable[[int, int], str] = planned_query
     ledger: str = ""
+    own: bool = False
 
     @classmethod
     def of(cls, job: BatchJob, tools: Tools, entity: EntityMetadata) -> Journaling | None:
@@ -83,6 +88,7 @@ class Journaling:
                 "entity": entity.logical_name,
             },
             ledger=STORED_ROWS if job.definition.keeps_ledger else "",
+            own=job.definition.keeps_ledger and job.definition.sync_behaviour.dropped_scope == "own",
         )
 
     def note_before(self, workspace: Workspace) -> int:
@@ -135,6 +141,8 @@ class Journaling:
         if not workspace.query("SELECT 1 FROM outcomes LIMIT 1"):
             return
         self._put(workspace, DONE, done_query, last)
+        if self.own:
+            self._keep_matched(workspace)
         if (answered := self.dataverse.service.meter.answered) is not None:
             self.journal.put_about({**self.about, ANSWERED: answered.isoformat()})
 
@@ -160,6 +168,13 @@ class Journaling:
         ((first, last),) = workspace.query(DELETES)
         if self.ledger and last is not None:
             self._put(workspace, REMEMBERED, partial(remembered_query, self.ledger), last, first)
+
+    def _keep_matched(self, workspace: Workspace) -> None:
+        """Keep which records the run was the first to match: its undo makes them again what they were to the sync."""
+        workspace.drop(NEWLY_MATCHED.name)  # of a call that the state store did not answer
+        workspace.create(NEWLY_MATCHED)
+        ((matched,),) = workspace.query(f"SELECT count(*) FROM {NEWLY_MATCHED.name}")
+        self._put(workspace, MATCHED, matched_query, matched)
 
     def _keys(self, ids: Iterator[str]) -> Iterator[str]:
         return (json.dumps({self.entity.primary_id: record}) for record in ids)

@@ -1,10 +1,12 @@
 """What a run keeps of its changes, as SQL: before a write what it is about to do, afterwards the result.
 
-A journal has five kinds of parts. `planned` has the changes as they are sent, `deleted` what deleted records held in
+A journal has six kinds of parts. `planned` has the changes as they are sent, `deleted` what deleted records held in
 all columns that can be written, `remembered` what the ledger of the sync said of them, `adopted` the updates that took
-the place of inserts, and `done` the outcomes. A change without an outcome may have been made: the process of its run
-died, the run was stopped without waiting for its requests, or an error ended it. So may one whose answer was lost. A
-change that was taken out of the plan during the run has the outcome `unsent`: it was not made.
+the place of inserts, `done` the outcomes, and `matched` the records that the run was the first to match with a row.
+
+A change without an outcome may have been made: the process of its run died, the run was stopped without waiting for its
+requests, or an error ended it. So may one whose answer was lost. A change that was taken out of the plan during the run
+has the outcome `unsent`: it was not made.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ __all__ = [
     "DONE",
     "FIRST_ADOPTED",
     "HAS_KEY",
+    "MATCHED",
+    "MATCHED_TABLE",
+    "NEWLY_MATCHED",
     "NEW_IDS",
     "PLANNED",
     "RECORD",
@@ -42,6 +47,8 @@ __all__ = [
     "deleted_table",
     "done_query",
     "journal_table",
+    "matched_query",
+    "matched_table",
     "not_found_query",
     "outcomes",
     "planned_query",
@@ -56,6 +63,7 @@ DELETED: Final = "deleted"
 REMEMBERED: Final = "remembered"
 ADOPTED: Final = "adopted"
 DONE: Final = "done"
+MATCHED: Final = "matched"
 _FORMS: Final[Mapping[str, str]] = {
     PLANNED: "change BIGINT, action VARCHAR, id UUID, key VARCHAR, before VARCHAR, payload VARCHAR, later VARCHAR, "
     "links VARCHAR, columns VARCHAR, version VARCHAR",
@@ -63,6 +71,7 @@ _FORMS: Final[Mapping[str, str]] = {
     REMEMBERED: "id UUID, origin VARCHAR, marked BOOLEAN, mark VARCHAR, written VARCHAR, pending VARCHAR",
     ADOPTED: "change BIGINT, id UUID, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR",
     DONE: "change BIGINT, result VARCHAR, id UUID, created BOOLEAN",
+    MATCHED: "id UUID",
 }
 _UNKNOWN: Final = "'unknown'"
 _UNSENT: Final = "'unsent'"
@@ -82,6 +91,17 @@ DELETED_IDS: Final = f"SELECT CAST(_id AS VARCHAR) FROM changes WHERE action = {
 """SQL of the ids of the records that are about to be deleted."""
 
 
+NEWLY_MATCHED: Final = NewTable(
+    name="newly_matched",
+    query=f"""
+SELECT row_number() OVER () AS number, found._id AS id
+FROM (SELECT _id FROM decisions WHERE _row IS NOT NULL AND _id IS NOT NULL
+  UNION SELECT id FROM outcomes WHERE result = 'adopted') AS found
+LEFT JOIN {Table.LEDGER} AS ledger ON ledger._id = found._id WHERE ledger._own IS NOT TRUE""".strip(),
+)
+"""The table, by numbers from 1, of the records with a row that were not the sync's own before, as the ledger says."""
+MATCHED_TABLE: Final = "undo_matched"
+"""The name of the table with these records of the run that is undone."""
 REMEMBERED_TABLE: Final = "undo_remembered"
 """The name of the table with what the ledger said of the records that the run deleted."""
 DELETES: Final = f"SELECT min(_change), max(_change) FROM changes WHERE action = {_DELETE} AND _id IS NOT NULL"
@@ -132,6 +152,20 @@ def remembered_query(rows: str, first: int, last: int) -> str:
 SELECT known.id, known.origin, known.marked, known.mark, known.written, known.pending
 FROM ({rows}) AS known JOIN changes ON changes._id = known.id
 WHERE changes.action = {_DELETE} AND changes._change BETWEEN {first} AND {last}""".strip()
+
+
+def matched_query(first: int, last: int) -> str:
+    """SQL of the part `matched` with the records of some numbers in the table `newly_matched`."""
+    return f"SELECT id FROM {NEWLY_MATCHED.name} WHERE number BETWEEN {first} AND {last}"
+
+
+def matched_table(files: Mapping[str, Sequence[Path]]) -> NewTable:
+    """The table of the records that the run was the first to match; without rows in journals of earlier versions.
+
+    Args:
+        files: The files of each kind of part.
+    """
+    return NewTable(name=MATCHED_TABLE, query=_read(MATCHED, files))
 
 
 def remembered_table(files: Mapping[str, Sequence[Path]]) -> NewTable:

@@ -8,18 +8,24 @@ from typing import Final
 from shared.reconcile.later import first_value, held_before_second, is_in_first
 from shared.reconcile.plan import DROPS, PlanAction
 from shared.reconcile.undo.decide import UNDO_DECISIONS
-from shared.reconcile.undo.journal import REMEMBERED_TABLE
+from shared.reconcile.undo.journal import MATCHED_TABLE, REMEMBERED_TABLE
 from shared.reconcile.undo.records import UNDO_RECORDS, has, was
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Table, literal
 
-__all__ = ["LEDGER_ROWS", "fill_rows", "intended_rows", "undone_rows"]
+__all__ = ["LEDGER_ROWS", "MATCHED_OF_DECIDED", "OWN_NO_MORE", "fill_rows", "intended_rows", "undone_rows"]
 
 LEDGER_ROWS: Final = NewTable(
     name=Table.LEDGER,
     columns="(id UUID, origin VARCHAR, marked BOOLEAN, mark VARCHAR, written VARCHAR, pending VARCHAR)",
 )
 """The table for the rows of the ledger, as they are stored."""
+MATCHED_OF_DECIDED: Final = f"DELETE FROM {MATCHED_TABLE} WHERE id NOT IN (SELECT id FROM {UNDO_DECISIONS})"
+"""SQL that leaves alone what the run has matched and the undo does not look at, where a part of the run is undone."""
+OWN_NO_MORE: Final = f"""
+UPDATE {Table.LEDGER} SET origin = 'marked'
+WHERE origin = 'matched' AND id IN (SELECT id FROM {MATCHED_TABLE})""".strip()
+"""SQL after which the records that the run was the first to match are not the sync's own; the other columns stay."""
 _MARKS: Final = f"({', '.join(literal(action) for action in DROPS if action is not PlanAction.DELETE)})"
 _REACTIVATE: Final = literal(PlanAction.REACTIVATE)
 _UPDATE: Final = literal(PlanAction.UPDATE)
@@ -40,11 +46,16 @@ WHERE decided.action = {literal(PlanAction.DELETE)} AND known.origin IS NOT NULL
 
 
 def fill_rows(rows: str) -> str:
-    """SQL that fills it with the rows of the records that are undone; `rows` is the query for all rows."""
+    """SQL that fills it with the rows of the records that are undone, and of those that the run was the first to match.
+
+    Args:
+        rows: SQL of the query for all rows.
+    """
     return f"""
 INSERT INTO {Table.LEDGER}
 SELECT id, origin, marked, mark, written, pending FROM ({rows})
-WHERE origin IS NOT NULL AND id IN (SELECT id FROM {UNDO_DECISIONS})""".strip()
+WHERE origin IS NOT NULL
+  AND (id IN (SELECT id FROM {UNDO_DECISIONS}) OR id IN (SELECT id FROM {MATCHED_TABLE}))""".strip()
 
 
 def intended_rows(guarded: Sequence[TargetColumn]) -> NewTable:
@@ -77,6 +88,13 @@ WHERE decided.decision = {literal(PlanAction.INSERT)} AND known.origin IS NOT NU
     )
 
 
+# Of a record that is to be set back it is noted with its change.
+_ONLY_MATCHED: Final = f"""
+SELECT ledger.id, ledger.origin, ledger.marked, ledger.mark, ledger.written, ledger.pending
+FROM {Table.LEDGER} AS ledger JOIN {MATCHED_TABLE} AS matched ON matched.id = ledger.id
+WHERE ledger.origin = 'marked' AND NOT EXISTS (
+  SELECT 1 FROM {UNDO_DECISIONS} AS decided JOIN changes ON changes._row = decided.change
+  WHERE decided.id = ledger.id)""".strip()
 # A value that was refused is pending no more, unless it may have been written before.
 _REFUSED: Final = f"""
 SELECT before.id, before.origin, before.held, before.mark, before.written, before.earlier
@@ -91,7 +109,8 @@ def undone_rows(guarded: Sequence[TargetColumn]) -> NewTable:
 
     A record that was deleted is forgotten. Values that were set back count as written by the sync, and so do marks, in
     the columns of the last one; so do the values of a first request whose second one was refused. Of a record that is
-    there again the ledger says what it said before the run deleted it.
+    there again the ledger says what it said before the run deleted it. A record that only the run has matched is not
+    the sync's own any more.
 
     Args:
         guarded: The columns of the journal with `write: unless_edited`.
@@ -113,6 +132,8 @@ JOIN changes ON changes._row = decided.change JOIN outcomes ON outcomes._change 
 WHERE ({_APPLIED} OR {_IN_PART}) AND decided.decision <> {literal(PlanAction.INSERT)}
   UNION ALL
 {_AGAIN}
+  UNION ALL
+{_ONLY_MATCHED}
   UNION ALL
 {_REFUSED}""".strip(),
     )

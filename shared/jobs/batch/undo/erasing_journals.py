@@ -10,7 +10,7 @@ from typing import NamedTuple
 from shared.memory import DamagedError, parquet_of, reading_parts
 from shared.memory.journal import DamagedJournalError, Journal, of_kinds
 from shared.reconcile.undo.erase import HAS_ID, HAS_ID_ALONE, HAS_KEY, ids_query, matching_query, without_query
-from shared.reconcile.undo.journal import ADOPTED, DELETED, DONE, PLANNED, REMEMBERED
+from shared.reconcile.undo.journal import ADOPTED, DELETED, DONE, MATCHED, PLANNED, REMEMBERED
 from shared.state import RunRecord, StateStore
 from shared.workspace import Row, Workspace
 
@@ -84,7 +84,7 @@ class JournalEraser:
         """The rows that only the ids find; `tied`: the journal has the key, and needs other rows to know its ids."""
         ids = sorted(self.ids)
         rows = _Rows(HAS_ID, (ids,))
-        others = {PLANNED: _Rows(HAS_ID_ALONE, (ids, list(self.key))), DELETED: rows, REMEMBERED: rows}
+        others = {PLANNED: _Rows(HAS_ID_ALONE, (ids, list(self.key))), DELETED: rows, REMEMBERED: rows, MATCHED: rows}
         return others if tied else others | {ADOPTED: rows, DONE: rows}
 
     def _by_key(self) -> Mapping[str, _Rows]:

@@ -8,7 +8,7 @@ from shared.entities import EntityMetadata
 from shared.jobs.batch.job import Tools
 from shared.jobs.batch.undo.preparation import PreparedUndo
 from shared.memory import Ledger, ledger_owner
-from shared.reconcile.undo.remembered import LEDGER_ROWS, fill_rows, intended_rows, undone_rows
+from shared.reconcile.undo.remembered import LEDGER_ROWS, OWN_NO_MORE, fill_rows, intended_rows, undone_rows
 from shared.transform import TargetColumn, both_halves
 from shared.workspace import Table, Workspace
 
@@ -52,7 +52,7 @@ def note_intents(
 def note_in_ledger(
     definition: SyncDefinition, prepared: PreparedUndo, workspace: Workspace, tools: Tools, *, fence: int
 ) -> None:
-    """Note which values and marks were set back, and which records were deleted or created again.
+    """Note which values and marks were set back, which records were deleted or created again, and which are not own.
 
     Args:
         definition: The sync, which keeps a ledger.
@@ -66,6 +66,7 @@ def note_in_ledger(
         RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
     ledger = load_ledger(definition, prepared.entity, workspace, tools)
+    workspace.execute(OWN_NO_MORE)
     workspace.create(undone_rows(_guarded(definition, prepared)))
     ((rows,),) = workspace.query(f"SELECT count(*) FROM {Table.LEDGER_AFTER}")
     if rows:

@@ -30,10 +30,12 @@ from shared.reconcile.undo.journal import (
     SOME_KEY,
     columns_query,
     journal_table,
+    matched_table,
     not_found_query,
     remembered_table,
 )
 from shared.reconcile.undo.records import RECORD_IDS, journal_tables_query, records_step
+from shared.reconcile.undo.remembered import MATCHED_OF_DECIDED
 from shared.run_ids import SHORT_ID
 from shared.state import RunRecord
 from shared.transform import TargetColumn, current_table_step
@@ -128,6 +130,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
         files = of_kinds(parts)
         workspace.create(journal_table(files, links=entity.intersect))
         workspace.create(remembered_table(files))
+        workspace.create(matched_table(files))
         ((not_found,),) = workspace.query(not_found_query(files))
     if entity.intersect:
         return _links(job, entity, workspace)
@@ -152,6 +155,8 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
     )
     for step in (*reversal.steps(), *reversing_steps(layout, entity.primary_id)):
         workspace.run(step)
+    if job.where:
+        workspace.execute(MATCHED_OF_DECIDED)
     make_outcomes(workspace)
     find_in_bin(workspace, tools.dataverse, entity)
     unknown = tuple(sorted(set(names) - {column.name for column in layout}))

@@ -123,8 +123,9 @@ class _Undo:
         journal = Journaling.of(self._job.batch, self._tools, prepared.entity)
         ledger, last = self._loaded(prepared, workspace), 0
         if journal is not None:
-            # It knows what the changes do to marks, and what the ledger says before them.
-            journal = replace(journal, planned=undoing_query, ledger=f"FROM {Table.LEDGER}" if ledger else "")
+            # It knows what the changes do to marks, and what the ledger says before them. An undo matches no record.
+            before = f"FROM {Table.LEDGER}" if ledger else ""
+            journal = replace(journal, planned=undoing_query, ledger=before, own=False)
             last = journal.note_before(workspace)
         if ledger is not None:
             note_intents(ledger, self._job.definition, prepared, workspace, fence=self._log.fence)

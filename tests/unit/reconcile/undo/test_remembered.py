@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from shared.reconcile.undo.journal import REMEMBERED_TABLE
-from shared.reconcile.undo.remembered import LEDGER_ROWS, fill_rows, intended_rows, undone_rows
+from shared.reconcile.undo.journal import MATCHED_TABLE, REMEMBERED_TABLE
+from shared.reconcile.undo.remembered import LEDGER_ROWS, OWN_NO_MORE, fill_rows, intended_rows, undone_rows
 from shared.workspace import Table, Workspace
 from tests.unit.reconcile.undo.test_decide import LAYOUT, RECORD, decided, held, journal, workspace
 
@@ -22,7 +22,7 @@ OTHERS = UUID(int=8)
 def remembered(workspace: Workspace, *rows: tuple[Any, ...], known: tuple[Any, ...] | None = None) -> None:
     """Fill the ledger with rows, and what the journal has of it; then decide."""
     workspace.execute(f"CREATE TABLE stored ({ROWS})")
-    workspace.execute(f"CREATE TABLE {REMEMBERED_TABLE} ({ROWS})")
+    workspace.execute(f"CREATE TABLE {REMEMBERED_TABLE} ({ROWS}); CREATE TABLE IF NOT EXISTS {MATCHED_TABLE} (id UUID)")
     for table, values in (*(("stored", row) for row in rows), *(((REMEMBERED_TABLE, known),) if known else ())):
         workspace.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)", list(values))
     decided(workspace)
@@ -91,6 +91,27 @@ def test_other_values_are_not_noted(workspace: Workspace) -> None:
         workspace.drop(Table.LEDGER_BEFORE)
         workspace.create(intended_rows(guarded))
         assert rows_of(workspace, Table.LEDGER_BEFORE) == []
+
+
+@pytest.mark.parametrize("origin", ["matched", "created"])
+@pytest.mark.parametrize("result", ["applied", "skipped"])
+def test_records_that_the_run_was_the_first_to_match_are_not_own(
+    workspace: Workspace, origin: str, result: str
+) -> None:
+    """What is known of their values stays. One that the undo did not come to is noted when the undo is repeated."""
+    journal(workspace, "update", '{"name":"old"}', '{"name":"new"}', "name")
+    held(workspace, name="new")
+    said = (origin, False, '{"name":"new"}', None)
+    workspace.execute(f"CREATE TABLE {MATCHED_TABLE} AS SELECT unnest(?::UUID[]) AS id", [[RECORD, OTHERS]])
+    remembered(workspace, *((record, origin, False, None, *said[2:]) for record in (RECORD, OTHERS)))
+    ended(workspace, result)
+    workspace.execute(OWN_NO_MORE)
+    workspace.create(intended_rows(GUARDED))
+    workspace.create(undone_rows(GUARDED))
+    now = "marked" if origin == "matched" else origin
+    changed = [(now, False, '{"name":"old"}', None)] if result == "applied" else []
+    only_matched = [(now, *said[1:])] if origin == "matched" else []
+    assert sorted(rows_of(workspace, Table.LEDGER_AFTER)) == sorted([*changed, *only_matched])
 
 
 def test_a_record_that_is_created_again_is_that_of_the_sync_at_once(workspace: Workspace) -> None:
