@@ -127,6 +127,7 @@ class StoreInFront:
     remove_dead_letters = _Call()
     seen = _Call()
     mark_seen = _Call()
+    copy_positions = _Call()
     remove_positions = _Call()
     use_plan = _Call()
     plan_use = _Call()

@@ -207,6 +207,9 @@ class StateStore(Protocol):
         Within a partition a position never moves back: where a later one is there, it stays.
         """
 
+    def copy_positions(self, old: str, new: str) -> None:
+        """Let a sync have the positions of another one, with their age, as if it had marked them as seen."""
+
     def remove_positions(self, before: datetime) -> int:
         """Remove positions that were written before a moment; returns how many. Keeps the store small."""
 

@@ -13,8 +13,10 @@ import pytest
 
 from shared.app.editing.renaming import RenameRefusedError, renaming
 from shared.entities import LedgerEntry
+from shared.events import Event, EventAction, EventPosition, Message
 from shared.jobs.real_time.listeners import ListeningSince
-from shared.state import DeadLetter, JobKind, JobRequest, Pause, StateStore
+from shared.jobs.real_time.session import Positions
+from shared.state import DeadLetter, JobKind, JobRequest, Pause, Position, StateStore
 from tests.contract.test_listening import listening
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -89,6 +91,28 @@ def test_a_listener_with_another_name_takes_the_events_that_wait(store: StateSto
     with renaming(store, "a", "b"):
         assert ListeningSince().of(renamed, store, now=NOW + timedelta(hours=3)) == NOW
     assert ListeningSince().of(renamed, store, now=NOW + timedelta(hours=4)) == NOW
+
+
+def test_positions_of_events_go_with_the_name(store: StateStore) -> None:
+    """Also of more keys than one transaction holds; what the new name has reached by now does not move back."""
+    marks = {f"k{number}": Position(partition="0", sequence=number, when=NOW) for number in range(250)}
+    store.mark_seen("a", marks)
+    store.mark_seen("other", {"k1": Position(partition="0", sequence=9)})
+    with renaming(store, "a", "b"):
+        store.mark_seen("b", {"k2": Position(partition="0", sequence=900), "k3": Position(partition="0", sequence=1)})
+    assert store.seen("b", marks) == {**marks, "k2": Position(partition="0", sequence=900)}
+    assert store.seen("other", marks) == {"k1": Position(partition="0", sequence=9)}
+
+
+def test_inserts_that_were_begun_under_the_old_name_are_known(store: StateStore) -> None:
+    """They may have made their records: the listener reads before it makes them once more."""
+    message = Message(body=b"{}", partition="0", sequence=5, hub="crm")
+    position = EventPosition(partition=message.stream, sequence=5)
+    inserts = [Event(message=message, action=EventAction.INSERT, new={}, old={}, position=position)]
+    assert not Positions(sync="a", state=store).begin(inserts)
+    with renaming(store, "a", "b"):
+        pass
+    assert Positions(sync="b", state=store).begin(inserts)
 
 
 def test_nothing_moves_if_the_definition_is_not_saved(store: StateStore) -> None:

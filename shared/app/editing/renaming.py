@@ -12,6 +12,7 @@ from typing import Final
 from shared.errors import UserError
 from shared.jobs.batch.lease_keeping import HeldLease, keeping
 from shared.jobs.real_time.listeners import move_listening
+from shared.jobs.real_time.session import copy_positions
 from shared.state import StateStore
 
 __all__ = ["RenameRefusedError", "renaming"]
@@ -34,9 +35,9 @@ def renaming(
 
     Of all who give a name to a sync, or take it from one, one does at a time. With another name, neither sync runs
     until the block has ended. A pause goes along, and the moment from which on the sync takes events, at no moment
-    without one; then the ledger, the watermark and the dead letters. What an earlier sync of the new name has left of a
-    ledger or a watermark is removed, and nothing of them stays under the old name. A mirror is made anew by the next
-    run.
+    without one; then the ledger, the watermark, the positions of events and the dead letters. What an earlier sync of
+    the new name has left of a ledger or a watermark is removed, and nothing of them stays under the old name. A mirror
+    is made anew by the next run.
 
     Args:
         state: Keeps what belongs to a sync by its name.
@@ -121,6 +122,8 @@ def _move(state: StateStore, old: str, new: str, fence: int) -> None:
     watermark = state.watermark(old)
     if watermark is not None or state.watermark(new):
         state.set_watermark(new, watermark or _NO_WATERMARK, fence=fence)
+    # First: a letter without the positions of its events would be replayed over what newer events have written.
+    copy_positions(state, old, new)
     while letters := state.dead_letters(old, limit=_AT_ONCE):
         state.add_dead_letters([replace(letter, sync=new) for letter in letters])
 

@@ -20,7 +20,7 @@ from shared.scripts import ScriptEngine
 from shared.state import Position, StateStore
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["Decode", "Delivery", "Positions", "Session"]
+__all__ = ["Decode", "Delivery", "Positions", "Session", "copy_positions"]
 
 Decode = Callable[..., Iterable[Event | Undecodable]]
 _LOOK_SECONDS: Final = 5.0  # between two looks whether others have gone further
@@ -94,7 +94,7 @@ class Positions:
         numbers: dict[str, list[int]] = defaultdict(list)
         for event in inserts:
             numbers[event.position.partition].append(event.position.sequence)
-        name = f"begun/{self.sync}"
+        name = _begun(self.sync)
         last = {stream: at.sequence for stream, at in self.state.seen(name, numbers.keys()).items()}
         further = {stream: max(of) for stream, of in numbers.items() if stream not in last or max(of) > last[stream]}
         if further:
@@ -120,6 +120,21 @@ class Positions:
                     for key, last in reached.items()
                 },
             )
+
+
+def copy_positions(state: StateStore, old: str, new: str) -> None:
+    """Let a sync with another name know what it had applied, or begun to apply, with the old one.
+
+    Raises:
+        RetryLater: The state store is unavailable.
+    """
+    state.copy_positions(old, new)
+    state.copy_positions(_begun(old), _begun(new))
+
+
+def _begun(sync: str) -> str:
+    """What the inserts that a sync has begun to apply are called among the positions."""
+    return f"begun/{sync}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

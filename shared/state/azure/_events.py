@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -179,17 +180,40 @@ class EventTables(RunTables):
             for part in parts(rows, ROWS_A_FILTER)
         ]
         found = self._each(lambda condition: self._query(SEEN, condition), conditions)
-        return {(row["PartitionKey"], row["RowKey"]): row for part in found for row in part}
+        return {_place_of(row): row for part in found for row in part}
 
     def mark_seen(self, sync: str, positions: Mapping[str, Position]) -> None:
         """See `StateStore.mark_seen`."""
-        wanted = {_seen_place(sync, name): position for name, position in positions.items()}
+        written = self._now()
+        rows = (_seen_row(_seen_place(sync, name), position, written) for name, position in positions.items())
+        wanted = {_place_of(row): row for row in rows}
+        self._mark(sync, wanted, lambda: self._seen_rows(wanted))
+
+    def copy_positions(self, old: str, new: str) -> None:
+        """See `StateStore.copy_positions`."""
+        for number in range(BUCKETS):
+            ours, theirs = _seen_bucket(new, number), self._bucket(_seen_bucket(old, number))
+            places = {(ours, row): of for (_, row), of in theirs.items()}
+            if wanted := {place: _seen_row(place, _position(of), of["written"]) for place, of in places.items()}:
+                self._mark(new, wanted, partial(self._bucket, ours))
+
+    def _bucket(self, partition: str) -> dict[tuple[str, str], TableEntity]:
+        """All rows of a partition, by place: in one query, because a condition names only a few rows."""
+        return {_place_of(row): row for row in self._query(SEEN, f"PartitionKey eq '{partition}'")}
+
+    def _mark(
+        self,
+        sync: str,
+        wanted: Mapping[tuple[str, str], Mapping[str, Any]],
+        look: Callable[[], Mapping[tuple[str, str], TableEntity]],
+    ) -> None:
+        """Write rows of positions, unless a later position is there; `look` gives the rows that are there."""
         for _ in range(TURNS):
-            there = self._seen_rows(wanted)
+            there = look()
             operations = [
-                self._mark(place, position, there.get(place))
-                for place, position in wanted.items()
-                if place not in there or position.is_after(_position(there[place]))
+                self._write_after(row, there.get(place))
+                for place, row in wanted.items()
+                if place not in there or _position(row).is_after(_position(there[place]))
             ]
             try:
                 self._transact(SEEN, operations)
@@ -197,18 +221,6 @@ class EventTables(RunTables):
                 continue  # another instance wrote in between: look again
             return
         raise RetryLater(f"Positions of {sync!r} are being written by other processes", retry_after=1)
-
-    def _mark(self, place: tuple[str, str], position: Position, there: TableEntity | None) -> tuple[Any, ...]:
-        entity = {
-            "PartitionKey": place[0],
-            "RowKey": place[1],
-            "partition": position.partition,
-            "sequence": str(position.sequence),
-            "item": position.item,
-            "when": position.when.isoformat() if position.when else "",
-            "written": self._now(),
-        }
-        return self._write_after(entity, there)
 
     def remove_positions(self, before: datetime) -> int:
         """See `StateStore.remove_positions`."""
@@ -227,7 +239,28 @@ def _letter_place(letter_id: str) -> tuple[str, str]:
 def _seen_place(sync: str, name: str) -> tuple[str, str]:
     """Partition and row of a key's position."""
     digest = hashlib.sha256(name.encode()).hexdigest()
-    return f"{key(sync)}.{int(digest[0], 16) % BUCKETS}", digest
+    return _seen_bucket(sync, int(digest[0], 16) % BUCKETS), digest
+
+
+def _seen_bucket(sync: str, number: int) -> str:
+    """One of the partitions of the positions of a sync."""
+    return f"{key(sync)}.{number}"
+
+
+def _seen_row(place: tuple[str, str], position: Position, written: datetime) -> dict[str, Any]:
+    return {
+        "PartitionKey": place[0],
+        "RowKey": place[1],
+        "partition": position.partition,
+        "sequence": str(position.sequence),
+        "item": position.item,
+        "when": position.when.isoformat() if position.when else "",
+        "written": written,
+    }
+
+
+def _place_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["PartitionKey"], row["RowKey"]
 
 
 def _body_path(row: str) -> str:

@@ -16,6 +16,13 @@ from shared.state.sqlite._database import MOST_ROWS, MOST_VALUES, Database, mark
 __all__ = ["EventRows"]
 
 _LETTERS = tables.select("dead_letters", tables.LETTER_FIELDS)
+_SEEN = 'sync, key, partition, sequence, "when", written, item'
+# Within a partition a position never moves back.
+_UNLESS_LATER = """
+    ON CONFLICT (sync, key) DO UPDATE SET partition = excluded.partition, sequence = excluded.sequence,
+    item = excluded.item, "when" = excluded."when", written = excluded.written
+    WHERE excluded.partition <> seen.partition OR (excluded.sequence, excluded.item) > (seen.sequence, seen.item)
+"""
 
 
 class EventRows(Database):
@@ -87,14 +94,13 @@ class EventRows(Database):
             for key, at in positions.items()
         ]
         with self._writing() as db:
-            db.executemany(
-                'INSERT INTO seen(sync, key, partition, sequence, "when", written, item) VALUES (?, ?, ?, ?, ?, ?, ?) '
-                "ON CONFLICT (sync, key) DO UPDATE SET partition = excluded.partition, sequence = excluded.sequence, "
-                'item = excluded.item, "when" = excluded."when", written = excluded.written '
-                "WHERE excluded.partition <> seen.partition "
-                "OR (excluded.sequence, excluded.item) > (seen.sequence, seen.item)",
-                rows,
-            )
+            db.executemany(f"INSERT INTO seen({_SEEN}) VALUES (?, ?, ?, ?, ?, ?, ?) {_UNLESS_LATER}", rows)
+
+    def copy_positions(self, old: str, new: str) -> None:
+        """See `StateStore.copy_positions`."""
+        theirs = f"SELECT ?, {_SEEN.removeprefix('sync, ')} FROM seen WHERE sync = ?"
+        with self._writing() as db:
+            db.execute(f"INSERT INTO seen({_SEEN}) {theirs} {_UNLESS_LATER}", (new, old))
 
     def remove_positions(self, before: datetime) -> int:
         """See `StateStore.remove_positions`."""

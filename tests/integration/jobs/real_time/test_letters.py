@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.app.editing.renaming import renaming
 from shared.definitions import SyncDefinition
 from shared.errors import AbortRun, RetryLater, UserError
 from shared.jobs.real_time.events import EventSync, Listeners, replay, replay_edited, run_events
@@ -195,6 +196,19 @@ def test_another_body_whose_sync_does_not_listen_any_more_is_refused(make: Make)
     world.syncs.clear()
     assert sent_with(world, letter, {"op": "c", "number": "A"}) == "Unclaimed"
     assert world.letters == [letter]
+
+
+def test_a_replay_after_the_sync_got_another_name_keeps_what_a_newer_event_wrote(make: Make) -> None:
+    """The positions of its events go with the name, as its dead letters do."""
+    world = make()
+    world.run({"op": "u", "number": "A", "name": "old", "revenue": "x"}, {"op": "u", "number": "A", "name": "new"})
+    (letter,) = world.letters
+    world.columns, world.mappings = world.columns[:2], world.mappings[:2]  # the revenue is not read any more
+    with renaming(world.state, "customers", "clients"):
+        world.syncs[:] = [EventSync(definition=world.define("clients"))]
+    assert [each.sync for each in world.letters] == ["clients"]
+    assert replay(world.letters, world.listeners, world.tools).settled == 1
+    assert (world.accounts(), world.letters) == ({"A": {"name": "new"}}, []), letter.message
 
 
 def cities(world: World, **topic: Any) -> EventSync:
