@@ -77,8 +77,11 @@ def naming(visit: Visit, draft: Draft, name: str, *, is_new: bool = False) -> It
         if problems := check_with_name(visit, draft).problems:
             raise DefinitionError(problems)
 
+    def names() -> set[str]:
+        return {each.name for each in visit.app.definitions()}
+
     old = visit.sync if visit.known_subject else name
-    with renaming(visit.app.state, old, name, look_again=look_again, is_new=is_new):
+    with renaming(visit.app.state, old, name, look_again=look_again, is_new=is_new, names=names):
         yield
 
 

@@ -13,11 +13,13 @@ import pytest
 
 from shared.app.editing.renaming import RenameRefusedError, renaming
 from shared.entities import LedgerEntry
+from shared.errors import RetryLater
 from shared.events import Event, EventAction, EventPosition, Message
 from shared.jobs.real_time.listeners import ListeningSince
 from shared.jobs.real_time.session import Positions
-from shared.state import DeadLetter, JobKind, JobRequest, Pause, Position, StateStore
+from shared.state import DeadLetter, JobKind, JobRequest, Pause, Position, RunRecord, StateStore
 from tests.contract.test_listening import listening
+from tests.store_in_front import StoreInFront, failing
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -178,3 +180,57 @@ def test_of_two_who_give_a_name_one_waits_for_the_other(store: StateStore) -> No
         pass
     thread.join()
     assert order == ["saved", "looked"]
+
+
+@pytest.mark.parametrize("call", ["swap_ledger", "copy_positions", "add_dead_letters", "remove_ledger_entries"])
+def test_what_an_outage_has_left_goes_with_the_next_save(store: StateStore, call: str) -> None:
+    """The definition is saved by then, and the person is told so."""
+    fill(store, "a", "mine")
+    store.add_dead_letters([letter(1, "a")])
+    store.mark_seen("a", {"k": Position(partition="0", sequence=1)})
+    away = StoreInFront(store, **{call: failing(RetryLater("The store is away", retry_after=5))})
+    told = "The store is away. The definition is saved with the name b, but what is kept under a is not moved yet"
+    with pytest.raises(RetryLater, match=told), renaming(away, "a", "b"):
+        pass
+    with renaming(store, "b", "b", names=lambda: {"b"}):
+        assert store.acquire_lease("sync/b", holder="x", seconds=9) is None
+    assert (kept(store, "b"), kept(store, "a")) == (([b"mine"], ["mine"], "mine"), ([], [], ""))
+    assert (store.dead_letter_counts(), [*store.seen("b", ["k"])]) == ({"b": 1}, ["k"])
+    fill(store, "a", "another sync")
+    with renaming(store, "b", "b", names=lambda: {"b"}):
+        assert store.lease("sync/b") is None  # nothing is left to move
+    assert kept(store, "a")[2] == "another sync"
+
+
+def test_what_an_outage_has_left_does_not_replace_what_a_run_has_made_since(store: StateStore) -> None:
+    """Its ledger and its watermark are newer; what belongs to events goes along."""
+    fill(store, "a", "mine")
+    store.add_dead_letters([letter(1, "a")])
+    away = StoreInFront(store, swap_ledger=failing(RetryLater("The store is away", retry_after=5)))
+    with pytest.raises(RetryLater), renaming(away, "a", "b"):
+        pass
+    began = datetime.now(UTC) + timedelta(seconds=1)
+    store.begin_run(RunRecord(run_id="r", sync="b", version="", trigger="timer", state="Running", started=began))
+    fill(store, "b", "newer")
+    with renaming(store, "b", "c", names=lambda: {"b"}):
+        pass
+    assert (kept(store, "c")[0::2], kept(store, "a")) == (([b"newer"], "newer"), ([], [], ""))
+    assert store.dead_letter_counts() == {"c": 1}
+
+
+def test_a_change_that_was_never_saved_moves_nothing_later(store: StateStore) -> None:
+    """The process ended before the definition was saved, so the old name has its sync; another one gets the new name."""
+    fill(store, "a", "mine")
+    away = StoreInFront(store)
+
+    def never_saved() -> None:
+        with renaming(away, "a", "b"):
+            away.before["set_watermark"] = failing(RetryLater("away", retry_after=5))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        never_saved()
+    for is_new in (True, False):
+        with renaming(store, "b", "b", is_new=is_new, names=lambda: {"a", "b"}):
+            pass
+    assert (kept(store, "a")[2], kept(store, "b")) == ("mine", ([], [], None))

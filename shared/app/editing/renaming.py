@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
-from shared.errors import UserError
+from shared.errors import RetryLater, SyncError, UserError
 from shared.jobs.batch.lease_keeping import HeldLease, keeping
 from shared.jobs.real_time.listeners import move_listening
 from shared.jobs.real_time.session import copy_positions
@@ -27,9 +29,28 @@ class RenameRefusedError(UserError):
     """The sync cannot get this name now: something works on it, or somebody else gives the name to a sync."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A change of a name that was begun: what is kept under the old one may not have been moved.
+
+    Attributes:
+        old: The name before; empty if no change has begun.
+        at: When it was begun.
+    """
+
+    old: str
+    at: str
+
+
 @contextmanager
 def renaming(
-    state: StateStore, old: str, new: str, *, look_again: Callable[[], None] = lambda: None, is_new: bool = False
+    state: StateStore,
+    old: str,
+    new: str,
+    *,
+    look_again: Callable[[], None] = lambda: None,
+    is_new: bool = False,
+    names: Callable[[], Collection[str]] = tuple,
 ) -> Iterator[None]:
     """Save a definition in the block, under the same or another name of its sync.
 
@@ -39,6 +60,9 @@ def renaming(
     the new name has left of a ledger or a watermark is removed, and nothing of them stays under the old name. A mirror
     is made anew by the next run.
 
+    If this is interrupted after the block, the next save of the sync moves what is left: all of it, or only what
+    belongs to events where a run of the new name has made a ledger and a watermark of its own since then.
+
     Args:
         state: Keeps what belongs to a sync by its name.
         old: The name until now.
@@ -46,29 +70,97 @@ def renaming(
         look_again: Called when nobody else can give the new name any more, before anything is moved: it raises if the
             name is not free.
         is_new: Whether no file has given the new name to the sync so far, also if it is the same as the old one.
+        names: Gives the names of all syncs that have a definition.
 
     Raises:
         RenameRefusedError: A run or a job of one of the names has not ended, or somebody else gives it; nothing was
             saved.
-        RetryLater: The state store is unavailable.
+        RetryLater: The state store is unavailable. Where the definition is saved already, the message says so.
     """
-    if old == new and not is_new:
+    begun = _begun(state, old)
+    if old == new and not is_new and not begun.old:
         yield
         return
     with ExitStack() as held:
         # In one order: of two people who exchange two names, none waits for the other.
-        leases = {name: _taken(held, state, name) for name in sorted({old, new})}
+        leases = {name: _taken(held, state, name) for name in sorted({old, new, begun.old} - {""})}
         look_again()
+        if begun.old:
+            _complete(state, begun, old, leases, names())
         if old == new:
             yield
             return
         _refuse_jobs(state, old)
         # Before the first process reads the new name: it keeps the moment for as long as it runs.
         move_listening(state, old, new)
-        with _pause_moved(state, old, new):
-            yield
-        _move(state, old, new, leases[new].fence)
-        _leave(state, old, leases[old].fence)
+        with _telling(old, new) as saved:
+            with _pause_moved(state, old, new), _noted(state, old, new, leases[new].fence):
+                yield
+                saved.append(new)
+            _move(state, old, new, leases[new].fence)
+            _leave(state, old, leases[old].fence)
+            _forget(state, new, leases[new].fence)
+
+
+@contextmanager
+def _telling(old: str, new: str) -> Iterator[list[str]]:
+    """Say of an outage that the definition is saved, if the list has an entry by then."""
+    saved: list[str] = []
+    try:
+        yield saved
+    except RetryLater as error:
+        if not saved:
+            raise
+        said = (
+            f"{error.message}. The definition is saved with the name {new}, but what is kept under {old} is not "
+            "moved yet: save it once more, before its next run"
+        )
+        raise RetryLater(said, retry_after=error.retry_after) from error
+
+
+@contextmanager
+def _noted(state: StateStore, old: str, new: str, fence: int) -> Iterator[None]:
+    """Note that a name is being changed, until `_forget`; not if the definition is not saved."""
+    note = {"old": old, "at": datetime.now(UTC).isoformat()}
+    state.set_watermark(_note(new), json.dumps(note), fence=fence)
+    saved = False
+    try:
+        yield
+        saved = True
+    finally:
+        if not saved:
+            with suppress(SyncError):  # then the note stays, and the old name is not gone: nothing is moved
+                _forget(state, new, fence)
+
+
+def _note(new: str) -> str:
+    """What the note of a change is called among the watermarks."""
+    return f"renamed/{new}"
+
+
+def _begun(state: StateStore, name: str) -> _Begun:
+    """The change by which a sync got its name, if it was interrupted."""
+    note = state.watermark(_note(name))
+    return _Begun(**json.loads(note)) if note else _Begun(old="", at="")
+
+
+def _forget(state: StateStore, new: str, fence: int) -> None:
+    state.set_watermark(_note(new), _NO_WATERMARK, fence=fence)
+
+
+def _complete(
+    state: StateStore, begun: _Begun, new: str, leases: Mapping[str, HeldLease], names: Collection[str]
+) -> None:
+    """Move what an interrupted change of a name has left, unless the definition was not saved with the new one."""
+    if new in names and begun.old not in names:
+        run = state.last_run(new)
+        if run is None or run.started < datetime.fromisoformat(begun.at):
+            _move(state, begun.old, new, leases[new].fence)
+        else:  # this run has made its own: it knows more than what is left
+            _move_events(state, begun.old, new)
+        _leave(state, begun.old, leases[begun.old].fence)
+        state.resume(begun.old)
+    _forget(state, new, leases[new].fence)
 
 
 def _taken(held: ExitStack, state: StateStore, name: str) -> HeldLease:
@@ -122,6 +214,10 @@ def _move(state: StateStore, old: str, new: str, fence: int) -> None:
     watermark = state.watermark(old)
     if watermark is not None or state.watermark(new):
         state.set_watermark(new, watermark or _NO_WATERMARK, fence=fence)
+    _move_events(state, old, new)
+
+
+def _move_events(state: StateStore, old: str, new: str) -> None:
     # First: a letter without the positions of its events would be replayed over what newer events have written.
     copy_positions(state, old, new)
     while letters := state.dead_letters(old, limit=_AT_ONCE):
