@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import http.client
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -166,6 +167,18 @@ def test_a_plan_is_applied_once_and_refused_when_the_target_moved(served: Served
     assert states == ["Refused", "Refused"]
     assert len(client.get("/jobs?state=failed")["jobs"]) == 2
     assert [job["id"] for job in client.get("/jobs?state=plans")["jobs"]] == [second, first]
+
+
+def test_a_plan_whose_entry_in_the_audit_log_was_cut_is_left_out_of_the_list(served: Served, world: World) -> None:
+    """Its parameters were too long to be kept; the other plans are listed."""
+    world.define("customers")
+    client = Client(served)
+    plan = client.planned("customers")
+    (asked,) = world.app.state.audit("customers", 1)
+    cut = json.dumps({"job": "other", "parameters": {"a": "x" * 200_000}})
+    world.app.state.add_audit(replace(asked, id="cut", after=cut))
+    assert [job["id"] for job in client.get("/jobs?state=plans")["jobs"]] == [plan]
+    assert client.raw("/../jobs?state=plans").status_code == 200
 
 
 def test_a_plan_that_breaks_a_limit_is_applied_with_force_alone(served: Served, world: World) -> None:
