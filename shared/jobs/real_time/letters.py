@@ -49,6 +49,7 @@ NO_LISTENER = Failure(error="Unclaimed", message="the sync of this event has no 
 NO_EVENT: Final = "The body {}: nothing would be applied. To drop the dead letter without applying it, use Remove"
 """Why another body of a letter is not sent: it changes nothing, so the letter would count as applied and be gone."""
 _TAKERS: Final = "taken_by"
+_NO_SYNC: Final = "_unclaimed"  # no name of a sync has a `_`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ class ReplayCounts:
 
 def letter_id(sync: str, message: Message, item: int | None) -> str:
     """What a letter is known by, so that an event which is given again finds its own."""
-    return f"{sync or 'unclaimed'}/{message.stream}/{message.sequence}" + (f"/{item}" if item else "")
+    return f"{sync or _NO_SYNC}/{message.stream}/{message.sequence}" + (f"/{item}" if item else "")
 
 
 def letter_of(lost: FailedEvent, sync: EventSync | None, *, now: datetime) -> DeadLetter:

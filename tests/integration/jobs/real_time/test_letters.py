@@ -241,6 +241,14 @@ def test_while_a_definition_cannot_be_read_an_event_that_another_sync_takes_is_k
     assert (world.accounts(), world.letters) == ({"A": {"name": "two", "city": "two"}}, [])
 
 
+def test_a_letter_of_a_sync_that_is_called_unclaimed_replaces_none_that_no_listener_took(make: Make) -> None:
+    """Both are kept: the one of the sync, and the one for the listener that could not be asked."""
+    world = make()
+    world.syncs[:] = [EventSync(definition=world.define("unclaimed"))]
+    run_events(world.messages({"op": "u", "number": "A", "revenue": "x"}), unread(world), world.tools)
+    assert sorted(letter.sync for letter in world.letters) == ["", "unclaimed"]
+
+
 def test_an_event_that_still_cannot_be_given_to_all_is_given_to_each_once(make: Make) -> None:
     """The letter stays while a definition cannot be read, and knows who took it in the meantime."""
     world = make()
