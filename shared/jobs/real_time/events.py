@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 AnyWorkspace = TypeVar("AnyWorkspace", bound=Workspace)
+_MOST_STREAMS: Final = 1_000  # more than the partitions of all hubs that a process reads
 _ROOM_SECONDS: Final = 30.0  # until other runs may have freed disk space
 Connect = Callable[[SyncDefinition, Mapping[str, ParameterValue]], Dataverse]
 
@@ -61,7 +62,7 @@ class EventMemory:
     """What a process keeps between batches: it makes them faster and changes no outcome.
 
     Attributes:
-        settled: Stream -> sequence number of the last message that this process has settled.
+        settled: Stream -> sequence number of the last message that this process has settled; only the latest streams.
         listening: From when on each listener takes events.
         schemas: The schemas of Avro bodies.
     """
@@ -175,6 +176,9 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
                 lost[sync.name] = _by_error(outcome.lost)
     for message in messages:
         tools.memory.settled[message.stream] = message.sequence
+    # A request over HTTP is a stream of its own, which never comes again: the one that was used longest ago goes.
+    while len(tools.memory.settled) > _MOST_STREAMS:
+        tools.memory.settled.pop(next(iter(tools.memory.settled)), None)
     return EventsSummary(received=len(messages), unclaimed=found.unclaimed, syncs=counts, lost=lost, traffic=traffic)
 
 

@@ -864,3 +864,10 @@ def test_partitions_run_in_parallel(make: Make) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = [summary.syncs["customers"]["insert"] for summary in pool.map(world.deliver, batches)]
     assert (found, len(world.accounts()), world.letters) == ([40] * 4, 160, [])
+
+
+def test_a_process_remembers_the_latest_streams_alone(make: Make) -> None:
+    """Each request over HTTP has one of its own; forgetting one makes events slower and changes nothing."""
+    world = make(topic={"action": "$.op", "match": {"$..type": '["none"]'}})
+    world.deliver([world.messages({"op": "u"}, first=0, partition=str(number))[0] for number in range(1_200)])
+    assert [*world.tools.memory.settled] == [str(number) for number in range(200, 1_200)]
