@@ -12,10 +12,12 @@ from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater, Sync
 from shared.reconcile import PlanAction
 from shared.state import ErrorRow
 
-__all__ = ["NOTHING_DONE", "Failure", "WaveResult", "attempted", "bisect", "failure_of"]
+__all__ = ["NOTHING_DONE", "Failure", "OvertakenError", "WaveResult", "attempted", "bisect", "failure_of", "in_turns"]
 
 log = logging.getLogger(__name__)
 
+_PAUSE: Final = 30.0  # seconds that the host had better wait
+_TURNS: Final = 10  # of events that others go on overtaking
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -32,6 +34,30 @@ class Failure:
     error: str
     message: str
     code: str = ""
+
+
+class OvertakenError(RetryLater):
+    """Newer events of the same records took effect meanwhile, so the rest of the changes was not sent.
+
+    The same events can be given again: with the new positions, what is old changes nothing.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=_PAUSE)
+
+
+def in_turns(work: Callable[[], Made]) -> Made:
+    """Do work again at once where others have overtaken it: with the new positions it leaves out what is old.
+
+    Raises:
+        OvertakenError: Others have overtaken it each time.
+    """
+    for _ in range(_TURNS - 1):
+        try:
+            return work()
+        except OvertakenError:
+            continue
+    return work()
 
 
 def bisect(

@@ -21,7 +21,7 @@ from shared.definitions import ParameterValue, SyncDefinition
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError, UserError
 from shared.events import Message, decode
 from shared.jobs.real_time.apply import apply_batch
-from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_of
+from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_of, in_turns
 from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.ledger import EventLedgers, open_reader
@@ -223,8 +223,10 @@ def _run(
 ) -> BatchOutcome:
     """Apply and record what one sync took of a batch; `live` if it comes from its hub now."""
     started = tools.clock.now()
-    outcome = _applied(sync, taken, tools, delivery)
-    if live:
+    if not live:  # the hub's events go on arriving meanwhile
+        outcome = in_turns(partial(_applied, sync, taken, tools, delivery))
+    else:
+        outcome = _applied(sync, taken, tools, delivery, behind=delivery is not Delivery.NEXT)
         outcome = replace(outcome, partitions=latest_of_partitions(taken, tools.clock.now()))
     record_batch(outcome, sync, state=tools.state, log=tools.memory.log, clock=tools.clock, started=started)
     return outcome
@@ -260,12 +262,14 @@ class SyncShare:
             )
 
 
-def _applied(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools, delivery: Delivery) -> BatchOutcome:
+def _applied(
+    sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools, delivery: Delivery, *, behind: bool = True
+) -> BatchOutcome:
     """Apply messages; those that fail together are halved until the message that fails is alone.
 
-    A definition that cannot work loses them all, with the reason.
+    A definition that cannot work loses them all, with the reason. `behind`: see `Positions`.
     """
-    share = attempted(partial(prepared_share, sync, tools), sync.name)
+    share = attempted(partial(prepared_share, sync, tools, behind=behind), sync.name)
     if isinstance(share, Failure):
         return BatchOutcome.all_lost(taken, share)
 
@@ -279,8 +283,8 @@ def _applied(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools, 
     return parts[0] if len(parts) == 1 else BatchOutcome.sum(parts)
 
 
-def prepared_share(sync: EventSync, tools: EventTools) -> SyncShare | Failure:
-    """What the parts of one sync's share have in common, or why its definition cannot work.
+def prepared_share(sync: EventSync, tools: EventTools, *, behind: bool = False) -> SyncShare | Failure:
+    """What the parts of one sync's share have in common, or why its definition cannot work; `behind`: see `Positions`.
 
     Raises:
         RetryLater: Dataverse or a vault is unavailable.
@@ -293,7 +297,7 @@ def prepared_share(sync: EventSync, tools: EventTools) -> SyncShare | Failure:
         raise
     except SyncError as error:
         return Failure(error="Definition", message=error.message)
-    positions = Positions(sync=sync.name, state=tools.state, clock=tools.clock)
+    positions = Positions(sync=sync.name, state=tools.state, clock=tools.clock, behind=behind)
     return SyncShare(sync=sync, values=values, prepared=prepared, positions=positions, tools=tools)
 
 
@@ -362,7 +366,8 @@ def replay_edited(letter: DeadLetter, body: bytes, listeners: Listeners, tools: 
     if not takers and refused is None:
         raise UserError(NO_EVENT.format("is for no other listener than those that took the event"))
     for sync, taken in takers:
-        outcome = _applied(sync, taken, tools, Delivery.REPLAY if letter.sync else Delivery.AGAIN)
+        delivery = Delivery.REPLAY if letter.sync else Delivery.AGAIN
+        outcome = in_turns(partial(_applied, sync, taken, tools, delivery))
         Positions(sync=sync.name, state=tools.state).store(outcome.reached)
         refused = refused or next((lost.failure for lost in outcome.lost), None)
     if refused is None:
@@ -372,7 +377,8 @@ def replay_edited(letter: DeadLetter, body: bytes, listeners: Listeners, tools: 
 
 def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools) -> list[DeadLetter]:
     """Letters of one sync; returns those that were refused again."""
-    outcome = _applied(sync, taken_again(letters, sync.topic, tools.memory.schemas), tools, Delivery.REPLAY)
+    taken = taken_again(letters, sync.topic, tools.memory.schemas)
+    outcome = in_turns(partial(_applied, sync, taken, tools, Delivery.REPLAY))
     Positions(sync=sync.name, state=tools.state).store(outcome.reached)
     tries = {letter.id: letter.tries for letter in letters}
     again = [letter_of(lost, sync, now=tools.clock.now()) for lost in outcome.lost]

@@ -44,11 +44,14 @@ class Positions:
     Attributes:
         sync: Name of the sync.
         clock: Says when the store is asked again.
+        behind: Whether the events may be older than others that are applied meanwhile. Then the positions are looked
+            at again directly before the first request that writes, however soon it comes.
     """
 
     sync: str
     state: StateStore
     clock: Clock = field(default_factory=SystemClock)
+    behind: bool = False
     _reached: dict[str, EventPosition] = field(default_factory=dict)
     _stored: dict[str, Position | None] = field(default_factory=dict)
     _next_look: float = 0.0
@@ -61,7 +64,8 @@ class Positions:
         """
         found = self.state.seen(self.sync, keys) if keys else {}
         self._stored.update((key, found.get(key)) for key in keys)
-        self._next_look = self.clock.monotonic() + _LOOK_SECONDS
+        now = self.clock.monotonic()
+        self._next_look = now if self.behind else now + _LOOK_SECONDS
         stored = {
             key: EventPosition(partition=at.partition, sequence=at.sequence, item=at.item, when=at.when)
             for key, at in found.items()
@@ -69,9 +73,10 @@ class Positions:
         return {**stored, **{key: self._reached[key] for key in keys if key in self._reached}}
 
     def overtaken(self) -> bool:
-        """Whether another instance has gone further since the positions were read: the partition has moved there.
+        """Whether others have gone further since the positions were read: newer events of these records took effect.
 
-        The state store is asked every few seconds at most, so a batch that need not wait never asks.
+        The state store is asked every few seconds at most. So a batch that follows the one before it never asks if it
+        need not wait, and one that may be behind asks before its first request that writes.
         """
         if self.clock.monotonic() < self._next_look:
             return False
@@ -100,7 +105,9 @@ class Positions:
         if further:
             marks = {stream: Position(partition=stream, sequence=number) for stream, number in further.items()}
             self.state.mark_seen(name, marks)
-        return any(min(of) <= last[stream] for stream, of in numbers.items() if stream in last)
+        begun = any(min(of) <= last[stream] for stream, of in numbers.items() if stream in last)
+        self.behind = self.behind or begun  # whoever began them may be further by now
+        return begun
 
     def advance(self, reached: Mapping[str, EventPosition]) -> None:
         """Note what a part of the batch has reached; the state store learns of it when the whole batch is recorded."""

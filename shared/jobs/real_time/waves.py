@@ -72,7 +72,7 @@ class Wave:
         parameters: Values that the target's filter names.
         started: When the batch came; what an expired record's date column is set to.
         ledger: What is known of the records; None where the sync keeps no ledger.
-        overtaken: Asked before each request that writes: whether another instance has gone further.
+        overtaken: Asked before each request that writes: whether others have gone further with these records.
     """
 
     sync: PreparedSync

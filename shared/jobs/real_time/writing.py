@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from shared.counted import counted
 from shared.dataverse import KEY_TAKEN, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
 from shared.entities import EntityMetadata
-from shared.errors import AbortRun, RetryLater
+from shared.errors import AbortRun
 from shared.jobs.adoption import Adoption
 from shared.jobs.outcomes import keep_outcomes, make_outcomes
 from shared.jobs.progress import NoProgress
-from shared.jobs.real_time.boundary import Failure
+from shared.jobs.real_time.boundary import Failure, OvertakenError
 from shared.jobs.real_time.ledger import BUSY
 from shared.jobs.writing import WriteOrder, write_changes
 from shared.reconcile.links.dependencies import FORGET_CREATED
@@ -25,7 +26,6 @@ ChangeResult = str | Failure  # the name of a count, or why a change was not mad
 
 _SPARED: Final = "ignored"
 _REFUSED: Final = "Failed Operation"
-_PAUSE: Final = 30.0  # seconds that the host had better wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +142,10 @@ class WaveWriting:
         return WriteLimits(cancelled=self.overtaken)
 
 
-def _not_sent(count: int) -> RetryLater:
-    """The batch comes again, and with the new positions what is old changes nothing."""
-    return RetryLater(
-        f"{count} changes were not sent, because another instance has gone further with their records",
-        retry_after=_PAUSE,
+def _not_sent(count: int) -> OvertakenError:
+    return OvertakenError(
+        f"{counted(count, 'change was', 'changes were')} not sent, because another instance has gone further with "
+        "these records"
     )
 
 

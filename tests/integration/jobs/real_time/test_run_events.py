@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,9 @@ from shared.dataverse import Change, Dataverse, Outcome, RetryPolicy, Skipped
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
 from shared.events import Message, decode
-from shared.jobs.real_time.events import EventSync, Listeners, replay, run_events
+from shared.jobs.real_time.boundary import Failure
+from shared.jobs.real_time.events import EventSync, Listeners, replay, replay_edited, run_events
+from shared.jobs.real_time.letters import FailedEvent, letter_of
 from shared.jobs.real_time.record import MOST_PARTITIONS
 from tests.integration.jobs.real_time.conftest import Make
 from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, SkippingClock, World
@@ -850,6 +853,110 @@ def test_an_instance_whose_partition_has_moved_while_it_waited_writes_nothing_ol
     assert world.accounts()["A"]["name"] == "three"
     assert world.deliver(batch).syncs["customers"] == {"events": 1, "stale": 1}
     assert (world.accounts()["A"]["name"], world.letters) == ("three", [])
+
+
+def meanwhile(world: World, *bodies: Any, times: int = 1) -> dict[str, int]:
+    """Let another instance apply events between the look at the positions and the first write that follows it.
+
+    Returns:
+        How often the positions were looked at since then, under `looks`.
+    """
+    found = {"looks": 0}
+
+    def apply(sync: str, _: object) -> None:
+        found["looks"] += sync == "customers"
+        if sync == "customers" and found["looks"] <= times:
+            before, world.state.after = world.state.after, {}
+            try:
+                run_events(world.messages(*bodies), world.listeners, world.fresh_tools())
+            finally:
+                world.state.after = before
+
+    world.state.after = {"seen": apply}
+    return found
+
+
+class TestNewerEventsDuringLateOnes:
+    """Newer events of a record are applied after late ones have asked for its position, and before they write."""
+
+    OLD, NEW = {"op": "u", "number": "A", "name": "old", "revenue": "5"}, {"op": "u", "number": "A", "name": "new"}
+
+    def refused(self, make: Make, strategy: str) -> World:
+        """A world with a dead letter for a record that is there; what refused it is away."""
+        world = make(behaviour={"strategy": strategy})
+        world.run({"op": "c", "number": "A", "name": "first"})
+        (message,) = world.messages(self.OLD)
+        lost = FailedEvent(message=message, failure=Failure(error="Failed Operation", message="refused"), item=0)
+        world.state.add_dead_letters([letter_of(lost, world.syncs[0], now=world.clock.now())])
+        return world
+
+    @pytest.mark.parametrize("strategy", ["full", "upsert", "delta"])
+    def test_a_replay_writes_nothing_over_them(self, make: Make, strategy: str) -> None:
+        """The replay looks again directly before its first write, begins anew, and finds its event old."""
+        world = self.refused(make, strategy)
+        meanwhile(world, self.NEW)
+        outcome = replay(world.letters, world.listeners, world.tools)
+        assert (outcome.settled, outcome.kept, world.letters) == (1, 0, [])
+        assert world.accounts() == {"A": {"name": "new"}}
+
+    def test_an_edited_dead_letter_is_not_written_over_them(self, make: Make) -> None:
+        """Another body of an event is as old as the event."""
+        world = self.refused(make, "full")
+        meanwhile(world, self.NEW)
+        body = json.dumps(self.OLD | {"name": "edited"}).encode()
+        assert replay_edited(world.letters[0], body, world.listeners, world.tools) is None
+        assert (world.accounts(), world.letters) == ({"A": {"name": "new"}}, [])
+
+    def test_an_unclaimed_dead_letter_is_not_written_over_them(self, make: Make) -> None:
+        """Its sync had no listener when it came."""
+        world = make()
+        world.run({"op": "c", "number": "A", "name": "first"})
+        sync = world.syncs.pop()
+        world.run(self.OLD)
+        world.syncs.append(sync)
+        meanwhile(world, self.NEW)
+        assert replay(world.letters, world.listeners, world.tools).settled == 1
+        assert (world.accounts(), world.letters) == ({"A": {"name": "new"}}, [])
+
+    @pytest.mark.parametrize("parts", [1, 2])
+    def test_events_of_files_are_not_written_over_them(self, make: Make, parts: int) -> None:
+        """Files of Event Hubs Capture hold old events, also those of a batch that follows another one of the file."""
+        world = make()
+        batch = world.messages({"op": "c", "number": "A", "name": "first"}, self.OLD)
+        if parts > 1:
+            run_events(batch[:1], world.listeners, world.tools, history=True)
+            batch = batch[1:]
+        meanwhile(world, self.NEW)
+        run_events(batch, world.listeners, world.tools, history=True)
+        assert world.accounts()["A"]["name"] == "new"
+
+    def test_a_batch_that_comes_again_throws(self, make: Make) -> None:
+        """The host gives it once more, and then it changes nothing."""
+        world = make()
+        batch = world.messages({"op": "c", "number": "A", "name": "old"})
+        meanwhile(world, self.NEW)
+        with pytest.raises(RetryLater, match="1 change was not sent, because another instance"):
+            world.deliver(batch)
+        assert world.deliver(batch).syncs["customers"] == {"events": 1, "stale": 1}
+        assert world.accounts() == {"A": {"name": "new"}}
+
+    def test_a_replay_that_is_overtaken_each_time_ends(self, make: Make) -> None:
+        """An error says so; the letter stays."""
+        world = self.refused(make, "full")
+        other = {"op": "u", "number": "A", "name": "new"}
+        meanwhile(world, other, times=1000)
+        letter = replace(world.letters[0], sequence=10**6)  # newer than all of them
+        with pytest.raises(RetryLater, match="another instance"):
+            replay([letter], world.listeners, world.tools)
+        assert (world.accounts(), len(world.letters)) == ({"A": {"name": "new"}}, 1)
+
+    def test_batches_that_follow_each_other_look_once(self, make: Make) -> None:
+        """Only events that may be late need a second look."""
+        world = make()
+        world.run({"op": "c", "number": "A"})
+        found = meanwhile(world, times=0)
+        world.run({"op": "u", "number": "A", "name": "one"})
+        assert found == {"looks": 1}
 
 
 def test_partitions_run_in_parallel(make: Make) -> None:
