@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.state.event_records import DeadLetter, Position
+from shared.state.event_records import INCOMPLETE, DeadLetter, Position
 from shared.state.job_kinds import RETRY_OF, TAKEN_BACK, UNBEGUN_RETRY, UNDO_OF, JobKind, NewerJobError
 from shared.state.job_queue import JobQueue, PoisonedMessage
 from shared.state.letter_pages import letter_pages, remove_all_letters
@@ -26,6 +26,7 @@ from shared.state.records import (
 from shared.state.store import StateStore
 
 __all__ = [
+    "INCOMPLETE",
     "RETRY",
     "RETRY_OF",
     "TAKEN_BACK",

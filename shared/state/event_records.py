@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-__all__ = ["ALL_ITEMS", "DeadLetter", "Position"]
+__all__ = ["ALL_ITEMS", "INCOMPLETE", "DeadLetter", "Position"]
 
 ALL_ITEMS: Final = 2**31 - 1
 """The number of an event that comes after all others of its message."""
+
+INCOMPLETE: Final = "Incomplete"
+"""The error of a dead letter of which the store has lost a part: it is shown and can be removed, but not sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

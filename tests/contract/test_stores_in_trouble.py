@@ -23,7 +23,18 @@ from azure.storage.blob import ContainerClient
 from shared.errors import AbortRun, RetryLater, UserError
 from shared.http.azure_tokens import WatchedCredential
 from shared.settings import Settings
-from shared.state import DeadLetter, ErrorRecord, Job, JobRequest, LatestRows, PlanUse, Position, RunRecord, StateStore
+from shared.state import (
+    INCOMPLETE,
+    DeadLetter,
+    ErrorRecord,
+    Job,
+    JobRequest,
+    LatestRows,
+    PlanUse,
+    Position,
+    RunRecord,
+    StateStore,
+)
 from shared.state.azure import AzureStateStore, open_azure
 from shared.state.azure._storage import document
 from shared.state.machine import Machine
@@ -383,6 +394,31 @@ class TestAzure:
             read(AzureStateStore.by_connection_string(storage_account))
         assert said in caught.value.message
         assert table in caught.value.message
+
+    @pytest.mark.azurite
+    @pytest.mark.parametrize("end", ["", ".json"])
+    def test_a_letter_whose_blob_is_gone_says_so(self, storage_account: str, end: str) -> None:
+        """Whichever of its blobs it is; it can be named and removed, and is whole again when the blob is restored."""
+        store = AzureStateStore.by_connection_string(storage_account)
+        made = DeadLetter(
+            id="l1", sync="a", body=b"x" * 50_000, partition="0", sequence=1, error="T", message="none", kept=NOON
+        )
+        letter = replace(made, properties={"p": "x" * 200_000})
+        store.add_dead_letters([letter, replace(made, id="l2", sequence=2, body=b"y")])
+        with ContainerClient.from_connection_string(storage_account, "dynamics-sync") as files:
+            (name,) = (blob for blob in files.list_blob_names() if blob.endswith(".json"))
+            path = name.removesuffix(".json") + end
+            content = files.download_blob(path).readall()
+            files.delete_blob(path)
+            found, other = store.dead_letters("a")
+            assert (found.id, found.partition, found.sequence, found.error) == ("l1", "0", 1, INCOMPLETE)
+            assert f"the blob {name.removesuffix('.json')}" in found.message
+            assert (other.id, other.body) == ("l2", b"y")
+            assert store.dead_letters(ids=["l1"]) == (found,)
+            files.upload_blob(path, content)
+        assert store.dead_letters(ids=["l1"]) == (letter,)
+        assert store.remove_dead_letters(["l1"]) == 1
+        assert store.dead_letters(ids=["l1"]) == ()
 
     @pytest.mark.azurite
     def test_rows_of_an_older_version_are_read(self, storage_account: str) -> None:

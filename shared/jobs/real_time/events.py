@@ -33,7 +33,7 @@ from shared.jobs.real_time.session import Decode, Delivery, Positions, Session
 from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
 from shared.remote import OpenUrl, open_without_account
 from shared.scripts import ScriptEngine
-from shared.state import DeadLetter, StateStore
+from shared.state import INCOMPLETE, DeadLetter, StateStore
 from shared.transform.lookups.creations import NEW_IDS_OF
 from shared.workspace import Workspace
 from shared.workspace.warm import WarmWorkspace, Workspaces
@@ -328,15 +328,16 @@ def _traffic(before: Usage, after: Usage) -> Counter[str]:
 def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> ReplayCounts:
     """Send dead letters through the same path again; those that settle are removed.
 
-    A letter whose key was written by a newer event since then settles without an effect.
+    A letter whose key was written by a newer event since then settles without an effect. One that is incomplete stays.
 
     Raises:
         RetryLater: Dataverse or the state store is unavailable; a letter is removed only after its event has a result.
     """
-    kept = 0
+    whole = [letter for letter in letters if letter.error != INCOMPLETE]
+    kept = len(letters) - len(whole)
     by_name = {sync.name: sync for sync in listeners.syncs}
-    for name in sorted({letter.sync for letter in letters}):
-        of_sync = [letter for letter in letters if letter.sync == name]
+    for name in sorted({letter.sync for letter in whole}):
+        of_sync = [letter for letter in whole if letter.sync == name]
         refused = 0
         if name in by_name:
             again = _replayed(of_sync, by_name[name], tools)

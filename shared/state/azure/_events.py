@@ -20,7 +20,7 @@ from shared.state._bounds import fitting_letter, json_text
 from shared.state._reading import json_object, reading, record
 from shared.state.azure._runs import TURNS, RunTables
 from shared.state.azure._storage import document, groups, key, parts, read_document
-from shared.state.event_records import DeadLetter, Position
+from shared.state.event_records import INCOMPLETE, DeadLetter, Position
 
 __all__ = ["EventTables"]
 
@@ -124,13 +124,22 @@ class EventTables(RunTables):
         return json_text((letter.partition, letter.sequence, letter.id) if letter else ("", 0, ""))
 
     def _letter(self, place: tuple[str, str]) -> DeadLetter | None:
-        """A letter; None where it is not there, or was removed by another instance just now."""
+        """A letter; None where it is not there, or was removed by another instance just now.
+
+        A letter whose blob is gone is not left out: it says what is missing.
+        """
         row = self._get(LETTERS, *place)
-        if row is None:
-            return None
-        body = row["body"] if "body" in row else self._read_file(_body_path(place[1]))
-        with reading(LETTERS, place[1]):
-            of = read_document(row) if "json00" in row else self._read_letter_document(place[1])
+        if row is None or (letter := self._read_letter(row)):
+            return None if row is None else letter
+        row = self._get(LETTERS, *place)  # its blobs are removed after it, and written before it
+        return None if row is None else self._read_letter(row) or _incomplete(row)
+
+    def _read_letter(self, row: TableEntity) -> DeadLetter | None:
+        """The letter of a row; None where a blob of it is not there."""
+        name = row["RowKey"]
+        body = row["body"] if "body" in row else self._read_file(_body_path(name))
+        with reading(LETTERS, name):
+            of = read_document(row) if "json00" in row else self._read_letter_document(name)
             return None if body is None or of is None else record(DeadLetter, of | {"kept": row["kept"], "body": body})
 
     def _read_letter_document(self, row: str) -> dict[str, Any] | None:
@@ -261,6 +270,21 @@ def _seen_row(place: tuple[str, str], position: Position, written: datetime) -> 
 
 def _place_of(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["PartitionKey"], row["RowKey"]
+
+
+def _incomplete(row: TableEntity) -> DeadLetter:
+    """What is left of a letter of which a blob is gone."""
+    with reading(LETTERS, row["RowKey"]):
+        of = read_document(row) if "json00" in row else {}
+        partition, sequence, letter_id = json.loads(row["order"]) if "order" in row else ("", 0, of.get("id"))
+        known = {"id": letter_id, "sync": row["sync"], "partition": partition, "sequence": sequence} | of
+        message = (
+            f"the state store has lost a part of this event: the blob {_body_path(row['RowKey'])} or the one with "
+            ".json after its name is not there any more. Restore it (runbook: Restore), or send the event again from "
+            "its source and discard this dead letter"
+        )
+        lost = {"error": INCOMPLETE, "code": "", "message": message, "kept": row["kept"], "body": row.get("body", b"")}
+        return record(DeadLetter, known | lost)
 
 
 def _body_path(row: str) -> str:

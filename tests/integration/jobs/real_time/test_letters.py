@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from shared.app.editing.renaming import renaming
 from shared.definitions import SyncDefinition
 from shared.errors import AbortRun, RetryLater, UserError
 from shared.jobs.real_time.events import EventSync, Listeners, replay, replay_edited, run_events
-from shared.state import DeadLetter
+from shared.state import INCOMPLETE, DeadLetter
 from tests.integration.jobs.real_time.conftest import Make
 from tests.integration.jobs.real_time.world import World
 from tests.store_in_front import failing
@@ -289,3 +290,17 @@ def test_an_event_is_kept_for_a_listener_whose_schema_cannot_be_read(make: Make,
     world.run({"op": "u", "number": "A", "name": "one"})
     (letter,) = world.letters
     assert (letter.sync, letter.error, "customer.avsc does not exist" in letter.message) == ("", "Undecodable", True)
+
+
+@pytest.mark.parametrize("sync", ["customers", ""])
+def test_a_letter_of_which_a_part_is_lost_stays(make: Make, sync: str) -> None:
+    """What is left of it is not the event, so it is not sent again and counts as refused; others are applied."""
+    world = make()
+    taken = world.syncs.pop()
+    world.run({"op": "c", "number": "A"}, {"op": "c", "number": "B"})
+    world.syncs.append(taken)
+    lost = replace(world.letters[0], sync=sync, body=b"", error=INCOMPLETE)
+    world.state.add_dead_letters([lost])
+    outcome = replay(world.letters, world.listeners, world.tools)
+    assert (outcome.settled, outcome.kept) == (1, 1)
+    assert (world.letters, set(world.accounts())) == ([lost], {"B"})
