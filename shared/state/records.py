@@ -229,6 +229,7 @@ class Job:
         since: Since when it waits for its next run: those that have waited longest come first.
         runs: The ids of its latest runs, oldest first; the last one may be under way.
         attempts: How many of its runs in a row made no progress.
+        unavailable: How many of its runs in a row found a service unavailable.
         not_before: Until when it is held back; None where it is not.
         sent: When its message was last put into the queue; None where it has none yet.
         lane: Which slots it waits for; empty where it waits for none.
@@ -241,6 +242,7 @@ class Job:
     state: str = RunState.QUEUED.value
     runs: tuple[str, ...] = ()
     attempts: int = 0
+    unavailable: int = 0
     not_before: datetime | None = None
     sent: datetime | None = None
     lane: str = ""

@@ -129,16 +129,18 @@ def after_run(job: Job, run: RunRecord | None, now: datetime) -> Job:
     if count >= MOST_ATTEMPTS:
         return ended_job(replace(job, attempts=count), RunState.FAILED, now, f"{count} runs in a row made no progress")
     pause = _pause(count) if count >= 2 else None  # noqa: PLR2004 - the first repetition comes at once
-    return _again(replace(job, attempts=count), now, pause, run.message if run else "its process ended")
+    return _again(replace(job, attempts=count, unavailable=0), now, pause, run.message if run else "its process ended")
 
 
 def after_unavailable(job: Job, now: datetime, message: str) -> Job:
-    """The next state of a job whose run wrote nothing, because Dataverse, a source or a vault is unavailable."""
-    count = job.attempts + 1
+    """The next state of a job whose run wrote nothing, because Dataverse, a source or a vault is unavailable.
+
+    Such runs are no attempts: a service that was away says nothing about the runs after it.
+    """
     if now - job.request.requested >= LONGEST_OUTAGE:
-        return ended_job(replace(job, attempts=count), RunState.FAILED, now, message)
-    wait = min(FIRST_WAIT * (1 << min(count - 1, 10)), LONGEST_WAIT)
-    return _again(replace(job, attempts=count), now, wait, message)
+        return ended_job(job, RunState.FAILED, now, message)
+    wait = min(FIRST_WAIT * (1 << min(job.unavailable, 10)), LONGEST_WAIT)
+    return _again(replace(job, unavailable=job.unavailable + 1), now, wait, message)
 
 
 def ended_job(job: Job, state: str, now: datetime, message: str) -> Job:

@@ -277,6 +277,16 @@ class TestAfterAway:
         assert pauses == [1, 2, 4, 8, 15, 15]
         assert (current.state, current.message) == ("Queued", "Dataverse is away")
 
+    def test_runs_that_found_a_service_away_are_no_attempts(self) -> None:
+        """A process that ends after an outage is repeated at once; another outage is waited out from its start."""
+        current = job(state="Running")
+        for _ in range(6):
+            current = after_unavailable(current, NOON, "Dataverse is away")
+        after = after_run(current, None, NOON)
+        assert (after.state, after.attempts, after.not_before) == ("Queued", 1, None)
+        away = after_unavailable(after, NOON, "Dataverse is away")
+        assert (away.attempts, away.not_before) == (1, NOON + timedelta(minutes=1))
+
     def test_after_a_day_it_is_failed(self) -> None:
         """A day after it was asked for."""
         assert after_unavailable(job(), NOON + timedelta(hours=22), "away").waits
