@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 AnyWorkspace = TypeVar("AnyWorkspace", bound=Workspace)
-_MOST_STREAMS: Final = 1_000  # more than the partitions of all hubs that a process reads
+_MOST_STREAMS: Final = 1_000  # a request over HTTP is a stream of its own, which never comes again
 _ROOM_SECONDS: Final = 30.0  # until other runs may have freed disk space
 Connect = Callable[[SyncDefinition, Mapping[str, ParameterValue]], Dataverse]
 
@@ -176,7 +176,6 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
                 lost[sync.name] = _by_error(outcome.lost)
     for message in messages:
         tools.memory.settled[message.stream] = message.sequence
-    # A request over HTTP is a stream of its own, which never comes again: the one that was used longest ago goes.
     while len(tools.memory.settled) > _MOST_STREAMS:
         tools.memory.settled.pop(next(iter(tools.memory.settled)), None)
     return EventsSummary(received=len(messages), unclaimed=found.unclaimed, syncs=counts, lost=lost, traffic=traffic)
@@ -206,8 +205,7 @@ def _parted(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools) -
 def _skipped(sync: EventSync, earlier: int, tools: EventTools) -> Mapping[str, int]:
     """Count events from before the listener was there, in the execution log too."""
     counts, now = {"events": earlier, "before_listening": earlier}, tools.clock.now()
-    outcome = BatchOutcome(counts=counts, lost=())
-    tools.memory.log.add(sync.definition, outcome, started=now, ended=now, state=tools.state)
+    tools.memory.log.add(sync.definition, BatchOutcome(counts=counts, lost=()), started=now, ended=now, state=tools.state)
     return counts
 
 
@@ -367,8 +365,7 @@ def replay_edited(letter: DeadLetter, body: bytes, listeners: Listeners, tools: 
     if not takers and refused is None:
         raise UserError(NO_EVENT.format("is for no other listener than those that took the event"))
     for sync, taken in takers:
-        delivery = Delivery.REPLAY if letter.sync else Delivery.AGAIN
-        outcome = in_turns(partial(_applied, sync, taken, tools, delivery))
+        outcome = in_turns(partial(_applied, sync, taken, tools, Delivery.REPLAY if letter.sync else Delivery.AGAIN))
         Positions(sync=sync.name, state=tools.state).store(outcome.reached)
         refused = refused or next((lost.failure for lost in outcome.lost), None)
     if refused is None:
