@@ -25,7 +25,7 @@ from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_o
 from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.ledger import EventLedgers, open_reader
-from shared.jobs.real_time.letters import NO_EVENT, FailedEvent, ReplayCounts, keep, letter_of, still_kept
+from shared.jobs.real_time.letters import NO_EVENT, ReplayCounts, keep, letter_of, still_kept
 from shared.jobs.real_time.listeners import ListeningSince, TakenMessage, claimed, taken_again, takers_of
 from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, latest_of_partitions, record_batch
 from shared.jobs.real_time.schemas import Schemas
@@ -162,7 +162,7 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
     delivery = _delivery(messages, tools.memory.settled)
     counts: dict[str, Mapping[str, int]] = {}
     traffic: dict[str, Mapping[str, int]] = {}
-    lost = {"": _by_error(found.lost)} if found.lost else {}
+    lost = {"": Counter(each.failure.error for each in found.lost)} if found.lost else {}
     for sync in listeners.syncs:
         taken: Sequence[TakenMessage] = found.taken[sync.name]
         earlier, taken = (0, taken) if history else _parted(sync, taken, tools)
@@ -173,7 +173,7 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
             counts[sync.name] = Counter(counts.get(sync.name, {})) + Counter(outcome.counts)
             traffic[sync.name] = outcome.traffic
             if outcome.lost:
-                lost[sync.name] = _by_error(outcome.lost)
+                lost[sync.name] = Counter(each.failure.error for each in outcome.lost)
     for message in messages:
         tools.memory.settled[message.stream] = message.sequence
     while len(tools.memory.settled) > _MOST_STREAMS:
@@ -204,13 +204,10 @@ def _parted(sync: EventSync, taken: Sequence[TakenMessage], tools: EventTools) -
 
 def _skipped(sync: EventSync, earlier: int, tools: EventTools) -> Mapping[str, int]:
     """Count events from before the listener was there, in the execution log too."""
-    counts, now = {"events": earlier, "before_listening": earlier}, tools.clock.now()
-    tools.memory.log.add(sync.definition, BatchOutcome(counts=counts, lost=()), started=now, ended=now, state=tools.state)
+    now, counts = tools.clock.now(), {"events": earlier, "before_listening": earlier}
+    empty = BatchOutcome(counts=counts, lost=())
+    tools.memory.log.add(sync.definition, empty, started=now, ended=now, state=tools.state)
     return counts
-
-
-def _by_error(lost: Iterable[FailedEvent]) -> Mapping[str, int]:
-    return Counter(each.failure.error for each in lost)
 
 
 # -- The share of one sync ----------------------------------------------------------------------------------------
