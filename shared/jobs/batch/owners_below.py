@@ -1,4 +1,4 @@
-"""Records below those that get another owner: Dataverse gives them the new owner too, and no row asks for that.
+"""Records below those that get another owner: Dataverse gives them the new owner too, whatever their rows say.
 
 A relationship of a table with itself may cascade assignments to all records below, to the active ones, or to those of
 the same owner (Microsoft: "Configure table relationship cascading behavior"). So the service is asked which records are
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from shared.dataverse import Applied, Change, ChangeAction, Dataverse, Failed, Skipped, WriteLimits
@@ -37,6 +38,7 @@ from shared.workspace import Table, Workspace, json_rows
 __all__ = ["OwnersBelow"]
 
 _Tree = Mapping[str, set[str]]  # record -> the records to which it refers
+_AT_ONCE: Final = 10_000  # records whose tree is asked for, level by level
 _ORDER: Final = (
     f"INSERT INTO {Table.OWNER_ORDER} SELECT r.record, r.generation "
     f"FROM {json_rows({'record': 'UUID', 'generation': 'INTEGER'})}"
@@ -50,6 +52,7 @@ class OwnersBelow:
     Attributes:
         column: The owner.
         lookups: The columns through which a record gets the owner of another record of its table.
+        rows_only: Only records whose row gives an owner keep their own; the others follow the record above.
         children_first: The changes are made only while records have the version that was compared, which the assignment
             of a record above would change.
         tree: What was below the records before the writes.
@@ -60,6 +63,7 @@ class OwnersBelow:
     entity: EntityMetadata
     column: TargetColumn
     lookups: tuple[str, ...]
+    rows_only: bool
     children_first: bool
     tree: dict[str, set[str]] = field(default_factory=dict)
 
@@ -71,8 +75,7 @@ class OwnersBelow:
         entity: EntityMetadata,
         layout: Sequence[TargetColumn],
         *,
-        guarded: bool = False,
-        strategy: Strategy = Strategy.FULL,
+        strategy: Strategy | None = None,
     ) -> OwnersBelow | None:
         """The owners of the changes of a workspace; None where an owner is not written, or not given to others.
 
@@ -83,13 +86,13 @@ class OwnersBelow:
             dataverse: The environment.
             entity: The table.
             layout: The columns.
-            guarded: Each change is made only while its record has the version that was compared.
-            strategy: That of the sync.
+            strategy: That of the sync; None for an undo. An undo knows no rows, so every record below keeps its owner,
+                and each of its changes is made only while the record has the version that was compared.
         """
         table = entity.logical_name
         lookups = tuple(each.name for each in entity.attributes.values() if table in each.assigned_with)
         column = owner_column(layout)
-        if column is None or not lookups or strategy is not Strategy.FULL:
+        if column is None or not lookups or strategy not in {None, Strategy.FULL}:
             return None
         return cls(
             workspace=workspace,
@@ -97,7 +100,8 @@ class OwnersBelow:
             entity=entity,
             column=column,
             lookups=lookups,
-            children_first=guarded or needs_version(layout),
+            rows_only=strategy is not None,
+            children_first=strategy is None or needs_version(layout),
         )
 
     def look(self) -> bool:
@@ -146,7 +150,7 @@ class OwnersBelow:
     def _settle_some(self, records: Iterable[str], owners: set[str], limits: WriteLimits) -> None:
         """Settle records that are not below each other; `owners` gets what is written."""
         self._read(Table.OWNERS_AFTER, records)
-        wrong = [row for row in self.workspace.query(wrong_owners_query(self.column)) if row[1] in owners]
+        wrong = [row for row in self.workspace.query(self._wrong) if row[1] in owners]
         if not wrong:
             return
         ((last,),) = self.workspace.query(LAST_CHANGE)
@@ -167,6 +171,10 @@ class OwnersBelow:
             if not isinstance(outcome, Applied):
                 self._fail(changes[outcome.number], outcome)
 
+    @property
+    def _wrong(self) -> str:
+        return wrong_owners_query(self.column, rows_only=self.rows_only)
+
     def _fail(self, change: Change, outcome: Failed | Skipped) -> None:
         """Note a record that keeps the owner of a record above: with its own change, if it has one."""
         add, *others = ADD_OWNER
@@ -183,18 +191,17 @@ class OwnersBelow:
     def _below(self, query: str) -> dict[str, set[str]]:
         """All records below some records, each with the records to which it refers."""
         found: dict[str, set[str]] = {}
-        level = {record for (record,) in self.workspace.query(query)}
-        seen = set(level)
-        while level:
-            pairs = {
-                pair
-                for column in self.lookups
-                for pair in referring(self.dataverse.service, self.entity, column, sorted(level))
-            }
-            for child, parent in pairs:
-                found.setdefault(child, set()).add(parent)
-            level = {child for child, _ in pairs} - seen
-            seen |= level
+        rows = self.workspace.rows(query)
+        while level := {record for (record,) in islice(rows, _AT_ONCE)}:
+            while level:
+                pairs = [
+                    pair
+                    for column in self.lookups
+                    for pair in referring(self.dataverse.service, self.entity, column, sorted(level))
+                ]
+                level = {child for child, _ in pairs} - found.keys()
+                for child, parent in pairs:
+                    found.setdefault(child, set()).add(parent)
         return found
 
     def _read(self, table: Table, records: Iterable[str]) -> None:

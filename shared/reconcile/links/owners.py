@@ -11,6 +11,7 @@ from typing import Final
 
 from shared.definitions.models import WritePolicy
 from shared.entities import AttributeType
+from shared.reconcile.columns import sent
 from shared.reconcile.outcomes import Result
 from shared.transform import TargetColumn, current_table_step, to_payload
 from shared.workspace import NewTable, Step, Table, literal, quoted
@@ -101,17 +102,24 @@ def held_owners_step(column: TargetColumn, name: Table) -> Step:
     return current_table_step([column], name=name, title="Create the table of the owners of records")
 
 
-def wrong_owners_query(column: TargetColumn) -> str:
+def wrong_owners_query(column: TargetColumn, *, rows_only: bool) -> str:
     """SQL of the records of `owners_after` with another owner than they are to have: id, that owner, both as payload.
 
     A record is to have the owner that the run wrote; where it wrote none, the owner that the record had before.
+
+    Args:
+        column: The owner.
+        rows_only: Only records whose row gives an owner are to have it; the others follow the record above.
     """
     name = quoted(column.name)
+    compared = f"SELECT decisions._id FROM decisions JOIN desired USING (_row) WHERE {sent(column)}"
+    kept = f" AND now._id IN ({compared})" if rows_only else ""
     return f"""
 SELECT CAST(_id AS VARCHAR), held, wanted, '{{' || {to_payload(column, "wanted", "held")} || '}}'
 FROM (
   SELECT now._id, now.{name} AS held,
-    CASE WHEN written._id IS NULL THEN coalesce(earlier.{name}, target.{name}) ELSE desired.{name} END AS wanted
+    CASE WHEN written._id IS NOT NULL THEN desired.{name}
+      WHEN true{kept} THEN coalesce(earlier.{name}, target.{name}) END AS wanted
   FROM {Table.OWNERS_AFTER} AS now
   LEFT JOIN ({_written(column)}) AS written USING (_id)
   LEFT JOIN desired ON desired._row = written._row

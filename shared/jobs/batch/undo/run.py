@@ -129,7 +129,7 @@ class _Undo:
             last = journal.note_before(workspace)
         if ledger is not None:
             note_intents(ledger, self._job.definition, prepared, workspace, fence=self._log.fence)
-        owners = OwnersBelow.of(workspace, self._tools.dataverse, prepared.entity, prepared.layout, guarded=True)
+        owners = OwnersBelow.of(workspace, self._tools.dataverse, prepared.entity, prepared.layout)
         try:
             order = replace(order, by_owner=owners is not None and owners.look())
             restore(workspace, self._tools.dataverse, prepared.entity, limits)

@@ -103,19 +103,24 @@ def test_records_that_are_there_get_an_owner_by_changes_that_set_it(workspace: W
     assert sorted(workspace.query(own_owners_query(OWNER))) == [("team:1",), ("team:5",)]
 
 
-def test_a_record_is_to_have_what_the_run_wrote_or_else_what_it_had(workspace: Workspace) -> None:
-    """What it had is known from the look before the writes, or from the comparison; what is not known is left."""
-    hold(workspace, Table.OWNERS_AFTER, dict.fromkeys((1, 2, 3, 5, 7, 8), "team:9"))
-    hold(workspace, Table.OWNERS_BEFORE, {1: "team:0", 2: "systemuser:2", 8: "team:9"})
+@pytest.mark.parametrize("rows_only", [True, False])
+def test_a_record_is_to_have_what_the_run_wrote_or_else_what_it_had(workspace: Workspace, *, rows_only: bool) -> None:
+    """What it had is known from the look before the writes, or from the comparison; what is not known is left.
+
+    A record without a row follows the record above it in a run, and keeps its owner in an undo.
+    """
+    hold(workspace, Table.OWNERS_AFTER, dict.fromkeys((1, 2, 3, 5, 7, 8, 9), "team:9"))
+    hold(workspace, Table.OWNERS_BEFORE, {1: "team:0", 2: "systemuser:2", 8: "team:9", 9: "team:8"})
     hold(workspace, Table.CURRENT, {2: "team:0", 3: "team:3"})
 
-    found = workspace.query(wrong_owners_query(OWNER))
+    found = workspace.query(wrong_owners_query(OWNER, rows_only=rows_only))
 
     assert [(record[-1], held, wanted) for record, held, wanted, _ in found] == [
         ("1", "team:9", "team:1"),
         ("2", "team:9", "systemuser:2"),
         ("3", "team:9", "team:3"),
         ("5", "team:9", "team:5"),
+        *([] if rows_only else [("9", "team:9", "team:8")]),
     ]
     assert json.loads(found[1][3]) == {"ownerid@odata.bind": "/systemusers(2)"}
 
