@@ -15,7 +15,7 @@ from shared.events import ChangeQueue, Event, EventAction, NetChange, unfold
 from shared.jobs.real_time.boundary import Failure, WaveResult, bisect, failure_of
 from shared.jobs.real_time.ledger import BUSY
 from shared.jobs.real_time.letters import FailedEvent
-from shared.jobs.real_time.session import Session
+from shared.jobs.real_time.session import Session, reached_by
 from shared.jobs.real_time.waves import Wave
 from shared.state import ErrorRow
 
@@ -73,6 +73,7 @@ class _Applying:
         self._waiting: list[NetChange] = []  # changes that refer to what a later wave may create
         self._session = session
         self._met: set[str] = set()  # records of which a change has taken effect
+        self._refused: set[str] = set()  # message keys of which an event was refused
         self._wave = Wave(
             sync=session.sync,
             dataverse=session.dataverse,
@@ -93,8 +94,8 @@ class _Applying:
             self._final = queue.is_last
             current = [change for change in wave if not self._overtaken(change)]
             # What is deleted and made again is gone before others look for it. `full` knows it without that.
-            gone = [change for change in current if change.action is EventAction.DELETE and queue.has_more(change)]
-            for change, failure in self._applied(current, first=gone if self._session.sync.late else []):
+            dropped = [change for change in current if change.action is EventAction.DELETE and queue.has_more(change)]
+            for change, failure in self._applied(current, first=dropped if self._session.sync.late else []):
                 if failure is None:
                     self._settle(change)
                 elif len(change.settles) > 1:
@@ -102,6 +103,8 @@ class _Applying:
                 else:
                     (event,) = change.settles
                     self.lost[event.number] = FailedEvent.of(event, failure)
+                    self._refused.update(event.keys)
+            self._store(dropped)
             queue.wait(self._waiting)
             self._waiting = []
 
@@ -117,6 +120,18 @@ class _Applying:
         )
         self.counts["stale"] += stale
         return stale
+
+    def _store(self, dropped: Iterable[NetChange]) -> None:
+        """Store the positions of drops that mark records, before newer events of these records are applied.
+
+        If the batch came again, such a drop would mark the record that the newer events have made. A key of which an
+        event was refused waits for the end of the batch, so that no position is stored before the dead letter.
+        """
+        if self._session.sync.definition.sync_behaviour.dropped in ("delete", "ignore"):
+            return
+        keys = {key for change in dropped for event in change.settles for key in event.keys} - self._refused
+        settled = {key: self.settled[key] for key in keys if key in self.settled}
+        self._session.positions.store(reached_by(settled, {}))
 
     def _settle(self, change: NetChange) -> None:
         self._met.update(change.records)

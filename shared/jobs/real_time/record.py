@@ -13,13 +13,13 @@ from typing import Any, Final
 from shared.counted import counted
 from shared.dataverse import Clock
 from shared.definitions import SyncDefinition
-from shared.events import Event, EventPosition, FoldedBatch
+from shared.events import EventPosition, FoldedBatch
 from shared.jobs.real_time.apply import AppliedBatch
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.decode import DecodedBatch
 from shared.jobs.real_time.letters import FailedEvent, keep, letter_of
 from shared.jobs.real_time.listeners import TakenMessage
-from shared.jobs.real_time.session import Positions
+from shared.jobs.real_time.session import Positions, reached_by
 from shared.jobs.real_time.sync import EventSync
 from shared.jobs.summary import RunState
 from shared.state import ErrorRecord, ErrorRow, RunRecord, StateStore
@@ -60,7 +60,7 @@ class BatchOutcome:
         left_out = (*decoded.left_out, *applied.left_out)
         incomplete = len({error.rows for error in left_out})
         counts.update(stale=len(folded.stale), lost=len(lost), left_out=incomplete)
-        reached = _reached(applied.settled, folded.seen)
+        reached = reached_by(applied.settled, folded.seen)
         return cls(counts=+counts, lost=lost, reached=reached, left_out=left_out)
 
     @classmethod
@@ -85,17 +85,6 @@ class BatchOutcome:
             traffic=traffic,
             left_out=tuple(error for part in parts for error in part.left_out),
         )
-
-
-def _reached(settled: Mapping[str, Sequence[Event]], before: Mapping[str, EventPosition]) -> dict[str, EventPosition]:
-    """Where each message key is now."""
-    reached: dict[str, EventPosition] = {}
-    for key, events in settled.items():
-        for event in sorted(events, key=lambda event: event.number):
-            last = reached.get(key, before.get(key))
-            if last is None or not event.position.is_stale_after(last):
-                reached[key] = event.position.after(last)
-    return reached
 
 
 def latest_of_partitions(taken: Iterable[TakenMessage], handled: datetime) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -20,7 +20,7 @@ from shared.scripts import ScriptEngine
 from shared.state import Position, StateStore
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["Decode", "Delivery", "Positions", "Session", "copy_positions"]
+__all__ = ["Decode", "Delivery", "Positions", "Session", "copy_positions", "reached_by"]
 
 Decode = Callable[..., Iterable[Event | Undecodable]]
 _LOOK_SECONDS: Final = 5.0  # between two looks whether others have gone further
@@ -119,14 +119,29 @@ class Positions:
         Raises:
             RetryLater: The state store is unavailable.
         """
-        if reached:
-            self.state.mark_seen(
-                self.sync,
-                {
-                    key: Position(partition=last.partition, sequence=last.sequence, item=last.item, when=last.when)
-                    for key, last in reached.items()
-                },
-            )
+        marks = {
+            key: Position(partition=last.partition, sequence=last.sequence, item=last.item, when=last.when)
+            for key, last in reached.items()
+        }
+        if marks:
+            self.state.mark_seen(self.sync, marks)
+            self._stored.update((key, mark) for key, mark in marks.items() if key in self._stored)
+
+
+def reached_by(settled: Mapping[str, Sequence[Event]], before: Mapping[str, EventPosition]) -> dict[str, EventPosition]:
+    """Where each message key is after events that took effect.
+
+    Args:
+        settled: Message key -> these events.
+        before: Message key -> where it was.
+    """
+    reached: dict[str, EventPosition] = {}
+    for key, events in settled.items():
+        for event in sorted(events, key=lambda event: event.number):
+            last = reached.get(key, before.get(key))
+            if last is None or not event.position.is_stale_after(last):
+                reached[key] = event.position.after(last)
+    return reached
 
 
 def copy_positions(state: StateStore, old: str, new: str) -> None:

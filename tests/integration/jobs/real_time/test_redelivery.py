@@ -73,6 +73,30 @@ def test_a_batch_that_is_processed_in_parts_may_come_again(make: Make, stored: i
     expect(world, "ABCDEF")
 
 
+@pytest.mark.parametrize("killed_after", [0, 1])
+def test_a_drop_that_marks_a_record_is_not_repeated_after_newer_events_of_it(make: Make, killed_after: int) -> None:
+    """The batch drops a record that is not there and makes it; if it comes again, the drop would mark the new record."""
+    world = make(behaviour={"dropped": "deactivate", "returned": "ignore"})
+    batch = world.messages({"op": "d", "number": "A"}, {"op": "c", "number": "A"}, {"op": "c", "number": "B"})
+    killed_at_the_checkpoint(world, batch, after=killed_after)
+    world.tools = world.fresh_tools()
+    world.deliver(batch)
+    expect(world, "AB")
+    assert [each["statecode"] for each in world.rows("accountnumber,statecode")] == [0, 0]
+
+
+def test_a_position_is_not_stored_before_the_dead_letter_of_an_older_event(make: Make) -> None:
+    """The older event of the record is refused; after the crash it is refused again, and becomes a letter."""
+    world = make(behaviour={"dropped": "deactivate", "returned": "ignore"})
+    long = {"op": "c", "number": "A", "name": "x" * 5000}
+    batch = world.messages(long, {"op": "d", "number": "A"}, {"op": "c", "number": "A"})
+    with world.state.acting(add_dead_letters=failing(Killed())), pytest.raises(Killed):
+        world.deliver(batch)
+    world.tools = world.fresh_tools()
+    world.deliver(batch)
+    assert (set(world.accounts()), [letter.sequence for letter in world.letters]) == ({"A"}, [0])
+
+
 def test_a_partition_may_move_away_and_come_back(make: Make) -> None:
     """An instance cannot know what another one began meanwhile; the state store does."""
     world = make(behaviour=DELTA)
