@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ class _Load:
     number: int
 
     def load(self, file: InputFile, *, divided: bool = False) -> InputFile:
-        """Load a file; returns it, or for a zstd file the local file with its lines.
+        """Load a file; returns it, or what it was copied to: for a zstd file its lines, for one behind HTTP the whole.
 
         Args:
             file: The file.
@@ -110,6 +111,8 @@ class _Load:
         """
         if file.compression == "zstd":
             file, _ = self._unpacked(file)
+        elif file.is_http:
+            file = self._fetched(file)
         refuse_other_kinds(file, self.source.encoding)
         header = read_header(file, self.source, self.dialect)
         if header is None:
@@ -142,6 +145,13 @@ class _Load:
         self._exact(part, self._plain, header, rows)
         self._plain.unlink()
         return part
+
+    def _fetched(self, file: InputFile) -> InputFile:
+        """A copy of a file behind HTTP, so that its column names and its rows are of one answer."""
+        copy = self.workspace.folder / f"source-{self.number}.whole{'.gz' if file.compression else ''}"
+        with file.stored() as stored, writing(self.workspace.folder), copy.open("wb") as out:
+            shutil.copyfileobj(stored, out, BLOCK)
+        return InputFile(name=file.name, path=str(copy))
 
     @property
     def _plain(self) -> Path:
@@ -205,7 +215,7 @@ class _Load:
     def _in_place(self, file: InputFile, header: Header) -> bool:
         """Whether DuckDB can read the file where it is: it counts lines to skip by records, so one line at most."""
         return (
-            file.path in self.workspace.readable
+            (file.path in self.workspace.readable or Path(file.path).parent == self.workspace.folder)
             and self.source.encoding in _UTF_8
             and header.lines <= 1
             and not self.source.footer_rows_to_ignore

@@ -93,7 +93,7 @@ class InputFile:
             UserError: It cannot be opened; a read of the stream raises it too.
         """
         with _failures(self):
-            opened = self._streamed() if self._is_http else self._opened()
+            opened = self._streamed() if self.is_http else self._opened()
         with opened:
             yield io.BufferedReader(_Stored(self, opened), BLOCK)
 
@@ -117,7 +117,8 @@ class InputFile:
             return io.BufferedReader(_Anywhere(self, self._opened()), _LITTLE)
 
     @property
-    def _is_http(self) -> bool:
+    def is_http(self) -> bool:
+        """Whether it is behind HTTP, where each reading may be of another version and the server need not tell."""
         return self.system is not None and "http" in self.system.protocol
 
     def _streamed(self) -> IO[bytes]:

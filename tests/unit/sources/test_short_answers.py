@@ -1,16 +1,24 @@
-"""Files behind HTTP of which only a part comes: the run ends, as the rows that are missing would be dropped."""
+"""Files behind HTTP of which only a part comes, or that are another one in each answer: no row is missing or mixed."""
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
 
 import pytest
 
+from shared.definitions.models import Column
 from shared.errors import UserError
+from shared.sources import SourceContext, open_source
 from shared.sources.files import find_files
+from shared.workspace import Workspace
+from tests.contract.source_kinds import KINDS
+from tests.contract.test_sources import defined
 
 CONTENT = b"number\n" + b"".join(b"N%d\n" % n for n in range(200))
 HALF = CONTENT[: len(CONTENT) // 2]
@@ -22,11 +30,14 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.send_response(200)
         told = "3" if self.path == "/little.csv" else str(len(CONTENT))
-        if self.path != "/unknown.csv":
+        if self.path != "/unknown.csv" and not self.path.startswith("/report"):
             self.send_header("Content-Length", told)
         self.end_headers()
 
     def do_GET(self) -> None:
+        if self.path.startswith("/report"):
+            self._send_report()
+            return
         way = self.path.removesuffix(".csv").strip("/")
         self.send_response(206 if way in {"part", "unknown"} else 200)
         if way in {"part", "unknown"}:
@@ -39,6 +50,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if way == "chunks" else body)
         self.close_connection = True
 
+    def _send_report(self) -> None:
+        """A report that is made for each request: from some request on, its columns have another order."""
+        reports = self.server.reports  # type: ignore[attr-defined]
+        body = b"number,name\n1,one\n2,two\n" if next(reports) < int(self.path[7]) else b"name,number\none,1\ntwo,2\n"
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(gzip.compress(body) if self.path.endswith(".gz") else body)
+
     def log_message(self, *_: object) -> None:
         """Nothing is printed."""
 
@@ -47,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
 def served() -> Iterator[str]:
     """The address of the server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.reports = count()  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -83,3 +103,14 @@ def test_a_part_of_a_file_is_not_taken_for_the_whole(name: str, said: str) -> No
     """A status that says so, an answer that ends with its connection, and one that is shorter than the file."""
     with pytest.raises(UserError, match=said):
         read(name)
+
+
+@pytest.mark.parametrize("name", [f"report{n}.csv{ending}" for n in range(1, 8) for ending in ("", ".gz")])
+def test_column_names_and_rows_are_of_one_answer(name: str) -> None:
+    """The host says nothing by which two answers can be told apart."""
+    kind = KINDS["delimited"]
+    with served() as address, Workspace.open() as workspace:
+        source = defined(kind, Path("source.csv")).source.model_copy(update={"path": f"{address}/{name}"})
+        columns = [Column(name="number"), Column(name="name")]
+        open_source(source.model_copy(update={"columns": columns}), SourceContext()).load(workspace)
+        assert workspace.query("SELECT number, name FROM source_raw ORDER BY 1") == [("1", "one"), ("2", "two")]
