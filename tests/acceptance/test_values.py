@@ -67,7 +67,7 @@ ROWS: Final[Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]]] = {
             "amount": "1.25", "share": "", "since": "31/01/2024", "called": "2024-03-31T02:30", "opens": "", "closes": "",
             "day": "2024-10-27T02:30", "serial": "60", "active": "true", "note": "kept", "remark": "",
         },
-        dict.fromkeys(FIELDS[1:]) | {"note": "kept"},
+        dict.fromkeys(FIELDS[1:]) | {"note": "kept", "active": False},  # a value that is left out: the column's default
     ),
 }  # fmt: skip
 REJECTED: Final = {"share": "12.5"}

@@ -18,6 +18,7 @@ import requests
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from batch_sync.local_runner import LocalRunner
 from console.access.person import SignIn
 from console.application import application
 from console.console import Console
@@ -170,16 +171,24 @@ def serving(console: Console) -> Iterator[Served]:
 
 
 @pytest.fixture
-def served(world: World) -> Iterator[Served]:
+def runner(world: World) -> Iterator[LocalRunner]:
+    """What runs the jobs of a console: without its end it would look for jobs of every former test."""
+    made = LocalRunner(world.app)
+    yield made
+    made.stop(within=10)
+
+
+@pytest.fixture
+def served(world: World, runner: LocalRunner) -> Iterator[Served]:
     """The console of whoever sits at the machine."""
-    with serving(local_console(world.app)) as made:
+    with serving(local_console(world.app, runner)) as made:
         yield made
 
 
 @pytest.fixture
-def served_to_many(world: World) -> Iterator[Served]:
+def served_to_many(world: World, runner: LocalRunner) -> Iterator[Served]:
     """The console with the sign-in of the platform: every request needs the header."""
-    local = local_console(world.app)
+    local = local_console(world.app, runner)
     sign_in = SignIn({"WEBSITE_AUTH_ENABLED": "True"})
     with serving(Console(app=world.app, sign_in=sign_in, wake=local.wake, hosts=None)) as made:
         yield made
