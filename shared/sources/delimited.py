@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from shared.sources.files import BLOCK, InputFile
 from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
+from shared.sources.places.copies import copy_of
 from shared.sources.places.row_lines import LoadedFile, RowLine, row_lines
 from shared.sources.plain import (
     Layout,
@@ -148,10 +148,8 @@ class _Load:
 
     def _fetched(self, file: InputFile) -> InputFile:
         """A copy of a file behind HTTP, so that its column names and its rows are of one answer."""
-        copy = self.workspace.folder / f"source-{self.number}.whole{'.gz' if file.compression else ''}"
-        with file.stored() as stored, writing(self.workspace.folder), copy.open("wb") as out:
-            shutil.copyfileobj(stored, out, BLOCK)
-        return InputFile(name=file.name, path=str(copy))
+        ending = ".whole.gz" if file.compression else ".whole"
+        return copy_of(file, self.workspace.folder / f"source-{self.number}{ending}")
 
     @property
     def _plain(self) -> Path:

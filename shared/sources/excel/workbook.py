@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from shared.sources.excel.xlsb import binary_sheet_parts, survey_xlsb
 from shared.sources.excel.xlsx import office_parts, sheet_parts, survey_xlsx
 from shared.sources.files import InputFile
 from shared.sources.kinds import kind_of
+from shared.sources.places.copies import copy_of
 from shared.workspace import writing
 
 if TYPE_CHECKING:
@@ -185,8 +185,7 @@ def open_workbook(
     """
     copied = folder / "workbook"
     try:
-        with file.stored() as stored, writing(folder), copied.open("wb") as out:
-            shutil.copyfileobj(stored, out)
+        copy_of(file, copied)
         ending = _ending(copied, file.name, tick)
         copied = copied.rename(copied.with_suffix(ending))  # calamine reads the extension
         opened = _old if ending == ".xls" else _open_document if ending == ".ods" else partial(_office, brief=brief)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,10 +22,11 @@ from shared.sources.files import InputFile, find_files
 from shared.sources.parquet.decimals import MOST_DIGITS, is_wide, with_wide_decimals
 from shared.sources.parquet.fields import Field, as_json, field
 from shared.sources.parquet.names import is_ambiguous, with_own_names
+from shared.sources.places.copies import copy_of
 from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import KnownColumn, described, found_name, known_type
 from shared.transform import SOURCE_ERRORS
-from shared.workspace import Workspace, literal, quoted, writing
+from shared.workspace import Workspace, literal, quoted
 from shared.workspace.failures import explained
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class ParquetFiles:
         rows = 0
         for number, file in enumerate(self._files()):
             copy = workspace.folder / f"source-{number}{_ENDING}"
-            read = self._in_place(workspace, file) or _copied(workspace, file, copy)
+            read = self._in_place(workspace, file) or copy_of(file, copy).path
             with self._explained(file):
                 part = _part(workspace, file, read, self._source.columns)
                 rows += 0 if self._most is None else _count(workspace, part)
@@ -165,12 +165,6 @@ class ParquetFiles:
             raise self._ranges.failure
         if failed is not None:
             raise _damaged(file.name, failed) from failed
-
-
-def _copied(workspace: Workspace, file: InputFile, copy: Path) -> str:
-    with file.stored() as stored, writing(workspace.folder), copy.open("wb") as out:
-        shutil.copyfileobj(stored, out)
-    return str(copy)
 
 
 def _part(workspace: Workspace, file: InputFile, path: str, columns: Sequence[Column]) -> _Part:
