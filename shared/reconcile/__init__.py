@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from shared.reconcile.adoption import adoption_steps
-from shared.reconcile.columns import names_of, object_of
 from shared.reconcile.ledger import after_writing, before_writing, doubtful_query, fill_ledger, ledger_table_step
 from shared.reconcile.links.kept_parents import cascading, keep_parents_of_refused
 from shared.reconcile.links.steps import link_steps
@@ -35,8 +34,6 @@ __all__ = [
     "keep_parents_of_refused",
     "ledger_table_step",
     "link_steps",
-    "names_of",
-    "object_of",
     "reconcile_steps",
     "rejected_steps",
     "sample_query",

@@ -128,9 +128,10 @@ class EventTables(RunTables):
 
         A letter whose blob is gone is not left out: it says what is missing.
         """
-        row = self._get(LETTERS, *place)
-        if row is None or (letter := self._read_letter(row)):
-            return None if row is None else letter
+        if (row := self._get(LETTERS, *place)) is None:
+            return None
+        if (letter := self._read_letter(row)) is not None:
+            return letter
         row = self._get(LETTERS, *place)  # its blobs are removed after it, and written before it
         return None if row is None else self._read_letter(row) or _incomplete(row)
 
