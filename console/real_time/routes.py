@@ -200,7 +200,7 @@ def _discard(visit: Visit) -> Response:
         raise Refusal(422, "Not removed", "Say that you are sure: what is removed cannot be brought back.")
     if which.everything and (shown := visit.body.text("count")):
         count = str(visit.app.state.count_dead_letters(which.sync))
-        if count != shown:  # others came, which nobody has seen, or some are gone
+        if count != shown:  # letters were added or removed after the page was opened
             text = f"The list had {shown}, and now there are {count} dead letters: look at it again."
             raise Refusal(409, "Not removed", text)
     return visit.to(f"{_base(visit)}?{urlencode({'removed': _discarded(visit, which)})}")
