@@ -30,9 +30,7 @@ BOTH_WAYS = pytest.mark.parametrize("events", [False, True], ids=["batch", "even
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("closing")
-    schema = folder / "schema.yaml"
-    schema.write_text(yaml.safe_dump(SCHEMA), "utf-8")
-    with world(folder, schema=[schema], in_thread=True) as made:
+    with world(folder, tables=SCHEMA, in_thread=True) as made:
         yield made
 
 

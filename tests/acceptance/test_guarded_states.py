@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from shared.cli.real_time import feed
 from tests.acceptance.world import World, accounts, world
@@ -33,9 +32,7 @@ CUSTOMER: Final = "11111111-1111-1111-1111-111111111111"
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("guarded")
-    schema = folder / "schema.yaml"
-    schema.write_text(yaml.safe_dump(SCHEMA), "utf-8")
-    with world(folder, schema=[schema]) as made:
+    with world(folder, tables=SCHEMA) as made:
         yield made
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from shared.cli.real_time import feed
 from tests.acceptance.world import World, world
@@ -54,9 +53,7 @@ Row = dict[str, str]
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("labels")
-    schema = folder / "schema.yaml"
-    schema.write_text(yaml.safe_dump(dict(_SCHEMA), sort_keys=False), "utf-8")
-    with world(folder, schema=[schema]) as made:
+    with world(folder, tables=_SCHEMA) as made:
         yield made
 
 

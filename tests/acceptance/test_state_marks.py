@@ -28,9 +28,7 @@ BOTH_WAYS: Final = pytest.mark.parametrize("events", [False, True], ids=["batch"
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("state-marks")
-    schema = folder / "schema.yaml"
-    schema.write_text(yaml.safe_dump(SCHEMA), "utf-8")
-    with world(folder, schema=[schema]) as made:
+    with world(folder, tables=SCHEMA) as made:
         yield made
 
 

@@ -44,13 +44,11 @@ Rows = Sequence[Mapping[str, Any]]
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("states")
-    schema = folder / "schema.yaml"
-    schema.write_text(yaml.safe_dump(dict(SCHEMA)), "utf-8")
     rows = folder / "cases.yaml"
     rows.write_text(yaml.safe_dump(cases()), "utf-8")
     closed = folder / "quotes.yaml"
     closed.write_text(yaml.safe_dump(quotes()), "utf-8")
-    with world(folder, schema=[schema], seed=[f"cases={rows}", f"quotes={closed}"]) as made:
+    with world(folder, tables=SCHEMA, seed=[f"cases={rows}", f"quotes={closed}"]) as made:
         yield made
 
 

@@ -10,7 +10,6 @@ from enum import Enum
 from typing import Any, Final
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -273,9 +272,7 @@ def _pairs(cells: Mapping[str, st.SearchStrategy[Cell]]) -> st.SearchStrategy[li
 def specimens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A table with a column of every type."""
     folder = tmp_path_factory.mktemp("types")
-    schema = folder / "schema.yaml"
-    schema.write_text(yaml.safe_dump(_SCHEMA, allow_unicode=True), "utf-8")
-    with world(folder, schema=[schema]) as made:
+    with world(folder, tables=_SCHEMA) as made:
         for on_null in ("clear", "keep"):
             made.define(_definition({}, on_null), f"text-{on_null}")
             made.define(_definition(_TYPED, on_null), f"typed-{on_null}")

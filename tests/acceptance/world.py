@@ -183,9 +183,19 @@ def accounts(**changes: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def world(folder: Path, **options: Any) -> Iterator[World]:
-    """A fresh emulator and an app that knows it; a process of its own for `in_thread=False`."""
+def world(folder: Path, *, tables: Mapping[str, Any] | None = None, **options: Any) -> Iterator[World]:
+    """A fresh emulator and an app that knows it; a process of its own for `in_thread=False`.
+
+    Args:
+        folder: Where the definitions and files are.
+        tables: A schema of tables beside those that are built in.
+        **options: Those of the emulator.
+    """
     (folder / "syncs").mkdir(parents=True, exist_ok=True)
+    if tables is not None:
+        schema = folder / "schema.yaml"
+        schema.write_text(yaml.safe_dump(dict(tables), sort_keys=False, allow_unicode=True), "utf-8")
+        options["schema"] = [schema]
     with running(**{"in_thread": True, **options}) as emulator:
         environment = {
             "DYNAMICS_URL": emulator.service_url,
