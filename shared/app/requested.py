@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.app.editing.questions import previewed, tested
@@ -17,6 +15,7 @@ from shared.redaction import cleaned
 from shared.state import UNDO, JobKind, JobRequest
 from shared.views.plan_files import PlanFile
 from shared.views.runs import run_named
+from shared.workspace.folders import PrivateFolder
 
 if TYPE_CHECKING:
     from shared.app.app import App
@@ -72,8 +71,8 @@ def _retry(app: App, request: JobRequest, options: RunOptions, progress: Progres
     if mended is None:
         raise UserError("the mended rows are not there any more: send them again")
     run = run_named(request.of, app.state)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / MENDED
+    with PrivateFolder.make("mended") as folder:
+        file = folder / MENDED
         file.write_bytes(mended)
         return retry(app, run, file, options, progress)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from shared.jobs.batch.plans.about import other_place, refuse_other_environment
 from shared.run_ids import SHORT_ID
 from shared.state import RowsToMend, RunRecord
 from shared.transform import numbers_rows
+from shared.workspace.folders import PrivateFolder
 
 if TYPE_CHECKING:
     from shared.app.app import App
@@ -59,8 +59,8 @@ def check_mended(app: App, run: RunRecord, data: bytes, name: str) -> None:
     Raises:
         UserError: The run has no rows to mend, or the file cannot be used.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / name
+    with PrivateFolder.make("mended") as folder:
+        file = folder / name
         file.write_bytes(data)
         _prepared(app, run, file, RunOptions())
 

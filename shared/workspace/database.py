@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ import duckdb
 
 from shared.errors import UserError
 from shared.workspace.failures import explained, first_line, understood
+from shared.workspace.folders import PrivateFolder
 from shared.workspace.limits import OverdueError, within
 from shared.workspace.sql import SqlValue, literal, quoted
 from shared.workspace.steps import NewTable, Step
@@ -83,13 +82,16 @@ class Workspace:
 
     _SETTINGS: ClassVar[Mapping[str, str]] = {}  # DuckDB's, beside those that every workspace has
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, *, folder: PrivateFolder, readable: frozenset[str]
+    ) -> None:
         self._connection = connection
         self._parameters: dict[str, SqlValue] = {}
         self._on_disk = False
         self._left: Callable[[], float] | None = None
         self._stuck = False
-        self.folder = folder
+        self._held = folder
+        self.folder = folder.path
         self.readable = readable
         self.is_left_behind = False
 
@@ -120,7 +122,7 @@ class Workspace:
         """
         check_new_file(file)
         try:
-            folder = Path(tempfile.mkdtemp(prefix="workspace-", dir=temp_folder)).resolve()
+            folder = PrivateFolder.make("workspace", inside=temp_folder)
         except OSError as error:
             raise UserError(
                 f"no temporary folder can be made in {temp_folder or 'the temporary folder of the system'}: "
@@ -129,13 +131,13 @@ class Workspace:
         try:
             settings = {**cls._SETTINGS, "memory_limit": memory_limit}
             settings |= {} if file else _NEVER_READ_AGAIN
-            connection = _connected(file, folder, settings=settings, readable=readable, threads=threads)
+            connection = _connected(file, folder.path, settings=settings, readable=readable, threads=threads)
             workspace = cls(connection, folder=folder, readable=frozenset(readable))
             workspace.is_left_behind = file is not None
             if on_disk and file is None:
                 workspace._move_to_disk()
         except duckdb.Error as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.close()
             raise UserError(f"the workspace cannot be opened: {first_line(error)}") from error
         return workspace
 
@@ -161,7 +163,7 @@ class Workspace:
         if not self._stuck:  # closing would wait for the statement that is still at work
             self._leave()
             self._connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._held.close()
 
     def _leave(self) -> None:
         """Let go of the file in the temporary folder: only detaching it can be told not to write a checkpoint."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import ClassVar, Final
 
 import duckdb
 
 from shared.workspace.database import Row, Workspace
+from shared.workspace.folders import PrivateFolder
 from shared.workspace.sql import SqlValue, literal
 from shared.workspace.steps import NewTable
 
@@ -101,7 +101,9 @@ class WarmWorkspace(Workspace):
 
     _SETTINGS: ClassVar[Mapping[str, str]] = {"enable_optimizer": "false"}
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, *, folder: PrivateFolder, readable: frozenset[str]
+    ) -> None:
         super().__init__(connection, folder=folder, readable=readable)
         self._made: dict[_Seen, _Made] = {}
         self._plans: dict[tuple[_Seen, bool], _Plan | None] = {}  # None for a text that came once so far
