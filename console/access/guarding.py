@@ -32,6 +32,7 @@ _KEYS: Final = frozenset(
 """Keys that only `admin` changes wherever they stand outside of columns."""
 _PATHS: Final = frozenset({"path"})
 """Keys whose host only `admin` changes."""
+_UNFINISHED: Final = re.compile("[A-Za-z0-9]*(:/{0,2})?")  # what stands before a host
 _CONNECTIONS: Final = frozenset({"connection"})
 _FREE: Final = frozenset({"columns", "mappings", "sync_behaviour"})
 
@@ -76,7 +77,9 @@ def guarded_values(definition: SyncDefinition, given: Mapping[str, str], connect
 def values_leading_out(
     definition: SyncDefinition, given: Mapping[str, str], values: Mapping[str, ParameterValue]
 ) -> list[str]:
-    """The parameters whose values lead a path out of its folder, alone or together with what stands beside them.
+    """The parameters whose values lead a path out of its folder, or to another host.
+
+    They may do so alone, or together with what stands beside them.
 
     Args:
         definition: As it is loaded.
@@ -110,14 +113,21 @@ def _is_other(parameter: Parameter | None, value: str) -> bool:
 
 def _leads_out(text: str, values: Mapping[str, ParameterValue]) -> bool:
     """Whether a path with values is outside of the folder that its text names, or in another file system (`a::b`)."""
-    path = in_text(text, values)
+    path, place = in_text(text, values), _place(text)
+    if not names_in(place, defined=values) and _place(_literal(path)) != _literal(in_text(place, values)):
+        return True
     if path.count("::") > text.count("::") or _ups(path) > _ups(text) or _ups(unquote(path)) > _ups(unquote(text)):
         return True
     first = next((found.start for found in references(text, defined=values) if found.name), len(text))
-    folder, slash, _ = text[:first].rpartition("/")
+    folder, slash, _ = in_text(text[:first], values).rpartition("/")
     if slash:
         return not normpath(path).startswith(f"{normpath(folder or slash).rstrip('/')}/")
     return normpath(path).startswith(("../", "/"))
+
+
+def _literal(path: str) -> str:
+    """A path as a definition writes it that has no parameter in it."""
+    return path.replace("@", "@@")
 
 
 def _ups(path: str) -> int:
@@ -173,12 +183,14 @@ def _place(path: str) -> str:
 
 
 def _host(part: str) -> str:
-    """Scheme and host; a parameter at the beginning may be a whole URL, or may complete a scheme."""
+    """Scheme and host; a parameter at the beginning may be a whole URL, or may complete a scheme or a host."""
     scheme, sign, rest = part.partition("://")
     if sign:
         return f"{scheme}{sign}{re.split('[/?#]', rest, maxsplit=1)[0]}"
-    first = part.split("/", maxsplit=1)[0]
-    return first if re.match(r"[A-Za-z0-9]*@", first) and "@@" not in first else ""
+    start = next((found.start() for found in re.finditer("@@?", part) if found[0] == "@"), None)
+    if start is None or not _UNFINISHED.fullmatch(part, 0, start):
+        return ""
+    return part[:start] + re.split("[/?#]", part[start:], maxsplit=1)[0]
 
 
 def _texts_of_keys(data: Any, keys: frozenset[str]) -> Iterator[str]:

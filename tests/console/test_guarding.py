@@ -188,6 +188,11 @@ def test_a_change_of_a_parameter_of_a_connection_needs_admin(tmp_path: Path) -> 
         ("abfs://in/@{day}.csv", {"day": "tuesday"}, []),
         ("abfs://@{day}/a.csv", {"day": "tuesday"}, ["day"]),
         ("in/a.csv", {"other": "../x", "unknown": "x"}, []),
+        ("'abfs:/@{day}'", {"day": "/secret@acc/f.csv"}, ["day"]),
+        ("abfs://c@acc.dfs.core.windows.net/@{day}", {"day": "a.csv"}, []),
+        ("abfs://c@@acc.dfs.core.windows.net/@{day}", {"day": "a.csv"}, []),
+        ("'in@@@{day}'", {"day": "x/a.csv"}, []),
+        ("'@{day}@@acc.dfs.core.windows.net/f.csv'", {"day": "abfs://secret"}, ["day"]),
     ],
 )
 def test_values_that_lead_to_another_place_need_admin(
@@ -206,6 +211,25 @@ def test_values_that_lead_to_another_place_need_admin(
     )
     asked = guarded_values(loaded.definition, given, found.connections().files)
     assert sorted({*asked, *values_leading_out(loaded.definition, given, values)}) == refused
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("@{day}@@acc.dfs.core.windows.net/f.csv", "abfs://secret"),
+        ("@{day}@@/x.csv", "https://evil.example/"),
+        ("https:@{day}", "//evil.example/x.csv"),
+        ("https:/@{day}/x.csv", "/evil.example"),
+        ("https://@{day}.csv", "evil.example/x"),
+        ("simplecache::https:@{day}", "//evil.example/x.csv"),
+        ("@day/x", "abfs://secret@acc"),
+    ],
+)
+def test_a_parameter_that_may_hold_a_host_needs_admin(path: str, value: str) -> None:
+    """Wherever it stands before the end of the host, and whatever stands beside it."""
+    before = BEFORE.replace("abfs://data/customers.csv", "in/customers.csv")
+    after = before.replace("in/customers.csv", f'"{path}"').replace("{default: monday}", f'{{default: "{value}"}}')
+    assert guarded_changes(before, after) == ["parameters.day", "source.path"]
 
 
 def test_a_parameter_that_stands_behind_a_letter_is_found() -> None:
