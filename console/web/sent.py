@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import json
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,11 +28,22 @@ def sent(visit: Visit, model: type[M], *, optional: bool = False, status: int = 
     Raises:
         Refusal: It is not JSON, or not what the route takes.
     """
+    value = {} if optional and not visit.body.raw else visit.body.json()
+    _refuse_half_characters(value, status)
     try:
-        return model.model_validate({} if optional and not visit.body.raw else visit.body.json())
+        return model.model_validate(value)
     except ValidationError as error:
         said = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}"
             for each in error.errors(include_input=False)[:10]
         )
         raise Refusal(status, "The body does not fit", for_terminal(said[:2000])) from None
+
+
+def _refuse_half_characters(value: Any, status: int) -> None:
+    """JSON may have halves of surrogate pairs in its texts; nothing can store or send them."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        detail = "A text has half of a surrogate pair, which is not a character."
+        raise Refusal(status, "The body does not fit", detail) from None

@@ -320,6 +320,7 @@ def test_the_run_of_events_says_what_became_of_those_with_errors(
         {"other": 1},
         {"ids": ["\ud800"]},
         {"\ud800": 1},
+        {"ids": ["a"], "body": '{"name": "cut \ud83d"}'},
     ],
 )
 def test_a_replay_of_nothing_is_refused(served: Served, world: World, request_body: object) -> None:
