@@ -4,8 +4,8 @@ A request has two parts: the text of the script, and rows as JSON (empty: only c
 byte that says what it is, and a text. Each part has four bytes before it with its length. See `prelude.js` for rows
 and results.
 
-The process has no environment variables, and after its start it can open no file and no connection. It imports the
-engine and the standard library only.
+The process has no environment variables but the time zone, which is UTC. After its start it can open no file and no
+connection. It imports the engine and the standard library only.
 """
 
 from __future__ import annotations
@@ -34,9 +34,12 @@ def write_part(stream: IO[bytes], part: bytes) -> None:
 
 
 def read_part(stream: IO[bytes]) -> bytes | None:
-    """Read one part; None at the end of the stream."""
+    """Read one part; None where the stream ends before it is whole."""
     length = stream.read(4)
-    return stream.read(int.from_bytes(length, "big")) if len(length) == 4 else None  # noqa: PLR2004 - bytes of a length
+    if len(length) < 4:  # noqa: PLR2004 - bytes of a length
+        return None
+    part = stream.read(int.from_bytes(length, "big"))
+    return part if len(part) == int.from_bytes(length, "big") else None
 
 
 def _limit_process() -> None:

@@ -167,7 +167,7 @@ def _started(folder: str, seconds: float) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={},
+            env={"TZ": "UTC0"},  # without it the engine would take the time zone of the machine
         )
     except OSError as error:
         raise RetryLater(f"no process for scripts can be started: {error.strerror}", retry_after=30) from error

@@ -6,12 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.errors import RetryLater, UserError
 from shared.scripts import Allowance, ScriptEngine, ScriptError
+from shared.scripts.child import read_part
 
 DATED = '{"d":"1970-01-01T00:00:00.000Z","f":2}'
 FAST = "function calc(r) { return r.a + 1 }"
@@ -221,3 +224,32 @@ def test_a_machine_that_starts_no_process_now_is_no_mistake_of_a_row(monkeypatch
             engine.results(FAST, rows({"a": 1}), Allowance())
         monkeypatch.undo()
         assert results(engine, FAST, {"a": 1}) == [["2"]]
+
+
+def test_the_time_zone_of_the_machine_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is UTC: the same rows have the same results everywhere. Without `TZ` the C library reads a file of the machine."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    with closing(ScriptEngine()) as engine:
+        assert results(engine, "function calc(r) { return new Date(2024, 0, 31) }", {}) == [
+            ["2024-01-31T00:00:00.000Z"]
+        ]
+        engines = [each for each in children() if b"child.py" in (each / "cmdline").read_bytes()]
+        assert {(each / "environ").read_bytes() for each in engines} == {b"TZ=UTC0\0"}
+
+
+def children() -> list[Path]:
+    """The processes that this one has started."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [Path("/proc") / each for task in tasks for each in task.read_text().split()]
+
+
+@pytest.mark.parametrize("part", [b"", b"\0\0", b"\0\0\0\5", b"\0\0\0\5abcd"])
+def test_a_part_that_is_not_whole_is_none(part: bytes) -> None:
+    """The process may be ended in the middle of an answer: the rows of the request are then tried one by one."""
+    assert read_part(BytesIO(part)) is None
+
+
+def test_a_whole_part_is_read() -> None:
+    stream = BytesIO(b"\0\0\0\2abc")
+    assert read_part(stream) == b"ab"
+    assert stream.read() == b"c"
