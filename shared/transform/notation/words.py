@@ -34,13 +34,17 @@ _USUAL = {**dict.fromkeys(TRUE_WORDS, True), **dict.fromkeys(FALSE_WORDS, False)
 
 
 def spelled(text: str) -> str:
-    """SQL for the form in which words are compared: in lower case, an accent as one character with its letter."""
-    return f"nfc_normalize(lower({text}))"
+    """SQL for the form in which words are compared: in lower case, an accent as one character with its letter.
+
+    A sigma has one form, also at the end of a word.
+    """
+    return f"replace(nfc_normalize(lower({text})), 'ς', 'σ')"
 
 
 def folded_word(text: str) -> str:
     """The same form of a word of a definition or of the metadata, without blanks at its ends."""
-    return unicodedata.normalize("NFC", text.strip().lower())
+    lower = text.strip().replace("İ", "i").lower()  # as DuckDB does; Python adds a dot to the i
+    return unicodedata.normalize("NFC", lower).replace("ς", "σ")
 
 
 def named_by(choices: Iterable[Choice]) -> dict[str, tuple[Choice, ...]]:

@@ -10,7 +10,8 @@ import pytest
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.transform import check
 from shared.transform.choices.options import all_options, unknown_choice
-from tests.unit.transform.world import ACCOUNT, definition
+from shared.workspace import Workspace
+from tests.unit.transform.world import ACCOUNT, definition, shaped
 
 KIND = AttributeMetadata(
     name="kind",
@@ -112,3 +113,20 @@ def test_the_options_of_a_column_are_listed_once() -> None:
     column = {"name": "x", "cases": [{"when": "number = '1'", "then": "'One'"}], "default": "'Two'"}
     problems = check(definition([column], [{"source": "x", "target": "segment"}]), ACCOUNT)
     assert ["The options of segment are" in problem.message for problem in problems] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [("İptal", "İptal"), ("İptal", "iptal"), ("ΕΝΕΡΓΟΣ", "ΕΝΕΡΓΟΣ"), ("ΕΝΕΡΓΟΣ", "ενεργος"), ("ενεργός", "ΕΝΕΡΓΌΣ")],
+)
+def test_a_label_of_another_alphabet_is_found_in_upper_and_lower_case(label: str, text: str) -> None:
+    """In a column with one option, with several and with two."""
+    kinds = {"one": AttributeType.PICKLIST, "several": AttributeType.MULTI_PICKLIST, "either": AttributeType.BOOLEAN}
+    options = (Choice(value=1, labels=(label,)), Choice(value=0, labels=("Other",)))
+    columns = {name: AttributeMetadata(name=name, type=kind, choices=options) for name, kind in kinds.items()}
+    entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, **columns})
+    sync = definition([{"name": name} for name in kinds], [{"source": name, "target": name} for name in kinds])
+    with Workspace.open() as workspace:
+        shaped(workspace, sync, [["A", text, text, text]], entity=entity)
+        assert workspace.query("SELECT one, several, either FROM desired") == [(1, "1", True)]
+        assert workspace.query("SELECT * FROM source_errors") == []
