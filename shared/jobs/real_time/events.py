@@ -176,8 +176,8 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
                 lost[sync.name] = Counter(each.failure.error for each in outcome.lost)
     for message in messages:
         tools.memory.settled[message.stream] = message.sequence
-    while len(tools.memory.settled) > _MOST_STREAMS:
-        tools.memory.settled.pop(next(iter(tools.memory.settled)), None)
+    for stream in list(tools.memory.settled)[:-_MOST_STREAMS]:  # a copy: other threads change it meanwhile
+        tools.memory.settled.pop(stream, None)
     return EventsSummary(received=len(messages), unclaimed=found.unclaimed, syncs=counts, lost=lost, traffic=traffic)
 
 

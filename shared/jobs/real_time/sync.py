@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from shared.dataverse import Dataverse
@@ -135,8 +134,8 @@ class PreparedSync:
         self.rules = FoldRules.of(definition.sync_behaviour, self._key_change, always_written=self._always_written)
         self.kept_steps: dict[tuple[bool, bool], Mapping[Stage, tuple[Step, ...]] | None] = {}
         """Whether a wave compares and whether keys change -> its steps; None where they are not the same each time."""
-        self._groups: dict[tuple[frozenset[str], bool], FieldGroup | None] = {}
-        self._lock = threading.Lock()
+        # Bounded, because there are senders that leave out fields at random; several partitions use it at once.
+        self._group = lru_cache(maxsize=_MOST_GROUPS)(self._made)
 
     @contextmanager
     def connected(self) -> Iterator[Dataverse]:
@@ -235,16 +234,9 @@ class PreparedSync:
 
     def group(self, carried: frozenset[str], *, deletes: bool) -> FieldGroup | None:
         """The way of events that carry these fields; None where they carry too little for a key."""
-        wanted = (carried & self._identity_fields if deletes else carried, deletes)
-        if wanted not in self._groups:
-            made = self._made(*wanted)
-            with self._lock:
-                if len(self._groups) >= _MOST_GROUPS:  # senders that leave out fields at random
-                    self._groups.clear()
-                self._groups[wanted] = made
-        return self._groups[wanted]
+        return self._group(carried & self._identity_fields if deletes else carried, deletes)
 
-    def _made(self, carried: frozenset[str], deletes: bool) -> FieldGroup | None:  # noqa: FBT001 - both come as one key
+    def _made(self, carried: frozenset[str], deletes: bool) -> FieldGroup | None:  # noqa: FBT001 - both are one key
         definition = carried_definition(self.definition, carried, targets=self._identity if deletes else None)
         if definition is None:
             return None
