@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from shared.events.bodies import mapping, parse
 from shared.events.debezium_types import converted
@@ -16,8 +19,15 @@ __all__ = ["decode", "payload"]
 # Debezium documentation, "Data change events": c create, u update, d delete, r read (of a snapshot), t truncate,
 # m message (a logical message that no row belongs to).
 _ACTIONS: Final = {"c": EventAction.INSERT, "u": EventAction.UPDATE, "d": EventAction.DELETE, "r": EventAction.UPSERT}
-# PostgreSQL sends this for a large value that an update did not change and the connector did not see.
+# Stands for a large value of PostgreSQL that an update did not change and the connector did not see. It has a form for
+# each type of column (Debezium, `UnchangedToastedPlaceholder`): text, bytes, hstore as a map or as JSON, and arrays of
+# texts, bytes, whole numbers and UUIDs.
 _NOT_SENT: Final = "__debezium_unavailable_value"
+_BYTES: Final = _NOT_SENT.encode()
+_BASE64: Final = base64.b64encode(_BYTES).decode()
+_TEXTS: Final = frozenset({_NOT_SENT, _BASE64, _BYTES.hex(), f'{{"{_NOT_SENT}":"{_NOT_SENT}"}}'})
+_UUID: Final = str(UUID(bytes=hashlib.md5(_BYTES, usedforsecurity=False).digest(), version=3))
+_OTHERS: Final = ({_NOT_SENT: _NOT_SENT}, [_NOT_SENT], [_BASE64], [*_BYTES], [_UUID])
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = 250_000_000_000_000_000  # microseconds: the year 9892, before a moment's range ends
 
@@ -65,10 +75,14 @@ def _event(message: Message, body: Any, change: Mapping[str, Any], action: Event
     return Event(
         message=message,
         action=action,
-        new={name: value for name, value in new.items() if value != _NOT_SENT},
-        old={name: value for name, value in old.items() if value != _NOT_SENT},
+        new={name: value for name, value in new.items() if _is_sent(value)},
+        old={name: value for name, value in old.items() if _is_sent(value)},
         position=EventPosition(partition=message.stream, sequence=message.sequence, when=_when(change)),
     )
+
+
+def _is_sent(value: Any) -> bool:
+    return value not in (_TEXTS if isinstance(value, str) else _OTHERS)
 
 
 def _row(change: Mapping[str, Any], schema: Mapping[str, Any], part: str) -> Mapping[str, Any] | Undecodable:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from shared.definitions.models.listener import EventFormat, Topic
 from shared.events import Decoded, Event, EventAction, Message, RecordReference, Undecodable, Unusable, decode, read
 
+NOT_SENT = "__debezium_unavailable_value"
+
 
 def decoded(body: Any, *, properties: Mapping[str, Any] | None = None, content_type: str = "", key: str | None = None, **topic: Any) -> Decoded:  # fmt: skip
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -276,10 +278,31 @@ class TestDebezium:
         """It belongs to no row."""
         assert decoded({"op": "m", "message": {}}, format="debezium") == ()
 
-    def test_a_large_value_that_was_not_sent_is_absent(self) -> None:
-        """PostgreSQL's placeholder must not be written as if it were the value."""
-        change = self.change("u", after={"n": 1, "photo": "__debezium_unavailable_value"})
+    @pytest.mark.parametrize(
+        "placeholder",
+        [
+            NOT_SENT,
+            base64.b64encode(NOT_SENT.encode()).decode(),
+            NOT_SENT.encode().hex(),
+            json.dumps({NOT_SENT: NOT_SENT}, separators=(",", ":")),
+            {NOT_SENT: NOT_SENT},
+            [NOT_SENT],
+            [base64.b64encode(NOT_SENT.encode()).decode()],
+            list(NOT_SENT.encode()),
+            ["b68a35a7-17ad-35b3-af2a-ae46edb4545a"],
+        ],
+    )
+    def test_a_large_value_that_was_not_sent_is_absent(self, placeholder: object) -> None:
+        """PostgreSQL's placeholder, in the form of its column, must not be written as if it were the value."""
+        change = self.change("u", before={"n": 1, "photo": placeholder}, after={"n": 1, "photo": placeholder})
         assert one(change, format="debezium").new == {"n": 1}
+        assert one(change, format="debezium").old == {"n": 1}
+
+    @pytest.mark.parametrize("value", [["x"], {}, [], [NOT_SENT, "x"], {"a": NOT_SENT}, f"{NOT_SENT} ", 0, False, None])
+    def test_other_values_are_sent(self, value: object) -> None:
+        """A part of them may look like the placeholder."""
+        change = self.change("u", after={"n": 1, "photo": value})
+        assert one(change, format="debezium").new == {"n": 1, "photo": value}
 
     def test_dates_and_decimals_are_converted_by_the_schema(self) -> None:
         """Counted days and microseconds, and unscaled bytes."""
