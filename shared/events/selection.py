@@ -24,12 +24,13 @@ from shared.definitions.models.listener import Topic
 from shared.errors import DefinitionError, Problem
 from shared.events.bodies import json_text
 from shared.events.records import Event, Undecodable, Unusable
-from shared.workspace import Workspace, checked, json_rows, quoted
+from shared.workspace import Workspace, checked, json_rows
 
 __all__ = ["SelectedEvents", "Selection", "listener_problems"]
 
-_QUOTED_TEXT: Final = re.compile(r"'(?:[^']|'')*'")
-_NAME: Final = re.compile(r'\b(new|old)((?:\s*\.\s*(?:[A-Za-z_]\w*|"(?:[^"]|"")*"))+)', re.IGNORECASE)
+_TEXT_OR_FIELD: Final = re.compile(
+    r"""'(?:[^']|'')*'|\b(new|old)((?:\s*\.\s*(?:[A-Za-z_]\w*|"(?:[^"]|"")*"))+)""", re.IGNORECASE
+)
 _PART: Final = re.compile(r'[A-Za-z_]\w*|"(?:[^"]|"")*"')
 _NO_TYPE: Final = "NULL"
 _LARGEST: Final = 2**127  # HUGEINT
@@ -67,14 +68,21 @@ class Selection:
         """
         texts = (topic.filter, topic.message_key)
         self._paths = tuple(sorted({path for text in texts if text for path in _paths(text)}))
-        names = [".".join(path) for path in self._paths]
-        origins = ("listener.topic.filter", "listener.topic.message_key")
-        sqls = [
-            checked(text, names=names, origin=origin) if text else None
-            for text, origin in zip(texts, origins, strict=True)
-        ]
-        self._filter, self._key = sqls
+        self._filter = self._sql_of(topic.filter, "listener.topic.filter")
+        self._key = self._sql_of(topic.message_key, "listener.topic.message_key")
         self._exact = any(sum(map(str.isdigit, number)) > _SHORT for t in texts if t for number in _NUMBER.findall(t))
+
+    def _sql_of(self, text: str | None, origin: str) -> str | None:
+        """The SQL of an expression, in which each field is a column with a name of its own.
+
+        As members of an object, `new.a` and `new.a.b`, or `new.A` and `new.a`, would get in the way of each other.
+        """
+        if not text:
+            return None
+        checked(text, names=[".".join(path) for path in self._paths], origin=origin)
+        columns = {path: _column(number) for number, path in enumerate(self._paths)}
+        renamed = _TEXT_OR_FIELD.sub(lambda found: columns[_path(found)] if found[1] else found[0], text)
+        return checked(renamed, names=[*columns.values()], origin=origin)
 
     def select(self, events: Sequence[Event], workspace: Workspace) -> SelectedEvents:
         """Ask the expressions for a batch."""
@@ -120,13 +128,11 @@ class Selection:
     def _sql(self, types: Sequence[str]) -> str:
         # JSON is handed over as a text: read as a value, its numbers would be binary fractions.
         fields = {f"f{n}": "VARCHAR" if kind == "JSON" else kind for n, kind in enumerate(types) if kind != _NO_TYPE}
-        tree: dict[str, Any] = {}
-        for number, (path, kind) in enumerate(zip(self._paths, types, strict=True)):
-            _plant(tree, path, f"CAST(r.f{number} AS {kind})" if f"f{number}" in fields else "NULL")
-        structs = "".join(f", {_struct(branch)} AS {name}" for name, branch in tree.items())
+        values = (f"CAST(r.f{n} AS {kind})" if kind != _NO_TYPE else kind for n, kind in enumerate(types))
+        columns = "".join(f", {value} AS {_column(number)}" for number, value in enumerate(values))
         return (
-            f"SELECT r.n, CAST({self._filter or 'true'} AS BOOLEAN), CAST({self._key or 'NULL'} AS VARCHAR) "
-            f"FROM (SELECT r{structs} FROM {json_rows({'n': 'BIGINT'} | fields)})"
+            f"SELECT n, CAST({self._filter or 'true'} AS BOOLEAN), CAST({self._key or 'NULL'} AS VARCHAR) "
+            f"FROM (SELECT r.n{columns} FROM {json_rows({'n': 'BIGINT'} | fields)})"
         )
 
 
@@ -158,9 +164,16 @@ def _sorted_out(
 
 def _paths(expression: str) -> Iterable[_Path]:
     """The fields that an expression reads, spelled as in the expression."""
-    for found in _NAME.finditer(_QUOTED_TEXT.sub("''", expression)):
-        names = (part.strip('"').replace('""', '"') for part in _PART.findall(found[2]))
-        yield (found[1].lower(), *names)
+    return (_path(found) for found in _TEXT_OR_FIELD.finditer(expression) if found[1])
+
+
+def _path(found: re.Match[str]) -> _Path:
+    names = (part.strip('"').replace('""', '"') for part in _PART.findall(found[2]))
+    return (found[1].lower(), *names)
+
+
+def _column(number: int) -> str:
+    return f"_field_{number}"
 
 
 def _at(event: Event, path: _Path) -> Any:
@@ -207,18 +220,3 @@ def _exactly(number: Decimal) -> tuple[str, Any]:
 
 def _document(index: int, values: Sequence[tuple[str, Any]]) -> str | Unusable:
     return json_text({"n": index} | {f"f{n}": value for n, (_, value) in enumerate(values) if value is not None})
-
-
-def _plant(tree: dict[str, Any], path: _Path, leaf: str) -> None:
-    for name in path[:-1]:
-        branch = tree.setdefault(name, {})
-        if not isinstance(branch, dict):  # `new.a` beside `new.a.b`: the shorter one is the whole object
-            return
-        tree = branch
-    tree[path[-1]] = leaf
-
-
-def _struct(branch: Any) -> str:
-    if isinstance(branch, str):
-        return branch
-    return "struct_pack(" + ", ".join(f"{quoted(name)} := {_struct(inner)}" for name, inner in branch.items()) + ")"

@@ -242,3 +242,45 @@ def test_mistakes_in_a_listener_are_reported_at_their_keys() -> None:
     assert paths(filter="new.n = 1", message_key="new.n") == []
     assert paths(filter="n = 1") == ["listener.topic.filter"]
     assert paths(message_key="new.n; drop table x") == ["listener.topic.message_key"]
+
+
+ADDRESS = {"address": {"city": "Calgary", "lines": ["1 A St"]}}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "new.address is not null and new.address.city = 'Calgary'",
+        "new.address is null or new.address.city like 'Cal%'",
+        "new.address is not null and upper(new.address.city) = 'CALGARY'",
+        "new.address.city = 'Calgary' and new.address.lines is not null and new.address.lines[0] = '\"1 A St\"'",
+        "new.address ->> 'city' = new.address.city",
+    ],
+)
+def test_an_object_and_a_field_in_it_are_both_read(workspace: Workspace, condition: str) -> None:
+    """The field has its own type, also where the expression reads the whole object."""
+    found = selected(workspace, event(ADDRESS), filter=condition)
+    assert ([index for index, _ in found.wanted], found.failed) == ([0], ())
+
+
+def test_a_message_key_may_be_in_an_object_that_the_filter_reads(workspace: Workspace) -> None:
+    found = selected(workspace, event(ADDRESS), filter="new.address is not null", message_key="new.address.city")
+    assert [each.key for _, each in found.wanted] == ["Calgary"]
+
+
+def test_names_that_differ_in_case_are_different_fields(workspace: Workspace) -> None:
+    """As in JSON; senders may write one name in several ways."""
+    events = (
+        event({"Country": "CA", "a": {"B": 1}}),
+        event({"country": "CA", "A": {"b": 1}}),
+        event({"COUNTRY": "CA"}),
+    )
+    assert wanted(workspace, *events, filter="new.Country = 'CA' or new.country = 'CA'") == [0, 1]
+    assert wanted(workspace, *events, filter="coalesce(new.a.B, new.A.b) = 1") == [0, 1]
+    found = selected(workspace, *events, filter="new.Country = 'CA'", message_key="new.country")
+    assert [(index, each.key) for index, each in found.wanted] == [(0, "")]
+
+
+def test_text_that_looks_like_a_field_is_text(workspace: Workspace) -> None:
+    found = selected(workspace, event({"a": "new.a"}), filter="new.a = 'new.a'", message_key="'it''s ' || new.a")
+    assert [each.key for _, each in found.wanted] == ["it's new.a"]
