@@ -163,7 +163,7 @@ class App:
         """Do everything but the writing; see `shared.jobs.plan_batch` for what it raises."""
         definition, values = self.joined(name, parameters)
         options = options or PlanOptions()
-        run = RunOptions(fresh=options.fresh, given=parameters or {})
+        run = RunOptions(fresh=options.fresh, given=parameters or {} if options.given is None else options.given)
         job = BatchJob(definition=definition, parameters=values, options=run)
         with self.located(definition), self.tools(definition, values, keep, progress) as tools:
             return plan_batch(job, tools, options)

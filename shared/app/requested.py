@@ -105,7 +105,7 @@ def answered(app: App, request: JobRequest, progress: Progress) -> dict[str, Any
 def _planned(app: App, request: JobRequest, progress: Progress) -> dict[str, Any]:
     definition = app.definition(request.sync)
     values = app.parameters(definition, request.parameters)
-    report = app.plan(request.sync, values, PlanOptions(sample=_SAMPLE), progress=progress)
+    report = app.plan(request.sync, values, PlanOptions(sample=_SAMPLE, given=request.parameters), progress=progress)
     value = report.to_json()
     saved = PlanFile.of(value, values, request.parameters)
     app.state.put_job_file(request.id, PLAN, saved.to_text().encode())

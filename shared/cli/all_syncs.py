@@ -183,6 +183,8 @@ def _tried(work: Work, definition: SyncDefinition, given: Mapping[str, str]) -> 
         return SyncDone(state="Failed", code=EXIT_FAILED, message="; ".join(map(str, error.problems)) or error.message)
     except SyncError as error:
         return SyncDone(state="Failed", code=EXIT_FAILED, message=error.message)
+    except KeyboardInterrupt:  # the summary tells what the syncs before it have done
+        return SyncDone(state="Cancelled", code=EXIT_STOPPED, message="stopped before it ended")
 
 
 def _json(done: Mapping[str, tuple[SyncDone, float]], order: Order, what: str, worst: int) -> dict[str, Any]:

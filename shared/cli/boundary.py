@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from typer.exceptions import TyperException
+from typer.exceptions import Abort, TyperException
 
 from shared.cli import (
     commands,
@@ -70,6 +70,8 @@ def run(arguments: Sequence[str], *, open_app: Callable[[], App] | None = None) 
         return _refused(error, output)
     except TyperException as error:
         return _failed(output, "UsageError", f"{error.format_message().rstrip('.')}. Try --help.")
+    except Abort:  # Ctrl-C or the end of the input at a question
+        return _failed(output, "Stopped", "Stopped at the question. Nothing was changed.", code=EXIT_STOPPED)
     except Exception:  # noqa: BLE001 - the boundary of the program: an unexpected error becomes a message and a file
         return _unforeseen(output)
     if code == EXIT_STOPPED and not output.told:  # typer exits with this code and no message

@@ -134,7 +134,7 @@ def plan(
     from shared.jobs import PlanOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
     from shared.views.plan_files import PlanFile  # noqa: PLC0415 - likewise
 
-    one = one_or_all(name, every, out=out, html=html, keep_workspace=keep_workspace, csv=csv)
+    one = one_or_all(name, every, out=out, html=html, keep_workspace=keep_workspace, csv=csv, markdown=markdown)
     output, app = output_of(context, as_json), frame.opened(context)
     overrides = given(parameters)
     shown = PlanOptions(sample=limit, values=values, files=csv is not None, fresh=fresh)
@@ -142,7 +142,7 @@ def plan(
         return plan_all(app, output, overrides, shown, detailed=detailed_exit_code)
     parameter_values = app.parameters(app.definition(one), overrides)
     with Bars(output.err) as bars:
-        report = app.plan(one, parameter_values, shown, keep=keep_workspace, progress=bars)
+        report = app.plan(one, parameter_values, replace(shown, given=overrides), keep=keep_workspace, progress=bars)
     value = report.to_json()
     if out:
         write_file(out, PlanFile.of(value, parameter_values, overrides).to_text())

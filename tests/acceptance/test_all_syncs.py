@@ -11,6 +11,7 @@ import pytest
 
 from shared.cli.boundary import run
 from tests.acceptance.world import World, accounts, world
+from tests.store_in_front import StoreInFront
 
 Typed = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -156,6 +157,7 @@ def test_parameters_apply_where_they_are_declared(here: World, typed: Typed) -> 
         (("run", "--all", "m-leads"), "write the name of a sync or --all, not both"),
         (("plan",), "write the name of a sync, or --all"),
         (("plan", "--all", "--out", "f"), "--out is for one sync"),
+        (("plan", "--all", "--markdown", "f"), "--markdown is for one sync"),
     ):
         code, value = typed(*arguments)
         assert code == 1
@@ -178,3 +180,25 @@ def test_syncs_whose_lookups_refer_to_each_other_are_named(
     shown = capsys.readouterr()
     assert "The lookups of a-contacts, z-accounts refer to each other: they run in this order." in shown.err
     assert "3 created" in shown.out
+
+
+@pytest.mark.parametrize(("command", "call"), [("run", "last_run"), ("plan", "runs")])
+def test_a_sync_that_is_stopped_before_it_writes_ends_with_a_summary(
+    here: World, typed: Typed, command: str, call: str
+) -> None:
+    """It tells what the syncs before it have done; those after it are not begun."""
+
+    def stop(name: str | None, *_arguments: Any, **_options: Any) -> None:
+        if name == "z-accounts":
+            raise KeyboardInterrupt
+
+    here.parts = {**here.parts, "state": StoreInFront(here.app.state, **{call: stop})}
+    code, value = typed(command, "--all")
+    assert (code, value["exit_code"]) == (130, 130)
+    done = {each["sync"]: (each["state"], each["message"]) for each in value["syncs"]}
+    assert done == {
+        "m-leads": ("Succeeded" if command == "run" else "Planned", ""),
+        "z-accounts": ("Cancelled", "stopped before it ended"),
+        "a-contacts": ("Not run", "stopped before it began"),
+    }
+    assert value["syncs"][0][command] is not None

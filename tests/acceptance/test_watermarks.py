@@ -6,15 +6,18 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from shared.app.requested import answered
+from shared.cli.boundary import run as command
 from shared.errors import DefinitionError, StalePlanError, UserError
-from shared.jobs import ApprovedPlan, Phase, RunState
+from shared.jobs import ApprovedPlan, NoProgress, Phase, RunState
+from shared.state import JobKind, JobRequest
 from shared.state.machine import Machine, since_boot
 from shared.state.sqlite import SqliteStateStore
 from shared.views.plan_files import PlanFile
@@ -286,6 +289,23 @@ def test_a_value_that_is_new_in_each_run_keeps_the_watermark(here: World, table:
     assert processed(here) == 2
     done = here.run()
     assert (done.source.processed, done.message) == (1, "")
+
+
+def test_a_plan_with_such_a_value_reads_what_the_run_of_it_reads(
+    here: World, table: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the command and the console make it: with the values of all parameters, which the run of the plan gets."""
+    define(here, table, filter="changed_at <= @today")
+    table.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
+    here.run()
+    table.put(("3", "Three", "2024-01-03 00:00:00"))
+    file = tmp_path / "plan.json"
+    job = JobRequest(id="a" * 32, sync="accounts", requested=datetime.now(UTC), kind=JobKind.PLAN)
+    assert answered(here.app, job, NoProgress())["planned"]["source"]["processed"] == 2
+    for arguments in (["plan", "accounts", "--out", str(file)], ["run", "accounts", "--plan", str(file)]):
+        assert command([*arguments, "--json"], open_app=lambda: here.app) == 0
+        done = json.loads(capsys.readouterr().out)
+        assert done.get("planned", done)["source"]["processed"] == 2
 
 
 def test_another_table_is_written_whole(here: World, table: Source) -> None:

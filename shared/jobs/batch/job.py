@@ -82,12 +82,15 @@ class PlanOptions:
         values: Whether the values of fields in error are shown.
         files: Whether the error files are made.
         fresh: Whether the whole table is read although there is a mirror.
+        given: The parameters whose values are from outside, as those of a run; None for all that override the
+            definition's. A plan that is saved has the values of all parameters.
     """
 
     sample: int = 20
     values: bool = False
     files: bool = False
     fresh: bool = False
+    given: Mapping[str, ParameterValue] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import typer
 
 from shared.app import App
 from shared.cli.boundary import run
@@ -267,7 +268,11 @@ def test_a_plan_prints_counts_then_samples_then_the_next_command(typed: Type, fa
     """Counts of both sides, what is to do, before and after per column, and how to go on."""
     done = typed("plan", "customers", "-p", "region=West=1", "--limit", "3")
     assert done.code == 2
-    asked = {"parameters": {"region": "West=1", "tag": 0}, "keep": None, "options": PlanOptions(sample=3)}
+    asked = {
+        "parameters": {"region": "West=1", "tag": 0},
+        "keep": None,
+        "options": PlanOptions(sample=3, given={"region": "West=1"}),
+    }
     assert fake.asked == {"name": "customers", **asked}
     for line in (
         "Source:                                12 records processed",
@@ -476,6 +481,7 @@ def test_a_run_in_json_has_at_least_the_promised_fields(typed: Type) -> None:
         (AbortRun("the secret is wrong"), 1, "the secret is wrong"),
         (RetryLater("Dataverse is unavailable", retry_after=30), 1, "Try again in 30 s."),
         (KeyboardInterrupt(), 130, "Stopped before the run ended"),
+        (typer.Abort(), 130, "Stopped at the question. Nothing was changed."),
     ],
 )
 def test_every_known_error_is_one_message_and_one_exit_code(
