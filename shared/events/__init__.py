@@ -2,7 +2,7 @@
 
 from shared.events.bodies import moment, parse
 from shared.events.change_queue import ChangeQueue
-from shared.events.decoding import Decoded, ReadBody, decode, read
+from shared.events.decoding import Decoded, ReadBody, claim, decode, read
 from shared.events.extraction import Fields, Reader, carried_definition, fields_of
 from shared.events.folding import FoldedBatch, FoldRules, NetChange, fold, unfold
 from shared.events.records import (
@@ -16,7 +16,7 @@ from shared.events.records import (
     Unusable,
     named,
 )
-from shared.events.routing import Claim, claim
+from shared.events.routing import Claim
 from shared.events.selection import SelectedEvents, Selection
 
 __all__ = [

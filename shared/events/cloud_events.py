@@ -11,6 +11,7 @@ from shared.definitions.models.listener import Topic
 from shared.events.bodies import moment, parse
 from shared.events.plain_json import action_named, events_in, speaks_of_a_delete
 from shared.events.records import Event, EventAction, Message, Undecodable
+from shared.events.routing import Takes
 
 __all__ = ["attributes", "decode", "is_binary"]
 
@@ -39,20 +40,23 @@ def is_binary(message: Message) -> bool:
     )
 
 
-def decode(message: Message, body: Any, topic: Topic) -> Iterator[Event | Undecodable]:
-    """The events of a message: one CloudEvent, or the batch that a JSON array is."""
+def decode(message: Message, body: Any, topic: Topic, takes: Takes) -> Iterator[Event | Undecodable]:
+    """The events of a message: one CloudEvent, or those of a batch, which a JSON array is, that are taken."""
     if is_binary(message):
         yield from _one({**attributes(message), "data": body}, message, topic)
         return
     item = 0
     for cloud_event in body if isinstance(body, list) else (body,):
+        # What is no CloudEvent has no type by which it could be left to others: it becomes a dead letter.
+        taken = not isinstance(body, list) or not _is_event(cloud_event) or takes(cloud_event)
         for found in _one(cloud_event, message, topic):
-            yield found.numbered(item)
+            if taken:
+                yield found.numbered(item)
             item += 1
 
 
 def _one(cloud_event: Any, message: Message, topic: Topic) -> Iterator[Event | Undecodable]:
-    if not isinstance(cloud_event, dict) or "specversion" not in cloud_event:
+    if not _is_event(cloud_event):
         yield Undecodable(reason="the body is not a CloudEvent: it has no specversion")
         return
     if not str(cloud_event["specversion"]).startswith("1."):
@@ -73,6 +77,10 @@ def _one(cloud_event: Any, message: Message, topic: Topic) -> Iterator[Event | U
         when=moment(body.get("time")),
         otherwise=verb or EventAction.UPSERT,
     )
+
+
+def _is_event(part: Any) -> bool:
+    return isinstance(part, dict) and "specversion" in part
 
 
 def _with_data(cloud_event: dict[str, Any]) -> dict[str, Any] | Undecodable:

@@ -11,8 +11,9 @@ from shared.events import avro, cloud_events, debezium, plain_json, remote_conte
 from shared.events.bodies import mapping, parse
 from shared.events.packed import unpacked
 from shared.events.records import Event, Message, Undecodable
+from shared.events.routing import Claim, claim_of, taking
 
-__all__ = ["Decoded", "ReadBody", "decode", "envelope", "read"]
+__all__ = ["Decoded", "ReadBody", "claim", "decode", "read"]
 
 Decoded = tuple[Event | Undecodable, ...]
 
@@ -48,12 +49,31 @@ def read(message: Message, topic: Topic, schema: avro.Schema | None = None) -> R
     return ReadBody(records, records.size if isinstance(records, avro.AvroRecords) else len(body))
 
 
-def decode(message: Message, topic: Topic, body: Any | Undecodable) -> Decoded:
-    """The events of a message; empty for a message without a change (a tombstone).
+def claim(message: Message, topic: Topic, body: Any | Undecodable) -> Claim:
+    """Whether a listener takes a message: of a body with several events side by side, at least one.
 
     Args:
         message: The message.
-        topic: The format, and the paths of records and action.
+        topic: Whose `match` is asked; see `claim_of`.
+        body: The message's body as `read` gives it.
+    """
+    if not topic.match:
+        return Claim.TAKES
+    if isinstance(body, Undecodable):
+        return claim_of(message, topic, None)
+    claims = {claim_of(message, topic, fields) for fields in _envelopes(message, topic, body)}
+    return Claim.TAKES if Claim.TAKES in claims else Claim.LEAVES
+
+
+def decode(message: Message, topic: Topic, body: Any | Undecodable) -> Decoded:
+    """The events of a message; empty for a message without a change (a tombstone).
+
+    Of a body with several events side by side, those that the listener's `match` leaves to others are left out; each
+    event has the same number for all listeners.
+
+    Args:
+        message: The message.
+        topic: The format, `match`, and the paths of records and action.
         body: The message's body as `read` gives it.
     """
     if topic.format is EventFormat.DEBEZIUM and not message.body.strip():
@@ -69,11 +89,11 @@ def decode(message: Message, topic: Topic, body: Any | Undecodable) -> Decoded:
 def _decoded(message: Message, body: Any, topic: Topic) -> Iterator[Event | Undecodable]:
     match topic.format:
         case EventFormat.JSON:
-            return plain_json.decode(message, body, topic)
+            return plain_json.decode(message, body, topic, taking(message, topic))
         case EventFormat.AVRO:
-            return avro.decode(message, body, topic)
+            return avro.decode(message, body, topic, taking(message, topic))
         case EventFormat.CLOUDEVENTS:
-            return cloud_events.decode(message, body, topic)
+            return cloud_events.decode(message, body, topic, taking(message, topic))
         case EventFormat.DEBEZIUM:
             return debezium.decode(message, body)
         case EventFormat.DATAVERSE:
@@ -82,18 +102,15 @@ def _decoded(message: Message, body: Any, topic: Topic) -> Iterator[Event | Unde
             assert_never(topic.format)
 
 
-def envelope(message: Message, topic: Topic, body: Any) -> Mapping[str, Any]:
-    """The fields around the record, which `topic.match` looks at beside the message's properties."""
+def _envelopes(message: Message, topic: Topic, body: Any) -> Iterator[Mapping[str, Any]]:
+    """The fields around each record, which `topic.match` looks at beside the message's properties."""
     match topic.format:
-        case EventFormat.CLOUDEVENTS:
-            first = body[0] if isinstance(body, list) and body else body
-            return cloud_events.attributes(message) if cloud_events.is_binary(message) else mapping(first)
+        case EventFormat.CLOUDEVENTS if cloud_events.is_binary(message):
+            yield cloud_events.attributes(message)
         case EventFormat.DEBEZIUM:
             change = mapping(debezium.payload(body))
-            return {**mapping(change.get("source")), **change}
+            yield {**mapping(change.get("source")), **change}
         case EventFormat.AVRO:
-            return avro.envelope(body)
-        case EventFormat.JSON | EventFormat.DATAVERSE:
-            return mapping(body)
+            yield from map(mapping, body.values)
         case _:
-            assert_never(topic.format)
+            yield from map(mapping, body if isinstance(body, list) and body else [body])

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from shared.definitions.models.listener import Topic
 from shared.events.records import Event, EventAction, EventPosition, Message, Undecodable, Unusable
+from shared.events.routing import Takes
 from shared.json_paths import ABSENT, finder, finder_of_records
 
 __all__ = ["action_named", "decode", "events_in", "speaks_of_a_delete"]
@@ -59,9 +60,12 @@ def speaks_of_a_delete(word: Any) -> bool:
     return isinstance(word, str) and any(stem in word.lower() for stem in _DELETES)
 
 
-def decode(message: Message, body: Any, topic: Topic) -> Iterator[Event | Undecodable]:
-    """The events of a JSON body."""
-    return events_in(body, topic, message=message, records=topic.records or "$")
+def decode(message: Message, body: Any, topic: Topic, takes: Takes) -> Iterator[Event | Undecodable]:
+    """The events of a JSON body; of an array of events only those that are taken."""
+    found = events_in(body, topic, message=message, records=topic.records or "$")
+    if topic.records is not None or not isinstance(body, list):
+        return found
+    return (each for part, each in zip(body, found, strict=True) if takes(part))
 
 
 def events_in(

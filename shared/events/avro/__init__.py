@@ -2,7 +2,7 @@
 
 from shared.events.avro.bodies import AvroRecords, read_records
 from shared.events.avro.containers import MAGIC, Container, records
-from shared.events.avro.decoding import decode, envelope
+from shared.events.avro.decoding import decode
 from shared.events.avro.schemas import LARGEST_SCHEMA, AvroError, Schema
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Container",
     "Schema",
     "decode",
-    "envelope",
     "read_records",
     "records",
 ]

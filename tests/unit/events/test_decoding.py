@@ -63,6 +63,14 @@ class TestJson:
         """The default is the whole body, whether it is one record or many."""
         assert len(decoded([{"n": 1}, {"n": 2}])) == 2
 
+    def test_of_an_array_only_the_records_that_match_are_used(self) -> None:
+        """Each has its number in the array; with `records`, the array is the place where these are looked for."""
+        body = [{"t": "x", "n": 1}, {"t": "y", "n": 2}, 5, {"t": "x", "n": 3}]
+        found = decoded(body, match={"t": "x"})
+        assert [each.position.item for each in found if isinstance(each, Event)] == [0, 3]
+        assert [each.item for each in found if isinstance(each, Undecodable)] == [2]
+        assert len(decoded([{"t": "x", "rows": [{"n": 1}]}], match={"t": "x"}, records="$[*].rows[*]")) == 1
+
     def test_a_path_may_select_and_filter(self) -> None:
         """All of JSONPath is supported, not only dots."""
         found = decoded({"rows": [{"t": "x", "n": 1}, {"t": "y", "n": 2}]}, records="$.rows[?(@.t=='y')]")
@@ -150,6 +158,16 @@ class TestCloudEvents:
         found = decoded(batch, format="cloudevents")
         assert [item.position.item if isinstance(item, Event) else item.item for item in found] == [0, 1, 2, 3]
         assert isinstance(found[2], Undecodable)
+
+    @pytest.mark.parametrize("kind", ["x.customer.updated", "x.order.deleted"])
+    def test_of_a_batch_only_the_events_that_match_are_used(self, kind: str) -> None:
+        """In any order; each has its number in the batch, and what is no event is left to nobody else."""
+        kinds = ["x.customer.updated", "x.order.deleted", "x.customer.updated"]
+        batch = [{**self.ATTRIBUTES, "type": each, "data": [{"n": 1}, {"n": 2}]} for each in kinds]
+        found = decoded([*batch, {"data": {}}, 5], format="cloudevents", match={"type": kind})
+        items = [item for place, each in enumerate(kinds) if each == kind for item in (2 * place, 2 * place + 1)]
+        assert [each.position.item for each in found if isinstance(each, Event)] == items
+        assert [each.item for each in found if isinstance(each, Undecodable)] == [6, 7]
 
     def test_data_may_be_base64_or_json_text(self) -> None:
         """Both ways in which the JSON format carries data that is not an object are read."""

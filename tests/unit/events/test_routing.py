@@ -52,8 +52,21 @@ def claimed(body: Any, properties: dict[str, Any] | None = None, **topic: Any) -
             id="binary CloudEvent",
         ),
         pytest.param(
-            [{"type": "x"}], {}, {"format": "cloudevents", "match": {"type": "x"}}, Claim.TAKES, id="CloudEvents batch"
+            [{"type": "y"}, {"type": "x"}],
+            {},
+            {"format": "cloudevents", "match": {"type": "x"}},
+            Claim.TAKES,
+            id="a CloudEvents batch of which one fits",
         ),
+        pytest.param(
+            [{"type": "y"}, {"type": "z"}],
+            {},
+            {"format": "cloudevents", "match": {"type": "x"}},
+            Claim.LEAVES,
+            id="a CloudEvents batch of others",
+        ),
+        pytest.param([{"t": "y"}, {"t": "x"}], {}, {"match": {"t": "x"}}, Claim.TAKES, id="an array of which one fits"),
+        pytest.param([], {}, {"match": {"t": "x"}}, Claim.LEAVES, id="an empty array"),
         pytest.param(
             {"MessageName": "Update"},
             {},

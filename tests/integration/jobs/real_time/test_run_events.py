@@ -494,6 +494,18 @@ class TestRouting:
         summary = world.deliver(world.messages({"type": "customer", "number": "A"}, {"type": "third", "number": "B"}))
         assert (summary.unclaimed, list(summary.syncs), world.letters) == (1, ["customers"], [])
 
+    def test_of_a_batch_of_many_senders_each_listener_takes_its_events(self, make: Make) -> None:
+        """A delete of another table with the same number deletes nothing, whichever event is the first."""
+        customer = {"specversion": "1.0", "id": "1", "source": "s", "type": "crm.customer.saved"}
+        order = {"specversion": "1.0", "id": "2", "source": "s", "type": "crm.order.deleted", "data": {"number": "A"}}
+        world = make(topic={"format": "cloudevents", "match": {"type": "crm.customer.saved"}})
+        for number in ("A", "B"):
+            batch = [{**customer, "data": {"number": number}}, order]
+            for sent in (batch, batch[::-1]):
+                assert world.deliver(world.messages(sent)).unclaimed == 0
+        assert (set(world.accounts()), world.letters) == ({"A", "B"}, [])
+        assert world.deliver(world.messages([order])).unclaimed == 1
+
     def test_without_listeners_every_event_is_a_dead_letter(self, make: Make) -> None:
         """An event without a listener is stored while no listener says that the hub has events for other consumers."""
         world = make()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.definitions.models.listener import Topic
-from shared.events import Claim, Event, EventAction, Message, Undecodable, claim
+from shared.events import Claim, Event, EventAction, Message, Undecodable, claim, decode
 from tests.unit.events.avro.samples import (
     CUSTOMER,
     binary,
@@ -155,10 +155,12 @@ def test_blocks_of_snappy_are_read_if_the_package_is_installed() -> None:
     assert "decompressed, it is larger than 20,971,520 bytes" in reason(bomb)
 
 
-def test_match_compares_the_first_record() -> None:
-    """It is the envelope of a body."""
+def test_match_compares_each_record() -> None:
+    """A body is taken if one of its records is, and the other ones are left out."""
     body = read_as(GOOD)
     message = Message(body=GOOD, partition="0", sequence=1)
-    claims = [claim(message, Topic(format="avro", match={"number": number}), body) for number in "AB"]
-    assert claims == [Claim.TAKES, Claim.LEAVES]
+    topics = [Topic(format="avro", match={"number": number}) for number in "ABC"]
+    assert [claim(message, topic, body) for topic in topics] == [Claim.TAKES, Claim.TAKES, Claim.LEAVES]
+    found = [decode(message, topic, body) for topic in topics]
+    assert [[event.position.item for event in events if isinstance(event, Event)] for events in found] == [[0], [1], []]
     assert claim(message, Topic(format="avro", match={"number": "A"}), Undecodable(reason="x")) is Claim.UNKNOWN
