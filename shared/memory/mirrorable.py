@@ -12,6 +12,7 @@ from typing import Final
 
 from shared.definitions import Language, Strategy, SyncDefinition, names_in
 from shared.entities import AttributeMetadata, EntityMetadata
+from shared.odata import column_of_member
 from shared.transform import TargetColumn
 
 __all__ = ["mirror_obstacle"]
@@ -33,7 +34,6 @@ _FUNCTIONS: Final = frozenset(
 )
 _ARGUMENTS: Final = frozenset({"PropertyName", "PropertyValue", "PropertyValues"})
 _PROPERTY: Final = re.compile(r"PropertyName\s*=\s*(?:'([^']*)')?")
-_LOOKUP: Final = re.compile(r"_(\w+)_value")
 _MOVING: Final = re.compile(r"\b(?:NOW|GUID)\s*\(", re.IGNORECASE)
 
 
@@ -81,7 +81,7 @@ def _of_filter(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[s
         if parameter is not None and parameter.formula and _MOVING.search(parameter.formula):
             yield f"destination.filter uses @{name}, which has another value in each run"
     for name in _names(condition):
-        attribute = entity.attributes.get(_LOOKUP.sub(r"\1", name))
+        attribute = entity.attributes.get(column_of_member(name))
         if attribute is None:
             yield f"destination.filter uses {name}, and may depend on more than the columns of the record"
         else:

@@ -5,11 +5,15 @@ The emulator says of each column what Dataverse's metadata says, and passes over
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from shared.cli.real_time import feed
 from shared.jobs import RunSummary
 from tests.acceptance.world import World, accounts, world
 
@@ -178,3 +182,46 @@ def test_a_plan_names_the_character_that_the_service_would_refuse(here: World) -
     done = here.run()
     (error,) = done.errors
     assert (error.rows, error.message.partition(",")[0]) == ((1,), "character 5 is U+0007")
+
+
+NAMED_VALUE = """
+new_Deal:
+  change_tracking: true
+  columns:
+    new_Code: {type: String, length: 20}
+    new_Contract_Value: {type: Integer}
+"""
+
+
+def test_a_column_whose_name_ends_like_that_of_a_lookup_is_a_column(tmp_path: Path) -> None:
+    """In a filter, in a mirror, and in the record of an event that came without it."""
+    with world(tmp_path, tables=yaml.safe_load(NAMED_VALUE)) as here:
+        columns = [{"name": "new_code"}, {"name": "new_contract_value", "type": "number"}]
+        sync = accounts(sync_behaviour={"sync_key": ["new_code"]})
+        sync["source"]["columns"] = columns
+        sync["destination"] |= {
+            "entity": "new_deal",
+            "id_column": "new_dealid",
+            "mirror": True,
+            "filter": "new_contract_value gt 5",
+            "mappings": [{"source": each["name"], "target": each["name"]} for each in columns],
+        }
+        here.define(sync)
+        here.csv([{"new_code": "A", "new_contract_value": 3}, {"new_code": "B", "new_contract_value": 7}])
+        for created in (1, 0):
+            done = here.run()
+            assert (done.created.done, [each.error_type for each in done.errors]) == (created, ["Outside Filter"])
+            assert "mirror" not in done.message
+        (deal,) = here.records("new_deals?$select=new_contract_value")
+        event = {"MessageName": "Update", "PrimaryEntityName": "new_deal", "PrimaryEntityId": deal["new_dealid"]}
+        of_events = accounts(listener={"name": "deals", "topic": {"format": "dataverse"}})
+        of_events["source"] = {"type": "events", "columns": columns}
+        of_events["destination"]["mappings"] = [
+            {"source": "new_code", "target": "accountnumber"},
+            {"source": "new_contract_value", "target": "numberofemployees"},
+        ]
+        del of_events["parameters"]["file_path"]
+        here.define(of_events, "live")
+        (tmp_path / "events.ndjson").write_text(json.dumps(event))
+        feed(here.app, "live", str(tmp_path / "events.ndjson"))
+        assert [each["numberofemployees"] for each in here.records("accounts")] == [7]

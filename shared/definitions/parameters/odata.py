@@ -15,7 +15,7 @@ from shared.definitions.models.names import ParameterReference, replaced
 from shared.definitions.parameters.values import shown, utc, value_of
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import UserError
-from shared.odata import odata_text
+from shared.odata import column_of_member, odata_text
 
 __all__ = ["in_odata", "literal_of"]
 
@@ -40,7 +40,7 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
     def by(found: ParameterReference) -> str:
         value = value_of(found.name, values)
         operand = _operand([token[0] for token in tokens], places[found.start])
-        attribute = entity.attributes.get(_LOOKUP_VALUE.sub(r"\1", operand))
+        attribute = entity.attributes.get(column_of_member(operand))
         try:
             return _own(value, operand) if attribute is None else _typed(value, attribute)
         except _SeveralOptionsError as error:
@@ -54,7 +54,6 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
 
 
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|@[A-Za-z_]\w*(?:\.\w+)?|[A-Za-z_][\w./]*|[^\s]", re.ASCII)
-_LOOKUP_VALUE: Final = re.compile(r"^_(.+)_value$")
 _COMPARISONS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _SAME_TYPE: Final = frozenset({"contains", "startswith", "endswith", "tolower", "toupper", "trim", "concat"})
 _LISTED: Final = "[]"

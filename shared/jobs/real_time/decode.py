@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from shared.dataverse import Dataverse
@@ -21,12 +20,11 @@ from shared.jobs.real_time.listeners import TakenMessage
 from shared.jobs.real_time.rows import Numbered, ShapedEvents, shape
 from shared.jobs.real_time.session import Session
 from shared.jobs.referencing import Searching, read_references
+from shared.odata import column_of_member
 from shared.state import ErrorRow
 from shared.transform import LookupColumn
 
 __all__ = ["DecodedBatch", "decode_batch"]
-
-_LOOKUP: Final = re.compile(r"_(.+)_value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +45,7 @@ class DecodedBatch:
 
 
 def decode_batch(taken: Sequence[TakenMessage], session: Session) -> DecodedBatch:
-    """Decode messages in their order: their events, of these the selected ones, complete, typed and mapped.
+    """Decode messages in their order: their events, complete, of these the selected ones, typed and mapped.
 
     Raises:
         UserError: A statement fails on several events together and on none of them alone.
@@ -55,17 +53,17 @@ def decode_batch(taken: Sequence[TakenMessage], session: Session) -> DecodedBatc
         AnswerLost: Likewise.
     """
     decoded, lost = _decoded(taken, session)
-    selected = session.sync.selection.select([event for _, event in decoded], session.workspace)
+    complete, missing = _complete(decoded, session.dataverse)
+    selected = session.sync.selection.select([event for _, event in complete], session.workspace)
     for index, found in selected.failed:
-        lost.append(_lost(decoded[index], Failure(error="Undecodable", message=found.reason)))
-    wanted = [(decoded[index][0], event) for index, event in selected.wanted]
-    complete, missing = _complete(wanted, session.dataverse)
-    shaped = _shaped(complete, session)
-    rejected = [_lost(each, shaped.failures[each[0]]) for each in complete if each[0] in shaped.failures]
+        lost.append(_lost(complete[index], Failure(error="Undecodable", message=found.reason)))
+    wanted = [(complete[index][0], event) for index, event in selected.wanted]
+    shaped = _shaped(wanted, session)
+    rejected = [_lost(each, shaped.failures[each[0]]) for each in wanted if each[0] in shaped.failures]
     return DecodedBatch(
         events=tuple(
             event.known(number, shaped.records[number], shaped.before.get(number))
-            for number, event in complete
+            for number, event in wanted
             if number in shaped.records
         ),
         lost=(*lost, *missing, *rejected),
@@ -142,7 +140,7 @@ def _reread(reference: RecordReference, dataverse: Dataverse) -> dict[str, Any]:
     entity = dataverse.entity(reference.entity)
     call = Call(path=f"{entity.entity_set}({record})", table=entity.logical_name)
     fields = dataverse.service.fetch_json(call, exact=True).members()
-    return {_LOOKUP.sub(r"\1", name): value for name, value in fields.items() if "@" not in name}
+    return {column_of_member(name): value for name, value in fields.items() if "@" not in name}
 
 
 def _shaped(events: Sequence[Numbered], session: Session) -> ShapedEvents:

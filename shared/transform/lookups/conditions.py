@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
+from shared.odata import column_of_member
 from shared.transform.keys import normalise_key
 from shared.transform.notation.words import options_of, spelled
 from shared.workspace import literal
@@ -73,7 +74,6 @@ _ID: Final = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _TOKEN: Final = re.compile(rf"{_ID}|'(?:[^']|'')*'|@?[A-Za-z_]\w*|-?[0-9][\w.:+-]*|[^\s]", re.ASCII)
 _VALUE: Final = re.compile(rf"{_ID}|'(?:[^']|'')*'|@\w+|-?[0-9][\w.:+-]*|null|true|false", re.ASCII | re.IGNORECASE)
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_LOOKUP_VALUE: Final = re.compile(r"_(.+)_value")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
@@ -212,7 +212,7 @@ class _Reading:
             left, operator, right = right, _TURNED[operator], left
         if not _NAME.fullmatch(left) or not _VALUE.fullmatch(right):
             raise UnclearFilterError(_SAID)
-        return Comparison(_LOOKUP_VALUE.sub(r"\1", left), operator, right)
+        return Comparison(column_of_member(left), operator, right)
 
     def _taken(self) -> str:
         found = self.next()

@@ -559,6 +559,17 @@ class TestRouting:
         assert [row["sic"] for row in world.rows("sic")] == ["seen"]
         assert sorted(world.reasons) == [1, 2]
 
+    def test_the_record_of_a_message_without_values_is_read_before_the_filter(self, make: Make) -> None:
+        """The filter and the message key see the record."""
+        columns = [{"name": "accountnumber"}, {"name": "sic", "formula": "'seen'"}]
+        mappings = [{"source": name, "target": name} for name in ("accountnumber", "sic")]
+        topic = {"format": "dataverse", "filter": "new.name = 'x'", "message_key": "new.accountnumber"}
+        world = make(columns=columns, mappings=mappings, topic=topic)
+        body = {"MessageName": "Update", "PrimaryEntityName": "account"}
+        records = [world.put(accountnumber=number, name=name) for number, name in (("A", "x"), ("B", "y"))]
+        counts = world.run(*({**body, "PrimaryEntityId": record} for record in records))
+        assert ([row["sic"] for row in world.rows("sic")], counts["filtered"], world.letters) == (["seen", None], 1, [])
+
 
 class TestAway:
     def test_without_dataverse_a_batch_raises_and_takes_effect_once(self, make: Make) -> None:
