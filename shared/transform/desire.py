@@ -203,7 +203,7 @@ def _mapped(
             *_rules(fitted.flaws, source.label, rejects=source.validate_),
             *never_empty(column, source.label, columns, rejects=source.validate_),
         ),
-        doubts=_kept(shape.doubts.get(source.label, ())),
+        doubts=shape.doubts.get(source.label, ()),
     )
 
 
@@ -229,7 +229,7 @@ def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn
                 label=source.label,
                 conversion=conversion(source.type, value.attribute),
                 rules=bounds(lookup, source.label),
-                doubts=_kept(shape.doubts.get(source.label, ())),
+                doubts=shape.doubts.get(source.label, ()),
             )
         else:
             origin = f"destination.mappings[{lookup.place}].value"
@@ -259,13 +259,16 @@ def _of_expression(
         label=label or column.name,
         conversion=fitted,
         rules=(failed, *_rules(flaws, column.name, rejects=False), *filled),
-        doubts=_kept(rule for name in sorted(expression.columns) for rule in shape.doubts.get(name, ())),
+        doubts=_doubts(expression.columns, shape),
     )
 
 
-def _kept(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """The rules that leave a field out; those that reject leave nothing to decide."""
-    return tuple(dict.fromkeys(rule for rule in rules if not rule.rejects))
+def _doubts(names: Iterable[str], shape: Shape) -> tuple[Rule, ...]:
+    """The rules that leave what is calculated from these columns unknown.
+
+    Those that reject count too: the key of a rejected row says which record is protected from being dropped.
+    """
+    return tuple(dict.fromkeys(rule for name in sorted(names) for rule in shape.doubts.get(name, ())))
 
 
 def _rules(flaws: Sequence[ValueProblem], label: str, *, rejects: bool) -> tuple[Rule, ...]:
@@ -366,7 +369,7 @@ def _name(stage: str, each: MappedColumn) -> str:
 
 
 def _believed(each: MappedColumn, shape: Shape) -> str:
-    """The incoming value; null if it was calculated from a field in error, so that no key is made from it."""
+    """The incoming value; null if calculated from a field in error: it makes no key then, and protects none."""
     doubted = shape.rules.any_of(each.doubts)
     return each.incoming if doubted == "false" else f"CASE WHEN NOT {doubted} THEN {each.incoming} END"
 

@@ -186,6 +186,36 @@ def test_rejected_row_protects_its_record(here: World) -> None:
     assert (done.deleted.done, done.ignored, done.source.rejected) == (1, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("column", "mapping"),
+    [
+        ({"formula": "concat_ws('-', country, CAST(CAST(no AS INTEGER) AS VARCHAR))"}, {"source": "key"}),
+        ({"cases": [{"when": "no > 1", "then": "country || '-many'"}], "default": "country"}, {"source": "key"}),
+        ({"script": "function calc(row) { return `${row.country}-${row.no ?? ''}`; }"}, {"source": "key"}),
+        ({"formula": "country"}, {"value": "concat_ws('-', key, CAST(CAST(no AS INTEGER) AS VARCHAR))"}),
+    ],
+)
+def test_a_rejected_row_whose_key_is_calculated_from_its_wrong_value_protects_its_record(
+    here: World, column: dict[str, object], mapping: dict[str, object]
+) -> None:
+    """The key without this value is not the key of its record: until the value is correct, nothing is dropped."""
+    sync = accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}})
+    sync["source"]["columns"] = [
+        {"name": "country"}, {"name": "no", "type": "number", "validate": True}, {"name": "key", **column}
+    ]  # fmt: skip
+    sync["destination"]["mappings"] = [{"target": "accountnumber", **mapping}]
+    here.define(sync)
+    here.csv([{"country": "DE", "no": 1}, {"country": "DE", "no": 2}])
+    assert here.run().created.done == 2
+    here.csv([{"country": "DE", "no": 1}, {"country": "DE", "no": "2,0"}])
+
+    done = here.run()
+
+    assert (done.deleted.done, done.ignored, done.source.rejected) == (0, 1, 1)
+    here.csv([{"country": "DE", "no": 1}])
+    assert here.run().deleted.done == 1
+
+
 def test_unsafe_plan_is_refused_and_nothing_is_written(here: World) -> None:
     """To delete more than the limit needs the option `--force`."""
     here.define(accounts(sync_behaviour={"dropped": "delete"}))

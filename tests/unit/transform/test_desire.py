@@ -341,6 +341,27 @@ def test_rejected_rows_protect_their_records(workspace: Workspace) -> None:
     assert workspace.query("SELECT _k1 FROM protected") == [("a",)]
 
 
+@pytest.mark.parametrize(
+    ("column", "mapping"),
+    [
+        ({"formula": "concat_ws('-', number, CAST(CAST(size AS INTEGER) AS VARCHAR))"}, {"source": "key"}),
+        ({"cases": [{"when": "size > 5", "then": "number || '-large'"}], "default": "number"}, {"source": "key"}),
+        ({"formula": "coalesce(size, 0)", "type": "number"}, {"value": "concat_ws('-', number, key)"}),
+    ],
+)
+@pytest.mark.parametrize("validate", [True, False])
+def test_a_key_that_is_calculated_from_an_unreadable_value_may_belong_to_any(
+    workspace: Workspace, column: dict[str, Any], mapping: dict[str, Any], *, validate: bool
+) -> None:
+    """What the expression gives without the value is not the key of the row's record; other rows are as ever."""
+    columns = [{"name": "size", "type": "number", "validate": validate}, {"name": "key", **column}]
+    sync = definition(columns, [{"target": "notes", **mapping}], sync_key=["notes"], dropped="delete")
+    shaped(workspace, sync, [("DE", "7"), ("DE", "2,0"), ("FR", None)])
+    assert workspace.query("SELECT _row FROM desired ORDER BY _row") == [(1,), (3,)]
+    assert workspace.query("SELECT _k1 FROM protected") == [(None,)]
+    assert (2, "size", "Invalid Format Exception", validate) in errors(workspace)
+
+
 def test_a_key_with_a_character_that_no_record_has_may_belong_to_any(workspace: Workspace) -> None:
     """The service cannot have stored it, so the row's record has another key."""
     shaped(workspace, definition(dropped="delete"), [("1",), ("2\0",)])
