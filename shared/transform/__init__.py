@@ -13,6 +13,7 @@ from shared.transform.lookups.columns import (
     references,
     related_tables,
 )
+from shared.transform.lookups.filter_values import filter_values
 from shared.transform.lookups.held import held_references, held_steps
 from shared.transform.lookups.resolve import reference_steps, searched_values
 from shared.transform.notation.faults import (
@@ -61,6 +62,7 @@ __all__ = [
     "dropped_mark",
     "early_lookups",
     "fault_named",
+    "filter_values",
     "folded",
     "from_service",
     "held_references",

@@ -327,6 +327,40 @@ def test_a_record_that_the_filter_would_hide_is_not_created(here: World) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("condition", "value", "cities", "created"),
+    [
+        ("address1_city eq @city", None, ("", "Rome"), 1),
+        ("address1_city ne @city", None, ("", "Rome"), 1),
+        ("address1_city ne @city", "Rome", ("", "Rome"), 1),
+        ("createdon ge @city and address1_city ne @empty", "2024-01-01", ("", "Rome"), 1),
+    ],
+)
+def test_a_parameter_means_the_same_to_the_run_as_to_the_service(
+    here: World, condition: str, value: str | None, cities: tuple[str, ...], created: int
+) -> None:
+    """Also null: what a run creates, the next run finds, and what it would not find is not created."""
+    here.define(
+        accounts(
+            parameters={"city": {"default": value}, "empty": {"default": None}},
+            destination={"filter": condition},
+        )
+    )
+    here.csv([row(str(number), "Name", city) for number, city in enumerate(cities)])
+    first, second = here.run(), here.run()
+    assert (first.created.done, first.source.rejected) == (created, len(cities) - created)
+    assert (second.created.done, second.unchanged) == (0, created)
+
+
+def test_a_parameter_that_does_not_fit_its_filter_ends_the_run_before_a_row_is_read(here: World) -> None:
+    """The message names the column and the parameter, and nothing is written."""
+    here.define(accounts(parameters={"least": {}}, destination={"filter": "revenue ge @least"}))
+    here.csv([row("1", "One")])
+    with pytest.raises(UserError, match="revenue is compared with @least, but the value does not fit"):
+        here.run(parameters={"least": "much"})
+    assert held(here) == {}
+
+
 @pytest.mark.parametrize("new", ["insert", "ignore"])
 @pytest.mark.parametrize(
     ("condition", "policy", "leaves"),

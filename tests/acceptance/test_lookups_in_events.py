@@ -31,7 +31,8 @@ def here(shared_world: World, request: pytest.FixtureRequest) -> World:
 def define(
     here: World, name: str, entity: str, strategy: str, *mappings: Mapping[str, Any], condition: str = ""
 ) -> None:
-    definition = accounts(**({"destination": {"filter": condition}} if condition else {}))
+    parameters = {"hidden": {"default": "Name 2"}, "nothing": {"default": None}}
+    definition = accounts(**({"destination": {"filter": condition}, "parameters": parameters} if condition else {}))
     target = "accountnumber" if entity == "account" else "name"
     definition["source"] = {
         "type": "events",
@@ -161,10 +162,11 @@ def test_a_condition_that_looks_at_the_source_holds_for_a_lookup_in_the_same_tab
     assert parents(here) == {"1": None, "2": "1"}
 
 
-def test_events_that_refer_to_a_new_record_outside_the_filter_fail_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("condition", ["name ne 'Name 2'", "name ne @hidden and name ne @nothing"])
+def test_events_that_refer_to_a_new_record_outside_the_filter_fail_with_it(tmp_path: Path, condition: str) -> None:
     """Nothing is sent for them, so none is told as refused by Dataverse."""
     with world(tmp_path) as here:
-        define(here, "tree", "account", "full", condition="name ne 'Name 2'")
+        define(here, "tree", "account", "full", condition=condition)
 
         done = send(
             here,
@@ -177,3 +179,15 @@ def test_events_that_refer_to_a_new_record_outside_the_filter_fail_with_it(tmp_p
         assert (done["failed"], parents(here)) == (3, {"1": None})
         reasons = [letter.error for letter in here.app.state.dead_letters("tree")]
         assert reasons == ["Outside Filter", "Unresolved Link", "Unresolved Link"]
+
+
+def test_a_parameter_that_does_not_fit_the_filter_makes_dead_letters_of_the_definition(tmp_path: Path) -> None:
+    """Nothing is written with a value that is none of the column."""
+    with world(tmp_path) as here:
+        define(here, "tree", "account", "full", condition="revenue ge @hidden")
+
+        send(here, {"number": "1", "parent": None})
+        (letter,) = here.app.state.dead_letters("tree")
+        assert letter.error == "Definition"
+        assert "revenue is compared with @hidden, but the value does not fit" in letter.message
+        assert parents(here) == {}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Final
 from uuid import UUID
@@ -17,7 +18,7 @@ from shared.entities import AttributeMetadata, AttributeType, DateBehavior, Enti
 from shared.errors import UserError
 from shared.odata import column_of_member, odata_text
 
-__all__ = ["in_odata", "literal_of"]
+__all__ = ["compared_text", "in_odata", "literal_of"]
 
 
 class _SeveralOptionsError(ValueError):
@@ -41,16 +42,35 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
         value = value_of(found.name, values)
         operand = _operand([token[0] for token in tokens], places[found.start])
         attribute = entity.attributes.get(column_of_member(operand))
-        try:
+        with _fitting(found.name, operand):
             return _own(value, operand) if attribute is None else _typed(value, attribute)
-        except _SeveralOptionsError as error:
-            message = f"in a filter {operand} is compared with @{found.name}, {error}"
-            raise UserError(message) from None
-        except (ValueError, InvalidOperation, OverflowError):
-            message = f"in a filter {operand} is compared with @{found.name}, but the value does not fit"
-            raise UserError(message) from None
 
     return replaced(condition, by, Language.ODATA)
+
+
+def compared_text(name: str, values: Mapping[str, ParameterValue], attribute: AttributeMetadata) -> str | None:
+    """What `in_odata` writes for a parameter that is compared with a column, but texts without quotes; None for null.
+
+    Whoever reads a filter in another language than OData takes the value from here, so that both mean the same.
+
+    Raises:
+        UserError: When the parameter has no value or the value does not fit the column.
+    """
+    value = value_of(name, values)
+    with _fitting(name, attribute.name):
+        return None if value is None else _text(value, attribute)
+
+
+@contextmanager
+def _fitting(name: str, operand: str) -> Iterator[None]:
+    """Say which parameter has a value that does not fit what it is compared with."""
+    compared = f"in a filter {operand} is compared with @{name}"
+    try:
+        yield
+    except _SeveralOptionsError as error:
+        raise UserError(f"{compared}, {error}") from None
+    except (ValueError, InvalidOperation, OverflowError):
+        raise UserError(f"{compared}, but the value does not fit") from None
 
 
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|@[A-Za-z_]\w*(?:\.\w+)?|[A-Za-z_][\w./]*|[^\s]", re.ASCII)
@@ -129,6 +149,7 @@ _NUMBERS: Final = frozenset({AttributeType.DECIMAL, AttributeType.MONEY, Attribu
 _IDS: Final = frozenset(
     {AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER, AttributeType.UNIQUEIDENTIFIER}
 )
+_BARE: Final = _WHOLE | _CHOICES | _NUMBERS | _IDS | {AttributeType.BOOLEAN, AttributeType.DATETIME}
 
 
 def literal_of(value: ParameterValue, kind: AttributeType) -> str:
@@ -146,9 +167,19 @@ def _typed(value: ParameterValue, attribute: AttributeMetadata) -> str:
     Raises:
         ValueError, InvalidOperation: The value is not of this type.
     """
-    kind = attribute.type
     if value is None:
         return "null"
+    text = _text(value, attribute)
+    return text if attribute.type in _BARE else odata_text(text)
+
+
+def _text(value: ParameterValue, attribute: AttributeMetadata) -> str:
+    """The literal of a column's type, but texts without quotes.
+
+    Raises:
+        ValueError, InvalidOperation, OverflowError: The value is not of this type.
+    """
+    kind = attribute.type
     if kind in _WHOLE:
         return str(_whole(value))
     if kind in _NUMBERS:
@@ -161,7 +192,7 @@ def _typed(value: ParameterValue, attribute: AttributeMetadata) -> str:
         return str(UUID(shown(value).strip()))
     if kind is AttributeType.DATETIME:
         return _moment(value, date_only=attribute.date_behavior is DateBehavior.DATE_ONLY)
-    return odata_text(shown(value))
+    return shown(value)
 
 
 def _own(value: ParameterValue, operand: str) -> str:

@@ -25,7 +25,7 @@ from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.shaping import Shaping, run_all
 from shared.jobs.summary import MirrorFigures
 from shared.sources import completed
-from shared.transform import TargetColumn, check, desire_of
+from shared.transform import TargetColumn, check, desire_of, filter_values
 from shared.workspace import Step, Workspace
 
 __all__ = ["PreparedRun", "completed_job", "explained", "prepare"]
@@ -194,7 +194,9 @@ class _Preparation:
                     self.workspace.run(step)
 
     def _load(self) -> None:
-        self.workspace.bind(self.job.parameters)
+        definition, entity, parameters = self.job.definition, self.steps.entity, self.job.parameters
+        in_filters = filter_values(definition, entity, self.steps.desire.late, parameters)
+        self.workspace.bind({**parameters, **in_filters})
         if self.watermark:
             self.watermark.begin()
         self.tools.source.load(self.workspace)

@@ -233,6 +233,7 @@ class SyncShare:
 
     sync: EventSync
     values: Mapping[str, ParameterValue]
+    variables: Mapping[str, ParameterValue]
     prepared: PreparedSync
     positions: Positions
     tools: EventTools
@@ -242,7 +243,7 @@ class SyncShare:
         """What some messages are worked on with, for the length of a `with` block: an empty workspace and a client."""
         tools = self.tools
         with tools.memory.workspaces.lend(rows) as workspace, self.prepared.connected() as dataverse:
-            workspace.bind({**self.values, NEW_IDS_OF: uuid4().hex})
+            workspace.bind({**self.variables, NEW_IDS_OF: uuid4().hex})
             yield Session(
                 sync=self.prepared,
                 dataverse=dataverse,
@@ -288,12 +289,13 @@ def prepared_share(sync: EventSync, tools: EventTools, *, behind: bool = False) 
         values = sync.resolve()
         definition = sync.join(sync.definition, values)
         prepared = tools.memory.prepared(definition, partial(tools.connect, definition, values))
+        variables = prepared.variables(values)
     except (RetryLater, AnswerLost):
         raise
     except SyncError as error:
         return Failure(error="Definition", message=error.message)
     positions = Positions(sync=sync.name, state=tools.state, clock=tools.clock, behind=behind)
-    return SyncShare(sync=sync, values=values, prepared=prepared, positions=positions, tools=tools)
+    return SyncShare(sync=sync, values=values, variables=variables, prepared=prepared, positions=positions, tools=tools)
 
 
 def _attempt(share: SyncShare, taken: Sequence[TakenMessage], delivery: Delivery) -> BatchOutcome:

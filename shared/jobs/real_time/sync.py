@@ -25,6 +25,7 @@ from shared.transform import (
     TargetColumn,
     check,
     desire_of,
+    filter_values,
     key_columns,
     pair_of,
 )
@@ -148,6 +149,14 @@ class PreparedSync:
             yield dataverse
         finally:
             self._idle.append(dataverse)
+
+    def variables(self, values: Mapping[str, ParameterValue]) -> Mapping[str, ParameterValue]:
+        """What the SQL of a batch knows of its parameters.
+
+        Raises:
+            UserError: A value does not fit the column that a filter compares it with.
+        """
+        return {**values, **filter_values(self.definition, self.entity, self.late, values)}
 
     @property
     def _always_written(self) -> bool:

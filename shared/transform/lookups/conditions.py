@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from shared.definitions.models import KeyMatch
+from shared.definitions.models import KeyMatch, ParameterValue
+from shared.definitions.parameters import compared_text
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.odata import column_of_member
 from shared.transform.keys import normalise_key
-from shared.transform.notation.words import options_of, spelled
 from shared.workspace import literal
 
-__all__ = ["Held", "UnclearFilterError", "condition_columns", "condition_sql", "possible_sql"]
+__all__ = ["Held", "UnclearFilterError", "condition_columns", "condition_sql", "condition_values", "possible_sql"]
 
 
 class Held(NamedTuple):
@@ -52,6 +52,11 @@ class Comparison:
     column: str
     operator: str
     value: str
+
+    @property
+    def parameter(self) -> str:
+        """The parameter that is the value; empty where it is none."""
+        return self.value[1:] if self.value.startswith("@") else ""
 
     def negated(self) -> Comparison:
         """The same behind `not`."""
@@ -111,7 +116,7 @@ def condition_sql(condition: str, entity: EntityMetadata, value: Callable[[Attri
     """The SQL of a filter, true or false for each record.
 
     Args:
-        condition: The OData filter; its parameters become variables of the workspace.
+        condition: The OData filter; its parameters become variables of the workspace, see `condition_values`.
         entity: The table.
         value: Gives the SQL of what a record holds in a column; of a lookup, its id.
 
@@ -125,13 +130,45 @@ def possible_sql(condition: str, held: Mapping[str, Held]) -> str:
     """The SQL of whether a record may pass a filter, as far as that is known; `true` where nothing of it is.
 
     Args:
-        condition: The OData filter; its parameters become variables of the workspace.
+        condition: The OData filter; its parameters become variables of the workspace, see `condition_values`.
         held: By column. What is compared with another column is not known.
     """
     try:
         return _possible(_read(condition), held)
     except UnclearFilterError:
         return "true"
+
+
+def condition_values(
+    condition: str, entity: EntityMetadata, values: Mapping[str, ParameterValue]
+) -> dict[str, str | None]:
+    """The variables that the SQL of a filter reads: each parameter as the service gets it for the column beside it.
+
+    Empty for a filter that cannot be worked out here.
+
+    Args:
+        condition: The OData filter.
+        entity: The table.
+        values: The parameters of the run.
+
+    Raises:
+        UserError: A parameter has no value, or the value does not fit the column.
+    """
+    try:
+        compared = [each for each in _comparisons(_read(condition)) if each.parameter]
+    except UnclearFilterError:
+        return {}
+    attributes = ((each, entity.attributes.get(each.column)) for each in compared)
+    return {
+        _variable(each.parameter, attribute): compared_text(each.parameter, values, attribute)
+        for each, attribute in attributes
+        if attribute is not None and attribute.type in _COMPARED
+    }
+
+
+def _variable(parameter: str, attribute: AttributeMetadata) -> str:
+    """The name by which a workspace knows the value of a parameter as one of a column: no parameter has an `@`."""
+    return f"{parameter}@{attribute.name}"
 
 
 def _possible(part: _Part, held: Mapping[str, Held]) -> str:
@@ -236,28 +273,32 @@ def _sql(part: _Part, entity: EntityMetadata, value: Callable[[AttributeMetadata
 
 def _compared(part: Comparison, attribute: AttributeMetadata, held: str) -> str:
     same = part.operator in {"eq", "ne"}
+    empty = f"({held}) IS {'NOT ' if part.operator == 'ne' else ''}NULL"
     if part.value.lower() == "null":
         if not same:
             raise UnclearFilterError(f"{part.column} can be compared with null by eq and ne alone")
-        return f"({held}) IS {'NOT ' if part.operator == 'ne' else ''}NULL"
+        return empty
     if attribute.type not in _COMPARED:
         raise UnclearFilterError(f"{part.column} is of type {attribute.type}, which such a filter cannot compare")
-    wanted = _typed(part.value, attribute)
+    wanted = _typed(part, attribute)
     if attribute.type in _TEXTS:
         held = normalise_key(attribute, held, KeyMatch.SERVICE)
         wanted = normalise_key(attribute, wanted, KeyMatch.SERVICE)
     if same:
-        return f"({held} = {wanted}) IS {'NOT ' if part.operator == 'ne' else ''}TRUE"
+        equal = f"({held} = {wanted}) IS {'NOT ' if part.operator == 'ne' else ''}TRUE"
+        if not part.parameter:
+            return equal
+        return f"CASE WHEN {_given(part, attribute)} IS NULL THEN {empty} ELSE {equal} END"
     if attribute.type not in _NUMBERS | {AttributeType.DATETIME}:
         raise UnclearFilterError(f"{part.column} is of type {attribute.type}: its filter can have eq and ne alone")
     return f"({held} {_SIGNS[part.operator]} {wanted}) IS TRUE"
 
 
-def _typed(value: str, attribute: AttributeMetadata) -> str:
+def _typed(part: Comparison, attribute: AttributeMetadata) -> str:
     """SQL of a value in the type of the column that it is compared with."""
-    kind = attribute.type
-    if value.startswith("@"):
-        return _parameter(f"CAST(getvariable('p_{value[1:]}') AS VARCHAR)", attribute)
+    kind, value = attribute.type, part.value
+    if part.parameter:
+        return _parameter(_given(part, attribute), attribute)
     if kind in _TEXTS and value.startswith("'"):
         return literal(value[1:-1].replace("''", "'"))
     if kind in _NUMBERS and _NUMBER.fullmatch(value):
@@ -278,17 +319,20 @@ def _moment(attribute: AttributeMetadata) -> str:
     return "DATE" if attribute.date_behavior is DateBehavior.DATE_ONLY else "TIMESTAMP"
 
 
+def _given(part: Comparison, attribute: AttributeMetadata) -> str:
+    """SQL of the text that `condition_values` gives for a parameter; NULL for null."""
+    return f"CAST(getvariable('p_{_variable(part.parameter, attribute)}') AS VARCHAR)"
+
+
 def _parameter(text: str, attribute: AttributeMetadata) -> str:
-    """SQL of a parameter's value; of a choice, by its label too. A label of several options is none of them."""
+    """SQL of that text as a value of the column's type."""
     kind = attribute.type
     if kind in _TEXTS:
         return text
-    named = "".join(f" WHEN {literal(name)} THEN {value}" for name, value in options_of(attribute.choices).items())
-    option = f"CASE {spelled(f'trim({text})')}{named} END" if named else "NULL"
     if kind is AttributeType.BOOLEAN:
-        return f"coalesce(CAST({option} AS BOOLEAN), TRY_CAST({text} AS BOOLEAN))"
+        return f"TRY_CAST({text} AS BOOLEAN)"
     if kind in _NUMBERS:
-        return f"coalesce({option}, TRY_CAST({text} AS DECIMAL(38, 10)))"
+        return f"TRY_CAST({text} AS {'DOUBLE' if kind is AttributeType.DOUBLE else 'DECIMAL(38, 10)'})"
     if kind is AttributeType.DATETIME:
-        return f"CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS {_moment(attribute)})"
+        return f"TRY_CAST(rtrim({text}, 'Z') AS {_moment(attribute)})"
     return f"TRY_CAST({text} AS UUID)"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.definitions import ParameterValue, in_odata
+from shared.definitions.parameters import compared_text
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior, EntityMetadata
 from shared.errors import UserError
 
@@ -153,6 +154,27 @@ def test_a_label_of_several_options_is_refused_in_a_filter() -> None:
     )
     with pytest.raises(UserError, match=f"^{message}$"):
         in_odata("class eq @grey", VALUES, ENTITY)
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "expected"),
+    [
+        ("name", "s", "O'Neil or 1 eq 1"),
+        ("name", "none", None),
+        ("employees", "digits", "17"),
+        ("class", "label", "1"),
+        ("active", "words", "true"),
+        ("modified", "time", "2024-01-03T01:04:05Z"),
+    ],
+)
+def test_the_text_of_a_parameter_is_its_literal_without_quotes(column: str, name: str, expected: str | None) -> None:
+    """For filters in another language than OData; null is none."""
+    assert compared_text(name, VALUES, ENTITY.attributes[column]) == expected
+
+
+def test_the_text_of_a_parameter_that_does_not_fit_is_refused_like_its_literal() -> None:
+    with pytest.raises(UserError, match="in a filter employees is compared with @s, but the value does not fit"):
+        compared_text("s", VALUES, ENTITY.attributes["employees"])
 
 
 def test_a_parameter_without_value_is_refused() -> None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from shared.definitions import in_odata
 from shared.entities import Choice
-from shared.transform.lookups.conditions import Held, UnclearFilterError, condition_columns, condition_sql, possible_sql
+from shared.errors import UserError
+from shared.transform.lookups.conditions import (
+    Held,
+    UnclearFilterError,
+    condition_columns,
+    condition_sql,
+    condition_values,
+    possible_sql,
+)
 from shared.workspace import Workspace, literal
 from tests.unit.transform.lookups.relations import LINKED
 
@@ -83,20 +94,98 @@ def test_a_filter_means_what_it_means_in_the_service(
 def test_a_parameter_takes_the_type_of_its_column(
     workspace: Workspace, condition: str, value: Any, held: dict[str, Any]
 ) -> None:
-    workspace.bind({"p": value})
+    workspace.bind(condition_values(condition, LINKED, {"p": value}))
     assert holds(workspace, condition, **held)
 
 
-@pytest.mark.parametrize(("text", "found"), [("Grau", []), ("silver", [2]), ("2", [2]), ("3", [3])])
-def test_a_label_of_several_options_is_none_of_them(workspace: Workspace, text: str, found: list[int]) -> None:
-    """A value names its own option, also where it is the label of another one."""
+MOMENT = datetime(2024, 1, 31, 9, 30, 15, 500_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "held"),
+    [
+        ("name", None, (None, "x")),
+        ("name", "", (None, "x")),
+        ("name", "O'Neil", (None, "o'neil")),
+        ("name", 5.0, (None, "5.0", "5")),
+        ("name", MOMENT, (None, "2024-01-31T09:30:15.500000Z")),
+        ("staff", None, (None, 1)),
+        ("staff", " 5 ", (None, 4, 5, 6)),
+        ("rate", 0.1, (None, "0", "0.100", "1")),
+        ("rate", "-1e1", (None, "-10.000", "1")),
+        ("active", None, (None, True, False)),
+        ("active", "No business", (None, True, False)),
+        ("active", 1, (None, True, False)),
+        ("segment", None, (None, 1)),
+        ("segment", "Consulting", (None, 1, 2)),
+        ("founded", None, (None, "2024-01-31")),
+        ("founded", "20240131", (None, "2024-01-30", "2024-01-31", "2024-02-01")),
+        ("founded", date(2024, 1, 31), (None, "2024-01-31", "2024-02-01")),
+        ("called", None, (None, "2024-01-31 09:30:15")),
+        ("called", MOMENT, (None, "2024-01-31 09:30:14", "2024-01-31 09:30:15", "2024-01-31 09:30:16")),
+        ("called", "20240131", (None, "2024-01-31 00:00:00", "2024-01-31 00:00:01")),
+        ("parent", None, (None, ID)),
+        ("parent", f"{{{ID.upper()}}}", (None, ID)),
+    ],
+)
+def test_a_parameter_means_what_it_means_to_the_service(
+    workspace: Workspace, column: str, value: Any, held: tuple[Any, ...]
+) -> None:
+    """The SQL of a filter and that of the same filter with literals, as the service gets it, let the same through."""
+    ordered = value is not None and column not in {"name", "active", "parent"}
+    for operator in ("eq", "ne", "ge", "le", "gt", "lt") if ordered else ("eq", "ne"):
+        condition = f"{column} {operator} @p"
+        sent = in_odata(condition, {"p": value}, LINKED)
+        workspace.bind(condition_values(condition, LINKED, {"p": value}))
+        for each in held:
+            passes = holds(workspace, condition, **{column: each})
+            assert passes is holds(workspace, sent, **{column: each}), (operator, each)
+
+
+def test_nothing_comes_before_or_after_null(workspace: Workspace) -> None:
+    workspace.bind(condition_values("staff gt @p or staff le @p", LINKED, {"p": None}))
+    assert not holds(workspace, "staff gt @p", staff=1)
+    assert not holds(workspace, "staff le @p", staff=1)
+
+
+def test_one_parameter_beside_two_columns_is_a_value_of_each(workspace: Workspace) -> None:
+    condition = "name eq @p or segment eq @p"
+    workspace.bind(condition_values(condition, LINKED, {"p": "Finance"}))
+    assert [holds(workspace, condition, **each) for each in ({"name": "finance"}, {"segment": 2}, {"segment": 1})] == [
+        True, True, False
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [("staff eq @p", "many"), ("active eq @p", "yes"), ("called ge @p", "soon"), ("parent eq @p", "x")],
+)
+def test_a_value_that_does_not_fit_ends_the_run_as_in_odata(condition: str, value: str) -> None:
+    """Nothing is decided with a value that is none of the column."""
+    with pytest.raises(UserError) as of_service:
+        in_odata(condition, {"p": value}, LINKED)
+    with pytest.raises(UserError, match=f"^{re.escape(str(of_service.value))}$"):
+        condition_values(condition, LINKED, {"p": value})
+
+
+def test_a_filter_that_cannot_be_worked_out_needs_no_values() -> None:
+    """Nor does one of a column that is not there, or whose type cannot be compared: the service alone reads these."""
+    for condition in ("contains(name, @p)", "nothing eq @p", "segments eq @p", "staff eq 1", ""):
+        assert condition_values(condition, LINKED, {"p": "x"}) == {}
+
+
+@pytest.mark.parametrize(("text", "found"), [("silver", [2]), ("2", [2]), ("3", [3])])
+def test_a_value_names_its_own_option(workspace: Workspace, text: str, found: list[int]) -> None:
+    """Also where it is the label of another one. A label of several options ends the run."""
     choices = (Choice(value=2, labels=("Silver", "Grau")), Choice(value=3, labels=("Grau", "2")))
     segment = replace(LINKED.attributes["segment"], choices=choices)
     entity = replace(LINKED, attributes={**LINKED.attributes, "segment": segment})
-    workspace.bind({"p": text})
+    workspace.bind(condition_values("segment eq @p", entity, {"p": text}))
     passes = condition_sql("segment eq @p", entity, lambda each: f"held.{each.name}")
     query = f"SELECT segment FROM (SELECT unnest([2, 3]) AS segment) AS held WHERE {passes}"
     assert [value for (value,) in workspace.query(query)] == found
+    with pytest.raises(UserError, match="the label of several options"):
+        condition_values("segment eq @p", entity, {"p": "Grau"})
 
 
 @pytest.mark.parametrize(
