@@ -109,6 +109,54 @@ def test_a_parent_that_the_sync_created_is_not_taken_for_another(here: World, fa
     }
 
 
+PARTNERS: Final = {
+    "new_Partner": {
+        "keys": {"by_number": ["new_number"], "by_external": ["new_external"]},
+        "columns": {
+            "new_Number": {"type": "String", "length": 20},
+            "new_External": {"type": "String", "length": 20},
+        },
+    },
+    "new_Deal": {
+        "keys": {"deal_key": ["new_code"]},
+        "columns": {
+            "new_Code": {"type": "String", "length": 20},
+            "new_SellerId": {"type": "Lookup", "targets": ["new_partner"]},
+            "new_BuyerId": {"type": "Lookup", "targets": ["new_partner"]},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("events", [False, True], ids=["batch", "events"])
+def test_records_that_lookups_create_by_different_keys_are_not_taken_for_one_another(
+    tmp_path: Path, *, events: bool
+) -> None:
+    """Our partner 1001 sells to the partner whose own number is 1001: two companies, in the first run and the second."""
+    definition = accounts(name="deals", listener={"name": "deals", "topic": {"action": "$.op"}})
+    definition["source"]["columns"] = [{"name": "code"}, {"name": "seller"}, {"name": "buyer"}]
+    seller, buyer = ({"match": match, "on_missing": "create"} for match in ("new_number", "new_external"))
+    definition["destination"] |= {
+        "entity": "new_deal",
+        "id_column": "new_dealid",
+        "mappings": [
+            {"source": "code", "target": "new_code"},
+            {"source": "seller", "target": "new_sellerid", "lookup": seller},
+            {"source": "buyer", "target": "new_buyerid", "lookup": buyer},
+        ],
+    }
+    definition["sync_behaviour"] = {"sync_key": ["new_code"]}
+    with world(tmp_path, tables=PARTNERS) as here:
+        here.define(definition, "deals")
+        for _ in range(2):
+            apply(here, {"code": "D1", "seller": "1001", "buyer": "1001"}, events=events)
+            partners = {each["new_partnerid"]: each for each in here.records("new_partners")}
+            (deal,) = here.records("new_deals")
+            assert len(partners) == 2
+            assert partners[deal["_new_sellerid_value"]]["new_number"] == "1001"
+            assert partners[deal["_new_buyerid_value"]]["new_external"] == "1001"
+
+
 def test_a_plan_that_creates_records_for_lookups_is_the_same_when_it_is_made_again(here: World) -> None:
     """So it can be approved; the run gives them other ids than the plan."""
     deals(here)

@@ -136,7 +136,8 @@ class _Links:
         id_column = self._definition.destination.id_column
         own = self._layout.get(id_column)
         mapped = f"desired.{quoted(id_column)}, " if own is not None and own.writes else ""
-        provisional = planned_id(self._entity.logical_name, self._keys)
+        key = {column.name: f"_k{column.key_part}" for column in key_columns(list(self._layout.values()))}
+        provisional = planned_id(self._entity.logical_name, key)
         return f"""
 SELECT desired._row, coalesce(target._id, {mapped}{provisional}) AS _id, target._id IS NULL AS is_new, target._created
 FROM desired LEFT JOIN current AS target ON {same}""".strip()

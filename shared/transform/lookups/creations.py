@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition
@@ -85,21 +85,22 @@ def _missing(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
 
 
 def _planned_id(candidate: Candidate) -> str:
-    return planned_id(candidate.table, [quoted(value.key) for value in candidate.values])
+    return planned_id(candidate.table, {value.column: quoted(value.key) for value in candidate.values})
 
 
-def planned_id(table: str, keys: Sequence[str]) -> str:
+def planned_id(table: str, keys: Mapping[str, str]) -> str:
     """SQL of the id that a new record has in a plan: a digest, in the form of version 8 (RFC 9562).
 
-    It is made of the table and the key, so a plan that is made again is the same. A record that once was created with
-    it may have another key now: each run and each batch of events sets `NEW_IDS_OF`. A run of an approved plan, whose
-    checksum has the ids, gives other ones before it writes (`shared.jobs.creating.give_new_ids`).
+    It is made of the table, the columns of the key and their values, so a plan that is made again is the same, and
+    equal values of different columns are different records. A record that once was created with it may have another key
+    now: each run and each batch of events sets `NEW_IDS_OF`. A run of an approved plan, whose checksum has the ids,
+    gives other ones before it writes (`shared.jobs.creating.give_new_ids`).
 
     Args:
         table: The logical name.
-        keys: Columns of `desired`, quoted.
+        keys: Column of the table -> the column of `desired` with its value, quoted; in any order.
     """
-    texts = ", ".join(f"CAST(desired.{key} AS VARCHAR)" for key in keys)
+    texts = ", ".join(f"{literal(name)}, CAST(desired.{key} AS VARCHAR)" for name, key in sorted(keys.items()))
     text = f"concat_ws(chr(31), getvariable('p_{NEW_IDS_OF}'), {literal(table)}, {texts})"
     # The digest is written once: DuckDB would compute it as often as it is written.
     return rf"CAST(regexp_replace(md5({text}), '^(.{{12}}).(.{{3}}).', '\18\2a') AS UUID)"

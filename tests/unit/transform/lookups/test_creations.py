@@ -38,6 +38,41 @@ def test_a_missing_record_is_created_once_and_all_rows_refer_to_it(workspace: Wo
     assert errors(workspace) == []
 
 
+def test_equal_values_of_different_columns_are_different_records(workspace: Workspace) -> None:
+    """A number of one system says nothing about the same number of another one."""
+    sync = linking(
+        to("contact", match="code", on_missing="create"), to("needed", match="fullname", on_missing="create")
+    )
+    resolved(workspace, sync, [["1", "1001", ""]])
+
+    assert [key for _, key, _ in creations(workspace)] == [{"code": "1001"}, {"fullname": "1001"}]
+    assert column(workspace, "contact") != column(workspace, "needed")
+
+
+def test_lookups_that_name_the_columns_of_a_key_in_another_order_create_one_record(workspace: Workspace) -> None:
+    sync = linking(
+        to("contact", ["a", "b"], match=["code", "fullname"], on_missing="create"),
+        to("needed", ["b", "a"], match=["fullname", "code"], on_missing="create"),
+    )
+    resolved(workspace, sync, [["1", "1001", "x"], ["2", "x", "1001"]])
+
+    assert [key for _, key, _ in creations(workspace)] == [
+        {"code": "1001", "fullname": "x"},
+        {"code": "x", "fullname": "1001"},
+    ]
+    assert column(workspace, "contact") == column(workspace, "needed")
+
+
+def test_a_record_that_a_lookup_creates_is_none_that_a_row_creates_with_another_key(workspace: Workspace) -> None:
+    """A row is the account number 7; an account with the name 7 is another record."""
+    sync = linking(to("second", match="name", on_missing="create"))
+    linked(workspace, sync, [["7", "7", ""]])
+
+    assert creations(workspace) == [("account", {"name": "7"}, {"name": "7"})]
+    assert workspace.query("SELECT * FROM parents") == []
+    assert workspace.query("SELECT count(*) FROM creations JOIN records ON records._id = creations.id") == [(0,)]
+
+
 def test_the_id_is_the_same_in_every_plan_and_of_version_8() -> None:
     """So the checksum of a plan does not change when it is made again."""
     ids = list[str]()
