@@ -354,7 +354,8 @@ def _searched(desire: CompiledMappings) -> Iterator[str]:
             yield quoted(selector_name(lookup.name))
         own = {value.name for value in lookup.values}
         mapped = [each for each in desire.mapped if each.column.name in own]
-        doubts = desire.shape.rules.any_of([rule for each in mapped for rule in each.doubts])
+        of_table = desire.shape.doubts.get(lookup.selector, ())
+        doubts = desire.shape.rules.any_of([*(rule for each in mapped for rule in each.doubts), *of_table])
         missed = desire.missing.any_of([rule for each in mapped for rule in each.rules])
         # A delete needs its key and no more.
         deleted = f" OR {_DELETES}" if desire.deleting and lookup.key_part is None else ""

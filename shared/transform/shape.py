@@ -147,6 +147,7 @@ class _Compiler:
         self._columns = definition.source.columns
         self._null_values = definition.source.null_values
         self._filter = definition.source.row_filter
+        self._action = definition.sync_behaviour.action_column
         self._labels = [column.label for column in self._columns]
         self._places = {column.label: f"source.columns[{n}]" for n, column in enumerate(self._columns)}
         self.rules: list[Rule] = []
@@ -164,6 +165,7 @@ class _Compiler:
         sql = self._scripted(sql)
         for columns in self._levels():
             sql = self._calculated(sql, columns)
+        self._unknown_action()
         return self._filtered(sql)
 
     def _reading(self, column: Column) -> Reading:
@@ -315,17 +317,26 @@ class _Compiler:
 
     def _unknown_filter(self, condition: Expression) -> None:
         """Reject what is filtered out because of a value that cannot be read: its record would be dropped for that."""
-        doubts = {
-            name: [rule.broken for rule in self.doubts.get(name, ()) if not rule.rejects] for name in self._labels
-        }
-        read = [name for name in self._labels if name in condition.columns and doubts[name]]
+        read = [name for name in self._labels if name in condition.columns and self._unread(name)]
         if read:
-            unknown = " OR ".join(f"({broken})" for name in read for broken in dict.fromkeys(doubts[name]))
+            unknown = " OR ".join(dict.fromkeys(map(self._unread, read)))
             self._rule_of_filter(
                 f'"filter:" IS NOT NULL AND NOT {self.passes} AND ({unknown})',
                 f"the source's filter reads {', '.join(read)}: a value cannot be read, so it is not known whether the "
                 "row passes the filter",
             )
+
+    def _unread(self, name: str) -> str:
+        """SQL condition: a column's value is unknown and the row is not rejected for it; empty where that cannot be."""
+        return " OR ".join(f"({rule.broken})" for rule in self.doubts.get(name, ()) if not rule.rejects)
+
+    def _unknown_action(self) -> None:
+        """Reject rows whose action is calculated from a value that cannot be read: it may say to delete the record."""
+        column = next((each for each in self._columns if each.label == self._action), None)
+        if column is not None and (unread := self._unread(column.label)):
+            message = "the action is calculated from a value that cannot be read"
+            broken = f"{quoted(column.label)} IS NOT NULL AND ({unread})"
+            self._rule(column, ErrorType.INVALID_FORMAT, broken, message, rejects=True)
 
     def _rule_of_filter(self, broken: str, message: str) -> None:
         self.rules.append(

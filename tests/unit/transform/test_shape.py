@@ -359,3 +359,20 @@ def test_calculated_documents_are_json(workspace: Workspace) -> None:
     columns = [{"name": "n"}, {"name": "x", "type": "json", "formula": "if(n = 'a', to_json([n]), 'no')"}]
     shaped(workspace, definition(columns, MAPPED), [("1", "a"), ("2", "b")])
     assert values(workspace) == ['["a"]', None]
+
+
+@pytest.mark.parametrize("validate", [False, True])
+def test_a_row_whose_action_is_calculated_from_a_value_in_doubt_is_rejected(
+    workspace: Workspace, *, validate: bool
+) -> None:
+    """Without the value it may be another action, such as to delete the record."""
+    cases = [{"when": "stock > 0", "then": "'UPSERT'"}]
+    columns: list[dict[str, Any]] = [
+        {"name": "stock", "type": "number", "validate": validate},
+        {"name": "what", "cases": cases, "default": "'DELETE'"},
+    ]
+    rows = [("1", "5"), ("2", "0"), ("3", "1,0")]
+    shaped(workspace, definition(columns, strategy="delta", action_column="what"), rows)
+    assert workspace.query("SELECT number, what FROM source ORDER BY _row") == [("1", "UPSERT"), ("2", "DELETE")]
+    unread = [] if validate else [(3, "what", "Invalid Format Exception", True)]
+    assert errors(workspace) == [(3, "stock", "Invalid Format Exception", validate), *unread]

@@ -130,6 +130,23 @@ def test_a_column_of_the_row_names_the_table(workspace: Workspace) -> None:
     ]
 
 
+def test_a_table_that_is_calculated_from_a_value_in_doubt_is_not_searched(workspace: Workspace) -> None:
+    """The column is left out, as where the value that is searched for is in doubt."""
+    columns: list[dict[str, Any]] = [
+        {"name": "size", "type": "number"},
+        {"name": "table", "cases": [{"when": "size > 5", "then": "'team'"}], "default": "'systemuser'"},
+    ]
+    lookup = {"entity_from": "table", "match": {"systemuser": "fullname", "team": "fullname"}}
+    sync = linking(to("owner", ["a", "table"], **lookup, on_null="keep"), columns=columns)
+    rows = [["1", "x", "", "9"], ["2", "x", "", "1"], ["3", "x", "", "9,0"]]
+    resolved(workspace, sync, rows, systemuser=[record(1, fullname="x")], team=[record(2, fullname="x")])
+
+    found = {"1": f"team:{id_of(2)}", "2": f"systemuser:{id_of(1)}", "3": None}
+    assert column(workspace, "owner") == found
+    assert workspace.query("SELECT _row FROM desired WHERE _omit_owner") == [(3,)]
+    assert errors(workspace) == [(3, "size", "Invalid Format Exception", False)]
+
+
 @pytest.mark.parametrize("ambiguous", ["reject", "oldest"])
 def test_a_default_is_used_for_an_empty_value_and_for_what_is_not_found(workspace: Workspace, ambiguous: str) -> None:
     """It is not used where several records have the value."""
