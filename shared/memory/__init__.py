@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.memory.damage import DamagedError, is_sound, reading_parts
 from shared.memory.entries import NOTHING, KnownRecord
-from shared.memory.event_ledger import EventLedger, RememberedRecord
+from shared.memory.event_ledger import BeforeReading, EventLedger, RememberedRecord
 from shared.memory.ledger import Ledger, LedgerConflictError
 from shared.memory.mirror import Manifest, Mirror, MirrorLostError
 from shared.memory.mirror_tables import MirrorTables
@@ -13,6 +13,7 @@ from shared.memory.parts import fetched, ledger_owner, new_part, owner_of, parqu
 
 __all__ = [
     "NOTHING",
+    "BeforeReading",
     "DamagedError",
     "EventLedger",
     "KnownRecord",

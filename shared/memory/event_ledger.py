@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from shared.memory.entries import NOTHING, KnownRecord, RecordEntry, StoredRow, 
 from shared.memory.parts import fetched, parts_of, rows_of
 from shared.workspace import Workspace
 
-__all__ = ["EventLedger", "RememberedRecord"]
+__all__ = ["BeforeReading", "EventLedger", "RememberedRecord"]
 
 # No request to Dataverse is under way for so long: its function was ended before.
 _BUSY: Final = timedelta(hours=1)
@@ -28,6 +28,19 @@ _BUSY: Final = timedelta(hours=1)
 _SKEW: Final = timedelta(minutes=5)
 _USE_NOTED_EVERY: Final = timedelta(days=1)
 _TURNS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeforeReading:
+    """What was known of a ledger before records were read: what is different afterwards may be younger than they are.
+
+    Attributes:
+        version: Of the list of the parts, as the process had last read it; None where it had not.
+        entries: Record -> its entry, of the records that were looked up; None where it had none.
+    """
+
+    version: str | None = None
+    entries: Mapping[str, LedgerEntry | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +84,25 @@ class EventLedger:
         self._version: str | None = None
         self._used: datetime | None = None
 
-    def of(self, ids: Collection[str], now: datetime) -> dict[str, RememberedRecord]:
+    def before_reading(self, known: Mapping[str, RememberedRecord]) -> BeforeReading:
+        """What is known now, before records are read; for `of`, once they were read.
+
+        Args:
+            known: What was found of some of them before.
+        """
+        return BeforeReading(version=self._version, entries={record: each.entry for record, each in known.items()})
+
+    def of(self, ids: Collection[str], now: datetime, before: BeforeReading) -> dict[str, RememberedRecord]:
         """What is known of some records; to be called after they were read.
 
         The entries are read before the list of parts: what a batch takes from an entry into a part is found in one of
         them.
+
+        Args:
+            ids: The records.
+            now: The time.
+            before: What was known before they were read. Each reading has its own: what one of them has found is still
+                news to another one that began earlier.
 
         Raises:
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
@@ -84,7 +111,8 @@ class EventLedger:
             return {}
         self._use(now)
         entries = self._store.ledger_entries(self._sync, ids)
-        parts, rows, is_new = self._rows(ids)
+        parts, rows, version = self._rows(ids)
+        swapped = version != before.version
         found: dict[str, RememberedRecord] = {}
         for record in ids:
             stored, row = entries.get(record), rows.get(record)
@@ -95,7 +123,7 @@ class EventLedger:
                 others=entry.busy if entry and not entry.is_idle(now) else None,
                 in_parts=row is not None,
                 basis=parts[-1] if parts else "",
-                fresh=is_new or (entry is not None and entry.noted > now - _SKEW),
+                fresh=swapped or _is_news(record, stored, entry, before, now),
             )
         return found
 
@@ -201,8 +229,8 @@ class EventLedger:
 
     # -- Parts ---------------------------------------------------------------------------------------------------
 
-    def _rows(self, ids: Collection[str]) -> tuple[tuple[str, ...], dict[str, StoredRow], bool]:
-        """The names of the parts, their rows of some records, and whether the parts have changed since the last time.
+    def _rows(self, ids: Collection[str]) -> tuple[tuple[str, ...], dict[str, StoredRow], str]:
+        """The names of the parts, their rows of some records, and the version of the list.
 
         A ledger whose files are missing or damaged counts as none, as it does for a batch.
         """
@@ -214,13 +242,16 @@ class EventLedger:
             except DamagedError:
                 latest = self._head()
                 if latest == head:
-                    return (), {}, True
+                    return (), {}, self._read_up_to(head)
                 head = latest
             else:
-                version = head.version if head else ""
-                is_new, self._version = version != self._version, version
-                return head.parts if head else (), rows, is_new
+                return head.parts if head else (), rows, self._read_up_to(head)
         raise RetryLater(f"the ledger of {self._sync} is being changed by batches", retry_after=1)
+
+    def _read_up_to(self, head: LedgerHead | None) -> str:
+        """Note the version that was read; empty where there is no ledger."""
+        version = self._version = head.version if head else ""
+        return version
 
     def _head(self) -> LedgerHead | None:
         """The ledger with the parts of its owner's records alone."""
@@ -238,3 +269,12 @@ class EventLedger:
                 if name not in self._files:
                     self._files[name] = fetched(self._store, self._sync, name, workspace.folder)
             return rows_of(workspace, [self._files[name] for name in head.parts], list(ids))
+
+
+def _is_news(
+    record: str, stored: LedgerEntry | None, entry: RecordEntry | None, before: BeforeReading, now: datetime
+) -> bool:
+    """Whether an entry may have been written after its record was read."""
+    if record in before.entries:
+        return stored != before.entries[record]
+    return entry is not None and entry.noted > now - _SKEW

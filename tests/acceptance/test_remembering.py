@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +83,21 @@ def define(here: World, *, policies: Mapping[str, str] | None = None, **behaviou
         if policy := (policies or {}).get(mapping["target"]):
             mapping["write"] = policy
     here.define(definition)
+
+
+def listen(here: World) -> None:
+    """Let the sync take events too."""
+    file = here.folder / "syncs" / "accounts.yaml"
+    file.write_text(file.read_text("utf-8") + "listener: {name: live, topic: {action: $.op}}\n", "utf-8")
+
+
+def sent(here: World, op: str, number: str, **fields: str) -> Mapping[str, int]:
+    """The counts of one event."""
+    path = here.folder / "events.ndjson"
+    path.write_text(json.dumps({"op": op, "number": number, **fields}) + "\n", "utf-8")
+    done = feed(here.app, "accounts", str(path))
+    assert done.dead_letters == 0
+    return done.syncs["accounts"]
 
 
 def idle(here: World) -> None:
@@ -624,17 +640,14 @@ def test_a_lost_answer_to_a_guarded_write_is_no_edit(here: World) -> None:
 def test_a_lost_answer_to_a_guarded_write_of_an_event_is_no_edit(here: World) -> None:
     """Otherwise the event would become a dead letter, although it has taken effect."""
     define(here, **_EDITED)
-    file = here.folder / "syncs" / "accounts.yaml"
-    file.write_text(file.read_text("utf-8") + "listener: {name: live, topic: {action: $.op}}\n", "utf-8")
+    listen(here)
     source(here, row("1", "One", "Paris"))
     here.run()
-    path = here.folder / "events.ndjson"
     for city in ("Rome", "Bern"):
-        path.write_text(json.dumps({"op": "u", "number": "1", "city": city}) + "\n", "utf-8")
         here.emulator.faults(_LOST)
-        done = feed(here.app, "accounts", str(path))
+        done = sent(here, "u", "1", city=city)
         here.emulator.clear_faults()
-        assert (done.dead_letters, done.syncs["accounts"].get("update")) == (0, 1)
+        assert done["update"] == 1
         assert held(here)["1"]["address1_city"] == city
 
 
@@ -644,34 +657,28 @@ def test_a_lost_answer_to_a_guarded_write_of_an_event_is_no_edit(here: World) ->
 def test_a_sync_with_a_ledger_works_together_with_a_listener(here: World) -> None:
     """One definition: events and runs keep edits, mark and reopen records, and leave those of others alone."""
     define(here, **_EDITED, dropped="deactivate", returned="reactivate", dropped_scope="own")
-    file = here.folder / "syncs" / "accounts.yaml"
-    file.write_text(file.read_text("utf-8") + "listener: {name: live, topic: {action: $.op}}\n", "utf-8")
+    listen(here)
     here.create("accounts", {"accountnumber": "other", "name": "made by a person"})
-
-    def send(op: str, number: str, **fields: str) -> None:
-        path = here.folder / "events.ndjson"
-        path.write_text(json.dumps({"op": op, "number": number, **fields}) + "\n", "utf-8")
-        assert feed(here.app, "accounts", str(path)).dead_letters == 0
 
     def states() -> dict[str, int]:
         return {number: record["statecode"] for number, record in held(here).items()}
 
-    send("u", "1", name="one", city="Bern")
+    sent(here, "u", "1", name="one", city="Bern")
     source(here, row("1", "one", "Bern"), row("2", "two", "Bern"))
     assert "only the ledger allows, but for 1 record that events have written," in here.run().message
     edit(here, "1", address1_city="Basel")
-    send("u", "1", name="uno", city="Rome")
-    send("u", "2", city="Rome")
+    sent(here, "u", "1", name="uno", city="Rome")
+    sent(here, "u", "2", city="Rome")
     source(here, row("1", "uno", "Rome"), row("2", "two", "Rome"))
     assert [error.error_type for error in here.run().errors] == ["Edited in target"]
     assert [held(here)[number]["address1_city"] for number in ("1", "2")] == ["Basel", "Rome"]
-    send("d", "1")
-    send("d", "other")
+    sent(here, "d", "1")
+    sent(here, "d", "other")
     source(here, row("1", "uno", "Rome"))
     done = here.run()
     assert (done.reactivated.done, done.deactivated.done) == (1, 1)
     assert states() == {"1": 0, "2": 1, "other": 0}
-    send("u", "2", name="due")
+    sent(here, "u", "2", name="due")
     assert states() == {"1": 0, "2": 0, "other": 0}
     source(here, row("1", "uno", "Rome"), row("2", "due", "Rome"))
     here.run()
@@ -696,3 +703,26 @@ def test_records_of_a_copy_of_the_environment_are_not_its_own(here: World, tmp_p
         copy.app.state.close()
     here.reopen()
     assert here.run().deleted.done == 1
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_an_event_notices_each_run_that_writes_after_its_record_was_read(here: World, runs: int) -> None:
+    """Also where another event of the process asks the ledger first: what a run has written is no edit."""
+    define(here, **_EDITED)
+    listen(here)
+    source(here, row("1", "One", "Paris"), row("2", "Two", "Paris"))
+    here.run()
+    cities = iter(["Rome", "Bern"][:runs])
+    with here.store_in_front() as store:
+        sent(here, "u", "2", city="Paris")  # the process has read the files before
+
+        def overtake(*_: object) -> None:
+            with store.acting(ledger_entries=lambda *_: None):
+                for city in islice(cities, 1):
+                    source(here, row("1", "One", city), row("2", "Two", "Paris"))
+                    assert here.run().updated.done == 1
+                    sent(here, "u", "2", city="Paris")
+
+        store.before["ledger_entries"] = overtake
+        done = sent(here, "u", "1", city="Oslo")
+    assert (done.get("update"), done.get("edited"), held(here)["1"]["address1_city"]) == (1, None, "Oslo")

@@ -98,14 +98,14 @@ class Wave:
             AbortRun: The service refuses everything.
             RetryLater: The service is unavailable, or others change the same records again and again.
         """
-        for turn in range(_TURNS):
+        for _ in range(_TURNS):
             try:
-                return self._apply(changes, comparing=comparing, checked=turn > 0, final=final)
+                return self._apply(changes, comparing=comparing, final=final)
             except ChangedMeanwhileError:
                 continue
         raise RetryLater("others change the records of these events at the same time", retry_after=1)
 
-    def _apply(self, changes: Sequence[NetChange], *, comparing: bool, checked: bool, final: bool) -> WaveResult:
+    def _apply(self, changes: Sequence[NetChange], *, comparing: bool, final: bool) -> WaveResult:
         self.workspace.clear(keep=KEPT)
         self._stage(changes)
         single, moves = all(len(change.events) == 1 for change in changes), any(change.moves for change in changes)
@@ -121,10 +121,10 @@ class Wave:
         if not final and (missing := self._missing()):
             staying = [place for place in range(len(changes)) if place not in missing]
             others = [changes[place] for place in staying]
-            part = self._apply(others, comparing=comparing, checked=checked, final=False) if others else NOTHING_DONE
+            part = self._apply(others, comparing=comparing, final=False) if others else NOTHING_DONE
             return part.placed(staying, missing)
         counts = self._reconcile(run_steps[Stage.RECONCILE])
-        if self.ledger and not checked:
+        if self.ledger:
             self.ledger.check()
         judged = failures_of(self.workspace.query(REJECTED_CHANGES)) if comparing and self.sync.rejects else {}
         refused = {change: failure for change, failure in judged.items() if change not in rejected}
@@ -229,6 +229,8 @@ class Wave:
         if any(Table.SOURCE in step.needs for step in steps[Stage.RECONCILE]):
             self.workspace.create(WAVE_SOURCE)
         self._run(steps[Stage.READ])
+        if self.ledger:
+            self.ledger.begin_reading()
         self.dataverse.read(
             self.workspace,
             self.sync.entity,

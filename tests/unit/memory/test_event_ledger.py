@@ -51,12 +51,17 @@ def run(state: SqliteStateStore, *rows: tuple[int, str | None, bool, str | None]
         batch.begin(workspace, "added", fence=1)
 
 
+def known_of(ledger: EventLedger, records: list[str], now: datetime = NOW) -> dict[str, RememberedRecord]:
+    """What an event finds whose reading begins now."""
+    return ledger.of(records, now, ledger.before_reading({}))
+
+
 def write(
     ledger: EventLedger, number: int, value: str, *, now: datetime = NOW, ends: bool = True, marked: bool = False
 ) -> dict[str, RememberedRecord] | None:
     """An event that writes a value into a record."""
     record = known(number)
-    before = ledger.of([record], now)
+    before = known_of(ledger, [record], now)
     origin = before[record].known.origin or "created"
     pending = KnownRecord(origin=origin, marked=marked, written=before[record].known.written, pending=value)
     noted = ledger.note_before({record: pending}, before, now)
@@ -66,7 +71,7 @@ def write(
 
 
 def found(ledger: EventLedger, number: int, now: datetime = NOW) -> RememberedRecord:
-    return ledger.of([known(number)], now)[known(number)]
+    return known_of(ledger, [known(number)], now)[known(number)]
 
 
 def test_entries_count_over_the_rows_that_they_know(state: SqliteStateStore, ledger: EventLedger) -> None:
@@ -102,13 +107,13 @@ def test_an_entry_is_not_written_over_what_another_process_noted(state: SqliteSt
     other = EventLedger(state, "customers", OWNER, lambda: Workspace.open(threads=1))
     write(ledger, 1, A)
     records = [known(1), known(2)]
-    before = ledger.of(records, NOW)
+    before = known_of(ledger, records)
     write(other, 1, B)
     rows = {record: KnownRecord(origin="created", pending=C) for record in records}
     assert ledger.note_before(rows, before, NOW) is None
     assert found(ledger, 1).known.written == B
     assert found(ledger, 2).entry is None
-    before = ledger.of(records, NOW)
+    before = known_of(ledger, records)
     noted = ledger.note_before(rows, before, NOW)
     assert noted is not None
     write(other, 1, A, ends=False)
@@ -141,7 +146,7 @@ def test_entries_that_a_process_is_writing_stay_for_an_hour(state: SqliteStateSt
 def test_what_was_not_written_is_as_before(state: SqliteStateStore, ledger: EventLedger) -> None:
     """The note of a refused write is taken back, and a record that was not made has no entry."""
     write(ledger, 1, A)
-    before = ledger.of([known(1), known(2)], NOW)
+    before = known_of(ledger, [known(1), known(2)])
     noted = write(ledger, 1, B, ends=False)
     assert noted is not None
     ledger.take_back([known(1)], before, noted)
@@ -152,12 +157,42 @@ def test_what_was_not_written_is_as_before(state: SqliteStateStore, ledger: Even
     assert set(state.ledger_entries("customers")) == {known(1)}
 
 
-def test_only_what_was_noted_a_moment_ago_is_fresh(state: SqliteStateStore, ledger: EventLedger) -> None:
-    """Or what a run has swapped since the last look: it may be younger than a record that was read."""
+def test_what_was_noted_a_moment_ago_is_fresh(ledger: EventLedger) -> None:
+    """It may be younger than a record whose reading began when nothing was known of it."""
     write(ledger, 1, A)
     assert (found(ledger, 1).fresh, found(ledger, 1, LATER).fresh, found(ledger, 2).fresh) == (True, False, False)
-    run(state)
-    assert (found(ledger, 2).fresh, found(ledger, 2).fresh) == (True, False)
+
+
+def test_what_a_run_has_swapped_is_fresh_for_every_reading_that_began_before(
+    state: SqliteStateStore, ledger: EventLedger
+) -> None:
+    """Also where another reading of the same process has asked in between; not for a reading that begins later."""
+    assert found(ledger, 2).fresh  # the process has not read the list before
+    record = [known(2)]
+    first, second = (ledger.before_reading({}) for _ in range(2))
+    run(state, (2, "matched", False, A))
+    assert ledger.of(record, NOW, second)[known(2)].fresh
+    assert ledger.of(record, NOW, first)[known(2)].fresh
+    assert not found(ledger, 2).fresh
+
+
+def test_an_entry_is_fresh_if_it_has_changed_since_the_reading_began(ledger: EventLedger) -> None:
+    """Of a record that was looked up before, no clock is asked."""
+    write(ledger, 1, A)
+    before = ledger.before_reading(known_of(ledger, [known(1), known(2)]))
+    assert [each.fresh for each in ledger.of([known(1), known(2)], NOW, before).values()] == [False, False]
+    write(ledger, 1, B)
+    write(ledger, 2, B)
+    assert [each.fresh for each in ledger.of([known(1), known(2)], LATER, before).values()] == [True, True]
+
+
+def test_damaged_files_are_fresh_once(state: SqliteStateStore, ledger: EventLedger) -> None:
+    """Else an event would read its record again and again."""
+    run(state, (1, "created", True, A))
+    head = state.ledger("customers")
+    assert head is not None
+    state.put_ledger_part("customers", head.parts[0], b"damaged")
+    assert (found(ledger, 1).fresh, found(ledger, 1).fresh) == (True, False)
 
 
 def test_a_ledger_with_damaged_files_has_only_its_entries(state: SqliteStateStore, ledger: EventLedger) -> None:
@@ -177,9 +212,9 @@ def test_a_record_of_another_environment_is_not_known(state: SqliteStateStore, l
     run(state, (1, "created", True, A))
     assert write(ledger, 2, A)
     copy = EventLedger(state, "customers", OTHER, lambda: Workspace.open(threads=1))
-    found = copy.of([known(1), known(2)], LATER)
+    found = known_of(copy, [known(1), known(2)], LATER)
     assert [(each.known.origin, each.basis, each.in_parts) for each in found.values()] == [(None, "", False)] * 2
     assert write(copy, 2, B, now=LATER)
-    assert copy.of([known(2)], LATER)[known(2)].known.origin == "created"
-    assert ledger.of([known(2)], LATER)[known(2)].known.origin is None
+    assert known_of(copy, [known(2)], LATER)[known(2)].known.origin == "created"
+    assert known_of(ledger, [known(2)], LATER)[known(2)].known.origin is None
     copy.close()

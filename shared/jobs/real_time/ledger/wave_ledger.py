@@ -11,7 +11,7 @@ from typing import Final
 from shared.entities import EntityMetadata
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import PreparedSync
-from shared.memory import NOTHING, EventLedger, KnownRecord, RememberedRecord
+from shared.memory import NOTHING, BeforeReading, EventLedger, KnownRecord, RememberedRecord
 from shared.memory.parts import MEMBERS, NAMES
 from shared.reconcile import after_writing, before_writing, doubtful_query, fill_ledger
 from shared.reconcile.outcomes import Result
@@ -56,6 +56,11 @@ class WaveLedger:
     now: Callable[[], datetime]
     _known: dict[str, RememberedRecord] = field(default_factory=dict)
     _noted: Mapping[str, RememberedRecord] = field(default_factory=dict)
+    _before: BeforeReading = field(default_factory=BeforeReading)
+
+    def begin_reading(self) -> None:
+        """Note what is known before the records are read, so that `check` sees what was added since."""
+        self._before = self.ledger.before_reading(self._known)
 
     def load(self) -> None:
         """Fill the table `ledger`, once `current` was read.
@@ -72,7 +77,7 @@ class WaveLedger:
 
     def _recall(self, query: str) -> None:
         ids = [record for (record,) in self.workspace.query(query) if record not in self._known]
-        found = self.ledger.of(ids, self.now())
+        found = self.ledger.of(ids, self.now(), self._before)
         self._known |= found
         rows = [each.known.to_row(record) for record, each in found.items() if each.known is not NOTHING]
         if rows:
@@ -128,7 +133,7 @@ class WaveLedger:
         """Look up records that were not read: new ones, whose ids are known only where the rows have them."""
         unknown = [record for record in records if record not in self._known]
         if unknown and self.sync.maps_ids:
-            self._known |= self.ledger.of(unknown, self.now())
+            self._known |= self.ledger.of(unknown, self.now(), self._before)
         else:
             self._known |= dict.fromkeys(unknown, RememberedRecord())
 
