@@ -15,7 +15,9 @@ from shared.workspace import Table, Workspace
 __all__ = ["load_ledger", "note_in_ledger", "note_intents"]
 
 
-def load_ledger(definition: SyncDefinition, entity: EntityMetadata, workspace: Workspace, tools: Tools) -> Ledger:
+def load_ledger(
+    definition: SyncDefinition, entity: EntityMetadata, workspace: Workspace, tools: Tools, *, before_writes: bool
+) -> Ledger:
     """Fill the table `ledger` with the rows of the records that are undone, as they are stored.
 
     Args:
@@ -23,6 +25,8 @@ def load_ledger(definition: SyncDefinition, entity: EntityMetadata, workspace: W
         entity: The table.
         workspace: Of the undo, with its decisions.
         tools: Have the state store.
+        before_writes: Nothing was written yet: `note_intents` may take the entries of events into the files. What
+            events note later stays beside what the undo notes, because nobody knows which of the two came last.
 
     Raises:
         RetryLater, AbortRun: The state store is unavailable, or refuses us.
@@ -31,6 +35,8 @@ def load_ledger(definition: SyncDefinition, entity: EntityMetadata, workspace: W
     ledger = Ledger(tools.state, definition.name, owner=owner, now=tools.clock.now())
     workspace.drop(Table.LEDGER)  # it is read before the writes and again after them: events change it meanwhile
     workspace.create(LEDGER_ROWS)
+    if before_writes:
+        ledger.look()
     ledger.load(workspace, fill_rows)
     return ledger
 
@@ -40,13 +46,18 @@ def note_intents(
 ) -> None:
     """Note before the first write what the undo is about to do; `load_ledger` gives the ledger.
 
+    What events have noted goes into the files with it. Otherwise their entries would count beside what the undo notes
+    at its end: a mark, a value or a record that it takes away from the sync would be the sync's own again.
+
     Raises:
         LedgerConflictError, RetryLater, AbortRun: As `note_in_ledger`; nothing was written to Dataverse.
     """
     workspace.create(intended_rows(_guarded(definition, prepared)))
-    ((rows,),) = workspace.query(f"SELECT count(*) FROM {Table.LEDGER_BEFORE}")
+    ((rows,),) = workspace.query(
+        f"SELECT (SELECT count(*) FROM {Table.LEDGER_BEFORE}) + (SELECT count(*) FROM {Table.LEDGER})"
+    )
     if rows:
-        ledger.append(workspace, Table.LEDGER_BEFORE, fence=fence)
+        ledger.begin(workspace, Table.LEDGER_BEFORE, fence=fence)
 
 
 def note_in_ledger(
@@ -65,7 +76,7 @@ def note_in_ledger(
         LedgerConflictError: Another run has changed the ledger, because this one lost its lease.
         RetryLater, AbortRun: The state store is unavailable, or refuses us.
     """
-    ledger = load_ledger(definition, prepared.entity, workspace, tools)
+    ledger = load_ledger(definition, prepared.entity, workspace, tools, before_writes=False)
     workspace.execute(OWN_NO_MORE)
     workspace.create(undone_rows(_guarded(definition, prepared)))
     ((rows,),) = workspace.query(f"SELECT count(*) FROM {Table.LEDGER_AFTER}")

@@ -148,7 +148,7 @@ class _Undo:
         """The ledger of the sync with the rows of the records that are undone; None where none is kept of them."""
         if not self._job.definition.keeps_ledger or prepared.entity.intersect:
             return None
-        return load_ledger(self._job.definition, prepared.entity, workspace, self._tools)
+        return load_ledger(self._job.definition, prepared.entity, workspace, self._tools, before_writes=True)
 
     def _keep(self, summary: RunSummary, workspace: Workspace) -> None:
         name = f"{self._job.batch.options.run_id}_Undo.csv"
