@@ -25,7 +25,7 @@ from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_o
 from shared.jobs.real_time.decode import decode_batch
 from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.ledger import EventLedgers, open_reader
-from shared.jobs.real_time.letters import NO_EVENT, ReplayCounts, keep, letter_of, still_kept
+from shared.jobs.real_time.letters import NO_EVENT, ReplayCounts, count_kept, keep, letter_of, still_kept, with_tries
 from shared.jobs.real_time.listeners import ListeningSince, TakenMessage, claimed, taken_again, takers_of
 from shared.jobs.real_time.record import BatchOutcome, EventLog, EventsSummary, latest_of_partitions, record_batch
 from shared.jobs.real_time.schemas import Schemas
@@ -335,14 +335,14 @@ def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTool
     by_name = {sync.name: sync for sync in listeners.syncs}
     for name in sorted({letter.sync for letter in whole}):
         of_sync = [letter for letter in whole if letter.sync == name]
-        refused = 0
         if name in by_name:
             again = _replayed(of_sync, by_name[name], tools)
+            kept += count_kept(again, of_sync)
         else:
             again, refused = _rerouted(of_sync, listeners, tools)
+            kept += len(again) + refused
         keep(again, tools.state)
         tools.state.remove_dead_letters({letter.id for letter in of_sync} - {letter.id for letter in again})
-        kept += len(again) + refused
     return ReplayCounts(settled=len(letters) - kept, kept=kept)
 
 
@@ -373,13 +373,11 @@ def replay_edited(letter: DeadLetter, body: bytes, listeners: Listeners, tools: 
 
 
 def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools) -> list[DeadLetter]:
-    """Letters of one sync; returns those that were refused again."""
+    """Letters of one sync; returns those of the events that were refused again."""
     taken = taken_again(letters, sync.topic, tools.memory.schemas)
     outcome = in_turns(partial(_applied, sync, taken, tools, Delivery.REPLAY))
     Positions(sync=sync.name, state=tools.state).store(outcome.reached)
-    tries = {letter.id: letter.tries for letter in letters}
-    again = [letter_of(lost, sync, now=tools.clock.now()) for lost in outcome.lost]
-    return [replace(letter, tries=tries.get(letter.id, 0) + 1) for letter in again]
+    return with_tries([letter_of(lost, sync, now=tools.clock.now()) for lost in outcome.lost], letters)
 
 
 def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> tuple[list[DeadLetter], int]:

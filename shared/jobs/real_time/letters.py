@@ -21,6 +21,7 @@ __all__ = [
     "UNREAD",
     "FailedEvent",
     "ReplayCounts",
+    "count_kept",
     "item_of",
     "keep",
     "letter_id",
@@ -28,6 +29,7 @@ __all__ = [
     "message_of",
     "still_kept",
     "taken_by",
+    "with_tries",
 ]
 
 log = logging.getLogger(__name__)
@@ -76,11 +78,12 @@ class FailedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCounts:
-    """The result of dead letters that were tried again.
+    """The result of dead letters that were tried again; a letter of a whole message counts once.
 
     Attributes:
         settled: They took effect or were overtaken, and are gone.
-        kept: They were refused again, or by the listener that takes them now; then its sync has the letter.
+        kept: They, or an event of theirs, were refused again, or by the listener that takes them now; then its sync has
+            the letter.
     """
 
     settled: int
@@ -223,3 +226,43 @@ def item_of(letter: DeadLetter) -> int | None:
     """Which event of its message a letter is; None where it is the whole message."""
     item = letter.system.get("item")
     return None if item is None else int(item)
+
+
+def with_tries(again: Iterable[DeadLetter], tried: Iterable[DeadLetter]) -> list[DeadLetter]:
+    """Letters of events that were refused again, with their number of tries.
+
+    Args:
+        again: The letters as a first try makes them.
+        tried: Those that were tried: of the same events, or of their whole messages.
+    """
+    tries = {(_message_name(letter), item_of(letter)): letter.tries for letter in tried}
+    counted = list[DeadLetter]()
+    for letter in again:
+        name = _message_name(letter)
+        before = tries.get((name, item_of(letter)), tries.get((name, None), 0))
+        counted.append(replace(letter, tries=before + 1))
+    return counted
+
+
+def count_kept(again: Iterable[DeadLetter], tried: Iterable[DeadLetter]) -> int:
+    """How many of the letters that were tried have an event which was refused again.
+
+    Args:
+        again: The letters of these events.
+        tried: See `with_tries`.
+    """
+    refused: dict[str, set[int | None]] = {}
+    for letter in again:
+        refused.setdefault(_message_name(letter), set()).add(item_of(letter))
+
+    def is_kept(letter: DeadLetter) -> bool:
+        items = refused.get(_message_name(letter), set())
+        return bool(items) and (item_of(letter) is None or not items.isdisjoint({None, item_of(letter)}))
+
+    return sum(map(is_kept, tried))
+
+
+def _message_name(letter: DeadLetter) -> str:
+    """What tells the message of a letter from other messages of its sync."""
+    message = message_of(letter)
+    return f"{message.stream}/{message.sequence}"

@@ -60,6 +60,11 @@ class TakenMessage:
     body: Any
     items: frozenset[int] | None = None
 
+    @property
+    def wanted(self) -> tuple[int | None, ...]:
+        """The numbers of the events that are wanted; None alone stands for the whole message."""
+        return (None,) if self.items is None else tuple(sorted(self.items))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedBatch:

@@ -65,9 +65,11 @@ class BatchOutcome:
 
     @classmethod
     def all_lost(cls, taken: Sequence[TakenMessage], failure: Failure) -> BatchOutcome:
-        """The outcome of messages that could not be worked on at all."""
-        lost = tuple(FailedEvent(message=each.message, failure=failure) for each in taken)
-        return cls(counts={"events": len(taken), "lost": len(taken)}, lost=lost)
+        """The outcome of messages that could not be worked on at all: their events that are wanted are lost."""
+        lost = tuple(
+            FailedEvent(message=each.message, failure=failure, item=item) for each in taken for item in each.wanted
+        )
+        return cls(counts={"events": len(lost), "lost": len(lost)}, lost=lost)
 
     @classmethod
     def sum(cls, parts: Sequence[BatchOutcome]) -> BatchOutcome:

@@ -13,10 +13,11 @@ import pytest
 from shared.app.editing.renaming import renaming
 from shared.definitions import SyncDefinition
 from shared.errors import AbortRun, RetryLater, UserError
+from shared.events import Event
 from shared.jobs.real_time.events import EventSync, Listeners, replay, replay_edited, run_events
 from shared.state import INCOMPLETE, DeadLetter
 from tests.integration.jobs.real_time.conftest import Make
-from tests.integration.jobs.real_time.world import World
+from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, World
 from tests.store_in_front import failing
 
 MATCHING = {"action": "$.op", "match": {"$..type": '["customer"]'}}
@@ -304,3 +305,60 @@ def test_a_letter_of_which_a_part_is_lost_stays(make: Make, sync: str) -> None:
     outcome = replay(world.letters, world.listeners, world.tools)
     assert (outcome.settled, outcome.kept) == (1, 1)
     assert (world.letters, set(world.accounts())) == ([lost], {"B"})
+
+
+ROWS = [{"number": number, "revenue": "much" if number in "ACD" else "1"} for number in "ABCD"]
+LENIENT = [*COLUMNS[:2], {"name": "revenue", "type": "number"}, COLUMNS[3]]
+
+
+def items(world: World) -> list[tuple[int | None, str, int]]:
+    """Of each letter its event in the message, its error and its tries."""
+    return [(letter.system["item"], letter.error, letter.tries) for letter in world.letters]
+
+
+def undecoded(*_: Any) -> list[Event]:
+    """A fault of this program."""
+    raise KeyError("x")
+
+
+def changed(world: World, **sections: Any) -> EventSync:
+    """The sync of a world with another definition."""
+    other = World(emulator=world.emulator, folder=world.folder, topic={"records": "$.rows"}, **sections)
+    other.state.close()
+    return EventSync(definition=other.definition)
+
+
+@pytest.mark.parametrize("error", ["Definition", "Unforeseen"])
+def test_a_replay_that_fails_as_a_whole_keeps_the_letters_of_its_events(make: Make, error: str) -> None:
+    """An event whose letter a person has removed is not applied afterwards, and the tries are counted."""
+    world = make(topic={"records": "$.rows"})
+    world.run({"rows": ROWS})
+    first, *others = world.letters
+    world.state.remove_dead_letters([first.id])
+    tools = world.tools
+    if error == "Definition":
+        world.syncs = [changed(world, mappings=[*MAPPINGS, {"value": "1", "target": "nope"}])]
+    else:
+        tools = replace(tools, decode=undecoded)
+    outcome = replay(others, world.listeners, tools)
+    assert (outcome.settled, outcome.kept, items(world)) == (0, 2, [(2, error, 2), (3, error, 2)])
+    assert [letter.id for letter in world.letters] == [letter.id for letter in others]
+    world.syncs = [changed(world, columns=LENIENT)]
+    outcome = replay(world.letters, world.listeners, world.tools)
+    assert (outcome.settled, outcome.kept, world.letters) == (2, 0, [])
+    assert set(world.accounts()) == {"B", "C", "D"}
+
+
+def test_a_letter_of_a_whole_message_counts_once_however_many_of_its_events_are_refused(make: Make) -> None:
+    """Then each of these events has a letter, which goes on counting the tries."""
+    world = make(topic={"records": "$.rows"})
+    good = world.syncs
+    world.syncs = [changed(world, mappings=[*MAPPINGS, {"value": "1", "target": "nope"}])]
+    world.run({"rows": ROWS})
+    world.run({"rows": ROWS[1:2]})
+    assert items(world) == [(None, "Definition", 1)] * 2
+    world.syncs = good
+    outcome = replay(world.letters, world.listeners, world.tools)
+    assert (outcome.settled, outcome.kept) == (1, 1)
+    assert [(item, tries) for item, _, tries in items(world)] == [(0, 2), (2, 2), (3, 2)]
+    assert set(world.accounts()) == {"B"}
