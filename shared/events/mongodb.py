@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 from shared.events.bodies import bounded, mapping, parse
 from shared.events.records import Undecodable, Unusable
@@ -18,6 +20,8 @@ _PARTLY: Final = Unusable(
     "(capture.mode: change_streams_update_full)"
 )
 _WRONG: Final = Unusable(reason="the value is not Extended JSON")
+_NOT_FINITE: Final = Unusable(reason="the number is infinite or not a number (NaN)")
+_UUIDS: Final = frozenset({"04", "4"})
 
 
 def document(text: str) -> Mapping[str, Any] | Undecodable:
@@ -59,6 +63,8 @@ def _listed(description: Mapping[str, Any], name: str) -> list[Any]:
 
 def _plain(value: Any) -> Any:
     match value:
+        case {"$binary": str(data), "$type": str(kind)} if len(value) == len(("$binary", "$type")):
+            return _binary(data, kind)
         case dict() if len(value) == 1 and (name := next(iter(value))).startswith("$"):
             return _typed(name, value[name], value)
         case dict():
@@ -70,7 +76,10 @@ def _plain(value: Any) -> Any:
 
 
 def _typed(name: str, inner: Any, whole: Any) -> Any:
-    """One of the wrappers of "MongoDB Extended JSON (v2)"; values without a plain form are unchanged."""
+    """One of the wrappers of "MongoDB Extended JSON (v2)"; values without a plain form are unchanged.
+
+    Debezium writes the strict mode of version 1, in which a binary value has two members.
+    """
     match name:
         case "$oid" | "$symbol" | "$code":
             return inner
@@ -81,16 +90,28 @@ def _typed(name: str, inner: Any, whole: Any) -> Any:
         case "$uuid":
             return inner
         case "$binary":
-            return mapping(inner).get("base64", inner)
+            data = mapping(inner)
+            return _binary(data["base64"], data.get("subType")) if "base64" in data else inner
         case "$undefined":
             return None
         case _:
             return whole
 
 
+def _binary(data: Any, kind: Any) -> Any:
+    """Bytes as Base64; those of a UUID (subtype 4, BSON specification) as its text."""
+    if kind not in _UUIDS or not isinstance(data, str):
+        return data
+    try:
+        return str(UUID(bytes=base64.b64decode(data, validate=True)))
+    except ValueError:
+        return _WRONG
+
+
 def _number(text: Any) -> Any:
     try:
-        return bounded(Decimal(text))
+        number = Decimal(text)
+        return bounded(number) if number.is_finite() else _NOT_FINITE
     except (ArithmeticError, TypeError, ValueError):
         return _WRONG
 

@@ -45,6 +45,14 @@ def test_a_value_of_an_unknown_kind_is_unchanged() -> None:
         ('{"$undefined": true}', None),
         ('{"$symbol": "s"}', "s"),
         ('{"$binary": {"base64": "AQI=", "subType": "00"}}', "AQI="),
+        ('{"$binary": "AQI=", "$type": "00"}', "AQI="),
+        ('{"$binary": "AAECAwQFBgcICQoLDA0ODw==", "$type": "04"}', "00010203-0405-0607-0809-0a0b0c0d0e0f"),
+        (
+            '{"$binary": {"base64": "AAECAwQFBgcICQoLDA0ODw==", "subType": "04"}}',
+            "00010203-0405-0607-0809-0a0b0c0d0e0f",
+        ),
+        ('{"$binary": "AAECAwQFBgcICQoLDA0ODw==", "$type": "03"}', "AAECAwQFBgcICQoLDA0ODw=="),
+        ('{"$binary": 5}', 5),
         ('{"$regularExpression": {"pattern": "a"}}', {"$regularExpression": {"pattern": "a"}}),
     ],
 )
@@ -53,10 +61,19 @@ def test_a_wrapped_value_of_mongodb_becomes_plain(value: str, read: Any) -> None
     assert mongodb(value) == read
 
 
-@pytest.mark.parametrize("value", ['{"$numberLong": "x"}', '{"$numberDecimal": {}}'])
-def test_an_invalid_number_of_mongodb_cannot_be_used(value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ('{"$numberLong": "x"}', "the value is not Extended JSON"),
+        ('{"$numberDecimal": {}}', "the value is not Extended JSON"),
+        ('{"$numberDouble": "NaN"}', "the number is infinite or not a number (NaN)"),
+        ('{"$numberDouble": "-Infinity"}', "the number is infinite or not a number (NaN)"),
+        ('{"$binary": "AQI=", "$type": "04"}', "the value is not Extended JSON"),
+    ],
+)
+def test_an_invalid_value_of_mongodb_cannot_be_used(value: str, reason: str) -> None:
     """The event is read; a mapping of the field rejects its row."""
-    assert isinstance(mongodb(value), Unusable)
+    assert mongodb(value) == Unusable(reason=reason)
 
 
 def mongodb(value: str) -> Any:
