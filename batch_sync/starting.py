@@ -92,7 +92,7 @@ class Start:
         except SyncError as error:
             log.error("%s failed: %s", self.request.sync, error.message)  # noqa: TRY400 - a user's mistake: no traceback
             return StartResult.ENDED
-        record_batch(self.request.sync, self.request.trigger, summary.to_json())
+        record_batch(self.request.sync, self._trigger, summary.to_json())
         log.info(
             "%s: %s",
             summary.state.value,
@@ -164,17 +164,21 @@ class Start:
             counted = {**row.counts, "state": row.state, "elapsed_seconds": row.duration}
             record_batch(row.sync, row.trigger, counted, error=type(error).__name__)
 
+    @property
+    def _trigger(self) -> str:
+        """What the execution log has for the run; a retry or an undo is no run by request."""
+        return _TRIGGERS.get(self.request.kind, self.request.trigger)
+
     def _row(self, state: RunState, message: str) -> RunRecord:
         """The row of a run that never began."""
         now = datetime.now(UTC)
         known = {definition.name: definition for definition in self.app.runnable()}
-        trigger = _TRIGGERS.get(self.request.kind, self.request.trigger)
         about = self.request.kind.about_run
         return RunRecord(
             run_id=self.run_id,
             sync=self.request.sync,
             version=known[self.request.sync].version if self.request.sync in known else "",
-            trigger=trigger,
+            trigger=self._trigger,
             state=state.value,
             started=now,
             ended=now,

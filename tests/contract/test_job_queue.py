@@ -58,6 +58,18 @@ def test_a_delayed_message_is_there_and_not_seen(queue: StorageQueue, service: Q
     assert client.receive_message() is None
 
 
+def test_a_message_never_comes_before_its_delay_is_over(storage_account: str) -> None:
+    """The service counts in whole seconds: a part of one is rounded up."""
+    asked = list[str]()
+    with QueueServiceClient.from_connection_string(
+        storage_account, raw_request_hook=lambda request: asked.append(request.http_request.url)
+    ) as recorded:
+        for delay in (timedelta(), timedelta(milliseconds=1), timedelta(seconds=59.9), timedelta(seconds=-5)):
+            StorageQueue(recorded).send("job", delay)
+    hidden = [re.search(r"visibilitytimeout=(\d+)", url) for url in asked if "messages" in url]
+    assert [int(found[1]) for found in hidden if found][-4:] == [0, 1, 60, 0]
+
+
 def test_poisoned_messages_are_given_once_and_removed(queue: StorageQueue, service: QueueServiceClient) -> None:
     """One that is not a job's id is given with an empty one; without the queue there is none."""
     assert list(queue.poisoned()) == []

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from batch_sync import starting
 from batch_sync.local_runner import LocalRunner
 from batch_sync.poison import remove_poisoned
 from batch_sync.pool import LocalQueue
@@ -295,6 +296,22 @@ class TestUndo:
         ]
         assert app.state.pauses()["customers"].by == "Ann"
         assert app.state.progress(jobs[0].runs[-1]).items() >= {"job": jobs[0].id, "by": "Ann"}.items()
+
+    def test_the_metric_of_runs_has_the_trigger_of_the_log(
+        self, world: World, app: App, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A retry or an undo that succeeds is no success of the sync: an alert about it goes on."""
+        counted: list[tuple[str, str]] = []
+
+        def count(_sync: str, trigger: str, summary: Mapping[str, Any], **_error: str) -> None:
+            counted.append((trigger, summary["state"]))
+
+        monkeypatch.setattr(starting, "record_batch", count)
+        world.define("customers", schedule=NIGHTLY)
+        done(app, ask(app, JobKind.RUN))
+        (run,) = app.state.runs("customers")
+        done(app, ask(app, JobKind.UNDO, run.run_id))
+        assert counted == [("job", "Succeeded"), ("undo", "Succeeded")]
 
     def test_an_undo_that_is_out_of_time_is_continued_by_its_job(self, world: World, app: App) -> None:
         """The first run of the job writes nothing, and the second one does what is left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -47,7 +48,8 @@ class StorageQueue:
         """See `JobQueue.send`."""
         # The trigger takes text as base64 unless host.json says otherwise.
         text = base64.b64encode(job_id.encode()).decode()
-        hidden = int(max(NOW, min(delay, LONGEST)).total_seconds())
+        # Rounded up: the job would not be due yet when its message comes, and the message would be for nothing.
+        hidden = math.ceil(max(NOW, min(delay, LONGEST)).total_seconds())
         queue = self._service.get_queue_client(QUEUE_NAME)
         with explained():
             try:

@@ -83,8 +83,8 @@ class MirrorFiles(Database):
         """Remove mirrors that were last swapped before a moment; returns how many."""
         removed = 0
         with self._writing(), self._on_disk():
-            folders = self._mirrors.iterdir() if self._mirrors.is_dir() else ()
-            for folder in folders:
+            found = self._mirrors.iterdir() if self._mirrors.is_dir() else ()
+            for folder in (each for each in found if each.is_dir()):  # a file, such as .DS_Store, is not ours
                 if removed < limit and _swapped(folder) < before:
                     shutil.rmtree(folder)
                     removed += 1
