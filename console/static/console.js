@@ -18,12 +18,24 @@ async function follow(seconds) {
   return follow(seconds);
 }
 
-/** Replaces a part of the page, and keeps the keyboard's place in it. */
+const PLACES = 'a, button, input, select, textarea';
+
+/** What a link or a field is, wherever it stands. */
+function identity(place) {
+  const said = place.getAttribute('aria-label') ?? place.textContent.trim();
+  const to = place.getAttribute('href') ?? place.form?.getAttribute('action');
+  return JSON.stringify([place.localName, to, place.getAttribute('name'), place.getAttribute('value'), said]);
+}
+
+/** Replaces a part of the page, and keeps the keyboard's place in it: on the same link or field, or on none. */
 function renew(part, next) {
-  const places = 'a, button, input, select, textarea';
-  const at = [...part.querySelectorAll(places)].indexOf(document.activeElement);
+  const place = part.contains(document.activeElement) ? document.activeElement : null;
+  const alike = of => [...of.querySelectorAll(PLACES)].filter(each => identity(each) === identity(place));
+  const at = place?.matches(PLACES) ? alike(part).indexOf(place) : -1;
   part.replaceWith(document.adoptNode(next));
-  if (at >= 0) next.querySelectorAll(places)[at]?.focus({preventScroll: true});
+  if (!place) return;
+  next.tabIndex = -1; // where the place is gone, the key Tab goes on from the part
+  (at < 0 ? next : alike(next)[at] ?? next).focus({preventScroll: true});
 }
 
 const followed = document.querySelector('[data-follow]');

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from shared.app import App
 from shared.jobs import noted_progress
 from shared.jobs.batch import cancelling
 from shared.settings import Settings
+from shared.state import RunRecord
 from tests.console.conftest import Served, World, pictures, serving, violations
 from tests.quick_clock import HeldClock
 from tests.waiting import held_creates, until_true
@@ -326,3 +329,30 @@ def test_enter_in_a_field_of_the_form_plans_and_writes_nothing(page: Page, world
     expect(page.get_by_role("heading", name="Plan of customers")).to_be_visible()
     assert [job.request.kind for job in world.app.state.jobs()] == ["plan"]
     assert not world.accounts()
+
+
+def test_a_list_that_renews_itself_moves_the_keyboard_to_no_other_job(page: Page, world: World) -> None:
+    """Enter would cancel it. The place stays with its job, and is on no button when that has ended."""
+    state, now = world.app.state, datetime.now(UTC)
+    runs = {name: begun(name, now - timedelta(minutes=age)) for age, name in enumerate(("newest", "mine", "oldest"))}
+    for name, run in runs.items():
+        world.define(name, rows=0)
+        assert state.acquire_lease(f"sync/{name}", holder=name, seconds=600)
+        if name != "newest":
+            state.begin_run(run)
+    page.goto("/jobs")
+    mine = page.get_by_role("button", name="Cancel mine")
+    mine.focus()
+    state.begin_run(runs["newest"])
+    expect(page.get_by_role("button", name="Cancel newest")).to_be_visible()
+    expect(mine).to_be_focused()
+    state.finish_run(replace(runs["mine"], state="Succeeded", ended=now))
+    expect(mine).to_have_count(0)
+    assert page.evaluate("() => document.activeElement.id") == "live"
+    page.keyboard.press("Enter")
+    assert [run.state for run in state.runs(None, 10) if run.sync != "mine"] == ["Running", "Running"]
+
+
+def begun(sync: str, started: datetime) -> RunRecord:
+    """A run of the command line that goes on."""
+    return RunRecord(run_id=sync, sync=sync, version="", trigger="command", state="Running", started=started, counts={})
