@@ -22,7 +22,9 @@ from shared.entities import LedgerEntry
 from shared.errors import RequestRefused, UnsafePlanError
 from shared.jobs import NoProgress, Phase, RunOptions, RunState
 from shared.jobs.batch.attempts import close_dead_run
+from shared.memory import parquet_of
 from shared.memory.entries import KnownRecord, RecordEntry
+from shared.memory.journal import Journal
 from shared.state import DeadLetter, JobRequest, RunRecord
 from shared.workspace import Step
 from tests.acceptance.world import World, accounts, world
@@ -325,6 +327,47 @@ def test_a_damaged_journal_is_named_and_stops_no_erasure(here: World, typed: Typ
     assert typed.value("erase", "A1", code=2)["places"]["journals"] == 0
     state.put_journal_part(run, name, part)
     assert typed.value("erase", "A1", "--yes")["places"]["journals"] == 1
+
+
+@pytest.mark.parametrize("adopted", [True, False])
+def test_a_new_row_is_erased_by_the_id_that_its_record_has(here: World, typed: Typed, *, adopted: bool) -> None:
+    """The journal has the values under the id that was planned; the record was adopted, or Dataverse gave the id."""
+    here.define(accounts(sync_behaviour={"dropped": "ignore", "key_match": "exact"}))
+    if adopted:
+        here.create("accounts", {"accountnumber": "c-4711", "name": "Old"})
+    here.csv([*ROWS, {**ROWS[0], "number": "C-4711", "name": "Secret"}])
+    run, state = here.run().run_id, here.app.state
+    (record,) = [each for each in here.records("accounts") if each["name"] == "Secret"]
+    if not adopted:  # as for a table that takes no ids
+        with here.app.open_small(()) as workspace, Journal(state, run, "accounts").reading(workspace) as files:
+            name = "planned-00000.parquet"
+            query = f"SELECT * REPLACE (NULL::UUID AS id) FROM read_parquet('{files[name]}')"
+            state.put_journal_part(run, name, parquet_of(workspace, query))
+    others = typed.value("history", "accounts", "A2")
+    assert len(typed.value("history", "accounts", record["accountid"])["history"]) == 1
+
+    assert typed.value("erase", record["accountid"])["places"]["journals"] == 1
+    assert typed.value("erase", record["accountid"], "--yes")["places"]["journals"] == 1
+    assert typed.value("erase", "C-4711")["places"]["journals"] == 0
+    with here.app.open_small(()) as workspace, Journal(state, run, "accounts").reading(workspace) as files:
+        left = [workspace.query(f"SELECT * FROM read_parquet('{file}')") for file in files.values()]
+    assert "Secret" not in str(left)
+    assert record["accountid"] not in str(left)
+    assert typed.value("history", "accounts", "A2") == others
+
+
+def test_values_in_a_damaged_part_are_found_by_id_when_the_part_is_restored(here: World, typed: Typed) -> None:
+    """The part that ties the id of an adopted record to them has no values, and stays until then."""
+    here.define(accounts(sync_behaviour={"dropped": "ignore", "key_match": "exact"}))
+    record = here.create("accounts", {"accountnumber": "c-4711", "name": "Old"})
+    here.csv([*ROWS, {**ROWS[0], "number": "C-4711", "name": "Secret"}])
+    run, state, name = here.run().run_id, here.app.state, "planned-00000.parquet"
+    part = state.journal_part(run, name) or b""
+    state.put_journal_part(run, name, part[: len(part) // 2])
+    assert typed.value("erase", record, "--yes", code=2)["damaged_journals"] == {run: [name]}
+    state.put_journal_part(run, name, part)
+    assert typed.value("erase", record, "--yes")["places"]["journals"] == 1
+    assert typed.value("erase", "C-4711")["places"]["journals"] == 0
 
 
 def test_a_run_whose_journal_has_lost_a_part_is_not_undone(here: World, typed: Typed) -> None:

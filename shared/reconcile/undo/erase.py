@@ -11,8 +11,10 @@ from shared.workspace import literal
 
 __all__ = [
     "HAS_ID",
-    "HAS_ID_ALONE",
     "HAS_KEY",
+    "IN_CHANGES",
+    "IN_CHANGES_ALONE",
+    "changes_query",
     "ids_query",
     "in_ledger_query",
     "in_mirror_query",
@@ -23,8 +25,11 @@ __all__ = [
 
 HAS_ID: Final = "id IN (SELECT unnest(?::UUID[]))"
 """SQL condition on a row: it has one of some ids, the parameter."""
-HAS_ID_ALONE: Final = f"{HAS_ID} AND {HAS_KEY} IS NOT TRUE"
-"""SQL condition on a row of `planned`: it has one of some ids and another key than that of the second parameter."""
+IN_CHANGES: Final = "change IN (SELECT unnest(?::BIGINT[]))"
+"""SQL condition on a row of a journal: it is about one of some changes, the parameter."""
+IN_CHANGES_ALONE: Final = f"{IN_CHANGES} AND {HAS_KEY} IS NOT TRUE"
+"""SQL condition on a row of `planned`: one of some changes, with another key than that of the second parameter."""
+_IDS: Final = "[planned.id, done.id, adopted.id]"  # of a change: planned, given by the service, or of an adopted record
 
 
 def ids_query(files: Mapping[str, Sequence[Path]]) -> str:
@@ -33,8 +38,18 @@ def ids_query(files: Mapping[str, Sequence[Path]]) -> str:
     Args:
         files: The files of each kind of part of a journal.
     """
-    ids = "[planned.id, done.id, adopted.id]"
-    return f"SELECT DISTINCT CAST(unnest({ids}) AS VARCHAR) FROM {outcomes(files)} WHERE {HAS_KEY}"
+    return f"SELECT DISTINCT CAST(unnest({_IDS}) AS VARCHAR) FROM {outcomes(files)} WHERE {HAS_KEY}"
+
+
+def changes_query(files: Mapping[str, Sequence[Path]]) -> str:
+    """SQL of the numbers of the changes that have one of some ids, the parameter, in any part of a journal.
+
+    The id that was planned for a new record is not used where another record is adopted, or the service gives the id.
+
+    Args:
+        files: The files of each kind of part of a journal.
+    """
+    return f"SELECT DISTINCT planned.change FROM {outcomes(files)} WHERE list_has_any({_IDS}, ?::UUID[])"
 
 
 def matching_query(file: Path, condition: str) -> str:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from shared.memory import DamagedError, parquet_of, reading_parts
 from shared.memory.journal import DamagedJournalError, Journal, of_kinds
-from shared.reconcile.undo.erase import HAS_ID, HAS_ID_ALONE, HAS_KEY, ids_query, matching_query, without_query
+from shared.reconcile.undo.erase import (
+    HAS_ID,
+    HAS_KEY,
+    IN_CHANGES,
+    IN_CHANGES_ALONE,
+    changes_query,
+    ids_query,
+    matching_query,
+    without_query,
+)
 from shared.reconcile.undo.journal import ADOPTED, DELETED, DONE, MATCHED, PLANNED, REMEMBERED
 from shared.state import RunRecord, StateStore
 from shared.workspace import Row, Workspace
 
 __all__ = ["JournalEraser"]
+
+_Result = TypeVar("_Result")
 
 
 class _Rows(NamedTuple):
@@ -51,11 +64,7 @@ class JournalEraser:
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
         for run in runs:
-            try:
-                found = self._ids_in(run)
-            except DamagedJournalError as error:
-                self._note_damaged(run, *error.parts)
-                found = self._ids_in(run)
+            found = self._without_damaged(run, self._ids_in)
             self.ids |= {record for (record,) in found if record is not None}
             if found:
                 self._keyed.add(run.run_id)
@@ -66,41 +75,63 @@ class JournalEraser:
         Raises:
             RetryLater, AbortRun: The state store is unavailable, or refuses us; a second call does what is left.
         """
-        found = sum(self._in_journal(run, self._by_id(tied=run.run_id in self._keyed), apply=apply) for run in runs)
+        found = sum(self._without_damaged(run, partial(self._by_id, apply=apply)) for run in runs)
         keyed = [run for run in runs if run.run_id in self._keyed]
-        return found + sum(self._in_journal(run, self._by_key(), apply=apply) for run in keyed)
+        return found + sum(self._without_damaged(run, partial(self._by_key, apply=apply)) for run in keyed)
+
+    def _without_damaged(self, run: RunRecord, work: Callable[[RunRecord], _Result]) -> _Result:
+        """Do some work with the journal of a run; where a part of it cannot be read, once more without this part."""
+        try:
+            return work(run)
+        except DamagedJournalError as error:
+            self._note_damaged(run, *error.parts)
+            return work(run)
 
     def _journal(self, run: RunRecord) -> Journal:
         return Journal(self.state, run.run_id, run.sync)
+
+    def _reading(self, run: RunRecord) -> AbstractContextManager[Mapping[str, Path]]:
+        """The parts of a journal by name, without damaged ones."""
+        return self._journal(run).reading(self.workspace, without=self.damaged.get(run.run_id, ()))
 
     def _note_damaged(self, run: RunRecord, *parts: str) -> None:
         self.damaged.setdefault(run.run_id, []).extend(parts)
 
     def _ids_in(self, run: RunRecord) -> list[Row]:
-        with self._journal(run).reading(self.workspace, without=self.damaged.get(run.run_id, ())) as files:
+        with self._reading(run) as files:
             return self.workspace.query(ids_query(of_kinds(files)), [list(self.key)])
 
-    def _by_id(self, *, tied: bool) -> Mapping[str, _Rows]:
-        """The rows that only the ids find; `tied`: the journal has the key, and needs other rows to know its ids."""
+    def _by_id(self, run: RunRecord, *, apply: bool) -> int:
+        """Remove the rows that only the ids find.
+
+        The id of a record that was adopted, or to which the service gave its id, is in other parts than its values: the
+        number of the change ties them together, so these parts are last. If the journal also has the key, they stay:
+        they tie the ids to the key. Where a part is damaged, `done` stays, which has no values: once the part is
+        restored, its changes are found by the id.
+        """
         ids = sorted(self.ids)
-        rows = _Rows(HAS_ID, (ids,))
-        others = {PLANNED: _Rows(HAS_ID_ALONE, (ids, list(self.key))), DELETED: rows, REMEMBERED: rows, MATCHED: rows}
-        return others if tied else others | {ADOPTED: rows, DONE: rows}
-
-    def _by_key(self) -> Mapping[str, _Rows]:
-        rows = _Rows(HAS_ID, (sorted(self.ids),))
-        return {ADOPTED: rows, DONE: rows, PLANNED: _Rows(HAS_KEY, (list(self.key),))}
-
-    def _in_journal(self, run: RunRecord, wanted: Mapping[str, _Rows], *, apply: bool) -> int:
-        """Look for rows in the journal of a run, by kind of part. Parts come by name, so `planned` after `adopted`."""
-        found = 0
-        with self._journal(run).reading(self.workspace, without=self.damaged.get(run.run_id, ())) as files:
-            for name, file in files.items():
-                kind = name.partition("-")[0]
-                if kind in wanted:
-                    count = self._in_part(run, name, file, wanted[kind], apply=apply)
-                    found += count if kind == PLANNED else 0
+        rows, tied = _Rows(HAS_ID, (ids,)), run.run_id in self._keyed
+        with self._reading(run) as files:
+            changes = [change for (change,) in self.workspace.query(changes_query(of_kinds(files)), [ids])]
+            planned = _Rows(IN_CHANGES_ALONE, (changes, list(self.key))) if tied else _Rows(IN_CHANGES, (changes,))
+            found = self._in_parts(run, files, PLANNED, planned, apply=apply)
+            for kind in (DELETED, REMEMBERED, MATCHED, *(() if tied else (ADOPTED,))):
+                self._in_parts(run, files, kind, rows, apply=apply)
+            if not tied and run.run_id not in self.damaged:
+                self._in_parts(run, files, DONE, rows, apply=apply)
         return found
+
+    def _by_key(self, run: RunRecord, *, apply: bool) -> int:
+        """Remove the rows that the key finds, `planned` last: it has the key."""
+        with self._reading(run) as files:
+            for kind in (ADOPTED, DONE):
+                self._in_parts(run, files, kind, _Rows(HAS_ID, (sorted(self.ids),)), apply=apply)
+            return self._in_parts(run, files, PLANNED, _Rows(HAS_KEY, (list(self.key),)), apply=apply)
+
+    def _in_parts(self, run: RunRecord, files: Mapping[str, Path], kind: str, rows: _Rows, *, apply: bool) -> int:
+        """How many rows the parts of a kind have."""
+        parts = {name: file for name, file in files.items() if name.partition("-")[0] == kind}
+        return sum(self._in_part(run, name, file, rows, apply=apply) for name, file in parts.items())
 
     def _in_part(self, run: RunRecord, name: str, file: Path, rows: _Rows, *, apply: bool) -> int:
         try:

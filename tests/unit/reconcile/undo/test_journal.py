@@ -11,8 +11,10 @@ import pytest
 
 from shared.reconcile.undo.erase import (
     HAS_ID,
-    HAS_ID_ALONE,
     HAS_KEY,
+    IN_CHANGES,
+    IN_CHANGES_ALONE,
+    changes_query,
     ids_query,
     in_ledger_query,
     in_mirror_query,
@@ -188,8 +190,9 @@ def test_a_record_is_found_by_its_key_or_its_id(
     db.execute(f"CREATE TABLE journal AS {journal_table(parts).query}")
     assert [row[0] for row in db.execute(record_query(), [key, ids]).fetchall()] == actions
     found = [0, 0]
+    changes = [change for (change,) in db.execute(changes_query(parts), [ids]).fetchall()]
     for file in parts[PLANNED]:
-        for condition, values in ((HAS_KEY, [key]), (HAS_ID_ALONE, [ids, key])):
+        for condition, values in ((HAS_KEY, [key]), (IN_CHANGES_ALONE, [changes, key])):
             found[0] += db.execute(matching_query(file, condition), values).fetchall()[0][0]
             found[1] += len(db.execute(without_query(file, condition), values).fetchall())
     assert found == [1, 7]
@@ -208,6 +211,20 @@ def test_the_ids_of_a_key_are_those_of_its_changes_and_of_what_became_of_them(
     )
     parts[ADOPTED] = [written(db, adopted, tmp_path, "adopted")]
     assert (str(IDS[3]),) in db.execute(ids_query(parts), [["A1"]]).fetchall()
+
+
+def test_the_changes_of_an_id_are_found_in_every_part(
+    db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    """The row with the values of a record that was created or adopted has another id, or none."""
+    adopted = (
+        f"SELECT 4::BIGINT AS change, '{IDS[2]}'::UUID AS id, '' AS payload, '' AS later, '' AS columns, '' AS before"
+    )
+    parts[ADOPTED] = [written(db, adopted, tmp_path, "adopted")]
+    for record, changes in zip(IDS, ([1], [2], [3, 4], [4]), strict=True):
+        assert sorted(change for (change,) in db.execute(changes_query(parts), [[record]]).fetchall()) == changes
+    counted = [db.execute(matching_query(file, IN_CHANGES), [[1, 4]]).fetchall() for file in parts[PLANNED]]
+    assert counted == [[(1,)], [(1,)]]
 
 
 def test_parts_without_keys_are_searched_by_id(db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]]) -> None:
