@@ -587,6 +587,27 @@ def test_a_mirror_that_has_a_record_is_deleted_when_it_is_erased(here: World, ty
     assert here.run().updated.planned == 0
 
 
+@pytest.mark.parametrize("revenue", ["12.50", "12.5"])
+def test_a_mirror_is_searched_for_a_key_of_any_type(here: World, typed: Typed, revenue: str) -> None:
+    """As journals write it: the record was never changed, so that no journal has it."""
+    definition = accounts(destination={**accounts()["destination"], "mirror": True})
+    definition["source"]["columns"].append({"name": "at", "type": "date"})
+    definition["destination"]["mappings"].append({"source": "at", "target": "new_expiredon"})
+    definition["sync_behaviour"]["sync_key"] = ["accountnumber", "new_expiredon", "revenue"]
+    here.define(definition)
+    row = {"number": "ΟΔΟΣ", "name": "Secret", "city": "Ulm", "revenue": "12.5", "at": "2024-01-31T09:00:00Z"}
+    values = {"accountnumber": row["number"], "name": "Secret", "address1_city": "Ulm", "revenue": 12.5}
+    here.create("accounts", {**values, "new_expiredon": row["at"]})
+    here.csv([row])
+    done = here.run()
+    assert (done.unchanged, done.created.done, done.updated.done) == (1, 0, 0)
+    key = ("ΟΔΟΣ", "2024-01-31T09:00:00Z", revenue)
+    assert typed.value("erase", *key[:1], "2024-01-31T09:00:01Z", revenue)["places"]["mirrors"] == 0
+    assert typed.value("erase", *key)["places"]["mirrors"] == 1
+    assert typed.value("erase", *key, "--yes")["places"]["mirrors"] == 1
+    assert here.app.state.mirror_parts("accounts") == ()
+
+
 def test_a_run_that_was_refused_before_its_first_write_changed_nothing(here: World, typed: Typed) -> None:
     """What it was about to do, a later run did: that is not taken back, and no history says that it happened twice."""
     refused = {"action": "status", "status": 403, "code": "0x80040220", "times": 1}

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from shared.reconcile.undo.journal import HAS_KEY, outcomes
-from shared.workspace import literal
+from shared.transform.notation.words import spelled
+from shared.workspace import literal, quoted
 
 __all__ = [
     "HAS_ID",
@@ -20,6 +21,7 @@ __all__ = [
     "in_mirror_query",
     "ledger_without",
     "matching_query",
+    "mirror_columns_query",
     "without_query",
 ]
 
@@ -67,15 +69,46 @@ def in_ledger_query(file: Path) -> str:
     return f"SELECT count(*) FROM {_rows(file)} WHERE coalesce(written, pending) IS NOT NULL AND {HAS_ID}"
 
 
-def in_mirror_query(file: Path) -> str:
+def mirror_columns_query(file: Path) -> str:
+    """SQL of the names and types of the columns of a part of a mirror."""
+    return f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {_rows(file)})"
+
+
+def in_mirror_query(file: Path, columns: Mapping[str, str]) -> str:
     """SQL of how many records of a part of a mirror have all values of a key, or an id; both parameters are lists.
 
-    The columns of a mirror are those of its sync, so every value is looked at, upper and lower case aside.
+    The columns of a mirror are those of its sync, so every value is looked at, as journals write it, upper and lower
+    case aside.
+
+    Args:
+        file: The part.
+        columns: Its columns: name -> type, as `mirror_columns_query` gives them.
     """
-    values = "list_transform(json_extract_string(to_json(record), '$.*'), lambda value: lower(value))"
+    texts = [text for name, kind in columns.items() if _has_values(name) for text in _texts(quoted(name), kind)]
+    found = f"list_transform([{', '.join(texts)}], lambda value: {spelled('value')})"
     return f"""
-SELECT count(*) FROM (SELECT {values} AS found FROM {_rows(file)} AS record)
-WHERE list_has_all(found, ?::VARCHAR[]) OR list_has_any(found, ?::VARCHAR[])""".strip()
+SELECT count(*) FROM (SELECT {found} AS found FROM {_rows(file)})
+WHERE list_has_all(found, list_transform(?::VARCHAR[], lambda value: {spelled("value")}))
+  OR list_has_any(found, ?::VARCHAR[])""".strip()
+
+
+def _has_values(name: str) -> bool:
+    """Whether a column of a mirror has values of records, or their ids; others have places, versions and the like."""
+    return name == "_id" or not name.startswith("_")
+
+
+def _texts(sql: str, kind: str) -> list[str]:
+    """SQL of the texts under which a value of a type counts: as journals write it, and numbers without zeros."""
+    text = f"CAST({sql} AS VARCHAR)"
+    match kind.partition("(")[0]:
+        case "TIMESTAMP":
+            return [f"strftime({sql}, '%Y-%m-%dT%H:%M:%SZ')"]
+        case "VARCHAR":  # of a lookup with several tables `<table>:<id>`
+            return [text, f"regexp_extract({text}, '^[a-z0-9_]+:([0-9a-f-]{{36}})$', 1)"]
+        case "DECIMAL" | "DOUBLE":
+            return [text, f"regexp_replace({text}, '[.]0*$|([.][0-9]*[1-9])0+$', '\\1')"]
+        case _:
+            return [text]
 
 
 def ledger_without(file: Path) -> str:

@@ -20,6 +20,7 @@ from shared.reconcile.ledger import NEW_IDS
 from shared.reconcile.plan import DROPS, PlanAction
 from shared.reconcile.undo.decide import UNDO_DECISIONS
 from shared.transform import TargetColumn, current_table_step
+from shared.transform.notation.words import spelled
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
 __all__ = [
@@ -272,8 +273,8 @@ FROM journal WHERE {RECORD} ORDER BY change""".strip()
 
 
 HAS_KEY: Final = (
-    "(list_transform(json_extract_string(key, '$.*'), lambda value: lower(value)) = "
-    "list_transform(?::VARCHAR[], lambda value: lower(value)))"
+    f"(list_transform(json_extract_string(key, '$.*'), lambda value: {spelled('value')}) = "
+    f"list_transform(?::VARCHAR[], lambda value: {spelled('value')}))"
 )
 """SQL condition: the record has a key, upper and lower case aside: the parameter, its values in their order."""
 RECORD: Final = f"({HAS_KEY} OR id IN (SELECT unnest(?::UUID[])))"

@@ -15,7 +15,7 @@ from pathlib import Path
 from shared.errors import RetryLater
 from shared.memory import DamagedError, Manifest, fetched, new_part, owner_of, parquet_of, reading_parts
 from shared.memory.entries import without_values
-from shared.reconcile.undo.erase import in_ledger_query, in_mirror_query, ledger_without
+from shared.reconcile.undo.erase import in_ledger_query, in_mirror_query, ledger_without, mirror_columns_query
 from shared.state import StateStore
 from shared.workspace import Workspace
 
@@ -110,7 +110,6 @@ class MemoryEraser:
         return int(found)
 
     def _in_mirror_part(self, sync: str, part: str, manifest: Manifest | None) -> bool:
-        wanted = [[value.lower() for value in self.key], sorted(self.ids)]
         file = self.workspace.folder / f"{uuid.uuid4().hex}.parquet"
         try:
             with _removed(file), reading_parts():
@@ -118,7 +117,9 @@ class MemoryEraser:
                     return False
                 if manifest is not None and not manifest.is_as_written(part, file):
                     return True
-                return bool(self.workspace.query(in_mirror_query(file), wanted)[0][0])
+                columns = {str(name): str(kind) for name, kind in self.workspace.query(mirror_columns_query(file))}
+                query, wanted = in_mirror_query(file, columns), [list(self.key), sorted(self.ids)]
+                return bool(self.workspace.query(query, wanted)[0][0])
         except DamagedError:
             return True
 

@@ -20,6 +20,7 @@ from shared.reconcile.undo.erase import (
     in_mirror_query,
     ledger_without,
     matching_query,
+    mirror_columns_query,
     without_query,
 )
 from shared.reconcile.undo.journal import (
@@ -257,5 +258,62 @@ def test_a_mirror_is_searched_by_all_values_of_a_key_or_by_id(
 ) -> None:
     """Its columns are those of its sync."""
     rows = f"SELECT '{IDS[0]}'::UUID AS _id, 'A1' AS n, 'X' AS c UNION ALL SELECT '{IDS[1]}'::UUID, 'A2', 'X'"
-    file = written(db, rows, tmp_path, "mirror")
-    assert db.execute(in_mirror_query(file), [key, ids]).fetchall() == [(found,)]
+    assert found_in_mirror(db, tmp_path, rows, key, ids) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "found"),
+    [
+        ("'ΟΔΟΣ'", "ΟΔΟΣ", 1),
+        ("'ΟΔΟΣ'", "οδος", 1),
+        ("'İZMİR'", "İZMİR", 1),
+        ("'Café'", "CAFE\u0301", 1),
+        ("TIMESTAMP '2024-01-31 09:00:00'", "2024-01-31T09:00:00Z", 1),
+        ("TIMESTAMP '2024-01-31 09:00:00'", "2024-01-31T09:00:01Z", 0),
+        ("DATE '2024-01-31'", "2024-01-31", 1),
+        ("12.50::DECIMAL(38,2)", "12.50", 1),
+        ("12.50::DECIMAL(38,2)", "12.5", 1),
+        ("12.00::DECIMAL(38,2)", "12", 1),
+        ("10::DECIMAL(38,0)", "10", 1),
+        ("10::DECIMAL(38,0)", "1", 0),
+        ("12345678901234567890.12::DECIMAL(38,2)", "12345678901234567890.12", 1),
+        ("2::DOUBLE", "2", 1),
+        ("'1.10'", "1.1", 0),
+        ("7::INTEGER", "7", 1),
+        ("true", "true", 1),
+        ("'account:2e4fd09d-af7d-42ca-a5d9-01a2219c5208'", "2E4FD09D-af7d-42ca-a5d9-01a2219c5208", 1),
+        ("NULL::VARCHAR", "x", 0),
+    ],
+)
+def test_a_mirror_is_searched_for_a_key_as_journals_write_it(
+    db: duckdb.DuckDBPyConnection, tmp_path: Path, value: str, key: str, found: int
+) -> None:
+    """Whatever the type of the column is, and in upper or lower case."""
+    rows = f"SELECT 1 AS _seq, '{IDS[0]}'::UUID AS _id, now()::TIMESTAMP AS _created, {value} AS column"
+    assert found_in_mirror(db, tmp_path, rows, [key], []) == found
+
+
+def test_places_and_versions_in_a_mirror_are_no_values_of_records(
+    db: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """A short key would be in every mirror."""
+    rows = f"SELECT 3 AS _seq, '{IDS[0]}'::UUID AS _id, 4 AS _version, 'A1' AS n"
+    assert [found_in_mirror(db, tmp_path, rows, [key], []) for key in ("3", "4", "a1")] == [0, 0, 1]
+
+
+def found_in_mirror(db: duckdb.DuckDBPyConnection, folder: Path, rows: str, key: list[str], ids: list[str]) -> int:
+    """How many records of a part of a mirror with some rows are found."""
+    file = written(db, rows, folder, "mirror")
+    columns = dict(db.execute(mirror_columns_query(file)).fetchall())
+    found: list[tuple[int]] = db.execute(in_mirror_query(file, columns), [key, ids]).fetchall()
+    return found[0][0]
+
+
+@pytest.mark.parametrize("typed", ["ΟΔΟΣ", "οδος", "οδοσ"])
+def test_a_key_is_found_in_a_journal_in_upper_and_lower_case(
+    db: duckdb.DuckDBPyConnection, tmp_path: Path, typed: str
+) -> None:
+    """Also a letter that has two forms in lower case."""
+    db.execute('UPDATE changes SET key = \'{"number": "ΟΔΟΣ"}\' WHERE _change = 1')
+    file = written(db, planned_query(1, 9), tmp_path, "planned")
+    assert db.execute(matching_query(file, HAS_KEY), [[typed]]).fetchall() == [(1,)]
