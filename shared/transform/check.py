@@ -33,7 +33,7 @@ from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
 from shared.transform.set_columns.marks import mark_problems, set_problems, unknown_column, write_problems
 from shared.transform.set_columns.names import readable_names
-from shared.transform.shape import SOURCE_TYPES, shape_of
+from shared.transform.shape import SOURCE_TYPES, as_type, shape_of
 from shared.transform.states.check import state_problems
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, literal, parsed, too_long
@@ -120,7 +120,7 @@ def _tried(definition: SyncDefinition, trial: Trial) -> Iterator[Problem]:
         problem = trial.problem(sql, origin)
         if problem is None and (message := _type_problem(trial.type_of(sql), kind)):
             problem = Problem(message=message, path=origin)
-        problem = problem or trial.problem(f"CAST({sql} AS {SOURCE_TYPES[kind]})", origin)
+        problem = problem or trial.problem(as_type(kind, sql), origin)
         if problem is not None:
             yield problem
 

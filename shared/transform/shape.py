@@ -23,6 +23,7 @@ __all__ = [
     "SOURCE_TYPES",
     "Shape",
     "action_of",
+    "as_type",
     "shape_of",
     "shape_steps",
 ]
@@ -233,12 +234,13 @@ class _Compiler:
         for number_, case in enumerate(column.cases):
             when = self._expression(case.when, f"{place}.cases[{number_}].when")
             then = self._expression(case.then, f"{place}.cases[{number_}].then")
-            branches.append(f"WHEN {when.sql} THEN {then.sql}")
+            # Each branch by itself: DuckDB would first make one type of all of them, such as a number of a text.
+            branches.append(f"WHEN {when.sql} THEN {as_type(column.type, then.sql)}")
             read |= when.columns | then.columns
             sizes.append(then.growth)
         otherwise = self._expression(column.default or "NULL", f"{place}.default")
         return Expression(
-            sql=f"CASE {' '.join(branches)} ELSE {otherwise.sql} END",
+            sql=f"CASE {' '.join(branches)} ELSE {as_type(column.type, otherwise.sql)} END",
             columns=frozenset(read | otherwise.columns),
             growth=max(*sizes, otherwise.growth),
         )
@@ -378,16 +380,25 @@ def _is_given(column: Column) -> bool:
 
 
 def _cast(column: Column) -> str:
-    """The result of a calculated column as the column's type."""
-    value = f"{_result(column)}[1]"
-    match column.type:
-        case ColumnType.TEXT:
+    """The result of a calculated column as the column's type; NULL where it cannot be one."""
+    value = as_type(column.type, f"{_result(column)}[1]", "TRY_CAST")
+    return json_text(value) if column.type is ColumnType.JSON else value
+
+
+def as_type(kind: ColumnType, value: str, cast: str = "CAST") -> str:
+    """SQL for the result of an expression as a value of a source column; the result is written several times for dates.
+
+    Args:
+        kind: The column's type.
+        value: SQL of the result, of any type.
+        cast: `CAST` fails where the result is no such value, and `TRY_CAST` gives NULL; a text is made of any result.
+    """
+    match kind:
+        case ColumnType.TEXT | ColumnType.JSON:
             return f"CAST({value} AS VARCHAR)"
         case ColumnType.NUMBER:
-            return f"TRY_CAST({value} AS {NUMBER})"
+            return f"{cast}({value} AS {NUMBER})"
         case ColumnType.BOOL:
-            return f"TRY_CAST({value} AS BOOLEAN)"
-        case ColumnType.JSON:
-            return json_text(f"CAST({value} AS VARCHAR)")
+            return f"{cast}({value} AS BOOLEAN)"
         case ColumnType.DATE:
-            return cut_moment(value, f"CAST(TRY_CAST({value} AS TIMESTAMPTZ) AS TIMESTAMP)")
+            return cut_moment(value, f"CAST({cast}({value} AS TIMESTAMPTZ) AS TIMESTAMP)")

@@ -10,12 +10,14 @@ import pytest
 
 from shared.definitions.models import Column, ColumnType, TypedColumn
 from shared.errors import DefinitionError
-from shared.transform import OTHER_FAULT, shape_steps
+from shared.transform import OTHER_FAULT, check_expressions, shape_steps
 from shared.transform.reading import read_columns, reading
 from shared.workspace import Workspace
 from tests.unit.transform.world import definition, errors, shaped
 
 MAPPED = [{"source": "x", "target": "notes"}]
+LAST_OF_JANUARY = datetime.fromisoformat("2024-01-31T00:00:00")
+END_OF_JANUARY = datetime.fromisoformat("2024-01-31T23:59:59.999999")
 
 
 def values(workspace: Workspace, name: str = "x") -> list[Any]:
@@ -207,6 +209,39 @@ def test_a_conditional_column_takes_the_first_branch_that_holds(workspace: Works
         ("small", None),
         ("small", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "then", "default", "values"),
+    [
+        ("text", "1", "'n/a'", ("1", "n/a")),
+        ("text", "1", "2.5", ("1", "2.5")),
+        ("text", "amount", "'none'", ("5.0000000000", "none")),
+        ("text", "day", "number", ("2024-01-31 00:00:00", "y")),
+        ("text", "true", "'unknown'", ("true", "unknown")),
+        ("json", "1", "'\"a\"'", ("1", '"a"')),
+        ("number", "amount", "text", (Decimal(5), Decimal(12))),
+        ("bool", "true", "text", (True, None)),
+        ("date", "day", "text", (LAST_OF_JANUARY, None)),
+        ("date", "day", "TIMESTAMP_NS '2024-01-31 23:59:59.999999999'", (LAST_OF_JANUARY, END_OF_JANUARY)),
+    ],
+)
+def test_branches_of_different_types_become_the_columns_type_one_by_one(
+    workspace: Workspace, kind: str, then: str, default: str, values: tuple[Any, Any]
+) -> None:
+    """What one branch gives does not depend on the types of the others; one that does not fit is an error of its row."""
+    columns: list[dict[str, Any]] = [
+        {"name": "amount", "type": "number"},
+        {"name": "day", "type": "date"},
+        {"name": "text"},
+        {"name": "x", "type": kind, "cases": [{"when": "number = 'x'", "then": then}], "default": default},
+    ]
+    sync = definition(columns)
+    assert check_expressions(sync) == ()
+    shaped(workspace, sync, [("x", "5", "2024-01-31", "12"), ("y", "5", "2024-01-31", "12")])
+    assert workspace.query("SELECT x FROM source ORDER BY _row") == [(value,) for value in values]
+    failed = [] if values[1] is not None else [(2, "x", "Invalid Format Exception", False)]
+    assert errors(workspace) == failed
 
 
 def test_an_expression_that_fails_on_one_row_affects_only_that_field(workspace: Workspace) -> None:
