@@ -70,7 +70,21 @@ _MEANT: Final = {
 }
 # https://duckdb.org/docs/stable/sql/functions/dateformat
 _STRPTIME: Final = frozenset("abcdfghjmnpuwxyzABGHIMSTUVWXYZ%")
-_STRPTIME_WITH_YEAR: Final = frozenset("yYGcx")
+# Which parts of a moment each token gives. DuckDB ignores weekdays and weeks beside a date.
+_GIVES: Final = {
+    **dict.fromkeys("yY", ("year",)),
+    **dict.fromkeys("mbBh", ("month",)),
+    "d": ("day",),
+    **dict.fromkeys("HI", ("hour",)),
+    "M": ("minute",),
+    "S": ("second",),
+    **dict.fromkeys("fgn", ("fraction of a second",)),
+    "p": ("half of the day",),
+    "z": ("offset from UTC",),
+    "x": ("year", "month", "day"),
+    **dict.fromkeys("XT", ("hour", "minute", "second")),
+    "c": ("year", "month", "day", "hour", "minute", "second"),
+}
 _FIRST, _LAST = "TIMESTAMP '0001-01-01'", "TIMESTAMP '10000-01-01'"
 
 
@@ -136,12 +150,14 @@ def read_format(text: str) -> DateFormat:
         ValueError: It holds a token that cannot be read; the message names it.
     """
     if re.search(r"%[-A-Za-z]", text):
-        return DateFormat(strptime=_checked_strptime(text), length=None)
+        _refuse_misread(_strptime_tokens(text), _STRPTIME_WORDS)
+        return DateFormat(strptime=text, length=None)
     found = [*_DOTNET.finditer(text)]
     if not any(match["token"] in _TOKENS for match in found):
         raise ValueError(f"this is not a date format: {_EXAMPLE}, or remove the key for dates in ISO 8601")
     parts = [_part(match) for match in found]
-    _refuse_incomplete(text, "".join(part for part, _ in parts))
+    tokens = [match["token"] for match in found if match["token"]]
+    _refuse_misread([(token, _TOKENS[token][0][-1]) for token in tokens], _DOTNET_WORDS)
     length: int | None = 0
     for _, width in parts:
         length = None if length is None or width is None else length + width
@@ -205,24 +221,63 @@ def in_calendar(moment: str) -> str:
     return f"CASE WHEN {moment} >= {_FIRST} AND {moment} < {_LAST} THEN {moment} END"
 
 
-def _checked_strptime(text: str) -> str:
-    tokens = [token.removeprefix("-") for token in re.findall(r"%(-?.?)", text, re.DOTALL)]
-    for token in tokens:
-        if token not in _STRPTIME:
-            raise ValueError(f"%{token} is not a token of strptime; write a format such as %d/%m/%Y %H:%M:%S")
-    if _STRPTIME_WITH_YEAR.isdisjoint(tokens):
-        raise ValueError("this format has no year: add %Y, or %y for two digits")
-    return text
+def _strptime_tokens(text: str) -> list[tuple[str, str]]:
+    """The tokens of a strptime format: as they are written, and their letters."""
+    tokens = [(token, token[1:].removeprefix("-")) for token in re.findall(r"%-?.?", text, re.DOTALL)]
+    for token, letter in tokens:
+        if letter not in _STRPTIME:
+            raise ValueError(f"{token} is not a token of strptime; write a format such as %d/%m/%Y %H:%M:%S")
+    return tokens
 
 
-def _refuse_incomplete(text: str, strptime: str) -> None:
-    """Refuse a format without a year, or with a day of no month: it reads every date wrongly, and reports no error."""
-    tokens = {token.removeprefix("-") for token in re.findall(r"%(-?.)", strptime)}
-    if tokens.isdisjoint({"Y", "y"}):
-        raise ValueError("this format has no year: add yyyy, or yy for two digits")
-    if "d" in tokens and tokens.isdisjoint({"m", "b", "B"}):
-        minutes = "; mm is the minute" if "mm" in text else ""
-        raise ValueError(f"this format has no month: add MM{minutes}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """What messages call the tokens of a notation."""
+
+    year: str
+    short_year: str
+    month: str
+    hour: str
+    hour_of_twelve: str
+    minute: str
+    half: str
+
+
+_DOTNET_WORDS: Final = _Words(
+    year="yyyy", short_year="yy", month="MM", hour="HH", hour_of_twelve="hh", minute="mm", half="tt"
+)
+_STRPTIME_WORDS: Final = _Words(
+    year="%Y", short_year="%y", month="%m", hour="%H", hour_of_twelve="%I", minute="%M", half="%p"
+)
+
+
+def _refuse_misread(tokens: Sequence[tuple[str, str]], words: _Words) -> None:
+    """Refuse a format that reads dates wrongly and reports no error: a part is missing, or there twice.
+
+    Args:
+        tokens: Each token as it is written, and its letter in strptime.
+        words: What the notation calls them.
+    """
+    given: dict[str, list[str]] = {}
+    for written, letter in tokens:
+        for part in _GIVES.get(letter, ()):
+            given.setdefault(part, []).append(written)
+    letters = {letter for _, letter in tokens}
+    if "year" not in given and "G" not in letters:
+        raise ValueError(f"this format has no year: add {words.year}, or {words.short_year} for two digits")
+    if "day" in given and "month" not in given:
+        minutes = f"; {words.minute} is the minute" if "minute" in given else ""
+        raise ValueError(f"this format has no month: add {words.month}{minutes}")
+    if "minute" in given and "hour" not in given:
+        raise ValueError(f"this format has no hour: add {words.hour}; {words.month} is the month")
+    if "I" in letters and "p" not in letters:
+        raise ValueError(
+            f"{words.hour_of_twelve} is an hour of half a day: write {words.hour} for 0 to 23, or add {words.half}"
+        )
+    for part, several in given.items():
+        if len(several) > 1:
+            minutes = f"; {words.minute} is the minute" if part == "month" and "minute" not in given else ""
+            raise ValueError(f"{' and '.join(several)} are both the {part}, so one is read over the other{minutes}")
 
 
 def _part(match: re.Match[str]) -> tuple[str, int | None]:

@@ -78,6 +78,11 @@ def test_an_unknown_token_is_named(written: str) -> None:
         ("ISO", "this is not a date format"),
         ("%d/%m/%Q", "%Q is not a token of strptime"),
         ("%d/%m", "this format has no year: add %Y"),
+        ("%Y-%d", "this format has no month: add %m"),
+        ("%Y-%M-%d", "this format has no month: add %m; %M is the minute"),
+        ("yyyy-mm", "this format has no hour: add HH; MM is the month"),
+        ("MM/dd/yyyy hh:mm", "hh is an hour of half a day: write HH for 0 to 23, or add tt"),
+        ("%x %I:%M", "%I is an hour of half a day: write %H for 0 to 23, or add %p"),
         ("%", "this is not a date format"),
     ],
 )
@@ -85,6 +90,32 @@ def test_a_format_that_reads_no_date_is_refused(written: str, message: str) -> N
     """It would match no date, or give wrong dates."""
     with pytest.raises(ValueError, match=re.escape(message)):
         read_format(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("dd.MM.yyyy HH:MM", "MM and MM are both the month, so one is read over the other; mm is the minute"),
+        ("%d.%m.%Y %H:%m", "%m and %m are both the month, so one is read over the other; %M is the minute"),
+        ("d MMM yyyy HH:M:ss", "MMM and M are both the month"),
+        ("dd/MM/yyyy dd", "dd and dd are both the day"),
+        ("dd.MM.yy yyyy", "yy and yyyy are both the year"),
+        ("yyyy-MM-dd HH hh tt", "HH and hh are both the hour"),
+        ("%H:%M %c", "%H and %c are both the hour"),
+        ("%Y-%m-%d %X.%f %g", "%f and %g are both the fraction of a second"),
+        ("yyyy-MM-ddTHH:mm:sszzzK", "zzz and K are both the offset from UTC"),
+    ],
+)
+def test_a_format_in_which_a_part_is_there_twice_is_refused(written: str, message: str) -> None:
+    """DuckDB takes the last of them: `HH:MM` would read the minute as the month of a date."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read_format(written)
+
+
+@pytest.mark.parametrize("written", ["dddd, d MMMM yyyy", "%A %d %b %Y", "%G-W%V-%u", "%Y-%j", "%Y-%m-%d W%V %G"])
+def test_weekdays_and_weeks_beside_a_date_are_no_mistake(written: str) -> None:
+    """The date does not depend on them."""
+    assert read_format(written).strptime
 
 
 @pytest.mark.parametrize(
