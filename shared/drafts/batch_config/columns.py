@@ -87,6 +87,8 @@ def _column(part: ConfigElement, notes: Notes, columns: DraftColumns, *, paths: 
         name = f"column{len(columns.items) + 1}"
     label = _label(part, name, columns, notes, paths=paths)
     item: dict[str, Any] = {"name": name} | ({"alias": label} if label != name else {})
+    if (ordinal := part.get("ordinal")) is not None and not ordinal.isdecimal():
+        notes.add(part, "this is not a number; check the order of the columns", "ordinal")
     item |= _type(part, notes)
     for key, attribute in (("mandatory", "isMandatory"), ("validate", "validateData"), ("trim", "trimWhitespace")):
         if part.flag(attribute):
@@ -142,8 +144,8 @@ def _replacements(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     found = []
     for transformations in part.children("Transformations"):
         for each in transformations.children("StringReplacement"):
-            pattern, by = each.get("pattern"), _GROUP.sub(r"\\\1", each.get("replacement") or "")
-            if pattern is None:
+            pattern, by = each.verbatim("pattern"), _GROUP.sub(r"\\\1", each.verbatim("replacement") or "")
+            if not pattern:
                 notes.add(each, "the replacement has no pattern; it was left out")
             elif Trial({}).problem(f"regexp_replace('', {literal(pattern)}, {literal(by)}, 'g')", "") is not None:
                 notes.add(each, "this regular expression is not RE2 syntax; write it anew in `replace`")
@@ -167,10 +169,16 @@ def _calculated(part: ConfigElement, columns: DraftColumns, notes: Notes) -> dic
     if (script := part.child("Script")) is not None:
         if 0 < len(script.text) <= LONGEST_SCRIPT:
             notes.add(script, _SCRIPT)
-            lines = (line.rstrip() for line in script.text.expandtabs(4).splitlines())
-            return {"script": "\n".join(lines)}
+            return {"script": _script(script.text)}
         notes.add(script, f"a script has 1 to {LONGEST_SCRIPT:,} characters; it was left out")
     return {"formula": _formula(part, columns, notes)}
+
+
+def _script(text: str) -> str:
+    """The script without blanks at the ends of lines; one with texts of several lines as it is."""
+    if "`" in text:
+        return text
+    return "\n".join(line.rstrip(" \t") for line in text.split("\n"))
 
 
 def _formula(part: ConfigElement, columns: DraftColumns, notes: Notes) -> str:

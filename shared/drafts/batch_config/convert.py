@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 from shared.definitions.loading.definition import read_definition
@@ -110,15 +111,29 @@ def _listener(name: str, source: SourceDraft) -> dict[str, Any]:
 
 
 def _parameters(root: ConfigElement, notes: Notes) -> dict[str, Any]:
+    parts = [part for group in root.children("Parameters") for part in group.children("Parameter")]
+    own = {name for part in parts if re.fullmatch(PARAMETER_NAME, name := part.get("name") or "")}
     found: dict[str, Any] = {}
-    for group in root.children("Parameters"):
-        for part in group.children("Parameter"):
-            name = part.get("name") or ""
-            if not re.fullmatch(PARAMETER_NAME, name):
-                notes.add(part, f"this is not a name of a parameter; {logical_name(name)} was written", "name")
-                name = logical_name(name)
-            found[name] = _formula(part, notes)
+    for part in parts:
+        name = part.get("name") or ""
+        if name not in own:
+            name = _free_name(name, own | found.keys())
+            notes.add(part, f"this is not a name of a parameter; {name} was written", "name")
+        elif name in found:
+            name = _free_name(name, own | found.keys())
+            notes.add(
+                part, f"another parameter has this name; this one is called {name}, check where it is used", "name"
+            )
+        found[name] = _formula(part, notes)
     return found
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """A name of a parameter that no other one has."""
+    made = logical_name(name)
+    made = made if re.fullmatch(PARAMETER_NAME, made) else f"p_{made}"
+    numbered = (f"{made}_{number}" for number in count(2))
+    return made if made not in taken else next(each for each in numbered if each not in taken)
 
 
 def _formula(part: ConfigElement, notes: Notes) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import UserError
@@ -17,6 +17,9 @@ __all__ = ["MOST_BYTES", "ConfigElement", "read_parts"]
 MOST_BYTES: Final = 1_000_000
 _MOST_PARTS: Final = 20_000  # elements; a thousand columns with their mappings are some thousand
 _DEEPEST: Final = 50
+_UNKNOWN: Final = "this attribute is not known"
+_NO_FLAG: Final = "this is neither true nor false"
+_FLAGS: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
 _DECLARATION: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
 _SLIPS: Final = (  # what printed samples of such files have, and what is meant
     (re.compile(r'\b(\w+):"'), 'an attribute is written with =, not with a colon: write {0}="…"'),
@@ -40,7 +43,7 @@ class ConfigElement:
         self._attributes = {_local(name): value for name, value in element.attrib.items()}
         self._text = (element.text or "").strip()
         self._tails = any((child.tail or "").strip() for child in element)
-        self._untaken = set(self._attributes)
+        self._untaken = dict.fromkeys(self._attributes, _UNKNOWN)
         self._text_taken = self._seen = False
         names = [_local(child.tag) for child in element]
         self._children = [
@@ -48,15 +51,48 @@ class ConfigElement:
         ]
 
     def get(self, *names: str) -> str | None:
-        """The value of an attribute under one of its names, in any case; None where it is missing or empty."""
-        wanted = {name.lower() for name in names}
-        found = [name for name in self._attributes if name.lower() in wanted]
-        self._untaken -= set(found)
-        return next((self._attributes[name].strip() for name in found if self._attributes[name].strip()), None)
+        """The value of an attribute under one of its names, in any case; None where it is missing or empty.
 
-    def flag(self, name: str) -> bool:
-        """Whether an attribute is `true`."""
-        return (self.get(name) or "").lower() == "true"
+        Blanks around it are left out. Where the element has several of the names, the others are not taken.
+        """
+        for name in self._named(names):
+            self._untaken.pop(name, None)
+            if value := self._attributes[name].strip():
+                return value
+        return None
+
+    def verbatim(self, name: str) -> str | None:
+        """The value of an attribute in which blanks have a meaning, also alone; None where it is missing."""
+        found = next(self._named([name]), None)
+        if found is None:
+            return None
+        self._untaken.pop(found, None)
+        return self._attributes[found]
+
+    def flag(self, name: str, *, missing: bool = False, other: bool = False) -> bool:
+        """Whether an attribute is true, as XML or C# write it.
+
+        Args:
+            name: The attribute, in any case.
+            missing: The answer where it is missing or empty.
+            other: The answer for a value that is neither true nor false; a line tells of it.
+        """
+        text = self.get(name)
+        if text is None:
+            return missing
+        if text.lower() not in _FLAGS:
+            self._untaken[next(self._named([name]))] = _NO_FLAG
+        return _FLAGS.get(text.lower(), other)
+
+    def take(self, *names: str) -> None:
+        """Take attributes of which nothing is made: a line about the element tells of them."""
+        for name in self._named(names):
+            self._untaken.pop(name, None)
+
+    def _named(self, names: Sequence[str]) -> Iterator[str]:
+        """The names of the attributes that have one of some names in any case, in the order of the file."""
+        wanted = {name.lower() for name in names}
+        return (name for name in self._attributes if name.lower() in wanted)
 
     @property
     def text(self) -> str:
@@ -85,7 +121,7 @@ class ConfigElement:
 
     def skip(self) -> None:
         """Take the whole element with everything in it: one line tells of it."""
-        self._untaken, self._text_taken, self._tails = set(), True, False
+        self._untaken, self._text_taken, self._tails = {}, True, False
         for child in self.children():
             child.skip()
 
@@ -95,8 +131,8 @@ class ConfigElement:
 
     def untaken(self) -> Iterator[str]:
         """A line for each attribute, text and element that nothing was made of; values are not repeated."""
-        for name in sorted(self._untaken):
-            yield f"{self.place}/@{name}: this attribute is not known; nothing was made of it"
+        for name, why in sorted(self._untaken.items()):
+            yield f"{self.place}/@{name}: {why}; nothing was made of it"
         if (self._text and not self._text_taken) or self._tails:
             yield f"{self.place}: the text in this element is not known; nothing was made of it"
         for child in self._children:

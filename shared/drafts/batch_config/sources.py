@@ -74,21 +74,30 @@ def read_source(part: ConfigElement, notes: Notes) -> SourceDraft:
 def _delimited(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=False, widths=False)
     item: dict[str, Any] = {"type": "delimited", "path": _path(part, notes)}
-    delimiter = part.get("delimiter")
-    if delimiter and delimiter != ",":
-        item["delimiter"] = {"\\t": "\\t", "tab": "\\t", "pipe": "|", "comma": ","}.get(delimiter.lower(), delimiter)
-    qualifier = part.get("textQualifier")
+    item |= _delimiter(part, notes)
+    qualifier = part.verbatim("textQualifier")
     if qualifier != '"':
         item["text_qualifier"] = qualifier or ""
     item |= _encoding(part, notes) | _header(part, notes)
     return _with_filter(part, item, columns, notes)
 
 
+def _delimiter(part: ConfigElement, notes: Notes) -> dict[str, str]:
+    given = part.verbatim("delimiter")
+    if not given or given == ",":
+        return {}
+    if given == " ":
+        notes.add(part, "XML reads a tab as a blank too: check which one separates the fields", "delimiter")
+    return {"delimiter": {"\\t": "\\t", "tab": "\\t", "pipe": "|", "comma": ","}.get(given.strip().lower(), given)}
+
+
 def _fixed_width(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=False, widths=True)
     item: dict[str, Any] = {"type": "fixed_width", "path": _path(part, notes)} | _encoding(part, notes)
-    item |= _header(part, notes)
-    item.pop("header", None)
+    rows = _header(part, notes)
+    if rows.pop("header", True):  # the line of names is none of the data: columns have their places
+        rows["header_rows_to_ignore"] = rows.get("header_rows_to_ignore", 0) + 1
+    item |= rows
     return _with_filter(part, item, columns, notes)
 
 
@@ -125,25 +134,27 @@ def _rest(part: ConfigElement, notes: Notes) -> SourceDraft:
     item |= {"records": path} if (path := part.get("rootPath", "recordsRootJsonPath")) else {}
     if part.get("pathToIterate"):
         notes.add(part, "write the records that are meant as a JSONPath in `records`", "pathToIterate")
-    headers = {name: each.text for each in _headers(part, notes) if (name := each.get("name"))}
-    item |= {"headers": headers} if headers else {}
+    item |= _headers(part, notes)
     if (body := part.child("Body")) is not None and body.text:
         item |= {"method": "POST", "body": body.text}
     item |= _pagination(part, notes)
     return _with_filter(part, item, columns, notes)
 
 
-def _headers(part: ConfigElement, notes: Notes) -> list[ConfigElement]:
+def _headers(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     """The headers of requests that are no secrets."""
-    found = []
-    for group in part.children("RequestHeaders"):
-        for header in group.children("Header"):
-            if header.flag("isEncrypted"):
-                notes.add(header, "the value is encrypted: write this header with a reference to a secret")
-                header.skip()
-            else:
-                found.append(header)
-    return found
+    found: dict[str, str] = {}
+    for header in (each for group in part.children("RequestHeaders") for each in group.children("Header")):
+        name = header.get("name")
+        if header.flag("isEncrypted", other=True):
+            notes.add(header, "the value is encrypted: write this header with a reference to a secret")
+            header.skip()
+        elif name and name.lower() in map(str.lower, found):
+            notes.add(header, f"another header has the name {name}; this one was left out")
+            header.skip()
+        elif name:
+            found[name] = header.text
+    return {"headers": found} if found else {}
 
 
 def _pagination(part: ConfigElement, notes: Notes) -> dict[str, Any]:
@@ -265,7 +276,7 @@ def _path(part: ConfigElement, notes: Notes) -> str:
 
 def _ciphers(part: ConfigElement) -> None:
     """Secrets are never taken over, and what replaces them is told by the note of the element."""
-    part.get(*_SECRETS)
+    part.take(*_SECRETS)
 
 
 def _encoding(part: ConfigElement, notes: Notes) -> dict[str, Any]:

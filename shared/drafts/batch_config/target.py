@@ -151,7 +151,7 @@ def read_behaviour(
 ) -> dict[str, Any]:
     """The mapping `sync_behaviour`."""
     item: dict[str, Any] = {}
-    if part.get("reconcileData") == "false":
+    if not part.flag("reconcileData", missing=True, other=True):
         item["strategy"] = "delta"
         notes.add(part, "delta inserts all rows; write strategy full to compare with the table", "reconcileData")
     item["sync_key"] = _sync_key(part, destination, notes)

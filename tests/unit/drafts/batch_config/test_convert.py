@@ -12,7 +12,7 @@ import pytest
 
 from shared.definitions import SyncDefinition
 from shared.definitions.loading.definition import load_definition
-from shared.drafts.batch_config import imported
+from shared.drafts.batch_config import ImportedDefinition, imported
 from shared.errors import UserError
 from shared.transform import check_expressions
 
@@ -132,6 +132,120 @@ def test_the_values_of_a_file() -> None:
     assert definition.sync_behaviour.sync_key == ("accountnumber",)
     assert definition.sync_behaviour.dropped.model_dump() == {"expire": "new_expiredon"}  # type: ignore[union-attr]
     assert definition.destination.mappings[3].lookups[0].match == "account_number"
+
+
+VERBATIM = r"""<StringReplacement pattern="\s+" replacement=" "/><StringReplacement pattern=" GmbH" replacement=""/>"""
+
+
+def _changed(*pairs: tuple[str, str]) -> ImportedDefinition:
+    """What the file of customers becomes with other texts in it."""
+    text = CUSTOMERS
+    for before, after in pairs:
+        assert before in text
+        text = text.replace(before, after, 1)
+    return imported(text.encode(), "customers.xml")
+
+
+def _lines(made: ImportedDefinition) -> dict[str, str]:
+    """What is said about a place."""
+    return {
+        place.removeprefix("BatchDataSyncConfig/"): said for place, _, said in (x.partition(": ") for x in made.needs)
+    }
+
+
+def test_blanks_stay_where_they_are_the_value() -> None:
+    """A pattern, its replacement and a delimiter may begin and end with blanks, or be one."""
+    definition = _definition(
+        _changed(("<Transformations>", f"<Transformations>{VERBATIM}"), ('delimiter="|"', 'delimiter="&#9;"')).text
+    )
+    found = next(each for each in definition.source.columns if each.label == "Value 2").replace
+    assert [(each.pattern, each.with_) for each in found[:2]] == [(r"\s+", " "), (" GmbH", "")]
+    assert definition.source.delimiter == "\t"  # type: ignore[union-attr]
+
+
+def test_a_blank_as_the_delimiter_is_kept_and_told() -> None:
+    """A tab that is written as it is comes as a blank out of the XML: a person has to look."""
+    made = _changed(('delimiter="|"', 'delimiter="\t"'))
+    assert _definition(made.text).source.delimiter == " "  # type: ignore[union-attr]
+    assert "XML reads a tab as a blank" in _lines(made)["DelimitedDataSource/@delimiter"]
+
+
+@pytest.mark.parametrize(
+    ("written", "strategy", "said"),
+    [
+        ("false", "delta", "delta inserts all rows"),
+        ("False", "delta", "delta inserts all rows"),
+        ("0", "delta", "delta inserts all rows"),
+        ("True", "full", ""),
+        ("1", "full", ""),
+        ("no", "full", "neither true nor false; nothing was made of it"),
+    ],
+)
+def test_whether_rows_are_compared_is_read_as_xml_and_csharp_write_it(written: str, strategy: str, said: str) -> None:
+    """Any other word is told, and the strategy stays the usual one."""
+    made = _changed(("<DynamicsTarget ", f'<DynamicsTarget reconcileData="{written}" '))
+    assert _definition(made.text).sync_behaviour.strategy == strategy
+    line = _lines(made).get("DynamicsTarget/@reconcileData", "")
+    assert said in line
+    assert bool(said) is bool(line)
+
+
+@pytest.mark.parametrize(("written", "mandatory"), [("1", True), ("TRUE", True), ("0", False), ("yes", False)])
+def test_a_word_that_is_neither_true_nor_false_is_told(written: str, mandatory: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Of every attribute that says yes or no."""
+    made = _changed(('isMandatory="true"', f'isMandatory="{written}"'))
+    assert _definition(made.text).source.columns[0].mandatory is mandatory
+    place = "DelimitedDataSource/Schema/Column[1]/@isMandatory"
+    assert _lines(made).get(place, "").startswith("this is neither") is (written == "yes")
+
+
+def test_two_parameters_never_become_one() -> None:
+    """Names that cannot be used, and names that come twice, get a number."""
+    group = '<Parameters><Parameter name="A B" formula="NOW()"/><Parameter name="a_b" formula="GUID()"/>'
+    made = _changed(("<Parameters>", f'{group}<Parameter name="a_b" formula="NOW()"/><Parameter name="1"/>'))
+    found = _definition(made.text).parameters
+    assert {name: each.formula for name, each in [*found.items()][:4]} == {
+        "a_b_2": "NOW()",
+        "a_b": "GUID()",
+        "a_b_3": "NOW()",
+        "p_1": None,
+    }
+    lines = _lines(made)
+    assert "a_b_2 was written" in lines["Parameters/Parameter[1]/@name"]
+    assert "this one is called a_b_3" in lines["Parameters/Parameter[3]/@name"]
+
+
+def test_a_script_keeps_its_texts() -> None:
+    """Tabs stay; blanks at the ends of lines stay where a text may have several lines."""
+    plain = _definition(_changed(("<Script>", "<Script>\n\tconst t = 'a\tb  c';  \n")).text)
+    assert "const t = 'a\tb  c';\n" in (plain.source.columns[-1].script or "")
+    lines = _definition(_changed(("<Script>", "<Script>const t = `a  \nb`;\n")).text)
+    assert "const t = `a  \nb`;" in (lines.source.columns[-1].script or "")
+
+
+def test_an_attribute_that_is_there_under_two_names_is_told() -> None:
+    """One of them is taken."""
+    made = _changed(('delimiter="|"', 'delimiter="|" Delimiter=";"'))
+    assert "DelimitedDataSource/@Delimiter" in _lines(made)
+
+
+def test_the_line_of_names_in_a_file_of_fixed_width_is_no_row() -> None:
+    """Its columns have places, so the names are skipped."""
+    sample = (Path(__file__).parent / "samples" / "lines-fixed-width.xml").read_text("utf-8")
+    made = imported(sample.replace("headerRows", 'useHeaderRecord="true" headerRows').encode(), "lines.xml")
+    assert _definition(made.text).source.header_rows_to_ignore == 1  # type: ignore[union-attr]
+
+
+def test_of_two_headers_with_one_name_the_first_one_stays() -> None:
+    """The second one is told; a header of which it is not clear whether it is encrypted is left out."""
+    sample = (Path(__file__).parent / "samples" / "records-api.xml").read_text("utf-8")
+    more = (
+        '<Header name="X-A">1</Header><Header name="x-a">2</Header><Header name="X-B" isEncrypted="yes">cipher</Header>'
+    )
+    made = imported(sample.replace("<RequestHeaders>", f"<RequestHeaders>{more}").encode(), "api.xml")
+    headers = _definition(made.text).source.headers  # type: ignore[union-attr]
+    assert (headers["X-A"], "X-B" in headers) == ("1", False)
+    assert "another header has the name x-a" in _lines(made)["RestApiDataSource/RequestHeaders/Header[2]"]
 
 
 def test_values_that_cannot_be_used_are_reported_one_by_one() -> None:
