@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from shared.state import DeadLetter
-from shared.views.dead_letters import short_id
+from shared.views.dead_letters import in_lines, short_id
 from shared.visible import for_terminal
 
 __all__ = ["EDITABLE", "RefusedText", "ShownBody", "ShownLetter", "body_of", "shown_letter"]
@@ -28,7 +27,8 @@ class ShownBody:
     """The body of an event.
 
     Attributes:
-        text: JSON in lines, other text as it came, bytes that are no text as hexadecimal numbers.
+        text: JSON in lines where these can be sent too, other text as it came, bytes that are no text as hexadecimal
+            numbers.
         size: Bytes of the body.
         is_text: Whether `text` is text.
         is_cut: Whether there is more than is shown.
@@ -124,7 +124,7 @@ def body_of(letter: DeadLetter) -> ShownBody:
         lines = (part[at : at + _HEX_LINE].hex(" ") for at in range(0, len(part), _HEX_LINE))
         return ShownBody(text="\n".join(lines), size=size, is_text=False, is_cut=size > _MOST_HEX, editable=False)
     if size <= EDITABLE:
-        return ShownBody(text=_in_lines(text), size=size, is_text=True, is_cut=False, editable=True)
+        return ShownBody(text=_editable(text), size=size, is_text=True, is_cut=False, editable=True)
     return ShownBody(text=text[:_MOST_TEXT], size=size, is_text=True, is_cut=len(text) > _MOST_TEXT, editable=False)
 
 
@@ -137,25 +137,7 @@ def _text(body: bytes) -> str | None:
     return text if for_terminal(text.replace("\r\n", "\n")) == text.replace("\r\n", "\n") else None
 
 
-class _InexactError(ValueError):
-    """Reading and writing the JSON text would not give it back."""
-
-
-def _in_lines(text: str) -> str:
-    """JSON in lines where that changes nothing but white space; other text as it is."""
-    try:
-        value = json.loads(text, parse_float=_refuse, parse_constant=_refuse, object_pairs_hook=_unique)
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _refuse(_number: str) -> float:
-    raise _InexactError
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _InexactError
-    return found
+def _editable(text: str) -> str:
+    """The text of a field: JSON in lines, as long as that can be sent too."""
+    lines = in_lines(text)
+    return lines if len(lines.encode()) <= EDITABLE else text

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Final
 
 from shared.counted import counted
 from shared.errors import UserError
 from shared.state import DeadLetter, StateStore
+from shared.visible import in_json
 
-__all__ = ["UNCLAIMED", "body_text", "dead_letter_json", "letter_counts", "letters_named", "short_id", "tally"]
+__all__ = [
+    "UNCLAIMED",
+    "body_text",
+    "dead_letter_json",
+    "in_lines",
+    "letter_counts",
+    "letters_named",
+    "short_id",
+    "tally",
+]
 
 UNCLAIMED: Final = "unclaimed"  # the name under which letters that no listener takes are counted
 SHORT: Final = 8
@@ -95,9 +105,44 @@ def tally(counts: dict[str, int]) -> str:
 
 
 def body_text(letter: DeadLetter) -> str:
-    """The body of a letter: JSON in lines, other text as it came."""
-    text = letter.body.decode("utf-8", "replace")
+    """The body of a letter: JSON in lines, other text as it came; see `in_lines`."""
+    return in_lines(letter.body.decode("utf-8", "replace"))
+
+
+class _InexactError(ValueError):
+    """Reading and writing the JSON text would not give it back."""
+
+
+def in_lines(text: str) -> str:
+    """JSON in lines where that keeps each key and each digit; other text as it is.
+
+    Characters that a terminal would obey stay escaped, so that they can be seen and given back.
+    """
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        value = json.loads(
+            text, parse_float=_number(float), parse_int=_number(int), parse_constant=_refused, object_pairs_hook=_unique
+        )
+        return in_json(json.dumps(value, indent=2, ensure_ascii=False))
     except (ValueError, RecursionError):
         return text
+
+
+def _number(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """Reads a number of a kind that is written as it came."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        return value if repr(value) == text else _refused(text)
+
+    return read
+
+
+def _refused(_text: str) -> float:
+    raise _InexactError
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _InexactError
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -359,6 +360,8 @@ def letter_of(body: bytes, **system: object) -> DeadLetter:
         (b'{"a":[1,"\xc3\xa9"]}', '{\n  "a": [\n    1,\n    "é"\n  ]\n}'),
         (b'{"a":1.10}', '{"a":1.10}'),
         (b'{"a":1,"a":2}', '{"a":1,"a":2}'),
+        (b'{"a":1.5,"b":-0}', '{"a":1.5,"b":-0}'),
+        (b'{"a":"it\\u0092s \\ud83d\\u007f"}', '{\n  "a": "it\\u0092s \\ud83d\\u007f"\n}'),
         (b"a,b\r\n1,2", "a,b\r\n1,2"),
     ],
 )
@@ -368,6 +371,26 @@ def test_text_is_shown_so_that_it_can_be_sent_unchanged(body: bytes, text: str) 
     assert (shown.text, shown.editable) == (text, True)
     assert edited(letter_of(body), text.replace("\n", "\r\n").replace("\r\r", "\r")) is None
     assert edited(letter_of(body), f"{text} ") == f"{text} ".replace("\r\n", "\n").encode()
+
+
+def test_what_can_be_edited_can_be_sent() -> None:
+    """JSON that its lines would make too large stands as it came."""
+    rows = [{"number": f"N-{number}", "name": "wrong", "tags": [1, 2, 3]} for number in range(3_000)]
+    shown = body_of(letter_of(json.dumps({"rows": rows}, separators=(",", ":")).encode()))
+    assert (shown.editable, shown.size <= EDITABLE, "\n" in shown.text) == (True, True, False)
+    text = shown.text.replace("wrong", "right", 1)
+    assert edited(letter_of(shown.text.encode()), text) == text.encode()
+
+
+def test_a_text_with_escaped_characters_comes_back_from_the_page_as_it_went(served: Served, world: World) -> None:
+    """HTML has no references to halves of surrogate pairs and to the second set of control characters."""
+    world.define("customers", rows=0, more=LATEST)
+    feed(world, event("customers-2", "it\u0092s \ud83d" * 50, 2))
+    (letter,) = world.app.state.dead_letters("customers")
+    page = requests.get(f"{served.url}/real-time/customers/letter", params={"id": letter.id}, timeout=10).text
+    found = re.search(r"<textarea[^>]*>\n?(.*?)</textarea>", page, re.DOTALL)
+    assert found
+    assert edited(letter, html.unescape(found[1]).replace("\n", "\r\n")) is None
 
 
 def test_a_body_that_came_empty_is_sent_as_it_came() -> None:

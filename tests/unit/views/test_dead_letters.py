@@ -15,6 +15,7 @@ from shared.state.sqlite import SqliteStateStore
 from shared.views.dead_letters import (
     body_text,
     dead_letter_json,
+    in_lines,
     letter_counts,
     letters_named,
     short_id,
@@ -73,6 +74,32 @@ def test_a_body_is_shown_in_lines_where_it_is_json() -> None:
     """Other text is shown as it came."""
     assert body_text(letter(1, body=b'{"a": "\xc3\xbc"}')) == '{\n  "a": "ü"\n}'
     assert body_text(letter(1, body=b"no json")) == "no json"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"op":"u","op":"d"}',
+        '{"price":1.50}',
+        '{"n":0.1000000000000000055}',
+        '{"n":1e400}',
+        '{"n":1E2}',
+        '{"n":-0}',
+        '{"n":NaN}',
+        '{"a":[{"b":-0.0,"b":1}]}',
+    ],
+)
+def test_a_body_that_lines_would_change_is_shown_as_it_came(body: str) -> None:
+    """No key and no digit of an event is lost where a person looks for what is wrong with it."""
+    assert in_lines(body) == body
+    assert body_text(letter(1, body=body.encode())) == body
+
+
+def test_numbers_and_characters_of_a_body_are_those_of_the_event() -> None:
+    """Usual numbers stand in lines; what a terminal would obey stays escaped."""
+    assert in_lines('{"n":1.5,"m":-2,"t":"\\u0092\\ud83d\\u202e\\u00e9"}') == (
+        '{\n  "n": 1.5,\n  "m": -2,\n  "t": "\\u0092\\ud83d\\u202eé"\n}'
+    )
 
 
 def test_a_dead_letter_is_json_also_where_its_body_is_no_text() -> None:
