@@ -401,6 +401,18 @@ def test_a_date_that_is_a_text_is_wanted_as_the_others_are_written(
     assert processed(here) == 2
 
 
+@pytest.mark.parametrize("table", ["postgresql"], indirect=True)
+def test_a_watermark_can_be_set_where_the_filter_has_a_percent_sign(here: World, table: Source) -> None:
+    """The values that it is compared with are asked for with the same filter."""
+    table.run("DROP TABLE customers")
+    table.run("CREATE TABLE customers (number text, name text, changed_at text)")
+    columns = [{"name": "number"}, {"name": "name"}, {"name": "changed_at", "type": "date"}]
+    define(here, table, columns=columns, filter="length(name) % 2 = 1 AND name <> '%'")
+    table.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"), ("3", "Four", "2024-01-03"))
+    here.app.set_watermark("accounts", "2024-01-02")
+    assert processed(here) == 1
+
+
 def test_a_watermark_is_set_only_where_the_source_can_be_read(here: World, tmp_path: Path) -> None:
     """The message names the place in the definition; a reset needs no source."""
     source = sqlite_source(tmp_path / "erp.db")

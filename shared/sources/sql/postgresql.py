@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from sqlalchemy import Connection
 from shared.definitions.models import TypedColumn
 from shared.sources.sql.batches import Batches
 from shared.sources.sql.readers import RowReader, exact
-from shared.sources.sql.statements import Bound, Statements, type_of
+from shared.sources.sql.statements import Bound, Statements, bound_name, bound_text, type_of
 from shared.sources.sql.types import Found, of_postgresql
 from shared.sources.typed import KnownColumn
 from shared.sources.watermarks.marks import Scale, unusable
@@ -54,8 +55,7 @@ class PostgresqlReader(RowReader):
 
     def found(self, connection: Connection, statements: Statements) -> Iterable[tuple[str, Found]]:
         """The types of an empty result, by their names."""
-        # Without bound values too: the driver reads every other %, as in `number % 2`, as a placeholder.
-        with connection.exec_driver_sql(_written(connection, self._bound(connection, statements).columns())) as result:
+        with _sent(connection, self._bound(connection, statements).columns()) as result:
             described = [(each[0], cast("int", each[1])) for each in result.cursor.description]
         numbers = sorted({number for _, number in described})
         asked = sa.text("SELECT oid, typname, typcategory FROM pg_catalog.pg_type WHERE oid = ANY(:numbers)")
@@ -77,12 +77,21 @@ class PostgresqlReader(RowReader):
         """Stream the rows; an array becomes a JSON text."""
         bound = self._bound(connection, statements)
         asked = bound.rows([_json(name) if name in self._arrays else exact(name) for name in columns])
-        sql = _written(connection, asked).replace("%", "%%")  # with a stream, the driver searches for placeholders
+        sql = f"COPY ({_written(connection, asked)}\n) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')"
         driver: Any = connection.connection.driver_connection
-        driver.cursor().execute(f"COPY ({sql}\n) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')", stream=batches)
+        # Not by a cursor: with a stream, it searches for placeholders too.
+        driver.execute_unnamed(sql, stream=batches)
+
+    def values(self, connection: Connection, statements: Statements, name: str) -> sa.CursorResult[Any]:
+        """The values of one column."""
+        return _sent(connection, self._bound(connection, statements).rows([self.column(statements, name)]))
+
+    def carried_out(self, connection: Connection, text: str, parameters: Mapping[str, Bound]) -> sa.CursorResult[Any]:
+        """What a statement gives; its values are bound as settings of its transaction."""
+        return _sent(connection, bound_text(text, parameters, partial(_setting, connection)))
 
     def _bound(self, connection: Connection, statements: Statements) -> Statements:
-        return replace(statements, binder=lambda name, value: _setting(connection, name, value))
+        return replace(statements, binder=partial(_setting, connection))
 
     def scale(self, name: str, column: TypedColumn, known: KnownColumn) -> Scale | None:
         """Of types that are read as text, only those of which a text with a greater character is a greater value."""
@@ -118,8 +127,17 @@ class PostgresqlReader(RowReader):
         return cancel
 
 
-def _written(connection: Connection, statement: sa.Select[Any]) -> str:
-    # All values are in the text already; only the number of rows is left.
+def _sent(connection: Connection, statement: sa.Select[Any] | sa.TextClause) -> sa.CursorResult[Any]:
+    """Send a statement whose values are in its text already.
+
+    Beside bound values, pg8000 reads each % outside of quotes as a placeholder, as in `number % 2`; no text can be
+    written for it that PostgreSQL gets unchanged, because %% stays as it is within quotes.
+    """
+    return connection.exec_driver_sql(_written(connection, statement))
+
+
+def _written(connection: Connection, statement: sa.Select[Any] | sa.TextClause) -> str:
+    # Only the number of rows is not in the text yet.
     return str(statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
 
 
@@ -132,7 +150,7 @@ def _setting(connection: Connection, name: str, value: Bound) -> str:
     kind = type_of(value).compile(connection.dialect)
     if value is None:
         return f"CAST(NULL AS {kind})"
-    setting = f"dynamics_sync.p_{name}"
+    setting = f"dynamics_sync.{bound_name(name)}"
     asked = sa.text("SELECT set_config(:setting, :value, true)")
     connection.execute(asked, {"setting": setting, "value": str(value).lower() if value is True else str(value)})
     return f"CAST(current_setting('{setting}') AS {kind})"

@@ -14,7 +14,7 @@ from shared.definitions.models import ColumnType, TypedColumn
 from shared.definitions.models.database_sql import is_query
 from shared.sources.sql.batches import Batches
 from shared.sources.sql.forms import Form, Moment, Single, asked, form_of, form_of_described
-from shared.sources.sql.statements import Statements, table_of
+from shared.sources.sql.statements import Bound, Statements, bound_text, table_of
 from shared.sources.sql.types import Found, of_driver, of_sqlalchemy, of_sqlite
 from shared.sources.typed import KnownColumn
 from shared.sources.watermarks.marks import Scale
@@ -90,6 +90,23 @@ class RowReader:
         with streamed.execute(statements.rows(selected)) as result:
             for rows in result.partitions():
                 batches.add(rows)
+
+    def values(self, connection: Connection, statements: Statements, name: str) -> sa.CursorResult[Any]:
+        """The values of one column, by the name in the database."""
+        return connection.execute(statements.rows([self.column(statements, name)]))
+
+    def carried_out(self, connection: Connection, text: str, parameters: Mapping[str, Bound]) -> sa.CursorResult[Any]:
+        """What a statement gives that may change something.
+
+        Args:
+            connection: In a transaction.
+            text: In the SQL of the database.
+            parameters: What `@name` stands for; always bound values.
+
+        Raises:
+            UserError: A parameter has no value.
+        """
+        return connection.execute(bound_text(text, parameters))
 
     def changed(self, text: str, result: sa.CursorResult[Any]) -> int:
         """How many rows a statement has changed; 0 where the database does not tell, as of a query with functions.

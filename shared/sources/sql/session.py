@@ -20,7 +20,7 @@ from shared.sources.sql.mysql import MysqlReader
 from shared.sources.sql.postgresql import PostgresqlReader
 from shared.sources.sql.readers import WATERMARK, OracleReader, RowReader, SqliteReader
 from shared.sources.sql.refusals import refusal
-from shared.sources.sql.statements import Bound, Statements, bound_text
+from shared.sources.sql.statements import Bound, Statements
 from shared.sources.sql.types import refused_or_known
 from shared.sources.typed import KnownColumn
 from shared.sources.watermarks.marks import Scale
@@ -136,10 +136,9 @@ class SqlSession:
             name: The column.
             most: How many values are read.
         """
-        column = self._reader.column(statements, name)
-        own = column.compile(dialect=self._engine.dialect)
-        asked = replace(statements.also(f"{own} IS NOT NULL"), most=most).rows([column])
-        return [value for value in self._opened.execute(asked).scalars() if isinstance(value, str)]
+        own = self._reader.column(statements, name).compile(dialect=self._engine.dialect)
+        asked = replace(statements.also(f"{own} IS NOT NULL"), most=most)
+        return [value for value in self._reader.values(self._opened, asked, name).scalars() if isinstance(value, str)]
 
     def load(self, workspace: Workspace, statements: Statements, columns: Mapping[str, TypedColumn]) -> None:
         """Fill `source_raw` and `source_errors`.
@@ -162,7 +161,7 @@ class SqlSession:
         connection = self._opened
         connection.rollback()  # of what `canceller` may have asked: the transaction begins with the statement
         with connection.begin():
-            return self._reader.changed(text, connection.execute(bound_text(text, parameters)))
+            return self._reader.changed(text, self._reader.carried_out(connection, text, parameters))
 
     @property
     def _opened(self) -> Connection:

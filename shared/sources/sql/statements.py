@@ -19,7 +19,7 @@ from shared.definitions.parameters import in_text
 from shared.definitions.parameters.values import value_of
 from shared.sources.sql.forms import WITHOUT_OFFSETS
 
-__all__ = ["Binder", "Bound", "Statements", "bound_text", "table_of", "type_of"]
+__all__ = ["Binder", "Bound", "Statements", "bound_name", "bound_text", "table_of", "type_of"]
 
 Bound = ParameterValue | Decimal
 Binder = Callable[[str, Bound], str]
@@ -165,13 +165,13 @@ def bound_text(text: str, parameters: Mapping[str, Bound], binder: Binder | None
     parts = [part.replace(":", r"\:") for part in replaced(text, by, Language.DATABASE).split("\0")]
     for place in range(1, len(parts), 2):
         name = parts[place]
-        parts[place] = binder(name, used[name]).replace(":", r"\:") if binder else f":{_bound_name(name)}"
+        parts[place] = binder(name, used[name]).replace(":", r"\:") if binder else f":{bound_name(name)}"
     written = sa.text("".join(parts))
     if binder:
         return written
-    return written.bindparams(*(sa.bindparam(_bound_name(name), value, type_of(value)) for name, value in used.items()))
+    return written.bindparams(*(sa.bindparam(bound_name(name), value, type_of(value)) for name, value in used.items()))
 
 
-def _bound_name(name: str) -> str:
+def bound_name(name: str) -> str:
     """What SQLAlchemy calls a value; a figure of the run has a dot in its name."""
     return f"figure_{name.replace('.', '_')}" if "." in name else f"p_{name}"

@@ -98,6 +98,14 @@ def test_postgresql_tells_how_many_rows_a_statement_changed(database: Database, 
     assert run(database.url, statement) == COUNTED[statement]
 
 
+def test_postgresql_gets_percent_signs_beside_bound_values(database: Database) -> None:
+    """An operator is no placeholder of the driver, and a text keeps its signs."""
+    database.run("CREATE TABLE t (a INTEGER, b TEXT)", "INSERT INTO t VALUES (1, '50%'), (2, '50%'), (3, '%')")
+    statement = "UPDATE t SET b = b || '%s%%' || @run.id WHERE a % @two = 1 AND b = '50%' AND @none IS NULL"
+    assert run(database.url, statement, {"run.id": "x%'", "two": 2, "none": None}) == 1
+    assert database.run("SELECT b FROM t ORDER BY a") == [("50%%s%%x%'",), ("50%",), ("%",)]
+
+
 def test_a_statement_that_fails_changes_nothing(tmp_path: Path) -> None:
     """All rows or none, and the message has no value."""
     url = sqlite_url(tmp_path, TABLE)

@@ -130,6 +130,38 @@ def test_every_type_of_parameter_reaches_postgresql(database: Database) -> None:
     assert read(database.url, values, query=query)[0] == {"number": [Decimal(1)]}
 
 
+@pytest.mark.parametrize("parameters", [{}, {"two": 2}])
+def test_postgresql_gets_percent_signs_as_they_are_written(
+    database: Database, parameters: dict[str, ParameterValue]
+) -> None:
+    """Within texts and names as outside of them, and beside a parameter too."""
+    database.run(
+        'CREATE TABLE "t%x" (number int, rate text, "rebate_%" text)',
+        "INSERT INTO \"t%x\" VALUES (1, '50%', 'a%%b'), (2, '20%', '%s')",
+    )
+    odd = "number % @two = 1" if parameters else "number % 2 = 1"
+    columns = [{"name": "number"}, {"name": "rebate_%", "alias": "rebate"}]
+    for condition, number, rebate in (
+        ("rate = '50%'", 1, "a%%b"),
+        ("rate <> '50%'", 2, "%s"),
+        ("replace(\"rebate_%\", '%', '') = 'ab'", 1, "a%%b"),
+    ):
+        keys = {"table": "t%x", "columns": columns, "filter": f"{condition} AND ({odd} OR number = 2)"}
+        assert read(database.url, parameters, **keys)[0] == {"number": [Decimal(number)], "rebate": [rebate]}
+    query = (
+        f"SELECT format('%s!', number) AS a, split_part(rate, '%', 1) AS b, $$c%d$$ AS c, E'it\\'s %' AS d, "
+        f"'%s %% %(x)s' AS e, 7 % 4 AS f /* 5 % 3 */ FROM \"t%x\" WHERE {odd} -- 5 % 3"
+    )
+    assert [values for (values,) in read(database.url, parameters, query=query)[0].values()] == [
+        "1!",
+        "50",
+        "c%d",
+        "it's %",
+        "%s %% %(x)s",
+        Decimal(3),
+    ]
+
+
 def test_a_parameter_names_the_table(database: Database) -> None:
     """The name is quoted as a whole and cannot end the statement."""
     database.run("CREATE SCHEMA s", "CREATE TABLE s.t AS SELECT 1 AS number")
