@@ -76,10 +76,10 @@ class Rows:
         return found
 
     def fetch_many(self, rows: Sequence[int], columns: Sequence[str]) -> dict[int, tuple[Any, ...]]:
-        """Returns the values of some SQL columns of several rows, by row number."""
-        names = ", ".join(sql_name(column) for column in columns)
+        """Returns the values of some SQL columns, also of none, of several rows, by row number."""
+        names = ", ".join(sql_name(column) for column in ("row_", *columns))
         found = self._connection.execute(
-            f'SELECT "row_", {names} FROM {self._name} WHERE "row_" IN (SELECT value FROM json_each(?))',
+            f'SELECT {names} FROM {self._name} WHERE "row_" IN (SELECT value FROM json_each(?))',
             (json.dumps(rows),),
         )
         return {row[0]: row[1:] for row in found}

@@ -298,6 +298,21 @@ def test_a_note_has_the_size_of_its_file(client: Client, body: str | None, size:
     assert (row["isdocument"], row["filesize"], row["documentbody"]) == (size is not None, size, body)
 
 
+@pytest.mark.parametrize(("body", "size"), [("YWI=", 2), (None, None)])
+@pytest.mark.parametrize("message", ["PATCH", "UpdateMultiple", "UpsertMultiple"])
+def test_a_note_gets_another_file(client: Client, message: str, body: str | None, size: int | None) -> None:
+    """Also none: the size follows, though no other column of the row is needed for it."""
+    note = made(client, "annotations", subject="N", filename="a.txt", documentbody="YWJj")
+    if message == "PATCH":
+        answer = client.send("PATCH", f"annotations({note})", {"documentbody": body})
+    else:
+        target = {"@odata.type": "Microsoft.Dynamics.CRM.annotation", "annotationid": note, "documentbody": body}
+        answer = client.send("POST", f"annotations/Microsoft.Dynamics.CRM.{message}", {"Targets": [target]})
+    assert answer.status_code == 204, answer.text
+    row = client.send("GET", f"annotations({note})?$select=isdocument,filesize,documentbody").json()
+    assert (row["isdocument"], row["filesize"], row["documentbody"]) == (size is not None, size, body)
+
+
 def test_a_case_needs_a_customer(client: Client) -> None:
     """`customerid` is the one lookup of these tables that the system requires."""
     assert client.send("POST", "incidents", {"title": "T"}).status_code == 400
