@@ -15,8 +15,8 @@ _SETTINGS: Final = frozenset(
     {
         *("type", "label", "description", "length", "min", "max", "precision", "options", "options_of", "option_set"),
         *("global", "behavior", "format", "targets", "navigation", "relationship", "required", "read_only", "computed"),
-        *("valid_for_create", "valid_for_update", "valid_for_read", "ascii_only", "default", "full_name", "secured"),
-        *("cascade", "hierarchical", "precision_source"),
+        *("valid_for_create", "valid_for_update", "valid_for_read", "ascii_only", "default", "secured"),
+        *("cascade", "hierarchical", "precision_source", "other_values"),
     }
 )
 # Of the types of AttributeTypeCode; a type in a schema file can be any value, also a list.
@@ -102,6 +102,7 @@ def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapp
         precision=settings.get("precision", _PRECISION.get(column_type)),
         precision_source=_precision_source(table, name, settings) if column_type is ColumnType.MONEY else None,
         options=_options(table, name, settings, known),
+        other_values=bool(settings.get("other_values")),
         option_set_name=settings.get("option_set"),
         global_option_set=bool(settings.get("global")),
         date_behavior=_behavior(settings) if column_type is ColumnType.DATETIME else None,
@@ -123,7 +124,7 @@ def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapp
         # A Boolean column of Dataverse has a default value, `false` unless its maker says otherwise, and a record that
         # is created without a value gets it. `default: null` describes a column without one.
         default=settings.get("default", False if column_type is ColumnType.BOOLEAN else None),
-        computed=bool(settings.get("computed") or settings.get("full_name")),
+        computed=bool(settings.get("computed")),
     )
 
 

@@ -1,7 +1,8 @@
 """Tables from EntityMetadata JSON: a real environment's answer to `EntityDefinitions`, or a request for a new table.
 
 The JSON is converted to a description as in the YAML files, so that there is one way to make tables. Properties that
-the JSON lacks get Dataverse's defaults; choices without options accept any number.
+the JSON lacks get Dataverse's defaults; choices without options accept any number. A request for a table states only
+its own columns, and the others are added; a file lists all columns, and a table has no others.
 """
 
 import re
@@ -12,9 +13,10 @@ from typing import Any, Final
 
 import orjson
 
+from emulator.schema.activities import PARTIES
 from emulator.schema.faults import SchemaFileError
-from emulator.schema.loader import schema_from
-from emulator.schema.model import Schema
+from emulator.schema.loader import schema_from, standard_states
+from emulator.schema.model import Option, Schema, Table
 from emulator.schema.pairs import with_pairs
 
 __all__ = [
@@ -32,11 +34,22 @@ _CLASS: Final = re.compile(r"#?(?:Microsoft\.Dynamics\.CRM\.)?(?:Complex)?(\w+?)
 _TYPES_OF_CLASSES: Final = {"UniqueIdentifier": "Uniqueidentifier", "MultiSelectPicklist": "MultiSelectPicklist"}
 # Kinds of columns without a stored value: files, party lists, names and types of lookups, managed properties.
 _SKIPPED: Final = frozenset({"File", "PartyList", "EntityName", "ManagedProperty", "CalendarRules", "Virtual", ""})
+_STATES: Final = frozenset({"State", "Status"})
 _TRANSITION: Final = re.compile(r'tostatusid="(\d+)"')
 _CASCADE: Final = {
     **{name: name.lower() for name in ("Assign", "Delete", "Merge", "Reparent", "Share", "Unshare", "Archive")},
     "RollupView": "rollup_view",
 }
+# The columns that the emulator writes with each row, so that a table has them also where a file does not list them.
+_WRITTEN: Final = (
+    *("CreatedBy", "CreatedOn", "CreatedOnBehalfBy", "ModifiedBy", "ModifiedOn", "ModifiedOnBehalfBy"),
+    "VersionNumber",
+)
+_WRITTEN_OF_OWNED: Final = ("OwnerId", "OwningBusinessUnit", "OwningTeam", "OwningUser")
+_ACTIVITY_TYPE: Final = "activitytypecode"
+_WITH_DEFAULT: Final = frozenset({"Boolean", "Picklist", "MultiSelectPicklist", "State", "Status"})
+_NO_DEFAULT: Final = -1  # EnumAttributeMetadata.DefaultFormValue
+_CALCULATED: Final = 1  # AttributeMetadata.SourceType
 _Relationship = tuple[str, str, dict[str, str], bool]
 _SPELLED_WITH_ES: Final = ("s", "x", "ch", "sh")
 
@@ -60,7 +73,11 @@ def read_entity_definitions(path: Path, base: Schema) -> Schema:
         raise SchemaFileError(f"{path} does not hold EntityMetadata: expected SchemaName, Attributes and so on")
     names = {str(one["SchemaName"]).lower() for one in entities}
     kept = replace(base, tables={name: table for name, table in base.tables.items() if name not in names})
-    described = [(str(one["SchemaName"]), table_description(one)) for one in entities if not one.get("IsIntersect")]
+    described = [
+        (str(one["SchemaName"]), _complete_description(one, base.tables.get(str(one["SchemaName"]).lower())))
+        for one in entities
+        if not one.get("IsIntersect")
+    ]
     intersects = {str(one.get("LogicalName")): one for one in entities if one.get("IsIntersect")}
     return with_pairs(schema_from(described, kept), _pairs(entities, base, intersects), known_only=True)
 
@@ -94,6 +111,76 @@ def pair_description(relation: Json) -> dict[str, Any]:
         if all(given):
             description[setting] = [str(one) for one in given]
     return description
+
+
+def _complete_description(entity: Json, known: Table | None) -> dict[str, Any]:
+    """Returns the description of a table all of whose columns are listed; `known` is the one of that name so far."""
+    description = table_description(entity)
+    written = ("VersionNumber",) if str(entity["SchemaName"]).lower() == PARTIES else _WRITTEN
+    owned = _WRITTEN_OF_OWNED if description["ownership"] == "UserOwned" else ()
+    states = dict(_states(entity.get("Attributes") or [], description, known))
+    columns = description["columns"] | states
+    if description["activity"]:  # the type of an activity is a standard column: each table has its own value
+        columns = {name: settings for name, settings in columns.items() if name.lower() != _ACTIVITY_TYPE}
+    unstated: dict[str, Any] = {}
+    if known is not None:
+        unstated = {"bulk_messages": known.bulk_messages, "guid_keys_addressable": known.guid_keys_addressable}
+        columns = {name: _with_known_default(name, settings, known) for name, settings in columns.items()}
+    return {
+        **description,
+        **unstated,
+        "standard_columns": [*written, *owned],
+        "stateless": not states,
+        "columns": columns,
+        # Which status may follow which is stated by the options.
+        "enforce_state_transitions": description["enforce_state_transitions"] and not _is_open(states),
+    }
+
+
+def _with_known_default(name: str, settings: dict[str, Any], known: Table) -> dict[str, Any]:
+    """The settings with the default of a number or a text that the emulator knows: definitions do not state those."""
+    column = known.columns.get(name.lower())
+    if column is None or column.default is None or settings["type"] in _WITH_DEFAULT:
+        return settings
+    return {**settings, "default": column.default}
+
+
+def _is_open(states: Mapping[str, Json]) -> bool:
+    return any(settings.get("other_values") for settings in states.values())
+
+
+def _states(
+    attributes: list[Json], description: Mapping[str, Any], known: Table | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """State and status of a table that has them.
+
+    `$expand=Attributes` gives no options. Then those of the known table apply, or else the usual ones, and any other
+    number is accepted, because an environment can have more of them. Every activity has a state.
+    """
+    listed = {_logical(one): one for one in attributes if _type(one) in _STATES}
+    own = {name.lower(): settings for name, settings in description["columns"].items() if settings["type"] in _STATES}
+    if not listed and not description["activity"]:
+        return
+    for name, usual in standard_states(activity=description["activity"]).items():
+        logical = name.lower()
+        if logical in own:
+            continue
+        attribute = listed.get(logical)
+        settings = {**usual, **(column_description(attribute) if attribute else {}), "other_values": True}
+        if known is not None and logical in known.columns:
+            settings["options"] = {option.value: _settings(option) for option in known.columns[logical].options}
+        elif own:
+            settings["options"] = {}  # the usual statuses belong to the usual states
+        yield str(attribute["SchemaName"]) if attribute else name, settings
+
+
+def _settings(option: Option) -> dict[str, Any]:
+    return {
+        "labels": option.labels,
+        "state": option.state,
+        "default_status": option.default_status,
+        "transitions": option.transitions,
+    }
 
 
 def table_description(entity: Json) -> dict[str, Any]:
@@ -144,12 +231,12 @@ def _columns(
     attributes: list[Json], navigation: Mapping[str, Mapping[str, _Relationship]], primary_id: str | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for attribute in attributes:
-        logical = str(attribute.get("LogicalName") or attribute["SchemaName"]).lower()
+        logical = _logical(attribute)
         if attribute.get("AttributeOf") or logical == primary_id or _type(attribute) in _SKIPPED:
             continue
         settings = column_description(attribute)
-        if settings["type"] in {"State", "Status"} and not settings.get("options"):
-            continue  # the default states apply if the JSON does not list states
+        if settings["type"] in _STATES and not settings.get("options"):
+            continue  # states that the JSON does not list are described with their tables
         known = navigation.get(logical, {})
         if known:
             settings["targets"] = settings.get("targets") or list(known)
@@ -165,11 +252,15 @@ def _columns(
         yield str(attribute["SchemaName"]), settings
 
 
+def _logical(attribute: Json) -> str:
+    return str(attribute.get("LogicalName") or attribute["SchemaName"]).lower()
+
+
 def _type(attribute: Json) -> str:
     match = _CLASS.search(str(attribute.get("@odata.type", "")))
     named = str((attribute.get("AttributeTypeName") or {}).get("Value") or "").removesuffix("Type")
     kind = str(attribute.get("AttributeType") or "")
-    if kind in {"Customer", "Owner"}:
+    if kind in {"Customer", "Owner", "PartyList"}:  # their class is that of all lookups
         return kind
     from_class = _TYPES_OF_CLASSES.get(match[1], match[1]) if match else ""
     return from_class or named or kind
@@ -181,18 +272,25 @@ def column_description(attribute: Json) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "type": kind,
         "label": _label(attribute.get("DisplayName")) or attribute["SchemaName"],
+        "description": _label(attribute.get("Description")),
         "required": (attribute.get("RequiredLevel") or {}).get("Value") or "None",
         "valid_for_create": attribute.get("IsValidForCreate") is not False,
         "valid_for_update": attribute.get("IsValidForUpdate") is not False,
         "valid_for_read": attribute.get("IsValidForRead") is not False,
-        "computed": bool(attribute.get("CalculationOf")),
+        "secured": bool(attribute.get("IsSecured")),
+        # Of money, `computed` are the amounts in the base currency.
+        "computed": bool(attribute.get("CalculationOf"))
+        or (kind != "Money" and attribute.get("SourceType") == _CALCULATED),
     }
     taken = {"MaxLength": "length", "MinValue": "min", "MaxValue": "max", "Precision": "precision"}
     settings |= {ours: attribute[theirs] for theirs, ours in taken.items() if attribute.get(theirs) is not None}
     if attribute.get("Targets"):
         settings["targets"] = list(attribute["Targets"])
+    settings |= _default(attribute)
     if kind == "Money":
         settings["precision_source"] = 2 if attribute.get("PrecisionSource") is None else attribute["PrecisionSource"]
+    if kind == "String":
+        settings["format"] = (attribute.get("FormatName") or {}).get("Value")
     if kind == "DateTime":
         settings["behavior"] = _behavior(attribute)
     options = attribute.get("OptionSet") or attribute.get("GlobalOptionSet")
@@ -201,6 +299,14 @@ def column_description(attribute: Json) -> dict[str, Any]:
         settings["option_set"] = options.get("Name")
         settings["global"] = bool(options.get("IsGlobal"))
     return settings
+
+
+def _default(attribute: Json) -> dict[str, Any]:
+    """The value that a new row without one gets, if the JSON states it: null is a Boolean column without one."""
+    if "DefaultValue" in attribute:
+        return {"default": attribute["DefaultValue"]}
+    chosen = attribute.get("DefaultFormValue")
+    return {} if chosen in {None, _NO_DEFAULT} else {"default": chosen}
 
 
 def _behavior(attribute: Json) -> str:

@@ -20,7 +20,7 @@ from emulator.schema.model import Action, ActionParameter, AlternateKey, Column,
 from emulator.schema.pairs import with_pairs
 from emulator.schema.yaml_text import read_yaml
 
-__all__ = ["SchemaFileError", "builtin_schema", "extended", "read_schema_file", "schema_from"]
+__all__ = ["SchemaFileError", "builtin_schema", "extended", "read_schema_file", "schema_from", "standard_states"]
 
 _TABLE_SETTINGS: Final = frozenset(
     {
@@ -201,8 +201,9 @@ def _columns(
         described |= _base_columns(own)
     with_state = ownership in {"UserOwned", "OrganizationOwned"} or "states" in description
     if with_state and not description.get("stateless"):
-        default_states = _ACTIVITY_STATES if description.get("activity") else _DEFAULT_STATES
-        described |= _state_columns(description.get("states", default_states))
+        given = description.get("states")
+        activity = bool(description.get("activity"))
+        described |= _state_columns(given) if given is not None else standard_states(activity=activity)
     # The description of the table replaces a standard one; names compare without regard to case.
     own_names = {name.lower() for name in own}
     described = {name: settings for name, settings in described.items() if name.lower() not in own_names} | own
@@ -223,6 +224,11 @@ def _base_columns(own: Description) -> Description:
         for name, settings in own.items()
         if settings.get("type") == "Money" and not settings.get("computed")
     }
+
+
+def standard_states(*, activity: bool) -> Description:
+    """Returns the columns of state and status that a new table gets, as descriptions by schema name."""
+    return _state_columns(_ACTIVITY_STATES if activity else _DEFAULT_STATES)
 
 
 def _state_columns(states: Mapping[int, Any]) -> Description:

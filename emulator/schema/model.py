@@ -108,7 +108,8 @@ class Column:
     target's row is deleted or assigned. `hierarchical` lookups may not form a loop. `made` is the version of the
     metadata in which a request added the column: one that is deleted and added again is another column.
     `precision_source` says where the decimals of an amount of money come from: 0 from `precision`, 1 from the
-    organisation's setting for prices, 2 from the currency of the row.
+    organisation's setting for prices, 2 from the currency of the row. A choice with `other_values` has more options
+    than are known: it takes any number, as one without options does.
     """
 
     logical_name: str
@@ -122,6 +123,7 @@ class Column:
     precision: int | None = None
     precision_source: int | None = None
     options: tuple[Option, ...] = ()
+    other_values: bool = False
     option_set_name: str | None = None
     global_option_set: bool = False
     date_behavior: DateBehavior | None = None

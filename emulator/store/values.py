@@ -199,7 +199,7 @@ def _truth(value: Any) -> bool:
 
 def _choice(column: Column, table: str) -> Convert:
     options = [option.value for option in column.options]
-    known = frozenset(options)
+    known = frozenset() if column.other_values else frozenset(options)
     name = column.logical_name
 
     def convert(value: Any) -> Any:
@@ -215,7 +215,7 @@ def _choice(column: Column, table: str) -> Convert:
 
 def _choices(column: Column, table: str) -> Convert:
     options = [option.value for option in column.options]
-    known = frozenset(options)
+    known = frozenset() if column.other_values else frozenset(options)
     name = column.logical_name
 
     def convert(value: Any) -> Any:

@@ -32,9 +32,9 @@ class Derivations:
         self._primary_id = table.primary_id
         self.states = States(table)
         self._amounts = Amounts(table, currencies)
-        self._name_parts = tuple(
-            part for part in _NAME_PARTS if part in columns and "fullname" in columns and columns["fullname"].computed
-        )
+        full_name = columns.get("fullname")
+        is_derived = full_name is not None and not full_name.valid_for_create and not full_name.valid_for_update
+        self._name_parts = tuple(part for part in _NAME_PARTS if is_derived and part in columns)
         self._customers = {kind: name for kind, name in _CUSTOMERS.items() if _CUSTOMER in columns and name in columns}
         self._pictures = tuple(name for name, column in columns.items() if column.type is ColumnType.IMAGE)
         self._triggers = {*self._name_parts, *self.states.triggers, *self._amounts.triggers, *self._pictures}

@@ -16,7 +16,7 @@ from emulator.operations.rules.refusals import (
     read_only_row,
     transition_not_allowed,
 )
-from emulator.schema import Option, Table
+from emulator.schema import Table
 from emulator.store import Values
 
 __all__ = ["States"]
@@ -63,6 +63,7 @@ class States:
             return
         self._states = {option.value: option for option in table.columns["statecode"].options}
         self._statuses = {option.value: option for option in table.columns["statuscode"].options}
+        self._has_others = table.columns["statuscode"].other_values
         self._first = next(iter(self._states), None)
         self._graph = _GRAPHS.get(table.logical_name)
 
@@ -98,7 +99,10 @@ class States:
         if status == -1:
             option = self._states.get(state)
             return 0 if option is None or option.default_status is None else option.default_status
-        if self._statuses.get(status, Option(value=status, labels={})).state != state:
+        option = self._statuses.get(status)
+        if option is None and self._has_others:
+            return status
+        if option is None or option.state != state:
             raise self._wrong_pair(status, state, record_id)
         return status
 
