@@ -191,7 +191,7 @@ class StateStore(Protocol):
         """How many events are kept, by sync; under the empty name those that no listener took."""
 
     def remove_dead_letters(self, ids: Collection[str]) -> int:
-        """Remove events that were applied; returns how many there were."""
+        """Remove events that were applied; returns how many there were. One that is kept again at this moment stays."""
 
     def seen(self, sync: str, keys: Collection[str]) -> Mapping[str, Position]:
         """The position of the last event that took effect, by key, for those of `keys` that have one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -12,14 +13,15 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
+from azure.data.tables import TableEntity, TableTransactionError
 
 from shared.errors import RetryLater
 from shared.odata import odata_text
 from shared.state._bounds import fitting_letter, json_text
 from shared.state._reading import json_object, reading, record
+from shared.state.azure._errors import explained
 from shared.state.azure._runs import TURNS, RunTables
-from shared.state.azure._storage import document, groups, key, parts, read_document
+from shared.state.azure._storage import document, groups, key, parts, read_document, tagged
 from shared.state.event_records import INCOMPLETE, DeadLetter, Position
 
 __all__ = ["EventTables"]
@@ -32,6 +34,9 @@ BUCKETS = 4
 # A binary property holds 64 KiB, and a transaction 4 MiB: most events are smaller than this.
 SMALL_BODY = 30_000  # bytes
 SMALL_DOCUMENT = 100_000  # characters
+_BODIES = "dead-letters/"
+# What tells whether a row has changed comes with its time alone.
+_TAGGED = ("PartitionKey", "RowKey", "Timestamp")
 
 
 class EventTables(RunTables):
@@ -40,10 +45,14 @@ class EventTables(RunTables):
     def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """See `StateStore.add_dead_letters`."""
         rows = self._each(self._letter_row, {letter.id: letter for letter in letters}.values())
-        self._each(self._add_letters, groups(rows))
+        replaced = self._each(self._add_letters, groups(rows))
+        self._delete_files(path for paths in replaced for path in paths)
 
     def _letter_row(self, letter: DeadLetter) -> dict[str, Any]:
-        """The row of a letter; what is too large for a row is put into blobs first: a row is never without them."""
+        """The row of a letter; what is too large for a row is put into blobs first: a row is never without them.
+
+        Each keeping of a letter has blobs of its own: whoever removes an earlier one does not touch them.
+        """
         letter = fitting_letter(letter)
         partition, row = _letter_place(letter.id)
         of = asdict(letter)
@@ -55,34 +64,53 @@ class EventTables(RunTables):
             "sync": letter.sync,
             "error": letter.error,
             "kept": letter.kept.isoformat(),
+            "keeping": uuid.uuid4().hex,
             "order": json_text((letter.partition, letter.sequence, letter.id)),
         }
         if small_body := len(letter.body) <= SMALL_BODY:
             entity["body"] = letter.body
         else:
-            self._put_file(_body_path(row), letter.body)
+            self._put_file(_body_path(entity), letter.body)
         if small_document := len(text) <= SMALL_DOCUMENT:
             entity |= document(of)
         else:
-            self._put_file(_document_path(row), text.encode())
+            self._put_file(_document_path(entity), text.encode())
         return {**entity, "whole": small_body and small_document}
 
-    def _add_letters(self, rows: list[dict[str, Any]]) -> None:
-        """Add letters of one partition; as a rule all of them are new."""
+    def _add_letters(self, rows: list[dict[str, Any]]) -> set[str]:
+        """Add letters of one partition; the blobs that no row names any more. As a rule all letters are new."""
         try:
             self._submit(LETTERS, [("create", row) for row in rows])
         except TableTransactionError:
+            return self._add_again(rows)
+        return set()
+
+    def _add_again(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Add letters of which some are there: when they were kept first stays; returns the blobs of the old rows."""
+        replaced: set[str] = set()
+        for _ in range(TURNS):
             known = self._known(rows)
-            again = [{**row, "kept": known[row["RowKey"]]["kept"]} if row["RowKey"] in known else row for row in rows]
-            self._submit(LETTERS, [("upsert", row, {"mode": UpdateMode.REPLACE}) for row in again])
+            # What an earlier try has written, whose answer was lost, is not written again.
+            missing = [row for row in rows if not _is_same_keeping(row, known.get(row["RowKey"]))]
+            replaced.update(path for row in missing for path in _blob_paths(known.get(row["RowKey"])))
+            try:
+                if missing:
+                    self._submit(LETTERS, [self._write_letter(row, known.get(row["RowKey"])) for row in missing])
+            except TableTransactionError:
+                continue  # another process wrote in between: look again
+            return replaced
+        raise RetryLater("Dead letters are being written by other processes", retry_after=1)
+
+    def _write_letter(self, row: Mapping[str, Any], known: TableEntity | None) -> tuple[Any, ...]:
+        return self._write_after({**row, "kept": known["kept"]} if known else row, known)
 
     def _known(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, TableEntity]:
-        """Those of some rows of one partition that are there, by row key: when they were kept, and whether whole."""
+        """Those of some rows of one partition that are there, by row key: when they were kept, and their blobs."""
         names = {row["RowKey"] for row in rows}
         condition = (
             f"PartitionKey eq '{rows[0]['PartitionKey']}' and RowKey ge '{min(names)}' and RowKey le '{max(names)}'"
         )
-        found = self._each_of(LETTERS, condition, select=["PartitionKey", "RowKey", "kept", "whole"])
+        found = self._each_of(LETTERS, condition, select=[*_TAGGED, "kept", "keeping", "whole"])
         return {row["RowKey"]: row for row in found if row["RowKey"] in names}
 
     def dead_letters(
@@ -99,13 +127,13 @@ class EventTables(RunTables):
 
     def dead_letter_sizes(self, sync: str | None = None) -> Mapping[str, int]:
         """See `StateStore.dead_letter_sizes`."""
-        rows = self._query(LETTERS, _of(sync), select=["PartitionKey", "RowKey", "order", "whole"])
+        rows = self._query(LETTERS, _of(sync), select=["PartitionKey", "RowKey", "order", "keeping", "whole"])
         apart: Counter[str] = Counter()
         if not all(row.get("whole") for row in rows):
-            for path, size in self._file_sizes(_body_path("")):
+            for path, size in self._file_sizes(_BODIES):
                 apart[path.removesuffix(".json")] += size
-        ordered = self._ordered(rows)
-        return {of[2]: SMALL_BODY + SMALL_DOCUMENT + apart[_body_path(row)] for of, (_, row) in ordered}
+        of_row = {row["RowKey"]: SMALL_BODY + SMALL_DOCUMENT + apart[_body_path(row)] for row in rows}
+        return {of[2]: of_row[row] for of, (_, row) in self._ordered(rows)}
 
     def _first(self, rows: Sequence[TableEntity], limit: int) -> set[tuple[str, str]]:
         """The places of the first letters in order of partition and sequence number."""
@@ -137,13 +165,12 @@ class EventTables(RunTables):
 
     def _read_letter(self, row: TableEntity) -> DeadLetter | None:
         """The letter of a row; None where a blob of it is not there."""
-        name = row["RowKey"]
-        body = row["body"] if "body" in row else self._read_file(_body_path(name))
-        with reading(LETTERS, name):
-            of = read_document(row) if "json00" in row else self._read_letter_document(name)
+        body = row["body"] if "body" in row else self._read_file(_body_path(row))
+        with reading(LETTERS, row["RowKey"]):
+            of = read_document(row) if "json00" in row else self._read_letter_document(row)
             return None if body is None or of is None else record(DeadLetter, of | {"kept": row["kept"], "body": body})
 
-    def _read_letter_document(self, row: str) -> dict[str, Any] | None:
+    def _read_letter_document(self, row: TableEntity) -> dict[str, Any] | None:
         text = self._read_file(_document_path(row))
         return None if text is None else json_object(text, "document")
 
@@ -163,16 +190,26 @@ class EventTables(RunTables):
         # In order: then the ranges of rows that the groups are looked up by hold little else.
         keys = [{"PartitionKey": partition, "RowKey": row} for partition, row in sorted(places)]
         gone = [row for group in self._each(self._remove_group, groups(keys)) for row in group]
-        apart = [row["RowKey"] for row in gone if not row.get("whole")]
-        self._delete_files(path for row in apart for path in (_body_path(row), _document_path(row)))
+        self._delete_files(path for row in gone for path in _blob_paths(row))
         return len(gone)
 
-    def _remove_group(self, keys: Sequence[Mapping[str, str]]) -> list[TableEntity]:
-        """Remove letters of one partition; the rows of those that were there."""
-        known = list(self._known(keys).values())
-        if known:
-            self._delete_group(LETTERS, known)
-        return known
+    def _remove_group(self, keys: Sequence[Mapping[str, str]]) -> list[Mapping[str, Any]]:
+        """Remove letters of one partition; the rows of those that were there. One that is kept again stays."""
+        known = self._known(keys)
+        return self._delete_group(LETTERS, [*map(tagged, known.values())]) if known else []
+
+    def _remove_lost_blobs(self, before: datetime, limit: int) -> int:
+        """Remove blobs from before a moment that no letter has, because its process ended in between; how many."""
+        with explained():
+            found = self._files().list_blobs(name_starts_with=_BODIES)
+            old = [str(blob.name) for blob in found if blob.last_modified < before]
+        if not old:
+            return 0
+        rows = self._query(LETTERS, _of(None), select=["RowKey", "keeping", "whole"])
+        named = {path for row in rows for path in _blob_paths(row)}
+        lost = [path for path in old if path not in named][:limit]
+        self._delete_files(lost)
+        return len(lost)
 
     def seen(self, sync: str, keys: Collection[str]) -> Mapping[str, Position]:
         """See `StateStore.seen`."""
@@ -246,6 +283,10 @@ def _letter_place(letter_id: str) -> tuple[str, str]:
     return digest[0], digest
 
 
+def _is_same_keeping(row: Mapping[str, Any], known: TableEntity | None) -> bool:
+    return known is not None and known.get("keeping") == row["keeping"]
+
+
 def _seen_place(sync: str, name: str) -> tuple[str, str]:
     """Partition and row of a key's position."""
     digest = hashlib.sha256(name.encode()).hexdigest()
@@ -280,7 +321,7 @@ def _incomplete(row: TableEntity) -> DeadLetter:
         partition, sequence, letter_id = json.loads(row["order"]) if "order" in row else ("", 0, of.get("id"))
         known = {"id": letter_id, "sync": row["sync"], "partition": partition, "sequence": sequence} | of
         message = (
-            f"the state store has lost a part of this event: the blob {_body_path(row['RowKey'])} or the one with "
+            f"the state store has lost a part of this event: the blob {_body_path(row)} or the one with "
             ".json after its name is not there any more. Restore it (runbook: Restore), or send the event again from "
             "its source and discard this dead letter"
         )
@@ -288,12 +329,19 @@ def _incomplete(row: TableEntity) -> DeadLetter:
         return record(DeadLetter, known | lost)
 
 
-def _body_path(row: str) -> str:
-    return f"dead-letters/{row}"
+def _body_path(row: Mapping[str, Any]) -> str:
+    """Where the body of a letter is that is too large for its row; an older version used the row's key alone."""
+    keeping = row.get("keeping")
+    return f"{_BODIES}{row['RowKey']}-{keeping}" if keeping else f"{_BODIES}{row['RowKey']}"
 
 
-def _document_path(row: str) -> str:
-    return f"dead-letters/{row}.json"
+def _document_path(row: Mapping[str, Any]) -> str:
+    return f"{_body_path(row)}.json"
+
+
+def _blob_paths(row: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The blobs that a row names, whether or not it has both; none where there is no row, or it is whole."""
+    return () if row is None or row.get("whole") else (_body_path(row), _document_path(row))
 
 
 def _of(sync: str | None) -> str:

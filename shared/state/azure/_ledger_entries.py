@@ -8,14 +8,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableEntity, TableTransactionError
 
 from shared.entities import LedgerEntry
 from shared.errors import AbortRun
 from shared.state._reading import reading
-from shared.state.azure._errors import explained
-from shared.state.azure._storage import Storage, groups, key, parts, unchanged
+from shared.state.azure._storage import Storage, groups, key, parts
 
 __all__ = ["LedgerEntryTables"]
 
@@ -74,19 +72,7 @@ class LedgerEntryTables(Storage):
             {"PartitionKey": _partition(sync, record), "RowKey": record, "tag": entry.version}
             for record, entry in entries.items()
         ]
-        self._each(self._remove_unchanged, groups(rows))
-
-    def _remove_unchanged(self, rows: Sequence[Mapping[str, str]]) -> None:
-        try:
-            self._submit(ENTRIES, [("delete", _place(row), unchanged(row["tag"])) for row in rows])
-        except TableTransactionError:  # one of them was changed, or is gone
-            table = self._table(ENTRIES)
-            with explained():
-                for row in rows:
-                    try:
-                        table.delete_entity(row["PartitionKey"], row["RowKey"], **unchanged(row["tag"]))
-                    except (ResourceModifiedError, ResourceNotFoundError):
-                        continue
+        self._each(lambda group: self._delete_group(ENTRIES, group), groups(rows))
 
     def use_ledger(self, sync: str) -> None:
         """See `LedgerStore.use_ledger`."""
@@ -152,7 +138,3 @@ def _entry(row: TableEntity) -> LedgerEntry:
     with reading(ENTRIES, f"{row['PartitionKey']}/{row['RowKey']}"):
         data = b"".join(row[name] for name in sorted(row) if name.startswith("data"))
         return LedgerEntry(text=zlib.decompress(data).decode(), version=str(row.metadata["etag"]))
-
-
-def _place(row: Mapping[str, str]) -> dict[str, str]:
-    return {name: row[name] for name in ("PartitionKey", "RowKey")}

@@ -39,6 +39,7 @@ __all__ = [
     "parts",
     "read_document",
     "read_record",
+    "tagged",
     "unchanged",
 ]
 
@@ -215,16 +216,24 @@ class Storage:
         return ("update", entity, {"mode": UpdateMode.REPLACE, **unchanged(tag)}) if tag else ("create", entity)
 
     def _delete(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
-        """Delete rows; one that is already deleted is not an error."""
+        """Delete rows, whatever they hold; one that is already deleted is not an error."""
         self._each(lambda part: self._delete_group(table, part), groups(entities))
 
-    def _delete_group(self, table: str, entities: Sequence[Mapping[str, Any]]) -> None:
+    def _delete_group(self, table: str, entities: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Delete rows of one partition, those with a `tag` only if they still have it; returns those that are gone."""
         try:
-            self._submit(table, [("delete", entity) for entity in entities])
-        except TableTransactionError:  # one of them is gone already
-            with explained():
-                for entity in entities:
-                    self._table(table).delete_entity(entity["PartitionKey"], entity["RowKey"])
+            self._submit(table, [("delete", entity, _condition(entity)) for entity in entities])
+        except TableTransactionError:  # one of them is gone already, or has changed
+            return [entity for entity in entities if self._delete_row(table, entity)]
+        return list(entities)
+
+    def _delete_row(self, table: str, entity: Mapping[str, Any]) -> bool:
+        with explained():
+            try:
+                self._table(table).delete_entity(entity["PartitionKey"], entity["RowKey"], **_condition(entity))
+            except ResourceModifiedError:
+                return False
+        return True  # also where it was not there any more
 
     def _put_file(self, path: str, data: bytes, container: str = CONTAINER) -> None:
         """Write a blob, whatever was there."""
@@ -288,6 +297,15 @@ class Storage:
 def _tag_of(entity: TableEntity | None) -> str:
     """The tag of an entity that was read; empty for a missing one."""
     return str(entity.metadata["etag"]) if entity else ""
+
+
+def tagged(entity: TableEntity) -> dict[str, Any]:
+    """An entity that was read, with its `tag`: it is then deleted only if it has not changed since."""
+    return {**entity, "tag": _tag_of(entity)}
+
+
+def _condition(entity: Mapping[str, Any]) -> dict[str, Any]:
+    return unchanged(entity["tag"]) if "tag" in entity else {}
 
 
 def unchanged(tag: str) -> dict[str, Any]:
