@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 from typing import Final, Self
 
@@ -15,14 +16,14 @@ from console.jobs.asking import WORDS
 from console.web.refusals import Refusal
 from console.web.routing import Parameter
 from console.web.visit import Visit
-from shared.state import Job, JobKind, RunRecord, RunState
+from shared.state import AuditEntry, Job, JobKind, RunRecord, RunState, StateStore
 from shared.views.runs import LOST, as_seen, rows_in_error
 
 __all__ = ["READS", "SEARCHED", "SHOWN", "Listed", "RunLine", "listed"]
 
 SEARCHED: Final = 500
 """The latest runs, among which those of a state are looked for."""
-_SEARCHED_ACTIVE: Final = 100  # the latest runs, among which those that go on without a job are looked for
+_SEARCHED_ACTIVE: Final = 100  # the latest runs, which go on as a rule if a run has no job; those of each sync too
 SHOWN: Final = 50
 """Runs on a page."""
 _STATES: Final = {
@@ -51,7 +52,9 @@ READS: Final = (
 )
 """What `listed` reads of a query."""
 _PLANS_SHOWN: Final = 10
-_SEARCHED_ENTRIES: Final = 200  # of the audit log, which says who asked for which plan
+# Of the audit log, which says who asked for which plan. A request with events is an entry too.
+_ENTRIES_AT_ONCE: Final = 200
+_MOST_ENTRIES: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +126,19 @@ def listed(visit: Visit) -> Listed:
     )
     if show == PLANS:
         return replace(found, plans=[*islice(_plans(visit, names), _PLANS_SHOWN)])
-    searched = SEARCHED if show != ACTIVE else _SEARCHED_ACTIVE
-    recent = [run for run in visit.app.state.runs(sync or None, searched) if names is None or run.sync in names]
     if show == ACTIVE:
-        return replace(found, active=active(visit.app.state, names, recent))
+        return replace(found, active=active(visit.app.state, names, _latest(visit, names, levels)))
+    recent = [run for run in visit.app.state.runs(sync or None, SEARCHED) if names is None or run.sync in names]
     return _with_runs(found, visit, recent)
+
+
+def _latest(visit: Visit, names: Collection[str] | None, known: Collection[str]) -> list[RunRecord]:
+    """The latest runs, and the latest one of each sync: others may have begun many runs since."""
+    state = visit.app.state
+    ends = state.latest_rows(known if names is None else names).values()
+    of_each = (run for rows in ends for run in (rows.run, rows.events, rows.retry) if run)
+    latest = (*state.runs(visit.query("sync") or None, _SEARCHED_ACTIVE), *of_each)
+    return [*{run.run_id: run for run in latest if names is None or run.sync in names}.values()]
 
 
 def _with_runs(found: Listed, visit: Visit, recent: Sequence[RunRecord]) -> Listed:
@@ -141,11 +152,22 @@ def _with_runs(found: Listed, visit: Visit, recent: Sequence[RunRecord]) -> List
 
 def _plans(visit: Visit, names: Collection[str] | None) -> Iterator[Job]:
     """Yield the latest plans that people asked for: the state store lists jobs that have not ended only."""
-    state, sync = visit.app.state, visit.query("sync")
-    for entry in state.audit(sync or None, _SEARCHED_ENTRIES):
+    state = visit.app.state
+    for entry in _entries(state, visit.query("sync") or None):
         if entry.action == WORDS[JobKind.PLAN] and (names is None or entry.sync in names):
             # An entry that was cut names no job any more: it is left out.
             asked = ShownEntry(entry=entry, lines=()).job
             job = state.job(asked["job"]) if asked else None
             if job is not None:
                 yield job
+
+
+def _entries(state: StateStore, sync: str | None) -> Iterator[AuditEntry]:
+    """Yield the latest entries of the audit log, newest first."""
+    before: datetime | None = None
+    for _ in range(_MOST_ENTRIES // _ENTRIES_AT_ONCE):
+        found = state.audit(sync, _ENTRIES_AT_ONCE, before=before)
+        yield from found
+        if len(found) < _ENTRIES_AT_ONCE:
+            return
+        before = found[-1].at

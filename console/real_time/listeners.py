@@ -14,7 +14,9 @@ from shared.state import RunRecord, StateStore
 __all__ = ["EventCounts", "ListenerLine", "PartitionLine", "listener_lines", "partitions_of", "rows_of_a_day"]
 
 _DAY: Final = timedelta(days=1)
-_MOST_ROWS: Final = 200  # of the execution log: each process writes one an hour
+# Of the execution log: each process writes a row an hour about events, and each run of the schedule is a row too.
+_ROWS_AT_FIRST: Final = 200
+_MOST_ROWS: Final = 12_800
 _APPLIED: Final = (
     "insert", "update", "upsert", "delete", "expire", "deactivate", "mark", "reactivate", "adopted",
 )  # fmt: skip
@@ -167,9 +169,14 @@ def _lines(
 
 
 def rows_of_a_day(sync: str, state: StateStore, now: datetime) -> tuple[RunRecord, ...]:
-    """The rows about the events of one sync in the last 24 hours, of all processes.
+    """The rows about the events of one sync in the last 24 hours, of all processes; of a day with more, the latest.
 
     Raises:
         RetryLater: The state store is away.
     """
-    return tuple(run for run in state.runs(sync, _MOST_ROWS) if run.trigger == "events" and run.started > now - _DAY)
+    limit, since = _ROWS_AT_FIRST, now - _DAY
+    rows = state.runs(sync, limit)
+    while len(rows) == limit < _MOST_ROWS and rows[-1].started > since:
+        limit *= 4
+        rows = state.runs(sync, limit)
+    return tuple(run for run in rows if run.trigger == "events" and run.started > since)

@@ -181,6 +181,42 @@ def test_a_plan_whose_entry_in_the_audit_log_was_cut_is_left_out_of_the_list(ser
     assert client.raw("/../jobs?state=plans").status_code == 200
 
 
+def test_a_plan_is_listed_behind_many_entries_of_the_audit_log(served: Served, world: World) -> None:
+    """Each request with events is an entry."""
+    world.define("customers")
+    client = Client(served)
+    plan = client.planned("customers")
+    (asked,) = world.app.state.audit("customers", 1)
+    for number in range(450):
+        at = asked.at + timedelta(milliseconds=number + 1)
+        world.app.state.add_audit(replace(asked, id=f"sent-{number}", at=at, action="sent 1 events", after=""))
+    assert [job["id"] for job in client.get("/jobs?state=plans")["jobs"]] == [plan]
+
+
+def test_a_run_that_goes_on_is_listed_behind_many_newer_runs(served: Served, world: World) -> None:
+    """Whoever started it: a run of the command line can be seen and cancelled."""
+    for name in ("customers", "others"):
+        world.define(name)
+    state, now = world.app.state, datetime.now(UTC)
+    long = RunRecord(
+        run_id="long",
+        sync="customers",
+        version="",
+        trigger="command",
+        state="Running",
+        started=now - timedelta(hours=2),
+    )
+    assert state.acquire_lease("sync/customers", holder="long", seconds=600)
+    state.begin_run(long)
+    for number in range(120):
+        short = replace(long, run_id=f"short-{number}", sync="others", trigger="timer", state="Succeeded", ended=now)
+        state.begin_run(replace(short, started=now - timedelta(minutes=number / 2)))
+    client = Client(served)
+    assert [job["sync"] for job in client.get("/jobs")["jobs"]] == ["customers"]
+    assert [job["sync"] for job in client.get("/jobs?sync=customers")["jobs"]] == ["customers"]
+    assert client.get("/jobs?sync=others")["jobs"] == []
+
+
 def test_a_plan_that_breaks_a_limit_is_applied_with_force_alone(served: Served, world: World) -> None:
     """The refusal says so at once; nobody waits for a run that is refused."""
     world.define("customers")

@@ -288,6 +288,25 @@ def test_events_that_no_listener_takes_are_for_the_administrator(served: Served,
     assert gone.status_code == 422
 
 
+def test_the_sums_of_a_day_are_whole_beside_many_runs_of_the_schedule(served: Served, world: World) -> None:
+    """Each run is a row of the log too; rows of earlier days do not count."""
+    world.define("customers", rows=0, more=LATEST)
+    now = datetime.now(UTC)
+    row = RunRecord(run_id="", sync="customers", version="", trigger="timer", state="Succeeded", started=now, ended=now)
+    for number in range(300):
+        world.app.state.begin_run(replace(row, run_id=f"run-{number}", started=now - timedelta(minutes=5 * number)))
+    at = (now - timedelta(hours=20)).isoformat()
+    counts = {"events": 500, "partitions": {"hub/0": {"sequence": 9, "enqueued": at, "handled": at, "lag": 1.0}}}
+    for hours in (20, 25):
+        of_events = replace(row, run_id=f"events-{hours}", trigger="events", started=now - timedelta(hours=hours))
+        world.app.state.begin_run(replace(of_events, counts=counts))
+    page = requests.get(f"{served.url}/real-time/customers", timeout=10).text
+    assert "500" in page
+    assert "1,000" not in page
+    (partition,) = requests.get(f"{served.url}/api/syncs/customers/partitions", timeout=10).json()["partitions"]
+    assert partition["partition"] == "hub/0"
+
+
 @pytest.mark.parametrize(("lost", "left_out"), [(2, 0), (0, 3), (2, 3)])
 def test_the_run_of_events_says_what_became_of_those_with_errors(
     served: Served, world: World, lost: int, left_out: int
