@@ -36,30 +36,33 @@ class TakenEvents(BaseModel):
 
 def _take(visit: Visit) -> Response:
     """Check events, and give them to the hub, or apply them where there is none."""
-    sync = _listener(str(visit.request.path_params["listener"]), visit.app)
+    syncs = _listening(str(visit.request.path_params["listener"]), visit.app)
     tools = visit.app.event_tools
-    intake = checked(_bodies(visit, sync), sync, tools)
+    intake = checked(_bodies(visit), syncs, tools)
     if intake.wrong:
         return _refused(intake)
     if visit.console.hub is not None:
         visit.console.hub.send(intake.sent)
     else:
         run_events(intake.messages, visit.app.listeners(), tools, history=True)
-    visit.note(f"sent {len(intake.sent):,} events", sync=sync.name)
+    for sync in syncs:
+        visit.note(f"sent {len(intake.sent):,} events", sync=sync.name)
     return visit.json({"ids": [each.id for each in intake.sent]}, status=202)
 
 
-def _listener(name: str, app: App) -> EventSync:
-    found = next((each for each in app.listeners().syncs if each.listener == name), None)
-    if found is None:
+def _listening(name: str, app: App) -> list[EventSync]:
+    """The listeners of a name: several syncs may have one, each for a part of the events."""
+    found = [each for each in app.listeners().syncs if each.listener == name]
+    if not found:
         raise not_found()
-    return found
-
-
-def _bodies(visit: Visit, sync: EventSync) -> list[bytes]:
-    """The events of a request, as they were sent: JSON values, or those of an array."""
-    if sync.topic.format is EventFormat.AVRO:
+    of_json = [each for each in found if each.topic.format is not EventFormat.AVRO]
+    if not of_json:
         raise Refusal(415, "Not JSON", "This listener takes Avro, which is sent to the event hub itself.")
+    return of_json
+
+
+def _bodies(visit: Visit) -> list[bytes]:
+    """The events of a request, as they were sent: JSON values, or those of an array."""
     body = io.BytesIO(visit.body.raw)
     events = messages_in(body, name="the request", stream="", largest=MOST_BYTES, is_array=True)
     try:

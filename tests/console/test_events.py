@@ -75,6 +75,22 @@ def test_where_one_is_wrong_none_is_taken(listening: World, served: Served) -> N
     assert listening.app.state.count_dead_letters() == 0
 
 
+def test_listeners_of_one_name_each_take_the_events_that_match(listening: World, served: Served) -> None:
+    """An event is refused only if none of them takes it, or if it is wrong for one that does."""
+    files = {name: listening.folder / "syncs" / f"{name}.yaml" for name in ("customers", "others")}
+    text = files["customers"].read_text()
+    for name, file in files.items():
+        matching = text.replace("name: customers\n", f"name: {name}\n", 1)
+        file.write_text(matching.replace("topic: {action: $.op}", f"topic: {{action: $.op, match: {{of: {name}}}}}"))
+    events = [{"op": "c", "of": name, "number": f"{name}-1", "name": "One"} for name in files]
+    assert send(served, events).status_code == 202
+    assert listening.accounts() == {"customers-1": "One", "others-1": "One"}
+    answer = send(
+        served, [*events, {"op": "c", "of": "nobody", "number": "x"}, {"op": "?", "of": "others", "number": "y"}]
+    )
+    assert (answer.status_code, [each["index"] for each in answer.json()["problems"]]) == (422, [2, 3])
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[1, 2]", b"not json", b"[" + b'{"a": 1},' * 600 + b"{}]"])
 def test_what_is_no_event_is_refused(listening: World, served: Served, body: bytes) -> None:
     """With a reason; nothing is kept."""

@@ -13,7 +13,7 @@ from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.decode import DecodedBatch, decode_batch
 from shared.jobs.real_time.events import EventTools, prepared_share
 from shared.jobs.real_time.letters import FailedEvent
-from shared.jobs.real_time.listeners import claimed
+from shared.jobs.real_time.listeners import TakenMessage, claimed
 from shared.jobs.real_time.session import Delivery
 from shared.jobs.real_time.sync import EventSync, Listeners
 
@@ -64,30 +64,26 @@ class Intake:
     messages: tuple[Message, ...] = ()
 
 
-def checked(bodies: Sequence[bytes], sync: EventSync, tools: EventTools) -> Intake:
+def checked(bodies: Sequence[bytes], syncs: Sequence[EventSync], tools: EventTools) -> Intake:
     """Decode, type and map events as real time does, and find their message keys; nothing is written.
 
     Args:
-        bodies: One event each, as the listener's format has it.
-        sync: Whose listener takes them.
+        bodies: One event each, as the listeners' formats have it.
+        syncs: Whose listeners take them. Each event has to be one that a listener takes, and right for all that do.
         tools: State, environments, memory.
 
     Raises:
         RetryLater: Dataverse is unavailable.
     """
     messages = _messages(bodies)
-    found = claimed(messages, Listeners(syncs=(sync,)), tools.memory.schemas)
-    taken = found.taken[sync.name]
-    untaken = {message.sequence for message in messages} - {each.message.sequence for each in taken}
-    share = prepared_share(sync, tools)
-    if isinstance(share, Failure):
-        return _all_wrong(messages, share)
-    with share.session(len(taken), Delivery.NEXT) as session:
-        decoded = decode_batch(taken, session)
-    wrong = [*_unclaimed(found.lost, untaken), *_lost(decoded.lost)]
+    found = claimed(messages, Listeners(syncs=tuple(syncs)), tools.memory.schemas)
+    claimed_by_some = {each.message.sequence for taken in found.taken.values() for each in taken}
+    unclaimed = _unclaimed(found.lost, {message.sequence for message in messages} - claimed_by_some)
+    decoded = [_decoded(taken, sync, tools) for sync in syncs if (taken := found.taken[sync.name])]
+    wrong = [*unclaimed, *_lost([lost for each in decoded for lost in each.lost])]
     if wrong:
         return Intake(wrong=tuple(sorted(wrong, key=lambda each: each.index)))
-    keys = _keys(decoded)
+    keys = {number: key for each in reversed(decoded) for number, key in _keys(each).items()}
     sent = tuple(
         AcceptedEvent(id=str(message.properties[ID_PROPERTY]), key=keys.get(message.sequence, ""), body=message.body)
         for message in messages
@@ -104,8 +100,13 @@ def _messages(bodies: Sequence[bytes]) -> list[Message]:
     ]
 
 
-def _all_wrong(messages: Sequence[Message], failure: Failure) -> Intake:
-    return Intake(wrong=tuple(RejectedEvent(index=message.sequence, reason=failure.message) for message in messages))
+def _decoded(taken: Sequence[TakenMessage], sync: EventSync, tools: EventTools) -> DecodedBatch:
+    share = prepared_share(sync, tools)
+    if isinstance(share, Failure):
+        lost = tuple(FailedEvent(message=each.message, failure=share) for each in taken)
+        return DecodedBatch(events=(), lost=lost, counts={})
+    with share.session(len(taken), Delivery.NEXT) as session:
+        return decode_batch(taken, session)
 
 
 def _unclaimed(lost: Sequence[FailedEvent], untaken: set[int]) -> list[RejectedEvent]:
