@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from shared.app.histories import history
 from shared.app.undoing import undo
+from shared.errors import RequestRefused
 from shared.jobs import NoProgress, RunOptions, RunState, RunSummary
 from tests.acceptance.test_links_between_records import linked, links
 from tests.acceptance.test_lookups import define_nodes, node_parents, nodes
@@ -144,6 +147,26 @@ def test_a_circle_is_deleted_and_made_again(tmp_path: Path) -> None:
         assert (again.created.done, node_parents(here)) == (len(CIRCLES), CIRCLES)
         assert undone(here, again.run_id).deleted.done == len(CIRCLES)
         assert node_parents(here) == {}
+
+
+def test_records_that_an_undo_did_not_come_to_are_told_as_not_tried(tmp_path: Path) -> None:
+    """Also where an error ends it before the first delete; a second undo of the run does what is left."""
+    with nodes(tmp_path) as here:
+        define_nodes(here, "full")
+        here.csv([{"number": number, "parent": parent} for number, parent in CIRCLES.items()])
+        run = here.app.state.run(here.run("nodes").run_id)
+        assert run is not None
+        refused = {"action": "status", "status": 403, "times": 1000, "match": {"method": "GET", "path": "new_nodes"}}
+        with here.store_in_front(pause=lambda *_, **__: here.emulator.faults([refused])), pytest.raises(RequestRefused):
+            undo(here.app, run, RunOptions(trigger="undo"), NoProgress())
+        here.emulator.clear_faults()
+        (latest,) = here.app.state.runs("nodes", 1)
+        (file,) = here.app.state.files(latest.run_id)
+        lines = csv.DictReader(io.StringIO((here.app.state.file(latest.run_id, file) or b"").decode("utf-8-sig")))
+        assert [(line["The run"], line["The undo"]) for line in lines] == [("created", "not tried")] * len(CIRCLES)
+        assert node_parents(here) == CIRCLES
+        assert not history(here.app, "nodes", ["A"], NoProgress()).entries[1:]
+        assert undone(here, run.run_id).deleted.done == len(CIRCLES)
 
 
 def test_records_of_a_circle_that_somebody_edits_meanwhile_stay(tmp_path: Path) -> None:

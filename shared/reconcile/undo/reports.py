@@ -57,7 +57,8 @@ SELECT decided.id, {_KEY.replace("key,", "journal.key,")},
   CASE WHEN outcomes.result = 'applied'
       THEN CASE WHEN decided.id IN (SELECT id FROM {IN_BIN.name}) THEN 'restored' WHEN decided.decision = 'insert'
         THEN 'created again' WHEN decided.decision = 'delete' THEN 'deleted' ELSE 'set back' END
-    WHEN outcomes.result = 'failed' THEN 'failed' WHEN outcomes.result = 'skipped' THEN 'not tried'
+    WHEN outcomes.result = 'failed' THEN 'failed'
+    WHEN changes._change IS NOT NULL AND coalesce(outcomes.result, 'skipped') = 'skipped' THEN 'not tried'
     WHEN outcomes.result = 'edited' OR decided.decision = 'edited' THEN 'edited since' ELSE 'as before' END,
   concat_ws('; ', nullif(outcomes.message, kept.message), kept.message)
 FROM {UNDO_DECISIONS} AS decided JOIN journal ON journal.change = decided.change

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from shared.counted import counted
@@ -21,7 +23,7 @@ from shared.jobs.batch.undo.ledger import load_ledger, note_in_ledger, note_inte
 from shared.jobs.batch.undo.planning import UndoCounts, undo_counts
 from shared.jobs.batch.undo.preparation import PreparedUndo, UndoJob, prepare_undo
 from shared.jobs.batch.undo.restoring import restore
-from shared.jobs.outcomes import outcome_counts, skip_reason
+from shared.jobs.outcomes import outcome_counts, skip_reason, skip_rest
 from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, ErrorRow, OutcomeCounts, RunState, RunSummary, peak_memory_mb
 from shared.jobs.writing import WriteOrder, write_changes
@@ -95,7 +97,8 @@ class _Undo:
         planned = undo_counts(workspace)
         self._pause()
         try:
-            self._write(prepared, workspace)
+            with _rest_skipped(workspace):
+                self._write(prepared, workspace)
         except SyncError:
             self._keep(self._summary(planned, workspace), workspace)
             raise
@@ -131,12 +134,13 @@ class _Undo:
             note_intents(ledger, self._job.definition, prepared, workspace, fence=self._log.fence)
         owners = OwnersBelow.of(workspace, self._tools.dataverse, prepared.entity, prepared.layout)
         try:
-            order = replace(order, by_owner=owners is not None and owners.look())
-            restore(workspace, self._tools.dataverse, prepared.entity, limits)
-            open_circles(workspace, self._tools.dataverse, prepared, limits)
-            write_changes(workspace, self._tools.dataverse, prepared.entity, limits, self._tools.progress, order)
-            if owners is not None:
-                owners.settle(limits)
+            with _rest_skipped(workspace):  # before the outcomes are noted
+                order = replace(order, by_owner=owners is not None and owners.look())
+                restore(workspace, self._tools.dataverse, prepared.entity, limits)
+                open_circles(workspace, self._tools.dataverse, prepared, limits)
+                write_changes(workspace, self._tools.dataverse, prepared.entity, limits, self._tools.progress, order)
+                if owners is not None:
+                    owners.settle(limits)
         finally:
             self._tools.progress.phase(Phase.FINISH)
             if journal is not None:
@@ -211,6 +215,16 @@ class _Undo:
             writes=usage.writes,
             elapsed_seconds=self._tools.clock.monotonic() - self._begun,
         )
+
+
+@contextmanager
+def _rest_skipped(workspace: Workspace) -> Iterator[None]:
+    """Where an error ends the block, give the changes that were not sent the outcome that they were skipped."""
+    try:
+        yield
+    except SyncError as error:
+        skip_rest(workspace, f"aborted: {error.message}")
+        raise
 
 
 def _errors(workspace: Workspace) -> tuple[ErrorRow, ...]:
