@@ -19,7 +19,7 @@ from shared.app.undoing import paused, undo
 from shared.cli.boundary import run as type_in
 from shared.dataverse.write.senders import ThreadSenders
 from shared.entities import LedgerEntry
-from shared.errors import RequestRefused, UnsafePlanError
+from shared.errors import RequestRefused, SyncError, UnsafePlanError
 from shared.jobs import NoProgress, Phase, RunOptions, RunState
 from shared.jobs.batch.attempts import close_dead_run
 from shared.memory import parquet_of
@@ -422,6 +422,34 @@ def test_a_record_that_is_changed_while_it_is_undone_is_left_alone(here: World, 
     assert (now["A1"]["name"], now["A5"]["telephone1"]) == ("Changed", "now")
     assert (done.edited, done.updated.done, done.deleted.done, done.created.done) == (2, 0, 0, 1)
     assert {error.error_type for error in done.errors} == {"Edited since"}
+
+
+class Disabled(NoProgress):
+    """The application user is disabled as soon as the first records are set back."""
+
+    def __init__(self, here: World) -> None:
+        self._here = here
+
+    def advance(self, rows: int) -> None:
+        self._here.emulator.faults([{"action": "status", "status": 401, "times": 1000, "match": {"method": "POST"}}])
+
+
+def test_the_log_has_what_an_undo_wrote_before_an_error_ended_it(here: World) -> None:
+    """In numbers, as the file of the undo has it record by record."""
+    here.csv([{**row, "name": "Two"} for row in ROWS] + [{**ROWS[0], "number": "A5"}])
+    run = here.app.state.run(here.run().run_id)
+    assert run is not None
+    with pytest.raises(SyncError):
+        undo(here.app, run, RunOptions(trigger="undo"), Disabled(here))
+    here.emulator.clear_faults()
+    (latest,) = here.app.state.runs("accounts", 1)
+    back = sum(record["name"].startswith("Name") for record in held(here).values()) - 1  # A5 has the name of A1
+    assert back == len(ROWS)
+    assert (latest.state, latest.counts["updated"]) == ("Failed", {"done": back, "planned": len(ROWS)})
+    assert latest.counts["deleted"] == {"done": 0, "planned": 1}
+    assert latest.counts["failed"] + latest.counts["skipped"] == 1
+    (file,) = here.app.state.files(latest.run_id)
+    assert (here.app.state.file(latest.run_id, file) or b"").count(b"set back") == back
 
 
 @pytest.mark.parametrize("others", [0, 1])

@@ -164,6 +164,8 @@ def test_records_that_an_undo_did_not_come_to_are_told_as_not_tried(tmp_path: Pa
         (file,) = here.app.state.files(latest.run_id)
         lines = csv.DictReader(io.StringIO((here.app.state.file(latest.run_id, file) or b"").decode("utf-8-sig")))
         assert [(line["The run"], line["The undo"]) for line in lines] == [("created", "not tried")] * len(CIRCLES)
+        assert (latest.state, latest.counts["skipped"]) == ("Failed", len(CIRCLES))
+        assert latest.counts["deleted"] == {"done": 0, "planned": len(CIRCLES)}
         assert node_parents(here) == CIRCLES
         assert not history(here.app, "nodes", ["A"], NoProgress()).entries[1:]
         assert undone(here, run.run_id).deleted.done == len(CIRCLES)

@@ -83,6 +83,7 @@ class _Undo:
         options = job.batch.options
         self._cancelling = Cancelling(tools.state, options.run_id, options.cancelled, tools.clock)
         self._begun = tools.clock.monotonic()
+        self._written: RunSummary | None = None  # the results of the writing, however it ended
 
     def execute(self) -> RunSummary:
         self._log.begin()
@@ -99,11 +100,8 @@ class _Undo:
         try:
             with _rest_skipped(workspace):
                 self._write(prepared, workspace)
-        except SyncError:
-            self._keep(self._summary(planned, workspace), workspace)
-            raise
-        summary = self._summary(planned, workspace)
-        self._keep(summary, workspace)
+        finally:
+            summary = self._keep(planned, workspace)
         return summary
 
     def _pause(self) -> None:
@@ -154,9 +152,12 @@ class _Undo:
             return None
         return load_ledger(self._job.definition, prepared.entity, workspace, self._tools, before_writes=True)
 
-    def _keep(self, summary: RunSummary, workspace: Workspace) -> None:
+    def _keep(self, planned: UndoCounts, workspace: Workspace) -> RunSummary:
+        """Keep the results of the undo, however it ends."""
+        summary = self._written = self._summary(planned, workspace)
         name = f"{self._job.batch.options.run_id}_Undo.csv"
         self._log.keep(summary.errors, [(name, _file(workspace))])
+        return summary
 
     def _summary(self, planned: UndoCounts, workspace: Workspace) -> RunSummary:
         done = outcome_counts(workspace)
@@ -203,7 +204,9 @@ class _Undo:
         return (RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED), "; ".join(said)
 
     def _ended(self, state: RunState, message: str) -> RunSummary:
-        """The summary of an undo that ended early."""
+        """The summary of an undo that ended early: with what was written, where it came so far."""
+        if self._written:
+            return replace(self._written, state=state, message=message, completed=False)
         usage = self._tools.dataverse.usage()
         return RunSummary(
             run_id=self._job.batch.options.run_id,
