@@ -161,8 +161,8 @@ def _as_number(kind: ColumnType, incoming: str) -> str:
 
 
 def _blanks(kind: ColumnType, incoming: str) -> str:
-    """The step that removes blanks at the ends of a text, where they have no meaning."""
-    return trimmed(incoming) if kind is ColumnType.TEXT else ""
+    """The step that removes blanks at the ends of a text, where they have no meaning; a text of blanks is no value."""
+    return f"nullif({trimmed(incoming)}, '')" if kind is ColumnType.TEXT else ""
 
 
 _WHOLE_RANGES: Final = {
@@ -330,7 +330,7 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
         unclear = f"list_filter({names.read}, lambda part: list_contains([{', '.join(several)}]::VARCHAR[], part))"
         flaws.append(ambiguous_flaw(attribute, several, f"{unclear}[1]", broken=f"len({unclear}) > 0"))
     return Conversion(
-        incoming=spelled(trimmed(text) if kind is ColumnType.TEXT else _as_text(kind, text)),
+        incoming=spelled(_blanks(kind, text) or _as_text(kind, text)),
         read=f"list_filter(list_transform({_parts(text, known)}, lambda part: trim(part)), lambda part: part <> '')",
         value=f"CASE WHEN len({names.read}) > 0 THEN array_to_string({chosen}, ',') END",
         flaws=tuple(flaws),

@@ -20,7 +20,7 @@ from shared.transform.lookups.columns import (
     selector_name,
 )
 from shared.transform.lookups.parties import bounds, split_steps
-from shared.transform.notation.incoming import incoming
+from shared.transform.notation.incoming import incoming, only_blanks
 from shared.transform.rules import ErrorType, Rule, RuleSet, ValueProblem
 from shared.transform.shape import PASSES, Shape, action_of, shape_of
 from shared.transform.states.pairs import Pair, never_empty, pair_of, state_rules
@@ -44,6 +44,7 @@ class MappedColumn:
         rules: What can be wrong with it here.
         doubts: Rules of the source's columns that leave its value unknown.
         attempt: SQL of a first step that may fail; empty where nothing can.
+        blank: The rule that it has more than blanks, where a value is required; the field is not left out for it.
     """
 
     column: TargetColumn
@@ -53,6 +54,7 @@ class MappedColumn:
     rules: tuple[Rule, ...]
     doubts: tuple[Rule, ...]
     attempt: str = ""
+    blank: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> CompiledMap
     mapped = [_mapped(definition, shape, column, columns) for column in own]
     mapped += [each for lookup in lookups for each in _match_values(definition, shape, lookup)]
     rules = [
-        *(rule for each in mapped for rule in each.rules),
+        *(rule for each in mapped for rule in (*each.rules, *each.blank)),
         *_key_rules(mapped),
         *state_rules({each.column.name: each.label for each in mapped}, columns),
     ]
@@ -204,6 +206,7 @@ def _mapped(
             *never_empty(column, source.label, columns, rejects=source.validate_),
         ),
         doubts=shape.doubts.get(source.label, ()),
+        blank=only_blanks(source, column, fitted, shape),
     )
 
 
@@ -223,13 +226,15 @@ def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn
         )
         if value.source:
             source = _source(definition, value.source, lookup.place)
+            fitted = conversion(source.type, value.attribute)
             yield MappedColumn(
                 column=column,
                 incoming=incoming(source, column),
                 label=source.label,
-                conversion=conversion(source.type, value.attribute),
+                conversion=fitted,
                 rules=bounds(lookup, source.label),
                 doubts=shape.doubts.get(source.label, ()),
+                blank=only_blanks(source, column, fitted, shape),
             )
         else:
             origin = f"destination.mappings[{lookup.place}].value"

@@ -134,6 +134,44 @@ def test_a_text_too_long_or_an_unknown_choice_rejects_the_row(
     assert errors(workspace) == [(1, "x", error, True)]
 
 
+@pytest.mark.parametrize(
+    ("target", "kept"),
+    [
+        ("notes", "  "),
+        *((name, None) for name in ("staff", "big", "rate", "revenue", "latitude", "active", "segment", "segments")),
+        *((name, None) for name in ("founded", "called", "opens", "reference")),
+    ],
+)
+def test_a_text_of_blanks_is_no_value_where_blanks_have_no_meaning(
+    workspace: Workspace, target: str, kept: str | None
+) -> None:
+    """It counts as an empty text; a text column of the target keeps it."""
+    assert mapped(workspace, target, "  ", "") == [kept, None]
+    assert errors(workspace) == []
+
+
+@pytest.mark.parametrize("validate", [True, False])
+@pytest.mark.parametrize("target", ["segment", "staff", "founded"])
+def test_a_required_text_of_blanks_is_missing_where_blanks_have_no_meaning(
+    workspace: Workspace, target: str, *, validate: bool
+) -> None:
+    """It is reported once, as an empty text is."""
+    column = {"name": "x", "mandatory": True, "validate": validate}
+    sync = definition([column], [{"source": "x", "target": target}])
+    shaped(workspace, sync, [("1", "  "), ("2", "")])
+    assert errors(workspace) == [(row, "x", "Mandatory Rule Violation", validate) for row in (1, 2)]
+    assert workspace.query(f"SELECT _row, {target} FROM desired") == ([] if validate else [(1, None), (2, None)])
+    if not validate and target != "segment":
+        assert workspace.query(f"SELECT bool_or(_omit_{target}) FROM desired") == [(False,)]
+
+
+def test_a_required_text_that_fails_to_be_calculated_is_not_called_blank(workspace: Workspace) -> None:
+    """Its failure is reported, and nothing else."""
+    column = {"name": "x", "formula": "CAST(CAST(number AS INTEGER) AS VARCHAR)", "mandatory": True}
+    shaped(workspace, definition([column], [{"source": "x", "target": "staff"}]), [("a",)])
+    assert errors(workspace) == [(1, "x", "Invalid Format Exception", False)]
+
+
 def test_a_text_of_exactly_the_length_fits(workspace: Workspace) -> None:
     """Five characters beyond U+FFFF are ten units."""
     assert mapped(workspace, "name", "äöüßéèêñçø", "😀😀😀😀😀") == ["äöüßéèêñçø", "😀😀😀😀😀"]
