@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["ABOUT_VALUES", "MOST_OF_A_VALUE", "for_spreadsheet", "for_terminal", "in_html", "in_json", "with_value"]
+__all__ = [
+    "ABOUT_VALUES",
+    "MOST_OF_A_VALUE",
+    "for_spreadsheet",
+    "for_terminal",
+    "in_field",
+    "in_html",
+    "in_json",
+    "with_value",
+]
 
 # Control characters of both sets but tab and line feed; line separators; what turns the direction of a text around or
 # hides it; halves of surrogate pairs, which represent bytes that are not text and cannot be written.
@@ -20,6 +29,7 @@ _OBEYED: Final = re.compile(
 _TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 # Tags with their attributes, fields of text, and single characters that turn the direction around.
 _SENT_OR_TURNS: Final = re.compile("<textarea\\b.*?</textarea>|<[^>]*>|[\u202a-\u202e\u2066-\u2069]", re.DOTALL)
+_UNREFERRED: Final = re.compile("[\0\x7f-\x9f\ud800-\udfff]")  # those of them to which HTML has no references
 _SHOWN: Final = "\N{REPLACEMENT CHARACTER}"
 # What spreadsheets take for the start of a formula, also in full width and after white space that they skip.
 _FORMULA: Final = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -82,9 +92,12 @@ def in_html(page: str) -> str:
 
 
 def _referred(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    has_none = code == 0 or 0x7F <= code <= 0x9F or 0xD800 <= code <= 0xDFFF  # noqa: PLR2004 - see `in_html`
-    return _SHOWN if has_none else f"&#x{code:x};"
+    return _SHOWN if _UNREFERRED.fullmatch(found[0]) else f"&#x{ord(found[0]):x};"
+
+
+def in_field(text: str) -> str:
+    """The text of a field as a browser has it after `in_html`: with one sign for what HTML has no references to."""
+    return _UNREFERRED.sub(_SHOWN, text)
 
 
 def for_spreadsheet(text: str) -> str:

@@ -19,7 +19,7 @@ from console.editor.forms.widgets import Widget
 from console.editor.mapping import Mappings, mappings_of
 from console.editor.tabs import FIRST, TABS, YAML, Tab, placed, tab_named, tab_of, values_with, widgets_of
 from console.uploads.keeping import can_upload, upload_path
-from console.web.field_texts import carried, restored
+from console.web.field_texts import restored, with_line_feeds
 from console.web.refusals import Refusal
 from console.web.visit import Visit
 from shared.drafts.editing import EditRefusedError, rewritten
@@ -248,4 +248,4 @@ def take_form(editing: Editing) -> None:
 def _as_before(before: str, text: str) -> str:
     """A text of a browser with the line breaks and the mark that the definition has."""
     mark = _MARK if before.startswith(_MARK) else ""
-    return mark + restored(before.removeprefix(_MARK), carried(text.removeprefix(_MARK)))
+    return mark + restored(before.removeprefix(_MARK), with_line_feeds(text.removeprefix(_MARK)))

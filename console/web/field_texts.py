@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["carried", "has_lines", "kept_ends", "restored"]
+from shared.visible import in_field
+
+__all__ = ["carried", "has_lines", "kept_ends", "restored", "with_line_feeds"]
 
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
@@ -19,15 +21,20 @@ def has_lines(text: str) -> bool:
 def carried(text: str, *, one_line: bool = False) -> str:
     r"""The text that a browser sends for a field that was not edited.
 
-    HTML reads every line break as `\n` and NUL as U+FFFD ("Preprocessing the input stream" and "Tokenization"). A field
-    of one line has no line breaks ("value sanitization algorithm").
+    HTML reads every line break as `\n` ("Preprocessing the input stream"). A field of one line has no line breaks
+    ("value sanitization algorithm"). `in_html` of `shared.visible` has one sign for characters that a page cannot have.
 
     Args:
         text: The text that the page puts into the field.
         one_line: Whether it is a field of one line.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    text = in_field(with_line_feeds(text))
     return text.replace("\n", "") if one_line else text
+
+
+def with_line_feeds(text: str) -> str:
+    r"""The text with `\n` as each line break."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def restored(before: str, text: str) -> str:

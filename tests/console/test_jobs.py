@@ -142,15 +142,16 @@ def test_a_value_that_cannot_be_used_is_said_on_the_form(served: Served, world: 
 
 
 def test_a_job_has_the_defaults_that_nobody_has_touched(page: Page, world: World) -> None:
-    """Also those with line breaks, which a field of one line would drop."""
-    more = r'parameters: {lines: {default: "a\nb\n"}, blank: {default: " "}, other: {default: "c\r\nd"}}'
+    """Also those with line breaks, which a field of one line would drop, and characters that a page cannot have."""
+    other = r'other: {default: "c\r\nd"}, q: {default: "\x92"}'
+    more = rf'parameters: {{lines: {{default: "a\nb\n"}}, blank: {{default: " "}}, {other}}}'
     world.define("customers", more=f"{more}\n")
     page.goto("/syncs/customers/start")
     page.get_by_label("other").fill("e\nf")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("heading", name="Run of customers Succeeded")).to_be_visible(timeout=30_000)
     (run,) = world.app.state.runs("customers")
-    assert dict(run.parameters) == {"lines": "a\nb\n", "blank": " ", "other": "e\nf"}
+    assert dict(run.parameters) == {"lines": "a\nb\n", "blank": " ", "other": "e\nf", "q": "\x92"}
 
 
 def test_a_running_job_shows_its_progress_and_is_cancelled(

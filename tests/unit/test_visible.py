@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import unicodedata
 
 import pytest
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from shared.cli.screen.output import Output
 from shared.telemetry.logs import JsonLines
-from shared.visible import for_spreadsheet, for_terminal, in_html, in_json
+from shared.visible import for_spreadsheet, for_terminal, in_field, in_html, in_json
 
 OBEYED = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029)}
 OBEYED |= {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
@@ -103,6 +104,13 @@ def test_a_page_has_nothing_that_a_terminal_obeys(text: str) -> None:
     """Browsers read a reference as the character; where HTML has none, one sign stands there."""
     assert for_terminal(in_html(text)) == in_html(text)
     assert in_html("a\x1bc\x9bd\x00") == "a&#x1b;c\N{REPLACEMENT CHARACTER}d\N{REPLACEMENT CHARACTER}"
+
+
+@given(st.text(st.characters(blacklist_characters="&<>\r")))
+def test_a_field_has_what_its_page_has(text: str) -> None:
+    """Browsers read references as the characters; what has none is one sign in both."""
+    page = in_html(f"<textarea>{text}</textarea>")[len("<textarea>") : -len("</textarea>")]
+    assert re.sub("&#x([0-9a-f]+);", lambda found: chr(int(found[1], 16)), page) == in_field(text)
 
 
 @pytest.mark.parametrize("mark", ["\u202a", "\u202e", "\u2066", "\u2069"])

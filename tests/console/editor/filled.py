@@ -16,7 +16,7 @@ __all__ = ["as_browser", "of_area", "of_input", "with_fields"]
 
 def of_area(text: str) -> str:
     """What a browser sends of a `<textarea>` or an option with this text."""
-    return re.sub(r"\r\n|\r|\n", "\r\n", text.replace("\0", "\ufffd"))
+    return re.sub(r"\r\n|\r|\n", "\r\n", re.sub("[\0\x7f-\x9f\ud800-\udfff]", "\ufffd", text))
 
 
 def of_input(text: str) -> str:

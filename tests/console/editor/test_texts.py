@@ -41,6 +41,7 @@ source:
       true_values: ["yes", " y "]
       null_values: ["a\nb", "c\rd"]
       replace: [{pattern: ";", with: "\n"}, {pattern: "\t", with: " "}, {pattern: "\0", with: "\r"}]
+      strip: "a\x92b\x7f"
       script: |
         function calculate(row) {
         →return 1
@@ -169,7 +170,7 @@ def test_a_field_without_a_value_reads_what_yaml_reads() -> None:
     assert values == {"a": {"default": 5}, "b": {"default": "five"}, "c": {"default": " "}}
 
 
-@pytest.mark.parametrize("text", ["", "a", "a\r\nb\rc\nd\0", "\n", "\r", "\r\n\r\n"])
+@pytest.mark.parametrize("text", ["", "a", "a\r\nb\rc\nd\0", "a\x92\r\nb\x7f\nc", "\n", "\r", "\r\n\r\n"])
 def test_what_a_browser_brings_back_is_known(text: str) -> None:
     """From a field of one line and from one of several."""
     assert carried(text, one_line=True) == of_input(text)
@@ -187,6 +188,7 @@ def test_what_a_browser_brings_back_is_known(text: str) -> None:
         ("a\rb", "a\nb\nc\n", "a\rb\rc\r"),
         ("a\r\na\r\n", "a\na\na\n", "a\r\na\r\na\r\n"),
         ("a\r\nb", "", ""),
+        ("a\x92\nb\x7f", "a\ufffd\nB", "a\x92\nB"),
     ],
 )
 def test_lines_that_were_not_edited_keep_their_line_breaks(before: str, sent: str, after: str) -> None:

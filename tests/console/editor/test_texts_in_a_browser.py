@@ -11,15 +11,16 @@ from playwright.sync_api import Page, expect
 from console.editor.tabs import TABS, YAML, Tab
 from tests.console.conftest import World
 
-MORE = r"""description: "a\r\nb\rc\u2028d\u202ee\x07"
+MORE = r"""description: "a\r\nb\rc\u2028d\u202ee\x07f\x7fg\x92h"
 parameters:
+  word: {default: "it\x92s"}
   lines: {default: "line1\nline2"}
   blanks: {default: " x "}
 schedule: >
   0 0 6 * * *
 """
 COLUMN = r"""    - name: name
-      null_values: ["", " -", "N/A ", "n/a"]
+      null_values: ["", " -", "N/A ", "n/a", "\x85"]
       replace: [{pattern: ";", with: "\n"}, {pattern: "\t", with: " "}, {pattern: "\0", with: "\r"}]
 """
 
