@@ -82,12 +82,7 @@ class _Load:
 
     def load(self, file: InputFile) -> None:
         refuse_zstd(file)
-        first = refuse_other_kinds(file, self.source.encoding, wanted=_WANTED)
-        if not first and self.source.header_rows_to_ignore + self.source.footer_rows_to_ignore:
-            raise UserError(
-                f"{file.name} is empty: is the delivery incomplete? A file without rows has the lines that "
-                f"header_rows_to_ignore and footer_rows_to_ignore count"
-            )
+        refuse_other_kinds(file, self.source.encoding, wanted=_WANTED)
         lines = self.workspace.folder / "source.lines"
         self._copy(file, lines)
         try:

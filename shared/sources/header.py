@@ -14,7 +14,7 @@ from shared.counted import counted
 from shared.definitions.models import DelimitedSource
 from shared.errors import UserError
 from shared.sources.files import BLOCK, InputFile
-from shared.sources.plain import text_blocks
+from shared.sources.plain import begin_of_last, text_blocks
 from shared.sources.records import MOST_BYTES, Broken, Dialect, LineEnd, Record, Scanner
 from shared.suggestions import did_you_mean
 
@@ -245,12 +245,17 @@ class _Names:
 
 
 def _beginning(file: InputFile, source: DelimitedSource, dialect: Dialect) -> bytes:
-    """The first lines of a file's data as UTF-8: at least one row, if it is not longer than a row may be."""
-    data = b""
+    """The first lines of a file's data as UTF-8: at least one row, if it is not longer than a row may be.
+
+    Without column names, the lines below the data are left out: a file may have no other ones.
+    """
+    data, head, foot = b"", source.header_rows_to_ignore, source.footer_rows_to_ignore
     for most in (BLOCK, MOST_BYTES + BLOCK):
-        with closing(text_blocks(file, source.encoding, head=source.header_rows_to_ignore)) as blocks:
+        with closing(text_blocks(file, source.encoding, head=head, foot=foot)) as blocks:
             data = "".join(_first_of(blocks, most)).encode()
-        if len(data) < most or _has_row(data, dialect):
+        if len(data) < most:
+            return data[: begin_of_last(data, foot)] if foot and not source.header else data
+        if _has_row(data, dialect):
             break
     return data
 

@@ -22,6 +22,7 @@ from shared.workspace import literal, writing
 __all__ = [
     "Layout",
     "LineSurvey",
+    "begin_of_last",
     "cut_last",
     "mapped",
     "more_blocks",
@@ -47,20 +48,26 @@ class Layout:
     foot: int = 0
 
 
-def text_blocks(file: InputFile, encoding: str, *, head: int = 0, chosen: bool = True) -> Generator[str, None, None]:
+def text_blocks(
+    file: InputFile, encoding: str, *, head: int = 0, foot: int = 0, chosen: bool = True
+) -> Generator[str, None, None]:
     """Yield a file's text, decompressed, line ends kept as they are, without the lines above the data.
 
     Args:
         file: The file.
         encoding: Of its text.
         head: How many lines are above the data.
+        foot: How many lines are below the data; they are part of the text.
         chosen: Whether the definition can choose another encoding.
 
     Raises:
-        UserError: It cannot be read, or is not in this encoding; the message says where.
+        UserError: It cannot be read, or is not in this encoding; the message says where. Or it is empty or ends within
+            the lines above the data, although it has such lines: then it is not whole.
     """
     blocks = _decoded(file, encoding, chosen=chosen)
-    return _without_first(blocks, head) if head else blocks
+    if head:
+        return _without_first(blocks, head, file.name)
+    return _not_empty(blocks, file.name) if foot else blocks
 
 
 def write_plain(file: InputFile, layout: Layout, target: Path, *, blocks: int | None = None) -> bool:
@@ -76,12 +83,12 @@ def write_plain(file: InputFile, layout: Layout, target: Path, *, blocks: int | 
         Whether these are all lines.
 
     Raises:
-        UserError: It cannot be read, is not in its encoding, or the workspace's folder has no room for it.
+        UserError: See `text_blocks`; or the workspace's folder has no room for it.
     """
     # With a byte order mark: readers drop one, and the data may begin with that character itself.
     with (
         writing(target.parent),
-        closing(text_blocks(file, layout.encoding, head=layout.head)) as found,
+        closing(text_blocks(file, layout.encoding, head=layout.head, foot=layout.foot)) as found,
         target.open("w", encoding="utf-8-sig", newline="") as out,
     ):
         out.writelines(islice(found, blocks))
@@ -174,19 +181,40 @@ def _decoded(file: InputFile, encoding: str, *, chosen: bool) -> Generator[str, 
             raise _undecodable(file, encoding, chosen=chosen) from error
 
 
-def _without_first(blocks: Iterator[str], count: int) -> Generator[str, None, None]:
+def _without_first(blocks: Iterator[str], count: int, name: str) -> Generator[str, None, None]:
     held = ""  # a carriage return that ends a block: the next one may begin with its line feed
+    empty, begun = True, False  # whether there was no text, and whether there is some behind the last line end
     for part in blocks:
         if not count:
             yield part
             continue
         block, held, place = held + part, "", 0
+        empty = empty and not block
         if block.endswith("\r"):
             block, held = block[:-1], "\r"
         while count and (match := _LINE_END.search(block, place)):
-            count, place = count - 1, match.end()
+            count, place, begun = count - 1, match.end(), False
+        begun = begun or place < len(block) or bool(held)
         if not count:
             yield block[place:] + held
+    if count > begun:  # the last line need not have a line end
+        raise _incomplete(name, "is empty" if empty else "ends within its header lines")
+
+
+def _not_empty(blocks: Iterator[str], name: str) -> Generator[str, None, None]:
+    empty = True
+    for part in blocks:
+        empty = empty and not part
+        yield part
+    if empty:
+        raise _incomplete(name, "is empty")
+
+
+def _incomplete(name: str, said: str) -> UserError:
+    return UserError(
+        f"{name} {said}: is the delivery incomplete? A file without rows has the lines that header_rows_to_ignore and "
+        f"footer_rows_to_ignore count"
+    )
 
 
 def more_blocks(blocks: int, file: InputFile) -> int:
@@ -205,13 +233,19 @@ def more_blocks(blocks: int, file: InputFile) -> int:
 
 def cut_last(path: Path, count: int) -> None:
     """Take the last lines from a file."""
-    begins = deque([0], maxlen=count)
     with mapped(path) as content:
-        for match in _LINE_END_BYTES.finditer(content):
-            if match.end() < len(content):
-                begins.append(match.end())
+        begin = begin_of_last(content, count)
     with writing(path.parent), path.open("r+b") as stream:
-        stream.truncate(begins[0])
+        stream.truncate(begin)
+
+
+def begin_of_last(content: bytes | mmap.mmap, count: int) -> int:
+    """The offset at which the last lines of a text begin; 0 where it has no more lines than these."""
+    begins = deque([0], maxlen=count)
+    for match in _LINE_END_BYTES.finditer(content):
+        if match.end() < len(content):
+            begins.append(match.end())
+    return begins[0]
 
 
 def _marked(encoding: str) -> str:

@@ -145,3 +145,11 @@ def test_an_empty_file_is_refused_where_it_has_lines_without_rows(load: Any, key
     with pytest.raises(UserError, match=r"a\.txt is empty: is the delivery incomplete\?"):
         load("", **keys)
     assert load("") == ([], [])
+    assert load("the only line\n", **keys) == ([], [])
+
+
+def test_a_file_that_ends_within_its_header_lines_is_refused(load: Any) -> None:
+    """As an empty one is; its last line may have no line end."""
+    with pytest.raises(UserError, match=r"a\.txt ends within its header lines: is the delivery incomplete\?"):
+        load("one\ntwo\n", header_rows_to_ignore=3)
+    assert load("one\ntwo\nthree", header_rows_to_ignore=3) == ([], [])
