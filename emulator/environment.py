@@ -1,7 +1,8 @@
 """What every operation needs: the rows, the schema, the clock and the rows that an organisation has from the start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -19,10 +20,15 @@ from emulator.store.values import service_time
 __all__ = ["Environment"]
 
 _FIRST_METADATA_VERSION: Final = 1_000_000
+Permit = Callable[[Table, Iterable[str]], None]
 
 
 def _wall_clock() -> datetime:
     return datetime.now(UTC)
+
+
+def _everything(table: Table, operations: Iterable[str]) -> None:
+    del table, operations
 
 
 class Environment:
@@ -36,10 +42,11 @@ class Environment:
         path: Path | None = None,
         clock: Callable[[], datetime] = _wall_clock,
         keeps_deleted: bool = False,
+        permit: Permit = _everything,
     ) -> None:
         """Opens the database and adds the organisation's own rows where they are missing.
 
-        With `keeps_deleted` deleted rows go into a recycle bin.
+        With `keeps_deleted` deleted rows go into a recycle bin. `permit` refuses operations that users may not do.
         """
         self.collation = collation or Collation()
         self._initial = schema
@@ -47,6 +54,9 @@ class Environment:
         self.recycle_bin = RecycleBin(self.database.connection) if keeps_deleted else None
         self._follow(*schema.tables.values())
         self.clock = clock
+        self._permit = permit
+        self.system = Caller(user_id=SYSTEM_USER, business_unit_id=business_unit_id())
+        """The user of requests without an application user, such as seeds."""
         self.metadata_version = _FIRST_METADATA_VERSION
         seed = uuid4()
         self._serial = seed.time_low >> 1
@@ -57,11 +67,6 @@ class Environment:
     def schema(self) -> Schema:
         """The tables as they are now; metadata requests can change them."""
         return self.database.schema
-
-    @property
-    def system(self) -> Caller:
-        """The user of requests without an application user, such as seeds."""
-        return Caller(user_id=SYSTEM_USER, business_unit_id=business_unit_id())
 
     @property
     def organization_id(self) -> str:
@@ -76,15 +81,28 @@ class Environment:
         """Returns the row access of a table."""
         return self.database.rows(table)
 
+    def permit(self, caller: Caller, table: Table, *operations: str) -> None:
+        """Refuses operations on rows of a table (`create`, `read`, `update`, `upsert`, `delete`); all are for `system`.
+
+        Raises:
+            ServiceError: The caller lacks a privilege (403).
+        """
+        if caller != self.system:
+            self._permit(table, operations)
+
     def compiler(self, caller: Caller) -> Compiler:
-        """Returns what compiles the filters of a caller's request."""
+        """Returns what compiles the filters of a caller's request; the caller must be able to read their tables."""
         return Compiler(
             schema=self.schema,
             collation=self.collation,
             now=self.clock(),
             user_id=caller.user_id,
             business_unit_id=caller.business_unit_id,
+            reads=partial(self._reads, caller),
         )
+
+    def _reads(self, caller: Caller, table: Table) -> None:
+        self.permit(caller, table, "read")
 
     def new_id(self) -> str:
         """Returns a new identifier; each is greater than the one before, which makes inserts into the index cheap."""

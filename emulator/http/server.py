@@ -63,10 +63,15 @@ def build_application(options: Options) -> Application:
     Raises:
         SchemaFileError: A schema file is not valid.
     """
+    privileges = Privileges(options.lacking)
     environment = Environment(
-        _schema(options.schema), collation=options.collation, path=options.db, keeps_deleted=options.recycle_bin
+        _schema(options.schema),
+        collation=options.collation,
+        path=options.db,
+        keeps_deleted=options.recycle_bin,
+        permit=privileges.check,
     )
-    service = Service(environment, Privileges(options.lacking))
+    service = Service(environment, privileges)
     policies = Policies(
         authority=Authority(
             tenant_id=options.tenant_id,

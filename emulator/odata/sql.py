@@ -5,7 +5,7 @@ column is false, except for ``ne``, ``not contains`` and similar ones, which are
 (``not (x gt 1)`` is ``x le 1``), so it is false for a null column if the negated operator is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -62,6 +62,10 @@ class Order:
     by_label: bool = False
 
 
+def _readable(table: Table) -> None:
+    del table
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiler:
     """Compiles filters and orders of one request.
@@ -72,6 +76,7 @@ class Compiler:
         now: The time for ``Today`` and similar functions, aware.
         user_id: The user of the request, for ``EqualUserId``.
         business_unit_id: The business unit of the user, for ``EqualBusinessId``.
+        reads: Called with each further table that a statement reads; refuses one that the user may not read.
     """
 
     schema: Schema
@@ -79,6 +84,7 @@ class Compiler:
     now: datetime
     user_id: str
     business_unit_id: str = ""
+    reads: Callable[[Table], None] = _readable
 
     def filter(self, expression: Expression, rows: Table | Scope) -> Sql:
         """Compile a filter on rows of a table; the statement must use the SQLite table without an alias.
@@ -129,6 +135,7 @@ class Compiler:
         Raises:
             ODataError: A name is unknown, or the types are not the same.
         """
+        self.reads(scope.table)
         work = _Filter(self)
         text = work.joined(scope, *same, condition)
         kind = "CROSS JOIN" if inner else "LEFT JOIN"  # CROSS JOIN keeps the order of the tables
@@ -206,6 +213,7 @@ class _Filter:
             self._link(scope.name, *path[:depth])
             self.aliases += 1
             place = place.followed(name, self.compiler.schema, f"t{self.aliases}")
+            self.compiler.reads(place.table)
         return place.pointed(path[-1])
 
     def comparable(self, place: Place) -> str:
@@ -345,6 +353,7 @@ class _Filter:
         self._count()
         path, scope = scope.entered(node.path)
         link = scope.children(path, self.compiler.schema)
+        self.compiler.reads(link.table)
         self.aliases += 1
         self._link(scope.name, f"t{self.aliases}")
         inner = Scope(table=link.table, name=f"t{self.aliases}", variable=node.variable, outer=scope)
@@ -359,6 +368,7 @@ class _Filter:
         self.aliases += 1
         self._link(scope.name, f"t{self.aliases}")
         table = self.compiler.schema.tables[node.table]
+        self.compiler.reads(table)
         inner = Scope(table=table, name=f"t{self.aliases}", variable=node.variable, outer=scope)
         condition = self.joined(inner, node.column, node.same, node.predicate)
         found = f"EXISTS (SELECT 1 FROM {sql_name(table.logical_name)} AS {inner.name} WHERE {condition})"

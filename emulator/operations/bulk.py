@@ -67,6 +67,7 @@ class Bulk:
                 raise not_implemented("DeleteMultiple has not yet been implemented.")
             raise unsupported_message(message, table.logical_name)
         work = self._changes.of(table)
+        self._environment.permit(request.caller, table, _OPERATIONS[message])
         items = self._items(request, work, message)
         rows = {_OPERATIONS[message]: len(items)}
         if not table.bulk_all_or_nothing:

@@ -65,7 +65,8 @@ class BulkDeletes:
         """Plans `POST BulkDelete`.
 
         Raises:
-            ServiceError: A query is missing or not valid, or has a condition that is not emulated.
+            ServiceError: A query is missing or not valid, has a condition that is not emulated, or the user may not
+                delete rows of its table (403).
         """
         body = request.parameters("BulkDelete", _PARAMETERS)
         queries = body.get("QuerySet")
@@ -87,6 +88,7 @@ class BulkDeletes:
             raise invalid_argument(f"The entity with a name = '{query.get('EntityName')}' was not found.")
         if not table.writable:
             raise unsupported_message("Delete", table.logical_name)
+        self._environment.permit(request.caller, table, "read", "delete")
         compiler = self._environment.compiler(request.caller)
         expression = _criteria(query.get("Criteria") or {}, table)
         return table, compiler.filter(expression, table) if expression else Sql(text="1")
@@ -116,7 +118,7 @@ class BulkDeletes:
         """Deletes the rows and completes the job in one transaction, unless the job was canceled."""
         del self._pending[job]
         if self._is_completed(job):
-            self._complete("bulkdeleteoperation", operation, caller, {**_CANCELED, "successcount": 0})
+            self._complete("bulkdeleteoperation", operation, {**_CANCELED, "successcount": 0})
             return
         effects: list[Effect] = []
         deleted = failed = 0
@@ -127,9 +129,9 @@ class BulkDeletes:
                 effects += done
                 failed += failures
                 deleted += len(rows) - failures
-            self._complete("asyncoperation", job, caller, {"completedon": self._environment.now()})
+            self._complete("asyncoperation", job, {"completedon": self._environment.now()})
             counts = {"successcount": deleted, "failurecount": failed}
-            self._complete("bulkdeleteoperation", operation, caller, counts)
+            self._complete("bulkdeleteoperation", operation, counts)
         for effect in effects:
             self.report(effect)
 
@@ -154,11 +156,11 @@ class BulkDeletes:
         row = rows.by_id(job)
         return row is not None and rows.fetch_many([row], ("statecode",))[row][0] == _COMPLETED["statecode"]
 
-    def _complete(self, table_name: str, record_id: str, caller: Caller, values: Mapping[str, Any]) -> None:
+    def _complete(self, table_name: str, record_id: str, values: Mapping[str, Any]) -> None:
         work = self._changes.of(self._environment.schema.tables[table_name])
         row = work.rows.by_id(record_id)
         if row is not None:  # a client can have deleted it
-            work.update([(row, {**_COMPLETED, **values})], caller)
+            work.update([(row, {**_COMPLETED, **values})], self._environment.system)
 
 
 def _criteria(criteria: Mapping[str, Any], table: Table) -> Expression | None:

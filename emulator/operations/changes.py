@@ -64,8 +64,10 @@ class TableChanges:
         """Inserts rows whose values come from `BodyReader.created` and returns their identifiers.
 
         Raises:
-            ServiceError: A required column is missing, a key exists already (412), or state and status do not match.
+            ServiceError: A required column is missing, a key exists already (412), state and status do not match, or
+                the caller lacks a privilege (403).
         """
+        self._environment.permit(caller, self.table, "create")
         stamps = self._creation_stamps(caller)
         primary_id = self.table.primary_id
         owners = Owners(self._environment, caller.business_unit_id)
@@ -140,8 +142,10 @@ class TableChanges:
             by_message: Whether a message such as WinOpportunity makes the change, which can set any state.
 
         Raises:
-            ServiceError: A row was deleted (404), a key exists already (412), or state and status do not match.
+            ServiceError: A row was deleted (404), a key exists already (412), state and status do not match, or the
+                caller lacks a privilege (403).
         """
+        self._environment.permit(caller, self.table, "update")
         current = self._current(rows)
         owners = Owners(self._environment, caller.business_unit_id)
         assigned: dict[int, Values] = {}
@@ -194,8 +198,9 @@ class TableChanges:
         """Deletes rows, given by number and identifier, with what cascades from them, and returns the effects.
 
         Raises:
-            ServiceError: A relationship restricts the deletion.
+            ServiceError: A relationship restricts the deletion, or the caller lacks a privilege (403).
         """
+        self._environment.permit(caller, self.table, "delete")
         return Deletion(self._environment).run(self.table, rows, caller)
 
     def _duplicate(self, error: sqlite3.IntegrityError) -> ServiceError:

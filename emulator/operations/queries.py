@@ -47,7 +47,12 @@ def refuse_beside(asked: TableQuery, what: str, *, follows: Collection[str]) -> 
 
 
 def count_of(asked: TableQuery, within: Sql = _EVERYTHING) -> int:
-    """Returns the number of rows that match, without the limit of the service."""
+    """Returns the number of rows that match, without the limit of the service.
+
+    Raises:
+        ServiceError: The user of the request may not read the table (403).
+    """
+    asked.permit()
     condition = _condition(asked, within)
     statement = f"SELECT count(*) FROM {asked.source} WHERE {condition.text}"
     if asked.distinct:

@@ -120,12 +120,25 @@ class TableQuery:
         return self.environment.compiler(self.request.caller)
 
     def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Returns the rows of an SQL statement."""
+        """Returns the rows of an SQL statement.
+
+        Raises:
+            ServiceError: The user of the request may not read the table (403).
+        """
+        self.permit()
         if self.deleted:
             bin_ = self.environment.recycle_bin
             rows = bin_.rows(self.table) if bin_ else f"SELECT * FROM main.{self.sql_table} WHERE 0"
             statement = f"WITH {self.sql_table} AS ({rows}) {statement}"
         return self.environment.database.connection.execute(statement, parameters).fetchall()
+
+    def permit(self) -> None:
+        """Refuses a user who may not read the table.
+
+        Raises:
+            ServiceError: The user lacks the privilege (403).
+        """
+        self.environment.permit(self.request.caller, self.table, "read")
 
     def context(self, ending: str = "") -> str:
         """Returns `@odata.context`: `…$metadata#accounts(name,revenue)`, or `…#accounts` for all columns."""

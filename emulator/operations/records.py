@@ -37,6 +37,13 @@ class Conditions:
     version: str | None = None
     known_version: str | None = None
 
+    @property
+    def operation(self) -> str:
+        """What a `PATCH` with these conditions does."""
+        if self.must_exist:
+            return "update"
+        return "create" if self.must_not_exist else "upsert"
+
     @classmethod
     def of(cls, request: Request) -> Self:
         """Reads the headers of a request; the text `null`, which some clients send, counts as no header."""
@@ -110,6 +117,7 @@ class Records:
         """
         _check_writable(table, "Update")
         conditions = Conditions.of(request)
+        self._environment.permit(request.caller, table, conditions.operation)
         reference = _with_partition(request, table, reference)
         asked = self._asked(request, table)
         row = find_row(self._environment, table, reference)
@@ -223,6 +231,7 @@ class Records:
             ServiceError: There is no such row (404).
         """
         asked = self._asked(request, table)
+        self._environment.permit(request.caller, table, "read")
         reference = _with_partition(request, table, reference)
         record = _record(asked, existing_row(self._environment, table, reference))
         known = Conditions.of(request).known_version

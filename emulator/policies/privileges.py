@@ -37,7 +37,7 @@ class Privileges:
         if not self._lacking or table.intersect:
             return
         for operation in operations:
-            for kind in _NEEDED.get(operation, ()):
+            for kind in _NEEDED[operation]:
                 name = privilege_name(table, kind)
                 if name.lower() in self._lacking:
                     raise access_denied(name)

@@ -32,8 +32,11 @@ class Navigation:
         """Plans a request on a property or a related row.
 
         Raises:
-            ServiceError: There is no such property, or it does not support the method.
+            ServiceError: There is no such property, it does not support the method, or the user may not read a row on
+                the path (403).
         """
+        if request.method in {"GET", "HEAD"}:
+            self._environment.permit(request.caller, table, "read")
         name = rest[0].name
         if name in table.by_property:
             return self._property(request, table, reference, rest)
@@ -96,6 +99,7 @@ class Navigation:
                     return self._change(request, table, reference, {f"{name}@odata.bind": None})
                 case _:
                     raise method_not_allowed(request.method)
+        self._environment.permit(request.caller, table, "read")
         target, related_id = self._target(table, reference, name)
         if related_id is None:
             return self._unrelated(request, target, rest[1:])

@@ -32,7 +32,8 @@ class Restoring:
         """Plans `POST Restore`.
 
         Raises:
-            ServiceError: The row is not in the recycle bin, or exists.
+            ServiceError: The row is not in the recycle bin, it exists, or the user may not create rows of its table
+                (403).
         """
         if request.method != "POST":
             raise no_resource(request.url)
@@ -40,6 +41,7 @@ class Restoring:
         if not isinstance(target, Mapping):
             raise invalid_argument("Required field 'Target' is missing")
         table, record_id = self._named(target)
+        self._environment.permit(request.caller, table, "create")
         given = {name: value for name, value in target.items() if "@" not in name and name != table.primary_id}
         binds = {name: value for name, value in target.items() if name.endswith("@odata.bind")}
         values = self._changes.of(table).bodies.updated({**given, **binds}) if given or binds else {}
