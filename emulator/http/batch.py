@@ -205,8 +205,8 @@ class BatchRunner:
         return scope.addresses[match[1]] + _SERVICE_ROOT.sub("", url)[match.end() :]
 
     def _remember(self, scope: _Scope, content_id: str | None, response: Response) -> None:
-        if content_id is not None and "OData-EntityId" in response.headers:
-            scope.addresses[content_id] = response.headers["OData-EntityId"]
+        if content_id is not None and response.address:
+            scope.addresses[content_id] = response.address
 
     def _count(self, response: Response) -> None:
         for effect in response.effects:

@@ -375,4 +375,5 @@ def _total(nodes: Sequence[Node], query: Query) -> Response:
 
 
 def _made(request: Request, context: str, definition_id: str) -> Response:
-    return answer(headers={"OData-EntityId": f"{request.root}{context}({definition_id})"})
+    address = f"{request.root}{context}({definition_id})"
+    return replace(answer(headers={"OData-EntityId": address}), address=address)

@@ -93,9 +93,7 @@ class Records:
         def act() -> Response:
             with self._environment.database.transaction():
                 record_id, effects = deep.insert(asked.request, asked.table, body)
-                if asked.request.preferences.representation:
-                    return _representation(asked, record_id, created=True, effects=tuple(effects))
-            return _address(asked, None, record_id, tuple(effects))
+                return _after_write(asked, None, record_id, created=True, effects=tuple(effects))
 
         return Planned(rows={"create": _rows_of(body)}, act=act)
 
@@ -105,9 +103,7 @@ class Records:
         with self._environment.database.transaction():
             record_id = work.create([values], asked.request.caller)[0]
             effects = written(work.table, "create", (record_id,))
-            if asked.request.preferences.representation:
-                return _representation(asked, record_id, created=True, effects=effects)
-        return _address(asked, reference, record_id, effects)
+            return _after_write(asked, reference, record_id, created=True, effects=effects)
 
     def patch(self, request: Request, table: Table, reference: RowKey) -> Planned:
         """Plans `PATCH accounts(...)`: an upsert, or only a create or an update if a header says so.
@@ -166,9 +162,7 @@ class Records:
             if values:
                 work.update([(row, values)], request.caller)
             effects = written(table, "update", (record_id,))
-            if request.preferences.representation:
-                return _representation(asked, record_id, created=False, effects=effects)
-        return _address(asked, reference, record_id, effects)
+            return _after_write(asked, reference, record_id, created=False, effects=effects)
 
     def _id_of(self, table: Table, reference: RowKey, row: int) -> str:
         found = self._environment.rows(table).fetch(row, (table.primary_id,))
@@ -276,8 +270,10 @@ def _representation(asked: TableQuery, record_id: str, *, created: bool, effects
     )
 
 
-def _address(asked: TableQuery, reference: RowKey | None, record_id: str, effects: tuple[Effect, ...]) -> Response:
-    """The answer with the address of the row: the request's own URL where it names an alternate key.
+def _after_write(
+    asked: TableQuery, reference: RowKey | None, record_id: str, *, created: bool, effects: tuple[Effect, ...]
+) -> Response:
+    """The answer with the row, or with its address: the request's own URL where it names an alternate key.
 
     (use-upsert-insert-update-record)
     """
@@ -285,7 +281,11 @@ def _address(asked: TableQuery, reference: RowKey | None, record_id: str, effect
     address = row_address(request, asked.table, record_id)
     if reference is not None and reference.key is not None:
         address = request.root + request.path
-    return answer(headers={"OData-EntityId": address, **session_token(asked.table)}, effects=effects)
+    if request.preferences.representation:
+        response = _representation(asked, record_id, created=created, effects=effects)
+    else:
+        response = answer(headers={"OData-EntityId": address, **session_token(asked.table)}, effects=effects)
+    return replace(response, address=address)
 
 
 def _check_writable(table: Table, message: str) -> None:

@@ -121,6 +121,20 @@ def test_a_reference_can_have_a_query(client: Client) -> None:
     assert "accountnumber" not in answer.text
 
 
+@pytest.mark.parametrize("request_line", ["POST accounts", "PATCH accounts(accountnumber='7')"])
+@pytest.mark.parametrize("returned", [(), ("Prefer: return=representation",)])
+def test_a_reference_does_not_depend_on_the_form_of_the_answer(
+    client: Client, request_line: str, returned: tuple[str, ...]
+) -> None:
+    """The row that was created can be referred to, also where the answer is the row and not its address."""
+    made = _part("c", request_line, '{"name":"A"}', *returned, content_id=1)
+    bound = _part("c", "POST contacts", '{"parentcustomerid_account@odata.bind":"$1"}', *returned, content_id=2)
+    changed = _part("c", "PATCH $2", '{"lastname":"B"}', *returned, content_id=3)
+    assert _send(client, [_change_set(made, bound, changed)]).status_code == 200
+    (contact,) = client.send("GET", "contacts?$expand=parentcustomerid_account($select=name)").json()["value"]
+    assert (contact["lastname"], contact["parentcustomerid_account"]["name"]) == ("B", "A")
+
+
 def test_preferences_of_an_operation_are_its_own(client: Client) -> None:
     """An operation that asks for a representation gets it; the preference of the batch does not apply to operations."""
     inside = [_part("b", "POST accounts?$select=name", '{"name":"A"}', "Prefer: return=representation")]

@@ -74,6 +74,7 @@ def changed_property(
 
     def act() -> Response:
         response = planned.act()
-        return replace(response, headers={n: v for n, v in response.headers.items() if n != "OData-EntityId"})
+        headers = {name: value for name, value in response.headers.items() if name != "OData-EntityId"}
+        return replace(response, headers=headers, address="")
 
     return Planned(rows={"update": 1}, act=act)
