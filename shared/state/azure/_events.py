@@ -21,7 +21,7 @@ from shared.state._bounds import fitting_letter, json_text
 from shared.state._reading import json_object, reading, record
 from shared.state.azure._errors import explained
 from shared.state.azure._runs import TURNS, RunTables
-from shared.state.azure._storage import document, groups, key, parts, read_document, tagged
+from shared.state.azure._storage import TAGGED, document, groups, if_unchanged, key, parts, read_document
 from shared.state.event_records import INCOMPLETE, DeadLetter, Position
 
 __all__ = ["EventTables"]
@@ -35,8 +35,6 @@ BUCKETS = 4
 SMALL_BODY = 30_000  # bytes
 SMALL_DOCUMENT = 100_000  # characters
 _BODIES = "dead-letters/"
-# What tells whether a row has changed comes with its time alone.
-_TAGGED = ("PartitionKey", "RowKey", "Timestamp")
 
 
 class EventTables(RunTables):
@@ -51,7 +49,8 @@ class EventTables(RunTables):
     def _letter_row(self, letter: DeadLetter) -> dict[str, Any]:
         """The row of a letter; what is too large for a row is put into blobs first: a row is never without them.
 
-        Each keeping of a letter has blobs of its own: whoever removes an earlier one does not touch them.
+        Each keeping of a letter has blobs of its own: whoever removes an earlier one does not touch them. Those of a
+        process that ends before it writes the row are removed by the storage account when they are old.
         """
         letter = fitting_letter(letter)
         partition, row = _letter_place(letter.id)
@@ -110,7 +109,7 @@ class EventTables(RunTables):
         condition = (
             f"PartitionKey eq '{rows[0]['PartitionKey']}' and RowKey ge '{min(names)}' and RowKey le '{max(names)}'"
         )
-        found = self._each_of(LETTERS, condition, select=[*_TAGGED, "kept", "keeping", "whole"])
+        found = self._each_of(LETTERS, condition, select=[*TAGGED, "kept", "keeping", "whole"])
         return {row["RowKey"]: row for row in found if row["RowKey"] in names}
 
     def dead_letters(
@@ -130,8 +129,9 @@ class EventTables(RunTables):
         rows = self._query(LETTERS, _of(sync), select=["PartitionKey", "RowKey", "order", "keeping", "whole"])
         apart: Counter[str] = Counter()
         if not all(row.get("whole") for row in rows):
-            for path, size in self._file_sizes(_BODIES):
-                apart[path.removesuffix(".json")] += size
+            with explained():
+                for blob in self._files().list_blobs(name_starts_with=_BODIES):
+                    apart[str(blob.name).removesuffix(".json")] += int(blob.size)
         of_row = {row["RowKey"]: SMALL_BODY + SMALL_DOCUMENT + apart[_body_path(row)] for row in rows}
         return {of[2]: of_row[row] for of, (_, row) in self._ordered(rows)}
 
@@ -196,20 +196,7 @@ class EventTables(RunTables):
     def _remove_group(self, keys: Sequence[Mapping[str, str]]) -> list[Mapping[str, Any]]:
         """Remove letters of one partition; the rows of those that were there. One that is kept again stays."""
         known = self._known(keys)
-        return self._delete_group(LETTERS, [*map(tagged, known.values())]) if known else []
-
-    def _remove_lost_blobs(self, before: datetime, limit: int) -> int:
-        """Remove blobs from before a moment that no letter has, because its process ended in between; how many."""
-        with explained():
-            found = self._files().list_blobs(name_starts_with=_BODIES)
-            old = [str(blob.name) for blob in found if blob.last_modified < before]
-        if not old:
-            return 0
-        rows = self._query(LETTERS, _of(None), select=["RowKey", "keeping", "whole"])
-        named = {path for row in rows for path in _blob_paths(row)}
-        lost = [path for path in old if path not in named][:limit]
-        self._delete_files(lost)
-        return len(lost)
+        return self._delete_group(LETTERS, [*map(if_unchanged, known.values())]) if known else []
 
     def seen(self, sync: str, keys: Collection[str]) -> Mapping[str, Position]:
         """See `StateStore.seen`."""
@@ -272,9 +259,9 @@ class EventTables(RunTables):
     def remove_positions(self, before: datetime) -> int:
         """See `StateStore.remove_positions`."""
         condition = f"written lt datetime'{before.isoformat().replace('+00:00', 'Z')}'"
-        rows = self._query(SEEN, condition, select=["PartitionKey", "RowKey"])
-        self._delete(SEEN, rows)
-        return len(rows)
+        rows = self._query(SEEN, condition, select=[*TAGGED])
+        # One that was written since then is of an event that has just taken effect.
+        return self._delete(SEEN, map(if_unchanged, rows))
 
 
 def _letter_place(letter_id: str) -> tuple[str, str]:

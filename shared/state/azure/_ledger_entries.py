@@ -13,7 +13,7 @@ from azure.data.tables import TableEntity, TableTransactionError
 from shared.entities import LedgerEntry
 from shared.errors import AbortRun
 from shared.state._reading import reading
-from shared.state.azure._storage import Storage, groups, key, parts
+from shared.state.azure._storage import TAGGED, Storage, groups, if_unchanged, key, parts, unchanged
 
 __all__ = ["LedgerEntryTables"]
 
@@ -69,7 +69,7 @@ class LedgerEntryTables(Storage):
     def remove_ledger_entries(self, sync: str, entries: Mapping[str, LedgerEntry]) -> None:
         """See `LedgerStore.remove_ledger_entries`."""
         rows = [
-            {"PartitionKey": _partition(sync, record), "RowKey": record, "tag": entry.version}
+            {"PartitionKey": _partition(sync, record), "RowKey": record, "condition": unchanged(entry.version)}
             for record, entry in entries.items()
         ]
         self._each(lambda group: self._delete_group(ENTRIES, group), groups(rows))
@@ -78,22 +78,25 @@ class LedgerEntryTables(Storage):
         """See `LedgerStore.use_ledger`."""
         self._put(USES, {"PartitionKey": _SYNCS, "RowKey": key(sync), "sync": sync, "used": self._now()})
 
-    def _is_used(self, sync_key: str, since: datetime) -> bool:
-        """Whether events have used a ledger since a moment."""
-        found = self._get(USES, _SYNCS, sync_key)
-        return found is not None and bool(found["used"] >= since)
+    def _use(self, sync_key: str) -> TableEntity | None:
+        """When events have used a ledger for the last time (`used`); None where they have not."""
+        return self._get(USES, _SYNCS, sync_key)
+
+    def _entry_rows(self, sync_key: str) -> list[TableEntity]:
+        """All entries of a sync, without what they hold."""
+        conditions = [f"PartitionKey eq '{sync_key}.{bucket}'" for bucket in _BUCKETS]
+        found = self._each(lambda condition: self._query(ENTRIES, condition, select=[*TAGGED]), conditions)
+        return [row for part in found for row in part]
 
     def _unused(self, before: datetime, limit: int) -> Iterator[str]:
         """The keys of the syncs whose events used a ledger for the last time before a moment."""
         condition = f"PartitionKey eq '{_SYNCS}' and used lt datetime'{before.isoformat().replace('+00:00', 'Z')}'"
         yield from (str(row["RowKey"]) for row in self._query(USES, condition, limit=limit))
 
-    def _remove_entries(self, sync_key: str) -> None:
-        """Remove all entries of a sync, and then the note that they are used."""
-        for bucket in _BUCKETS:
-            condition = f"PartitionKey eq '{sync_key}.{bucket}'"
-            self._delete(ENTRIES, self._query(ENTRIES, condition, select=["PartitionKey", "RowKey"]))
-        self._delete(USES, [{"PartitionKey": _SYNCS, "RowKey": sync_key}])
+    def _remove_entries(self, entries: Sequence[TableEntity], use: TableEntity | None) -> None:
+        """Remove entries, and then the note that they are used; what has changed since it was read stays."""
+        self._delete(ENTRIES, map(if_unchanged, entries))
+        self._delete(USES, [if_unchanged(use)] if use else [])
 
 
 def _partition(sync: str, record: str) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import chain, groupby
 from typing import Final
 
+from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 
 from shared.entities import LedgerHead
@@ -80,33 +82,69 @@ class LedgerFiles(LedgerEntryTables):
         return (self.ledger_part(sync, MANIFEST) or b"").decode()
 
     def _remove_old_ledgers(self, before: datetime, limit: int) -> int:
-        """Remove ledgers that were last swapped, and used by events, before a moment; returns how many."""
-        syncs = [
-            *islice((sync for sync in self._not_swapped(before) if not self._is_used(sync, before)), limit),
-            *(sync for sync in self._unused(before, limit) if not self._has_manifest(sync)),
-        ][:limit]
-        for sync in syncs:
-            self._remove_entries(sync)
-            self._remove_files(sync)
-        return len(syncs)
+        """Remove ledgers that were last swapped, and used by events, before a moment; returns how many.
 
-    def _not_swapped(self, before: datetime) -> Iterator[str]:
-        """The keys of the syncs whose ledger was last swapped before a moment."""
+        A run or an event may begin to use one at any time: each part of the work has the condition that nobody has.
+        """
+        removed: set[str] = set()
+        for folder in chain(self._old_folders(before), map(_Folder, self._unused(before, limit))):
+            if len(removed) == limit:
+                break
+            if self._remove_ledger(folder, before):
+                removed.add(folder.sync)
+        return len(removed)
+
+    def _old_folders(self, before: datetime) -> Iterator[_Folder]:
+        """Ledgers that were last swapped before a moment, and old parts that no manifest names."""
         with explained():
             blobs = self._files(MEMORY).list_blobs(name_starts_with=_FOLDER)
-            for blob in blobs:
-                if blob.name.endswith(f"/{MANIFEST}") and blob.last_modified < before:
-                    yield blob.name.removeprefix(_FOLDER).removesuffix(f"/{MANIFEST}")
+            for folder, found in groupby(blobs, key=lambda blob: str(blob.name).rpartition("/")[0]):
+                ages = {str(blob.name): (blob.last_modified < before, f'"{blob.etag}"') for blob in found}
+                is_old, version = ages.pop(f"{folder}/{MANIFEST}", (True, ""))
+                parts = tuple(path for path, (old, _) in ages.items() if old)
+                if is_old and (version or parts):
+                    yield _Folder(folder.removeprefix(_FOLDER), version, parts)
 
-    def _has_manifest(self, sync_key: str) -> bool:
+    def _remove_ledger(self, folder: _Folder, before: datetime) -> bool:
+        """Remove an old ledger, its manifest first: whoever swaps it meanwhile keeps it whole."""
+        use = self._use(folder.sync)
+        if use is not None and use["used"] >= before:
+            return False
+        entries = self._entry_rows(folder.sync)
+        if not self._is_without_manifest(folder):
+            return False
+        self._delete_files(folder.parts, MEMORY)
+        self._remove_entries(entries, use)
+        return True
+
+    def _is_without_manifest(self, folder: _Folder) -> bool:
+        """Whether there is no manifest any more; the version that was old is deleted, and no later one."""
+        manifest = self._files(MEMORY).get_blob_client(f"{_FOLDER}{folder.sync}/{MANIFEST}")
         with explained():
-            return bool(self._files(MEMORY).get_blob_client(f"{_FOLDER}{sync_key}/{MANIFEST}").exists())
+            if not folder.version:
+                return not manifest.exists()
+            try:
+                manifest.delete_blob(etag=folder.version, match_condition=MatchConditions.IfNotModified)
+            except ResourceModifiedError:
+                return False
+            except ResourceNotFoundError:
+                return True  # another instance was faster, or our own first try, whose answer was lost
+        return True
 
-    def _remove_files(self, sync_key: str) -> None:
-        """Remove the parts of a ledger; the manifest goes last."""
-        folder = f"{_FOLDER}{sync_key}/"
-        self._remove_other_files(folder, keep=[MANIFEST])
-        self._delete_files([f"{folder}{MANIFEST}"], MEMORY)
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What there was of a ledger when the blobs were listed.
+
+    Attributes:
+        sync: The key of its sync.
+        version: That of its manifest; empty where it had none.
+        parts: The paths of its old parts: a run that begins uses none of them without its manifest.
+    """
+
+    sync: str
+    version: str = ""
+    parts: tuple[str, ...] = ()
 
 
 def _path(sync: str, name: str) -> str:

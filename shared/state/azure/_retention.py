@@ -62,7 +62,6 @@ class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, 
         kept = f"kept lt '{before.isoformat()}'"
         letters = self._query(LETTERS, kept, select=KEYS, limit=limit)
         self._remove_letters({(row["PartitionKey"], row["RowKey"]) for row in letters})
-        lost = self._remove_lost_blobs(before, limit)
         leases = self._old_leases(before, limit)
         self._delete(LEASES, leases)
         removed = RemovedCounts(
@@ -75,7 +74,7 @@ class Retention(JobTables, JournalFiles, LeaseTables, LedgerFiles, MirrorFiles, 
         )
         notes = self._remove_old_notes(before, limit)
         counts = (removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.mirrors, removed.jobs)
-        return replace(removed, more=max(*counts, notes, emptied, lost) >= limit)
+        return replace(removed, more=max(*counts, notes, emptied) >= limit)
 
     def _old_runs(self, before: datetime, staying: list[dict[str, str]]) -> Iterator[dict[str, str]]:
         """The keys of the rows of runs that may go, among those of all syncs, with their sync.

@@ -31,15 +31,16 @@ if TYPE_CHECKING:
 __all__ = [
     "PREFIX",
     "RETRIES",
+    "TAGGED",
     "Storage",
     "document",
     "groups",
+    "if_unchanged",
     "key",
     "options_of_files",
     "parts",
     "read_document",
     "read_record",
-    "tagged",
     "unchanged",
 ]
 
@@ -58,6 +59,8 @@ TRANSACTION = 100
 TRANSACTION_SIZE = 1_500_000
 # A row holds 1 MiB, and each character of a text two bytes. The rest is for the other properties.
 MOST_IN_A_ROW = 450_000
+# Columns of a row that is deleted unless it has changed: its tag comes with its time alone.
+TAGGED: Final = ("PartitionKey", "RowKey", "Timestamp")
 # The service answers a query with at most so many rows a page.
 PAGE = 1000
 # The most that one request deletes.
@@ -215,22 +218,23 @@ class Storage:
         """The operation of a transaction that does what `_put_unchanged` does."""
         return ("update", entity, {"mode": UpdateMode.REPLACE, **unchanged(tag)}) if tag else ("create", entity)
 
-    def _delete(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
-        """Delete rows, whatever they hold; one that is already deleted is not an error."""
-        self._each(lambda part: self._delete_group(table, part), groups(entities))
+    def _delete(self, table: str, entities: Iterable[Mapping[str, Any]]) -> int:
+        """Delete rows, those with a `condition` only if it holds; returns how many are gone, by whomever."""
+        return sum(map(len, self._each(lambda part: self._delete_group(table, part), groups(entities))))
 
     def _delete_group(self, table: str, entities: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Delete rows of one partition, those with a `tag` only if they still have it; returns those that are gone."""
+        """The same with rows of one partition; those that are gone."""
         try:
-            self._submit(table, [("delete", entity, _condition(entity)) for entity in entities])
+            self._submit(table, [("delete", entity, entity.get("condition", {})) for entity in entities])
         except TableTransactionError:  # one of them is gone already, or has changed
             return [entity for entity in entities if self._delete_row(table, entity)]
         return list(entities)
 
     def _delete_row(self, table: str, entity: Mapping[str, Any]) -> bool:
+        condition = entity.get("condition", {})
         with explained():
             try:
-                self._table(table).delete_entity(entity["PartitionKey"], entity["RowKey"], **_condition(entity))
+                self._table(table).delete_entity(entity["PartitionKey"], entity["RowKey"], **condition)
             except ResourceModifiedError:
                 return False
         return True  # also where it was not there any more
@@ -251,11 +255,6 @@ class Storage:
         """The names of the blobs that begin with a text, sorted."""
         with explained():
             return [str(name) for name in self._files(container).list_blob_names(name_starts_with=start)]
-
-    def _file_sizes(self, start: str) -> list[tuple[str, int]]:
-        """The names of the blobs that begin with a text, with their bytes."""
-        with explained():
-            return [(str(blob.name), int(blob.size)) for blob in self._files().list_blobs(name_starts_with=start)]
 
     def _remove_other_files(self, folder: str, keep: Iterable[str]) -> None:
         """Delete the blobs of a folder with values of rows, but for some."""
@@ -299,13 +298,9 @@ def _tag_of(entity: TableEntity | None) -> str:
     return str(entity.metadata["etag"]) if entity else ""
 
 
-def tagged(entity: TableEntity) -> dict[str, Any]:
-    """An entity that was read, with its `tag`: it is then deleted only if it has not changed since."""
-    return {**entity, "tag": _tag_of(entity)}
-
-
-def _condition(entity: Mapping[str, Any]) -> dict[str, Any]:
-    return unchanged(entity["tag"]) if "tag" in entity else {}
+def if_unchanged(entity: TableEntity) -> dict[str, Any]:
+    """An entity that was read, with the `condition` of its deletion: that it has not changed since."""
+    return {**entity, "condition": unchanged(_tag_of(entity))}
 
 
 def unchanged(tag: str) -> dict[str, Any]:

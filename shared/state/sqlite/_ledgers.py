@@ -67,8 +67,8 @@ class LedgerRows(LedgerEntryRows):
 
     def _remove_old_ledgers(self, moment: str, limit: int) -> int:
         """Remove ledgers that were last swapped, and used by events, before a moment; returns how many."""
-        syncs = self._all(_OLD, (moment, limit))
-        with self._writing() as db:
+        with self._writing() as db:  # looked up in the same transaction: a run may begin to use one at any time
+            syncs = db.execute(_OLD, (moment, limit)).fetchall()
             for table in ("ledger_entries", "ledger_uses", "ledger_parts", "ledgers"):
                 db.executemany(f"DELETE FROM {table} WHERE sync = ?", syncs)
         return len(syncs)
