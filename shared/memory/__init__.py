@@ -9,7 +9,8 @@ from shared.memory.ledger import Ledger, LedgerConflictError
 from shared.memory.mirror import Manifest, Mirror, MirrorLostError
 from shared.memory.mirror_tables import MirrorTables
 from shared.memory.mirrorable import mirror_obstacle
-from shared.memory.parts import fetched, ledger_owner, new_part, owner_of, parquet_of
+from shared.memory.names import new_part, owner_of, renamed
+from shared.memory.parts import fetched, ledger_owner, parquet_of
 
 __all__ = [
     "NOTHING",
@@ -32,4 +33,5 @@ __all__ = [
     "owner_of",
     "parquet_of",
     "reading_parts",
+    "renamed",
 ]

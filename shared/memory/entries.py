@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from shared.memory.names import turn_of
+
 __all__ = ["NOTHING", "KnownRecord", "RecordEntry", "StoredRow", "combined", "with_pending", "without_values"]
 
 _Values = Mapping[str, str | None]  # column -> value as text
@@ -60,10 +62,12 @@ class StoredRow:
 
     Attributes:
         place: The place of its part in the ledger's list.
+        number: Of the turn in which it was added, in the line of the last part; 0 if it was before this line.
     """
 
     known: KnownRecord
     place: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +145,7 @@ def combined(row: StoredRow | None, entry: RecordEntry | None, parts: Sequence[s
         return row.known if row else NOTHING
     if entry.lost:
         return NOTHING
-    if row is None or (entry.basis in parts and parts.index(entry.basis) >= row.place):
+    if row is None or _is_later(entry, row, parts):
         return entry.known
     base, added = row.known, entry.known
     last = _values(base.written)
@@ -153,6 +157,14 @@ def combined(row: StoredRow | None, entry: RecordEntry | None, parts: Sequence[s
         written=base.written,
         pending=_joined(_lists(base.pending), also, _lists(added.pending)),
     )
+
+
+def _is_later(entry: RecordEntry, row: StoredRow, parts: Sequence[str]) -> bool:
+    """Whether the writer of an entry had read a row. The part that it names may have been written anew since."""
+    read, last = turn_of(entry.basis), turn_of(parts[-1])
+    if read and last and read.line == last.line:
+        return read.number >= row.number
+    return entry.basis in parts and parts.index(entry.basis) >= row.place
 
 
 def without_values(text: str) -> str | None:

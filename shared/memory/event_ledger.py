@@ -17,7 +17,8 @@ from shared.entities import LedgerEntry, LedgerHead, LedgerStore
 from shared.errors import RetryLater
 from shared.memory.damage import DamagedError, reading_parts
 from shared.memory.entries import NOTHING, KnownRecord, RecordEntry, StoredRow, combined, with_pending
-from shared.memory.parts import fetched, parts_of, rows_of
+from shared.memory.names import parts_of
+from shared.memory.parts import fetched, rows_of
 from shared.workspace import Workspace
 
 __all__ = ["BeforeReading", "EventLedger", "RememberedRecord"]
@@ -268,7 +269,7 @@ class EventLedger:
             for name in head.parts:
                 if name not in self._files:
                     self._files[name] = fetched(self._store, self._sync, name, workspace.folder)
-            return rows_of(workspace, [self._files[name] for name in head.parts], list(ids))
+            return rows_of(workspace, {name: self._files[name] for name in head.parts}, list(ids))
 
 
 def _is_news(

@@ -2,7 +2,8 @@
 
 It consists of Parquet files, the oldest first. Each holds rows with the id of a record and what is known of it; a row
 of a later file replaces that of an earlier one, and a row without an origin says that the record is forgotten. When
-there are many files, they are written anew as few.
+there are many files, they are written anew as few; each row then has the number of the turn in which it was added, so
+that entries of events still tell whether they are later.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from shared.entities import LedgerEntry, LedgerHead, LedgerStore
 from shared.errors import UserError
 from shared.memory.damage import DamagedError, reading_parts
 from shared.memory.entries import RecordEntry, combined
-from shared.memory.parts import MEMBERS, NAMES, fetched, latest, new_part, owner_of, parts_of, rows_of
+from shared.memory.names import Turn, new_part, next_turn, owner_of, parts_of, turn_of
+from shared.memory.parts import MEMBERS, NAMES, NUMBER, fetched, latest, rows_of
 from shared.workspace import Workspace, json_rows, literal
 
 __all__ = ["Ledger", "LedgerConflictError"]
@@ -167,7 +169,7 @@ class Ledger:
 
     def _append(self, workspace: Workspace, query: str, fence: int) -> None:
         ((rows,),) = workspace.query(f"SELECT count(*) FROM ({query})")
-        added = list(self._written(workspace, query, rows))
+        added = list(self._written(workspace, query, rows, next_turn(self._parts)))
         names = [*self._parts, *added]
         if len(names) > _MOST_PARTS or not all(map(owner_of, names)):
             names = self._compacted(workspace, names)
@@ -183,21 +185,22 @@ class Ledger:
 
     def _compacted(self, workspace: Workspace, names: Sequence[str]) -> list[str]:
         """The latest row of each record that is not forgotten, as new files."""
-        query = f"SELECT {NAMES} FROM ({latest(self._paths(names))}) WHERE origin IS NOT NULL"
+        query = f"SELECT {NAMES}, {NUMBER} FROM ({latest(self._paths(names))}) WHERE origin IS NOT NULL"
         workspace.execute(f"CREATE OR REPLACE TEMP TABLE ledger_whole AS {query}")
         ((rows,),) = workspace.query("SELECT count(*) FROM ledger_whole")
-        written = list(self._written(workspace, "FROM ledger_whole", rows))
+        turn = turn_of(names[-1]) or next_turn(names)
+        written = list(self._written(workspace, "FROM ledger_whole", rows, turn))
         workspace.execute("DROP TABLE ledger_whole")
         return written
 
-    def _written(self, workspace: Workspace, query: str, rows: int) -> Iterator[str]:
+    def _written(self, workspace: Workspace, query: str, rows: int, turn: Turn) -> Iterator[str]:
         """Write a query's rows into files of the workspace's folder; their names."""
         for start in range(0, rows, self._rows_in_a_part):
-            name = new_part(self._owner)
+            name = new_part(self._owner, turn)
             file = self._files[name] = workspace.folder / name
             part = f"SELECT * FROM ({query}) LIMIT {self._rows_in_a_part} OFFSET {start}"
             workspace.execute(f"COPY ({part}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
             yield name
 
-    def _paths(self, names: Sequence[str]) -> list[Path]:
-        return [self._files[name] for name in names]
+    def _paths(self, names: Sequence[str]) -> dict[str, Path]:
+        return {name: self._files[name] for name in names}

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from shared.entities import LedgerStore
 from shared.memory.damage import DamagedError
 from shared.memory.entries import KnownRecord, StoredRow
+from shared.memory.names import numbers_of
 from shared.workspace import Row, Workspace, literal, writing
 
-__all__ = [
-    "MEMBERS",
-    "NAMES",
-    "fetched",
-    "latest",
-    "ledger_owner",
-    "new_part",
-    "owner_of",
-    "parquet_of",
-    "parts_of",
-    "rows_of",
-]
+__all__ = ["MEMBERS", "NAMES", "NUMBER", "fetched", "latest", "ledger_owner", "parquet_of", "rows_of"]
 
 MEMBERS: Final = {
     "id": "UUID",
@@ -36,6 +26,8 @@ MEMBERS: Final = {
 }
 """The columns of a part with their types; parts of earlier versions have no `mark`."""
 NAMES: Final = ", ".join(MEMBERS)
+NUMBER: Final = "number"
+"""The column of parts that were written anew with the number of the turn in which a row was added."""
 
 
 def ledger_owner(environment: str, table: str) -> str:
@@ -44,22 +36,6 @@ def ledger_owner(environment: str, table: str) -> str:
     A copy of an environment has records with the same ids, of which a sync knows nothing before it has run there.
     """
     return hashlib.sha256(f"{environment}/{table}".encode()).hexdigest()[:16]
-
-
-def new_part(owner: str) -> str:
-    """A name for a part, with whose records it is about in front."""
-    return f"{owner}-{uuid.uuid4().hex}.parquet"
-
-
-def owner_of(name: str) -> str:
-    """Whose records a part is about; empty for a part of a version that did not note it."""
-    owner, hyphen, _ = name.partition("-")
-    return owner if hyphen else ""
-
-
-def parts_of(owner: str, names: Sequence[str]) -> list[str]:
-    """The parts about the records of an owner, and those of which it is not known: the first run writes them anew."""
-    return [name for name in names if owner_of(name) in {"", owner}]
 
 
 def fetched(store: LedgerStore, sync: str, name: str, folder: Path) -> Path:
@@ -87,33 +63,37 @@ def parquet_of(workspace: Workspace, query: str, values: Sequence[object] = ()) 
     return data
 
 
-def latest(files: Sequence[Path], condition: str = "true") -> str:
-    """SQL for the latest row of each record over some files, the oldest first, and the place of its file.
+def latest(files: Mapping[str, Path], condition: str = "true") -> str:
+    """SQL for the latest row of each record over some parts, with the place of its part and the number of the row.
+
+    The number says in which turn the row was added. A part that was written anew has it in each row; of other parts it
+    is that of the part.
 
     Args:
-        files: The parts.
+        files: The parts by name, the oldest first.
         condition: Which records, over `id`.
     """
-    none = f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in MEMBERS.items())}, 0 AS place LIMIT 0"
-    if not files:
-        return none
+    columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in {**MEMBERS, NUMBER: "BIGINT"}.items())
+    none = f"SELECT {columns}, 0 AS place, 0::BIGINT AS added LIMIT 0"
     parts = f"({none})" + "".join(
-        f" UNION ALL BY NAME SELECT *, {place} AS place FROM read_parquet({literal(str(file))}) WHERE {condition}"
-        for place, file in enumerate(files)
+        f" UNION ALL BY NAME SELECT *, {place} AS place, {added} AS added FROM read_parquet({literal(str(file))})"
+        f" WHERE {condition}"
+        for place, (file, added) in enumerate(zip(files.values(), numbers_of(list(files)), strict=True))
     )
     numbered = f"SELECT *, row_number() OVER (PARTITION BY id ORDER BY place DESC) AS turn FROM ({parts})"
-    return f"SELECT {NAMES}, place FROM ({numbered}) WHERE turn = 1"
+    # A row of another line counts as one from before this line, whatever its number was there.
+    number = f"least(coalesce({NUMBER}, added), added) AS {NUMBER}"
+    return f"SELECT {NAMES}, place, {number} FROM ({numbered}) WHERE turn = 1"
 
 
-def rows_of(workspace: Workspace, files: Sequence[Path], ids: Sequence[str]) -> dict[str, StoredRow]:
-    """The latest rows of some records, by id."""
+def rows_of(workspace: Workspace, files: Mapping[str, Path], ids: Sequence[str]) -> dict[str, StoredRow]:
+    """The latest rows of some records, by id; the parts are those of `latest`."""
     workspace.execute("CREATE OR REPLACE TEMP TABLE asked AS SELECT unnest(?::VARCHAR[])::UUID AS id", [list(ids)])
     found = workspace.query(latest(files, "id IN (SELECT id FROM asked)"))
     return {str(row[0]): _stored(row) for row in found}
 
 
 def _stored(row: Row) -> StoredRow:
-    _, origin, marked, mark, written, pending, place = row
-    return StoredRow(
-        known=KnownRecord(origin=origin, marked=bool(marked), mark=mark, written=written, pending=pending), place=place
-    )
+    _, origin, marked, mark, written, pending, place, number = row
+    known = KnownRecord(origin=origin, marked=bool(marked), mark=mark, written=written, pending=pending)
+    return StoredRow(known=known, place=place, number=number)

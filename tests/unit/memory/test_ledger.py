@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from shared.entities import LedgerEntry, LedgerHead
-from shared.memory import Ledger, LedgerConflictError, ledger_owner, owner_of
+from shared.memory import Ledger, LedgerConflictError, ledger_owner, new_part, owner_of
 from shared.memory.entries import KnownRecord, RecordEntry, without_values
 from shared.workspace import Workspace
 
@@ -283,6 +283,73 @@ def test_rows_that_an_entry_does_not_know_count_beside_it(store: Store, workspac
     assert workspace.query("SELECT origin, written FROM ledger") == [("created", '{"a":"2"}')]
 
 
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_an_entry_stays_later_than_a_row_whose_part_is_written_anew(
+    store: Store, workspace: Workspace, rounds: int
+) -> None:
+    """What a batch adds of other records meanwhile is no reason to take the order for unknown."""
+    ledger = opened(store, workspace)
+    append(ledger, workspace, (known(1), "created", True, '{"a":"1"}', None))
+    assert store.head
+    store.entries[str(known(1))] = entry("x", store.head.parts[-1], written='{"a":"2"}')
+    for number in range(9 * rounds):
+        append(ledger, workspace, (known(2), "created", False, f'{{"a":"{number}"}}', None))
+    assert rows_of(store)[0] == (known(1), "created", False, '{"a":"2"}', None)
+
+
+def test_a_row_stays_later_than_an_entry_when_its_part_is_written_anew(store: Store, workspace: Workspace) -> None:
+    """The writer of the entry has not read it, so both count."""
+    ledger = opened(store, workspace)
+    append(ledger, workspace, (known(1), "created", False, '{"a":"1"}', None))
+    assert store.head
+    store.entries[str(known(1))] = entry("x", store.head.parts[-1], written='{"a":"2"}')
+    append(ledger, workspace, (known(1), "created", True, '{"a":"3"}', None))
+    for number in range(9):
+        append(ledger, workspace, (known(2), "created", False, f'{{"a":"{number}"}}', None))
+    assert rows_of(store)[0] == (known(1), "created", True, '{"a":"3"}', '{"a": ["2"]}')
+
+
+def test_entries_of_a_lost_ledger_are_not_later_than_the_rows_of_the_next_one(
+    store: Store, workspace: Workspace
+) -> None:
+    """The next one counts its turns from the beginning."""
+    ledger = opened(store, workspace)
+    for number in range(5):
+        append(ledger, workspace, (known(1), "created", False, f'{{"a":"{number}"}}', None))
+    assert store.head
+    store.entries[str(known(1))] = entry("x", store.head.parts[-1], written='{"a":"2"}')
+    store.head, store.parts = None, {}
+    append(opened(store, workspace), workspace, (known(1), "created", True, '{"a":"3"}', None))
+    assert rows_of(store)[0] == (known(1), "created", True, '{"a":"3"}', '{"a": ["2"]}')
+
+
+def test_parts_of_an_earlier_version_come_before_those_of_this_one(store: Store, workspace: Workspace) -> None:
+    """Their names have no turn. Those that it adds after parts of this version are the latest nevertheless."""
+    append(opened(store, workspace), workspace, (known(1), "created", True, '{"a":"1"}', None))
+    as_earlier_version_names_it(store)
+    append(opened(store, workspace), workspace, (known(2), "created", True, '{"a":"1"}', None))
+    assert store.head
+    read = store.head.parts[-1]
+    for number in (1, 2):
+        store.entries[str(known(number))] = entry("x", read, written='{"a":"2"}')
+    assert [row[2] for row in rows_of(store)] == [False, False]
+    append(opened(store, workspace), workspace, (known(1), "created", True, '{"a":"3"}', None))
+    as_earlier_version_names_it(store)
+    assert [row[2] for row in rows_of(store)] == [True, False]
+    ledger = opened(store, workspace)
+    for number in range(9):
+        append(ledger, workspace, (known(3), "created", False, f'{{"a":"{number}"}}', None))
+    assert rows_of(store)[0] == (known(1), "created", True, '{"a":"3"}', '{"a": ["2"]}')
+
+
+def as_earlier_version_names_it(store: Store) -> None:
+    """Name the last part as an earlier version does: with its owner alone."""
+    assert store.head
+    name, other = store.head.parts[-1], new_part(OWNER)
+    store.parts[other] = store.parts.pop(name)
+    store.head = LedgerHead(parts=(*store.head.parts[:-1], other), version=store.head.version, fence=FENCE)
+
+
 def test_what_an_earlier_version_noted_of_marks_is_read(store: Store, workspace: Workspace) -> None:
     """Its parts and entries have no columns of marks; those of this version stand beside them."""
     ledger = opened(store, workspace)
@@ -321,7 +388,7 @@ def test_what_an_earlier_version_noted_belongs_to_the_first_run(store: Store, wo
     """Its parts do not say whose records they are about."""
     append(opened(store, workspace), workspace, (known(1), "created", False, "{}", None))
     assert store.head
-    old = {name.partition("-")[2]: data for name, data in store.parts.items()}
+    old = {name.rpartition("-")[2]: data for name, data in store.parts.items()}
     store.parts, store.head = old, LedgerHead(parts=tuple(old), version="1", fence=FENCE)
     assert rows_of(store) == [(known(1), "created", False, "{}", None)]
     append(opened(store, workspace), workspace, (known(2), "created", False, "{}", None))

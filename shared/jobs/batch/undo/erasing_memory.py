@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.errors import RetryLater
-from shared.memory import DamagedError, Manifest, fetched, new_part, owner_of, parquet_of, reading_parts
+from shared.memory import DamagedError, Manifest, fetched, new_part, parquet_of, reading_parts, renamed
 from shared.memory.entries import without_values
 from shared.reconcile.undo.erase import in_ledger_query, in_mirror_query, ledger_without, mirror_columns_query
 from shared.state import StateStore
@@ -66,8 +66,11 @@ class MemoryEraser:
         return found
 
     def _in_ledger_part(self, sync: str, part: str, *, apply: bool) -> tuple[int, str]:
-        """What there is of the record in a part, and the name of the part that takes its place."""
-        ids, other = sorted(self.ids), new_part(owner_of(part))
+        """What there is of the record in a part, and the name of the part that takes its place.
+
+        It has the turn of the old one: what events have noted of other records since stays later than their rows.
+        """
+        ids, other = sorted(self.ids), renamed(part)
         try:
             file = fetched(self.state, sync, part, self.workspace.folder)
             with _removed(file), reading_parts():
