@@ -20,6 +20,8 @@ LONGEST_REPLAY: Final = timedelta(days=91)
 # Runs, jobs, letters and leases that one tick removes: a few seconds of its time. The next tick continues if there is
 # more; at a tick a minute that is 720,000 runs a day.
 A_TICK: Final = 500
+# Positions of events in the place of one run: they are small, and a first load by events makes millions on one day.
+_POSITIONS: Final = 20
 
 
 def clean_up(app: App, now: datetime, *, at_once: int = A_TICK) -> None:
@@ -41,7 +43,8 @@ def _is_unfinished(app: App, now: datetime, at_once: int) -> bool:
     try:
         removed = app.state.prune(now - timedelta(days=app.settings.retention_days), limit=at_once)
         journals = app.state.prune_journals(now - timedelta(days=app.settings.journal_days), limit=at_once)
-        forgotten = 0 if removed.more else app.state.remove_positions(now - LONGEST_REPLAY)
+        positions = at_once * _POSITIONS
+        forgotten = 0 if removed.more else app.state.remove_positions(now - LONGEST_REPLAY, limit=positions)
     except RetryLater as error:
         log.warning("The daily cleanup is tried again at the next tick: %s", error.message)
         return True
@@ -57,4 +60,4 @@ def _is_unfinished(app: App, now: datetime, at_once: int) -> bool:
         journals,
         forgotten,
     )
-    return removed.more or journals >= at_once
+    return removed.more or journals >= at_once or forgotten >= positions

@@ -210,8 +210,8 @@ class StateStore(Protocol):
     def copy_positions(self, old: str, new: str) -> None:
         """Let a sync have the positions of another one, with their age, as if it had marked them as seen."""
 
-    def remove_positions(self, before: datetime) -> int:
-        """Remove positions that were written before a moment; returns how many. Keeps the store small."""
+    def remove_positions(self, before: datetime, *, limit: int) -> int:
+        """Remove so many positions that were written before a moment; returns how many. Keeps the store small."""
 
     # -- Saved plans ---------------------------------------------------------------------------------------------
 

@@ -832,8 +832,14 @@ class TestSeenPositions:
         store.mark_seen("s", {"old": Position(partition="0", sequence=1)})
         wall.pass_(100)
         store.mark_seen("s", {"new": Position(partition="0", sequence=2)})
-        assert store.remove_positions(wall() - timedelta(seconds=50)) == 1
+        assert store.remove_positions(wall() - timedelta(seconds=50), limit=10) == 1
         assert store.seen("s", ["old", "new"]) == {"new": Position(partition="0", sequence=2)}
+
+    def test_old_positions_are_forgotten_a_part_at_a_time(self, store: StateStore, wall: Wall) -> None:
+        """All of them at once might not fit into memory."""
+        store.mark_seen("s", {f"key-{number}": Position(partition="0", sequence=number) for number in range(250)})
+        wall.pass_(100)
+        assert [store.remove_positions(wall(), limit=120) for _ in range(4)] == [120, 120, 10, 0]
 
 
 class TestJobs:

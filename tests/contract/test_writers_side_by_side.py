@@ -108,7 +108,7 @@ def test_a_position_that_is_written_while_old_ones_are_removed_stays(
     store.mark_seen("s", {name: Position(partition="0", sequence=1) for name in "ab"})
     later = {"a": Position(partition="0", sequence=2)}
     store.at, store.act = "before rows", lambda: other.mark_seen("s", later)
-    assert store.remove_positions(datetime.now(UTC) + timedelta(days=1)) == 1
+    assert store.remove_positions(datetime.now(UTC) + timedelta(days=1), limit=10) == 1
     assert other.seen("s", ["a", "b"]) == later
 
 

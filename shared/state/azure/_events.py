@@ -256,10 +256,10 @@ class EventTables(RunTables):
             return
         raise RetryLater(f"Positions of {sync!r} are being written by other processes", retry_after=1)
 
-    def remove_positions(self, before: datetime) -> int:
+    def remove_positions(self, before: datetime, *, limit: int) -> int:
         """See `StateStore.remove_positions`."""
         condition = f"written lt datetime'{before.isoformat().replace('+00:00', 'Z')}'"
-        rows = self._query(SEEN, condition, select=[*TAGGED])
+        rows = self._query(SEEN, condition, select=[*TAGGED], limit=limit)
         # One that was written since then is of an event that has just taken effect.
         return self._delete(SEEN, map(if_unchanged, rows))
 

@@ -102,10 +102,11 @@ class EventRows(Database):
         with self._writing() as db:
             db.execute(f"INSERT INTO seen({_SEEN}) {theirs} {_UNLESS_LATER}", (new, old))
 
-    def remove_positions(self, before: datetime) -> int:
+    def remove_positions(self, before: datetime, *, limit: int) -> int:
         """See `StateStore.remove_positions`."""
+        old = "SELECT sync, key FROM seen WHERE written < ? LIMIT ?"
         with self._writing() as db:
-            return db.execute("DELETE FROM seen WHERE written < ?", (tables.text(before),)).rowcount
+            return db.execute(f"DELETE FROM seen WHERE (sync, key) IN ({old})", (tables.text(before), limit)).rowcount
 
 
 def _parts(values: Iterable[str], size: int) -> Iterator[list[str]]:
