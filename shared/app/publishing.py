@@ -10,16 +10,18 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from shared.app.conditional_writes import CHANGED, written_once
 from shared.definitions import Repository
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, SyncError, UserError, first_line
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobServiceClient, ContainerClient
+    from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 
-__all__ = ["CHANGED", "MARK", "DefinitionFolder", "PublishedFile", "container_of", "explained", "publish"]
+__all__ = ["MARK", "DefinitionFolder", "PublishedFile", "container_of", "explained", "publish"]
 
 Outcome = Literal["created", "updated", "unchanged", "removed", "left alone", "edited"]
 
@@ -35,8 +37,6 @@ _URL: Final = re.compile(
     r"(?:/(?P<path>[^?#]*))?"
 )
 _CONNECTION: Final = re.compile(rb"^kind:\s*connection\b", re.MULTILINE)
-CHANGED: Final = frozenset({404, 409, 412})
-"""Answers to a write whose condition does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,19 +239,37 @@ def _written(
     same: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
     if stored is not None:
         same = {"etag": stored.etag, "match_condition": MatchConditions.IfNotModified}
+    mark = {MARK: _sha(content)}
+    write: Callable[..., object]
     try:
         match outcome:
             case "created" | "updated":
-                client.upload_blob(content, overwrite=stored is not None, metadata={MARK: _sha(content)}, **same)
+                write = partial(client.upload_blob, content, overwrite=stored is not None, metadata=mark, **same)
             case "removed":
-                client.delete_blob(**same)
+                write = partial(client.delete_blob, **same)
             case "unchanged" if stored is not None and stored.is_edited:  # the edit is in the folder now
-                client.set_blob_metadata({MARK: _sha(content)}, **same)
+                write = partial(client.set_blob_metadata, mark, **same)
+            case _:
+                return outcome
+        wanted = None if outcome == "removed" else content
+        written_once(write, lambda: _has(client, wanted) or None)
     except HttpResponseError as error:
         if error.status_code in CHANGED:
             return "edited"
         raise
     return outcome
+
+
+def _has(client: BlobClient, content: bytes | None) -> bool:
+    """Whether a file has this content with its mark; None for one that is not there."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see publish
+
+    try:
+        read = client.download_blob()
+    except ResourceNotFoundError:
+        return content is None
+    marked = (read.properties.metadata or {}).get(MARK)
+    return content is not None and marked == _sha(content) and read.readall() == content
 
 
 def explained(error: Exception, container: DefinitionFolder) -> SyncError:

@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
         data = answer.read()
         service.close()
         request = (self.command, self.path, body)
-        if self.command != "GET" and request not in self.server.lost:
+        if self.command not in {"GET", "HEAD"} and request not in self.server.lost:
             self.server.lost.add(request)
             self.close_connection = True
             return
@@ -49,11 +49,12 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.getheaders():
             if name.lower() not in {"transfer-encoding", "content-length", "connection", "date", "server"}:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
+        whole = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", whole or str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _pass_on  # noqa: N815  # the names that the server calls
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _pass_on  # noqa: N815  # the names that the server calls
 
     def log_message(self, *_: object) -> None:
         """Nothing: a test says what went wrong."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
+from shared.app.conditional_writes import CHANGED, written_once
 from shared.app.definition_files.places import FileChangedError, FileContent
-from shared.app.publishing import CHANGED, MARK, DefinitionFolder, explained
+from shared.app.publishing import MARK, DefinitionFolder, explained
 from shared.definitions.loading.folders import MOST_BYTES
 from shared.errors import UserError
 
@@ -68,14 +70,18 @@ class ContainerPlace:
         client = self._client(name)
         with self._explained():
             metadata = client.get_blob_properties(**_same(expected)).metadata if expected else {}
-            answer = client.upload_blob(content, overwrite=bool(expected), metadata=metadata, **_same(expected))
-        return _bare(answer["etag"])
+            options = {"overwrite": bool(expected), "metadata": metadata, **_same(expected)}
+            return written_once(
+                lambda **more: _bare(client.upload_blob(content, **options, **more)["etag"]),
+                lambda: self._version(name, content),
+            )
 
     def remove(self, name: str, expected: str) -> None:
         """See `Place`."""
         try:
             with self._explained():
-                self._client(name).delete_blob(**_same(expected))
+                delete = partial(self._client(name).delete_blob, **_same(expected))
+                written_once(delete, lambda: self.read(name) is None or None)
         except _MissingError:
             raise FileChangedError from None
 
@@ -87,6 +93,11 @@ class ContainerPlace:
                 self._client(name).upload_blob(content, metadata=mark, **_same(None))
         except FileChangedError:  # another instance was faster
             return
+
+    def _version(self, name: str, content: bytes) -> str | None:
+        """The version of a file that has this content; None where it has another one."""
+        held = self.read(name)
+        return held.version if held is not None and held.content == content else None
 
     def _client(self, name: str) -> Any:
         return self._container.client.get_blob_client(self._container.folder + name)

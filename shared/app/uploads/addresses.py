@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobSasPermissions, BlobServiceClient, ContainerClient, generate_blob_sas
 
+from shared.app.conditional_writes import written_once
 from shared.app.publishing import DefinitionFolder, explained
 from shared.app.uploads.announced import AnnouncedFile
 from shared.errors import RetryLater, UserError
@@ -95,7 +97,8 @@ class UploadedFile:
         }
         with self._explained():
             try:
-                to.start_copy_from_url(self._file.url, **conditions)
+                copy = partial(to.start_copy_from_url, self._file.url, **conditions)
+                written_once(copy, lambda: to.get_blob_properties().copy.source == self._file.url or None)
             except ResourceExistsError:
                 return False
             end = time.monotonic() + _PATIENCE

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob import BlobClient, BlobServiceClient
 
+from shared.app.conditional_writes import written_once
 from shared.app.publishing import DefinitionFolder, container_of, explained
 from shared.app.uploads.addresses import UploadedFile
 from shared.app.uploads.announced import FOLDER, numbered_names
@@ -61,7 +63,8 @@ class SourceContainer:
 
         def written(client: BlobClient) -> bool:
             try:
-                client.upload_blob(data)
+                upload = partial(client.upload_blob, data)
+                written_once(upload, lambda: client.download_blob().readall() == data or None)
             except ResourceExistsError:
                 return False
             return True
