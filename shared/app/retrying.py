@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from shared.errors import UserError
 from shared.jobs import BatchJob, Progress, RunOptions, RunSummary, run_batch
 from shared.jobs.batch.attempts import ENTITY, ENVIRONMENT
 from shared.jobs.batch.mending.mended_file import read_mended
-from shared.jobs.batch.mending.retrying import MendedRows, Retry, columns_to_mend, retried_definition
+from shared.jobs.batch.mending.retrying import MendedRows, Retry, columns_to_mend, refuse_unlisted, retried_definition
 from shared.jobs.batch.plans.about import other_place, refuse_other_environment
 from shared.run_ids import SHORT_ID
 from shared.state import RowsToMend, RunRecord
@@ -76,6 +77,7 @@ def _prepared(app: App, run: RunRecord, file: Path, options: RunOptions) -> tupl
             "correct the source and run the sync"
         )
     mended = read_mended(file, columns_to_mend(definition), known=kept.columns)
+    refuse_unlisted(mended, kept)
     options = replace(options, given=run.given, retry=Retry(run_id=run.run_id, file=mended))
     job = BatchJob(definition=definition, parameters=values, options=options)
     if environment := run.counts.get(ENVIRONMENT):
@@ -83,7 +85,7 @@ def _prepared(app: App, run: RunRecord, file: Path, options: RunOptions) -> tupl
     now = definition.destination.entity
     if (entity := run.counts.get(ENTITY)) and entity.lower() != now.lower():
         raise other_place(job, run.run_id, "entity", f"the table {entity}", now, _TO_DO)
-    return job, MendedRows(definition, kept, mended)
+    return job, MendedRows(definition, partial(_kept, app, run), mended)
 
 
 def _kept(app: App, run: RunRecord) -> RowsToMend:

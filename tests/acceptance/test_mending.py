@@ -176,6 +176,40 @@ def test_a_row_whose_key_is_still_taken_does_not_replace_the_other(here: World, 
     assert "still that of another row" in to_mend(typed, tmp_path, run)[1]["to_mend_reason"]
 
 
+def test_a_row_that_another_retry_has_mended_is_refused(here: World, typed: Typed, tmp_path: Path) -> None:
+    """Its values in an older file are not newer, and its key may be that of another row; nothing is begun."""
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    rows = to_mend(typed, tmp_path, run)
+    mended = [{**row, "number": "A3", "name": "Anew"} for row in rows if row["to_mend_row"] == "3"]
+    typed.value("retry", run, "--file", save(tmp_path / "first.csv", mended))
+    before, log = held(here), here.app.state.runs()
+    older = save(tmp_path / "older.csv", [{**row, "revenue": "100"} for row in rows])
+    said = " ".join(typed("retry", run, "--file", older, code=1).split())
+    assert "older.csv has row 3 of to_mend_row, not in the list of rows to mend: a retry has mended it" in said
+    assert (held(here), here.app.state.runs()) == (before, log)
+    unknown = save(tmp_path / "other.csv", [{**rows[0], "to_mend_row": str(number)} for number in (7, 8)])
+    assert "other.csv has rows 7, 8 of to_mend_row" in " ".join(typed("retry", run, "--file", unknown, code=1).split())
+
+
+def test_a_row_that_is_mended_while_a_retry_of_it_begins_is_refused(here: World, typed: Typed, tmp_path: Path) -> None:
+    """Both have read the list; only one of them has the lease at a time."""
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    row = to_mend(typed, tmp_path, run)[1]
+    first = save(tmp_path / "first.csv", [{**row, "number": "A3", "name": "Anew"}])
+    older = save(tmp_path / "older.csv", [row])
+    turns = iter([True])
+
+    def begin(*_: object, **__: object) -> None:
+        if next(turns, False):
+            typed.value("retry", run, "--file", first)
+
+    with here.store_in_front(acquire_lease=begin):
+        assert "has row 3 of to_mend_row, not in the list" in " ".join(
+            typed("retry", run, "--file", older, code=1).split()
+        )
+    assert [name for number, name, *_ in held(here)] == ["One", "Anew"]
+
+
 def test_a_row_that_was_not_in_the_list_is_an_ordinary_row(here: World, typed: Typed, tmp_path: Path) -> None:
     """One that fits is written; one that fails is in the list of the retry itself."""
     run = typed.value("run", "accounts", code=2)["run_id"]

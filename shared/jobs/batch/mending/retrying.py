@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions import Column, ColumnType, DelimitedSource, SelfDescribing, SyncDefinition
 from shared.definitions.models import PartialBehaviour, TypedColumn
+from shared.errors import UserError
 from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
 from shared.sources.places.row_lines import RowLine
-from shared.state import RowsToMend
+from shared.state import RowsToMend, RowToMend
+from shared.state.mending import ROW_COLUMN
 from shared.transform import FAULT_SHOWN, OTHER_FAULT, SOURCE_ERRORS, ErrorType
 from shared.transform.event_rows import event_raw_table, raw_members
 from shared.workspace import Workspace
 
-__all__ = ["MendedRows", "Retry", "columns_to_mend", "retried_definition"]
+__all__ = ["MendedRows", "Retry", "columns_to_mend", "refuse_unlisted", "retried_definition"]
 
+_MOST_LISTED: Final = 10
 _STILL_DUPLICATE: Final = "the key is still that of another row of the source; change it, or remove the row"
 
 
@@ -66,6 +69,27 @@ def columns_to_mend(definition: SyncDefinition) -> dict[str, str]:
     return {column.label: column.type.value for column in definition.source.columns if column.read}
 
 
+def refuse_unlisted(file: MendedFile, kept: RowsToMend) -> None:
+    """Refuse rows of a run that are not in its list, such as those that another retry has mended meanwhile.
+
+    Their values in the file may be older than what that retry wrote, and only the list says which of them have the key
+    of another row.
+
+    Raises:
+        UserError: The file has such a row.
+    """
+    others = sorted(file.numbers - {row.number for row in kept.rows})
+    if not others:
+        return
+    shown = ", ".join(map(str, others[:_MOST_LISTED])) + (", …" if len(others) > _MOST_LISTED else "")
+    rows, them, lines = ("row", "it", "its line") if len(others) == 1 else ("rows", "them", "their lines")
+    raise UserError(
+        f"{file.name} has {rows} {shown} of {ROW_COLUMN}, not in the list of rows to mend: a retry has mended {them} "
+        f"meanwhile, or the file is of another run. Remove {lines}, or write the list again with `errors --csv`. A row "
+        f"that you have added has an empty {ROW_COLUMN}"
+    )
+
+
 def _as_text(column: Column, kept: RowsToMend) -> Column:
     written = column.model_dump(by_alias=True, exclude_unset=True, include=set(Column.model_fields))
     for key in ("alias", "file_name", "file_path"):
@@ -83,13 +107,13 @@ class MendedRows:
 
     Args:
         definition: What `retried_definition` gives.
-        kept: The rows of the run that is retried.
+        kept: Reads the rows of the run that is retried, as they are kept now.
         file: The mended rows.
     """
 
-    def __init__(self, definition: SyncDefinition, kept: RowsToMend, file: MendedFile) -> None:
+    def __init__(self, definition: SyncDefinition, kept: Callable[[], RowsToMend], file: MendedFile) -> None:
         self._definition = definition
-        self._listed = {row.number: row for row in kept.rows}
+        self._kept = kept
         self._file = file
 
     @property
@@ -102,13 +126,23 @@ class MendedRows:
         return self._definition.source.columns
 
     def load(self, workspace: Workspace) -> None:
-        """Fill `source_raw`, and `source_errors` with the rows whose key is still that of another row."""
+        """Fill `source_raw`, and `source_errors` with the rows whose key is still that of another row.
+
+        To be called under the lease of the sync: until then another retry may have changed the list.
+
+        Raises:
+            UserError: A row of the file is not in the list any more.
+            RetryLater, AbortRun: The state store is unavailable, or refuses us.
+        """
+        kept = self._kept()
+        refuse_unlisted(self._file, kept)
+        listed = {row.number: row for row in kept.rows}
         columns = [column for column in self._definition.source.columns if column.read]
         members = raw_members([column.name for column in columns])
         faulty = {column.name for column in columns if isinstance(column, TypedColumn)}
         loaded, refused = [], []
         for number, row in enumerate(self._file.rows, start=1):
-            if self._is_still_duplicate(row):
+            if row.number is not None and self._is_still_duplicate(row, listed[row.number]):
                 refused.append(number)
             texts = {
                 member: OTHER_FAULT if name in faulty and row.values.get(name) == FAULT_SHOWN else row.values.get(name)
@@ -130,12 +164,9 @@ class MendedRows:
             if number in wanted:
                 yield number, RowLine(file=self._file.name, line=row.line)
 
-    def _is_still_duplicate(self, row: MendedRow) -> bool:
+    def _is_still_duplicate(self, row: MendedRow, listed: RowToMend) -> bool:
         """Whether another row of the source has the key of the row: alone it would take that row's place."""
-        listed = self._listed.get(row.number) if row.number is not None else None
-        if listed is None or not listed.duplicate:
-            return False
-        return all(row.values.get(name) == listed.values.get(name) for name in self._key_columns())
+        return listed.duplicate and all(row.values.get(name) == listed.values.get(name) for name in self._key_columns())
 
     def _key_columns(self) -> Sequence[str]:
         """The columns that make the key; all columns where it is calculated."""
