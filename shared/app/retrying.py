@@ -85,7 +85,7 @@ def _prepared(app: App, run: RunRecord, file: Path, options: RunOptions) -> tupl
     now = definition.destination.entity
     if (entity := run.counts.get(ENTITY)) and entity.lower() != now.lower():
         raise other_place(job, run.run_id, "entity", f"the table {entity}", now, _TO_DO)
-    return job, MendedRows(definition, partial(_kept, app, run), mended)
+    return job, MendedRows(definition, partial(_kept, app, run), mended, partial(app.open_small, ()))
 
 
 def _kept(app: App, run: RunRecord) -> RowsToMend:

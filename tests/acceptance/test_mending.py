@@ -176,6 +176,43 @@ def test_a_row_whose_key_is_still_taken_does_not_replace_the_other(here: World, 
     assert "still that of another row" in to_mend(typed, tmp_path, run)[1]["to_mend_reason"]
 
 
+KEYS: dict[str, tuple[list[str], dict[str, dict[str, Any]], list[str], str]] = {
+    "a number": (["numberofemployees"], {"numberofemployees": {"source": "number"}}, ["42", "0042"], "42.0"),
+    "a text": (["accountnumber"], {"accountnumber": {"source": "number"}}, ["Ä1", "ä1"], "A1 "),
+    "calculated": (["accountnumber"], {"accountnumber": {"value": "left(number, 2)"}}, ["A1", "A1x"], "A1y"),
+    "a lookup": (
+        ["primarycontactid", "name"],
+        {"primarycontactid": {"source": "number", "lookup": {"match": "employeeid"}}, "name": {"source": "city"}},
+        ["E7", "E7"],
+        "e7",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_a_key_that_is_only_written_in_another_way_is_still_taken(
+    here: World, typed: Typed, tmp_path: Path, case: str
+) -> None:
+    """A spreadsheet changes `0042` to `42`. Another key is another record."""
+    key, mapped, numbers, written_now = KEYS[case]
+    definition = accounts(sync_behaviour={"sync_key": key})
+    targets = {"name": {"source": "name"}, "revenue": {"source": "revenue"}} | mapped
+    definition["destination"]["mappings"] = [{**how, "target": target} for target, how in targets.items()]
+    here.define(definition)
+    for number in ("E7", "E8"):
+        here.create("contacts", {"employeeid": number, "lastname": number})
+    here.csv([{**GOOD, "number": number, "revenue": str(place)} for place, number in enumerate(numbers)])
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    (row,) = to_mend(typed, tmp_path, run)
+    assert "Duplicate Key" in row["to_mend_reason"]
+    same = save(tmp_path / "same.csv", [{**row, "number": written_now, "revenue": "7"}])
+    done = typed.value("retry", run, "--file", same, code=2)
+    assert (done["updated"]["planned"], done["source"]["rejected"], done["to_mend"]["left"]) == (0, 1, 1)
+    assert [record["revenue"] for record in here.records("accounts")] == [0]
+    other = save(tmp_path / "other.csv", [{**row, "number": "E8" if case == "a lookup" else "8", "revenue": "7"}])
+    assert typed.value("retry", run, "--file", other)["created"]["done"] == 1
+
+
 def test_a_row_that_another_retry_has_mended_is_refused(here: World, typed: Typed, tmp_path: Path) -> None:
     """Its values in an older file are not newer, and its key may be that of another row; nothing is begun."""
     run = typed.value("run", "accounts", code=2)["run_id"]

@@ -13,6 +13,7 @@ from shared.definitions import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError
 from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.mending.duplicates import reject_duplicates
 from shared.jobs.batch.reading import MirroredReading, read_keyed_records, read_records
 from shared.jobs.batch.remembering import Remembering, remembering_steps
 from shared.jobs.batch.watermarking import Watermarking
@@ -200,6 +201,7 @@ class _Preparation:
         if self.watermark:
             self.watermark.begin()
         self.tools.source.load(self.workspace)
+        reject_duplicates(self.job, self.tools, self.workspace, self.steps)
 
     def _resolve(self) -> None:
         if lookups := self.steps.desire.early:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions import Column, ColumnType, DelimitedSource, SelfDescribing, SyncDefinition
 from shared.definitions.models import PartialBehaviour, TypedColumn
 from shared.errors import UserError
-from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
+from shared.jobs.batch.mending.mended_file import MendedFile
 from shared.sources.places.row_lines import RowLine
-from shared.state import RowsToMend, RowToMend
+from shared.state import RowsToMend
 from shared.state.mending import ROW_COLUMN
 from shared.transform import FAULT_SHOWN, OTHER_FAULT, SOURCE_ERRORS, ErrorType
 from shared.transform.event_rows import event_raw_table, raw_members
@@ -109,12 +109,21 @@ class MendedRows:
         definition: What `retried_definition` gives.
         kept: Reads the rows of the run that is retried, as they are kept now.
         file: The mended rows.
+        open_workspace: Opens a small database beside that of the run, for `load_duplicates`.
     """
 
-    def __init__(self, definition: SyncDefinition, kept: Callable[[], RowsToMend], file: MendedFile) -> None:
+    def __init__(
+        self,
+        definition: SyncDefinition,
+        kept: Callable[[], RowsToMend],
+        file: MendedFile,
+        open_workspace: Callable[[], Workspace],
+    ) -> None:
+        self.open_workspace = open_workspace
         self._definition = definition
         self._kept = kept
         self._file = file
+        self._duplicates: Mapping[int | None, Mapping[str, str]] = {}  # by the number in the list
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -126,7 +135,7 @@ class MendedRows:
         return self._definition.source.columns
 
     def load(self, workspace: Workspace) -> None:
-        """Fill `source_raw`, and `source_errors` with the rows whose key is still that of another row.
+        """Fill `source_raw` with the rows of the file.
 
         To be called under the lease of the sync: until then another retry may have changed the list.
 
@@ -136,26 +145,48 @@ class MendedRows:
         """
         kept = self._kept()
         refuse_unlisted(self._file, kept)
-        listed = {row.number: row for row in kept.rows}
+        self._duplicates = {row.number: row.values for row in kept.rows if row.duplicate}
+        self._fill(workspace, ((number, row.values) for number, row in enumerate(self._file.rows, start=1)))
+
+    @property
+    def has_duplicates(self) -> bool:
+        """Whether the file has rows that had the key of another row; `load` comes first."""
+        return any(row.number in self._duplicates for row in self._file.rows)
+
+    def load_duplicates(self, workspace: Workspace) -> None:
+        """Fill `source_raw` of another workspace with the rows that had the key of another row; `load` comes first.
+
+        A row has its number in the file, and what it was in the list has the same number below zero.
+        """
+        rows = [(n, row) for n, row in enumerate(self._file.rows, start=1) if row.number in self._duplicates]
+        before = [(-n, self._duplicates[row.number]) for n, row in rows]
+        self._fill(workspace, [*before, *((n, row.values) for n, row in rows)])
+
+    def reject_duplicates(self, workspace: Workspace, numbers: Sequence[int]) -> None:
+        """Note in `source_errors` that some rows still have the key of another row.
+
+        Args:
+            workspace: Of the run, after `load`.
+            numbers: Of the rows in the file.
+        """
+        workspace.execute(
+            "INSERT INTO source_errors SELECT unnest(?::BIGINT[]), '', ?, true, ?",
+            [numbers, ErrorType.DUPLICATE_KEY.value, _STILL_DUPLICATE],
+        )
+
+    def _fill(self, workspace: Workspace, rows: Iterable[tuple[int, Mapping[str, str]]]) -> None:
         columns = [column for column in self._definition.source.columns if column.read]
         members = raw_members([column.name for column in columns])
         faulty = {column.name for column in columns if isinstance(column, TypedColumn)}
-        loaded, refused = [], []
-        for number, row in enumerate(self._file.rows, start=1):
-            if row.number is not None and self._is_still_duplicate(row, listed[row.number]):
-                refused.append(number)
+        loaded = []
+        for number, values in rows:
             texts = {
-                member: OTHER_FAULT if name in faulty and row.values.get(name) == FAULT_SHOWN else row.values.get(name)
+                member: OTHER_FAULT if name in faulty and values.get(name) == FAULT_SHOWN else values.get(name)
                 for name, member in members.items()
             }
             loaded.append({"n": number, **texts})
         workspace.create(event_raw_table(list(members)), [json.dumps(loaded, ensure_ascii=False)])
         workspace.run(SOURCE_ERRORS)
-        if refused:
-            workspace.execute(
-                "INSERT INTO source_errors SELECT unnest(?::BIGINT[]), '', ?, true, ?",
-                [refused, ErrorType.DUPLICATE_KEY.value, _STILL_DUPLICATE],
-            )
 
     def lines(self, workspace: Workspace) -> Iterator[tuple[int, RowLine]]:
         """The lines on which the rows with errors begin."""
@@ -163,15 +194,3 @@ class MendedRows:
         for number, row in enumerate(self._file.rows, start=1):
             if number in wanted:
                 yield number, RowLine(file=self._file.name, line=row.line)
-
-    def _is_still_duplicate(self, row: MendedRow, listed: RowToMend) -> bool:
-        """Whether another row of the source has the key of the row: alone it would take that row's place."""
-        return listed.duplicate and all(row.values.get(name) == listed.values.get(name) for name in self._key_columns())
-
-    def _key_columns(self) -> Sequence[str]:
-        """The columns that make the key; all columns where it is calculated."""
-        definition = self._definition
-        read = [column.label for column in definition.source.columns if column.read]
-        of = {mapping.target: mapping.sources for mapping in definition.destination.mappings}
-        names = [name for target in definition.sync_behaviour.sync_key for name in of.get(target, ()) or ("",)]
-        return names if all(name in read for name in names) else read
