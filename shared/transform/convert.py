@@ -13,6 +13,7 @@ from shared.transform.blanks import trimmed
 from shared.transform.choices.options import ambiguous_flaw, number_names, unknown_flaw
 from shared.transform.notation.dates import iso_timestamp
 from shared.transform.notation.numbers import NUMBER, number
+from shared.transform.notation.texts import text_of
 from shared.transform.notation.words import boolean, folded_word, listed_value, named_by, spelled
 from shared.transform.rules import ErrorType, ValueProblem
 from shared.transform.service_values import canonical_double
@@ -94,21 +95,6 @@ def _missed(names: _Names) -> str:
     return f"{names.incoming} IS NOT NULL AND {names.value} IS NULL"
 
 
-def _as_text(kind: ColumnType, incoming: str) -> str:
-    match kind:
-        case ColumnType.TEXT | ColumnType.JSON:
-            return incoming
-        case ColumnType.BOOL:
-            return f"CAST({incoming} AS VARCHAR)"
-        case ColumnType.NUMBER:
-            text = f"CAST({incoming} AS VARCHAR)"
-            return f"rtrim(rtrim({text}, '0'), '.')"
-        case ColumnType.DATE:
-            day, moment = "'%Y-%m-%d'", "'%Y-%m-%dT%H:%M:%SZ'"
-            at_midnight = f"{incoming} = date_trunc('day', {incoming})"
-            return f"CASE WHEN {at_midnight} THEN strftime({incoming}, {day}) ELSE strftime({incoming}, {moment}) END"
-
-
 def _string(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     flaws = [_character_flaw(names.value)] if kind in (ColumnType.TEXT, ColumnType.JSON) else []
     if attribute.max_length is not None:
@@ -120,7 +106,7 @@ def _string(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
                 rejects=True,
             )
         )
-    return Conversion(read=_as_text(kind, names.incoming), value=names.read, flaws=tuple(flaws))
+    return Conversion(read=text_of(kind, names.incoming), value=names.read, flaws=tuple(flaws))
 
 
 # XML 1.0 has no place for these, and the service refuses them (0x80040278).
@@ -278,9 +264,9 @@ def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
         read = names.incoming
     else:
         known = {spelled(literal(text)): options for text, options in named.items()}
-        read = spelled(_as_text(kind, names.incoming))
+        read = spelled(text_of(kind, names.incoming))
     options, several = _divided(known)
-    value, text = names.option, _as_text(kind, names.incoming)
+    value, text = names.option, text_of(kind, names.incoming)
     if len(options) <= _MOST_LOOKED_UP:
         of_type = NUMBER if kind is ColumnType.NUMBER else "VARCHAR"
         value = listed_value(names.read, options, of_type, "INTEGER") if options else "CAST(NULL AS INTEGER)"
@@ -325,12 +311,12 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
     value = listed_value("part", options, "VARCHAR", "INTEGER") if options else "CAST(NULL AS INTEGER)"
     chosen = f"list_sort(list_distinct(list_transform({names.read}, lambda part: {value})))"
     unknown = f"list_filter({names.read}, lambda part: NOT list_contains({known}, part))"
-    flaws = [unknown_flaw(attribute, _as_text(kind, text), f"{unknown}[1]", broken=f"len({unknown}) > 0")]
+    flaws = [unknown_flaw(attribute, text_of(kind, text), f"{unknown}[1]", broken=f"len({unknown}) > 0")]
     if several:
         unclear = f"list_filter({names.read}, lambda part: list_contains([{', '.join(several)}]::VARCHAR[], part))"
         flaws.append(ambiguous_flaw(attribute, several, f"{unclear}[1]", broken=f"len({unclear}) > 0"))
     return Conversion(
-        incoming=spelled(_blanks(kind, text) or _as_text(kind, text)),
+        incoming=spelled(_blanks(kind, text) or text_of(kind, text)),
         read=f"list_filter(list_transform({_parts(text, known)}, lambda part: trim(part)), lambda part: part <> '')",
         value=f"CASE WHEN len({names.read}) > 0 THEN array_to_string({chosen}, ',') END",
         flaws=tuple(flaws),

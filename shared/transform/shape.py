@@ -11,6 +11,7 @@ from shared.errors import DefinitionError, Problem
 from shared.transform.notation.documents import json_text
 from shared.transform.notation.fractions import cut_moment
 from shared.transform.notation.numbers import NUMBER
+from shared.transform.notation.texts import text_of
 from shared.transform.reading import Reading, cleaned, read_columns, reading, text_name, written
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.scripts.columns import reason_of, seen_by, with_results
@@ -301,10 +302,12 @@ class _Compiler:
         misfit = f"{result} IS NULL"
         if column.type is not ColumnType.TEXT:
             misfit = f"({misfit} OR {result}[1] IS NOT NULL AND {own} IS NULL)"
-        self._mandatory(column, f"{result} IS NOT NULL AND {result}[1] IS NULL")
+        # Of a text its last form counts: it may have lost its blanks, or have been empty from the start.
+        empty = own if column.type is ColumnType.TEXT else f"{result}[1]"
+        self._mandatory(column, f"{result} IS NOT NULL AND {empty} IS NULL")
         way = "expression" if column.script is None else "script"
         self._misfit(column, ErrorType.INVALID_FORMAT, misfit, f"the {way} fails on this row{_OR[column.type]}")
-        self._max_length(column, f"CAST({own} AS VARCHAR)")
+        self._max_length(column, text_of(column.type, own))
 
     def _filtered(self, sql: str) -> str:
         if self._filter is None:

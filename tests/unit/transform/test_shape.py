@@ -263,6 +263,47 @@ def test_flags_apply_to_calculated_columns_too(workspace: Workspace) -> None:
     assert errors(workspace) == [(1, "x", "Mandatory Rule Violation", True), (3, "x", "Max Length Violation", True)]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"formula": "replace(a, 'x', '')"},
+        {"formula": "nullif(a, 'x')"},
+        {"formula": "' '", "trim": True},
+        {"formula": "a", "replace": [{"pattern": "x"}]},
+        {"cases": [{"when": "a = 'x'", "then": "''"}], "default": "'y'"},
+    ],
+)
+def test_an_empty_text_of_a_mandatory_calculated_column_is_missing(workspace: Workspace, more: dict[str, Any]) -> None:
+    """What counts is the text at the end, as in a column that is read."""
+    columns = [{"name": "a"}, {"name": "x", "mandatory": True, "validate": True, **more}]
+    shaped(workspace, definition(columns, MAPPED), [("1", "x")])
+    assert workspace.query("SELECT * FROM desired") == []
+    assert errors(workspace) == [(1, "x", "Mandatory Rule Violation", True)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "formula", "length"),
+    [
+        ("text", "'abc'", 3),
+        ("number", "amount * 2", 2),
+        ("number", "amount / 2", 3),
+        ("date", "day + INTERVAL 1 DAY", 10),
+        ("date", "day + INTERVAL 1 HOUR", 20),
+        ("bool", "amount > 1", 4),
+        ("json", "'[1, 2]'", 6),
+    ],
+)
+def test_max_length_counts_the_characters_that_people_see(
+    workspace: Workspace, kind: str, formula: str, length: int
+) -> None:
+    """They are those of a text column that gets the value, and not those that DuckDB writes."""
+    given: list[dict[str, Any]] = [{"name": "amount", "type": "number"}, {"name": "day", "type": "date"}]
+    fits = {"name": "fits", "type": kind, "formula": formula, "max_length": length}
+    sync = definition([*given, fits, {**fits, "name": "x", "max_length": length - 1}], MAPPED)
+    shaped(workspace, sync, [("1", "7", "2024-01-31")])
+    assert errors(workspace) == [(1, "x", "Max Length Violation", True)]
+
+
 def test_row_number_is_the_place_in_the_source(workspace: Workspace) -> None:
     """Rejected rows count as well."""
     columns: list[dict[str, Any]] = [
