@@ -61,13 +61,16 @@ def append(editing: Editing, path: Path, items: Sequence[Any]) -> None:
     """Add items to a list that may be missing, with what holds it."""
     if not items:
         return
-    data = editing.draft.data
-    there = value_at(data, path)
+    there = value_at(editing.draft.data, path)
     if isinstance(there, list) and there:
         change(editing, Insert(path=path, index=len(there), value=items[0], others=items[1:]))
-        return
-    value: Any = [*items]
-    while len(path) > 1 and not isinstance(value_at(data, path[:-1]), dict):
+    else:
+        _put(editing, path, [*items])
+
+
+def _put(editing: Editing, path: Path, value: Any) -> None:
+    """Give a key a value, with the mappings around it that are missing."""
+    while len(path) > 1 and value_at(editing.draft.data, path[:-1]) is None:
         path, value = path[:-1], {path[-1]: value}
     change(editing, Set(path=path, value=value))
 
@@ -79,7 +82,7 @@ def _name(editing: Editing, about: str) -> None:
     if not name or (isinstance(there, dict) and name in there):
         editing.say("bad", "Write a name that is not in use yet, and press Add again.")
         return
-    change(editing, Set(path=(*path, name), value={}))
+    _put(editing, (*path, name), {})
     editing.pages.go_to(about, len(there) if isinstance(there, dict) else 0)
 
 

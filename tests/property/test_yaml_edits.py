@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.definitions.loading.yaml_loader import Path, read_yaml
-from shared.drafts.editing import Edit, Insert, Move, Remove, Set, edited, rewritten
+from shared.drafts.editing import Edit, Insert, Move, Remove, Rename, Set, edited, rewritten
 from shared.drafts.editing.edits import applied, same
 from shared.drafts.editing.replacements import inline
 from shared.drafts.yaml_text import scalar_text
@@ -125,6 +125,7 @@ def _edits(data: dict[str, Any]) -> Iterator[st.SearchStrategy[Edit]]:
             missing = [key for key in KEYS if key not in value]
             for key in missing[:1]:
                 yield st.builds(Set, path=st.just((*path, key)), value=VALUES, after=st.just([*value][:1]))
+                yield from (st.just(Rename(path=(*path, old), name=key)) for old in [*value][:1])
         if isinstance(value, list):
             for index in {0, len(value)}:
                 items = VALUES.filter(_no_list)

@@ -296,7 +296,7 @@ def _fill_rows(widget: Widget, options: Sequence[TypeOption], rows: Rows) -> Non
         if model is not None:
             path = (*widget.path, key)
             label = str(key) if isinstance(key, str) else f"{key + 1:,}"
-            row = Widget(path=path, key=str(key), label=label, kind=Kind.GROUP, raw=raw, model=model)
+            row = Widget(path=path, key=str(key), label=label, kind=Kind.GROUP, raw=raw, text=str(key), model=model)
             row.children = fields_of(model, raw, path, rows=rows)
             widget.children.append(row)
 

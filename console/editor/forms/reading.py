@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from console.editor.forms.making import is_true
@@ -191,15 +191,24 @@ def _named(widget: Widget, sent: Sent) -> Any:
     rows = {row.path[-1]: row for row in widget.children}
     for key, raw in widget.raw.items():
         row = rows.get(key)
-        name = _name(row, sent) if row else key
-        is_taken = name in made or (name != key and name in widget.raw)
-        made[key if is_taken else name] = with_fields(raw, row.children, sent) if row else raw
+        name = _name(row, [*made, *widget.raw], sent) if row else key
+        made[name] = with_fields(raw, row.children, sent) if row else raw
     return made
 
 
-def _name(row: Widget, sent: Sent) -> str:
-    text = sent.text(f"{row.name}.key")
-    return row.key if text is None or text == carried(row.key, one_line=True) else text.strip() or row.key
+def _name(row: Widget, taken: Collection[Any], sent: Sent) -> Any:
+    """The name of a row: another one if one was written that is not in use."""
+    key, text = row.path[-1], sent.text(f"{row.name}.key")
+    if text is None or text == carried(row.text, one_line=True):
+        return key
+    name = text.strip() or row.text
+    if name == row.text:
+        return key
+    if name in taken:
+        sent.problems.append(Problem(message=f"the name {name} is in use: write another one", path=row.shown_path))
+        sent.texts[row.name] = text
+        return key
+    return name
 
 
 def _variants(widget: Widget, sent: Sent) -> Any:

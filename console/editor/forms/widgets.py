@@ -116,7 +116,7 @@ class Widget:
         label: The same as words.
         help: What it means; may have words in backticks.
         raw: The value in the text; `ABSENT` where it has none.
-        text: The value as the field shows it.
+        text: The value as the field shows it; of something that has a name, the name.
         chosen: Of a check whether it is checked, of a choice, a secret or variants which one; a text.
         options: Of a choice or variants: value and label of each.
         default: What an empty field means, for people.

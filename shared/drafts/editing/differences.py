@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shared.definitions.loading.yaml_loader import Path
-from shared.drafts.editing.edits import Edit, Insert, Remove, Set, same
+from shared.drafts.editing.edits import Edit, Insert, Remove, Rename, Set, same
 
 __all__ = ["differences"]
 
@@ -28,15 +28,30 @@ def differences(before: Any, after: Any, path: Path = ()) -> Iterator[Edit]:
 
 
 def _of_mapping(before: dict[str, Any], after: dict[str, Any], path: Path) -> Iterator[Edit]:
-    keys = [*after]
+    keys, former = [*after], _former_names(before, after)
     for place, key in enumerate(keys):
-        if key in before:
-            yield from differences(before[key], after[key], (*path, key))
+        if key in former:
+            yield Rename(path=(*path, former[key]), name=key)
+        if key in before or key in former:
+            yield from differences(before[former.get(key, key)], after[key], (*path, key))
         else:
             yield Set(path=(*path, key), value=after[key], after=keys[:place])
     for key in before:
-        if key not in after:
+        if key not in after and key not in former.values():
             yield Remove(path=(*path, key))
+
+
+def _former_names(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
+    """The keys that stand in the place of another one and have its value, or a mapping in the place of one."""
+    if len(before) != len(after):
+        return {}
+    return {
+        new: old
+        for (old, value), (new, other) in zip(before.items(), after.items(), strict=True)
+        if old not in after
+        and new not in before
+        and (same(value, other) or (isinstance(value, dict) and isinstance(other, dict)))
+    }
 
 
 def _of_list(before: list[Any], after: list[Any], path: Path) -> Iterator[Edit]:

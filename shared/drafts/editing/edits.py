@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.definitions.loading.yaml_loader import Path
 
-__all__ = ["Edit", "Insert", "Move", "Remove", "Set", "applied", "same"]
+__all__ = ["Edit", "Insert", "Move", "Remove", "Rename", "Set", "applied", "same"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,18 @@ class Remove:
     """Remove a key or an item of a list."""
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename:
+    """Give a key another name, in its place.
+
+    Attributes:
+        name: One that no other key beside it has.
+    """
+
+    path: Path
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +78,14 @@ class Move:
     to: int
 
 
-Edit = Set | Remove | Insert | Move
+Edit = Set | Remove | Rename | Insert | Move
 
 
 def applied(data: Any, edits: Iterable[Edit]) -> Any:
     """The values after some edits, each made on what the one before has left.
 
     Raises:
-        LookupError: The path does not exist.
+        LookupError: The path does not exist, or a new name is in use.
         TypeError: It leads through a value that holds no others.
     """
     made = {"": copy.deepcopy(data)}
@@ -95,10 +107,20 @@ def _apply(made: dict[str, Any], edit: Edit) -> None:
             holder[last] = copy.deepcopy(value)
         case Remove():
             del holder[last]
+        case Rename(name=name):
+            _rename(holder, last, name)
         case Insert(index=index, values=values):
             holder[last][index:index] = copy.deepcopy(values)
         case Move(index=index, to=to):
             holder[last].insert(to, holder[last].pop(index))
+
+
+def _rename(holder: dict[Any, Any], key: Any, name: str) -> None:
+    if key not in holder or name in holder:
+        raise LookupError
+    items = [(name if each == key else each, value) for each, value in holder.items()]
+    holder.clear()
+    holder.update(items)
 
 
 def same(one: Any, other: Any) -> bool:

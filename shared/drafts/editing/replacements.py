@@ -9,7 +9,7 @@ from typing import Any
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from shared.definitions.loading.yaml_loader import Path
-from shared.drafts.editing.edits import Edit, Insert, Move, Remove, Set
+from shared.drafts.editing.edits import Edit, Insert, Move, Remove, Rename, Set
 from shared.drafts.editing.nodes import Entry, Text, children, entry_of, is_flow
 from shared.drafts.yaml_text import entry_lines, item_lines, scalar_text
 
@@ -45,6 +45,8 @@ def replacements(text: Text, root: Node, edit: Edit) -> list[Replacement]:
             return _set(text, root, path, value, after)
         case Remove(path=path):
             return _remove(text, root, path)
+        case Rename(path=path, name=name):
+            return _rename(root, path, name)
         case Insert(path=path, index=index, values=values):
             return _insert(text, root, path, index, values)
         case Move(path=path, index=index, to=to):
@@ -209,6 +211,18 @@ def _without_first(text: Text, entry: Entry, following: Entry) -> Replacement:
     if text.has_comment(line_end, following.start):
         return Replacement(entry.start, line_end, "")
     return Replacement(entry.start, following.start, "")
+
+
+# -- Rename ----------------------------------------------------------------------------------------------------------
+
+
+def _rename(root: Node, path: Path, name: str) -> list[Replacement]:
+    entry = entry_of(root, path)
+    if entry is None or not isinstance(entry.holder, MappingNode):
+        raise NotPossibleError
+    key = entry.holder.value[entry.index][0]
+    by = _in_style_of(key, name) or scalar_text(name)
+    return [Replacement(int(key.start_mark.index), int(key.end_mark.index), by)]
 
 
 # -- Items of lists --------------------------------------------------------------------------------------------------

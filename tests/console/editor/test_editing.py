@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 from console.console import Console
 from shared.app import App
@@ -207,6 +208,59 @@ def test_rows_come_go_and_move_without_javascript(served_to_many: Served, custom
     )
     assert page.fields["version"] == ["9"]
     assert "name: customers # ours" in page.text
+
+
+@pytest.mark.parametrize("before", ["", "parameters:\n", "parameters: {}\n", "parameters: # the values\n  a: {}\n"])
+def test_a_parameter_is_added_whether_there_are_some_or_none(
+    served_to_many: Served, customers: Path, before: str
+) -> None:
+    """And so it can be filled in."""
+    customers.write_text(customers.read_text() + before)
+    page = opened(served_to_many, "Sync.Admin").press("name:parameters", parameters__new="day")
+    assert "cannot be edited here" not in page.html
+    page = page.press("show:info", parameters__day__default="monday")
+    found = yaml.safe_load(page.text)["parameters"]
+    assert found == ({"a": {}} if "a:" in before else {}) | {"day": {"default": "monday"}}
+
+
+PARAMETERS = """parameters:
+  # the folder of the day
+  'a':
+    default: 'x'  # see ticket 7
+  b: {default: 2}
+"""
+
+
+def test_another_name_of_a_parameter_changes_its_name_alone(served_to_many: Served, customers: Path) -> None:
+    """Its comments, its quotes and its place stay, also where one of its values is changed with it."""
+    customers.write_text(text := customers.read_text() + PARAMETERS)
+    page = opened(served_to_many, "owners")
+    renamed = text.replace("'a':", "'c':")
+    assert page.press("show:info", parameters__a__key="c").text == renamed
+    both = page.press("show:info", parameters__a__key="c", parameters__a__default="y")
+    assert both.text == renamed.replace("'x'", "'y'")
+    assert page.press("show:info", parameters__b__key="c").text == text.replace("  b:", "  c:")
+
+
+def test_a_name_that_is_in_use_is_a_mistake(served_to_many: Served, customers: Path) -> None:
+    """Nothing is saved, and what was typed stays in its field."""
+    customers.write_text(text := customers.read_text() + PARAMETERS)
+    page = opened(served_to_many, "owners")
+    for button in ("save", "show:source"):
+        told = page.press(button, parameters__a__key="b")
+        assert "the name b is in use: write another one" in told.html
+        assert (told.fields["parameters.a.key"], told.fields["_tab"], told.text) == (["b"], ["info"], text)
+    assert customers.read_text() == text
+    assert told.press("show:source", parameters__a__key="d").text == text.replace("'a':", "'d':")
+
+
+def test_nothing_is_added_to_what_cannot_hold_it(served_to_many: Served, customers: Path) -> None:
+    """A value of another kind stays."""
+    customers.write_text(text := customers.read_text() + "parameters: [a]\n")
+    page = opened(served_to_many, "Sync.Admin")
+    page.buttons.append("name:parameters")
+    page = page.press("name:parameters", parameters__new="day")
+    assert page.text == text
 
 
 def test_a_text_that_no_edit_knows_is_left_to_the_yaml(served_to_many: Served, customers: Path) -> None:

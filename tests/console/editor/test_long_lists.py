@@ -166,9 +166,14 @@ NAMED = {"parameters": {f"p{n}": {"default": n} for n in range(120)}}
 )
 def test_rows_with_names_keep_their_order_and_nothing_is_lost(fields: Mapping[str, Any], names: dict[int, str]) -> None:
     """Also where a new name is taken by a row that the page does not show."""
-    values = values_with(tab_named("info"), {"name": "a", **NAMED}, Sent(fields))
+    sent = Sent(fields)
+    values = values_with(tab_named("info"), {"name": "a", **NAMED}, sent)
     expected = {names.get(n, f"p{n}"): {"default": n} for n in range(120)}
     assert [*values["parameters"].items()] == [*expected.items()]
+    told = len(fields) - len(names)
+    assert [each.message for each in sent.problems] == [
+        f"the name {[*fields.values()][-1][0]} is in use: write another one"
+    ] * told
 
 
 @pytest.mark.parametrize("start", ["-1", "x", "9" * 30, "²", "1e3", "999999999"])

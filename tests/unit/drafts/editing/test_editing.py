@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.drafts.editing import EditRefusedError, Insert, Move, Remove, Set, edited
+from shared.drafts.editing import EditRefusedError, Insert, Move, Remove, Rename, Set, edited, rewritten
 
 TEXT = """\
 # Customers of the shop.
@@ -59,6 +59,36 @@ def test_several_items_are_inserted_at_once() -> None:
     assert edited("a: [b, c] # two\n", [added]) == "a: [b, x, y, z, c] # two\n"
     first = Insert(path=("a",), index=0, value="x", others=["y"])
     assert edited("a: [] # none\nb: 1\n", [first]) == "a: [x, y] # none\nb: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("p:\n  # of a\n  a: {d: 1} # one\n  b: {d: 2}\n", "p:\n  # of a\n  c: {d: 1} # one\n  b: {d: 2}\n"),
+        ("p: {'a': {d: 1}, b: {d: 2}}\n", "p: {'c': {d: 1}, b: {d: 2}}\n"),
+        ('p: {"a":{d: 1}, b: {d: 2}}\n', 'p: {"c":{d: 1}, b: {d: 2}}\n'),
+        ("p:\n  ? a\n  : d: 1\n  b: {d: 2}\n", "p:\n  ? c\n  : d: 1\n  b: {d: 2}\n"),
+    ],
+)
+def test_a_key_that_is_renamed_stays_in_its_place(text: str, expected: str) -> None:
+    """With its quotes and its comments; by itself, or as the difference of two values."""
+    assert edited(text, [Rename(path=("p", "a"), name="c")]) == expected
+    assert rewritten(text, {"p": {"c": {"d": 1}, "b": {"d": 2}}}) == expected
+    assert rewritten(text, {"p": {"c": {"d": 3}, "b": {"d": 2}}}) == expected.replace("d: 1", "d: 3")
+
+
+def test_a_key_is_not_renamed_to_one_that_is_there() -> None:
+    """Nor is a key that does not exist."""
+    for path, name in ((("a",), "b"), (("c",), "d")):
+        with pytest.raises(EditRefusedError):
+            edited("a: 1\nb: 2\n", [Rename(path=path, name=name)])
+
+
+def test_another_key_with_another_value_is_not_the_same_one() -> None:
+    """Its comment goes with it."""
+    assert (
+        rewritten("a:\n  env: X # one\n  b: 1\n", {"a": {"key_vault": "Y", "b": 1}}) == "a:\n  b: 1\n  key_vault: Y\n"
+    )
 
 
 def test_keys_and_items_come_and_go_in_their_places() -> None:
