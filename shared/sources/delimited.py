@@ -6,7 +6,8 @@ import csv
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Final
@@ -24,6 +25,7 @@ from shared.sources.places.copies import copy_of
 from shared.sources.places.row_lines import LoadedFile, RowLine, row_lines
 from shared.sources.plain import (
     Layout,
+    LineSurvey,
     cut_last,
     mapped,
     more_blocks,
@@ -31,7 +33,7 @@ from shared.sources.plain import (
     survey_lines,
     write_plain,
 )
-from shared.sources.records import MOST_BYTES, Dialect, Malformed, Scanner, first_rows, has_first, records
+from shared.sources.records import MOST_BYTES, Dialect, Malformed, Scanner, first_rows, has_first, records, splits_alike
 from shared.sources.text_files import TextFiles, file_values, last_row, value_columns
 from shared.workspace import Workspace, literal, quoted, writing
 
@@ -245,12 +247,12 @@ class _Load:
         rows = self._reading(file, header, header.lines, _PART)
         self.workspace.execute(f"CREATE TABLE source_rows ({value_columns(self.source.columns)})")
         with ThreadPoolExecutor(max_workers=1) as beside:
-            surveyed = beside.submit(survey_lines, file, header.line_end, self.dialect.quote)
+            surveyed = beside.submit(self._surveyed, file, header)
             loaded = self._inserted("source_rows", [], rows, header, file)
             survey = surveyed.result()
         found, blank = self._count("source_rows"), self._count(f"source_rows WHERE {self._empty}")
         whole = not survey.quotes or found == survey.lines - header.lines
-        if survey.strays or not (loaded and found and whole) or blank:
+        if survey.strays or survey.spaced or not (loaded and found and whole) or blank:
             self.workspace.drop("source_rows")
             return False
         # The numbers of the rows of a table are those of their order.
@@ -262,14 +264,26 @@ class _Load:
         """Load with DuckDB's reader; False when the file has something that it refuses, and nothing is loaded then."""
         rows, before = self._reading(file, header, skip), last_row(self.workspace)
         with ThreadPoolExecutor(max_workers=1) as beside:
-            survey = beside.submit(survey_lines, file, header.line_end, "")
+            surveyed = beside.submit(self._surveyed, file, header)
             loaded = self._inserted("source_raw", [f"{before} + row_number() OVER ()"], rows, header, file)
-            # With some mixtures of line ends DuckDB finds no row and reports no error.
-            if not survey.result().strays and loaded and last_row(self.workspace) > before:
-                self._without_blank_rows(file, header, rows, before)
-                return True
+            survey = surveyed.result()
+        # With some mixtures of line ends DuckDB finds no row and reports no error.
+        if loaded and not (survey.strays or survey.spaced) and last_row(self.workspace) > before:
+            self._without_blank_rows(file, header, rows, before)
+            return True
         self.workspace.execute(f"DELETE FROM source_raw WHERE _row > {before}")
         return False
+
+    def _surveyed(self, file: InputFile, header: Header) -> LineSurvey:
+        """Look at the lines of a file, and once more at all of it where blanks stand at its quotes."""
+        survey = survey_lines(file, header.line_end, self.dialect.quote)
+        if not survey.spaced:
+            return survey
+        if " " in self.dialect.delimiter + self.dialect.quote:  # then no blank is left out
+            return replace(survey, spaced=False)
+        with file.content() as stream:
+            alike = splits_alike(iter(partial(stream.read, BLOCK), b""), self.dialect)
+        return replace(survey, spaced=not alike)
 
     def _inserted(self, table: str, first: Sequence[str], rows: str, header: Header, file: InputFile) -> bool:
         items = ", ".join((*first, *(f"c{place}" for place in header.places)))

@@ -107,11 +107,13 @@ class LineSurvey:
         strays: Whether it has line breaks that end no line, within quotes or not; DuckDB takes some of them for line
             ends. What follows them was not looked at.
         quotes: Whether the quote occurs in it.
+        spaced: Whether blanks stand before a quote in a way that DuckDB may read otherwise than `records`.
     """
 
     lines: int
     strays: bool
     quotes: bool
+    spaced: bool = False
 
 
 def survey_lines(file: InputFile, line_end: LineEnd, quote: str) -> LineSurvey:
@@ -129,16 +131,23 @@ def survey_lines(file: InputFile, line_end: LineEnd, quote: str) -> LineSurvey:
     """
     mark, ended = quote.encode(), b"\n" if line_end is LineEnd.LINE_FEED else b"\r"
     lines, quotes, last = 0, False, ended
+    spaced, seam = False, b""  # the end of a block, for blanks that go on in the next one
     held = b""  # a carriage return that ends a block: the next one may begin with its line feed
     with file.content() as stream:
         while block := stream.read(BLOCK):
             lines, last = lines + block.count(ended), block[-1:]
             quotes = quotes or (bool(mark) and mark in block)
-            block, held = held + block, block[-1:] if block.endswith(b"\r") else b""
+            spaced = spaced or (quotes and _has_spaced(seam + block, mark))
+            block, held, seam = held + block, block[-1:] if block.endswith(b"\r") else b"", block[-len(mark) - 2 :]
             whole = block[: len(block) - len(held)]
             if line_end.stray in whole and whole.count(line_end.stray) > whole.count(b"\r\n"):
                 return LineSurvey(lines=lines, strays=True, quotes=quotes)
-    return LineSurvey(lines=lines + (last != ended), strays=held == line_end.stray, quotes=quotes)
+    return LineSurvey(lines=lines + (last != ended), strays=held == line_end.stray, quotes=quotes, spaced=spaced)
+
+
+def _has_spaced(text: bytes, quote: bytes) -> bool:
+    """Whether two blanks stand before a quote, or one between two quotes."""
+    return b"  " + quote in text or quote + b" " + quote in text
 
 
 def own_csv(path: Path, names: Iterable[str], *, longest: int) -> str:

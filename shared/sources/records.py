@@ -6,7 +6,7 @@ import codecs
 import csv
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -24,6 +24,7 @@ __all__ = [
     "first_rows",
     "has_first",
     "records",
+    "splits_alike",
 ]
 
 # Of one record, as UTF-8. A text column of Dataverse holds a million characters at most, which is 4 MB. What is longer
@@ -137,6 +138,44 @@ def first_rows(found: Iterator[list[str] | Malformed], rows: int) -> Iterator[li
         rows -= isinstance(record, Malformed) or any(record)
         if not rows:
             return
+
+
+def splits_alike(blocks: Iterable[bytes], dialect: Dialect) -> bool:
+    """Whether DuckDB's reader and `records` certainly read the quotes of a text alike.
+
+    DuckDB passes over one blank before a quote, and takes more of them and the quotes as a value. It takes a blank and
+    a quote behind a closed quote as more of the value. Where one of these may be in the text, the answer is no.
+
+    Args:
+        blocks: The text in parts, as UTF-8, with or without a byte order mark.
+        dialect: How fields are separated and quoted; neither sign is a blank.
+    """
+    pattern, quote = _alike(dialect), dialect.quote.encode()
+    before = len(dialect.delimiter.encode()) + 1  # bytes before a quote that tell whether it opens a field
+    held, first = b"\n", True  # the first line begins as all others do
+    for block in blocks:
+        held, first = held + (block.removeprefix(_BYTE_ORDER_MARK) if first else block), False
+        held = held[_end_of(pattern, held) :]
+        if quote not in held:
+            held = held[-before:]
+        elif len(held) > MOST_BYTES:
+            return False
+    held += b"\n"  # the last line need not have a line end
+    return quote not in held[_end_of(pattern, held) :]
+
+
+def _end_of(pattern: re.Pattern[bytes], text: bytes) -> int:
+    match = pattern.match(text)
+    return match.end() if match else 0
+
+
+def _alike(dialect: Dialect) -> re.Pattern[bytes]:
+    """Quoted fields that both readers read alike and what stands before them, and single quotes within other fields."""
+    quote, delimiter = (re.escape(sign.encode()) for sign in (dialect.quote, dialect.delimiter))
+    opens = rb"(?:(?<=%b)|(?<=[\r\n])|(?<=%b )|(?<=[\r\n] ))" % (delimiter, delimiter)
+    quoted = rb"%b%b(?:[^%b]++|%b%b)*+%b *+(?=%b|[\r\n])" % (opens, *[quote] * 5, delimiter)
+    single = rb"(?<!%b)(?<![\r\n ])%b" % (delimiter, quote)
+    return re.compile(b"(?:[^%b]*+(?:%b|%b))*+" % (quote, quoted, single))
 
 
 def _begin(text: Text) -> int:

@@ -65,9 +65,10 @@ def is_view(path: Path, **options: Any) -> bool:
         (["b"], "\n", True),
         (["b"], "\r\n", True),
         (["b, c", 'say "b"', "b"], "\n", True),
+        (["b, c  ", ", ", "b"], "\n", True),
         (["b\nc", "b"], "\n", False),
     ],
-    ids=["no quotes", "two characters end a line", "quotes", "line breaks in values"],
+    ids=["no quotes", "two characters end a line", "quotes", "blanks at quotes", "line breaks in values"],
 )
 def test_its_rows_and_their_numbers_are_those_of_the_file(
     tmp_path: Path, values: list[str], line_end: str, *, at_once: bool
@@ -140,3 +141,13 @@ def test_a_column_with_the_name_of_the_file_is_filled(tmp_path: Path) -> None:
     found, _ = load_source(source)
     assert found[0] == (1, "0", "large.csv")
     assert len(found) == len(large(["b"]))
+
+
+def test_blanks_before_a_quote_are_no_part_of_a_value(tmp_path: Path) -> None:
+    """DuckDB alone would keep several of them, with the quotes."""
+    rows = large(["b", "padded"])
+    text = lines_of([HEAD, *rows]).replace(",padded,", ',   "padded",')
+    path = written(tmp_path, text)
+    found, errors = loaded(path)
+    assert [row[1:] for row in found] == rows
+    assert errors == []

@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex
 import pytest
 
 from shared.errors import UserError
-from shared.sources.records import MOST_BYTES, Dialect, LineEnd, Malformed, records
+from shared.sources.records import MOST_BYTES, Dialect, LineEnd, Malformed, records, splits_alike
 
 Load = Callable[..., tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]]
 STRAY = "there is a carriage return outside quotes that does not end a line"
@@ -49,6 +49,60 @@ def test_line_breaks_of_all_kinds_are_allowed_within_quotes(load: Load) -> None:
     value = "a\rb\nc\r\nd"
     for end in ("\n", "\r\n", "\r"):
         assert load(f'A,B{end}1,"{value}"{end}2,b{end}', columns=("A", "B")) == ([(1, "1", value), (2, "2", "b")], [])
+
+
+UNPAIRED = "its quotes are not balanced"
+
+
+@pytest.mark.parametrize("beside", ["", "7,8\n"], ids=["alone", "beside a malformed row"])
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize(
+    ("line", "options", "read"),
+    [
+        ('1, "y" ,3', {}, ("1", "y", "3")),
+        ('1,  "y",3', {}, ("1", "y", "3")),
+        ('   "1","y"   ,   "3"', {}, ("1", "y", "3")),
+        ('1,  "",3', {}, ("1", None, "3")),
+        ('1,  "x,\n""y""",3', {}, ("1", 'x,\n"y"', "3")),
+        ('1," ""y""  ","   "', {}, ("1", ' "y"  ', "   ")),
+        ('1,"x, ""y"" ""z""",3', {}, ("1", 'x, "y" "z"', "3")),
+        ('1,x  "y" "z",3', {}, ("1", 'x  "y" "z"', "3")),
+        ("1,  'y',3", {"text_qualifier": "'"}, ("1", "y", "3")),
+        ("1,  ^y^,3", {"text_qualifier": "^"}, ("1", "y", "3")),
+        ('1||  "y"||3', {"delimiter": "||"}, ("1", "y", "3")),
+        ('1\t  "y"\t3', {"delimiter": "\t"}, ("1", "y", "3")),
+        ('1,"y" "x",3', {}, UNPAIRED),
+        ('1,"y" "",3', {}, UNPAIRED),
+        ('"Smith," "J",3', {}, UNPAIRED),
+        ('1,  "x,y"', {}, "2 fields instead of 3"),
+    ],
+)
+def test_blanks_at_quotes_are_read_in_one_way(
+    load: Load, line: str, options: dict[str, str], read: tuple[str | None, ...] | str, beside: str, *, in_place: bool
+) -> None:
+    """Whatever the other rows are like: otherwise the value would change with another row."""
+    delimiter = options.get("delimiter", ",")
+    text = f"A,B,C\n0,0,0\n{{}}\n4,5,6\n{beside}".replace(",", delimiter).format(line)
+    found, errors = load(text, in_place=in_place, **options)
+    row = [] if isinstance(read, str) else [(2, *read)]
+    assert found == [(1, "0", "0", "0"), *row, (3, "4", "5", "6")]
+    assert [message.partition(" (")[0] for number, _, message in errors if number == 2] == ([] if row else [read])
+
+
+@pytest.mark.parametrize("quote", ['"', "^"])
+def test_parts_of_a_text_do_not_change_how_its_quotes_are_read(quote: str) -> None:
+    """Each of these texts is cut at every place."""
+    for text, alike in (
+        ('\ufeff"a",b\r\n "x","  "\n"y" ,"z" ', True),
+        ('a,"b"" ""c"\n5"" x,d', True),
+        ('a,"b" "c"\n', False),
+        ('a,  "b"\n', False),
+        ('  "a",b\n', False),
+        ('a,"b"\n,"c', False),
+    ):
+        data = text.replace('"', quote).encode()
+        for cut in range(len(data) + 1):
+            assert splits_alike([data[:cut], data[cut:]], Dialect(quote=quote)) is alike
 
 
 @pytest.mark.parametrize("in_place", [True, False])
