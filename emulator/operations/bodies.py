@@ -1,6 +1,7 @@
 """Request bodies as SQL columns: the properties that can be written, and the stored value of each."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from emulator.body_errors import (
@@ -27,6 +28,7 @@ _Setter = Callable[[Values, Any], None]
 _BIND: Final = "@odata.bind"
 _TYPE: Final = "@odata.type"
 _LONGEST_NAME: Final = 200
+_KEPT: Final = frozenset({"ownerid", "statecode", "statuscode", "partitionid"})
 
 
 class BodyReader:
@@ -36,6 +38,7 @@ class BodyReader:
         """Prepares a function for every property, so that a row needs one lookup per property."""
         self.table = table
         self._environment = environment
+        self._keyed = {part for key in table.keys for part in key.columns}
         self._create = self._setters(creating=True)
         self._update = self._setters(creating=False)
 
@@ -54,6 +57,33 @@ class BodyReader:
             ServiceError: A property is unknown, or a value does not fit its column.
         """
         return self._read(body, self._update)
+
+    def upserted(self, body: Mapping[str, Any]) -> Values:
+        """Returns the SQL columns to change by an upsert of an existing row.
+
+        An upsert of an elastic table replaces the whole row (use-upsert-insert-update-record, "Elastic table upsert"):
+        columns that the body does not state get their default values.
+
+        Raises:
+            ServiceError: A property is unknown, or a value does not fit its column.
+        """
+        values = self.updated(body)
+        return {**self._emptied, **values} if self.table.elastic else values
+
+    @cached_property
+    def _emptied(self) -> Values:
+        """Every column that an update can set, with its default value."""
+        values: Values = {}
+        for name, column in self.table.columns.items():
+            if not column.valid_for_update or column.primary_id or name in _KEPT:
+                continue
+            values[name] = column.default
+            if column.is_polymorphic:
+                values[f"{name}__type"] = None
+            elif name in self._keyed and column.type is ColumnType.STRING:
+                text = column.default
+                values[f"{name}__n"] = None if text is None else self._environment.collation.normalise(str(text))
+        return values
 
     def _read(self, body: Mapping[str, Any], setters: Mapping[str, _Setter]) -> Values:
         values: Values = {}
@@ -83,7 +113,6 @@ class BodyReader:
 
     def _setters(self, *, creating: bool) -> dict[str, _Setter]:
         setters: dict[str, _Setter] = {_TYPE: self._typed}
-        keyed = {part for key in self.table.keys for part in key.columns}
         for name, column in self.table.columns.items():
             allowed = column.valid_for_create if creating else column.valid_for_update
             allowed = allowed or (creating and self.table.intersect is not None)  # only a seed creates pairs
@@ -97,7 +126,7 @@ class BodyReader:
             elif not allowed or column.computed:
                 setters[name] = _ignored  # the service ignores values for read-only columns
             else:
-                setters[name] = self._plain(column, keyed=name in keyed)
+                setters[name] = self._plain(column, keyed=name in self._keyed)
         parties = self._environment.schema.tables.get(PARTIES)
         if parties is not None and self.table.activity and self.table.logical_name != ACTIVITIES:
             setters[parties_property(self.table)] = self._parties(parties)

@@ -168,7 +168,8 @@ class Bulk:
             return values
         if message == "DeleteMultiple":
             return {}
-        values = work.bodies.updated(item.body)
+        read = work.bodies.upserted if message == "UpsertMultiple" else work.bodies.updated
+        values = read(item.body)
         drop_key_columns(values, item.reference)
         return values
 

@@ -123,10 +123,8 @@ class Records:
         if conditions.must_not_exist:
             raise matching_record_exists()
         work = self._changes.of(table)
-        values = work.bodies.updated(body)
+        values = work.bodies.updated(body) if conditions.must_exist else work.bodies.upserted(body)
         drop_key_columns(values, reference)
-        if table.elastic and not conditions.must_exist:
-            values = {**_emptied(table), **values}  # an elastic upsert replaces the whole row
         _check(request, {**identity(table, reference), **values})
         return Planned(
             rows={"update" if conditions.must_exist else "upsert": 1},
@@ -317,13 +315,3 @@ def _with_partition(request: Request, table: Table, reference: RowKey) -> RowKey
     if partition is None:
         return reference
     return replace(reference, values={"partitionid": partition.strip("'").replace("''", "'")})
-
-
-def _emptied(table: Table) -> Values:
-    return {
-        name: column.default
-        for name, column in table.columns.items()
-        if column.valid_for_update
-        and not column.primary_id
-        and name not in {"ownerid", "statecode", "statuscode", "partitionid"}
-    }

@@ -1,6 +1,7 @@
 """Alternate keys whose index a job builds, and privileges that an application lacks."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -104,3 +105,27 @@ def test_privileges_that_an_application_lacks() -> None:
         assert (refused.status_code, "prvDeleteAccount" in refused.text) == (403, True)
         assert client.send("GET", "contacts?$top=1").status_code == 403
         assert client.send("POST", "contacts", {"lastname": "B"}).status_code == 204
+
+
+@pytest.mark.parametrize("message", ["PATCH", "UpsertMultiple"])
+def test_an_upsert_of_an_elastic_row_keeps_its_key_and_empties_the_others(tmp_path: Path, message: str) -> None:
+    """The row is found by the key that the address names, and no more by the value of another one."""
+    file = tmp_path / "tables.yaml"
+    text = "{type: String, length: 20}"
+    file.write_text(
+        "new_Part:\n  elastic: true\n  keys: {code: [new_code], serial: [new_serial]}\n"
+        f"  columns: {{new_Name: {text}, new_Code: {text}, new_Serial: {text}}}\n",
+        encoding="utf-8",
+    )
+    with running(in_thread=True, limits="none", schema=[file]) as emulator, Client(emulator) as client:
+        client.send("POST", "new_parts", {"new_name": "A", "new_code": "c", "new_serial": "s"})
+        if message == "PATCH":
+            answer = client.send("PATCH", "new_parts(new_code='c')", {"new_name": "B"})
+        else:
+            named = {"@odata.type": "Microsoft.Dynamics.CRM.new_part", "@odata.id": "new_parts(new_code='c')"}
+            target = {**named, "new_name": "B"}
+            answer = client.send("POST", f"new_parts/Microsoft.Dynamics.CRM.{message}", {"Targets": [target]})
+        assert answer.status_code == 204, answer.text
+        row = client.send("GET", "new_parts(new_code='c')?$select=new_name,new_code,new_serial").json()
+        assert (row["new_name"], row["new_code"], row["new_serial"]) == ("B", "c", None)
+        assert client.send("GET", "new_parts(new_serial='s')").status_code == 404
