@@ -267,7 +267,11 @@ def _type(attribute: Json) -> str:
 
 
 def column_description(attribute: Json) -> dict[str, Any]:
-    """Returns the settings of an AttributeMetadata object."""
+    """Returns the settings of an AttributeMetadata object.
+
+    Raises:
+        SchemaFileError: Its default value is of another type.
+    """
     kind = _type(attribute)
     settings: dict[str, Any] = {
         "type": kind,
@@ -304,8 +308,13 @@ def column_description(attribute: Json) -> dict[str, Any]:
 def _default(attribute: Json) -> dict[str, Any]:
     """The value that a new row without one gets, if the JSON states it: null is a Boolean column without one."""
     if "DefaultValue" in attribute:
-        return {"default": attribute["DefaultValue"]}
+        value = attribute["DefaultValue"]
+        if value is not None and not isinstance(value, bool):
+            raise SchemaFileError(f"column {attribute['SchemaName']}: DefaultValue is true, false or null")
+        return {"default": value}
     chosen = attribute.get("DefaultFormValue")
+    if chosen is not None and type(chosen) is not int:
+        raise SchemaFileError(f"column {attribute['SchemaName']}: DefaultFormValue is the number of an option")
     return {} if chosen in {None, _NO_DEFAULT} else {"default": chosen}
 
 

@@ -12,6 +12,7 @@ import pytest
 from emulator.metadata.attributes import option_set_json
 from emulator.schema import Schema
 from emulator.schema.entity_definitions import read_entity_definitions
+from emulator.schema.faults import SchemaFileError
 from emulator.schema.loader import builtin_schema
 from emulator.testing import running
 from tests.emulator.http_client import Client, error, made
@@ -111,6 +112,21 @@ def test_a_new_row_gets_the_defaults_of_the_environment(write: Write) -> None:
         client.send("POST", "EntityDefinitions(LogicalName='account')/Attributes", {**added, "DefaultValue": True})
         account = made(client, "accounts", name="A")
         assert client.send("GET", f"accounts({account})?$select=new_chosen").json()["new_chosen"] is True
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (_column("new_On", "Boolean", DefaultValue="yes"), "column new_On: DefaultValue is true, false or null"),
+        (_column("new_Kind", "Picklist", DefaultFormValue=["1"]), "column new_Kind: DefaultFormValue is the number"),
+    ],
+)
+def test_a_default_of_another_type_is_refused(client: Client, write: Write, column: Definition, said: str) -> None:
+    """In a file and in a request; the message names the column."""
+    with pytest.raises(SchemaFileError, match=said):
+        read_entity_definitions(write(_table("new_Job", _column("new_Name"), column)), builtin_schema())
+    refused = client.send("POST", "EntityDefinitions(LogicalName='account')/Attributes", column)
+    assert refused.status_code == 400
 
 
 def test_a_secured_column_is_no_part_of_a_key(client: Client) -> None:
