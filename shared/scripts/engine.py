@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
@@ -39,10 +39,14 @@ class ScriptError(Exception):
 
 @dataclass(slots=True)
 class Allowance:
-    """On how many rows of a run a script may be stopped, and on how many it was."""
+    """On how many rows of a run a script may be stopped, and on which it was.
+
+    Attributes:
+        stopped: The numbers of these rows; a row that is calculated again counts once.
+    """
 
     most: int = MOST_STOPPED
-    stopped: int = 0
+    stopped: set[int] = field(default_factory=set)
 
 
 class ScriptEngine:
@@ -111,10 +115,11 @@ class ScriptEngine:
             if found is not None:
                 yield found[1:-1]
                 continue
-            allowance.stopped += 1
-            if allowance.stopped > allowance.most:
+            number = json.loads(row)["n"]
+            allowance.stopped.add(number)
+            if len(allowance.stopped) > allowance.most:
                 raise UserError(f"the script {self._too_much} on more than {allowance.most:,} rows")
-            yield json.dumps({"n": json.loads(row)["n"], "r": None, "e": self._too_much})
+            yield json.dumps({"n": number, "r": None, "e": self._too_much})
 
     def _asked(self, script: str, rows: str) -> str | None:
         """The answer to one request; None where the script was stopped, or its process ended."""

@@ -183,6 +183,16 @@ def test_a_script_that_is_stopped_on_many_rows_ends_the_run() -> None:
         engine.results("function calc() { for (;;) {} }", rows(1, 2, 3), Allowance(most=1))
 
 
+def test_a_row_that_is_calculated_again_counts_once() -> None:
+    """The first rows of a run are calculated in both orders too."""
+    allowance = Allowance(most=2)
+    with closing(ScriptEngine(seconds=0.05)) as engine:
+        for values in ((1, 2), (1, 2), (1, 2)):
+            engine.results("function calc() { for (;;) {} }", rows(*values), allowance)
+        with pytest.raises(UserError, match="on more than 2 rows"):
+            engine.results("function calc() { for (;;) {} }", rows(1, 2, 3), allowance)
+
+
 NO_REACH = "['require', 'process', 'fetch', 'std', 'os', 'print', 'console', 'performance', 'WeakRef', 'gc']"
 
 
