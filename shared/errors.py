@@ -4,6 +4,7 @@
 SyncError
 ├── UserError            the definition, the settings or the data is wrong: tell the user where; no traceback
 │   ├── DefinitionError    one or more problems, each with file, line, column and path
+│   ├── NoRoomError        a file of the workspace cannot be written: neither the source nor the target is the cause
 │   └── PlanRefusedError   the plan is not applied, nothing was written
 │       ├── UnsafePlanError   it breaks a safety limit: numbers, limit, and what overrides it
 │       ├── StalePlanError    it is not the plan that was approved: source, target or definition changed
@@ -30,6 +31,7 @@ __all__ = [
     "AbortRun",
     "AnswerLost",
     "DefinitionError",
+    "NoRoomError",
     "PlanRefusedError",
     "Problem",
     "RequestRefused",
@@ -77,6 +79,10 @@ class UserError(SyncError):
 
 class SourceUnavailableError(UserError):
     """A database or a storage of files does not answer, or takes no requests now; a job is tried again later."""
+
+
+class NoRoomError(UserError):
+    """A file in the temporary folder of a workspace cannot be written, such as on a full disk; no data is the cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

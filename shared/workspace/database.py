@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import duckdb
 
-from shared.errors import UserError
+from shared.errors import NoRoomError, UserError
 from shared.workspace.failures import explained, first_line, understood
 from shared.workspace.folders import PrivateFolder
 from shared.workspace.limits import OverdueError, within
@@ -119,12 +119,13 @@ class Workspace:
 
         Raises:
             UserError: The file exists already, or the settings are refused.
+            NoRoomError: No temporary folder can be made.
         """
         check_new_file(file)
         try:
             folder = PrivateFolder.make("workspace", inside=temp_folder)
         except OSError as error:
-            raise UserError(
+            raise NoRoomError(
                 f"no temporary folder can be made in {temp_folder or 'the temporary folder of the system'}: "
                 f"{error.strerror}; free disk space there, or set WORKSPACE_TEMP to another folder"
             ) from error

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from shared.errors import UserError
+from shared.errors import NoRoomError, UserError
 
 __all__ = ["DiskSpace", "DiskUse", "free_bytes", "writing"]
 
@@ -35,12 +35,12 @@ def writing(folder: Path) -> Iterator[None]:
     """Explain why a file in the folder of a workspace cannot be written: its disk may be full.
 
     Raises:
-        UserError: With the reason, and what to do.
+        NoRoomError: With the reason, and what to do.
     """
     try:
         yield
     except OSError as error:
-        raise UserError(
+        raise NoRoomError(
             f"the workspace's folder {folder} cannot be written: {error.strerror or type(error).__name__}; free disk "
             "space there, or set WORKSPACE_TEMP to another folder. Neither the source nor the target is the cause"
         ) from error

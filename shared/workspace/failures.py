@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from shared.errors import UserError
+from shared.errors import NoRoomError, UserError
 
 __all__ = ["explained", "first_line", "understood"]
 
@@ -30,7 +30,8 @@ def understood() -> Iterator[None]:
     """Explain errors of DuckDB that no statement causes.
 
     Raises:
-        UserError: There is not enough memory, or the disk is full.
+        UserError: There is not enough memory.
+        NoRoomError: The disk is full.
         KeyboardInterrupt: The statement was interrupted.
     """
     try:
@@ -39,7 +40,7 @@ def understood() -> Iterator[None]:
         raise UserError(explained(error)) from error
     except (duckdb.TransactionException, duckdb.IOException) as error:
         if any(words in str(error) for words in _DISK_IS_FULL):  # also where a table is committed to a file
-            raise UserError(_NO_ROOM) from error
+            raise NoRoomError(_NO_ROOM) from error
         if isinstance(error, duckdb.IOException) or not any(words in str(error) for words in _MEMORY_IS_FULL):
             raise
         raise UserError(_NO_MEMORY) from error

@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.dataverse import KEY_TAKEN
 from shared.definitions.models import Strategy
-from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
+from shared.errors import AbortRun, SyncError
 from shared.events import ChangeQueue, Event, EventAction, NetChange, unfold
 from shared.jobs.real_time.boundary import Failure, WaveResult, bisect, failure_of
 from shared.jobs.real_time.ledger import BUSY
@@ -180,8 +180,6 @@ class _Applying:
     def _attempt(self, changes: Sequence[NetChange], *, comparing: bool) -> WaveResult | Failure:
         try:
             return self._wave.apply(changes, comparing=comparing, final=self._final)
-        except (RetryLater, AnswerLost):
-            raise
         except AbortRun as error:  # every part of the wave would fail in the same way
             return WaveResult(failures=dict.fromkeys(range(len(changes)), failure_of(error)), counts={})
         except SyncError as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater, SyncError
+from shared.errors import AbortRun, AnswerLost, NoRoomError, RequestRefused, RetryLater, SyncError
 from shared.reconcile import PlanAction
 from shared.state import ErrorRow
 
@@ -16,7 +16,7 @@ __all__ = ["NOTHING_DONE", "Failure", "OvertakenError", "WaveResult", "attempted
 
 log = logging.getLogger(__name__)
 
-_PAUSE: Final = 30.0  # seconds that the host had better wait
+_PAUSE: Final = 30.0  # seconds that the host had better wait, also until others may have freed disk space
 _TURNS: Final = 10  # of events that others go on overtaking
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -88,13 +88,10 @@ def attempted(work: Callable[[], Made], doing: str) -> Made | Failure:
     """Do work that depends on the content of events: an error becomes a failure of these events.
 
     Raises:
-        RetryLater: Dataverse or the state store is not available.
-        AnswerLost: Likewise.
+        RetryLater, AnswerLost: No event is the cause; see `failure_of`.
     """
     try:
         return work()
-    except (RetryLater, AnswerLost):
-        raise
     except SyncError as error:
         return failure_of(error)
     except Exception as error:  # the boundary of real time: an unforeseen error becomes a dead letter
@@ -103,7 +100,16 @@ def attempted(work: Callable[[], Made], doing: str) -> Made | Failure:
 
 
 def failure_of(error: SyncError) -> Failure:
-    """Why the events that an error concerns could not be applied."""
+    """Why the events that an error concerns could not be applied.
+
+    Raises:
+        RetryLater: The error is one, or the disk of the instance is full: no event is the cause, and they come again.
+        AnswerLost: The error is one.
+    """
+    if isinstance(error, (RetryLater, AnswerLost)):
+        raise error
+    if isinstance(error, NoRoomError):
+        raise RetryLater(error.message, retry_after=_PAUSE) from error
     if isinstance(error, RequestRefused):
         return Failure(error="Failed Operation", message=error.message, code=error.code)
     return Failure(error="Failed Operation" if isinstance(error, AbortRun) else "Invalid Row", message=error.message)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from shared.dataverse import Dataverse
 from shared.dataverse.http.service import Call
-from shared.errors import AnswerLost, RequestRefused, RetryLater, SyncError
+from shared.errors import RequestRefused, SyncError
 from shared.events import Event, RecordReference, Undecodable
 from shared.jobs.real_time.boundary import Failure, bisect, failure_of
 from shared.jobs.real_time.letters import FailedEvent
@@ -118,8 +118,6 @@ def _complete(events: Iterable[Numbered], dataverse: Dataverse) -> tuple[list[Nu
         try:
             whole = each if event.reread is None else (number, replace(event, new=_reread(event.reread, dataverse)))
             complete.append(whole)
-        except (RetryLater, AnswerLost):
-            raise
         except SyncError as error:
             lost.append(_lost(each, failure_of(error)))
     return complete, lost

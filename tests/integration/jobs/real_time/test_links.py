@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from shared.errors import RetryLater
 from tests.integration.jobs.real_time.conftest import Make
 from tests.integration.jobs.real_time.world import World
 
@@ -113,3 +114,16 @@ def test_a_link_that_gets_another_record_is_replaced(make: Make) -> None:
     world.run({"op": "u", "before": old, "after": new, "source": {}})
 
     assert (linked(world), world.letters) == ({("1", "2")}, [])
+
+
+def test_events_come_again_while_the_records_of_their_lookups_cannot_be_read(make: Make) -> None:
+    """Dataverse is away: no event is the cause, so none becomes a dead letter."""
+    world = linking(make)
+    world.run(event("c", "1", "2"))  # the process knows the tables from now on
+    world.emulator.faults([{"action": "status", "status": 503, "times": 1000, "match": {"path": "leads"}}])
+    with pytest.raises(RetryLater):
+        world.run(event("c", "1", "1"), event("c", "2", "2"))
+    assert world.letters == []
+    world.emulator.clear_faults()
+    world.run(event("c", "1", "1"), event("c", "2", "2"))
+    assert linked(world) == {("1", "1"), ("1", "2"), ("2", "2")}
