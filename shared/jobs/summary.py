@@ -182,6 +182,7 @@ class RunSummary:
         course: How the writing went, in seconds since the start of the run; empty where nothing was to be written.
         peak_memory_mb: Highest resident memory of the process.
         post_sync: The steps after the sync, in order; none where the run ended before its writes did.
+        continues: The id of the earlier run whose steps it went on with, and whose figures they know; empty for none.
         mirror: What the mirror has saved; None for a sync without one, and where the run ended before the reading.
         peak_disk_mb: The most that the run's temporary folder held, in millions of bytes.
     """
@@ -224,6 +225,7 @@ class RunSummary:
     peak_disk_mb: float = 0.0
     errors: tuple[ErrorRow, ...] = ()
     post_sync: tuple[StepOutcome, ...] = ()
+    continues: str = ""
     mirror: MirrorFigures | None = None
 
     @property
@@ -292,6 +294,7 @@ class RunSummary:
             "peak_disk_mb": round(self.peak_disk_mb, 1),
             "errors": [error.to_json() for error in self.errors],
             "post_sync": [step.to_json() for step in self.post_sync],
+            "continues": self.continues,
             "mirror": self.mirror.to_json() if self.mirror else None,
         }
 

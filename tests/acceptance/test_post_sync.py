@@ -19,7 +19,7 @@ from shared.cli.boundary import run as type_in
 from shared.cli.screen.tables import planned, summary
 from shared.dataverse import MetadataCache
 from shared.errors import AbortRun, DefinitionError, UnsafePlanError, UserError
-from shared.jobs import RunState, RunSummary
+from shared.jobs import NoProgress, Phase, RunState, RunSummary
 from shared.jobs.batch import cancelling
 from shared.views.plan_page import plan_page
 from shared.views.run_reports import count_lines
@@ -419,6 +419,41 @@ def test_cancel_stops_a_run_during_its_steps(here: World, api: Api, monkeypatch:
         {"a": "Succeeded", "b": "Failed", "c": "Not run"},
     )
     assert len(api.received) == 1
+
+
+class Phases(NoProgress):
+    """Knows the phase of a run."""
+
+    def __init__(self) -> None:
+        self.now: Phase | None = None
+
+    def phase(self, phase: Phase, total: int | None = None) -> None:
+        """A phase begins."""
+        self.now = phase
+
+
+def test_steps_that_two_runs_continue_know_the_figures_of_the_run_that_wrote(here: World) -> None:
+    """It carried out none of them, and the first run that continues it is stopped after a step that writes."""
+    update = {"entity": "account", "filter": "name eq 'Two'", "set": {"description": "'seen'"}}
+    statement = "insert into import values (@run.id, @run.created, 'new')"
+    with_steps(
+        here,
+        {"name": "first", "update": update},
+        {"name": "second", "sql": {"connection": {"env": "DATABASE"}, "statement": statement}},
+    )
+    phases = Phases()
+    wrote = here.run(run_id="r1", progress=phases, cancelled=lambda: phases.now is Phase.POST_SYNC)
+    assert (wrote.created.done, set(states(wrote).values()), wrote.continues) == (2, {"Not run"}, "")
+
+    def updated() -> bool:
+        return any(row["description"] == "seen" for row in here.records("accounts?$select=description"))
+
+    second = here.run(run_id="r2", cancelled=updated)
+    assert (states(second), second.continues) == ({"first": "Succeeded", "second": "Not run"}, "r1")
+    third = here.run(run_id="r3")
+    assert (set(states(third).values()), third.continues) == ({"Succeeded"}, "r1")
+    with closing(sqlite3.connect(here.environment["DATABASE"].removeprefix("sqlite:///"))) as connection:
+        assert connection.execute("SELECT done, made FROM import WHERE tag = 'new'").fetchall() == [("r1", 2)]
 
 
 WRONG: Final[list[tuple[dict[str, Any], str]]] = [

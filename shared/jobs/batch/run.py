@@ -181,7 +181,7 @@ class _Run:
             return None
         tools.progress.phase(Phase.POST_SYNC)
         outcomes = run_steps(job.definition, step_input, self._step_tools(workspace))
-        summary = ended(written, outcomes, cancelled=self._cancelling.asked())
+        summary = ended(replace(written, continues=step_input.continues), outcomes, cancelled=self._cancelling.asked())
         so_far = self._so_far(summary.state, summary.message)
         self._written = replace(
             summary,

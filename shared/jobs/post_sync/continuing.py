@@ -73,8 +73,13 @@ def _wrote(run: RunRecord) -> bool:
 
 
 def _continued(run: RunRecord) -> bool:
-    """Whether a run has gone on with the steps of another one; a step of its own may have written."""
-    return any(step["run"] not in {"", run.run_id} for step in run.counts.get("post_sync") or ())
+    """Whether a run has gone on with the steps of another one; a step of its own may have written.
+
+    Rows of earlier versions do not say it: there a step that another run has carried out shows it.
+    """
+    return bool(run.counts.get("continues")) or any(
+        step["run"] not in {"", run.run_id} for step in run.counts.get("post_sync") or ()
+    )
 
 
 def _left(run: RunRecord) -> list[StepOutcome]:

@@ -23,11 +23,13 @@ class StepInput:
         values: The parameters of the definition, and the figures of the run.
         errors: The run has errors; a step that fails adds to them.
         earlier: The outcomes of the run that this one continues; empty where it continues none.
+        continues: The id of the run that has written, and whose figures these are; empty where it is this one.
     """
 
     values: Mapping[str, ParameterValue]
     errors: bool
     earlier: Sequence[StepOutcome] = field(default=())
+    continues: str = ""
 
 
 def step_input_of(
@@ -52,14 +54,14 @@ def step_input_of(
     """
     if summary.state in ENDED_EARLY:
         return None
-    counts, run_id, earlier = summary.to_json(), summary.run_id, tuple[StepOutcome, ...]()
+    counts, continues, earlier = summary.to_json(), "", tuple[StepOutcome, ...]()
     if continued is not None and not summary.writes:
         last = continued.figures
-        counts, run_id, started, earlier = {**last.counts}, last.run_id, last.started, tuple(continued.steps)
+        counts, continues, started, earlier = {**last.counts}, last.run_id, last.started, tuple(continued.steps)
     errors = failed or has_errors(counts)
     state = RunState.FAILED if failed else RunState.COMPLETED_WITH_ERRORS if errors else RunState.SUCCEEDED
-    figures = run_figures(counts | {"state": state.value}, run_id=run_id, started=started)
-    return StepInput(values={**parameters, **figures}, errors=errors, earlier=earlier)
+    figures = run_figures(counts | {"state": state.value}, run_id=continues or summary.run_id, started=started)
+    return StepInput(values={**parameters, **figures}, errors=errors, earlier=earlier, continues=continues)
 
 
 def ended(summary: RunSummary, outcomes: Sequence[StepOutcome], *, cancelled: bool) -> RunSummary:

@@ -65,7 +65,7 @@ def test_figures_are_parameters() -> None:
         2,
     ]
     assert found.values["run.started"] == STARTED
-    assert (found.errors, found.earlier) == (False, ())
+    assert (found.errors, found.earlier, found.continues) == (False, (), "")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,16 @@ def test_runs_that_did_nothing_change_nothing_about_the_steps_that_are_left() ->
     assert found is not None
     assert [found.values[name] for name in ("run.id", "run.created")] == ["one", 3]
     assert found.earlier == (replace(MADE, run="one"), replace(MADE, run="three"), replace(LEFT, run="three"))
+
+
+def test_a_run_that_carried_out_the_first_steps_of_another_one_continues_it() -> None:
+    """No step shows it, where the other run has carried out none; its own step has written."""
+    first = record(replace(DONE, writes=9, post_sync=(LEFT, LEFT)))
+    second = replace(DONE, created=ChangeCounts(), writes=2, post_sync=(MADE, LEFT), continues="one")
+    found = turn(DONE, runs=[replace(record(second), run_id="three"), first])
+    assert found is not None
+    assert [found.values[name] for name in ("run.id", "run.created")] == ["one", 3]
+    assert found.continues == "one"
 
 
 def test_a_run_whose_process_died_ends_what_is_left() -> None:
