@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.entities import LedgerEntry, LedgerHead, LedgerStore
-from shared.errors import UserError
+from shared.errors import RetryLater, UserError
 from shared.memory.damage import DamagedError, reading_parts
 from shared.memory.entries import RecordEntry, combined
 from shared.memory.names import Turn, new_part, next_turn, owner_of, parts_of, turn_of
@@ -27,6 +27,7 @@ __all__ = ["Ledger", "LedgerConflictError"]
 
 _MOST_PARTS: Final = 8  # of a ledger that is not written anew yet
 ROWS_IN_A_PART: Final = 250_000  # about 15 MB with a value of common length: a part is held in memory once
+_TURNS: Final = 3  # of reading the parts, where others swap them meanwhile
 _ENTRIES: Final = "ledger_entries"
 _ADDED: Final = f"SELECT {NAMES}, idle FROM {json_rows({**MEMBERS, 'idle': 'BOOLEAN'}, flat=True)}"
 
@@ -86,27 +87,28 @@ class Ledger:
             condition: Which records, over `id`.
 
         Raises:
-            RetryLater, AbortRun: The state store is unavailable, or refuses us.
+            RetryLater: The state store is unavailable, or other runs change the ledger again and again.
+            AbortRun: The state store refuses us.
         """
         filled = partial(self._load, workspace, fill, condition)
-        entries = self._store.ledger_entries(self._sync)
-        self._head = self._store.ledger(self._sync)
-        names = self._head.parts if self._head else ()
-        parts = parts_of(self._owner, names)
-        self._others = [name for name in names if name not in parts]
-        if self._head is None:
-            self.missing = "there is none yet, or it was lost"
-        elif self._others and not parts:
-            self.missing = "there is none yet for this table of this environment"
-        else:
+        for _ in range(_TURNS):
+            entries = self._store.ledger_entries(self._sync)
+            self._head = self._store.ledger(self._sync)
+            names = self._head.parts if self._head else ()
+            parts = parts_of(self._owner, names)
+            self._others = [name for name in names if name not in parts]
+            self.missing = _why_missing(names, parts, exists=self._head is not None)
             try:
                 with reading_parts():
                     filled(parts, entries)
             except DamagedError:
                 workspace.execute("DELETE FROM ledger")
+                if self._store.ledger(self._sync) != self._head:
+                    continue  # a run has swapped it while a plan, which has no lease, read the parts
                 self.missing = "its files are missing or damaged"
-        if self.missing:
-            filled((), entries)
+                filled((), entries)
+            return
+        raise RetryLater(f"the ledger of {self._sync} is being changed by another run: try again", retry_after=1)
 
     def _load(
         self,
@@ -204,3 +206,10 @@ class Ledger:
 
     def _paths(self, names: Sequence[str]) -> dict[str, Path]:
         return {name: self._files[name] for name in names}
+
+
+def _why_missing(names: Sequence[str], parts: Sequence[str], *, exists: bool) -> str:
+    """Why a ledger has no parts of an owner; empty where it has some, or was begun without rows."""
+    if not exists:
+        return "there is none yet, or it was lost"
+    return "there is none yet for this table of this environment" if names and not parts else ""

@@ -1,4 +1,7 @@
-"""What an event has noted of a record stays later than what a run noted before, whoever writes the files anew since."""
+"""Files of a ledger that are written anew: what an event has noted stays later than what a run noted before.
+
+And a plan that reads them meanwhile finds all of them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.app import App
 from shared.app.histories import erase
 from shared.app.undoing import undo
 from shared.cli.real_time import feed
@@ -119,3 +123,25 @@ def test_a_run_that_writes_the_files_anew_keeps_the_order(here: World, before: s
     changed(here, "last", Meanwhile(lambda: reactivated(here)))
     assert (parts(here) < MOST_PARTS - 1) is (before == "many")
     assert stays_closed(here)
+
+
+def test_a_plan_beside_a_run_that_writes_the_files_anew_has_the_ledger(here: World) -> None:
+    """It has no lease. The files that it does not find any more are no lost ledger: R2 is to be reactivated."""
+    filled(here)
+    behind, left = here.app.state, ["run"]
+
+    def run_beside(*_: object) -> None:
+        if left:
+            left.clear()
+            settings, environment = here.app.settings, here.environment
+            beside = App(settings, read_environment=lambda: environment, state=behind)
+            here.csv([{**ROWS[0], "city": "beside"}, ROWS[2]])
+            assert beside.run("accounts").updated.done == 1
+            here.csv(ROWS)
+
+    here.csv(ROWS)
+    with here.store_in_front(ledger_part=run_beside):
+        planned = here.plan()
+    assert (left, parts(here) < MOST_PARTS - 1) == ([], True)
+    assert planned.plan.counts.reactivate == 1
+    assert not any("ledger" in note for note in planned.notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from shared.entities import LedgerEntry, LedgerHead
+from shared.errors import RetryLater
 from shared.memory import Ledger, LedgerConflictError, ledger_owner, new_part, owner_of
 from shared.memory.entries import KnownRecord, RecordEntry, without_values
 from shared.workspace import Workspace
@@ -29,6 +30,7 @@ class Store:
         self.head: LedgerHead | None = None
         self.parts: dict[str, bytes] = {}
         self.entries: dict[str, LedgerEntry] = {}
+        self.meanwhile: list[Callable[[], None]] = []  # what others do before a part is read, the last first
 
     def ledger(self, sync: str) -> LedgerHead | None:
         """The head."""
@@ -38,6 +40,8 @@ class Store:
     def ledger_part(self, sync: str, name: str) -> bytes | None:
         """A part."""
         assert sync == "customers"
+        if self.meanwhile:
+            self.meanwhile.pop()()
         return self.parts.get(name)
 
     def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
@@ -177,6 +181,30 @@ def test_a_ledger_that_cannot_be_read_is_begun_anew(store: Store, workspace: Wor
     assert workspace.query("SELECT count(*) FROM ledger") == [(0,)]
     append(ledger, workspace, (known(3), "created", False, None, None))
     assert [row[0] for row in rows_of(store)] == [known(3)]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_ledger_that_a_run_swaps_while_a_plan_reads_it_is_read_again(
+    store: Store, workspace: Workspace, times: int
+) -> None:
+    """A plan has no lease. Parts that it does not find any more are no damage."""
+    append(opened(store, workspace), workspace, (known(1), "created", False, None, None))
+
+    def swap() -> None:
+        left, store.meanwhile = store.meanwhile, []
+        with Workspace.open(threads=1) as of_run:
+            ledger = opened(store, of_run)
+            for number in range(9):  # writes all parts anew
+                append(ledger, of_run, (known(2), "created", False, f'{{"a":"{number}"}}', None))
+        store.meanwhile = left
+
+    store.meanwhile = [swap] * times
+    if times == 3:
+        with pytest.raises(RetryLater, match="the ledger of customers is being changed by another run"):
+            opened(store, workspace)
+    else:
+        assert opened(store, workspace).missing == ""
+        assert workspace.query("SELECT id FROM ledger ORDER BY id") == [(known(1),), (known(2),)]
 
 
 def test_a_ledger_that_another_run_has_changed_is_not_overwritten(store: Store, workspace: Workspace) -> None:
