@@ -10,7 +10,7 @@ from shared.definitions.models.columns import Column, ColumnType
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.choices.options import suggestion_steps
-from shared.transform.convert import Conversion, conversion
+from shared.transform.convert import conversion
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import (
     LookupColumn,
@@ -20,6 +20,8 @@ from shared.transform.lookups.columns import (
     selector_name,
 )
 from shared.transform.lookups.parties import bounds, split_steps
+from shared.transform.mapped.columns import MappedColumn, believed, stage_name
+from shared.transform.mapped.keys import UNREAD, unfit_key, unread_key
 from shared.transform.notation.incoming import incoming, only_blanks
 from shared.transform.rules import ErrorType, Rule, RuleSet, ValueProblem
 from shared.transform.shape import PASSES, Shape, action_of, shape_of
@@ -31,30 +33,6 @@ __all__ = ["CompiledMappings", "desire_of", "desire_steps", "value_sql"]
 
 _DESIRED = frozenset({Table.DESIRED})
 _BOTH = _DESIRED | {Table.SOURCE_ERRORS}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MappedColumn:
-    """One mapping during the conversion.
-
-    Attributes:
-        incoming: SQL of what goes in.
-        label: What error rows call it.
-        conversion: How it is fitted into the column.
-        rules: What can be wrong with it here.
-        doubts: Rules of the source's columns that leave its value unknown.
-        attempt: SQL of a first step that may fail; empty where nothing can.
-        blank: The rule that it has more than blanks, where a value is required; the field is not left out for it.
-    """
-
-    column: TargetColumn
-    incoming: str
-    label: str
-    conversion: Conversion
-    rules: tuple[Rule, ...]
-    doubts: tuple[Rule, ...]
-    attempt: str = ""
-    blank: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +74,15 @@ class CompiledMappings:
         return f"{self.rejected} OR NOT {PASSES}"
 
     @property
+    def unsearched(self) -> str:
+        """SQL condition over `desired`: no lookup looks at the row.
+
+        Where records may be dropped, the keys of rejected rows are searched too: they protect their records.
+        """
+        keyed = self.unread and any(lookup.key_part for lookup in self.lookups)
+        return f"NOT {PASSES} AND NOT {self.rejected}" if keyed else self.removed
+
+    @property
     def unsound(self) -> str:
         """SQL query over `desired`: gives a row where one breaks a rule or is filtered out."""
         broken = f"{self.shape.rules.broken()} OR {self.missing.broken()}"
@@ -104,12 +91,23 @@ class CompiledMappings:
     @property
     def judged(self) -> tuple[str, ...]:
         """The quoted names of the columns that hold what was judged."""
-        return (*self.shape.rules.columns, *self.missing.columns, PASSES, *self.deleting)
+        return (*self.shape.rules.columns, *self.missing.columns, PASSES, *self.deleting, *self.unread)
 
     @property
     def deleting(self) -> tuple[str, ...]:
         """The quoted name of the column that says whether a row deletes its record; none where no lookup needs it."""
         return (_DELETES,) if self.lookups and self.definition.sync_behaviour.action_column is not None else ()
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The quoted name of the column that says whether a row has an unknown key; none where nothing is dropped."""
+        return () if self.definition.sync_behaviour.dropped == "ignore" else (UNREAD,)
+
+    @property
+    def identifying(self) -> tuple[MappedColumn, ...]:
+        """The parts of the sync key; of those that a lookup finds, what it searches for."""
+        searched = {value.name for lookup in self.lookups if lookup.key_part for value in lookup.values}
+        return tuple(each for each in self.mapped if each.column.key_part or each.column.name in searched)
 
 
 def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> CompiledMappings:
@@ -206,6 +204,7 @@ def _mapped(
             *never_empty(column, source.label, columns, rejects=source.validate_),
         ),
         doubts=shape.doubts.get(source.label, ()),
+        made_of=frozenset({source.label}),
         blank=only_blanks(source, column, fitted, shape),
     )
 
@@ -234,6 +233,7 @@ def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn
                 conversion=fitted,
                 rules=bounds(lookup, source.label),
                 doubts=shape.doubts.get(source.label, ()),
+                made_of=frozenset({source.label, lookup.selector or source.label}),
                 blank=only_blanks(source, column, fitted, shape),
             )
         else:
@@ -265,6 +265,7 @@ def _of_expression(
         conversion=fitted,
         rules=(failed, *_rules(flaws, column.name, rejects=False), *filled),
         doubts=_doubts(expression.columns, shape),
+        made_of=expression.columns,
     )
 
 
@@ -298,15 +299,17 @@ def _desired(desire: CompiledMappings) -> str:
     """The query behind `desired`, layer by layer: incoming values, read, converted, checked."""
     mapped, shape, missing = desire.mapped, desire.shape, desire.missing
     judged = ", ".join((*shape.rules.columns, PASSES))
-    attempts = "".join(f", {each.attempt} AS {_name('try', each)}" for each in mapped if each.attempt)
-    tries = "".join(f", {_name('try', each)}" for each in mapped if each.attempt)
-    tries += "".join(f", {item}" for item in (*_selectors(desire.lookups), *_deletes(desire)))
-    incoming = ", ".join(f"{_believed(each, shape)} AS {_name('in', each)}" for each in mapped)
+    attempts = "".join(f", {each.attempt} AS {stage_name('try', each)}" for each in mapped if each.attempt)
+    tries = "".join(f", {stage_name('try', each)}" for each in mapped if each.attempt)
+    tries += "".join(f", {item}" for item in (*_selectors(desire.lookups), *_deletes(desire), *_unread(desire)))
+    incoming = ", ".join(f"{believed(each, shape)} AS {stage_name('in', each)}" for each in mapped)
     incoming = f"SELECT _row, {judged}{tries}, {incoming}\n  FROM (SELECT *{attempts} FROM shaped)"
-    prepared = [f"{each.conversion.incoming} AS {_name('in', each)}" for each in mapped if each.conversion.incoming]
+    prepared = [
+        f"{each.conversion.incoming} AS {stage_name('in', each)}" for each in mapped if each.conversion.incoming
+    ]
     if prepared:
         incoming = f"SELECT * REPLACE ({', '.join(prepared)})\n  FROM ({incoming})"
-    read = ", ".join(f"{each.conversion.read} AS {_name('read', each)}" for each in mapped)
+    read = ", ".join(f"{each.conversion.read} AS {stage_name('read', each)}" for each in mapped)
     joins = "".join(each.conversion.join(each.column.name) for each in mapped)
     values = ", ".join(f"{each.conversion.value} AS {quoted(each.column.name)}" for each in mapped)
     typed = f"SELECT given.*, {values}\n  FROM (SELECT *, {read}\n  FROM ({incoming})) AS given{joins}"
@@ -320,6 +323,7 @@ def _desired(desire: CompiledMappings) -> str:
     items += [f"_k{column.key_part}" for column in key_columns(desire.columns)]
     items += _searched(desire)
     items += [judged, *missing.found(), *desire.deleting]
+    items += [f"({name} OR {unfit_key(desire.identifying)}) AS {name}" for name in desire.unread]
     missed = f"SELECT *, {missing.select(unless=omitted)}\n  FROM ({keyed})"
     return "SELECT " + ",\n    ".join(items) + f"\n  FROM ({missed})"
 
@@ -350,6 +354,12 @@ def _deletes(desire: CompiledMappings) -> list[str]:
     return [f"({action_of(column)} = 'DELETE') IS TRUE AS {name}" for name in desire.deleting]
 
 
+def _unread(desire: CompiledMappings) -> list[str]:
+    """Whether the row has a key that is not known, as far as the source's columns tell it."""
+    read = [column.label for column in desire.definition.source.columns if column.read]
+    return [f"({unread_key(desire.identifying, desire.shape, read)}) AS {name}" for name in desire.unread]
+
+
 def _searched(desire: CompiledMappings) -> Iterator[str]:
     """What the lookup steps need: the values, their comparable forms, and whether the row leaves the column alone."""
     for lookup in desire.lookups:
@@ -365,19 +375,9 @@ def _searched(desire: CompiledMappings) -> Iterator[str]:
         # A delete needs its key and no more.
         deleted = f" OR {_DELETES}" if desire.deleting and lookup.key_part is None else ""
         yield f"({doubts} OR {missed}{deleted}) AS {quoted(f'_omit_{lookup.name}')}"
-        given = " OR ".join(f"{_name('in', each)} IS NOT NULL" for each in mapped)
+        given = " OR ".join(f"{stage_name('in', each)} IS NOT NULL" for each in mapped)
         yield f"({given}) AS {quoted(given_name(lookup.name))}"
         yield f"CAST(NULL AS BIGINT) AS {quoted(link_name(lookup.name))}"
-
-
-def _name(stage: str, each: MappedColumn) -> str:
-    return quoted(f"{stage}:{each.column.name}")
-
-
-def _believed(each: MappedColumn, shape: Shape) -> str:
-    """The incoming value; null if calculated from a field in error: it makes no key then, and protects none."""
-    doubted = shape.rules.any_of(each.doubts)
-    return each.incoming if doubted == "false" else f"CASE WHEN NOT {doubted} THEN {each.incoming} END"
 
 
 def _value(column: TargetColumn, pair: Pair | None) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.transform.convert import has_refused, longer
 from shared.transform.desire import CompiledMappings, desire_of
-from shared.transform.lookups.columns import LookupColumn
-from shared.transform.lookups.creatable import created_label
-from shared.transform.lookups.resolve import resolve_steps, unresolved
+from shared.transform.lookups.columns import references
+from shared.transform.lookups.resolve import found_in_reference, link_update, resolve_steps, unfound, unresolved
+from shared.transform.mapped.keys import UNREAD
 from shared.transform.rules import ErrorType
 from shared.transform.shape import PASSES
 from shared.transform.targets import TEXTS, TargetColumn, key_columns
@@ -20,6 +20,7 @@ __all__ = ["desired_finish_steps"]
 
 _DESIRED = frozenset({Table.DESIRED})
 _BOTH = _DESIRED | {Table.SOURCE_ERRORS}
+_DROPPED = "sync_behaviour.dropped"
 _DUPLICATE = literal(ErrorType.DUPLICATE_KEY)
 
 
@@ -88,76 +89,50 @@ def _keep_first(columns: Sequence[TargetColumn]) -> tuple[Step, Step]:
     )
 
 
-def _protect_rejected(desire: CompiledMappings, rejected: str) -> tuple[Step, ...]:
+def _protect_rejected(desire: CompiledMappings, rejected: str) -> Iterator[Step]:
     """A rejected row is still in the source: the record with its key was not dropped.
 
-    A row whose key exists but cannot be read, or is one that no record can have, is kept with nulls: it may belong to
-    any record. A row with an empty key belongs to no record.
+    A row whose key is there and not known, or is one that no record can have, is kept with nulls: it may belong to any
+    record. A row with an empty key belongs to no record.
     """
-    if desire.definition.sync_behaviour.dropped == "ignore":
-        return ()
-    keys = [f"_k{column.key_part}" for column in key_columns(desire.columns)]
-    known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
-    about_keys = _about_keys(desire)
-    unread = f"""
-SELECT _row FROM source_errors WHERE error <> {literal(ErrorType.MANDATORY)}{about_keys}""".strip()
-    too_long = _too_long(desire, about_keys)
-    possible = (_possible(column, too_long) for column in key_columns(desire.columns))
-    query = f"""
-SELECT DISTINCT {", ".join(possible)}
-FROM desired
-WHERE {rejected} AND ({known} OR _row IN ({unread}))""".strip()
-    return (
-        Step.creating(
-            "Protect the records of rejected rows",
-            NewTable(name=Table.PROTECTED, query=query),
-            "sync_behaviour.dropped",
-            needs=_BOTH,
+    if not desire.unread:
+        return
+    resolved = [lookup for lookup in desire.early if lookup.key_part]
+    if resolved:
+        yield Step(
+            "Find the records that keys of rejected rows refer to",
+            link_update(resolved, found_in_reference, unless=f"NOT {desire.rejected}"),
+            _DROPPED,
+            needs=frozenset({Table.DESIRED, *(reference.name for reference in references(resolved))}),
+            only_if=f"SELECT _row FROM desired WHERE {desire.rejected} LIMIT 1",
             purpose=Purpose.REJECTED_ROWS,
-        ),
+        )
+    columns = key_columns(desire.columns)
+    known = " AND ".join(f"_k{column.key_part} IS NOT NULL" for column in columns)
+    unread = " OR ".join((UNREAD, *map(unfound, resolved)))
+    query = f"""
+SELECT DISTINCT {", ".join(map(_possible, columns))}
+FROM (SELECT * REPLACE (({unread}) AS {UNREAD}) FROM desired)
+WHERE {rejected} AND ({known} OR {UNREAD})""".strip()
+    yield Step.creating(
+        "Protect the records of rejected rows",
+        NewTable(name=Table.PROTECTED, query=query),
+        _DROPPED,
+        needs=_DESIRED,
+        purpose=Purpose.REJECTED_ROWS,
     )
 
 
-def _too_long(desire: CompiledMappings, about_keys: str) -> str:
-    """SQL condition: a value that the key is made of is longer than its column of the source may be.
-
-    By the definition, no row with such a value makes a record. Empty where no column has a length.
-    """
-    limited = [column.label for column in desire.definition.source.columns if column.max_length is not None]
-    if not limited:
-        return ""
-    errors = f'error = {literal(ErrorType.MAX_LENGTH)} AND "column" IN ({", ".join(map(literal, limited))})'
-    return f" OR _row IN (SELECT _row FROM source_errors WHERE {errors}{about_keys})"
-
-
-def _possible(column: TargetColumn, too_long: str) -> str:
-    """The key of a row, or null if its text has a character that the service refuses, or is longer than the column.
+def _possible(column: TargetColumn) -> str:
+    """The key of a row; null if it is unknown, has a character that the service refuses, or is longer than the column.
 
     A text that fits in the form in which keys are compared, such as one with spaces at its end, is a possible key.
     """
     key, limit = f"_k{column.key_part}", column.attribute.max_length
-    impossible = has_refused(f"CAST({key} AS VARCHAR)") + too_long
+    impossible = f"{UNREAD} OR {has_refused(f'CAST({key} AS VARCHAR)')}"
     if column.attribute.type in TEXTS and limit is not None:
         impossible += f" OR ({longer(quoted(column.name), limit)} AND {longer(key, limit)})"
     return f"CASE WHEN {impossible} THEN NULL ELSE {key} END AS {key}"
-
-
-def _about_keys(desire: CompiledMappings) -> str:
-    """Narrow errors to those that can keep a key from being read: of a calculated key, any column's."""
-    labels = [each.label for each in desire.mapped if each.column.key_part]
-    resolved = [lookup for lookup in desire.lookups if _is_key(lookup, desire.columns)]
-    labels += [name for lookup in resolved for name in lookup.mapping.sources]
-    read = {column.label for column in desire.definition.source.columns if column.read}
-    calculated = any(not lookup.mapping.sources for lookup in resolved)
-    labels_of_errors = [*labels, *(lookup.label for lookup in resolved)]
-    labels_of_errors += [created_label(each, name) for each in resolved for name in each.candidates[-1].lookup.create]
-    if calculated or not read.issuperset(labels):
-        return ""
-    return f' AND "column" IN ({", ".join(map(literal, labels_of_errors))})'
-
-
-def _is_key(lookup: LookupColumn, columns: Sequence[TargetColumn]) -> bool:
-    return any(column.name == lookup.name and column.key_part for column in columns)
 
 
 _COUNTS = f"""

@@ -81,12 +81,14 @@ class Shape:
         rules: The rules of the columns and of the filter.
         doubts: Column -> the rules that, when broken, leave its value unknown: its own, and those of every column that
             it is calculated from.
+        parts: Column -> the columns that it is calculated from, directly or by way of others, and itself.
         sizes: Calculated text column -> how many times as long as a text of the row it can be.
     """
 
     sql: str
     rules: RuleSet
     doubts: dict[str, tuple[Rule, ...]]
+    parts: dict[str, frozenset[str]]
     sizes: dict[str, int]
 
 
@@ -134,7 +136,7 @@ def shape_of(definition: SyncDefinition) -> Shape:
     rules = RuleSet("_broken", compiler.rules)
     labels = ", ".join((*(quoted(column.label) for column in definition.source.columns), *_numbers(definition)))
     final = f"SELECT _row, {labels},\n    {rules.select()},\n    {compiler.passes} AS {PASSES}\nFROM ({sql})"
-    return Shape(sql=final, rules=rules, doubts=compiler.doubts, sizes=compiler.sizes)
+    return Shape(sql=final, rules=rules, doubts=compiler.doubts, parts=compiler.parts, sizes=compiler.sizes)
 
 
 def _numbers(definition: SyncDefinition) -> Iterator[str]:
@@ -154,6 +156,7 @@ class _Compiler:
         self._places = {column.label: f"source.columns[{n}]" for n, column in enumerate(self._columns)}
         self.rules: list[Rule] = []
         self.doubts: dict[str, tuple[Rule, ...]] = {}
+        self.parts = {column.label: frozenset({column.label}) for column in self._columns}
         self.sizes: dict[str, int] = {}
         self.problems: list[Problem] = []
         self.passes = "true"
@@ -294,6 +297,7 @@ class _Compiler:
         for column, made_of in columns:
             inherited = (rule for name in sorted(made_of) for rule in self.doubts.get(name, ()))
             self.doubts[column.label] = tuple(dict.fromkeys(inherited))
+            self.parts[column.label] = frozenset({column.label}).union(*(self.parts[name] for name in made_of))
             self._rules_of_calculated(column)
         return sql
 

@@ -29,7 +29,7 @@ def links(here: World, rows: Sequence[tuple[str, str]], **changes: Any) -> str:
     """A sync of links between accounts and leads from rows of an account number and the subject of a lead."""
     here.csv([{"number": number, "subject": subject} for number, subject in rows] or [{"number": "", "subject": ""}])
     definition = accounts()
-    definition["source"]["columns"] = [{"name": "number"}, {"name": "subject"}]
+    definition["source"]["columns"] = [{"name": "number"}, {"name": "subject"}, *changes.pop("columns", ())]
     definition["destination"] |= {
         "entity": "accountleads",
         "id_column": "accountleadid",
@@ -100,6 +100,19 @@ def test_if_a_row_finds_no_record_no_link_is_removed(here: World) -> None:
     done = here.run("links")
 
     assert (done.deleted.done, linked(here)) == (0, {("1", "Lead 1"), ("1", "Lead 2"), ("2", "Lead 2")})
+
+
+def test_a_row_that_is_rejected_for_another_column_keeps_its_link(here: World) -> None:
+    """Its key is searched although the row is rejected; only links that the source lacks are removed."""
+    links(here, ALL)
+    here.run("links")
+
+    links(here, [], columns=[{"name": "size", "type": "number", "validate": True}])
+    rows = zip(ALL[:2], ("1", "wrong"), strict=True)
+    here.csv([{"number": number, "subject": subject, "size": size} for (number, subject), size in rows])
+    done = here.run("links")
+
+    assert (done.source.rejected, done.deleted.done, linked(here)) == (1, 1, {("1", "Lead 1"), ("1", "Lead 2")})
 
 
 def test_a_pair_that_is_twice_in_the_source_is_one_link(here: World) -> None:

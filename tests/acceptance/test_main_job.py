@@ -216,6 +216,30 @@ def test_a_rejected_row_whose_key_is_calculated_from_its_wrong_value_protects_it
     assert here.run().deleted.done == 1
 
 
+@pytest.mark.parametrize("number", ["2 ?", "2.5"])
+def test_a_row_whose_key_does_not_fit_and_that_has_another_error_lets_nothing_be_dropped(
+    here: World, number: str
+) -> None:
+    """What the target cannot hold is not reported of a rejected row; its key is present all the same."""
+    sync = accounts(
+        sync_behaviour={"sync_key": ["numberofemployees"], "dropped": "delete", "safety": {"max_delete": "100%"}}
+    )
+    sync["source"]["columns"] = [{"name": "number"}, {"name": "revenue", "type": "number", "validate": True}]
+    sync["destination"]["mappings"] = [
+        {"source": "number", "target": "numberofemployees"}, {"source": "revenue", "target": "revenue"}
+    ]  # fmt: skip
+    here.define(sync)
+    here.csv([{"number": n, "revenue": 1} for n in (1, 2, 3)])
+    assert here.run().created.done == 3
+    here.csv([{"number": 1, "revenue": 1}, {"number": number, "revenue": "one"}])
+
+    done = here.run()
+
+    assert (done.deleted.done, done.ignored, done.source.rejected) == (0, 2, 1)
+    here.csv([{"number": 1, "revenue": 1}, {"number": "", "revenue": "one"}])
+    assert here.run().deleted.done == 2
+
+
 def test_unsafe_plan_is_refused_and_nothing_is_written(here: World) -> None:
     """To delete more than the limit needs the option `--force`."""
     here.define(accounts(sync_behaviour={"dropped": "delete"}))

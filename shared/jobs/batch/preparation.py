@@ -205,7 +205,7 @@ class _Preparation:
 
     def _resolve(self) -> None:
         if lookups := self.steps.desire.early:
-            searching = Searching(lookups=lookups, unless=self.steps.desire.removed, many=True)
+            searching = Searching(lookups=lookups, unless=self.steps.desire.unsearched, many=True)
             read_references(self.workspace, self.tools.dataverse, searching, self.job.parameters)
 
     def _read(self) -> None:

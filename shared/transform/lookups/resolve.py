@@ -31,6 +31,7 @@ __all__ = [
     "report_links",
     "resolve_steps",
     "searched_values",
+    "unfound",
     "unresolved",
 ]
 
@@ -268,6 +269,11 @@ def _rejects(lookup: LookupColumn) -> str:
         return f"{link} IS NOT NULL"
     refused = f" OR {link} = {NOT_CREATED}" if lookup.policy == "create" else ""
     return f"coalesce({link} {'>=' if _needs_a_record(lookup) else '>'} {NOT_FOUND}{refused}, false)"
+
+
+def unfound(lookup: LookupColumn) -> str:
+    """SQL condition over `desired`: the lookup had something to search for, and found no record, or several."""
+    return f"({quoted(link_name(lookup.name))} <> {CANNOT_BE_EMPTY}) IS TRUE"
 
 
 def _needs_a_record(lookup: LookupColumn) -> bool:

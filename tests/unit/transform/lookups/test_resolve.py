@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.transform import early_lookups, references, searched_values
+from shared.transform.desire import desire_of
 from shared.workspace import Workspace
 from tests.unit.transform.lookups.relations import (
     LINKED,
@@ -16,6 +17,7 @@ from tests.unit.transform.lookups.relations import (
     id_of,
     linking,
     messages,
+    read,
     record,
     resolved,
     to,
@@ -321,7 +323,67 @@ def test_a_key_that_is_not_found_protects_every_record(workspace: Workspace, map
     sync = linking(mapping, sync_key=["accountnumber", "contact"], dropped="delete")
     resolved(workspace, sync, [["1", "nobody", ""], ["2", "", ""]], contact=DOES)
 
-    assert workspace.query("SELECT _k1, _k2 FROM protected") == [("1", None)]
+    assert workspace.query("SELECT _k1, _k2 FROM protected") == [(None, None)]
+
+
+REJECTING = {"name": "size", "type": "number", "validate": True}
+
+
+@pytest.mark.parametrize(
+    ("value", "protected"),
+    [("C1 ", [("1", id_of(1))]), ("nobody", [(None, None)]), ("", [])],
+    ids=["found", "not found", "empty"],
+)
+@pytest.mark.parametrize("policy", ["reject", "create"])
+@pytest.mark.parametrize("mapping", [{"source": "a"}, {"value": "lower(a)"}])
+def test_a_row_that_is_rejected_for_another_column_protects_the_record_that_its_key_refers_to(
+    workspace: Workspace, value: str, protected: list[tuple[Any, ...]], policy: str, mapping: dict[str, Any]
+) -> None:
+    """Its key is searched too; nothing more is reported of the row, and no record is created for it."""
+    link = {"target": "contact", "lookup": {"match": "code", "on_missing": policy}, **mapping}
+    sync = linking(link, columns=[REJECTING], sync_key=["accountnumber", "contact"], dropped="delete")
+    resolved(workspace, sync, [["1", value, "", "wrong"], ["2", "c2", "", "1"]], contact=DOES)
+
+    assert workspace.query("SELECT _k1, CAST(_k2 AS VARCHAR) FROM protected") == protected
+    assert errors(workspace) == [(1, "size", "Invalid Format Exception", True)]
+    assert workspace.query("SELECT _row FROM desired") == [(2,)]
+    if policy == "create":
+        assert workspace.query("SELECT count(*) FROM creations") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "link"),
+    [
+        ({"name": "n", "type": "number"}, to("contact", "n", match="rank")),
+        ({"name": "n"}, {"value": "CAST(n AS INTEGER)", "target": "contact", "lookup": {"match": "rank"}}),
+        ({"name": "n"}, to("contact", "n", match="rank")),
+    ],
+)
+def test_a_key_lookup_without_a_readable_value_may_find_any_record(
+    workspace: Workspace, column: dict[str, Any], link: dict[str, Any]
+) -> None:
+    """Of a row that is rejected for another column too."""
+    sync = linking(link, columns=[REJECTING, column], sync_key=["accountnumber", "contact"], dropped="delete")
+    resolved(workspace, sync, [["1", "", "", "wrong", "x"]], contact=[record(1, rank=7)])
+
+    assert workspace.query("SELECT _k1, _k2 FROM protected") == [(None, None)]
+
+
+@pytest.mark.parametrize(("dropped", "asked"), [("ignore", ["c1"]), ("delete", ["c1", "c3"])])
+def test_the_keys_of_rejected_rows_are_searched_where_records_may_be_dropped(
+    workspace: Workspace, dropped: str, asked: list[str]
+) -> None:
+    """Those of rows that the filter leaves out are not: their records are dropped."""
+    columns, keys = [REJECTING], ["accountnumber", "contact"]
+    sync = linking(to("contact", match="code"), columns=columns, sync_key=keys, dropped=dropped, filter="b = 'in'")
+    rows = [["1", "c1", "in", "1"], ["2", "c2", "out", "1"], ["3", "c3", "in", "wrong"]]
+    unresolved(workspace, sync, rows)
+    early = early_lookups(sync, LINKED)
+    read(workspace, early, {"contact": DOES})
+
+    (query,) = searched_values(early, references(early)[0], unless=desire_of(sync, LINKED).unsearched)
+
+    assert sorted(json.loads(text)["code"] for (text,) in workspace.query(query)) == asked
 
 
 def test_each_value_is_searched_once_and_none_of_ignored_rows(workspace: Workspace) -> None:
