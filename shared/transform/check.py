@@ -31,9 +31,10 @@ from shared.transform.desire import value_sql
 from shared.transform.lookups.check import link_problems, lookup_problems
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
+from shared.transform.notation.results import as_type
 from shared.transform.set_columns.marks import mark_problems, set_problems, unknown_column, write_problems
 from shared.transform.set_columns.names import readable_names
-from shared.transform.shape import SOURCE_TYPES, as_type, shape_of
+from shared.transform.shape import SOURCE_TYPES, shape_of
 from shared.transform.states.check import state_problems
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, literal, parsed, too_long

@@ -9,8 +9,8 @@ from typing import Final
 from shared.definitions.models import Column, ColumnType, SyncDefinition, TypedColumn
 from shared.errors import DefinitionError, Problem
 from shared.transform.notation.documents import json_text
-from shared.transform.notation.fractions import cut_moment
 from shared.transform.notation.numbers import NUMBER
+from shared.transform.notation.results import as_type
 from shared.transform.notation.texts import text_of
 from shared.transform.reading import Reading, cleaned, read_columns, reading, text_name, written
 from shared.transform.rules import ErrorType, Rule, RuleSet
@@ -24,7 +24,6 @@ __all__ = [
     "SOURCE_TYPES",
     "Shape",
     "action_of",
-    "as_type",
     "shape_of",
     "shape_steps",
 ]
@@ -390,22 +389,3 @@ def _cast(column: Column) -> str:
     """The result of a calculated column as the column's type; NULL where it cannot be one."""
     value = as_type(column.type, f"{_result(column)}[1]", "TRY_CAST")
     return json_text(value) if column.type is ColumnType.JSON else value
-
-
-def as_type(kind: ColumnType, value: str, cast: str = "CAST") -> str:
-    """SQL for the result of an expression as a value of a source column; the result is written several times for dates.
-
-    Args:
-        kind: The column's type.
-        value: SQL of the result, of any type.
-        cast: `CAST` fails where the result is no such value, and `TRY_CAST` gives NULL; a text is made of any result.
-    """
-    match kind:
-        case ColumnType.TEXT | ColumnType.JSON:
-            return f"CAST({value} AS VARCHAR)"
-        case ColumnType.NUMBER:
-            return f"{cast}({value} AS {NUMBER})"
-        case ColumnType.BOOL:
-            return f"{cast}({value} AS BOOLEAN)"
-        case ColumnType.DATE:
-            return cut_moment(value, f"CAST({cast}({value} AS TIMESTAMPTZ) AS TIMESTAMP)")
