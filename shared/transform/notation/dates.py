@@ -9,6 +9,7 @@ from typing import Final
 
 from shared.definitions.models.notation import EXCEL, POSIX_PIVOT
 from shared.transform.notation.fractions import parsed_moment
+from shared.workspace import literal
 
 __all__ = [
     "DateFormat",
@@ -202,18 +203,25 @@ def _as_in(written: str) -> str:
     return f", as in {sample}" if sample else ""
 
 
+_TIME: Final = r"[0-9]{1,2}(:[0-9]{1,2}){0,2}([.][0-9]*)?"
+_OFFSET: Final = r" ?(Z|UTC)|[+-](0[0-9]|1[0-3])(:?[0-5][0-9]){0,2}|[+-]14(:?00){0,2}"
+_ISO: Final = f"^[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}((T| +){_TIME}({_OFFSET})?)?$"
+
+
 def iso_timestamp(text: str) -> str:
     """SQL for the moment that an ISO 8601 text names, in UTC; NULL where it names none. `text` is a column.
 
-    A time without an offset is taken as UTC. Words that DuckDB reads as dates (`epoch`, `infinity`) are not accepted.
-    The year may have more than four digits; see `in_calendar`.
+    A time without an offset is taken as UTC. What else DuckDB reads as a date is not accepted: words (`epoch`), years
+    of two digits, slashes, offsets beyond 14 hours, and names of zones, of which some mean several (`BST`).
+    The year may be 0; see `in_calendar`.
     """
-    return f"CASE WHEN {text} BETWEEN '0' AND ':' THEN CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) END"
+    moment = f"CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
+    return f"CASE WHEN regexp_matches({text}, {literal(_ISO)}) THEN {moment} END"
 
 
 def has_offset(text: str) -> str:
-    """SQL condition: an ISO 8601 text names an offset, `Z` or a zone; it stands after the minutes."""
-    return f"regexp_matches({text}, ':.*[A-Za-z+-]')"
+    """SQL condition: an ISO 8601 text names an offset, `Z` or `UTC`; it stands after the minutes."""
+    return f"regexp_matches({text}, ':.*[ZU+-]')"
 
 
 def in_calendar(moment: str) -> str:

@@ -67,6 +67,9 @@ def test_a_number_is_read_in_plain_notation_to_its_last_digit(
         ("2024-01-31 10:20:30", datetime(2024, 1, 31, 10, 20, 30)),  # noqa: DTZ001 - likewise
         ("2024-01-31T10:20:30+02:00", datetime(2024, 1, 31, 8, 20, 30)),  # noqa: DTZ001 - likewise
         ("2024-01-31T23:30:00-0100", datetime(2024, 2, 1, 0, 30)),  # noqa: DTZ001 - likewise
+        ("2024-01-31 23:30:00.5+14", datetime(2024, 1, 31, 9, 30, 0, 500000)),  # noqa: DTZ001 - likewise
+        ("2024-01-31 10:20:30 UTC", datetime(2024, 1, 31, 10, 20, 30)),  # noqa: DTZ001 - likewise
+        ("2024-1-5 7:05", datetime(2024, 1, 5, 7, 5)),  # noqa: DTZ001 - likewise
         ("31/01/2024", None),
         ("2024-13-01", None),
         ("2024-02-30", None),
@@ -75,10 +78,19 @@ def test_a_number_is_read_in_plain_notation_to_its_last_digit(
         ("infinity", None),
         ("12024-01-01", None),
         ("2024-01-31 (BC)", None),
+        ("24-01-31", None),
+        ("10-11-12", None),
+        ("2024/01/31", None),
+        ("2024 01 31", None),
+        ("2024-01-31 10:00:00 BST", None),
+        ("2024-01-31 10:00:00 Europe/Berlin", None),
+        ("2024-01-31T10:00:00+99:00", None),
+        ("2024-01-31T10:00:00-14:30", None),
+        ("2024-01-31T10:00:00+02:75", None),
     ],
 )
 def test_a_date_is_read_in_iso_form_as_a_moment_in_utc(workspace: Workspace, text: str, value: datetime | None) -> None:
-    """Offsets are applied, a time without one is UTC, and DuckDB's special words are no dates."""
+    """Offsets are applied, a time without one is UTC, and what else DuckDB reads is no date."""
     assert run(workspace, {"type": "date"}, text) == [value]
 
 

@@ -36,6 +36,8 @@ def _profile(workspace: Workspace, values: list[str | None]) -> Profile:
         (["1'234", "99"], T.NUMBER, {"thousands_separator": "'"}),
         (["€ 5,50", "7 €"], T.NUMBER, {"decimal_separator": ",", "strip": "€$£%"}),
         (["2024-01-31", "2024-02-01T10:00:00Z"], T.DATE, {}),
+        (["24-01-31", "23-05-02"], T.TEXT, None),
+        (["10-11-12", "7-4-30"], T.TEXT, None),
         (["31/12/2024", "01/02/2024"], T.DATE, {"input_format": "dd/MM/yyyy"}),
         (["12/31/2024", "01/02/2024"], T.DATE, {"input_format": "MM/dd/yyyy"}),
         (["1.2.2024 10:30", "31.12.2024 23:59"], T.DATE, {"input_format": "d.M.yyyy HH:mm"}),
