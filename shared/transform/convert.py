@@ -9,8 +9,8 @@ from typing import Final
 
 from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, Choice
-from shared.transform.blanks import trimmed
 from shared.transform.choices.options import ambiguous_flaw, number_names, unknown_flaw
+from shared.transform.notation.blanks import trimmed
 from shared.transform.notation.dates import iso_timestamp
 from shared.transform.notation.numbers import NUMBER, number
 from shared.transform.notation.texts import text_of

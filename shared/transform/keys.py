@@ -17,7 +17,7 @@ from typing import Final
 
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType
-from shared.transform.blanks import without_trailing_spaces
+from shared.transform.notation.blanks import without_trailing_spaces
 from shared.workspace import literal
 
 __all__ = ["folded", "normalise_key"]

@@ -15,7 +15,7 @@ from typing import Final
 from shared.definitions.models import Column, ColumnType, TypedColumn
 from shared.definitions.models.notation import EXCEL, POSIX_PIVOT
 from shared.errors import DefinitionError, Problem
-from shared.transform.blanks import trimmed
+from shared.transform.notation.blanks import trimmed
 from shared.transform.notation.dates import (
     DateFormat,
     expected_date,

@@ -13,6 +13,7 @@ from shared.transform.notation.numbers import NUMBER
 from shared.transform.notation.results import as_type
 from shared.transform.notation.texts import text_of
 from shared.transform.reading import Reading, cleaned, read_columns, reading, text_name, written
+from shared.transform.reserved import reserved_problems
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.scripts.columns import reason_of, seen_by, with_results
 from shared.workspace import Expression, NewTable, Step, Table, parsed, quoted, too_long
@@ -130,8 +131,8 @@ def shape_of(definition: SyncDefinition) -> Shape:
     """
     compiler = _Compiler(definition)
     sql = compiler.query()
-    if compiler.problems:
-        raise DefinitionError(compiler.problems)
+    if problems := (*compiler.problems, *reserved_problems(definition)):
+        raise DefinitionError(problems)
     rules = RuleSet("_broken", compiler.rules)
     labels = ", ".join((*(quoted(column.label) for column in definition.source.columns), *_numbers(definition)))
     final = f"SELECT _row, {labels},\n    {rules.select()},\n    {compiler.passes} AS {PASSES}\nFROM ({sql})"

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from shared.definitions.models import KeyMatch
-from shared.transform.blanks import trimmed
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import LookupColumn, given_name, link_name
+from shared.transform.notation.blanks import trimmed
 from shared.transform.rules import ErrorType, Rule
 from shared.transform.targets import sql_type
 from shared.workspace import NewTable, Step, Table, literal, quoted

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared.definitions.models import Column, ColumnType
 from shared.definitions.models.notation import FALSE_WORDS, TRUE_WORDS
-from shared.transform.blanks import trimmed
+from shared.transform.notation.blanks import trimmed
 from shared.transform.notation.dates import in_calendar, iso_timestamp, read_format
 from shared.transform.notation.numbers import number, plain_number
 from shared.transform.notation.words import spelled
