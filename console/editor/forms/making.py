@@ -10,6 +10,7 @@ from functools import cache
 from types import NoneType
 from typing import Any, Final, get_args, get_origin
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -30,7 +31,7 @@ _SECRETS: Final[tuple[type[Model], ...]] = (EnvironmentSecret, KeyVaultSecret)
 _LONG: Final = frozenset(Language) - {Language.TEXT, Language.JSONPATH, Language.REGEX, Language.JSON}
 _LONG_KEYS: Final = frozenset({"description"})
 _WORDS: Final = {"url": "URL", "id": "ID", "sql": "SQL", "fetch": "Fetch", "xml": "XML", "http": "HTTP", "json": "JSON"}
-_TRUE: Final = frozenset({True, "true", "yes", "on", "True", "TRUE", "Yes", "YES", "On", "ON"})
+_FLAG: Final = TypeAdapter(bool)
 
 
 def label_of(key: str) -> str:
@@ -41,8 +42,11 @@ def label_of(key: str) -> str:
 
 
 def is_true(value: Any) -> bool:
-    """Whether a value of a definition means yes."""
-    return isinstance(value, bool | str) and value in _TRUE
+    """Whether a value of a definition means yes, as the models read it."""
+    try:
+        return _FLAG.validate_python(value)
+    except ValidationError:
+        return False
 
 
 def _model_of(annotation: Any, value: Any) -> type[Model] | None:

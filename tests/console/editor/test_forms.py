@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from console.editor.forms.making import field_of
 from console.editor.forms.reading import Sent
 from console.editor.tabs import TABS, placed, tab_named, tab_of, values_with, widgets_of
+from shared.definitions.loading.definition import read_definition
 from shared.definitions.loading.yaml_loader import read_yaml
+from shared.definitions.models.sources.delimited import DelimitedSource
 from shared.definitions.reference.example import EXAMPLE
 from shared.drafts.editing import rewritten
 from shared.drafts.editing.edits import same
@@ -107,6 +110,19 @@ def test_fields_become_values_of_their_types() -> None:
     assert "tenant_id" not in values
     assert values["client_id"] == {"env": "CLIENT"}
     assert values["options"] == {"bypass_custom_logic": ["async"], "suppress_flows": False, "bulk_delete_from": 500}
+
+
+@pytest.mark.parametrize("written", ["true", "yes", "1", "'1'", "y", "t", "1.0", "tRUE", "false", "no", "0", "n", "x"])
+def test_a_box_is_checked_where_the_definition_means_yes(written: str) -> None:
+    """So a setting that is on can be switched off, and one that nobody touched stays as it is written."""
+    text = EXAMPLE.replace("header: true", f"header: {written}")
+    assert text.count(f"header: {written}") == 1
+    reading = read_definition(text).definition
+    raw: Any = read_yaml(text).value
+    shown = field_of(DelimitedSource, "header", raw["source"]["header"], ("source", "header")).chosen
+    assert (shown == "true") is (reading is not None and bool(getattr(reading.source, "header", False)))
+    box = {"source__header": "" if shown else "true"}
+    assert with_fields(text, "source", **box)["source"]["header"] is not bool(shown)
 
 
 def test_one_of_several_forms_is_chosen() -> None:
