@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +17,15 @@ from console.uploads.keeping import can_upload, has_upload, keep_upload, upload_
 from console.web.bodies import Body
 from console.web.visit import Visit
 from shared.app.editing.sources import found_columns
-from shared.app.environments import SERVICE_URL
+from shared.app.environments import SERVICE_URL, chosen_environment
 from shared.app.setting_up import DraftRequest
+from shared.definitions.loading.loaded import LoadedConnection
 from shared.definitions.models import DynamicsConnection
 from shared.definitions.models.base import mistake_in_name
 from shared.drafts.yaml_text import yaml_text
-from shared.errors import SyncError
+from shared.errors import SyncError, UserError
 from shared.jobs.setting_up.drafting import text_of
+from shared.sources.first_look import connection_source
 
 __all__ = ["make", "show"]
 
@@ -60,7 +63,7 @@ def show(visit: Visit, asked: Asked | None = None) -> Response:
         can_upload=can_upload(visit),
         upload_path=upload_path(visit),
         sources=sorted(file.name for file in files),
-        environments=sorted(file.name for file in files if isinstance(file.connection, DynamicsConnection)),
+        environments=_environments(files),
         has_variables=bool(visit.app.variables().get(SERVICE_URL)),
         read_only=visit.app.wiring.definition_files.read_only,
     )
@@ -71,6 +74,7 @@ def make(visit: Visit) -> Response:
     body = visit.body
     asked = Asked.of(body)
     _check_name(visit, asked)
+    _check_table(visit, asked)
     if not asked.problems and has_upload(visit):
         asked.source = keep_upload(visit)
     if not asked.problems and body.text("do") == "first":
@@ -106,6 +110,11 @@ def _check_rest(asked: Asked) -> None:
         asked.problems["entity"] = "write the name of the table, such as account"
 
 
+def _check_table(visit: Visit, asked: Asked) -> None:
+    if asked.table and (has_upload(visit) or asked.source not in {file.name for file in visit.connections}):
+        asked.problems["table"] = "this is for a source that is a connection: write the name of one as the source"
+
+
 def _first(visit: Visit, asked: Asked) -> str:
     """Columns typed from the data, mappings matched by their names."""
     wanted = DraftRequest(
@@ -119,24 +128,53 @@ def _first(visit: Visit, asked: Asked) -> str:
 
 
 def _empty(visit: Visit, asked: Asked) -> str:
-    """A draft that is filled in by hand; with the columns of the source, where it can be read."""
-    source: dict[str, Any] = {"type": "delimited", "path": asked.source}
+    """A draft that is filled in by hand; with the columns of the source, where it can be read.
+
+    Raises:
+        UserError: The source is a connection that has mistakes.
+    """
+    source = _source(visit, asked)
     if asked.source:
         try:
             found = found_columns(visit.app, source)
             source = {**found.source, "columns": list(found.columns)}
         except SyncError:  # the tab of the source says what is wrong with it
             source["columns"] = []
-    destination: dict[str, Any] = {"type": "dynamics"}
-    if asked.connection:
-        destination["connection"] = asked.connection
-    if asked.entity:
-        destination["entity"] = asked.entity
+    destination, parameters = _environment(visit, asked)
+    destination = {"type": "dynamics", **destination} | ({"entity": asked.entity} if asked.entity else {})
     return yaml_text(
         {
             "name": asked.name,
+            **({"parameters": parameters} if parameters else {}),
             "source": source,
             "destination": destination | {"mappings": []},
             "sync_behaviour": {"sync_key": [], "new": "insert", "changed": "update", "dropped": "ignore"},
         }
     )
+
+
+def _source(visit: Visit, asked: Asked) -> dict[str, Any]:
+    """A connection and what is read from it, else a path."""
+    named = {file.name: file.connection for file in visit.connections}
+    if asked.source not in named:
+        return {"type": "delimited", "path": asked.source}
+    if (connection := named[asked.source]) is None:
+        raise UserError(f"the connection {asked.source} has mistakes: correct its file first")
+    return connection_source(connection, asked.table or None)
+
+
+def _environment(visit: Visit, asked: Asked) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The keys of the destination for the environment that the form shows, and the parameters that they need."""
+    ours = _environments(visit.connections)
+    if name := asked.connection or (ours[0] if len(ours) == 1 else ""):
+        return {"connection": name}, {}
+    try:
+        chosen = chosen_environment(visit.connections, visit.app.variables())
+    except SyncError:  # none is known, or there are several
+        return {}, {}
+    return chosen.destination, chosen.parameters
+
+
+def _environments(files: Sequence[LoadedConnection]) -> list[str]:
+    """The names of the connections to Dataverse."""
+    return sorted(file.name for file in files if isinstance(file.connection, DynamicsConnection))

@@ -20,7 +20,7 @@ from shared.sources.files import InputFile, find_files
 from shared.sources.kinds import kind_of, utf_16_of
 from shared.sources.plain import text_blocks
 
-__all__ = ["FirstLook", "look_at", "of_connection"]
+__all__ = ["FirstLook", "connection_source", "look_at", "of_connection"]
 
 _EXTENSIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".psv", ".txt", ".dat"), "delimited"),
@@ -28,6 +28,7 @@ _EXTENSIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys((".json", ".ndjson", ".jsonl"), "json"),
     ".parquet": "parquet",
 }
+_READ: Final[Mapping[str, str]] = {"dynamics": "entity", "rest": "url", "sql": "table"}  # by type of connection
 _PACKED: Final = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 _DELIMITERS: Final = (",", ";", "\t", "|", "\x01")
 _LOOKED_AT: Final = 65_536  # characters of delimited text
@@ -84,12 +85,18 @@ def of_connection(connection: ConnectionModel, table: str | None) -> FirstLook:
     Raises:
         UserError: The table is missing.
     """
-    kind, source = connection.type, {"type": connection.type, "connection": connection.name}
-    if kind == "rest":
-        return FirstLook(source={**source, "url": table} if table else source)
-    if table is None:
-        raise UserError(f"the source {connection.name} is a connection of type {kind}: name what is read with --table")
-    return FirstLook(source={**source, "table" if kind == "sql" else "entity": table})
+    source = connection_source(connection, table)
+    if table is None and connection.type != "rest":
+        raise UserError(
+            f"the source {connection.name} is a connection of type {connection.type}: name what is read with --table"
+        )
+    return FirstLook(source=source)
+
+
+def connection_source(connection: ConnectionModel, table: str | None) -> dict[str, Any]:
+    """The keys of a source that reads with a connection; without a table it may not be whole yet."""
+    read = {_READ[connection.type]: table} if table else {}
+    return {"type": connection.type, "connection": connection.name, **read}
 
 
 def _kind(file: InputFile) -> str:
