@@ -148,6 +148,6 @@ def steps_of(path: str) -> tuple[Step, ...] | None:
         if not (found := _STEP.match(path, at)):
             return None
         at = found.end()
-        name = found["name"] or (found["quoted"] or "")[1:-1]
-        steps.append(int(found["index"]) if found["index"] else name or None)
+        name = found["name"] if found["quoted"] is None else found["quoted"][1:-1]
+        steps.append(int(found["index"]) if found["index"] else name)
     return tuple(steps) if path.startswith("$") and steps and isinstance(steps[0], str) else None

@@ -37,12 +37,14 @@ class KnownColumn:
         raw: What is loaded: text where only its text has the exact value.
         sql_type: The SQL type of what is loaded.
         empty: Whether the source knows no type, because none of the values is there.
+        faults: The marks of errors that some values are.
     """
 
     type: ColumnType
     raw: ColumnType
     sql_type: str
     empty: bool = False
+    faults: tuple[str, ...] = ()
 
     @classmethod
     def as_text(cls, kind: ColumnType) -> KnownColumn:
@@ -109,6 +111,7 @@ class _Describing:
             self._problem(f"{path}.name", known)
             return column
         typed = TypedColumn.of(column, known.type, known.raw, known.sql_type)
+        typed = typed.model_copy(update={"faults": known.faults}) if known.faults else typed
         self._notation(typed, known, path)
         return typed
 

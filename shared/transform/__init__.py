@@ -20,6 +20,7 @@ from shared.transform.notation.faults import (
     FAULT_SHOWN,
     FAULTS,
     NO_RESULT,
+    NOT_JSON,
     OTHER_FAULT,
     fault_named,
     is_fault,
@@ -36,6 +37,7 @@ from shared.transform.targets import Omit, TargetColumn, key_columns, layout, ne
 __all__ = [
     "FAULTS",
     "FAULT_SHOWN",
+    "NOT_JSON",
     "NO_RESULT",
     "OTHER_FAULT",
     "SOURCE_ERRORS",

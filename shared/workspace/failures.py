@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,9 @@ _NO_ROOM = (
     "the workspace's disk is full; free disk space, or set WORKSPACE_TEMP to a folder on another disk. The source is "
     "not the cause"
 )
+
+# To the end: a value may have quotes itself, and DuckDB repeats some values on a line of their own.
+_QUOTED = re.compile("[\"'].*", re.DOTALL)
 
 
 @contextmanager
@@ -58,6 +62,9 @@ def explained(error: duckdb.Error) -> str:
             return "a value does not fit its type; use try_cast in the expression to make it null instead"
         case duckdb.OutOfMemoryException():
             return _NO_MEMORY
+        case duckdb.InvalidInputException():
+            # DuckDB quotes the value here too, but there are other reasons, such as a damaged file.
+            return first_line(duckdb.InvalidInputException(_QUOTED.sub("…", str(error))))
         case duckdb.PermissionException():
             return "the workspace may not read files, addresses or settings"
         case _:

@@ -98,6 +98,27 @@ def test_expressions_read_a_document_and_other_text_is_an_error(
     assert (again.created.planned, again.updated.planned) == (0, 0)
 
 
+def test_a_path_into_a_text_that_is_not_json_is_an_error_of_its_column(here: World) -> None:
+    """The other rows are read, the record keeps its value, and no message has the text."""
+    definition = accounts()
+    columns = [{"name": "number"}, {"name": "$.doc.city", "alias": "city"}]
+    path = here.folder / "documents"
+    definition["source"] = {**write_parquet(path), "path": str(path), "columns": columns}
+    definition["destination"]["mappings"] = [
+        {"source": "number", "target": "accountnumber"},
+        {"source": "city", "target": "address1_city"},
+    ]
+    here.create("accounts", {"accountnumber": "2", "address1_city": "Rome"})
+    done = here.run(here.define(definition, "documents"))
+    assert (done.created.done, done.updated.planned, done.source.rejected) == (2, 0, 0)
+    told = "the text that the path of the column looks into is not JSON; correct it at its origin"
+    assert [(each.error_type, each.column) for each in done.errors] == [("Invalid Format Exception", "city")]
+    assert done.errors[0].message.endswith(told)
+    assert BAD not in done.errors[0].message
+    found = here.records("accounts?$select=accountnumber,address1_city")
+    assert {each["accountnumber"]: each["address1_city"] for each in found} == {"1": "Köln", "2": "Rome", "3": None}
+
+
 def test_documents_are_read_from_events(here: World) -> None:
     """Objects, and documents in a text; other text is an error of the event."""
     definition = accounts()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.definitions.models import ColumnType
 from shared.json_paths import Step, steps_of
 from shared.sources.parquet.digits import marked, unmarked
 from shared.sources.typed import KnownColumn, found_name, known_type
+from shared.transform import NOT_JSON
 from shared.workspace import literal, quoted
 
 __all__ = ["Field", "as_json", "field"]
@@ -25,10 +25,12 @@ class Field:
     Attributes:
         sql: Its value.
         sql_type: The type of the value.
+        faults: The marks of errors that some values are.
     """
 
     sql: str
     sql_type: str
+    faults: tuple[str, ...] = ()
 
 
 def field(path: str, types: Mapping[str, str], type_of: Callable[[str], str | None]) -> Field | None:
@@ -55,19 +57,35 @@ def field(path: str, types: Mapping[str, str], type_of: Callable[[str], str | No
         return Field(sql, kind)
     if kind.startswith("STRUCT") and not kind.endswith("]"):
         return None  # it has a fixed set of fields, and this is not one of them
+    if "" in steps:
+        return None  # DuckDB has no path for a field without a name
     return _within(sql, kind, steps)
 
 
 def _within(sql: str, kind: str, steps: list[Step]) -> Field:
-    """What is in a list, a map or a document: as text, as in a JSON file."""
-    document = marked(sql if kind in _TEXT else f"to_json({sql})")
-    parts = (
-        f".{json.dumps(step)}" if isinstance(step, str) else "[*]" if step is None else f"[{step}]" for step in steps
-    )
-    path = literal(f"${''.join(parts)}")
-    if None in steps:
-        return Field(unmarked(f"CAST(to_json(json_extract({document}, {path})) AS VARCHAR)"), "VARCHAR")
-    return Field(unmarked(f"json_extract_string({document}, {path})"), "VARCHAR")
+    """What is in a list, a map or a document: as text, as in a JSON file. A text that is no document gives a mark."""
+    path = literal(f"${''.join(map(_step, steps))}")
+    if kind not in _TEXT:
+        return Field(_extracted(f"to_json({sql})", path, several=None in steps), "VARCHAR")
+    text = f"nullif(CAST({sql} AS VARCHAR), '')"
+    found = _extracted(f"CASE WHEN json_valid({text}) THEN {text} END", path, several=None in steps)
+    value = f"CASE WHEN {text} IS NULL OR json_valid({text}) THEN {found} ELSE {literal(NOT_JSON)} END"
+    return Field(value, "VARCHAR", (NOT_JSON,))
+
+
+def _extracted(document: str, path: str, *, several: bool) -> str:
+    """SQL of what a path finds in a document, which is SQL too."""
+    document = marked(document)
+    if several:
+        return unmarked(f"CAST(to_json(json_extract({document}, {path})) AS VARCHAR)")
+    return unmarked(f"json_extract_string({document}, {path})")
+
+
+def _step(step: Step) -> str:
+    """A step in a path of DuckDB, where a quote in a name has a backslash and no other sign is escaped."""
+    if step is None:
+        return "[*]"
+    return f"[{step}]" if isinstance(step, int) else f'."{step.replace(chr(34), chr(92) + chr(34))}"'
 
 
 def as_json(found: Field) -> tuple[KnownColumn, str]:
@@ -75,4 +93,4 @@ def as_json(found: Field) -> tuple[KnownColumn, str]:
     known = known_type(found.sql_type)
     is_text = known is not None and known.type is ColumnType.TEXT and found.sql_type in _TEXT
     text = f"CAST({found.sql} AS VARCHAR)" if is_text else f"CAST(to_json({found.sql}) AS VARCHAR)"
-    return KnownColumn.as_text(ColumnType.JSON), text
+    return replace(KnownColumn.as_text(ColumnType.JSON), faults=found.faults), text

@@ -215,7 +215,9 @@ def _fields(
         if column.type is ColumnType.JSON and readable:
             yield column.name, *as_json(found)
         else:
-            yield column.name, known_type(found.sql_type) or _unreadable(column.name, found.sql_type), found.sql
+            known = known_type(found.sql_type)
+            told = replace(known, faults=found.faults) if known else _unreadable(column.name, found.sql_type)
+            yield column.name, told, found.sql
 
 
 def _unreadable(column: str, sql_type: str) -> str:
@@ -274,7 +276,8 @@ def _agreed(parts: Sequence[_Part], name: str) -> KnownColumn | str:
             continue
         if known.type is not agreed.type:
             return f"{part.name} has {known.type} values in {name}, and {parts[0].name} has {agreed.type} values"
-        agreed = agreed if known == agreed else KnownColumn.as_text(agreed.type)
+        if known != agreed:
+            agreed = replace(KnownColumn.as_text(agreed.type), faults=agreed.faults or known.faults)
     return agreed
 
 
@@ -325,8 +328,8 @@ def _reading(path: str) -> str:
 
 def _damaged(name: str, error: duckdb.Error) -> UserError:
     reason = explained(error)
-    # Some reasons have the path of the copy, which a user does not know.
-    told = f" ({reason})" if "/" not in reason and "\\" not in reason else ""
+    # Some reasons have the path of the copy, which a user does not know, or end where it was left out.
+    told = "" if any(sign in reason for sign in "/\\…") else f" ({reason})"
     return UserError(
         f"{name} cannot be read: it is damaged, or not a Parquet file{told}; get the file again from its origin"
     )

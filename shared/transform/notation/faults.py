@@ -1,4 +1,4 @@
-"""Cells of workbooks whose value is an error: the mark that such a value has as a text, and what people are told.
+"""Values of a source that are errors: the mark that such a value has as a text, and what people are told.
 
 Each mark is one character that Unicode keeps free of any meaning, so no text has it (Unicode, "Noncharacters").
 """
@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.workspace import literal
 
-__all__ = ["FAULTS", "FAULT_SHOWN", "NO_RESULT", "OTHER_FAULT", "fault_message", "fault_named", "is_fault"]
+__all__ = ["FAULTS", "FAULT_SHOWN", "NOT_JSON", "NO_RESULT", "OTHER_FAULT", "fault_message", "fault_named", "is_fault"]
 
 FAULT_SHOWN: Final = "#ERROR!"
 """What people see of such a value in a row."""
@@ -25,9 +25,11 @@ NO_RESULT: Final = chr(_FIRST)
 """The mark of a formula whose result is not in the file."""
 OTHER_FAULT: Final = chr(_FIRST + 1)
 """The mark of an error without a name here."""
+NOT_JSON: Final = chr(_FIRST + 31)
+"""The mark of a text in which a path looks for a value, and which is not JSON."""
 _NAMED: Final = {name: chr(_FIRST + 2 + place) for place, name in enumerate(_ERRORS)}
 _NAMES: Final = {mark: name for name, mark in _NAMED.items()}
-FAULTS: Final = frozenset({NO_RESULT, OTHER_FAULT, *_NAMES})
+FAULTS: Final = frozenset({NO_RESULT, OTHER_FAULT, NOT_JSON, *_NAMES})
 """Every mark."""
 
 
@@ -37,7 +39,9 @@ def fault_named(name: str) -> str:
 
 
 def fault_message(mark: str) -> str:
-    """What people are told about a cell."""
+    """What people are told about a value."""
+    if mark == NOT_JSON:
+        return "the text that the path of the column looks into is not JSON; correct it at its origin"
     if mark == NO_RESULT:
         return "the cell has a formula without a stored result; open the workbook in Excel and save it"
     name = f" {_NAMES[mark]}" if mark in _NAMES else ""

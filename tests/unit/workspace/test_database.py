@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 from collections.abc import Generator
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -15,6 +16,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.workspace import QuickWorkspace, SqlValue, Step, Workspace, literal, quoted
+from shared.workspace.failures import explained
 
 
 @pytest.mark.parametrize(
@@ -217,6 +219,21 @@ def test_any_name_can_be_quoted(workspace: Workspace, name: str) -> None:
 def test_doubles_are_written_to_the_last_bit(workspace: Workspace, value: float) -> None:
     """Infinite ones included."""
     assert workspace.query(f"SELECT {literal(value)}") == [(value,)]
+
+
+@pytest.mark.parametrize("value", ["Anna Maier", 'Anna "A." Maier', "Anna's\nMaier", '"'])
+def test_a_message_has_no_value_that_duckdb_quotes(value: str) -> None:
+    """Whatever quotes and line breaks it has; the reason is kept."""
+    with duckdb.connect() as database:
+        for query, reason in (
+            ("SELECT json_extract($1::VARCHAR, '$.x')", "Malformed JSON"),
+            ("SELECT strptime($1::VARCHAR, '%Y')", "Could not parse string"),
+        ):
+            with pytest.raises(duckdb.Error) as caught:
+                database.execute(query, [value])
+            message = explained(caught.value)
+            assert reason in message
+            assert not re.search("Anna|Maier|A[.]", message)
 
 
 def test_many_columns_that_do_not_fit_into_memory_are_explained(tmp_path: Path) -> None:

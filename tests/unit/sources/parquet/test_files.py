@@ -16,6 +16,7 @@ import pytest
 from shared.definitions.models import Column, ParquetSource
 from shared.errors import DefinitionError, UserError
 from shared.sources import Source, SourceContext, open_source
+from shared.transform import ErrorType
 from shared.transform.reading import read_columns, reading
 from shared.workspace import Workspace, quoted
 
@@ -387,7 +388,9 @@ NESTED = """SELECT 1 AS n, {'city': 'Rome', 'geo': {'lat': 1.50::DECIMAL(18, 2)}
 [{'p': 1234567890123456.78::DECIMAL(22, 3), 'q': 0.5::DOUBLE, 's': 'at 1234567890123456.780, "5"'},
  {'p': -99999999999999.995::DECIMAL(22, 3), 'q': 1.5::DOUBLE, 's': ''}] AS prices,
 MAP {'k': 12345678901234567890.12::DECIMAL(22, 2)} AS amounts,
-'{"a": [12345678901234567890.12, 1.5], "b" : 1.23456789012345678e-5, "c": "-Infinity"}' AS money"""
+'{"a": [12345678901234567890.12, 1.5], "b" : 1.23456789012345678e-5, "c": "-Infinity"}' AS money,
+'{"größe": 5, "\\u5ba2 户": [6], "a\\"b": 7, "*": 8, "a.b": 9, "t\\tb": 10}' AS odd,
+[{'größe': 1}, {'größe': 2}] AS sizes, MAP {'größe': 'm', '"k"': 'n'} AS named, {'größe': 9} AS kept"""
 PRICES = (
     '[{"p":1234567890123456.780,"q":0.5,"s":"at 1234567890123456.780, \\"5\\""},'
     '{"p":-99999999999999.995,"q":1.5,"s":""}]'
@@ -414,6 +417,17 @@ FIELDS = {
     ("$.money.a[1]", "number"): Decimal("1.5"),
     ("$.money.b", None): "1.23456789012345678e-5",
     ("$.money.c", None): "-Infinity",
+    ("$.odd['größe']", None): "5",
+    ("$.odd['客 户'][0]", "number"): Decimal(6),
+    ("$.odd['a\"b']", None): "7",
+    ("$.odd['*']", None): "8",
+    ("$.odd['a.b']", None): "9",
+    ("$.odd['t\tb']", None): "10",
+    ("$.sizes[*]['größe']", None): "[1,2]",
+    ("$.sizes[1]['größe']", None): "2",
+    ("$.named['größe']", None): "m",
+    ("$.named['\"k\"']", None): "n",
+    ("$.kept['größe']", None): Decimal(9),
     ("$.address.geo", "json"): '{"lat":1.50}',
     ("address", "json"): '{"city":"Rome","geo":{"lat":1.50},"since":"2024-01-31"}',
     ("lines", "json"): '[{"no":"A","n":1},{"no":"B","n":2}]',
@@ -430,6 +444,42 @@ def test_nested_values_are_read_by_path_and_as_json(write: Write, name: str, kin
     path = write("a.parquet", NESTED)
     assert values(opened(path, column)) == [{"value": FIELDS[name, kind]}]
     assert values(opened(path, column), in_place=False) == [{"value": FIELDS[name, kind]}]
+
+
+def test_a_field_without_a_name_is_not_found(write: Write) -> None:
+    """No path of DuckDB leads to it; a struct cannot have one."""
+    path = write("a.parquet", """SELECT '{"": 1}' AS doc""")
+    ((place, message),) = refused(opened(path, {"name": "$.doc['']", "alias": "a"}))
+    assert (place, "has no column $.doc['']" in message) == ("source.columns[0].name", True)
+
+
+TEXTS = """SELECT * FROM (VALUES (1, '{"x": 1}'), (2, 'Anna Maier, IBAN DE02'), (3, ''), (4, NULL), (5, '{"x": null}'),
+(6, '{"x": '), (7, '{"y": "5"}')) AS t(n, doc)"""
+
+
+@pytest.mark.parametrize("kind", ["text", "number", "json"])
+@pytest.mark.parametrize("other", ["", "SELECT 8 AS n, [{'x': 2}] AS doc"], ids=["one file", "files that differ"])
+def test_a_text_that_is_not_json_is_an_error_of_its_column(write: Write, kind: str, other: str) -> None:
+    """All other values are read, and the message has nothing of the text."""
+    path = write("1.parquet", TEXTS)
+    if other:
+        write("2.parquet", other)
+    columns = [{"name": "n"}, {"name": "$.doc.x", "alias": "x", "type": kind}]
+    source = opened(path.parent / "*.parquet", *columns)
+    with Workspace.open(readable=source.readable) as workspace:
+        read = [each for each in source.columns(workspace) if each.read]
+        source.load(workspace)
+        how = [reading(each) for each in read]
+        sql = read_columns(read, how, ())
+        found = [row[0] for row in workspace.query(f"SELECT CAST(x AS VARCHAR) FROM ({sql}) ORDER BY _row")]
+        misfit, *others = how[1].misfits
+        wrong = workspace.query(f"SELECT _row FROM ({sql}) WHERE {misfit.broken} ORDER BY _row")
+        assert [workspace.query(f"SELECT _row FROM ({sql}) WHERE {each.broken}") for each in others] == [[]] * len(
+            others
+        )
+    assert [value and Decimal(value) for value in found[:7]] == [Decimal(1), *[None] * 6]
+    assert (wrong, misfit.error) == ([(2,), (6,)], ErrorType.INVALID_FORMAT)
+    assert misfit.message == "the text that the path of the column looks into is not JSON; correct it at its origin"
 
 
 def test_a_missing_field_is_reported(write: Write) -> None:
