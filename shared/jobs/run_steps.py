@@ -119,7 +119,7 @@ class RunSteps:
         held = self.held
         keeps_parents = Purpose.KEPT_PARENTS not in self.leave_out and cascading(self.definition, self.columns)
         yield from current_finish_steps(self.columns, self.definition, keep_aside=bool(held or keeps_parents))
-        yield from held_steps(self.entity, held)
+        yield from held_steps(self.entity, held, self.definition.sync_behaviour.key_match)
         late = references(self.desire.late)
         yield from reference_steps([each for each in late if each not in held])
 

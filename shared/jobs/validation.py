@@ -78,7 +78,8 @@ def filter_doubts(
     mapped = {entity.primary_id, *(mapping.target for mapping in definition.destination.mappings)}
     named = [entity.attributes.get(name) for name in condition_columns(written) if name not in mapped]
     empty = [each for each in named if each is not None and stays_empty(each)]
-    passes = possible_sql(written, {each.name: Held(each, "NULL", "true") for each in empty})
+    held = {each.name: Held(each, "NULL", "true") for each in empty}
+    passes = possible_sql(written, held, behaviour.key_match)
     if passes != "true" and not Trial({}).holds(passes):
         message = (
             f"no mapping sets {', '.join(each.name for each in empty)}, so new records would not pass this filter, and "

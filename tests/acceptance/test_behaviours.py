@@ -352,6 +352,28 @@ def test_a_parameter_means_the_same_to_the_run_as_to_the_service(
     assert (second.created.done, second.unchanged) == (0, created)
 
 
+@pytest.mark.parametrize("condition", ["address1_city eq 'Malmo'", "not (address1_city ne @city)"])
+def test_a_filter_regards_accents_where_key_match_says_that_the_service_does(tmp_path: Path, condition: str) -> None:
+    """A row that the filter would hide for its accent is created in no run, and others are created once."""
+    with world(tmp_path, collation="Finnish_Swedish_CI_AS") as there:
+        sync = accounts(
+            sync_behaviour={"sync_key": ["name"], "key_match": "accent_sensitive"},
+            parameters={"city": {"default": "Malmo"}},
+        )
+        sync["source"]["columns"] = [{"name": "name"}, {"name": "city"}]
+        sync["destination"]["filter"] = condition
+        sync["destination"]["mappings"] = [
+            {"source": "name", "target": "name"}, {"source": "city", "target": "address1_city"}
+        ]  # fmt: skip
+        there.define(sync)
+        there.csv([{"name": "One", "city": "Malmö"}, {"name": "Two", "city": "MALMO"}])
+
+        for created in (1, 0):
+            done = there.run()
+            assert (done.created.done, done.source.rejected) == (created, 1)
+        assert [each["name"] for each in there.records("accounts?$select=name")] == ["Two"]
+
+
 def test_a_parameter_that_does_not_fit_its_filter_ends_the_run_before_a_row_is_read(here: World) -> None:
     """The message names the column and the parameter, and nothing is written."""
     here.define(accounts(parameters={"least": {}}, destination={"filter": "revenue ge @least"}))

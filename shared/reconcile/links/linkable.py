@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from shared.definitions.models import ChangedWhen, Strategy, SyncDefinition, WritePolicy
-from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+from shared.entities import AttributeType, EntityMetadata
 from shared.reconcile.columns import differs, present, sent
 from shared.reconcile.decisions import holds, looks_at_source
 from shared.reconcile.marks import is_reactivated
@@ -107,7 +107,7 @@ class Linkable:
     def _rows(self, reference: Reference, values: str) -> str:
         conditions = ["NOT records.is_new"] if self._full and self._behaviour.new == "ignore" else []
         if reference.filter and self._full:
-            conditions.append(condition_sql(reference.filter, self._entity, self._judged(self._after_of)))
+            conditions.append(self._passes(reference.filter, self._after_of))
         where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
         return f"""
 SELECT records._id, records._created, records._row AS _place, {values}
@@ -184,7 +184,7 @@ FROM records JOIN desired ON desired._row = records._row{self._joins(values + wh
         values = ", ".join(
             f"{self._held_key(column)} AS {key}" for column, key in zip(reference.columns, keys, strict=True)
         )
-        condition = condition_sql(reference.filter or "", self._entity, self._judged(self._left_of))
+        condition = self._passes(reference.filter or "", self._left_of)
         leaving = "ANTI JOIN leaving USING (_id)" if self._deletes else "LEFT JOIN leaving ON leaving._id = target._id"
         return f"""
 SELECT target._id, target._created, {_HELD}, {values}
@@ -210,9 +210,11 @@ WHERE {condition}""".strip()
         conditions += [f"NOT {each.unfit}" for each in self._mark.values() if each.unfit]
         return " AND ".join(conditions)
 
-    def _judged(self, value: Callable[[str], str]) -> Callable[[AttributeMetadata], str]:
-        """The values that a filter compares: of lookups with several tables the id."""
-        return lambda attribute: record_id(attribute, value(attribute.name))
+    def _passes(self, condition: str, value: Callable[[str], str]) -> str:
+        """The SQL of a filter over values by name; of lookups with several tables it compares the id."""
+        return condition_sql(
+            condition, self._entity, lambda each: record_id(each, value(each.name)), self._behaviour.key_match
+        )
 
 
 def _default(entity: EntityMetadata, column: TargetColumn) -> str:

@@ -92,7 +92,7 @@ def _report(
     """The step that reports the rows of one action; None where nothing that the filter compares is known."""
     condition = definition.destination.filter or ""
     named = [name for name in condition_columns(condition) if name in held]
-    passes = possible_sql(condition, {name: held[name] for name in named})
+    passes = possible_sql(condition, {name: held[name] for name in named}, definition.sync_behaviour.key_match)
     if passes == "true":
         return None
     report = f"""

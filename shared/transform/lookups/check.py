@@ -231,7 +231,7 @@ class _Lookup:
             yield Problem(message=f"{message}not read them: remove the filter, or use strategy full", path=path)
             return
         try:
-            condition_sql(lookup.filter, self._entity, lambda attribute: attribute.name)
+            condition_sql(lookup.filter, self._entity, lambda attribute: attribute.name, behaviour.key_match)
         except UnclearFilterError as error:
             yield Problem(message=str(error), path=path)
             return

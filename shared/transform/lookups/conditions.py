@@ -112,29 +112,33 @@ def condition_columns(condition: str) -> tuple[str, ...]:
         return ()
 
 
-def condition_sql(condition: str, entity: EntityMetadata, value: Callable[[AttributeMetadata], str]) -> str:
+def condition_sql(
+    condition: str, entity: EntityMetadata, value: Callable[[AttributeMetadata], str], match: KeyMatch
+) -> str:
     """The SQL of a filter, true or false for each record.
 
     Args:
         condition: The OData filter; its parameters become variables of the workspace, see `condition_values`.
         entity: The table.
         value: Gives the SQL of what a record holds in a column; of a lookup, its id.
+        match: How the sync compares keys: it tells whether the service regards accents.
 
     Raises:
         UnclearFilterError: It has a part that cannot be worked out here.
     """
-    return _sql(_read(condition), entity, value)
+    return _sql(_read(condition), entity, value, match)
 
 
-def possible_sql(condition: str, held: Mapping[str, Held]) -> str:
+def possible_sql(condition: str, held: Mapping[str, Held], match: KeyMatch) -> str:
     """The SQL of whether a record may pass a filter, as far as that is known; `true` where nothing of it is.
 
     Args:
         condition: The OData filter; its parameters become variables of the workspace, see `condition_values`.
         held: By column. What is compared with another column is not known.
+        match: How the sync compares keys: it tells whether the service regards accents.
     """
     try:
-        return _possible(_read(condition), held)
+        return _possible(_read(condition), held, match)
     except UnclearFilterError:
         return "true"
 
@@ -171,10 +175,10 @@ def _variable(parameter: str, attribute: AttributeMetadata) -> str:
     return f"{parameter}@{attribute.name}"
 
 
-def _possible(part: _Part, held: Mapping[str, Held]) -> str:
+def _possible(part: _Part, held: Mapping[str, Held], match: KeyMatch) -> str:
     """A part that is not known may be true: behind `not` there are only turned operators."""
     if isinstance(part, _Joined):
-        parts = [_possible(each, held) for each in part.parts]
+        parts = [_possible(each, held, match) for each in part.parts]
         if part.word == "OR" and "true" in parts:
             return "true"
         parts = [each for each in parts if each != "true"]
@@ -183,7 +187,7 @@ def _possible(part: _Part, held: Mapping[str, Held]) -> str:
         return "true"
     attribute, value, known = held[part.column]
     try:
-        passes = _compared(part, attribute, value)
+        passes = _compared(part, attribute, value, match)
     except UnclearFilterError:
         return "true"
     return passes if known == "true" else f"({passes} OR NOT ({known}))"
@@ -262,16 +266,16 @@ class _Reading:
         return found
 
 
-def _sql(part: _Part, entity: EntityMetadata, value: Callable[[AttributeMetadata], str]) -> str:
+def _sql(part: _Part, entity: EntityMetadata, value: Callable[[AttributeMetadata], str], match: KeyMatch) -> str:
     if isinstance(part, _Joined):
-        return "(" + f" {part.word} ".join(_sql(each, entity, value) for each in part.parts) + ")"
+        return "(" + f" {part.word} ".join(_sql(each, entity, value, match) for each in part.parts) + ")"
     attribute = entity.attributes.get(part.column)
     if attribute is None:
         raise UnclearFilterError(f"{entity.logical_name} has no column {part.column}")
-    return _compared(part, attribute, value(attribute))
+    return _compared(part, attribute, value(attribute), match)
 
 
-def _compared(part: Comparison, attribute: AttributeMetadata, held: str) -> str:
+def _compared(part: Comparison, attribute: AttributeMetadata, held: str, match: KeyMatch) -> str:
     same = part.operator in {"eq", "ne"}
     empty = f"({held}) IS {'NOT ' if part.operator == 'ne' else ''}NULL"
     if part.value.lower() == "null":
@@ -282,8 +286,7 @@ def _compared(part: Comparison, attribute: AttributeMetadata, held: str) -> str:
         raise UnclearFilterError(f"{part.column} is of type {attribute.type}, which such a filter cannot compare")
     wanted = _typed(part, attribute)
     if attribute.type in _TEXTS:
-        held = normalise_key(attribute, held, KeyMatch.SERVICE)
-        wanted = normalise_key(attribute, wanted, KeyMatch.SERVICE)
+        held, wanted = (normalise_key(attribute, text, _of_service(match)) for text in (held, wanted))
     if same:
         equal = f"({held} = {wanted}) IS {'NOT ' if part.operator == 'ne' else ''}TRUE"
         if not part.parameter:
@@ -292,6 +295,11 @@ def _compared(part: Comparison, attribute: AttributeMetadata, held: str) -> str:
     if attribute.type not in _NUMBERS | {AttributeType.DATETIME}:
         raise UnclearFilterError(f"{part.column} is of type {attribute.type}: its filter can have eq and ne alone")
     return f"({held} {_SIGNS[part.operator]} {wanted}) IS TRUE"
+
+
+def _of_service(match: KeyMatch) -> KeyMatch:
+    """How the service compares texts: without case also where the sync compares its keys exactly."""
+    return KeyMatch.SERVICE if match is KeyMatch.EXACT else match
 
 
 def _typed(part: Comparison, attribute: AttributeMetadata) -> str:

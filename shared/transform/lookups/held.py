@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from shared.definitions.models import Strategy, SyncDefinition
+from shared.definitions.models import KeyMatch, Strategy, SyncDefinition
 from shared.entities import AttributeMetadata, EntityMetadata
 from shared.transform.lookups.columns import LookupColumn, Reference, references
 from shared.transform.lookups.conditions import condition_sql
@@ -40,9 +40,15 @@ def _is_held(entity: EntityMetadata, layout: dict[str, TargetColumn], column: Ta
     return column.name == entity.primary_id or (own is not None and own.attribute == column.attribute)
 
 
-def held_steps(entity: EntityMetadata, held: Sequence[Reference]) -> tuple[Step, ...]:
-    """Return the steps that make the records of `current`, and those set aside, what these references search."""
-    return tuple(_held_step(entity, reference) for reference in held)
+def held_steps(entity: EntityMetadata, held: Sequence[Reference], match: KeyMatch) -> tuple[Step, ...]:
+    """Return the steps that make the records of `current`, and those set aside, what these references search.
+
+    Args:
+        entity: The table that is synced.
+        held: References to it, see `held_references`.
+        match: How the sync compares keys.
+    """
+    return tuple(_held_step(entity, reference, match) for reference in held)
 
 
 def _value(entity: EntityMetadata) -> Callable[[AttributeMetadata], str]:
@@ -50,13 +56,14 @@ def _value(entity: EntityMetadata) -> Callable[[AttributeMetadata], str]:
     return lambda each: "_id" if each.name == entity.primary_id else record_id(each, quoted(each.name))
 
 
-def _held_step(entity: EntityMetadata, reference: Reference) -> Step:
+def _held_step(entity: EntityMetadata, reference: Reference, match: KeyMatch) -> Step:
     keys = [
         f"{'_id' if column.name == entity.primary_id else column.key_sql} AS _k{column.key_part}"
         for column in reference.columns
     ]
     items = ", ".join(("_id", "_created", *keys))
-    passes = f" WHERE {condition_sql(reference.filter, entity, _value(entity))}" if reference.filter else ""
+    condition = reference.filter and condition_sql(reference.filter, entity, _value(entity), match)
+    passes = f" WHERE {condition}" if condition else ""
     query = f"SELECT {items} FROM current{passes}\nUNION ALL\nSELECT {items} FROM set_aside{passes}"
     return Step.creating(
         f"Let lookups search the records of {entity.logical_name} that were read",

@@ -133,6 +133,16 @@ def test_the_filter_applies_to_what_records_hold_after_the_run(workspace: Worksp
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("match", "found"), [("service", True), ("accent_sensitive", False), ("exact", True)])
+def test_the_filter_regards_accents_where_key_match_does(workspace: Workspace, match: str, *, found: bool) -> None:
+    """In rows of the source, and in records that no row has."""
+    accented = to("parent", match="accountnumber", filter="notes eq 'Malmo'", on_missing="clear")
+    sync = linking(accented, {"source": "b", "target": "notes"}, columns=(), key_match=match)
+    linked(workspace, sync, [["1", "1", "Malmö"], ["2", "8", ""]], account=[account(1), account(8, notes="MALMÖ")])
+
+    assert column(workspace, "parent") == {"1": id_of(1) if found else None, "2": id_of(8) if found else None}
+
+
 @pytest.mark.parametrize(
     ("dropped", "found"), [("ignore", id_of(2)), ({"set": {"staff": "1"}}, None), ({"set": {"staff": "8"}}, id_of(2))]
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.definitions import in_odata
+from shared.definitions import KeyMatch, in_odata
 from shared.entities import Choice
 from shared.errors import UserError
 from shared.transform.lookups.conditions import (
@@ -26,13 +26,18 @@ from tests.unit.transform.lookups.relations import LINKED
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
-def holds(workspace: Workspace, condition: str, **held: str | int | bool | None) -> bool:
+def holds(
+    workspace: Workspace, condition: str, match: KeyMatch = KeyMatch.SERVICE, **held: str | int | bool | None
+) -> bool:
     """Whether a record passes a filter; columns that are not given are empty."""
     values = {name: "NULL" if value is None else literal(value) for name, value in held.items()}
     types = {"staff": "INTEGER", "rate": "DECIMAL(38, 3)", "active": "BOOLEAN", "segment": "INTEGER",
              "founded": "DATE", "called": "TIMESTAMP", "parent": "UUID", "accountid": "UUID"}  # fmt: skip
     sql = condition_sql(
-        condition, LINKED, lambda each: f"CAST({values.get(each.name, 'NULL')} AS {types.get(each.name, 'VARCHAR')})"
+        condition,
+        LINKED,
+        lambda each: f"CAST({values.get(each.name, 'NULL')} AS {types.get(each.name, 'VARCHAR')})",
+        match,
     )
     ((found,),) = workspace.query(f"SELECT {sql}")
     return bool(found)
@@ -181,7 +186,7 @@ def test_a_value_names_its_own_option(workspace: Workspace, text: str, found: li
     segment = replace(LINKED.attributes["segment"], choices=choices)
     entity = replace(LINKED, attributes={**LINKED.attributes, "segment": segment})
     workspace.bind(condition_values("segment eq @p", entity, {"p": text}))
-    passes = condition_sql("segment eq @p", entity, lambda each: f"held.{each.name}")
+    passes = condition_sql("segment eq @p", entity, lambda each: f"held.{each.name}", KeyMatch.SERVICE)
     query = f"SELECT segment FROM (SELECT unnest([2, 3]) AS segment) AS held WHERE {passes}"
     assert [value for (value,) in workspace.query(query)] == found
     with pytest.raises(UserError, match="the label of several options"):
@@ -209,7 +214,7 @@ def test_a_value_names_its_own_option(workspace: Workspace, text: str, found: li
 )
 def test_unsupported_filters_are_refused(condition: str, message: str) -> None:
     with pytest.raises(UnclearFilterError, match=message):
-        condition_sql(condition, LINKED, lambda each: each.name)
+        condition_sql(condition, LINKED, lambda each: each.name, KeyMatch.SERVICE)
 
 
 def test_the_columns_of_a_filter_are_listed() -> None:
@@ -242,4 +247,28 @@ def test_a_record_passes_possibly_where_not_all_is_known(
     """Of the record the name is known, and the columns `active` and `segment` are not; of the others nothing is."""
     known = {"name": ("'x'", "true"), "active": ("false", "false"), "segment": ("1", "true")}
     held = {name: Held(LINKED.attributes[name], *each) for name, each in known.items()}
-    assert workspace.query(f"SELECT {possible_sql(condition, held)}") == [(expected,)]
+    assert workspace.query(f"SELECT {possible_sql(condition, held, KeyMatch.SERVICE)}") == [(expected,)]
+
+
+@pytest.mark.parametrize(
+    ("match", "held", "equal"),
+    [
+        (KeyMatch.SERVICE, "MALMO ", True),
+        (KeyMatch.SERVICE, "Malmö", True),
+        (KeyMatch.ACCENT_SENSITIVE, "MALMO ", True),
+        (KeyMatch.ACCENT_SENSITIVE, "Malmö", False),
+        (KeyMatch.EXACT, "MALMO ", True),
+        (KeyMatch.EXACT, "Malmö", True),
+    ],
+)
+def test_texts_compare_as_in_the_service_that_key_match_tells_of(
+    workspace: Workspace, match: KeyMatch, held: str, *, equal: bool
+) -> None:
+    """With accents where the sync says so; the service never regards case, also where keys are compared exactly."""
+    workspace.bind(condition_values("name eq @p", LINKED, {"p": "Malmo"}))
+    for wanted in ("'Malmo'", "@p"):
+        assert holds(workspace, f"name eq {wanted}", match, name=held) is equal
+        assert holds(workspace, f"name ne {wanted}", match, name=held) is not equal
+    name = {"name": Held(LINKED.attributes["name"], literal(held), "true")}
+    possible = possible_sql("name eq 'Malmo'", name, match)
+    assert workspace.query(f"SELECT {possible}") == [(equal,)]

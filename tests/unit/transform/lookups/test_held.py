@@ -77,7 +77,7 @@ def search(workspace: Workspace, mapping: dict[str, Any], rows: list[list[str | 
     found = held_references(sync, LINKED, columns, late_lookups(sync, LINKED))
     steps = (
         *current_finish_steps(columns, sync, keep_aside=True),
-        *held_steps(LINKED, found),
+        *held_steps(LINKED, found, sync.sync_behaviour.key_match),
         *link_steps(sync, LINKED, columns, started=STARTED),
     )
     for step in steps:
