@@ -17,7 +17,7 @@ from emulator.errors import ServiceError, invalid_argument, not_implemented
 from emulator.odata import child_link, row_reference
 from emulator.operations.references import existing_id
 from emulator.operations.rules.parties import GIVEN, checked_party
-from emulator.schema import Column, ColumnType, Table
+from emulator.schema import Column, Table
 from emulator.schema.activities import ACTIVITIES, PARTIES, parties_property
 from emulator.store import Values
 from emulator.store.values import converter, guid_text
@@ -38,7 +38,6 @@ class BodyReader:
         """Prepares a function for every property, so that a row needs one lookup per property."""
         self.table = table
         self._environment = environment
-        self._keyed = {part for key in table.keys for part in key.columns}
         self._create = self._setters(creating=True)
         self._update = self._setters(creating=False)
 
@@ -80,9 +79,6 @@ class BodyReader:
             values[name] = column.default
             if column.is_polymorphic:
                 values[f"{name}__type"] = None
-            elif name in self._keyed and column.type is ColumnType.STRING:
-                text = column.default
-                values[f"{name}__n"] = None if text is None else self._environment.collation.normalise(str(text))
         return values
 
     def _read(self, body: Mapping[str, Any], setters: Mapping[str, _Setter]) -> Values:
@@ -126,7 +122,7 @@ class BodyReader:
             elif not allowed or column.computed:
                 setters[name] = _ignored  # the service ignores values for read-only columns
             else:
-                setters[name] = self._plain(column, keyed=name in self._keyed)
+                setters[name] = self._plain(column)
         parties = self._environment.schema.tables.get(PARTIES)
         if parties is not None and self.table.activity and self.table.logical_name != ACTIVITIES:
             setters[parties_property(self.table)] = self._parties(parties)
@@ -148,29 +144,16 @@ class BodyReader:
 
         return setter
 
-    def _plain(self, column: Column, *, keyed: bool) -> _Setter:
+    def _plain(self, column: Column) -> _Setter:
         convert = converter(column, self.table)
         name = column.logical_name
         refuse_null = column.required == "SystemRequired"
-        if keyed and column.type is ColumnType.STRING:
-            return self._key_text(column, convert)
 
         def setter(values: Values, value: Any) -> None:
             stored = convert(value)
             if stored is None and refuse_null:
                 raise value_required(name, self.table.logical_name)
             values[name] = stored
-
-        return setter
-
-    def _key_text(self, column: Column, convert: Callable[[Any], Any]) -> _Setter:
-        name, shadow = column.logical_name, f"{column.logical_name}__n"
-        normalise = self._environment.collation.normalise
-
-        def setter(values: Values, value: Any) -> None:
-            text = convert(value)
-            values[name] = text
-            values[shadow] = text if text is None else normalise(text)
 
         return setter
 

@@ -267,7 +267,7 @@ def _identify(table: Table, item: _Item, values: Values) -> None:
         return
     if reference.key is not None and not values.keys().isdisjoint(reference.key.columns):
         raise key_column_in_body()
-    take_identity(table, reference, item.identity[1] if reference.key is not None else (), values)
+    take_identity(table, reference, values)
 
 
 def _named_identity(table: Table, item: _Item) -> Values:

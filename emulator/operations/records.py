@@ -17,7 +17,6 @@ from emulator.operations.references import (
     existing_row,
     find_row,
     identity,
-    key_values,
     take_identity,
 )
 from emulator.operations.relations.deep import DeepInsert, is_deep
@@ -142,7 +141,7 @@ class Records:
             raise record_not_found_by_key(table.logical_name)
         work = self._changes.of(table)
         values = work.bodies.created(body)
-        take_identity(table, reference, key_values(self._environment, table, reference), values)
+        take_identity(table, reference, values)
         _check(request, values)
         return Planned(rows={"upsert": 1}, act=lambda: self._insert_raced(asked, work, values, reference))
 

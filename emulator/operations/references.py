@@ -38,14 +38,13 @@ def identity(table: Table, reference: RowKey) -> Values:
     return dict(reference.values)
 
 
-def take_identity(table: Table, reference: RowKey, collated: tuple[object, ...], values: Values) -> None:
+def take_identity(table: Table, reference: RowKey, values: Values) -> None:
     """Gives a new row the identity that its reference states.
 
     Args:
         table: The table.
         reference: The reference. Its primary key replaces that of the body; its alternate key fills columns that the
             body leaves out.
-        collated: What `key_values` returns for the reference.
         values: The SQL columns of the new row, which this changes.
 
     Raises:
@@ -55,10 +54,8 @@ def take_identity(table: Table, reference: RowKey, collated: tuple[object, ...],
         if values.get(name) is None or reference.id is not None:
             column = table.columns[name]
             values[name] = value if column.is_lookup or value is None else converter(column, table)(value)
-    for part, value in zip(reference.key.columns if reference.key else (), collated, strict=True):
+    for part in reference.key.columns if reference.key else ():
         column = table.columns[part]
-        if column.type is ColumnType.STRING and values.get(f"{part}__n") is None:
-            values[f"{part}__n"] = value
         if column.is_polymorphic:
             values.setdefault(f"{part}__type", column.targets[0])
 
@@ -66,7 +63,7 @@ def take_identity(table: Table, reference: RowKey, collated: tuple[object, ...],
 def drop_key_columns(values: Values, reference: RowKey | None) -> None:
     """Removes the key's columns from an update by alternate key: the service ignores them in the body."""
     for part in reference.key.columns if reference and reference.key else ():
-        for name in (part, f"{part}__n", f"{part}__type"):
+        for name in (part, f"{part}__type"):
             values.pop(name, None)
 
 

@@ -23,6 +23,8 @@ from emulator.store.ddl import (
     index_statements,
     key_column,
     missing_columns,
+    shadow_name,
+    shadowed_columns,
     sql_columns,
     sql_name,
     stored_columns,
@@ -99,9 +101,9 @@ class Database:
             return
         present = {row[1] for row in self.connection.execute(f"PRAGMA table_xinfo({sql_name(table.logical_name)})")}
         if present:
+            present -= self._drop_written_shadows(table)
             for statement in missing_columns(table, present):
                 self.connection.execute(statement)
-            self._fill_shadows(table)
         for statement in index_statements(table) if present else create_statements(table):
             self.connection.execute(statement)
         self._forms.record(table)
@@ -117,17 +119,16 @@ class Database:
         """Removes that view: SQLite does not change a table that a view cannot follow."""
         self.connection.execute(f"DROP VIEW IF EXISTS {sql_name(ACTIVITIES)}")
 
-    def _fill_shadows(self, table: Table) -> None:
-        """Fills the normal forms of text that a new key compares, for existing rows."""
-        for key in table.keys:
-            if self.scalar("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{table.logical_name}.key.{key.name}",)):
-                continue
-            for part in key.columns:
-                shadow = key_column(table.columns[part])
-                if shadow != part:
-                    self.connection.execute(
-                        f"UPDATE {sql_name(table.logical_name)} SET {sql_name(shadow)} = dv_norm({sql_name(part)})"
-                    )
+    def _drop_written_shadows(self, table: Table) -> set[str]:
+        """Removes the normal forms of text that an earlier version wrote into the file itself, and returns their names.
+
+        SQLite calculates them now.
+        """
+        written = {shadow_name(name) for name in shadowed_columns(table)}
+        written &= {*stored_columns(self.connection, table.logical_name)}
+        for shadow in written:
+            self._drop_column(table.logical_name, shadow)
+        return written
 
     def adopt(self, schema: Schema, *changed: Table) -> None:
         """Replaces the schema and updates the SQL of its changed tables."""
@@ -160,10 +161,7 @@ class Database:
             ) from error
 
     def _drop_stale_keys(self, table: Table) -> None:
-        """Removes the indexes of keys that the table no longer has, or has with other columns.
-
-        Rows that are written without a key do not have the normal forms that it compares.
-        """
+        """Removes the indexes of keys that the table no longer has, or has with other columns."""
         prefix = f"{table.logical_name}.key."
         known = {prefix + key.name: _key_columns(table, key) for key in table.keys}
         indexes = self.connection.execute(
@@ -215,7 +213,7 @@ class Database:
         kind = f"{name}__type"
         for stored in self._stored(table, name):
             if not column.is_lookup or not old:
-                for one in {name, kind, f"{name}__n"} & {*stored_columns(self.connection, stored)}:
+                for one in {name, kind} & {*stored_columns(self.connection, stored)}:
                     self._drop_column(stored, one)
             elif column.is_polymorphic and len(old) == 1:
                 if kind not in stored_columns(self.connection, stored):
@@ -225,7 +223,10 @@ class Database:
                 )
 
     def _drop_column(self, stored: str, column: str) -> None:
-        """Removes a column, with the indexes that have it."""
+        """Removes a column, with the indexes that have it, and the normal form that is calculated from it."""
+        found = self.connection.execute(f"PRAGMA table_xinfo({sql_name(stored)})").fetchall()
+        if shadow_name(column) in {name for _, name, *_ in found}:
+            self._drop_column(stored, shadow_name(column))
         for _, index, *_ in self.connection.execute(f"PRAGMA index_list({sql_name(stored)})").fetchall():
             parts = self.connection.execute(f"PRAGMA index_info({sql_name(index)})").fetchall()
             if any(name == column for _, _, name in parts):

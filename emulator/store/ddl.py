@@ -1,8 +1,9 @@
 """The SQL tables of the Dataverse tables.
 
-Text columns of an alternate key have a shadow column `<name>__n` with the normal form of the text, and each key has a
-unique index over shadow and other columns. SQLite's unique indexes ignore rows with a null, as the keys of
-Dataverse do. Polymorphic lookups have the name of the target table in `<name>__type`.
+Text columns of an alternate key have a shadow column `<name>__n` with the normal form of the text, which SQLite
+calculates, so that whatever writes the text changes it too. Each key has a unique index over shadow and other columns.
+SQLite's unique indexes ignore rows with a null, as the keys of Dataverse do. Polymorphic lookups have the name of the
+target table in `<name>__type`.
 """
 
 import sqlite3
@@ -19,6 +20,9 @@ __all__ = [
     "create_statements",
     "key_column",
     "missing_columns",
+    "normal_form",
+    "shadow_name",
+    "shadowed_columns",
     "sql_columns",
     "sql_name",
     "stored_columns",
@@ -62,7 +66,23 @@ def bin_name(table: Table) -> str:
 
 def key_column(column: Column) -> str:
     """Returns the SQL column that an alternate key compares."""
-    return f"{column.logical_name}__n" if column.type is ColumnType.STRING else column.logical_name
+    return shadow_name(column.logical_name) if column.type is ColumnType.STRING else column.logical_name
+
+
+def shadowed_columns(table: Table) -> list[str]:
+    """Returns the text columns that an alternate key compares by their normal form."""
+    keyed = {part for key in table.keys for part in key.columns}
+    return [name for name, column in table.columns.items() if name in keyed and key_column(column) != name]
+
+
+def shadow_name(column: str) -> str:
+    """Returns the SQL column with the normal form of a text column."""
+    return f"{column}__n"
+
+
+def normal_form(column: str) -> str:
+    """Returns the SQL for the normal form of a text column."""
+    return f"dv_norm({sql_name(column)})"
 
 
 def _literal(value: str | float) -> str:
@@ -78,14 +98,13 @@ def _default(table: Table, column: Column) -> str:
 
 
 def stored_columns(connection: sqlite3.Connection, name: str) -> list[str]:
-    """Returns the names of the columns that an SQL table has; none if the table does not exist."""
+    """Returns the columns of an SQL table that SQLite does not calculate; none if the table does not exist."""
     found = connection.execute(f"PRAGMA table_info({sql_name(name)})").fetchall()
     return [column for _, column, *_ in found]
 
 
 def sql_columns(table: Table) -> Iterator[tuple[str, str]]:
     """Yields name and definition of every SQL column except `row_`."""
-    keyed = {part for key in table.keys for part in key.columns}
     for name, column in table.columns.items():
         definition = _AFFINITY.get(column.type, "TEXT") + _default(table, column)
         if name == "ownerid" and column.type is ColumnType.UNIQUEIDENTIFIER:
@@ -94,8 +113,8 @@ def sql_columns(table: Table) -> Iterator[tuple[str, str]]:
         yield name, definition + (" NOT NULL" if column.primary_id else "")
         if column.is_polymorphic:
             yield f"{name}__type", "TEXT"
-        if name in keyed and column.type is ColumnType.STRING:
-            yield f"{name}__n", "TEXT"
+    for name in shadowed_columns(table):
+        yield shadow_name(name), f"TEXT GENERATED ALWAYS AS ({normal_form(name)}) VIRTUAL"
 
 
 def create_statements(table: Table) -> Iterator[str]:

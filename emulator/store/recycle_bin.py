@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from emulator.schema import Table
-from emulator.store.ddl import BIN_PREFIX, bin_name, key_column, sql_columns, sql_name, stored_columns
+from emulator.store.ddl import (
+    BIN_PREFIX,
+    bin_name,
+    normal_form,
+    shadow_name,
+    shadowed_columns,
+    sql_columns,
+    sql_name,
+    stored_columns,
+)
 
 __all__ = ["RecycleBin"]
 
@@ -114,8 +123,11 @@ class RecycleBin:
         columns = _joined(stored_columns(self._connection, bin_name(table)), without="row_")
         if not columns:
             return f"SELECT * FROM main.{sql_name(table.logical_name)} WHERE 0"
-        if table.is_principal:  # the column that SQLite calculates, which the bin does not have
+        # The columns that SQLite calculates, which the bin does not have:
+        if table.is_principal:
             columns += f', {sql_name(table.primary_id)} AS "ownerid"'
+        for name in shadowed_columns(table):
+            columns += f", {normal_form(name)} AS {sql_name(shadow_name(name))}"
         return f'SELECT {columns}, rowid AS "row_" FROM {self._name(table)}'
 
     def follow(self, table: Table) -> None:
@@ -137,10 +149,6 @@ class RecycleBin:
         changes += [f"ADD COLUMN {sql_name(column)} {definitions.get(column, '')}" for column in added]
         for change in changes:
             self._connection.execute(f"ALTER TABLE {name} {change}")
-        for part in {part for key in table.keys for part in key.columns}:
-            shadow = key_column(table.columns[part])
-            if shadow != part and shadow in added:  # a new key compares the normal form of a text
-                self._connection.execute(f"UPDATE {name} SET {sql_name(shadow)} = dv_norm({sql_name(part)})")
 
     def forget(self, table: Table) -> None:
         """Removes the deleted rows of a table that is removed itself."""

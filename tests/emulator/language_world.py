@@ -89,9 +89,7 @@ def world_of(rows: Mapping[int, Mapping[str, Any]], others: Mapping[int, str] | 
         for number, title in (others or {}).items():
             database.rows(OTHER_TABLE).insert([{"new_otherid": guid(number), "new_title": title}])
         for number, values in rows.items():
-            code = values.get("new_code")
-            shadow = {"new_code__n": COLLATION.normalise(code) if code is not None else None}
-            database.rows(TABLE).insert([{"new_thingid": guid(number), **values, **shadow}])
+            database.rows(TABLE).insert([{"new_thingid": guid(number), **values}])
     return World(database, rows)
 
 

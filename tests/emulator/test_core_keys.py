@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from emulator.testing import RunningEmulator, running
 from tests.emulator.http_client import Client, key_status
@@ -129,3 +130,52 @@ def test_an_upsert_of_an_elastic_row_keeps_its_key_and_empties_the_others(tmp_pa
         row = client.send("GET", "new_parts(new_code='c')?$select=new_name,new_code,new_serial").json()
         assert (row["new_name"], row["new_code"], row["new_serial"]) == ("B", "c", None)
         assert client.send("GET", "new_parts(new_serial='s')").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("entity_set", "column", "value"),
+    [
+        ("transactioncurrencies", "isocurrencycode", "usd"),
+        ("businessunits", "name", "EMULATOR"),
+        ("teams", "name", "Emulator"),
+        ("systemusers", "fullname", "System"),
+    ],
+)
+def test_a_key_finds_the_rows_that_an_organisation_has_from_the_start(
+    tmp_path: Path, entity_set: str, column: str, value: str
+) -> None:
+    """A key on text compares every row, whoever wrote it, also after a reset."""
+    names = {"transactioncurrencies": "TransactionCurrency", "businessunits": "BusinessUnit"}
+    name = names.get(entity_set, {"teams": "Team"}.get(entity_set, "SystemUser"))
+    schema = tmp_path / "keys.yaml"
+    schema.write_text(yaml.safe_dump({name: {"keys": {"text_key": [column]}}}))
+    with running(in_thread=True, schema=[schema]) as emulator, Client(emulator) as client:
+        for _ in range(2):
+            found = client.send("GET", f"{entity_set}({column}='{value}')?$select={column}")
+            assert (found.status_code, found.json().get(column, "").lower()) == (200, value.lower()), found.text
+            listed = client.send("GET", f"{entity_set}?$select={column}&$filter={column} eq '{value}'").json()["value"]
+            assert len(listed) == 1
+            emulator.reset()
+
+
+def test_a_key_refuses_a_second_base_currency(tmp_path: Path) -> None:
+    schema = tmp_path / "keys.yaml"
+    schema.write_text(yaml.safe_dump({"TransactionCurrency": {"keys": {"iso_key": ["isocurrencycode"]}}}))
+    other = {"currencyname": "x", "exchangerate": 1, "currencyprecision": 2, "currencysymbol": "$"}
+    with running(in_thread=True, schema=[schema]) as emulator, Client(emulator) as client:
+        answer = client.send("POST", "transactioncurrencies", {"isocurrencycode": "USD", **other})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (412, "0x80060892"), answer.text
+
+
+def test_a_key_compares_the_values_that_rows_have_by_default(tmp_path: Path) -> None:
+    schema = tmp_path / "keys.yaml"
+    columns = {
+        "new_Name": {"type": "String"},
+        "new_Number": {"type": "String", "length": 20},
+        "new_Region": {"type": "String", "length": 10, "default": "EU"},
+    }
+    schema.write_text(yaml.safe_dump({"new_Thing": {"columns": columns, "keys": {"k": ["new_number", "new_region"]}}}))
+    with running(in_thread=True, schema=[schema]) as emulator, Client(emulator) as client:
+        assert client.send("POST", "new_things", {"new_number": "7"}).status_code == 204
+        assert client.send("GET", "new_things(new_number='7',new_region='eu')").status_code == 200
+        assert client.send("POST", "new_things", {"new_number": "7"}).status_code == 412

@@ -10,7 +10,7 @@ from emulator.errors import ServiceError, invalid_argument, no_resource, record_
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.operations.changes import Changes
 from emulator.schema import Table
-from emulator.store import Values, key_column
+from emulator.store import Values
 from emulator.store.recycle_bin import RecycleBin
 from emulator.store.values import guid_text
 
@@ -139,9 +139,9 @@ class Restoring:
 
 
 def _key_values(table: Table, values: Values) -> Values:
-    """The values of alternate keys, with the normal form of texts and the tables of lookups."""
+    """The values of alternate keys, with the tables of lookups."""
     parts = {part for key in table.keys for part in key.columns}
-    names = {*parts, *(f"{part}__type" for part in parts), *(key_column(table.columns[part]) for part in parts)}
+    names = {*parts, *(f"{part}__type" for part in parts)}
     return {name: value for name, value in values.items() if name in names}
 
 
