@@ -164,7 +164,7 @@ class Bulk:
                 raise _absent(work.table, item)
             values = work.bodies.created(item.body)
             if message == "UpsertMultiple":
-                _identify(work.table, item, values)
+                _identify(self._environment, work.table, item, values)
             return values
         if message == "DeleteMultiple":
             return {}
@@ -260,14 +260,14 @@ def _with_partition(target: Mapping[str, Any], record_id: str) -> RowKey:
     return RowKey(id=record_id, values={} if partition is None else {"partitionid": partition})
 
 
-def _identify(table: Table, item: _Item, values: Values) -> None:
+def _identify(environment: Environment, table: Table, item: _Item, values: Values) -> None:
     """Gives a new row the identity that its `@odata.id` states."""
     reference = item.reference
     if reference is None:
         return
     if reference.key is not None and not values.keys().isdisjoint(reference.key.columns):
         raise key_column_in_body()
-    take_identity(table, reference, values)
+    take_identity(environment, table, reference, values)
 
 
 def _named_identity(table: Table, item: _Item) -> Values:

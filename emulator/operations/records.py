@@ -141,7 +141,7 @@ class Records:
             raise record_not_found_by_key(table.logical_name)
         work = self._changes.of(table)
         values = work.bodies.created(body)
-        take_identity(table, reference, values)
+        take_identity(self._environment, table, reference, values)
         _check(request, values)
         return Planned(rows={"upsert": 1}, act=lambda: self._insert_raced(asked, work, values, reference))
 

@@ -3,7 +3,7 @@
 from emulator.environment import Environment
 from emulator.errors import ServiceError, record_not_found, record_not_found_by_key
 from emulator.odata import RowKey
-from emulator.schema import ColumnType, Table
+from emulator.schema import Column, ColumnType, Table
 from emulator.store import Values
 from emulator.store.values import converter
 
@@ -38,26 +38,41 @@ def identity(table: Table, reference: RowKey) -> Values:
     return dict(reference.values)
 
 
-def take_identity(table: Table, reference: RowKey, values: Values) -> None:
+def take_identity(environment: Environment, table: Table, reference: RowKey, values: Values) -> None:
     """Gives a new row the identity that its reference states.
 
     Args:
+        environment: The environment.
         table: The table.
         reference: The reference. Its primary key replaces that of the body; its alternate key fills columns that the
             body leaves out.
         values: The SQL columns of the new row, which this changes.
 
     Raises:
-        ServiceError: A column does not take its value: it is too long, out of range or not an option.
+        ServiceError: A column does not take its value: it is too long, out of range or not an option, or the row that a
+            lookup refers to does not exist (404).
     """
     for name, value in identity(table, reference).items():
         if values.get(name) is None or reference.id is not None:
             column = table.columns[name]
-            values[name] = value if column.is_lookup or value is None else converter(column, table)(value)
-    for part in reference.key.columns if reference.key else ():
-        column = table.columns[part]
-        if column.is_polymorphic:
-            values.setdefault(f"{part}__type", column.targets[0])
+            if column.is_lookup and value is not None:
+                values |= _bound(environment, column, str(value))
+            else:
+                values[name] = value if value is None else converter(column, table)(value)
+
+
+def _bound(environment: Environment, column: Column, record_id: str) -> Values:
+    """The SQL columns of a lookup whose value is an identifier without a table: that of the first target is meant.
+
+    Raises:
+        ServiceError: There is no such row (404).
+    """
+    target = column.targets[0]
+    known = environment.schema.tables.get(target)
+    if known is None:
+        raise record_not_found(target, record_id)
+    values: Values = {column.logical_name: existing_id(environment, known, RowKey(id=record_id))}
+    return {**values, f"{column.logical_name}__type": target} if column.is_polymorphic else values
 
 
 def drop_key_columns(values: Values, reference: RowKey | None) -> None:

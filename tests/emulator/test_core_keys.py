@@ -179,3 +179,25 @@ def test_a_key_compares_the_values_that_rows_have_by_default(tmp_path: Path) -> 
         assert client.send("POST", "new_things", {"new_number": "7"}).status_code == 204
         assert client.send("GET", "new_things(new_number='7',new_region='eu')").status_code == 200
         assert client.send("POST", "new_things", {"new_number": "7"}).status_code == 412
+
+
+def test_a_key_with_a_lookup_creates_no_row_that_refers_to_nothing(tmp_path: Path) -> None:
+    """The row that the address names must exist, as that of a body must."""
+    schema = tmp_path / "keys.yaml"
+    lookup = {"type": "Lookup", "targets": ["account"]}
+    columns = {"new_Name": {"type": "String"}, "new_Number": {"type": "String"}, "new_AccountId": lookup}
+    schema.write_text(
+        yaml.safe_dump({"new_Thing": {"columns": columns, "keys": {"k": ["new_number", "new_accountid"]}}})
+    )
+    address = "new_things(new_number='1',_new_accountid_value={})"
+    with running(in_thread=True, schema=[schema]) as emulator, Client(emulator) as client:
+        none, some = "00000000-0000-0000-0000-0000000000aa", "00000000-0000-0000-0000-0000000000ab"
+        assert client.send("POST", "accounts", {"accountid": some, "name": "A"}).status_code == 204
+        for record_id, status in ((none, 404), (some, 204)):
+            answer = client.send("PATCH", address.format(record_id), {"new_name": "a"})
+            assert answer.status_code == status, answer.text
+            assert status == 204 or answer.json()["error"]["code"] == "0x80040217"
+        target = {"@odata.type": "Microsoft.Dynamics.CRM.new_thing", "@odata.id": address.format(none)}
+        message = "new_things/Microsoft.Dynamics.CRM.UpsertMultiple"
+        assert client.send("POST", message, {"Targets": [target]}).status_code == 404
+        assert len(client.send("GET", "new_things?$select=new_name").json()["value"]) == 1
