@@ -75,6 +75,7 @@ class Database:
         self.connection.execute("PRAGMA synchronous = NORMAL" if path else "PRAGMA synchronous = OFF")
         self.connection.execute("PRAGMA cache_size = -65536")
         self._depth = 0
+        self.version = self._stated = 0
         self._rows: dict[str, Rows] = {}
         with self.transaction():
             for statement in SYSTEM_TABLES:
@@ -89,10 +90,22 @@ class Database:
         self.version = self._highest_version()
 
     def _highest_version(self) -> int:
-        highest = self.scalar('SELECT max("version") FROM "_deleted"') or 0
-        for table in self.schema.tables.values():
-            highest = max(highest, self.scalar(f'SELECT max("versionnumber") FROM {sql_name(table.logical_name)}') or 0)
-        return max(highest, _FIRST_VERSION)
+        """The last row version of the file; one that an earlier version made does not state it, but its rows do."""
+        found = [_FIRST_VERSION, self.fact("version"), self.scalar('SELECT max("version") FROM "_deleted"')]
+        tables = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (name,) in tables:
+            if "versionnumber" in stored_columns(self.connection, name):
+                found.append(self.scalar(f'SELECT max("versionnumber") FROM {sql_name(name)}'))
+        highest: int = max(version for version in found if version is not None)
+        return highest
+
+    def fact(self, name: str) -> Any:
+        """Returns what the file states under a name, or None."""
+        return self.scalar('SELECT "value" FROM "_facts" WHERE "name" = ?', (name,))
+
+    def state(self, name: str, value: str | int) -> None:
+        """Keeps a fact in the file."""
+        self.connection.execute('INSERT OR REPLACE INTO "_facts" VALUES (?, ?)', (name, value))
 
     def prepare(self, table: Table) -> None:
         """Creates the SQL table of `table`, or adds missing columns and indexes."""
@@ -294,6 +307,9 @@ class Database:
             self._depth -= 1
             if not done and self.connection.in_transaction:  # SQLite rolls back itself if it interrupts a write
                 self.connection.execute(undo)
+            if done and not depth and self.version != self._stated:
+                self.state("version", self.version)
+                self._stated = self.version
             if done or (depth and self.connection.in_transaction):
                 self.connection.execute(commit)
 

@@ -33,6 +33,8 @@ SYSTEM_TABLES: Final = (
     # The deletions that change tracking reports; those of a deleted table are removed with it.
     """CREATE TABLE IF NOT EXISTS "_deleted" (
         "version" INTEGER PRIMARY KEY, "entity" TEXT NOT NULL, "id" TEXT NOT NULL, "partition" TEXT)""",
+    # What the file itself has to know, such as the last row version: rows that had it can be gone, with their tables.
+    'CREATE TABLE IF NOT EXISTS "_facts" ("name" TEXT PRIMARY KEY, "value")',
 )
 _AFFINITY: Final = {
     ColumnType.INTEGER: "INTEGER",
