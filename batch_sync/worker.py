@@ -117,7 +117,8 @@ class Worker:
         if not job.waits:
             self._keep(ended_job(job, RunState.FAILED, self._now(), ASK_AGAIN))
             return
-        self._keep(replace(job, state=RunState.RUNNING.value))
+        if self._keep(replace(job, state=RunState.RUNNING.value)) is None:
+            return
         progress = NotedProgress(self._state, job.id, NoProgress())
         with ExitStack() as stack:
             stack.push(partial(self._keep_unanswered, job))
@@ -139,7 +140,10 @@ class Worker:
             if after is None:
                 self._queue.send(job.id, NOT_NOW)
                 return
-            job = self._keep(after)
+            kept = self._keep(after)
+            if kept is None:
+                return
+            job = kept
         if job.ended is not None or (job.not_before is not None and self._now() < job.not_before):
             return
         if self._slots is None:
@@ -167,6 +171,8 @@ class Worker:
 
     def _run(self, job: Job) -> bool:
         """Run a job whose turn it is; whether a run of its sync was begun."""
+        if not self._has(job):  # it waited for a state store that was unavailable
+            return False
         start = Start(
             app=self._app,
             request=job.request,
@@ -243,15 +249,19 @@ class Worker:
         """The definition of the sync of a job; None where there is none, or it has mistakes."""
         return next((each for each in self._app.runnable() if each.name == job.request.sync), None)
 
-    def _keep(self, job: Job) -> Job:
-        """Write the result of a job, and send the message of one that comes again; as it was kept."""
-        if not self._has(job):
+    def _keep(self, job: Job) -> Job | None:
+        """Write the result of a job, and send the message of one that comes again.
+
+        Returns:
+            The job as it was kept; None where nothing was written, because its lease was lost.
+        """
+        # Asked before each try: while the state store was unavailable, the lease may have lapsed.
+        kept = patiently(SystemClock(), lambda: keep_job(self._state, job) if self._has(job) else None)
+        if kept is None:
             log.warning(
                 "The lease of a job of %s was lost: the instance that has it now decides its state", job.request.sync
             )
-            return job
-        kept = patiently(SystemClock(), lambda: keep_job(self._state, job))
-        if kept.waits:
+        elif kept.waits:
             self._queue.send(job.id, wait_of(kept, self._now()))
         return kept
 

@@ -30,11 +30,12 @@ from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
 from shared.jobs import RunOptions
+from shared.jobs.batch import lease_keeping
 from shared.jobs.batch.attempts import attempts
 from shared.jobs.progress import NoProgress
 from shared.jobs.requests import stop
 from shared.settings import Settings
-from shared.state import JobRequest, RunRecord, StateStore
+from shared.state import Job, JobRequest, RunRecord, StateStore
 from shared.views.runs import run_named
 from shared.workspace import DiskSpace, DiskUse
 from tests.api_server import Reply, serving
@@ -234,6 +235,59 @@ class TestStateStoreAway:
         tick(world.app)
         assert [run.state for run in world.app.state.runs("customers") if run.trigger == "job"] == ["Succeeded"]
         assert not [request for request in world.app.state.job_requests() if request.trigger == "job"]
+
+    def test_a_job_whose_lease_expires_while_the_store_is_away_is_left_to_its_new_holder(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The run has ended and its result waits for the store: when it is back, the row says what the other does."""
+        world.define("customers", schedule=NIGHTLY)
+        state, lease_ends = world.app.state, threading.Event()
+        job = state.request_job(request("customers"))
+        theirs = replace(job, state="Running", runs=("theirs",))
+
+        def away(kept: Job) -> None:
+            if kept.ended is None or lease_ends.is_set():
+                return
+            held = state.lease(f"job/{job.id}")
+            assert held is not None
+            state.release_lease(held)
+            assert state.acquire_lease(held.name, holder="another", seconds=600)
+            state.put_job(theirs)
+            for thread in threading.enumerate():  # it ends when it has noticed that the lease is lost
+                if thread.name == f"lease {held.name}":
+                    thread.join(30)
+            lease_ends.set()
+            raise RetryLater("The state store is unavailable", retry_after=10)
+
+        monkeypatch.setattr(lease_keeping, "RENEW_EVERY", 0.1)
+        Worker(App(Settings.load(), state=StoreInFront(state, put_job=away)), LocalQueue()).work(job.id)
+        assert lease_ends.is_set()
+        assert states(world.app, "customers") == [("job", "Succeeded")]
+        assert state.job(job.id) == theirs
+
+    def test_a_job_whose_lease_is_lost_before_its_run_begins_is_not_run(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The mark of a process that died was to be kept first, and the store was away for long."""
+        world.define("customers", schedule=NIGHTLY)
+        state = world.app.state
+        job = state.request_job(request("customers"))
+        state.put_job(replace(job, state="Running", runs=("dead",)))
+
+        def away(_: Job) -> None:
+            held = state.lease(f"job/{job.id}")
+            if held is not None and held.holder != "another":
+                state.release_lease(held)
+                assert state.acquire_lease(held.name, holder="another", seconds=600)
+                for thread in threading.enumerate():
+                    if thread.name == f"lease {held.name}":
+                        thread.join(30)
+                raise RetryLater("The state store is unavailable", retry_after=10)
+
+        monkeypatch.setattr(lease_keeping, "RENEW_EVERY", 0.1)
+        Worker(App(Settings.load(), state=StoreInFront(state, put_job=away)), LocalQueue()).work(job.id)
+        assert world.accounts() == {}
+        assert [each.runs for each in state.open_jobs()] == [("dead",)]
 
     def test_a_run_whose_source_is_away_is_tried_again(self, world: World) -> None:
         """The storage answers that it is busy, and is there at the next try; a file that is missing stays a mistake."""
