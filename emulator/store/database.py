@@ -82,11 +82,13 @@ class Database:
                 self.connection.execute(statement)
             self._forms = ColumnForms(self.connection)
             self._hide_activities()
+            collated = self.fact("collation") == collation.name
             for table in schema.tables.values():
                 self._check_forms(table, path)
-                self._drop_stale_keys(table)
+                self._drop_stale_indexes(table, collated=collated)
                 self._prepare_keyed(table, path)
             self._show_activities()
+            self.state("collation", collation.name)
         self.version = self._highest_version()
 
     def _highest_version(self) -> int:
@@ -150,7 +152,7 @@ class Database:
         with self.transaction():
             self._hide_activities()
             for table in changed:
-                self._drop_stale_keys(table)
+                self._drop_stale_indexes(table)
                 self._drop_stale_columns(table, before.get(table.logical_name))
                 self.prepare(table)
             self._show_activities()
@@ -167,24 +169,31 @@ class Database:
             columns = {key.name: _key_columns(table, key) for key in table.keys}
             ends = {name: ", ".join(f"{table.logical_name}.{one}" for one in parts) for name, parts in columns.items()}
             broken = next((key for key in table.keys if str(error).endswith(ends[key.name])), None)
-            named = f"{broken.name} ({', '.join(broken.columns)})" if broken else str(error)
+            if broken is None:
+                raise SchemaFileError(
+                    f"{path} has rows of the table {table.logical_name} with an equal {table.primary_id}. Give the "
+                    "table the setting `elastic` that it had, or begin with another file (--db)"
+                ) from error
             raise SchemaFileError(
-                f"{path} has rows of the table {table.logical_name} with equal values for the alternate key {named}. "
-                "Leave the key out of the schema until the rows are different, or begin with another file (--db)"
+                f"{path} has rows of the table {table.logical_name} with equal values for the alternate key "
+                f"{broken.name} ({', '.join(broken.columns)}). Leave the key out of the schema until the rows are "
+                "different, or begin with another file (--db)"
             ) from error
 
-    def _drop_stale_keys(self, table: Table) -> None:
-        """Removes the indexes of keys that the table no longer has, or has with other columns."""
-        prefix = f"{table.logical_name}.key."
-        known = {prefix + key.name: _key_columns(table, key) for key in table.keys}
+    def _drop_stale_indexes(self, table: Table, *, collated: bool = True) -> None:
+        """Removes the indexes that the table has otherwise now, or not at all; `prepare` makes those that are missing.
+
+        Without `collated` the normal forms in the indexes of keys are those of another collation; then these go too.
+        """
+        wanted = {*index_statements(table)}
         indexes = self.connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table.logical_name,)
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+            (table.logical_name,),
         ).fetchall()
-        for (name,) in indexes:
-            if name.startswith(prefix):
-                parts = self.connection.execute(f"PRAGMA index_info({sql_name(name)})").fetchall()
-                if [column for _, _, column in parts] != known.get(name):
-                    self.connection.execute(f"DROP INDEX {sql_name(name)}")
+        for name, made in indexes:
+            stale = not collated and name.startswith(f"{table.logical_name}.key.")
+            if stale or made.replace(" INDEX ", " INDEX IF NOT EXISTS ", 1) not in wanted:
+                self.connection.execute(f"DROP INDEX {sql_name(name)}")
 
     def _drop_stale_columns(self, table: Table, before: Table | None) -> None:
         """Removes the columns that the table no longer has, and what the file has of a column that is new."""

@@ -3,8 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from emulator.schema.faults import SchemaFileError
+from emulator.schema.loader import builtin_schema, read_schema_file
+from emulator.store import Database
+from emulator.store.collation import Collation
 from emulator.testing import running
 from tests.emulator.http_client import Client
 
@@ -42,3 +47,53 @@ def test_row_versions_go_on_where_the_table_with_the_highest_was_deleted(tmp_pat
         client.send("POST", "accounts", {"name": "A", "accountnumber": "1"})
         new = client.send("GET", "accounts(accountnumber='1')").headers["ETag"]
         assert int(new[3:-1]) > int(row["@odata.etag"][3:-1])
+
+
+def test_another_collation_compares_the_rows_of_the_file(tmp_path: Path) -> None:
+    """A key finds the row that it found before, and an upsert does not create it again."""
+    file, address = tmp_path / "rows.db", "accounts(accountnumber='%C3%A91')"
+    with running(in_thread=True, db=file) as emulator, Client(emulator) as client:
+        client.send("POST", "accounts", {"name": "A", "accountnumber": "é1"})
+    for collation in ("Latin1_General_CI_AS", "Latin1_General_CI_AI"):
+        with running(in_thread=True, db=file, collation=collation) as emulator, Client(emulator) as client:
+            assert client.send("GET", address).status_code == 200
+            assert client.send("PATCH", address, {"name": "B"}).status_code == 204
+            assert client.names() == ["B"]
+
+
+def test_rows_that_another_collation_takes_for_equal_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rows.db"
+    with running(in_thread=True, db=file, collation="Latin1_General_CI_AS") as emulator, Client(emulator) as client:
+        for number in ("é1", "e1"):
+            assert client.send("POST", "accounts", {"accountnumber": number}).status_code == 204
+    with pytest.raises(SchemaFileError, match="equal values for the alternate key"):
+        Database(builtin_schema(), Collation(), file)
+
+
+def _keyed(folder: Path, status: str) -> Path:
+    key = {"columns": ["new_code"], "status": status}
+    return _schema(folder, new_Thing={"columns": {"new_Code": {"type": "String"}}, "keys": {"k": key}})
+
+
+@pytest.mark.parametrize(("before", "after", "answered"), [("Pending", "Active", 412), ("Active", "Pending", 204)])
+def test_a_key_is_enforced_as_its_status_says_now(tmp_path: Path, before: str, after: str, answered: int) -> None:
+    file = tmp_path / "rows.db"
+    with running(in_thread=True, db=file, schema=[_keyed(tmp_path, before)]) as emulator, Client(emulator) as client:
+        assert client.send("POST", "new_things", {"new_code": "A"}).status_code == 204
+    with running(in_thread=True, db=file, schema=[_keyed(tmp_path, after)]) as emulator, Client(emulator) as client:
+        assert client.send("POST", "new_things", {"new_code": "A"}).status_code == answered
+
+
+def test_a_table_can_become_elastic_and_not_go_back_with_equal_identifiers(tmp_path: Path) -> None:
+    """Rows of an elastic table are different by identifier and partition."""
+    file, one = tmp_path / "rows.db", "00000000-0000-0000-0000-0000000000ab"
+    plain = {"columns": {"new_Name": {"type": "String"}}}
+    first = _schema(tmp_path, new_Thing=plain)
+    with running(in_thread=True, db=file, schema=[first]) as emulator, Client(emulator) as client:
+        assert client.send("POST", "new_things", {"new_thingid": one}).status_code == 204
+    elastic = _schema(tmp_path, new_Thing={**plain, "elastic": True})
+    with running(in_thread=True, db=file, schema=[elastic]) as emulator, Client(emulator) as client:
+        answer = client.send("POST", "new_things", {"new_thingid": one, "partitionid": "p"})
+        assert answer.status_code == 204, answer.text
+    with pytest.raises(SchemaFileError, match="with an equal new_thingid"):
+        Database(read_schema_file(_schema(tmp_path, new_Thing=plain), builtin_schema()), Collation(), file)
