@@ -18,6 +18,7 @@ __all__ = [
     "activities_view",
     "bin_name",
     "create_statements",
+    "default_values",
     "key_column",
     "missing_columns",
     "normal_form",
@@ -91,12 +92,18 @@ def _literal(value: str | float) -> str:
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value + 0)  # True + 0 is 1
 
 
-def _default(table: Table, column: Column) -> str:
+def default_values(table: Table) -> dict[str, str | float]:
+    """Returns what a new row gets in the columns that it is created without, of those that have a default."""
+    found = {name: _default(table, column) for name, column in table.columns.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _default(table: Table, column: Column) -> str | float | None:
     if column.type is ColumnType.STATE and column.options:
-        return f" DEFAULT {column.options[0].value}"
+        return column.options[0].value
     if column.type is ColumnType.STATUS and "statecode" in table.columns and table.columns["statecode"].options:
-        return f" DEFAULT {table.columns['statecode'].options[0].default_status}"
-    return f" DEFAULT {_literal(column.default)}" if column.default is not None else ""
+        return table.columns["statecode"].options[0].default_status
+    return column.default
 
 
 def stored_columns(connection: sqlite3.Connection, name: str) -> list[str]:
@@ -107,8 +114,11 @@ def stored_columns(connection: sqlite3.Connection, name: str) -> list[str]:
 
 def sql_columns(table: Table) -> Iterator[tuple[str, str]]:
     """Yields name and definition of every SQL column except `row_`."""
+    defaults = default_values(table)
     for name, column in table.columns.items():
-        definition = _AFFINITY.get(column.type, "TEXT") + _default(table, column)
+        # For the rows that a file has when the column is added; new rows get the default of the schema (`Rows.insert`).
+        default = f" DEFAULT {_literal(defaults[name])}" if name in defaults else ""
+        definition = _AFFINITY.get(column.type, "TEXT") + default
         if name == "ownerid" and column.type is ColumnType.UNIQUEIDENTIFIER:
             # The identifier that users and teams have as principals is their own.
             definition = f"TEXT GENERATED ALWAYS AS ({sql_name(table.primary_id)}) VIRTUAL"

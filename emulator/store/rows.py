@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from emulator.schema import AlternateKey, Table
-from emulator.store.ddl import key_column, sql_name
+from emulator.store.ddl import default_values, key_column, sql_name
 
 __all__ = ["Rows", "Values", "scalar"]
 
@@ -31,6 +31,7 @@ class Rows:
         self._next_version = next_version
         self._name = sql_name(table.logical_name)
         self._id = sql_name(table.primary_id)
+        self._defaults = default_values(table)
         self._partition = ' AND "partitionid" IS ?' if table.elastic else ""
 
     def by_id(self, record_id: str, partition: str | None = None) -> int | None:
@@ -85,12 +86,14 @@ class Rows:
         return {row[0]: row[1:] for row in found}
 
     def insert(self, rows: Iterable[Values]) -> None:
-        """Inserts rows in order; each is SQL column -> value.
+        """Inserts rows in order; each is SQL column -> value. Columns that are not in it get their default values.
+
+        The defaults of the table in SQL are those of the schema that the file was made with.
 
         Raises:
             sqlite3.IntegrityError: A row's identifier or alternate key is taken.
         """
-        for names, group in groupby(rows, key=tuple):
+        for names, group in groupby([self._defaults | row for row in rows], key=tuple):
             columns = ", ".join([sql_name(name) for name in names])
             marks = ", ".join("?" * len(names))
             self._connection.executemany(

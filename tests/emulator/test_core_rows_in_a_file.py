@@ -97,3 +97,26 @@ def test_a_table_can_become_elastic_and_not_go_back_with_equal_identifiers(tmp_p
         assert answer.status_code == 204, answer.text
     with pytest.raises(SchemaFileError, match="with an equal new_thingid"):
         Database(read_schema_file(_schema(tmp_path, new_Thing=plain), builtin_schema()), Collation(), file)
+
+
+def test_new_rows_get_the_defaults_that_the_schema_has_now(tmp_path: Path) -> None:
+    """So does the status of a new row; rows of the file keep their values."""
+    file = tmp_path / "rows.db"
+
+    def schema(*statuses: int, flag: bool, **facts: Any) -> Path:
+        active = {"label": "Active", "statuses": {status: str(status) for status in statuses}}
+        states = {0: active, 1: {"label": "Inactive", "statuses": {2: "2"}}}
+        columns: dict[str, Any] = {"new_Name": {"type": "String"}, "new_Flag": {"type": "Boolean", "default": flag}}
+        columns["new_P"] = {"type": "Integer", **facts}
+        file = tmp_path / "tables.yaml"
+        file.write_text(yaml.safe_dump({"new_Thing": {"columns": columns, "states": states}}, sort_keys=False))
+        return file
+
+    read = "new_things?$select=new_flag,new_p,statuscode&$orderby=versionnumber"
+    with running(in_thread=True, db=file, schema=[schema(1, flag=False)]) as emulator, Client(emulator) as client:
+        assert client.send("POST", "new_things", {}).status_code == 204
+    second = schema(5, 1, flag=True, default=2)
+    with running(in_thread=True, db=file, schema=[second]) as emulator, Client(emulator) as client:
+        assert client.send("POST", "new_things", {}).status_code == 204
+        rows = client.send("GET", read).json()["value"]
+        assert [(row["new_flag"], row["new_p"], row["statuscode"]) for row in rows] == [(False, None, 1), (True, 2, 5)]
