@@ -211,7 +211,7 @@ class Database:
             SchemaFileError: A column has values that cannot be read as of the new type.
         """
         for column, before in self._forms.changed(table):
-            condition, name = unfit_rows(column, before), column.logical_name
+            condition, name = unfit_rows(column, before, self.schema.tables), column.logical_name
             for stored in self._stored(table, name):
                 if self.scalar(f"SELECT 1 FROM {sql_name(stored)} WHERE {condition} LIMIT 1"):
                     raise SchemaFileError(

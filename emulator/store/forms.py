@@ -5,6 +5,7 @@ be read as what they are not; so the file keeps the form of each column.
 """
 
 import sqlite3
+from collections.abc import Collection
 from typing import Final
 
 from emulator.schema import Column, ColumnType, DateBehavior, Table
@@ -61,11 +62,17 @@ def targets_of(form: str) -> list[str]:
     return form.removeprefix(_LOOKUP).split(", ") if form.startswith(_LOOKUP) else []
 
 
-def unfit_rows(column: Column, before: str) -> str:
-    """The SQL condition for rows whose value does not fit a column that had another form before."""
+def unfit_rows(column: Column, before: str, tables: Collection[str]) -> str:
+    """The SQL condition for rows whose value does not fit a column that had another form before.
+
+    Of a lookup that still has several targets, values that refer to one of `tables` which is no target any more.
+    """
     name, old = sql_name(column.logical_name), targets_of(before)
     if column.is_lookup and len(old) > 1:
         # Targets that are gone with their tables are left as they are; with one target every value is one of it.
         kind = sql_name(f"{column.logical_name}__type")
-        return "0" if column.is_polymorphic else f"{name} IS NOT NULL AND {kind} IS NOT '{column.targets[0]}'"
+        if not column.is_polymorphic:
+            return f"{name} IS NOT NULL AND {kind} IS NOT '{column.targets[0]}'"
+        lost = ", ".join(f"'{target}'" for target in old if target in tables and target not in column.targets)
+        return f"{name} IS NOT NULL AND {kind} IN ({lost})"
     return "0" if column.is_lookup and set(old) & set(column.targets) else f"{name} IS NOT NULL"

@@ -120,3 +120,27 @@ def test_new_rows_get_the_defaults_that_the_schema_has_now(tmp_path: Path) -> No
         assert client.send("POST", "new_things", {}).status_code == 204
         rows = client.send("GET", read).json()["value"]
         assert [(row["new_flag"], row["new_p"], row["statuscode"]) for row in rows] == [(False, None, 1), (True, 2, 5)]
+
+
+@pytest.mark.parametrize(("bound", "refused"), [("contact", True), ("account", False)])
+def test_a_lookup_with_several_targets_keeps_those_that_rows_have(tmp_path: Path, bound: str, *, refused: bool) -> None:
+    file = tmp_path / "rows.db"
+
+    def schema(*targets: str) -> Path:
+        lookup = {"type": "Lookup", "targets": list(targets)}
+        return _schema(tmp_path, new_Thing={"columns": {"new_Name": {"type": "String"}, "new_X": lookup}})
+
+    one, sets = "00000000-0000-0000-0000-0000000000ab", {"account": "accounts", "contact": "contacts"}
+    with (
+        running(in_thread=True, db=file, schema=[schema("account", "contact")]) as emulator,
+        Client(emulator) as client,
+    ):
+        assert client.send("POST", sets[bound], {f"{bound}id": one}).status_code == 204
+        answer = client.send("POST", "new_things", {f"new_X_{bound}@odata.bind": f"{sets[bound]}({one})"})
+        assert answer.status_code == 204, answer.text
+    second = read_schema_file(schema("account", "lead"), builtin_schema())
+    if refused:
+        with pytest.raises(SchemaFileError, match="column new_x of the table new_thing"):
+            Database(second, Collation(), file)
+    else:
+        Database(second, Collation(), file).close()
