@@ -261,7 +261,7 @@ def _written(
 
 
 def _has(client: BlobClient, content: bytes | None) -> bool:
-    """Whether a file has this content with its mark; None for one that is not there."""
+    """Whether a file has this content with its mark, or is not there where None is given."""
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see publish
 
     try:
