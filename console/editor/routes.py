@@ -18,6 +18,7 @@ from console.editor.api import ROUTES as API
 from console.editor.draft import Draft, file_of
 from console.editor.editing import Editing, from_form
 from console.editor.filters import FILTERS
+from console.editor.forms.paging import Pages
 from console.editor.models import VERSIONS_SHOWN
 from console.editor.saved import subject_of_draft
 from console.editor.secrets.api import ROUTES as SECRETS_API
@@ -43,14 +44,16 @@ def _edit(visit: Visit) -> Response:
     if stored is None:
         raise not_found()
     tab = tab_named(str(visit.request.path_params.get("tab", "")))
-    editing = Editing(visit=visit, draft=Draft.of(stored), tab=tab)
+    query = visit.request.query_params
+    pages = Pages({name: query.getlist(name) for name in query})
+    editing = Editing(visit=visit, draft=Draft.of(stored), tab=tab, pages=pages)
     if visit.query("saved"):
         editing.say("good", "Saved.")
     if version := visit.query("version"):
         kept = files.version(stored.file, version)
         if kept is None:
             raise not_found()
-        editing.draft = editing.draft.with_text(kept.text)
+        editing.draft, editing.more["version"] = editing.draft.with_text(kept.text), version
         editing.say("warn", f"This is the version of {kept.at:%Y-%m-%d %H:%M} UTC. It is not saved as the newest yet.")
     return act(editing, f"show:{tab.slug}")
 

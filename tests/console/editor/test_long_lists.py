@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.console.conftest import Served, World, pictures, unreachable, violati
 from tests.console.editor.pages import Form, form_of
 
 MANY = 1000
+LOOKING = "permissions: {read: [Readers], write: [Writers]}\n"
 
 
 @pytest.fixture
@@ -72,6 +74,24 @@ def test_pages_are_turned_and_what_is_changed_on_each_stays(served_to_many: Serv
         "-    - {name: field997,  trim: 'true'} # field 997",
         "+    - {name: field997,  trim: false} # field 997",
     ]
+
+
+def test_whoever_may_only_look_sees_every_tab_and_every_row(served_to_many: Served, customers: Path) -> None:
+    """By links alone: nothing of such a page is sent."""
+    customers.write_text(customers.read_text() + LOOKING)
+    reader, base = served_to_many.as_person("Readers"), f"{served_to_many.url}/syncs/customers/edit"
+    first = reader.get(base, timeout=60).text
+    tabs = re.findall(r'<a href="(/syncs/customers/edit/\w+)"', first.partition('aria-label="Parts')[2])
+    assert [tab.rpartition("/")[2] for tab in tabs[:3]] == ["info", "source", "columns"]
+    assert {reader.get(f"{served_to_many.url}{tab}", timeout=60).status_code for tab in tabs} == {200}
+    seen, address = list[int](), "/syncs/customers/edit/columns"
+    while address:
+        page = reader.get(f"{served_to_many.url}{address}", timeout=60)
+        seen += rows_of(form_of(reader, served_to_many.url, page))
+        found = re.search(r'<a class="button small" href="([^"]+)" aria-label="Next page', page.text)
+        address = html.unescape(found[1]) if found else ""
+    assert seen == [*range(MANY)]
+    assert reader.post(base, data={"do": "show:source"}, headers={"Origin": served_to_many.url}).status_code == 403
 
 
 def test_a_row_is_found_by_its_name_or_its_number(served_to_many: Served, customers: Path) -> None:
