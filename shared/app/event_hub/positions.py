@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.app.event_hub.client import HubAddress
+from shared.app.event_hub.refusals import SIGN_IN, hub_errors
 from shared.app.event_hub.waiting import Checkpoint, PartitionEnds, PartitionWaiting, waiting_in
 from shared.errors import RetryLater, UserError
 
@@ -28,14 +29,8 @@ _AT_ONCE: Final = 8
 _MOST_CHECKPOINTS: Final = 10_000
 _SECONDS: Final = 10  # for one request to the storage account
 _NO_OFFSET: Final = ("", "no offset")  # what the host writes where it has none
-_SIGN_IN: Final = "the identity of the app cannot sign in to Azure: check the identity that is assigned to the app"
 _OF_STORAGE: Final = (
     "the storage account of AzureWebJobsStorage refuses the app: give its identity the role Storage Blob Data Reader"
-)
-_NO_HUB: Final = "the namespace has no event hub of this name: check EVENT_HUB_NAME"
-_OF_HUB: Final = (
-    "the event hub refuses the app: give its identity the role Azure Event Hubs Data Receiver, or the key of "
-    "EventHubConnection the right Listen"
 )
 
 
@@ -64,7 +59,7 @@ class HubPositions:
         """
         # First: events that come in between must not put a checkpoint ahead of the hub.
         checkpoints = self._checkpoints()
-        with _hub_errors():
+        with hub_errors("Azure Event Hubs Data Receiver", "Listen", UserError):
             ends = _ends(self._hub)
         return tuple(waiting_in(f"{self.address.hub}/{id_}", ends[id_], checkpoints.get(id_)) for id_ in ends)
 
@@ -129,30 +124,6 @@ def _ends(hub: EventHubProducerClient) -> dict[str, PartitionEnds]:
 
 
 @contextmanager
-def _hub_errors() -> Iterator[None]:
-    """Say what the hub means; the texts of the library may name hosts and keys."""
-    from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 - the Azure SDKs load slowly
-    from azure.eventhub.exceptions import AuthenticationError, EventHubError  # noqa: PLC0415
-
-    from shared.http.azure_tokens import TokensUnavailableError  # noqa: PLC0415 - as above
-
-    try:
-        yield
-    except TokensUnavailableError as error:
-        raise RetryLater(f"no token for the event hub: {error}", retry_after=10) from error
-    except ClientAuthenticationError as error:
-        raise UserError(_SIGN_IN) from error
-    except EventHubError as error:
-        # The library has its class for a refused sign-in also for an answer that did not come: `internal-error`.
-        refused = isinstance(error, AuthenticationError) and error.error != "internal-error"
-        if refused or error.error == "unauthorized-access":
-            raise UserError(_OF_HUB) from error
-        if error.error == "not-found":
-            raise UserError(_NO_HUB) from error
-        raise RetryLater(f"the event hub is not available: {type(error).__name__}", retry_after=10) from error
-
-
-@contextmanager
 def _storage_errors() -> Iterator[None]:
     from azure.core.exceptions import (  # noqa: PLC0415 - the Azure SDKs load slowly
         AzureError,
@@ -170,7 +141,7 @@ def _storage_errors() -> Iterator[None]:
         if error.status_code in {401, 403}:
             raise UserError(_OF_STORAGE) from error
         if isinstance(error, ClientAuthenticationError):
-            raise UserError(_SIGN_IN) from error
+            raise UserError(SIGN_IN) from error
         raise RetryLater(f"the storage account is not available: {type(error).__name__}", retry_after=10) from error
     except AzureError as error:
         raise RetryLater(f"the storage account is not available: {type(error).__name__}", retry_after=10) from error

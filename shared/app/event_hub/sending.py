@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from shared.errors import RetryLater, UserError
+from shared.app.event_hub.refusals import hub_errors
+from shared.errors import AbortRun, UserError
 from shared.jobs.real_time.intake import ID_PROPERTY, AcceptedEvent
 
 if TYPE_CHECKING:
     from azure.eventhub import EventHubProducerClient
 
 __all__ = ["EventHub", "SendsEvents"]
+
+# Characters. Service Bus takes so many (Microsoft, "PartitionKey Property"); for Event Hubs no limit is documented.
+_LONGEST_KEY: Final = 128
 
 
 class SendsEvents(Protocol):
@@ -23,6 +28,7 @@ class SendsEvents(Protocol):
 
         Raises:
             UserError: An event is larger than the hub takes.
+            AbortRun: The hub refuses the app, or there is no such hub.
             RetryLater: The hub is unavailable; some of the events may be in it, and may be sent again.
         """
 
@@ -39,25 +45,17 @@ class EventHub:
 
     def send(self, events: Sequence[AcceptedEvent]) -> None:
         """See `SendsEvents.send`."""
-        from azure.eventhub.exceptions import EventHubError  # noqa: PLC0415 - loaded with its client
-
-        from shared.http.azure_tokens import TokensUnavailableError  # noqa: PLC0415 - as above
-
         by_key: dict[str, list[AcceptedEvent]] = defaultdict(list)
         for event in events:
             by_key[event.key].append(event)
-        try:
+        with hub_errors("Azure Event Hubs Data Sender", "Send", AbortRun):
             for key, those in by_key.items():
-                self._send(key, those)
-        except TokensUnavailableError as error:
-            raise RetryLater(f"No token for the event hub: {error}", retry_after=10) from error
-        except EventHubError as error:
-            raise RetryLater(f"The event hub is not available: {type(error).__name__}", retry_after=10) from error
+                self._send(_partition_key(key), those)
 
-    def _send(self, key: str, events: Sequence[AcceptedEvent]) -> None:
+    def _send(self, key: str | None, events: Sequence[AcceptedEvent]) -> None:
         from azure.eventhub import EventData  # noqa: PLC0415 - loaded with its client
 
-        batch = self._client.create_batch(partition_key=key or None)
+        batch = self._client.create_batch(partition_key=key)
         for event in events:
             made = EventData(event.body)
             made.properties = {ID_PROPERTY: event.id}
@@ -65,9 +63,14 @@ class EventHub:
                 batch.add(made)
             except ValueError:  # it is full
                 self._client.send_batch(batch)
-                batch = self._client.create_batch(partition_key=key or None)
+                batch = self._client.create_batch(partition_key=key)
                 try:
                     batch.add(made)
                 except ValueError:
                     raise UserError(f"an event of {len(event.body):,} bytes is larger than the hub takes") from None
         self._client.send_batch(batch)
+
+
+def _partition_key(key: str) -> str | None:
+    """What tells the hub into which partition events go: equal for equal message keys, and short enough."""
+    return hashlib.sha256(key.encode()).hexdigest() if len(key) > _LONGEST_KEY else key or None
