@@ -10,6 +10,7 @@ from typing import Final
 
 from shared.definitions import Loaded
 from shared.state import RunRecord, StateStore
+from shared.views.runs import changes_made
 
 __all__ = ["EventCounts", "ListenerLine", "PartitionLine", "listener_lines", "partitions_of", "rows_of_a_day"]
 
@@ -17,9 +18,6 @@ _DAY: Final = timedelta(days=1)
 # Of the execution log: each process writes a row an hour about events, and each run of the schedule is a row too.
 _ROWS_AT_FIRST: Final = 200
 _MOST_ROWS: Final = 12_800
-_APPLIED: Final = (
-    "insert", "update", "upsert", "delete", "expire", "deactivate", "mark", "reactivate", "adopted",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +44,10 @@ class EventCounts:
         counts = Counter[str]()
         for row in rows:
             counts.update({name: count for name, count in row.counts.items() if isinstance(count, int)})
+        made = changes_made(counts)
         return cls(
             seen=counts["events"],
-            applied=sum(counts[name] for name in _APPLIED),
+            applied=sum(made.values()) - made.get("failed", 0),
             unchanged=counts["unchanged"],
             passed=sum(counts[name] for name in ("stale", "filtered", "ignored", "before_listening")),
             dead=counts["lost"],

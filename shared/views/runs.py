@@ -28,10 +28,17 @@ __all__ = [
 ]
 
 SEARCHED: Final = 50  # runs that are read where several ids begin with the same text
-# Counts of events whose records were changed: those of batches have other names.
-_CHANGES_OF_EVENTS: Final = (
-    "insert", "update", "delete", "expire", "deactivate", "mark", "reactivate", "upsert", "adopted",
-)  # fmt: skip
+# The same change in the counts of a batch, and in those of events.
+_IN_EVENTS: Final = {
+    "created": "insert",
+    "updated": "update",
+    "deleted": "delete",
+    "expired": "expire",
+    "deactivated": "deactivate",
+    "marked": "mark",
+    "reactivated": "reactivate",
+    "upserted": "upsert",
+}
 _MOST_TOLD_APART: Final = 5
 LATEST: Final = "last"
 LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick marks it as interrupted
@@ -141,17 +148,20 @@ def run_json(run: RunRecord) -> dict[str, Any]:
 
 
 def changes_made(counts: Mapping[str, Any]) -> dict[str, int]:
-    """The records that a run changed, by kind of change, from the counts in its row; kinds without records left out."""
+    """The records that a run or events changed, by kind of change; kinds without records are left out.
+
+    Args:
+        counts: Of a row of the execution log: of a batch, of events, or the sums of several rows of events.
+    """
     made = {name: counts.get(name, {}).get("done", 0) for name in CHANGE_COUNTS}
+    made |= {name: counts[of_events] for name, of_events in _IN_EVENTS.items() if of_events in counts}
     made |= {name: counts.get(name, 0) for name in ("adopted", "failed")}
     return {name: count for name, count in made.items() if count}
 
 
 def records_changed(run: RunRecord) -> int:
     """How many records a run changed, or the events of one row of the log; 0 where it has not come so far."""
-    if run.trigger == "events":
-        return sum(run.counts.get(name, 0) for name in _CHANGES_OF_EVENTS)
-    made = changes_made(run.counts) if "strategy" in run.counts else {}
+    made = changes_made(run.counts) if run.trigger == "events" or "strategy" in run.counts else {}
     return sum(made.values()) - made.get("failed", 0)
 
 

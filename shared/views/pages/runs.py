@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from shared.counted import counted
 from shared.state import ErrorRecord, RunRecord, RunState
 from shared.views.pages.charts import Bar, chart, meter
 from shared.views.pages.courses import course_chart
 from shared.views.pages.html import escaped, listed, section, whole
-from shared.views.runs import LOST
+from shared.views.runs import LOST, changes_made
 
 __all__ = ["MOST_CHARTED", "MOST_COURSES", "MOST_WITH_ERRORS", "history_charts", "runs_page"]
 
@@ -28,11 +28,10 @@ _LEGEND: Final = {
     "dropped": "deleted or marked",
     "refused": "rejected or failed",
 }
-# The counts of a batch run, and those of events, which are numbers.
 _NAMES: Final = {
-    "created": ("created", "upserted", "insert", "upsert"),
-    "updated": ("updated", "reactivated", "adopted", "update"),
-    "dropped": ("deleted", "expired", "deactivated", "marked", "delete"),
+    "created": ("created", "upserted"),
+    "updated": ("updated", "reactivated", "adopted"),
+    "dropped": ("deleted", "expired", "deactivated", "marked"),
     "refused": ("failed",),
 }
 _BAD: Final = (RunState.FAILED, RunState.REFUSED, LOST)
@@ -47,9 +46,9 @@ class _Shown:
 
     @classmethod
     def of(cls, run: RunRecord) -> _Shown:
-        rows = {kind: sum(_count(run.counts.get(name)) for name in names) for kind, names in _NAMES.items()}
-        source = run.counts.get("source")
-        rows["refused"] += _count(source.get("rejected")) if isinstance(source, Mapping) else 0
+        made = changes_made(run.counts)
+        rows = {kind: sum(made.get(name, 0) for name in names) for kind, names in _NAMES.items()}
+        rows["refused"] += run.counts.get("source", {}).get("rejected", 0) + run.counts.get("lost", 0)
         return cls(run, rows)
 
     @property
@@ -99,12 +98,6 @@ def history_charts(runs: Sequence[RunRecord]) -> str:
         runs: As people see them, newest first.
     """
     return _charts([_Shown.of(run) for run in reversed(runs) if run.state != RunState.QUEUED])
-
-
-def _count(value: Any) -> int:
-    """A count of the execution log: a number, or what was done of what was planned."""
-    number = value.get("done") if isinstance(value, Mapping) else value
-    return number if isinstance(number, int) and not isinstance(number, bool) else 0
 
 
 def _moment(when: datetime) -> str:

@@ -67,6 +67,14 @@ def test_runs_of_events_and_of_earlier_versions_have_their_counts() -> None:
     assert "Records written a second" not in text
 
 
+def test_every_change_of_events_and_their_dead_letters_are_counted() -> None:
+    """Rows of events name the actions; a dead letter is an event that was refused."""
+    named: dict[str, Any] = {"insert": 1, "upsert": 1, "update": 2, "reactivate": 1, "adopted": 1}
+    dropped: dict[str, Any] = {"delete": 1, "expire": 3, "deactivate": 2, "mark": 1}
+    text = page(run(events=15, **named, **dropped, lost=2))
+    assert "2 created, 4 updated, 7 deleted or marked, 2 rejected or failed" in text
+
+
 def test_runs_that_wait_are_listed_and_not_drawn() -> None:
     """They have not taken any time."""
     text = page(run(state="Queued"), run(1, created=done(1)))
