@@ -6,7 +6,7 @@ import resource
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ import pytest
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential, TokenCredential
 from azure.data.tables import TableServiceClient, UpdateMode
 from azure.identity import ManagedIdentityCredential
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from shared.errors import AbortRun, RetryLater, UserError
 from shared.http.azure_tokens import WatchedCredential
@@ -364,6 +364,41 @@ def read(store: StateStore) -> None:
         store.close()
 
 
+def lease_twice(store: StateStore) -> list[bool]:
+    """Whether a free lease is got, and given back."""
+    lease = store.acquire_lease("sync/b", holder="r2", seconds=60)
+    return [lease is not None, lease is not None and store.release_lease(lease)]
+
+
+LOST_PARTS_WORK: dict[str, Callable[[StateStore], Any]] = {
+    "a lease": lease_twice,
+    "the row of a run": lambda store: store.begin_run(
+        RunRecord(run_id="r1", sync="a", version="1", trigger="timer", state="Running", started=NOON)
+    ),
+    "a job": lambda store: store.request_job(JobRequest(id="j1", sync="a", requested=NOON)).request.id,
+    "pauses": lambda store: dict(store.pauses()),
+    "last runs": lambda store: dict(store.last_runs(["none"])),
+    "positions of events": lambda store: store.mark_seen("a", {"k": Position(partition="0", sequence=1)}),
+    "a file": lambda store: store.put_file("r1", "a.csv", b"x"),
+    "reading a file": lambda store: store.file("r2", "a.csv"),
+    "a ledger": lambda store: store.ledger("a"),
+    "a part of a ledger": lambda store: store.put_ledger_part("a", "part", b"x"),
+    "a large dead letter": lambda store: store.add_dead_letters(
+        [DeadLetter(id="l", sync="a", body=b"x" * 50_000, partition="0", sequence=1, error="T", message="m", kept=NOON)]
+    ),
+}
+
+
+def remove_all(account: str) -> None:
+    """Remove all tables and containers, as somebody in the portal does."""
+    with TableServiceClient.from_connection_string(account) as tables:
+        for table in list(tables.list_tables()):
+            tables.delete_table(table.name)
+    with BlobServiceClient.from_connection_string(account) as blobs:
+        for container in list(blobs.list_containers()):
+            blobs.delete_container(container.name)
+
+
 class TestAzure:
     @pytest.mark.azurite
     @pytest.mark.parametrize(
@@ -394,6 +429,35 @@ class TestAzure:
             read(AzureStateStore.by_connection_string(storage_account))
         assert said in caught.value.message
         assert table in caught.value.message
+
+    @pytest.mark.azurite
+    @pytest.mark.parametrize("work", LOST_PARTS_WORK.values(), ids=LOST_PARTS_WORK)
+    def test_a_table_or_container_that_is_lost_is_made_again(
+        self, storage_account: str, work: Callable[[AzureStateStore], Any]
+    ) -> None:
+        """By the process that goes on: the first try says that the store is not complete, the next one works.
+
+        A row that is not there and a table that is not there have one status. A free lease looked taken for ever.
+        """
+        store = AzureStateStore.by_connection_string(storage_account)
+        before = work(store)
+        remove_all(storage_account)
+        with pytest.raises(RetryLater, match=r"has lost a table or a container \((Table|Container)NotFound") as caught:
+            work(store)
+        assert caught.value.retry_after
+        assert work(store) == before
+        store.close()
+
+    @pytest.mark.azurite
+    def test_what_is_missing_in_a_store_that_is_whole_is_no_lost_part(self, storage_account: str) -> None:
+        """A row, a lease, a blob that were never there: they are only missing."""
+        store = AzureStateStore.by_connection_string(storage_account)
+        assert store.lease("sync/a") is None
+        assert store.file("r1", "a.csv") is None
+        assert store.ledger("a") is None
+        assert store.mirror("a") is None
+        assert store.remove_dead_letters(["l1"]) == 0
+        store.close()
 
     @pytest.mark.azurite
     @pytest.mark.parametrize("end", ["", ".json"])

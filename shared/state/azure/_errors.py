@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any, Final
 
 from azure.core.exceptions import (
     AzureError,
@@ -11,19 +13,75 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
+    ResponseNotReadError,
 )
 from azure.data.tables import TableTransactionError
 
 from shared.errors import AbortRun, RetryLater, SyncError
 from shared.http.azure_tokens import is_refused
 
-__all__ = ["explained"]
+__all__ = ["LostParts", "explained"]
 
 REFUSED = frozenset({401, 403})
 # A row exists, does not exist, or was changed in the meantime.
 CONDITION_FAILED = frozenset({404, 409, 412})
 PASSING = frozenset({408, 429})
 SERVER_ERROR = 500
+# Codes of the table and the blob service: no row or blob is missing, but what holds it.
+_LOST: Final = frozenset({"TableNotFound", "TableBeingDeleted", "ContainerNotFound", "ContainerBeingDeleted"})
+
+
+class LostParts:
+    """Notices in the answers of an account that a table or container is gone that was there.
+
+    The answer has the status of a row that is not there. Without the difference, a free lease would look taken.
+
+    Attributes:
+        count: How often that was noticed; what was opened before has to be opened again.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def look(self, response: Any) -> None:
+        """Look at one answer; the `raw_response_hook` of a client.
+
+        Raises:
+            RetryLater: A table or container is gone.
+        """
+        answer = response.http_response
+        if answer.status_code in CONDITION_FAILED and not _asks_for_container(answer.request.url):
+            try:
+                self.refuse(answer.headers.get("x-ms-error-code") or _code_in(answer))
+            except RetryLater:
+                answer.close()  # nobody else will: the answer to a download is not read yet
+                raise
+
+    def refuse(self, code: Any) -> None:
+        """Look at the code of an error (a text, or an enumeration of texts), as of one part of a transaction.
+
+        Raises:
+            RetryLater: A table or container is gone.
+        """
+        if (named := getattr(code, "value", code)) in _LOST:
+            self.count += 1
+            raise RetryLater(
+                f"The state store has lost a table or a container ({named}). It is made again at the next try; what it "
+                "held is gone: see the part Restore of the runbook",
+                retry_after=10,
+            )
+
+
+def _asks_for_container(url: str) -> bool:
+    """Whether a request asks for nothing but whether a container is there."""
+    return url.endswith("?restype=container")
+
+
+def _code_in(answer: Any) -> str | None:
+    """The code in the body of an answer of the table service, which may send no header with it."""
+    with suppress(ResponseNotReadError, ValueError, LookupError, TypeError):
+        return str(json.loads(answer.text())["odata.error"]["code"])
+    return None
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from shared.errors import RetryLater
 from shared.odata import odata_text
 from shared.state._bounds import fitting_letter, json_text
 from shared.state._reading import json_object, reading, record
+from shared.state.azure._conditions import if_unchanged
 from shared.state.azure._errors import explained
 from shared.state.azure._runs import TURNS, RunTables
-from shared.state.azure._storage import TAGGED, document, groups, if_unchanged, key, parts, read_document
+from shared.state.azure._storage import TAGGED, document, groups, key, parts, read_document
 from shared.state.event_records import INCOMPLETE, DeadLetter, Position
 
 __all__ = ["EventTables"]

@@ -13,7 +13,8 @@ from azure.data.tables import TableEntity, TableTransactionError
 from shared.entities import LedgerEntry
 from shared.errors import AbortRun
 from shared.state._reading import reading
-from shared.state.azure._storage import TAGGED, Storage, groups, if_unchanged, key, parts, unchanged
+from shared.state.azure._conditions import if_unchanged, unchanged
+from shared.state.azure._storage import TAGGED, Storage, groups, key, parts
 
 __all__ = ["LedgerEntryTables"]
 

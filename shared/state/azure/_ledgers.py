@@ -17,9 +17,9 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 
 from shared.entities import LedgerHead
 from shared.state._reading import reading
+from shared.state.azure._conditions import MANIFEST, part_names, unless_changed
 from shared.state.azure._errors import explained
 from shared.state.azure._ledger_entries import LedgerEntryTables
-from shared.state.azure._manifests import MANIFEST, part_names, unless_changed
 from shared.state.azure._storage import MEMORY, key
 
 __all__ = ["LedgerFiles"]

@@ -17,8 +17,8 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from shared.entities import MirrorHead
 from shared.errors import RetryLater
 from shared.state._reading import mirror_head
+from shared.state.azure._conditions import MANIFEST, part_names, unless_changed
 from shared.state.azure._errors import explained
-from shared.state.azure._manifests import MANIFEST, part_names, unless_changed
 from shared.state.azure._storage import MEMORY, Storage, key
 
 __all__ = ["MirrorFiles"]

@@ -14,7 +14,6 @@ from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableEntity, TableServiceClient, TableTransactionError, UpdateMode
 from azure.storage.blob import BlobServiceClient, ContainerClient
@@ -22,7 +21,8 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from shared.errors import AbortRun, UserError
 from shared.state._bounds import json_text
 from shared.state._reading import reading, record
-from shared.state.azure._errors import explained
+from shared.state.azure._conditions import tag_of, unchanged
+from shared.state.azure._errors import LostParts, explained
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -35,13 +35,11 @@ __all__ = [
     "Storage",
     "document",
     "groups",
-    "if_unchanged",
     "key",
     "options_of_files",
     "parts",
     "read_document",
     "read_record",
-    "unchanged",
 ]
 
 T = TypeVar("T")
@@ -81,18 +79,25 @@ class Storage:
     Args:
         tables: Client of the table service.
         blobs: Client of the blob service.
+        lost: Looks at the answers that both get.
         now: Gives the time (aware, UTC), for ages.
     """
 
     def __init__(
-        self, tables: TableServiceClient, blobs: BlobServiceClient, *, now: Callable[[], datetime] | None = None
+        self,
+        tables: TableServiceClient,
+        blobs: BlobServiceClient,
+        lost: LostParts,
+        *,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._tables = tables
         self._blobs = blobs
+        self._lost = lost
         self._now = now or (lambda: datetime.now(UTC))
         self._lock = threading.Lock()
-        self._opened: dict[str, TableClient] = {}
-        self._containers: dict[str, ContainerClient] = {}
+        self._opened: dict[tuple[int, str], TableClient] = {}
+        self._containers: dict[tuple[int, str], ContainerClient] = {}
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="state")
 
     @classmethod
@@ -109,21 +114,26 @@ class Storage:
         Raises:
             UserError: It is not a connection string.
         """
+        lost = LostParts()
+        hook: dict[str, Any] = {"raw_response_hook": lost.look}
         try:
-            tables = TableServiceClient.from_connection_string(text, **_for_tables(retries))
-            blobs = BlobServiceClient.from_connection_string(text, **options_of_files(retries))
+            tables = TableServiceClient.from_connection_string(text, **_for_tables(retries), **hook)
+            blobs = BlobServiceClient.from_connection_string(text, **options_of_files(retries), **hook)
         except ValueError as error:
             raise UserError("AzureWebJobsStorage is not a connection string of a storage account") from error
-        return cls(tables, blobs, now=now)
+        return cls(tables, blobs, lost, now=now)
 
     @classmethod
     def by_identity(
         cls, *, tables: str, blobs: str, credential: TokenCredential, now: Callable[[], datetime] | None = None
     ) -> Self:
         """Open an account by its service URLs and an identity."""
+        lost = LostParts()
+        options: dict[str, Any] = {"credential": credential, "raw_response_hook": lost.look}
         return cls(
-            TableServiceClient(tables, credential=credential, **_for_tables(RETRIES)),
-            BlobServiceClient(blobs, credential=credential, **options_of_files(RETRIES)),
+            TableServiceClient(tables, **options, **_for_tables(RETRIES)),
+            BlobServiceClient(blobs, **options, **options_of_files(RETRIES)),
+            lost,
             now=now,
         )
 
@@ -137,22 +147,24 @@ class Storage:
 
     def _table(self, name: str) -> TableClient:
         """A table, made when it is missing."""
+        opened = (self._lost.count, name)
         with self._lock:
-            if name not in self._opened:
+            if opened not in self._opened:
                 with explained():
-                    self._opened[name] = self._tables.create_table_if_not_exists(f"{PREFIX}{name}", **_AGAIN)
-            return self._opened[name]
+                    self._opened[opened] = self._tables.create_table_if_not_exists(f"{PREFIX}{name}", **_AGAIN)
+            return self._opened[opened]
 
     def _files(self, name: str = CONTAINER) -> ContainerClient:
         """A container, made when it is missing."""
+        opened = (self._lost.count, name)
         with self._lock:
-            if name not in self._containers:
+            if opened not in self._containers:
                 container = self._blobs.get_container_client(name)
                 with explained():
                     if not container.exists():
                         _make(container)
-                self._containers[name] = container
-            return self._containers[name]
+                self._containers[opened] = container
+            return self._containers[opened]
 
     def _get(self, table: str, partition: str, row: str) -> TableEntity | None:
         with explained():
@@ -164,11 +176,14 @@ class Storage:
     def _get_with_time(self, table: str, partition: str, row: str) -> tuple[TableEntity | None, datetime | None]:
         """An entity, and when the service answered by its own clock; None for what there is not."""
         answered: list[datetime | None] = []
+
+        def look(answer: Any) -> None:
+            self._lost.look(answer)
+            answered.append(_time_of(answer))
+
         with explained():
             try:
-                found = self._table(table).get_entity(
-                    partition, row, raw_response_hook=lambda answer: answered.append(_time_of(answer))
-                )
+                found = self._table(table).get_entity(partition, row, raw_response_hook=look)
             except ResourceNotFoundError:
                 return None, None
         return found, answered[-1] if answered else None
@@ -195,7 +210,7 @@ class Storage:
 
     def _put_after(self, table: str, entity: Mapping[str, Any], before: TableEntity | None) -> bool:
         """Write an entity if it is unchanged since it was read (or still missing); False otherwise."""
-        return bool(self._put_unchanged(table, entity, _tag_of(before)))
+        return bool(self._put_unchanged(table, entity, tag_of(before)))
 
     def _put_unchanged(self, table: str, entity: Mapping[str, Any], tag: str) -> str:
         """The same with the tag of the entity that was read, empty for a missing one; the new tag, or an empty text."""
@@ -211,7 +226,7 @@ class Storage:
     @classmethod
     def _write_after(cls, entity: Mapping[str, Any], before: TableEntity | None) -> tuple[Any, ...]:
         """The operation of a transaction that does what `_put_after` does."""
-        return cls._write_unchanged(entity, _tag_of(before))
+        return cls._write_unchanged(entity, tag_of(before))
 
     @staticmethod
     def _write_unchanged(entity: Mapping[str, Any], tag: str) -> tuple[Any, ...]:
@@ -286,26 +301,15 @@ class Storage:
                 try, whose answer was lost.
         """
         with explained():
-            return list(self._table(table).submit_transaction(operations, **_AGAIN))
+            try:
+                return list(self._table(table).submit_transaction(operations, **_AGAIN))
+            except TableTransactionError as error:
+                self._lost.refuse(getattr(error, "error_code", None))
+                raise
 
     def _each(self, work: Callable[[T], R], values: Iterable[T]) -> list[R]:
         """Work on all values side by side; results in order. The work may not call this: it would wait for itself."""
         return list(self._pool.map(work, values))
-
-
-def _tag_of(entity: TableEntity | None) -> str:
-    """The tag of an entity that was read; empty for a missing one."""
-    return str(entity.metadata["etag"]) if entity else ""
-
-
-def if_unchanged(entity: TableEntity) -> dict[str, Any]:
-    """An entity that was read, with the `condition` of its deletion: that it has not changed since."""
-    return {**entity, "condition": unchanged(_tag_of(entity))}
-
-
-def unchanged(tag: str) -> dict[str, Any]:
-    """Options of a request that is refused unless the row has this tag."""
-    return {"etag": tag, "match_condition": MatchConditions.IfNotModified}
 
 
 def key(text: str) -> str:
