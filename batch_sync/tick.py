@@ -22,7 +22,7 @@ from batch_sync.waiting import REPORT
 from batch_sync.worker import Worker
 from shared.app import App, current
 from shared.definitions import Timetable
-from shared.errors import RetryLater, SyncError
+from shared.errors import RetryLater, StoreRefusedError, SyncError
 from shared.jobs.batch.attempts import attempts, last_runs_closed, sends_again
 from shared.jobs.batch.lease_keeping import keeping
 from shared.jobs.batch.schedule import ScheduledSync, due, overdue_seconds
@@ -60,8 +60,9 @@ def run_job(job_id: str) -> None:
     slots = Slots(app.state, app.queue, app.settings.jobs_per_user)
     try:
         Worker(app, app.queue, deadline=deadline_after(_seconds()), slots=slots).work(job_id)
-    except RetryLater as error:
-        # The host counts how often it delivers a message, and the job did not cause the outage: a new message is sent.
+    except (RetryLater, StoreRefusedError) as error:
+        # The host counts how often it delivers a message. The job did not cause the outage, and no role that is
+        # missing for some minutes: a new message is sent.
         log.error("A job is tried again in a minute: %s", error.message)  # noqa: TRY400 - an outage: no traceback
         app.queue.send(job_id, SECOND_MESSAGE_AFTER)
 

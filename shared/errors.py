@@ -13,6 +13,7 @@ SyncError
 ├── AnswerLost           sent, no answer: the server may have acted; never blindly repeated
 ├── RequestRefused       the server answered no for this row or chunk: status, code, message, column where known
 └── AbortRun             no point in going on: credentials, privilege, missing table, host not allowed
+    └── StoreRefusedError   the state store refuses this identity: no definition and no job is the cause
 ```
 
 A message names the problem and the solution. It never contains a secret or a whole record: secrets that an answer of
@@ -39,6 +40,7 @@ __all__ = [
     "RetryLater",
     "SourceUnavailableError",
     "StalePlanError",
+    "StoreRefusedError",
     "SyncError",
     "UnsafePlanError",
     "UsedPlanError",
@@ -179,3 +181,7 @@ class AbortRun(SyncError):  # noqa: N818 - the name is what to do next
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(message)
         self.path = path
+
+
+class StoreRefusedError(AbortRun):
+    """The state store refuses this identity, as while its roles are given anew; a job is tried again later."""

@@ -20,7 +20,7 @@ from azure.data.tables import TableServiceClient, UpdateMode
 from azure.identity import ManagedIdentityCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from shared.errors import AbortRun, RetryLater, UserError
+from shared.errors import AbortRun, RetryLater, StoreRefusedError, UserError
 from shared.http.azure_tokens import WatchedCredential
 from shared.settings import Settings
 from shared.state import (
@@ -595,9 +595,9 @@ class TestAzure:
     def test_the_error_of_a_refused_identity_names_the_roles(self, storage_account: str) -> None:
         """The operator learns what to assign."""
         store = AzureStateStore.by_connection_string(storage_account.replace("AccountKey=", "AccountKey=d3Jvbmc="))
-        with pytest.raises(AbortRun, match=r"Storage Table Data Contributor.* AccountKey.* regenerated"):
+        with pytest.raises(StoreRefusedError, match=r"Storage Table Data Contributor.* AccountKey.* regenerated"):
             store.watermark("s")
-        with pytest.raises(AbortRun, match="Storage Blob Data Owner"):
+        with pytest.raises(StoreRefusedError, match="Storage Blob Data Owner"):
             store.file("r", "f")
         store.close()
 
@@ -615,9 +615,9 @@ class TestAzure:
     def test_the_error_of_a_wrong_token_names_the_roles(self, identity_account: IdentityAccount) -> None:
         """The account knows the identity and does not let it in."""
         store = open_azure(identity_account.settings, lambda: Elsewhere(identity_account.credential))
-        with pytest.raises(AbortRun, match="Storage Table Data Contributor"):
+        with pytest.raises(StoreRefusedError, match="Storage Table Data Contributor"):
             store.watermark("s")
-        with pytest.raises(AbortRun, match="Storage Blob Data Owner"):
+        with pytest.raises(StoreRefusedError, match="Storage Blob Data Owner"):
             store.file("r", "f")
         store.close()
 

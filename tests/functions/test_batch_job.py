@@ -17,22 +17,25 @@ from typing import Any
 
 import pytest
 
+from batch_sync import tick as ticks
 from batch_sync.slots import Slots
 from batch_sync.tick import Tick
 from batch_sync.worker import Worker
 from shared.app import App, current, open_app
-from shared.errors import RetryLater
+from shared.errors import RetryLater, StoreRefusedError, SyncError
 from shared.jobs import BatchJob
 from shared.jobs.batch import cancelling, lease_keeping
 from shared.jobs.batch import run as batch
 from shared.jobs.batch.preparation import prepare
 from shared.jobs.requests import request_run, stop
+from shared.settings import Settings
 from shared.state import Job, JobQueue, RunState
 from shared.state.job_queue import QUEUE_NAME
 from tests.functions.conftest import NIGHTLY, World
 from tests.functions.host import FunctionsHost
 from tests.functions.payloads import queue_message, timer
 from tests.functions.queue_host import Died, QueueListener
+from tests.store_in_front import StoreInFront, failing
 from tests.waiting import held_creates, until_true
 
 pytestmark = [pytest.mark.azurite, pytest.mark.runtime]
@@ -238,6 +241,23 @@ class TestTrouble:
         ended = app.state.job(job.id)
         assert ended is not None
         assert (ended.state, ended.runs) == ("Succeeded", (dead.run_id, latest.run_id))
+
+    @pytest.mark.parametrize("error", [RetryLater("The store is away", retry_after=1), StoreRefusedError("No role")])
+    def test_while_the_state_store_refuses_a_job_comes_again_and_is_never_poisoned(
+        self, world: World, azure: str, monkeypatch: pytest.MonkeyPatch, error: SyncError
+    ) -> None:
+        """Its roles are given anew: each delivery, and there are more than the host counts, has a new message."""
+        world.define("customers", schedule=NIGHTLY)
+        tick(world.app)
+        (job,) = world.app.state.open_jobs()
+        refusing = App(Settings.load(), state=StoreInFront(world.app.state, job=failing(error, times=7)))
+        monkeypatch.setattr(ticks, "current", lambda: refusing)
+        monkeypatch.setattr(ticks, "SECOND_MESSAGE_AFTER", timedelta(0))
+        with listening(azure, ticks.run_job) as listener:
+            assert listener.drain() == [job.id] * 8
+            assert listener.poison() == []
+        assert len(world.accounts()) == 3
+        assert [run.state for run in world.app.state.runs("customers")] == ["Succeeded"]
 
     def test_while_dataverse_is_away_a_job_comes_again_and_is_never_poisoned(
         self, world: World, azure: str, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableTransactionError
 
-from shared.errors import AbortRun, RetryLater, SyncError
+from shared.errors import AbortRun, RetryLater, StoreRefusedError, SyncError
 from shared.http.azure_tokens import is_refused
 
 __all__ = ["LostParts", "explained"]
@@ -103,7 +103,7 @@ def _explained(error: AzureError) -> SyncError:
     status = error.status_code if isinstance(error, HttpResponseError) else None
     said = (str(error.message).strip().splitlines() or [type(error).__name__])[0]
     if is_refused(error) or status in REFUSED:
-        return AbortRun(
+        return StoreRefusedError(
             f"The state store refuses this identity: {said}. It needs the roles 'Storage Table Data Contributor', "
             "'Storage Queue Data Contributor' and 'Storage Blob Data Owner' on the account of AzureWebJobsStorage. The "
             "AccountKey, if it has one, may have been regenerated: enter the new one, and restart the program"
