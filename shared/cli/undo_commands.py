@@ -213,7 +213,7 @@ def erase(
     output, app = output_of(context, as_json), frame.opened(context)
     with Bars(output.err) as bars:
         found = erase_record(app, key, bars, sync=sync, apply=yes)
-    again = [command_line("erase", key[0], options=(*key[1:], *(("--sync", sync) if sync else ()), "--yes"))]
+    again = [command_line("erase", key, options=(*(("--sync", sync) if sync else ()), "--yes"))]
     names = {name.replace("_", " ").capitalize(): count for name, count in found.to_json().items() if name != "unread"}
     lines = [Text(f"   {name + ':':<16}{count:>9,}") for name, count in names.items() if count]
     unread = [Text(f"{found.unread:,} dead letters are no JSON and were not searched.", style="yellow")]

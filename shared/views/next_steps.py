@@ -16,17 +16,25 @@ PROGRAM: Final = "dynamics-sync"
 _BY_THE_APP: Final = frozenset({"timer", "job", TAKEN_BACK})
 
 
-def command_line(command: str, name: str, given: Mapping[str, Any] | None = None, options: Sequence[str] = ()) -> str:
+def command_line(
+    command: str,
+    name: str | Sequence[str],
+    given: Mapping[str, Any] | None = None,
+    options: Sequence[str] = (),
+) -> str:
     """A command as it can be typed: with the parameters that were given, quoted for a shell.
 
     Args:
         command: Such as `run`.
-        name: The sync or the run.
+        name: The sync or the run, or the values of a key.
         given: The parameters to repeat, as values of JSON.
         options: What follows them.
     """
+    names = [name] if isinstance(name, str) else [*name]
     parameters = [part for key, value in (given or {}).items() for part in ("-p", f"{key}={_parameter_text(value)}")]
-    return shlex.join([PROGRAM, command, name, *parameters, *options])
+    if any(each.startswith("-") for each in names):  # it would be taken for an option
+        return shlex.join([PROGRAM, command, *parameters, *options, "--", *names])
+    return shlex.join([PROGRAM, command, *names, *parameters, *options])
 
 
 def next_steps(run: RunRecord, *, has_errors: bool, listed: bool = False) -> tuple[str, ...]:

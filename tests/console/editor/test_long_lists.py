@@ -53,6 +53,17 @@ def changed(before: str, after: str) -> list[str]:
     return [line for line in lines if line[0] in "+-" and line[:3] not in {"+++", "---"}]
 
 
+def test_a_list_that_is_cut_says_how_many_more_there_are(served_to_many: Served, customers: Path) -> None:
+    """Of the columns without a mapping the first 200 are shown."""
+    session = served_to_many.as_person("Sync.Admin")
+    page = session.get(f"{served_to_many.url}/syncs/customers/edit/mapping", timeout=60).text
+    listed = page.partition("Source columns without a mapping")[2].partition("</ul>")[0]
+    assert listed.count("<li><b>") == 200
+    left = re.search(r"… and (\S+) more", listed)
+    assert left
+    assert int(left[1].replace(",", "")) == MANY - 2 - 200
+
+
 def test_pages_are_turned_and_what_is_changed_on_each_stays(served_to_many: Served, customers: Path) -> None:
     """The text differs in these lines alone, and all rows are kept."""
     before = customers.read_text()

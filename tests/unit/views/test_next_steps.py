@@ -92,6 +92,12 @@ def test_a_parameter_without_a_value_is_empty() -> None:
     assert command_line("run", "customers", {"day": None}) == "dynamics-sync run customers -p day="
 
 
+def test_the_values_of_a_key_are_no_options() -> None:
+    """A negative number begins as an option does: the options come first, and end before the values."""
+    assert command_line("erase", ["A-1", "x y"], options=("--yes",)) == "dynamics-sync erase A-1 'x y' --yes"
+    assert command_line("erase", ["A-1", "-1001"], options=("--yes",)) == "dynamics-sync erase --yes -- A-1 -1001"
+
+
 @pytest.mark.parametrize(
     ("state", "said"),
     [
