@@ -84,10 +84,12 @@ class Window:
         preferred = asked.request.preferences.page_size
         # QueryData, "Use the $top query option": with a page size, $top is ignored.
         top = None if preferred else asked.query.top
+        mark = PageMark.parse(asked.query.skip_token)
+        left = None if top is None else max(top - mark.skipped, 0)  # of the rows of all pages
         return cls(
-            size=min(preferred or (LARGEST_PAGE if top is None else top), LARGEST_PAGE),
-            mark=PageMark.parse(asked.query.skip_token),
-            more=top is None or top > LARGEST_PAGE,
+            size=min(preferred or (LARGEST_PAGE if left is None else left), LARGEST_PAGE),
+            mark=mark,
+            more=left is None or left > LARGEST_PAGE,
         )
 
 

@@ -23,6 +23,7 @@ from emulator.store import Values
 __all__ = ["load_seed"]
 
 _CHUNK: Final = 1000
+_BOOLEANS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _READERS: Final[Mapping[ColumnType, Callable[[str], Any]]] = {
     ColumnType.INTEGER: int,
     ColumnType.BIGINT: int,
@@ -32,8 +33,9 @@ _READERS: Final[Mapping[ColumnType, Callable[[str], Any]]] = {
     ColumnType.DECIMAL: float,
     ColumnType.MONEY: float,
     ColumnType.DOUBLE: float,
-    ColumnType.BOOLEAN: lambda text: text.strip().lower() in {"1", "true", "yes"},
+    ColumnType.BOOLEAN: lambda text: _BOOLEANS[text.strip().lower()],
 }
+_LONGEST_SHOWN: Final = 40  # characters of a value in a message
 
 
 def load_seed(environment: Environment, changes: Changes, file: Path) -> dict[str, int]:
@@ -42,16 +44,22 @@ def load_seed(environment: Environment, changes: Changes, file: Path) -> dict[st
     Raises:
         ServiceError: The file cannot be read, or a row is not valid; then no row is created.
     """
+    try:
+        with environment.database.transaction():
+            return _loaded(environment, changes, file)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, csv.Error) as error:
+        raise invalid_argument(f"The seed {file} can't be read: {error}") from error
+
+
+def _loaded(environment: Environment, changes: Changes, file: Path) -> dict[str, int]:
     counts: dict[str, int] = {}
-    caller = environment.system
-    with environment.database.transaction():
-        for table, rows in _tables(environment.schema, file):
-            if not table.writable:
-                raise unsupported_message("Create", table.logical_name)
-            work = changes.of(table)
-            while chunk := list(islice(rows, _CHUNK)):
-                work.create([_values(work, row) for row in chunk], caller)
-                counts[table.entity_set] = counts.get(table.entity_set, 0) + len(chunk)
+    for table, rows in _tables(environment.schema, file):
+        if not table.writable:
+            raise unsupported_message("Create", table.logical_name)
+        work = changes.of(table)
+        while chunk := list(islice(rows, _CHUNK)):
+            work.create([_values(work, row) for row in chunk], environment.system)
+            counts[table.entity_set] = counts.get(table.entity_set, 0) + len(chunk)
     return counts
 
 
@@ -65,18 +73,17 @@ def _values(work: TableChanges, row: Mapping[str, Any]) -> Values:
 
 
 def _tables(schema: Schema, file: Path) -> Iterator[tuple[Table, Iterator[Mapping[str, Any]]]]:
-    try:
-        if file.suffix.lower() == ".csv":
-            table = _table(schema, file.stem)
-            with file.open(encoding="utf-8-sig", newline="") as lines:
-                yield table, (_typed(row, table) for row in csv.DictReader(lines))
-            return
-        content = read_yaml(file.read_text(encoding="utf-8"))  # JSON is YAML
-    except (OSError, yaml.YAMLError, csv.Error) as error:
-        raise invalid_argument(f"The seed {file} can't be read: {error}") from error
+    if file.suffix.lower() == ".csv":
+        table = _table(schema, file.stem)
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            yield table, _typed(csv.DictReader(lines), table, file)
+        return
+    content = read_yaml(file.read_text(encoding="utf-8"))  # JSON is YAML
     if not isinstance(content, dict):
         raise invalid_argument(f"The seed {file} must map tables to lists of rows.")
     for name, rows in content.items():
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise invalid_argument(f"The seed {file}: '{name}' must be a list of rows, which map columns to values.")
         yield _table(schema, name), iter(rows)
 
 
@@ -87,12 +94,24 @@ def _table(schema: Schema, name: str) -> Table:
     return table
 
 
-def _typed(row: Mapping[str, str | None], table: Table) -> dict[str, Any]:
-    return {name: _read(text, table.columns.get(name)) for name, text in row.items()}
+def _typed(rows: "csv.DictReader[str]", table: Table, file: Path) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        if None in row:  # where the reader puts what is beyond the last name
+            raise invalid_argument(f"The seed {file}, line {rows.line_num}: there are more values than column names.")
+        try:
+            yield {name: _read(text, table.columns.get(name), name) for name, text in row.items()}
+        except ValueError as error:
+            raise invalid_argument(f"The seed {file}, line {rows.line_num}: {error}") from error
 
 
-def _read(text: str | None, column: Column | None) -> Any:
+def _read(text: str | None, column: Column | None, name: str) -> Any:
     if not text:
         return None
     read = _READERS.get(column.type) if column is not None else None
-    return read(text) if read else text
+    if read is None or column is None:
+        return text
+    try:
+        return read(text)
+    except (ValueError, KeyError) as error:
+        shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+        raise ValueError(f"{shown!r} in {name} is no value of type {column.type.value}.") from error

@@ -46,6 +46,20 @@ COLUMNS = [name for name in ROWS[0] if name != "new_day"] + ["new_day", "new_big
 ANNOTATIONS = "@Microsoft.Dynamics.CRM."
 
 
+@pytest.mark.parametrize("order", ["", "&$orderby=name"])
+def test_top_is_the_number_of_rows_of_all_pages(client: Client, order: str) -> None:
+    """It may be larger than a page; the next page has what is left of it."""
+    rows = [{"@odata.type": "Microsoft.Dynamics.CRM.account", "name": f"{number:05}"} for number in range(1000)]
+    for _ in range(7):
+        assert client.send("POST", "accounts/Microsoft.Dynamics.CRM.CreateMultiple", {"Targets": rows}).ok
+    sizes, link = [], f"accounts?$select=name&$top=6000{order}"
+    while link:
+        page = client.send("GET", link).json()
+        sizes.append(len(page["value"]))
+        link = page.get("@odata.nextLink", "").partition("/api/data/v9.2/")[2]
+    assert sizes == [5000, 1000]
+
+
 @pytest.fixture
 def rows(client: Client) -> list[str]:
     """Rows with equal values and without values; some refer to an account."""

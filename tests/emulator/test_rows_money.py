@@ -92,6 +92,8 @@ def test_the_rate_of_the_base_currency_is_fixed(client: Client) -> None:
     path = f"transactioncurrencies({_currency(client, 0.8)})"
     assert client.send("PATCH", path, {"exchangerate": None}).json()["error"]["code"] == "0x80048cfd"
     assert client.send("PATCH", path, {"exchangerate": 0.9}).status_code == 204
+    new = {"currencyname": "Krone", "isocurrencycode": "DKK", "currencysymbol": "kr", "exchangerate": None}
+    assert client.send("POST", "transactioncurrencies", new).json()["error"]["code"] == "0x80048cfd"
 
 
 # Decimals

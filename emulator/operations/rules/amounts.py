@@ -107,9 +107,10 @@ class Amounts:
         return base
 
     def _check_rate(self, values: Values, current: Mapping[str, Any]) -> None:
-        if "exchangerate" not in values or not current:
+        if "exchangerate" not in values:
             return
         if values["exchangerate"] is None:
             raise invalid_exchange_rate()
-        if current[self._table.primary_id] == BASE_CURRENCY and values["exchangerate"] != current["exchangerate"]:
+        is_base = current and current[self._table.primary_id] == BASE_CURRENCY
+        if is_base and values["exchangerate"] != current["exchangerate"]:
             raise base_currency_rate()

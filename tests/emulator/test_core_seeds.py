@@ -1,0 +1,56 @@
+"""Seeds: files that cannot be read are answered with what is wrong and where, and no row of them is created."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emulator.testing import running
+from tests.emulator.http_client import Client, error
+
+LATIN = "name\nM\xfcller\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("accounts.csv", b"name,numberofemployees\nA,12\nB,abc\n", "line 3: 'abc' in numberofemployees is no value"),
+        ("accounts.csv", b"name,donotphone\nA,maybe\n", "line 2: 'maybe' in donotphone is no value of type Boolean"),
+        ("accounts.csv", b"name,revenue\nA," + b"x" * 500 + b"\n", f"line 2: '{'x' * 40}…' in revenue"),
+        ("accounts.csv", b"name\nA,B\n", "line 2: there are more values than column names"),
+        ("accounts.csv", LATIN, "can't be read: 'utf-8' codec"),
+        ("accounts.csv", b"name\n" + b"x" * 200_000 + b"\n", "can't be read: field larger than field limit"),
+        ("rows.yaml", b"accounts: [{name: A}, just a text]", "'accounts' must be a list of rows"),
+        ("rows.yaml", b"accounts:", "'accounts' must be a list of rows"),
+        ("rows.yaml", b"accounts: {name: A}", "'accounts' must be a list of rows"),
+        ("rows.yaml", b"accounts: [", "can't be read: "),
+        ("rows.yaml", b"[]", "must map tables to lists of rows"),
+        ("missing.yaml", None, "can't be read: "),
+    ],
+)
+def test_a_seed_that_cannot_be_read_says_why(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
+    """All rows or none are created; the rows before a mistake are not."""
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+    with running(in_thread=True, seed=f"demo={file}") as emulator, Client(emulator) as client:
+        answer = client.session.post(f"{emulator.base_url}/_emulator/seed/demo", timeout=60)
+        assert error(answer) == (400, "0x80040203")
+        assert f"The seed {file}" in answer.json()["error"]["message"]
+        assert said in answer.json()["error"]["message"]
+        assert client.send("GET", "accounts").json()["value"] == []
+
+
+def test_texts_of_a_csv_file_are_read_by_the_types_of_their_columns(tmp_path: Path) -> None:
+    """Yes and no in both ways of writing them; an empty field is null."""
+    file = tmp_path / "accounts.csv"
+    file.write_text("name,donotphone,donotfax,donotemail,numberofemployees,revenue\nA,Yes,0,TRUE,12,1.5\nB,no,,,,\n")
+    with running(in_thread=True, seed=f"demo={file}") as emulator, Client(emulator) as client:
+        assert client.session.post(f"{emulator.base_url}/_emulator/seed/demo", timeout=60).ok
+        names = ("donotphone", "donotfax", "donotemail", "numberofemployees", "revenue")
+        found = client.send("GET", f"accounts?$select={','.join(names)}&$orderby=name").json()["value"]
+        assert [tuple(row[name] for name in names) for row in found] == [
+            (True, False, True, 12, 1.5),
+            (False, None, None, None, None),
+        ]
