@@ -15,7 +15,7 @@ from shared.errors import UserError
 from shared.remote import OpenUrl, is_remote, open_without_account, shown_url
 from shared.sources.packed import unpacked
 from shared.sources.places.matching import below, is_file, matching
-from shared.sources.places.outages import unreachable
+from shared.sources.places.outages import reaching, reason, refuse_unanswered
 from shared.sources.refused_paths import check_local, check_system
 
 __all__ = ["BLOCK", "InputFile", "find_files"]
@@ -29,10 +29,8 @@ _VERSION_KEYS: Final = (
     "modificationTime", "last_write_time", "updated", "md5Hash", "content_hash",
 )  # fmt: skip
 Version = tuple[object, ...]
-_NO_PARTS: Final = "support range requests"  # what fsspec says of an HTTP server that sends no parts of a file
 _OWNED: Final = "~$"  # Office makes a file with such a name for each workbook that is open
 _MAGIC: Final = frozenset("*?[")
-_GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +75,7 @@ class InputFile:
             with suppress(Exception):  # a driver may keep no listings
                 self.system.invalidate_cache()
         with _failures(self):
-            now = _version_or_none(self.system, self.path)
+            now = _version_or_none(self)
         if now != self.version:
             raise UserError(
                 f"{self.name} changed while it was read, so its rows may be a mixture of two versions; nothing is "
@@ -242,7 +240,7 @@ def _local_files(path: str, ending: str, roots: Sequence[str]) -> tuple[InputFil
     except OSError as error:  # a folder that may not be entered, a name that is too long, a drive that is gone
         found = error.filename if isinstance(error.filename, str) else path
         missing = f": {path} may name files in it, and their records would be dropped" if found != path else ""
-        raise UserError(f"{found} cannot be read: {_reason(error)}{missing}") from error
+        raise UserError(f"{found} cannot be read: {reason(error)}{missing}") from error
 
 
 def _found_on_disk(path: str, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:
@@ -255,16 +253,14 @@ def _found_on_disk(path: str, ending: str, roots: Sequence[str]) -> tuple[InputF
         raise UserError(f"{path} is a folder; name a file, or files by a pattern such as {path.rstrip('/')}/*.csv")
     for name in names:
         check_local(name, roots)
-    return tuple(InputFile(name=name, path=name, version=_version_of(None, name)) for name in names if is_file(name))
+    return tuple(InputFile(name=name, path=name, version=_version_of_local(name)) for name in names if is_file(name))
 
 
 def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:
-    with _reaching(url):
+    with reaching(url):
         system, path = open_url(url)
         check_system(system, path, roots)
-        names = _names_of(system, path)
-        if not names and "http" in system.protocol:
-            _refuse_unanswered(system, path, url)
+        names = _names_of(system, path, url)
         if ending and names == [path] and system.isdir(path):
             names = sorted(name for name in system.find(path, **_strict(system)) if name.endswith(ending))
         for name in names:
@@ -273,17 +269,9 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
 
 
 def _remote_file(system: Any, name: str, url: str) -> InputFile | None:
-    """A file that was listed; None for a folder, and where nothing is there any more.
-
-    `isfile` of a driver says no also when it cannot ask: the file would be left out, and its records be dropped.
-    """
-    try:
-        about = system.info(name)
-    except FileNotFoundError:
-        if "http" in system.protocol:
-            _refuse_unanswered(system, name, url)
-        return None
-    if about["type"] != "file":
+    """A file that was named or listed; None for a folder, and where nothing is there."""
+    about = _about(system, name, url)
+    if about is None or about["type"] != "file":
         return None
     size = about.get("size")
     told_bytes = size if isinstance(size, int) else None
@@ -292,19 +280,40 @@ def _remote_file(system: Any, name: str, url: str) -> InputFile | None:
     )
 
 
-def _names_of(system: Any, path: str) -> list[str]:
-    """What a path or pattern names. The exact path is tried first, because a name may contain brackets."""
-    if "[" in path and system.isfile(path):
+def _about(system: Any, path: str, url: str) -> Mapping[str, Any] | None:
+    """What a storage tells of a file or a folder; None where it says that there is none.
+
+    `exists` and `isfile` of a driver say no also when they cannot ask: a file that is there would count as missing.
+
+    Raises:
+        UserError: The host did not say that there is no such file.
+    """
+    try:
+        return cast("Mapping[str, Any]", system.info(path))
+    except FileNotFoundError as error:
+        if "http" in system.protocol:
+            refuse_unanswered(error, url)
+        return None
+
+
+def _names_of(system: Any, path: str, url: str) -> list[str]:
+    """The path, or what a pattern names. The exact path is tried first, because a name may contain brackets."""
+    if not _MAGIC & set(shown_url(path)) or ("[" in path and _is_file(system, path, url)):
         return [path]
-    if _MAGIC & set(path):
-        return sorted(map(str, system.glob(path, **_strict(system))))
-    return [path] if system.exists(path) else []
+    return sorted(map(str, system.glob(path, **_strict(system))))
+
+
+def _is_file(system: Any, path: str, url: str) -> bool:
+    """Whether a file has this name. Other drivers than that of HTTP may not take signs of patterns in a name."""
+    return _about(system, path, url) is not None if "http" in system.protocol else bool(system.isfile(path))
 
 
 def _strict(system: Any) -> Mapping[str, Any]:
     """What lets a driver tell of a folder that it cannot list; drivers that look for files in their own way do so."""
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]  # noqa: PLC0415 - loaded with the first URL
 
+    if "http" in system.protocol:
+        return {"on_error": _unless_gone}
     own = {type(system).glob, type(system).find} - {AbstractFileSystem.glob, AbstractFileSystem.find}
     return {} if own or system.async_impl else {"on_error": _unless_gone}
 
@@ -323,43 +332,27 @@ def _shown_name(system: Any, name: str, url: str) -> str:
     return shown_url(shown if is_kept else f"{scheme}://{host}/{name.lstrip('/')}")
 
 
-def _refuse_unanswered(system: Any, path: str, url: str) -> None:
-    """Tell a host that is away, or that refuses, from one that does not have the file: to HTTP, both are not there.
-
-    Raises:
-        UserError: The host did not say that there is no such file.
-    """
-    try:
-        system.info(path)
-    except FileNotFoundError as error:
-        cause = error.__cause__
-        status = getattr(cause, "status", None)  # the text of such an error has the whole address
-        if not isinstance(cause, Exception) or isinstance(cause, FileNotFoundError) or status in _GONE:
-            return
-        said = f"the host answers with status {status}" if status else _reason(cause)
-        raise unreachable(f"{shown_url(url)} cannot be read: {said}", cause) from cause
+def _told(about: Mapping[str, Any]) -> Version:
+    return tuple(str(about[key]) for key in _VERSION_KEYS if about.get(key) is not None)
 
 
-def _version_of(system: Any, path: str) -> Version:
+def _version_of_local(path: str) -> Version:
     """What changes when a file is written.
 
     Raises:
         FileNotFoundError: There is no such file.
     """
-    if system is None:
-        about = Path(path).stat()
-        return about.st_size, about.st_mtime_ns
-    return _told(system.info(path))
+    about = Path(path).stat()
+    return about.st_size, about.st_mtime_ns
 
 
-def _told(about: Mapping[str, Any]) -> Version:
-    return tuple(str(about[key]) for key in _VERSION_KEYS if about.get(key) is not None)
-
-
-def _version_or_none(system: Any, path: str) -> Version | None:
+def _version_or_none(file: InputFile) -> Version | None:
     """The version of a file; None where it is no longer there."""
+    if file.system is not None:
+        about = _about(file.system, file.path, file.name)
+        return None if about is None else _told(about)
     try:
-        return _version_of(system, path)
+        return _version_of_local(file.path)
     except FileNotFoundError:
         return None
 
@@ -368,28 +361,22 @@ def _version_or_none(system: Any, path: str) -> Version | None:
 def _failures(file: InputFile) -> Iterator[None]:
     """Explain why a file cannot be read where it is stored."""
     if file.system is not None:
-        with _reaching(file.name):
+        with reaching(file.name), _found(file):
             yield
         return
     try:
         yield
     except OSError as error:
-        raise UserError(f"{file.name} cannot be read: {_reason(error)}") from error
+        raise UserError(f"{file.name} cannot be read: {reason(error)}") from error
 
 
 @contextmanager
-def _reaching(url: str) -> Iterator[None]:
+def _found(file: InputFile) -> Iterator[None]:
+    """Say of a file behind HTTP why it is not there, although its host has told of it."""
     try:
         yield
-    except UserError:
-        raise
-    except ImportError as error:
-        raise UserError(f"{shown_url(url)}: the driver for this kind of URL is not installed ({error})") from error
-    except Exception as error:  # the boundary to fsspec: every driver raises errors of its own
-        raise unreachable(f"{shown_url(url)} cannot be reached: {_reason(error)}", error) from error
-
-
-def _reason(error: Exception) -> str:
-    if _NO_PARTS in str(error):
-        return "the server sends only whole files, and this kind of file is read in parts; copy it to a storage account"
-    return shown_url(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    except FileNotFoundError as error:
+        if not file.is_http:
+            raise
+        refuse_unanswered(error, file.name)
+        raise UserError(f"{file.name} does not exist; check the path") from error

@@ -1,0 +1,129 @@
+"""Files behind HTTP whose host refuses or throttles some requests: that is never taken for a missing or changed file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]  # it ships no types
+
+from shared.errors import SourceUnavailableError, UserError
+from shared.http.guarded_files import GuardedFiles
+from shared.http.reach import ReachableHosts
+from shared.remote import RemoteFiles
+from shared.sources.files import InputFile, find_files
+from tests.api_server import Received, Reply, serving
+
+WHOLE = Reply(body=b"id\n1\n")
+FILES = GuardedFiles(RemoteFiles(), ReachableHosts())
+
+
+def refusing(method: str, status: int, *, once: bool = False) -> Callable[[Received], Reply]:
+    """A host that refuses all requests with a method, or the first of them."""
+    refused: list[Received] = []
+
+    def answer(received: Received) -> Reply:
+        if received.method != method or (once and refused):
+            return WHOLE
+        refused.append(received)
+        return Reply(status=status)
+
+    return answer
+
+
+def found(url: str) -> InputFile:
+    (file,) = find_files(url, FILES.open)
+    return file
+
+
+def read(url: str) -> bytes:
+    with found(url).content() as stream:
+        return stream.read()
+
+
+NAMES = ["a.csv", "a.csv?list=*&of=[1]", "a[1].csv"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_host_that_refuses_questions_about_a_file_and_sends_it(name: str, status: int) -> None:
+    """Many hosts sign URLs for one method only. The query of a URL is no pattern."""
+    with serving(refusing("HEAD", status)) as server:
+        assert read(f"{server.url}/{name}") == b"id\n1\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_host_that_is_busy_for_a_moment(name: str, status: int) -> None:
+    """The first try ends with the status, and the next one reads the file."""
+    with serving(refusing("GET", status, once=True)) as server:
+        with pytest.raises(SourceUnavailableError, match=f"cannot be read: the host answers with status {status}"):
+            read(f"{server.url}/{name}")
+        assert read(f"{server.url}/{name}") == b"id\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        (403, "cannot be read: the host answers with status 403", UserError),
+        (404, "does not exist; check the path", UserError),
+        (503, "cannot be read: the host answers with status 503", SourceUnavailableError),
+    ],
+)
+def test_a_host_that_tells_of_a_file_and_does_not_send_it(status: int, said: str, kind: type[UserError]) -> None:
+    """The message has the status of the answer, and none of the query."""
+    with serving(refusing("GET", status)) as server:
+        with pytest.raises(UserError) as caught:
+            read(f"{server.url}/a.csv?sig=secret")
+        assert (type(caught.value), caught.value.message) == (kind, f"{server.url}/a.csv {said}")
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        (403, "cannot be read: the host answers with status 403", UserError),
+        (410, "changed while it was read", UserError),
+        (503, "cannot be read: the host answers with status 503", SourceUnavailableError),
+    ],
+)
+def test_a_host_that_refuses_after_the_reading(status: int, said: str, kind: type[UserError]) -> None:
+    """Only an answer that the file is gone says that it was removed."""
+    answers = [WHOLE]
+    with serving(lambda _: answers[-1]) as server:
+        file = found(f"{server.url}/a.csv")
+        answers.append(Reply(status=status))
+        with pytest.raises(UserError, match=said) as caught:
+            file.check_unchanged()
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(("status", "kind"), [(404, UserError), (403, UserError), (503, SourceUnavailableError)])
+def test_a_page_that_a_pattern_is_looked_for_in(status: int, kind: type[UserError]) -> None:
+    """A pattern matches nothing only where the host has said so."""
+    with serving(lambda _: Reply(status=status)) as server, pytest.raises(UserError) as caught:
+        find_files(f"{server.url}/in/*.csv", FILES.open)
+    said = "matches no file" if status == 404 else f"the host answers with status {status}"
+    assert (type(caught.value), said in caught.value.message) == (kind, True)
+
+
+class Silent(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A storage that does not answer; `exists` takes this for no, as that of most drivers does."""
+
+    protocol = "silent"
+    cachable = False
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        raise TimeoutError(f"no answer about {Path(path).name}")
+
+    def exists(self, _path: str, **_: Any) -> bool:
+        return False
+
+    isdir = isfile = exists
+
+
+def test_a_file_of_a_storage_that_does_not_answer_is_not_missing() -> None:
+    """Whatever its driver is: the job is tried again."""
+    with pytest.raises(SourceUnavailableError, match=r"silent:///a\.csv cannot be reached: no answer about a\.csv"):
+        find_files("silent:///a.csv", lambda _: (Silent(), "/a.csv"))
