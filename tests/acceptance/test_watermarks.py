@@ -530,6 +530,20 @@ def test_sqlite_values_are_compared_by_their_type(
     assert (set(held(here)), done.source.processed) == ({"1", "2"}, 2)
 
 
+def test_an_overlap_is_read_again_where_dates_are_texts_without_dashes(here: World, tmp_path: Path) -> None:
+    """They are compared as texts, and a row of the day before may come late."""
+    source = sqlite_source(tmp_path / "erp.db")
+    source.run("CREATE TABLE customers (number text, name text, changed_at text)")
+    source.run("INSERT INTO customers VALUES ('1', 'last', '20240301')")
+    changed = {"name": "changed_at", "type": "date", "input_format": "yyyyMMdd"}
+    columns = [{"name": "number"}, {"name": "name"}, changed]
+    define(here, source, columns=columns, watermark={"overlap": "24h"})
+    here.run()
+    source.run("INSERT INTO customers VALUES ('2', 'late', '20240229'), ('3', 'too late', '20240228')")
+    done = here.run()
+    assert (set(held(here)), done.source.processed) == ({"1", "2"}, 2)
+
+
 def test_infinite_moments_do_not_move_the_watermark(here: World, database: Database) -> None:
     """No other row would ever be later."""
     database.run(f"CREATE TABLE customers ({COLUMNS})")

@@ -276,28 +276,59 @@ def _single_before(value: str, overlap: float) -> float:
     return single
 
 
+# ISO 8601 with or without its dashes and colons, each of them on its own.
+_MOMENT: Final = re.compile(
+    r"\d{4}(?P<dash>-?)\d{2}(?P=dash)\d{2}"
+    r"(?:(?P<between>\D)(?P<time>\d{2}(?:(?P<colon>:?)\d{2}(?:(?P=colon)\d{2})?)?)(?P<fraction>\.\d+)?(?P<zone>.*))?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A moment in the notation of a value; its digits end where those of the value end, so it is not past the moment.
+
+    Attributes:
+        day: The day.
+        time: With the sign before it; empty where the value is a day.
+        fraction: With the point before it; empty where the value has none.
+        zone: That of the value.
+    """
+
+    day: str
+    time: str
+    fraction: str
+    zone: str
+
+
+def _written_before(value: str, before: dt.timedelta) -> _Written:
+    """The moment before the one of a value.
+
+    Raises:
+        ValueError: The value is no moment, or is written in another way, such as `2024-W05`.
+    """
+    moment = dt.datetime.fromisoformat(value) - before
+    parts = _MOMENT.fullmatch(value)
+    if parts is None:
+        raise ValueError(value)
+    day = moment.date().isoformat().replace("-", parts["dash"])
+    if parts["time"] is None:
+        return _Written(day, "", "", "")
+    colon, digits = parts["colon"] or "", len(parts["fraction"] or "")
+    time = moment.strftime(f"%H{colon}%M{colon}%S")[: len(parts["time"])]
+    return _Written(day, parts["between"] + time, f".{moment:%f}".ljust(digits, "0")[:digits], parts["zone"])
+
+
 def _text_before(value: str, before: dt.timedelta) -> str:
     """A text that is ordered before all moments from then on: in the same notation, without fractions and offset."""
-    moment = dt.datetime.fromisoformat(value) - before
-    day, length = moment.date().isoformat(), len("2024-01-31")
-    return day if len(value) == length else f"{day}{value[length]}{moment:%H:%M:%S}"
-
-
-_MOMENT: Final = re.compile(r"(?P<day>.{10})(?P<between>.)(?P<time>..:..(?::..)?)(?P<fraction>\.[0-9]+)?(?P<zone>.*)")
+    written = _written_before(value, before)
+    return written.day + written.time
 
 
 def _in_its_notation(value: str, before: dt.timedelta) -> str:
     """A moment before another one, with the same separator, as many digits, and the same offset."""
-    moment = dt.datetime.fromisoformat(value) - before
-    if len(value) == len("2024-01-31"):
-        return moment.date().isoformat()
-    parts = _MOMENT.fullmatch(value)
-    if parts is None:
-        raise ValueError(value)
-    time = moment.strftime("%H:%M:%S")[: len(parts["time"])]
-    digits = len(parts["fraction"] or "")
-    fraction = f".{moment:%f}".ljust(digits, "0")[:digits]
-    return f"{moment.date().isoformat()}{parts['between']}{time}{fraction}{parts['zone']}"
+    written = _written_before(value, before)
+    return written.day + written.time + written.fraction + written.zone
 
 
 def _not_past(number: Decimal) -> int | float:
