@@ -15,7 +15,7 @@ from aiohttp import hdrs
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from shared.errors import UserError
+from shared.errors import SourceUnavailableError, UserError
 from shared.http.reach import ReachableHosts
 from shared.http.unpacking import NotWholeError, Unpacking, unpacking
 from shared.remote import shown_url
@@ -87,7 +87,7 @@ class _Unpacked:
         """Read at most `n` bytes, or all for a negative number; none at the end.
 
         Raises:
-            UserError: The body is not whole.
+            SourceUnavailableError: The body is not whole.
         """
         parts: list[bytes | memoryview] = []
         left = n
@@ -96,7 +96,7 @@ class _Unpacked:
                 parts.append(part)
                 left -= len(part)
         except NotWholeError as error:
-            raise UserError(f"{self._place}: the compressed answer is not complete: {error}") from error
+            raise SourceUnavailableError(f"{self._place}: the compressed answer is not complete: {error}") from error
         return b"".join(parts)
 
     async def _some(self, most: int) -> memoryview:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
-from shared.errors import UserError
+from shared.errors import SourceUnavailableError, UserError
 from shared.remote import OpenUrl, is_remote, open_without_account, shown_url
 from shared.sources.packed import unpacked
 from shared.sources.places.matching import below, is_file, matching
@@ -164,7 +164,7 @@ class _Stored(io.RawIOBase):
         """
         told = self._file.told_bytes
         if told is not None and self._came < told:
-            raise UserError(
+            raise SourceUnavailableError(
                 f"{self._file.name} ended after {self._came:,} of {told:,} bytes, so its last rows are missing; "
                 "nothing is written. Start the run again"
             )

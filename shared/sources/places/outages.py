@@ -16,6 +16,9 @@ __all__ = ["reaching", "reason", "refuse_unanswered"]
 _BUSY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 # The names of such errors in aiohttp and in the SDK of Azure, which do not raise those of Python.
 _NO_CONNECTION: Final = frozenset({"ClientConnectionError", "ServiceRequestError", "ServiceResponseError"})
+_REFUSED: Final = frozenset({"ClientResponseError"})
+# A connection that is lost while a file comes, in aiohttp and in the SDK of Azure.
+_BROKEN_OFF: Final = frozenset({"ClientPayloadError", "IncompleteReadError"})
 # A host of this name is not known: as a rule a mistake in the URL.
 _NO_HOST: Final = frozenset({"ClientConnectorDNSError"})
 _GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -36,7 +39,7 @@ def reaching(url: str) -> Iterator[None]:
     except ImportError as error:
         raise UserError(f"{shown_url(url)}: the driver for this kind of URL is not installed ({error})") from error
     except Exception as error:
-        what = "read" if _is_answer(error) else "reached"
+        what = "read" if _kinds(error) & (_REFUSED | _BROKEN_OFF) else "reached"
         raise _unreachable(f"{shown_url(url)} cannot be {what}: {_said(error)}", error) from error
 
 
@@ -63,14 +66,12 @@ def reason(error: Exception) -> str:
     return shown_url(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
-def _is_answer(error: Exception) -> bool:
-    """Whether a host has answered with a status that refuses the request."""
-    return "ClientResponseError" in _kinds(error)
-
-
 def _said(error: Exception) -> str:
-    # The text of such an error has the whole address.
-    return f"the host answers with status {getattr(error, 'status', '')}" if _is_answer(error) else reason(error)
+    """What has happened; the texts of these errors have the whole address, or a status that no host has sent."""
+    kinds = _kinds(error)
+    if kinds & _REFUSED:
+        return f"the host answers with status {getattr(error, 'status', '')}"
+    return "the connection broke off before all of the file had come" if kinds & _BROKEN_OFF else reason(error)
 
 
 def _unreachable(message: str, error: BaseException) -> UserError:
@@ -79,10 +80,12 @@ def _unreachable(message: str, error: BaseException) -> UserError:
 
 
 def _may_pass(error: BaseException) -> bool:
+    kinds = _kinds(error)
+    if kinds & _BROKEN_OFF:  # also where the answer has begun with a good status
+        return True
     status = getattr(error, "status_code", None) or getattr(error, "status", None)
     if isinstance(status, int):
         return status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    kinds = _kinds(error)
     if kinds & _NO_HOST or isinstance(error.__cause__ or error.__context__, socket.gaierror):
         return False
     return isinstance(error, TimeoutError | ConnectionError | EOFError) or bool(kinds & _NO_CONNECTION)

@@ -1,12 +1,14 @@
-"""Files behind HTTP whose host refuses or throttles some requests: that is never taken for a missing or changed file."""
+"""Files behind HTTP whose host refuses some requests, or breaks off: they are never taken for missing or changed."""
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.core.exceptions import IncompleteReadError
 from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]  # it ships no types
 
 from shared.errors import SourceUnavailableError, UserError
@@ -14,6 +16,7 @@ from shared.http.guarded_files import GuardedFiles
 from shared.http.reach import ReachableHosts
 from shared.remote import RemoteFiles
 from shared.sources.files import InputFile, find_files
+from shared.sources.places.outages import reaching
 from tests.api_server import Received, Reply, serving
 
 WHOLE = Reply(body=b"id\n1\n")
@@ -106,6 +109,44 @@ def test_a_page_that_a_pattern_is_looked_for_in(status: int, kind: type[UserErro
         find_files(f"{server.url}/in/*.csv", FILES.open)
     said = "matches no file" if status == 404 else f"the host answers with status {status}"
     assert (type(caught.value), said in caught.value.message) == (kind, True)
+
+
+LONG = b"id\n" + b"".join(b"%d\n" % n for n in range(100_000))
+PACKED = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (
+            Reply(body=LONG, cut=len(LONG) - 5),
+            "cannot be read: the connection broke off before all of the file had come",
+        ),
+        (Reply(body=LONG, cut=0), "cannot be read: the connection broke off before all of the file had come"),
+        (Reply(body=gzip.compress(LONG), cut=20_000, headers=PACKED), "cannot be read: the connection broke off"),
+        (Reply(body=gzip.compress(LONG)[:-9], headers=PACKED), "the compressed answer is not complete"),
+        (Reply(body=LONG[:-5], without_length=True), "so its last rows are missing"),
+    ],
+)
+def test_a_connection_that_is_lost_while_a_file_comes(broken: Reply, said: str) -> None:
+    """However the answer ends too early: the job is tried again, and the next try reads the file."""
+    answers = [broken]
+    whole = Reply(body=LONG)
+    with serving(lambda received: whole if received.method == "HEAD" or not answers else answers.pop()) as server:
+        with pytest.raises(SourceUnavailableError, match=said):
+            read(f"{server.url}/a.csv")
+        assert read(f"{server.url}/a.csv") == LONG
+
+
+def test_a_lost_connection_of_azure_may_pass() -> None:
+    """Its SDK keeps the good status with which the answer has begun."""
+    lost = IncompleteReadError("Connection closed")
+    lost.status_code = 200
+    with (
+        pytest.raises(SourceUnavailableError, match=r"/a\.csv cannot be read: the connection broke off"),
+        reaching("abfs://in/a.csv"),
+    ):
+        raise lost
 
 
 class Silent(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
