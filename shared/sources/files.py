@@ -54,7 +54,12 @@ class InputFile:
     @property
     def compression(self) -> str:
         """`gzip`, `zstd` or nothing, by the ending of the path."""
-        return _COMPRESSIONS.get(Path(shown_url(self.path)).suffix.lower(), "")
+        return _COMPRESSIONS.get(Path(self.place).suffix.lower(), "")
+
+    @property
+    def place(self) -> str:
+        """Its folders and its name: the path without what a URL of HTTP has before and behind them."""
+        return shown_url(self.path)
 
     @property
     def local_bytes(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from shared.definitions.models import ConnectionModel
 from shared.errors import UserError
-from shared.remote import is_remote, shown_url
+from shared.remote import is_remote
 from shared.sources.context import SourceContext
 from shared.sources.files import InputFile, find_files
 from shared.sources.kinds import kind_of, utf_16_of
@@ -100,7 +100,7 @@ def connection_source(connection: ConnectionModel, table: str | None) -> dict[st
 
 
 def _kind(file: InputFile) -> str:
-    inner = PurePosixPath(shown_url(file.path).lower())
+    inner = PurePosixPath(file.place.lower())
     inner = inner.with_suffix("") if inner.suffix in _PACKED else inner
     if (known := _EXTENSIONS.get(inner.suffix)) is not None:
         return known

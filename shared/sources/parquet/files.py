@@ -172,7 +172,7 @@ def _part(workspace: Workspace, file: InputFile, path: str, columns: Sequence[Co
     rows = workspace.query(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {read})")
     types = with_wide_decimals(workspace, path, {str(name): str(kind) for name, kind in rows})
     types = with_own_names(workspace, path, types)
-    partitions = {name: value for name, value in _partitions(file.path) if found_name(name, types) is None}
+    partitions = {name: value for name, value in _partitions(file.place) if found_name(name, types) is None}
     known = dict(_known(types, partitions, file.name))
     values: dict[str, str] = {}
     for name, found, sql in _fields(workspace, read, types, columns):
@@ -239,9 +239,9 @@ def _is_binary(sql_type: str) -> bool:
     return _BINARY.search(sql_type) is not None
 
 
-def _partitions(path: str) -> Iterator[tuple[str, str | None]]:
+def _partitions(place: str) -> Iterator[tuple[str, str | None]]:
     """The columns that the folders of a file name: `year=2024/month=01/part-0.parquet`."""
-    for folder in PurePosixPath(Path(path).as_posix()).parent.parts:
+    for folder in PurePosixPath(Path(place).as_posix()).parent.parts:
         name, equals, value = folder.partition("=")
         if name and equals:
             yield unquote(name), None if value == _NO_VALUE else unquote(value)

@@ -19,6 +19,7 @@ from shared.sources import Source, SourceContext, open_source
 from shared.transform import ErrorType
 from shared.transform.reading import read_columns, reading
 from shared.workspace import Workspace, quoted
+from tests.api_server import Reply, serving
 
 Write = Callable[[str, str], Path]
 moment = datetime.fromisoformat
@@ -375,6 +376,16 @@ def test_files_behind_urls_are_read(write: Write) -> None:
             values(opened("memory://sea"))
     finally:
         memory.rm("/lake", recursive=True)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?sig=SECRET/abc=", "?sv=2024&sig=ab/cd%3D&x=1", "?path=/lake/month=1/b", "#a=b/c"]
+)
+def test_only_folders_of_a_url_name_partitions(write: Write, query: str) -> None:
+    """Its query may have the same signs, and may be a signature."""
+    data = write("a.parquet", "SELECT 1 AS n").read_bytes()
+    with serving(lambda _: Reply(body=data)) as server:
+        assert values(opened(f"{server.url}/lake/year=2024/a.parquet{query}")) == [{"n": Decimal(1), "year": "2024"}]
 
 
 def test_a_local_file_that_may_not_be_read_in_place_is_copied(write: Write) -> None:
