@@ -21,6 +21,11 @@ _PERMISSION: Final = "the user may not read this; grant SELECT"
 _CHANGES: Final = "the statement would change data, and a source is only read"
 _LOST: Final = "the connection was lost; nothing was written. Start the run again"
 _BUSY: Final = "it takes no further connection now; try again later"
+_CONFLICT: Final = (
+    "other transactions are in the way of the statement (a deadlock, or rows that they changed); try again later"
+)
+_SHORT: Final = "it has too little memory, disk space or other resources now; try again later"
+_LIMIT: Final = "the statement needs more than a limit in the settings of the server allows; let it read less"
 _VALUE: Final = "the statement fails on a value of a row; check the calculations and conversions in query and filter"
 _UNKNOWN: Final = "it cannot be read; check table, query and filter"
 _CONSTRAINT: Final = "a constraint of the table refuses the change"
@@ -47,13 +52,26 @@ _CODES: Final = {
     **dict.fromkeys(("42601", "0A000", "1064", "ORA-00900", "ORA-00933", "ORA-00936", "ORA-00923"), _SYNTAX),
     **dict.fromkeys(("42501", "1044", "1142", "1143", "1227", "ORA-01031"), _PERMISSION),
     **dict.fromkeys(("25006", "1792", "ORA-01456"), _CHANGES),
-    **dict.fromkeys(("57P01", "57P02", "57P03", "ORA-03113", "ORA-03114", "DPY-4011"), _LOST),
-    **dict.fromkeys(("1053", "1927", "2006", "2013", "4031"), _LOST),
-    **dict.fromkeys(("53300", "1040", "1203", "ORA-00018", "ORA-00020"), _BUSY),
+    **dict.fromkeys(("57P01", "57P02", "57P03", "57P05", "25P03", "40003"), _LOST),
+    **dict.fromkeys(("1053", "1927", "2006", "2013", "4031", "ORA-03113", "ORA-03114", "DPY-4011"), _LOST),
+    **dict.fromkeys(("53300", "1040", "1203", "1226", "ORA-00018", "ORA-00020", "ORA-02391"), _BUSY),
+    **dict.fromkeys(("1020", "1213", "ORA-00060", "ORA-01555", "ORA-08177"), _CONFLICT),
+    **dict.fromkeys(("55P03", "1205", "3572", "ORA-00054", "ORA-30006"), _LOCKED),
+    **dict.fromkeys(("1037", "1041", "1135", "ORA-04031"), _SHORT),
+    "53400": _LIMIT,
+    "40002": _CONSTRAINT,
     **dict.fromkeys(("57014", "1317", "1969", "3024", "ORA-01013"), _STOPPED),
     "2026": _TLS,
 }
-_CLASSES: Final = {"08": _LOST, "22": _VALUE, "23": _CONSTRAINT, "28": _SIGN_IN, "42": _SYNTAX}
+_CLASSES: Final = {
+    "08": _LOST,
+    "22": _VALUE,
+    "23": _CONSTRAINT,
+    "28": _SIGN_IN,
+    "40": _CONFLICT,
+    "42": _SYNTAX,
+    "53": _SHORT,
+}
 # SQLite has no codes in Python 3.10 and messages that name only what the statement names.
 _SQLITE: Final = (
     ("no such table", _TABLE),
@@ -80,7 +98,7 @@ _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (OSError, _LOST),
 )
 # Errors that can end without a correction by a person.
-_PASSING: Final = (_LOST, _BUSY, _NOT_LISTENING, _SILENT, _LOCKED)
+_PASSING: Final = (_LOST, _BUSY, _NOT_LISTENING, _SILENT, _LOCKED, _CONFLICT, _SHORT)
 # What is said instead where no connection is made yet, and where one was made.
 _OF_CONNECTING: Final = dict.fromkeys((_REFUSED, _SYNTAX, _UNKNOWN), _OPTIONS)
 _OF_READING: Final = {_TLS: _LOST}

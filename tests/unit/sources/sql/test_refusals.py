@@ -16,6 +16,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pg8000.exceptions  # type: ignore[import-untyped]  # it ships no types
+import pymysql  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import sqlalchemy as sa
 
@@ -23,6 +25,7 @@ from shared.definitions.models import ConnectionModel, EnvironmentSecret, SqlCon
 from shared.errors import SourceUnavailableError, UserError
 from shared.sources import SourceContext, open_source
 from shared.sources.sql.addresses import engine_of, url_of
+from shared.sources.sql.refusals import refusal
 from shared.workspace import OutOfTimeError, Workspace
 from tests.postgresql.fixtures import Database
 from tests.postgresql.server import PASSWORD
@@ -146,6 +149,48 @@ def test_a_locked_sqlite_file_is_reported(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "source.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert "another program has locked it" in refused(url + "?timeout=0", table="t", kind=SourceUnavailableError)
+
+
+IN_THE_WAY = "other transactions are in the way of the statement"
+PASSING = {
+    "40001": IN_THE_WAY,  # also where a standby has to change rows that a long read still needs
+    "40P01": IN_THE_WAY,
+    "55P03": "another program has locked it",
+    "53200": "too little memory, disk space or other resources now",
+    "53300": "takes no further connection now",
+    "57P05": "the connection was lost",
+}
+LASTING = {"53400": "more than a limit in the settings of the server", "0Z002": "it refuses the statement"}
+
+
+@pytest.mark.parametrize(("code", "said"), [*PASSING.items(), *LASTING.items()])
+def test_an_error_that_passes_is_told_from_one_that_stays(database: Database, code: str, said: str) -> None:
+    """A job is tried again after the first one only."""
+    body = f"BEGIN RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = '{SECRET}'; END"
+    database.run(f"CREATE FUNCTION failing() RETURNS text LANGUAGE plpgsql AS $$ {body} $$")
+    kind = SourceUnavailableError if code in PASSING else UserError
+    told = refused(database.url, query="SELECT failing() AS number", kind=kind)
+    assert said in told
+    assert told.endswith(f" (error {code})")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(1213, IN_THE_WAY), (1020, IN_THE_WAY), (1205, "another program has locked it"), (1226, "no further connection")],
+)
+def test_what_passes_in_mysql_is_known_by_its_number(code: int, said: str) -> None:
+    """The message of the server is left out: it may have values."""
+    told = refusal(pymysql.err.OperationalError(code, SECRET), "the database", changing=True)
+    assert (type(told), said in told.message, SECRET in told.message) == (SourceUnavailableError, True, False)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("40003", SourceUnavailableError), ("40002", UserError), ("40001", SourceUnavailableError)]
+)
+def test_a_statement_that_changes_something_and_may_have_done_so(code: str, kind: type[UserError]) -> None:
+    """Only one of these errors leaves open whether it was carried out."""
+    told = refusal(pg8000.exceptions.DatabaseError({"C": code}), "the database", changing=True)
+    assert (type(told), "not known whether" in told.message) == (kind, code == "40003")
 
 
 def test_the_message_about_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
