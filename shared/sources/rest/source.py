@@ -138,18 +138,17 @@ class _Reading:
         page = AnswerPage(url=url, place=self._api.place(asked), headers=answer.headers, partial=partial)
         if not has_records(answer, self._file, page.place):
             return page
-        if self._find is None:
-            self._shape.compare(self._file, page.place)
+        kept = _Kept(as_document=self._find is None and not self._shape.is_list(self._file, page.place))
         with closing(text_of_answer(answer, self._file, page.place)) as text:
             if self._is_read_whole:
                 page = replace(page, document=json_document(text, page.place, remedy=_NOT_JSON))
                 records: Records = self._in_document(page)
             else:
-                records = json_records(text, page.place, None, remedy=_NOT_JSON)
+                records = kept.passed(json_records(text, page.place, None, remedy=_NOT_JSON))
             self._total.note(page)
             noted = self._seen.noted(records, page.place)
             rows = self._rows.add(islice(noted, self._left), _values(self._columns, answer), f"page {number:,}")
-        return replace(page, rows=rows)
+        return replace(page, rows=rows, document=page.document if self._is_read_whole else kept.document)
 
     @property
     def _is_read_whole(self) -> bool:
@@ -175,8 +174,8 @@ class _Shape:
     def __init__(self) -> None:
         self._lists: bool | None = None
 
-    def compare(self, file: Path, place: str) -> None:
-        """Compare an answer with the first one.
+    def is_list(self, file: Path, place: str) -> bool:
+        """Whether an answer is a list, as the first one was or was not.
 
         Raises:
             UserError: They differ.
@@ -190,6 +189,28 @@ class _Shape:
                 f"{place} answered with {kinds[0]}, but to an earlier request with {kinds[1]}: see whether the service "
                 f"answered with an error"
             )
+        return is_list
+
+
+class _Kept:
+    """Keeps the record of an answer that is one object: it is the document, which may have a link to the next page.
+
+    Args:
+        as_document: Whether the answer is no list.
+
+    Attributes:
+        document: The only record that has been passed on; `ABSENT` for several, and for those of a list.
+    """
+
+    def __init__(self, *, as_document: bool) -> None:
+        self._as_document = as_document
+        self.document: Any = ABSENT
+
+    def passed(self, records: Records) -> Records:
+        for number, each in enumerate(records):
+            is_first = number == 0 and isinstance(each, dict)
+            self.document = each if self._as_document and is_first else ABSENT
+            yield each
 
 
 def _same(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -138,6 +139,38 @@ def test_a_link_of_odata_that_is_not_followed_is_refused(
     server = serve(lambda _: Reply(body=body))
     with pytest.raises(UserError, match=re.escape(f"add pagination: {{type: link, next: {path}}}")):
         ids(server.url, records=records, pagination=pagination)
+
+
+@pytest.mark.parametrize("pagination", [None, {"type": "link"}])
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"value": ROWS[:3], "@odata.nextLink": "https://a/?skip=3"}, "$['@odata.nextLink']"),
+        ({"d": {"results": ROWS[:3], "__next": "https://a/?skip=3"}}, "$.d.__next"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_such_a_link_is_seen_where_the_answer_is_one_record(
+    serve: Serve, pagination: dict[str, str] | None, body: dict[str, Any], path: str, indent: int | None
+) -> None:
+    """Without `records`, the whole object is the row; on one line or on several."""
+    server = serve(lambda _: Reply(body=json.dumps(body, indent=indent).encode()))
+    with pytest.raises(UserError, match=re.escape(f"add pagination: {{type: link, next: {path}}}")):
+        read(server.url, columns=[{"name": "$.value[*].id", "alias": "id"}], pagination=pagination)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"id": 1, "@odata.nextLink": "x"}],
+        b'{"id": 1, "@odata.nextLink": "x"}\n{"id": 2}',
+        {"id": 1, "@odata.nextLink": None},
+    ],
+)
+def test_a_link_in_one_of_several_records_is_a_value_of_it(serve: Serve, body: Any) -> None:
+    """Of a list, and of an answer with a record on each line; one that is empty leads nowhere."""
+    server = serve(lambda _: Reply(body=body))
+    assert ids(server.url)[0] == "1"
 
 
 @pytest.mark.parametrize("odd", [{"error": "too many requests"}, b' \n{"id": 7}'])
