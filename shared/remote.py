@@ -22,6 +22,8 @@ __all__ = ["OpenUrl", "RemoteFiles", "is_remote", "open_without_account", "shown
 # A URL -> its fsspec file system, and the path in it. fsspec ships no types.
 OpenUrl = Callable[[str], tuple[Any, str]]
 
+# Prefixes of fsspec such as `simplecache::`, whose file systems keep copies of files.
+_CACHES: Final = frozenset({"simplecache", "filecache", "blockcache", "cached"})
 _AZURE: Final = frozenset({"abfs", "abfss", "az"})
 # Also within other text; other schemes have no query: their `?` is a part of a pattern.
 _SECRET_PARTS: Final = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?", re.IGNORECASE)
@@ -104,7 +106,10 @@ class RemoteFiles:
         # Imported here: a cold start with local files does not need it.
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
 
-        system, path = url_to_fs(url, **self._options(url), **(options or {}))
+        caches = {link.partition("://")[0] for link in url.split("::")} & _CACHES
+        # fsspec would give the same file system to all runs of the process, with the copies of the first one.
+        anew = {cache: {"skip_instance_cache": True} for cache in caches}
+        system, path = url_to_fs(url, **anew, **self._options(url), **(options or {}))
         return system, str(path)
 
     def _options(self, url: str) -> Mapping[str, Any]:

@@ -77,8 +77,7 @@ class InputFile:
         if self.version is None:
             return
         if self.system is not None:
-            with suppress(Exception):  # a driver may keep no listings
-                self.system.invalidate_cache()
+            _forget_listings(self.system)
         with _failures(self):
             now = _version_or_none(self)
         if now != self.version:
@@ -264,6 +263,7 @@ def _found_on_disk(path: str, ending: str, roots: Sequence[str]) -> tuple[InputF
 def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:
     with reaching(url):
         system, path = open_url(url)
+        _forget_listings(system)
         check_system(system, path, roots)
         names = _names_of(system, path, url)
         if ending and names == [path] and system.isdir(path):
@@ -271,6 +271,12 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
         for name in names:
             check_system(system, str(name), roots)
         return tuple(file for name in names if (file := _remote_file(system, str(name), url)) is not None)
+
+
+def _forget_listings(system: Any) -> None:
+    """Let a file system ask its storage anew: it lives as long as the process, and keeps what earlier runs listed."""
+    with suppress(Exception):  # a driver may keep no listings
+        system.invalidate_cache()
 
 
 def _remote_file(system: Any, name: str, url: str) -> InputFile | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import socket
+import zipfile
 import zlib
 from typing import Any
 
@@ -40,6 +42,24 @@ def test_a_file_behind_a_url_is_read() -> None:
         assert content(f"{server.url}/a.csv", guarded()) == b"a,b\n"
         assert content(f"{server.url}/old.csv", guarded()) == b"a,b\n"
         assert content(f"simplecache::{server.url}/a.csv", guarded()) == b"a,b\n"
+
+
+def packed(data: bytes) -> bytes:
+    """A zip file with one file in it."""
+    with zipfile.ZipFile(made := io.BytesIO(), "w") as archive:
+        archive.writestr("a.csv", data)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("form", ["{}", "simplecache::{}", "zip://a.csv::simplecache::{}"])
+def test_each_run_reads_what_the_host_has_now(form: str) -> None:
+    """In one process, also through a cache, whose copies are of one run; the second content is as long as the first."""
+    contents = [b"id\n1\n", b"id\n2\n"]
+    files, sent = guarded(), [b""]
+    with serving(lambda _: Reply(body=sent[0])) as server:
+        for each in contents:
+            sent[0] = packed(each) if form.startswith("zip") else each
+            assert content(form.format(f"{server.url}/a"), files) == each
 
 
 @pytest.mark.parametrize("without_length", [False, True])

@@ -177,3 +177,28 @@ def test_a_folder_that_cannot_be_listed_is_not_taken_for_empty(tmp_path: Path, f
     (tmp_path / folder / "a.csv").write_text("number\n1\n")
     with pytest.raises(UserError, match=said):
         find_files("closed:///*.csv", lambda _: (Closed(), f"{tmp_path}/{folder}/*.csv"))
+
+
+class Listing(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A storage whose driver keeps what it has listed, as those of Azure and S3 do."""
+
+    protocol = "listing"
+    cachable = False
+
+    def ls(self, path: str, detail: bool = False, **options: Any) -> list[Any]:  # noqa: FBT001, FBT002 - as the driver has it
+        if path not in self.dircache:
+            self.dircache[path] = super().ls(path, detail=True, **options)
+        return [each if detail else each["name"] for each in self.dircache[path]]
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.dircache.clear()
+
+    glob, find = AbstractFileSystem.glob, AbstractFileSystem.find
+
+
+def test_a_file_that_is_new_since_the_last_run_is_found(tmp_path: Path) -> None:
+    """The file system is that of the whole process."""
+    system = Listing()
+    for number, name in enumerate(("a.csv", "b.csv"), start=1):
+        (tmp_path / name).write_text("number\n1\n")
+        assert len(find_files("listing:///*.csv", lambda _: (system, f"{tmp_path}/*.csv"))) == number
