@@ -6,7 +6,6 @@ the name of its table; empty fields are null.
 
 import csv
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from emulator.store import Values
 __all__ = ["load_seed"]
 
 _CHUNK: Final = 1000
+_BIND: Final = "@odata.bind"
 _BOOLEANS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _READERS: Final[Mapping[ColumnType, Callable[[str], Any]]] = {
     ColumnType.INTEGER: int,
@@ -57,10 +57,24 @@ def _loaded(environment: Environment, changes: Changes, file: Path) -> dict[str,
         if not table.writable:
             raise unsupported_message("Create", table.logical_name)
         work = changes.of(table)
-        while chunk := list(islice(rows, _CHUNK)):
+        for chunk in _chunks(rows, table):
             work.create([_values(work, row) for row in chunk], environment.system)
             counts[table.entity_set] = counts.get(table.entity_set, 0) + len(chunk)
     return counts
+
+
+def _chunks(rows: Iterator[Mapping[str, Any]], table: Table) -> Iterator[list[Mapping[str, Any]]]:
+    """Rows that are created together: one that refers to a row of its own table is created after those before it."""
+    chunk: list[Mapping[str, Any]] = []
+    own = f"{table.entity_set}("
+    for row in rows:
+        refers = any(name.endswith(_BIND) and isinstance(value, str) and own in value for name, value in row.items())
+        if chunk and (refers or len(chunk) == _CHUNK):
+            yield chunk
+            chunk = []
+        chunk.append(row)
+    if chunk:
+        yield chunk
 
 
 def _values(work: TableChanges, row: Mapping[str, Any]) -> Values:
@@ -82,9 +96,13 @@ def _tables(schema: Schema, file: Path) -> Iterator[tuple[Table, Iterator[Mappin
     if not isinstance(content, dict):
         raise invalid_argument(f"The seed {file} must map tables to lists of rows.")
     for name, rows in content.items():
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and all(map(_is_text, row)) for row in rows):
             raise invalid_argument(f"The seed {file}: '{name}' must be a list of rows, which map columns to values.")
         yield _table(schema, name), iter(rows)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _table(schema: Schema, name: str) -> Table:

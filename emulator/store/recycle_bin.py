@@ -39,20 +39,22 @@ class RecycleBin:
         )
 
     def next_deletion(self) -> int:
-        """Returns the number of a new deletion."""
-        highest = 0
-        for name in self._names():
-            (found,) = self._connection.execute(f'SELECT max("deletion_") FROM {sql_name(name)}').fetchone()
-            highest = max(highest, found or 0)
-        return highest + 1
+        """Returns the number of a new deletion: of no row and of no lookup that is kept."""
+        numbers = [f'SELECT max("deletion_") FROM {sql_name(name)}' for name in self._names()]
+        numbers.append(f'SELECT max("deletion") FROM {_LINKS}')
+        return 1 + max(self._connection.execute(number).fetchone()[0] or 0 for number in numbers)
 
     def keep(self, table: Table, rows: Sequence[int], deletion: int) -> None:
-        """Keeps rows that are about to be deleted; an earlier copy of a row is replaced."""
+        """Keeps rows that are about to be deleted; an earlier copy of a row is replaced, with what was noted of it."""
         name, original = self._prepared(table), sql_name(table.logical_name)
         columns = _joined(stored_columns(self._connection, table.logical_name))
         for row in rows:
             known = f'SELECT {sql_name(table.primary_id)} FROM {original} WHERE "row_" = ?'
             self._connection.execute(f"DELETE FROM {name} WHERE {sql_name(table.primary_id)} = ({known})", (row,))
+            self._connection.execute(
+                f'DELETE FROM {_LINKS} WHERE "deletion" < ? AND "kind" = ? AND "value" = ({known})',
+                (deletion, table.logical_name, row),
+            )
             self._connection.execute(
                 f'INSERT INTO {name} ({columns}, "deletion_") SELECT {columns}, ? FROM {original} WHERE "row_" = ?',
                 (deletion, row),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ LATIN = "name\nM\xfcller\n".encode("latin-1")
         ("rows.yaml", b"accounts: [{name: A}, just a text]", "'accounts' must be a list of rows"),
         ("rows.yaml", b"accounts:", "'accounts' must be a list of rows"),
         ("rows.yaml", b"accounts: {name: A}", "'accounts' must be a list of rows"),
+        ("rows.yaml", b"accounts: [{1: A}]", "'accounts' must be a list of rows"),
         ("rows.yaml", b"accounts: [", "can't be read: "),
         ("rows.yaml", b"[]", "must map tables to lists of rows"),
         ("missing.yaml", None, "can't be read: "),
@@ -54,3 +56,19 @@ def test_texts_of_a_csv_file_are_read_by_the_types_of_their_columns(tmp_path: Pa
             (True, False, True, 12, 1.5),
             (False, None, None, None, None),
         ]
+
+
+def test_a_row_may_refer_to_an_earlier_row_of_its_list(tmp_path: Path) -> None:
+    """As the same bodies may, one POST after the other; a row that comes later is not there yet."""
+    ids = [f"00000000-0000-0000-0000-00000000000{number}" for number in range(3)]
+    rows = [{"accountid": one, "name": one[-1], "parentaccountid@odata.bind": f"/accounts({ids[0]})"} for one in ids]
+    del rows[0]["parentaccountid@odata.bind"]
+    file = tmp_path / "rows.json"
+    for given, status in ((rows, 200), (rows[::-1], 404)):
+        file.write_text(json.dumps({"accounts": given}))
+        with running(in_thread=True, seed=f"demo={file}") as emulator, Client(emulator) as client:
+            answer = client.session.post(f"{emulator.base_url}/_emulator/seed/demo", timeout=60)
+            assert answer.status_code == status
+            found = client.send("GET", "accounts?$select=_parentaccountid_value&$orderby=name").json()["value"]
+            expected = [None, ids[0], ids[0]] if status == 200 else []
+            assert [row["_parentaccountid_value"] for row in found] == expected

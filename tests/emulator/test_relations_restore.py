@@ -68,6 +68,24 @@ def test_what_a_deletion_took_along_comes_back(bin_client: Client) -> None:
     assert bin_client.send("GET", f"accounts({child})").json()["_parentaccountid_value"] == parent
 
 
+def test_lookups_of_an_earlier_deletion_are_not_set_again(bin_client: Client) -> None:
+    """A row was deleted, made again, and deleted again: nothing referred to it then, and its restore changes nothing.
+
+    The number of the first deletion was given once more, to another row, whose restore set the lookup.
+    """
+    first, other, now = (made(bin_client, "accounts", name=name) for name in ("First", "Other", "Now"))
+    child = made(bin_client, "accounts", **{"name": "C", "parentaccountid@odata.bind": f"/accounts({first})"})
+    bin_client.send("DELETE", f"accounts({first})")
+    made(bin_client, "accounts", name="First again", accountid=first)
+    bin_client.send("DELETE", f"accounts({first})")
+    assert restore(bin_client, first).ok
+    bound = {"parentaccountid@odata.bind": f"/accounts({now})"}
+    assert bin_client.send("PATCH", f"accounts({child})", bound).ok
+    bin_client.send("DELETE", f"accounts({other})")
+    assert restore(bin_client, other).ok
+    assert bin_client.send("GET", f"accounts({child})").json()["_parentaccountid_value"] == now
+
+
 def test_a_row_that_cannot_come_back_is_refused(bin_client: Client) -> None:
     """A row with its id or its key exists, a row that referred to it or that it refers to was deleted, or it is not in the bin."""
     account = made(bin_client, "accounts", name="First", accountnumber="K1")

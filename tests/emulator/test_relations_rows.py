@@ -1,11 +1,12 @@
 """Deep insert, lookups in bodies and keys, owners and principals."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emulator.testing import RunningEmulator
+from emulator.testing import RunningEmulator, running
 from tests.emulator import relations_world
 from tests.emulator.http_client import Client, error, made
 
@@ -74,6 +75,17 @@ def test_invalid_relations_are_refused(client: Client, body: dict[str, Any], exp
     """Names are exact, and lists and objects are where the relationship has them; no row is created."""
     assert error(client.send("POST", "accounts", {"name": "A", **body})) == expected
     assert client.send("GET", "accounts").json()["value"] == []
+
+
+def test_a_deep_insert_into_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """Tables of an environment can refer to tables that were not imported."""
+    file = tmp_path / "tables.yaml"
+    file.write_text("new_T:\n  columns: {new_Name: {type: String}, new_X: {type: Lookup, targets: [missing]}}\n")
+    with running(in_thread=True, schema=[file]) as emulator, Client(emulator) as client:
+        answer = client.send("POST", "new_ts", {"new_name": "x", "new_X": {"name": "a"}})
+        assert error(answer) == (400, "0x0")
+        assert "'new_X'" in answer.json()["error"]["message"]
+        assert client.send("GET", "new_ts").json()["value"] == []
 
 
 def test_a_deep_insert_has_no_limit_but_the_depth_of_json(client: Client) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from emulator.body_errors import invalid_payload
 from emulator.environment import Environment
-from emulator.errors import invalid_argument
+from emulator.errors import invalid_argument, unknown_property
 from emulator.messages import Effect, Request
 from emulator.odata import ChildLink, Link, child_link, row_reference
 from emulator.operations.changes import Changes, written
@@ -67,7 +67,9 @@ class DeepInsert:
         parts = self._parts(table, body)
         effects: list[Effect] = []
         for name, target_body in parts.targets:
-            target = self._environment.schema.tables[table.by_navigation[name][1]]
+            target = self._environment.schema.tables.get(table.by_navigation[name][1])
+            if target is None:  # imported tables can refer to tables that were not imported
+                raise unknown_property(name, table.logical_name)
             target_id, done = self.insert(request, target, target_body)
             effects += done
             parts.own[name + _BIND] = f"/{target.entity_set}({target_id})"
