@@ -70,7 +70,6 @@ class Adoption:
             other inserts are adopted or failed now.
 
         Raises:
-            UserError: The condition on changed records fails on one of them.
             AbortRun: The records cannot be looked up.
             RetryLater: Dataverse is unavailable.
         """

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
 from shared.reconcile.columns import differs, records, records_need
-from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
+from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met, undecided
 from shared.reconcile.later import update_of
 from shared.reconcile.links.steps import written_at_once
 from shared.reconcile.plan import DROPS
@@ -68,6 +68,8 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
 def _adoptions(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     """One row for each insert whose key exactly one record has, unless another row has that record.
 
+    There is none where the condition for changed records fails: then the insert has failed.
+
     Where two rows have it, their keys are equal to the service: the first one that is written counts.
     """
     update = update_of(layout, definition.destination.id_column, written_at_once(differs))
@@ -90,5 +92,6 @@ JOIN desired ON desired._row = changes._row
 {records(definition)}
 WHERE target.several = 1 AND target.claim = 1
   AND NOT EXISTS (SELECT 1 FROM decisions WHERE decisions._id = target._id AND decisions._row IS NOT NULL)
+  AND NOT ({undecided(definition, layout)})
   AND target._id NOT IN (SELECT _id FROM {Table.ADOPTED_RECORDS})
   AND NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.id = target._id AND outcomes.created)""".strip()

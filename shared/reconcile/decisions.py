@@ -28,6 +28,7 @@ __all__ = [
     "report_fixed",
     "report_unfit",
     "spare_protected",
+    "undecided",
 ]
 
 ACTION_TYPE = f"ENUM({', '.join(literal(action) for action in PlanAction)})"  # one byte a key instead of sixteen
@@ -342,7 +343,21 @@ def _changed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
 
 
 def holds(definition: SyncDefinition, layout: Sequence[TargetColumn], condition: str) -> str:
-    """SQL of the condition under which a changed record is updated."""
+    """SQL of the condition under which a changed record is updated; where it fails on a row, it is false."""
+    return f"coalesce({_attempt(definition, layout, condition)}[1], false)"
+
+
+def undecided(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """SQL condition: the record differs from its row, and whether it is updated is unknown, for the condition fails."""
+    changed = definition.sync_behaviour.changed
+    if not isinstance(changed, ChangedWhen):
+        return "false"
+    different = " OR ".join(map(differs, on_update(layout, definition.destination.id_column))) or "false"
+    return f"{_attempt(definition, layout, changed.when)} IS NULL AND ({different})"
+
+
+def _attempt(definition: SyncDefinition, layout: Sequence[TargetColumn], condition: str) -> str:
+    """SQL of a list with the result, which may be null; in place of the list NULL where the condition fails."""
     names = [f"source.{column.label}" for column in definition.source.columns]
     names += [f"target.{column.name}" for column in layout]
-    return checked(condition, names=names, origin=CONDITION)
+    return f"TRY([CAST({checked(condition, names=names, origin=CONDITION)} AS BOOLEAN)])"

@@ -164,7 +164,7 @@ def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
         cases += [(there, "the record is not reactivated", each) for each in back]
     left = "\n  UNION ALL\n".join(
         f"  SELECT target._seq, {literal(each.column.name)}, {literal(ErrorType.INVALID_FORMAT)}, false,\n"
-        f"    {literal(f'the value for {each.column.name} does not fit the column; {then}')}, "
+        f"    {literal(f'the value for {each.column.name} does not fit the column, or its expression fails; {then}')}, "
         f"target._id\n  FROM decisions JOIN current AS target ON target._id = decisions._id {records(definition)}\n"
         f"  WHERE {condition} AND {each.unfit}"
         for condition, then, each in cases

@@ -6,7 +6,6 @@ Rules that need neither SQL nor metadata, such as those for names and mappings, 
 
 from __future__ import annotations
 
-import re
 from collections import abc
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -31,9 +30,10 @@ from shared.transform.desire import value_sql
 from shared.transform.lookups.check import link_problems, lookup_problems
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
-from shared.transform.notation.results import as_type
+from shared.transform.notation.results import result_problem
 from shared.transform.set_columns.marks import mark_problems, set_problems, unknown_column, write_problems
 from shared.transform.set_columns.names import readable_names
+from shared.transform.set_columns.sides import side_problems
 from shared.transform.shape import SOURCE_TYPES, shape_of
 from shared.transform.states.check import state_problems
 from shared.transform.targets import source_columns
@@ -49,7 +49,7 @@ def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, 
     rules = [_refused_table, *mapped, _id_column, _sync_key, *own]
     problems = check_expressions(definition)
     if not problems:
-        rules.append(state_problems)  # constants are tried out
+        rules += [state_problems, side_problems]  # constants and expressions are tried out
     return problems + tuple(problem for rule in rules for problem in rule(definition, entity))
 
 
@@ -61,9 +61,8 @@ def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
     except DefinitionError as error:
         problems.extend(error.problems)
     labels = [column.label for column in definition.source.columns]
-    for place, mapping in enumerate(definition.destination.mappings):
-        if mapping.value is not None:
-            problems.extend(_refused(mapping.value, labels, f"destination.mappings[{place}].value", sizes))
+    for text, origin in _mapped(definition):
+        problems.extend(_refused(text, labels, origin, sizes))
     problems.extend(_condition(definition, sizes))
     problems.extend(set_problems(definition))
     problems.extend([] if problems else _numbered(definition))
@@ -91,16 +90,6 @@ def _numbered(definition: SyncDefinition) -> Iterator[Problem]:
         yield Problem(message=message, path=origin)
 
 
-# The product of two number columns; each further factor takes ten more of the 38 digits.
-_MOST_SCALE = 20
-# DuckDB has such casts fail on every row and not before.
-_UNFIT = {
-    ColumnType.NUMBER: ("DATE", "TIME"),
-    ColumnType.BOOL: ("DATE", "TIME"),
-    ColumnType.DATE: ("BOOLEAN", "DECIMAL", "DOUBLE", "FLOAT", "INTEGER", "BIGINT", "HUGEINT"),
-}
-
-
 def _unbindable(definition: SyncDefinition) -> list[Problem]:
     """What is well written and yet makes no sense to DuckDB: wrong arguments, unknown types, bad patterns."""
     labels = [column.label for column in definition.source.columns]
@@ -117,25 +106,8 @@ def _tried(definition: SyncDefinition, trial: Trial) -> Iterator[Problem]:
         if (problem := trial.problem(sql, origin)) is not None:
             yield problem
     for text, kind, origin in _expressions(definition):
-        sql = value_sql(definition, text, origin)
-        problem = trial.problem(sql, origin)
-        if problem is None and (message := _type_problem(trial.type_of(sql), kind)):
-            problem = Problem(message=message, path=origin)
-        problem = problem or trial.problem(as_type(kind, sql), origin)
-        if problem is not None:
+        if (problem := result_problem(trial, kind, value_sql(definition, text, origin), origin)) is not None:
             yield problem
-
-
-def _type_problem(found: str, kind: ColumnType) -> str:
-    if found.startswith(_UNFIT.get(kind, ())):
-        return f"the result is of type {found}, but a {kind} is expected here"
-    scale = re.fullmatch(r"DECIMAL\(38,(\d+)\)", found)
-    if scale and int(scale[1]) > _MOST_SCALE:
-        return (
-            f"the product of these exact numbers has only {38 - int(scale[1])} digits before the decimal point: "
-            f"write CAST(… AS DOUBLE) around one factor"
-        )
-    return ""
 
 
 def _patterns(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
@@ -169,9 +141,19 @@ def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, ColumnType, 
             yield column.default, column.type, f"{path}.default"
     if definition.source.row_filter is not None:
         yield definition.source.row_filter, ColumnType.BOOL, "source.filter"
+    for text, origin in _mapped(definition):
+        yield text, ColumnType.TEXT, origin
+
+
+def _mapped(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
+    """The expressions of the mappings and their places: values, and further columns of records that lookups create."""
     for place, mapping in enumerate(definition.destination.mappings):
+        path = f"destination.mappings[{place}]"
         if mapping.value is not None:
-            yield mapping.value, ColumnType.TEXT, f"destination.mappings[{place}].value"
+            yield mapping.value, f"{path}.value"
+        for number, lookup in enumerate(mapping.lookups):
+            own = f"{path}.lookup" + (f"[{number}]" if isinstance(mapping.lookup, tuple) else "")
+            yield from ((text, f"{own}.create.{name}") for name, text in lookup.create.items())
 
 
 def _refused(text: str, names: Sequence[str], origin: str, sizes: abc.Mapping[str, int]) -> Iterable[Problem]:

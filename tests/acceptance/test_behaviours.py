@@ -883,6 +883,46 @@ def test_a_record_whose_state_the_filter_would_hide_is_not_created(
     assert here.run().created.planned == 0
 
 
+def test_a_row_on_which_the_condition_fails_is_rejected(here: World) -> None:
+    """The other rows are synced, and its record is neither changed nor dropped."""
+    here.define(
+        accounts(
+            sync_behaviour={
+                "changed": {"when": "CAST(source.city AS INTEGER) > 5"},
+                "dropped": "delete",
+                "safety": _LIMITLESS,
+            }
+        )
+    )
+    here.csv([row(number, "old", "7") for number in "1234"])
+    here.run()
+    here.csv([row("1", "new", "7"), row("2", "new", "Rome"), row("3", "new", "4")])
+    done = here.run()
+    assert [(error.error_type, error.column, error.rows) for error in done.errors] == [
+        ("Invalid Format Exception", "changed.when", (2,))
+    ]
+    assert (done.updated.done, done.deleted.done, done.source.rejected) == (1, 1, 1)
+    assert {number: record["name"] for number, record in held(here).items()} == {"1": "new", "2": "old", "3": "old"}
+
+
+def test_a_mark_whose_expression_fails_keeps_no_other_record_from_its_mark(here: World) -> None:
+    """The record keeps what it has, and is reported."""
+    dropped = {"set": {"description": "CAST(target.name AS INTEGER)"}}
+    here.define(accounts(sync_behaviour={"dropped": dropped, "safety": _LIMITLESS}))
+    here.csv([row("1", "7"), row("2", "two"), row("3", "3")])
+    here.run()
+    here.csv([row("3", "3")])
+    done = here.run()
+    assert (done.marked.done, [error.column for error in done.errors]) == (1, ["description"])
+
+
+def test_an_expression_over_a_record_that_cannot_run_is_found_before_a_run(here: World) -> None:
+    """The types of the record's columns are in the metadata."""
+    here.define(accounts(sync_behaviour={"changed": {"when": "target.name > 5"}}))
+    with pytest.raises(DefinitionError, match=r"sync_behaviour\.changed\.when: text is compared with a number"):
+        here.run()
+
+
 @pytest.mark.parametrize("changed", ["update", "ignore"])
 def test_a_returning_record_stays_within_the_filter(here: World, changed: str) -> None:
     """It would be created a second time when its row fits again."""

@@ -319,7 +319,8 @@ class Wave:
             return
         query = blind_unfit_query(definition, self.sync.layout)
         if query and (unfit := self.workspace.query(query)):
-            raise UserError(f"the value for {unfit[0][0]} does not fit the column; the record is not marked")
+            said = f"the value for {unfit[0][0]} does not fit the column, or its expression fails"
+            raise UserError(f"{said}; the record is not marked")
         self.workspace.execute(mark_statement(parts, definition.destination.id_column))
 
     # -- Writing -------------------------------------------------------------------------------------------------

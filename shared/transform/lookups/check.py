@@ -298,8 +298,7 @@ class _Lookup:
         yield from self._further(lookup, entity, names)
 
     def _further(self, lookup: Lookup, entity: EntityMetadata, names: Sequence[str]) -> Iterator[Problem]:
-        """The further columns of a new record."""
-        labels = [column.label for column in self._definition.source.columns]
+        """The further columns of a new record; their expressions are checked with those of the mappings."""
         for name, text in lookup.create.items():
             path = f"{self._path}.create.{name}"
             attribute = entity.attributes.get(name)
@@ -313,7 +312,3 @@ class _Lookup:
                 yield Problem(message=f"{name} is set already: the lookup matches it", path=path)
             else:
                 yield from constant_problems(text, attribute, path)
-            try:
-                parsed(text, names=labels, origin=path)
-            except DefinitionError as error:
-                yield from error.problems

@@ -52,7 +52,7 @@ class MarkColumn:
     Attributes:
         value: SQL of the value that it gets, of the column's `sql_type`.
         held: SQL condition: the record has the mark in this column.
-        unfit: SQL condition: the value of the expression does not fit the column; empty where it always fits.
+        unfit: SQL condition: the expression fails, or its value does not fit the column; empty where it always fits.
     """
 
     column: TargetColumn
@@ -130,12 +130,17 @@ def set_columns(columns: Mapping[str, str], layout: Sequence[TargetColumn], orig
     for name, expression in columns.items():
         column = _named(layout, name)
         text = f"CAST({checked(expression, names=names, origin=f'{origin}.{name}')} AS VARCHAR)"
+        failed = ""
+        if not _CONSTANT.fullmatch(expression):
+            # TRY gives null where it fails on a record; within a list a failure differs from a value that is null.
+            failed, text = f"TRY([{text}]) IS NULL", f"TRY([{text}])[1]"
         value, flaws = converted(text, column.attribute)
+        unfit = [condition for condition in (failed, *(broken for _, broken in flaws)) if condition]
         made[name] = MarkColumn(
             column=column,
             value=value,
             held=f"target.{quoted(name)} IS NOT DISTINCT FROM {value}",
-            unfit=f"(({' OR '.join(broken for _, broken in flaws)}) IS TRUE)" if flaws else "",
+            unfit=f"(({' OR '.join(unfit)}) IS TRUE)" if unfit else "",
         )
     yield from made.values()
     yield from _state_with(made, layout)

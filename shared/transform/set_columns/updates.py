@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from shared.definitions.models import UpdateStep
+from shared.definitions.models import ColumnType, UpdateStep
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.set_columns.marks import MarkColumn, column_problems, pair_problems, set_columns
+from shared.transform.set_columns.sides import SideExpression, record_types, unrunnable
 from shared.transform.targets import TargetColumn, read_only, with_state
 from shared.workspace import parsed
 
@@ -41,6 +42,7 @@ def update_problems(step: UpdateStep, entity: EntityMetadata, origin: str) -> It
     if entity.intersect:
         yield Problem(message=f"{entity.logical_name} holds links, which have no values", path=f"{origin}.entity")
         return
+    read = []
     for name, expression in step.columns.items():
         path = f"{origin}.set.{name}"
         try:
@@ -48,8 +50,10 @@ def update_problems(step: UpdateStep, entity: EntityMetadata, origin: str) -> It
         except DefinitionError as error:
             yield from error.problems
             continue
+        read.append(SideExpression(expression=found, kind=ColumnType.TEXT, path=path))
         yield from column_problems(name, expression, entity, path)
         for each in sorted(each.removeprefix(_TARGET) for each in found.columns):
             if not entity.attributes[each].readable:
                 yield Problem(message=f"{each} cannot be read", path=path)
     yield from pair_problems(step.columns, entity, f"{origin}.set")
+    yield from unrunnable(read, record_types(entity))

@@ -124,3 +124,11 @@ def test_a_condition_decides_on_the_row_and_the_record(workspace: Workspace) -> 
     changed = {"when": "source.op = 'yes' and target.name = 'old'"}
     found = adopted(workspace, (1, ID.format(8), "a", "old"), (2, ID.format(9), "b", "old"), changed=changed)
     assert [(change, action) for change, _, action, *_ in found] == [(1, "update"), (2, "ignored")]
+
+
+def test_a_record_on_whose_row_the_condition_fails_is_not_adopted(workspace: Workspace) -> None:
+    """Its insert fails; the others are adopted."""
+    table(workspace, "source", f"_row BIGINT, {COLUMNS}, op VARCHAR", (1, "a", "x", "many"), (2, "b", "y", "7"))
+    changed = {"when": "CAST(source.op AS INTEGER) > 5"}
+    found = adopted(workspace, (1, ID.format(8), "a", "old"), (2, ID.format(9), "b", "old"), changed=changed)
+    assert [(change, action) for change, _, action, *_ in found] == [(2, "update")]

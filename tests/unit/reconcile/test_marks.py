@@ -134,8 +134,24 @@ def test_a_mark_that_does_not_fit_leaves_its_record_alone_and_is_reported() -> N
         dropped={"set": {"rank": "target.name"}},
     )
     assert changes == [("mark", ID.format(2), {"rank": 7}, {"rank": None})]
-    message = "the value for rank does not fit the column; the record is not marked"
+    message = "the value for rank does not fit the column, or its expression fails; the record is not marked"
     assert errors == [(ID.format(1), "rank", ErrorType.INVALID_FORMAT, message, False)]
+
+
+def test_a_mark_whose_expression_fails_leaves_its_record_alone_and_is_reported() -> None:
+    """The other records get theirs, also null."""
+    changes, errors = run(
+        [],
+        [{"number": "a", "name": "many"}, {"number": "b", "name": "7"}, {"number": "c", "note": "kept"}],
+        dropped={"set": {"note": "CAST(target.name AS INTEGER) + 1"}},
+    )
+    assert [(action, record, sent) for action, record, sent, _ in changes] == [
+        ("mark", ID.format(2), {"note": "8"}),
+        ("mark", ID.format(3), {"note": None}),
+    ]
+    assert [(record, name, error) for record, name, error, *_ in errors] == [
+        (ID.format(1), "note", ErrorType.INVALID_FORMAT)
+    ]
 
 
 @pytest.mark.parametrize("dropped", ["delete", "deactivate"])
@@ -224,7 +240,7 @@ def test_a_returning_record_gets_what_the_definition_sets() -> None:
         ("update", ID.format(1), {"name": "new"}),
         ("reactivate", ID.format(2), {"rank": 12, "name": "new"}),
     ]
-    message = "the value for rank does not fit the column; the record is not reactivated"
+    message = "the value for rank does not fit the column, or its expression fails; the record is not reactivated"
     assert errors == [(ID.format(1), "rank", ErrorType.INVALID_FORMAT, message, False)]
 
 

@@ -215,6 +215,27 @@ def test_a_condition_sees_source_columns_that_are_not_mapped(mixed: Workspace) -
     assert [c["action"] for c in changes] == ["insert", "insert", "update"]
 
 
+def test_a_row_on_which_the_condition_fails_is_rejected(mixed: Workspace) -> None:
+    """Its record stays, and is not dropped; a record that equals its row is not asked about."""
+    rows = ((2, "same", "s", "many"), (3, "OTHER", "new name", "many"))
+    table(mixed, "source", "_row BIGINT, number VARCHAR, name VARCHAR, op VARCHAR", *rows)
+    changes = reconcile(mixed, LAYOUT, changed={"when": "CAST(source.op AS INTEGER) > 5"}, dropped="delete")
+    assert [(c["action"], c["key"]) for c in changes] == [
+        ("insert", '{"number":"new 2"}'),
+        ("insert", '{"number":"new 1"}'),
+        ("delete", '{"number":"gone"}'),
+    ]
+    assert mixed.query("SELECT * FROM source_errors") == [
+        (
+            3,
+            "changed.when",
+            "Invalid Format Exception",
+            True,
+            "the condition fails on this row, so its record stays as it is",
+        )
+    ]
+
+
 def test_a_condition_over_an_unknown_column_is_a_mistake_in_the_definition() -> None:
     """It is found before a row is read, and placed."""
     with pytest.raises(DefinitionError, match=r"sync_behaviour\.changed\.when"):

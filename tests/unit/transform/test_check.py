@@ -211,6 +211,33 @@ def test_forbidden_expressions_are_refused_in_every_place(place: str, text: str,
     assert problem.message.startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "place", "message"),
+    [
+        ({"changed": {"when": "source.number > 5"}}, "changed.when", "text is compared with a number"),
+        ({"changed": {"when": "source.number > target.revenue"}}, "changed.when", "text is compared with a number"),
+        ({"changed": {"when": "target.revenue::DATE"}}, "changed.when", "the result is of type DATE"),
+        (
+            {"dropped": {"set": {"name": "strftime(target.accountnumber, '%Y')"}}},
+            "dropped.set.name",
+            "Could not choose",
+        ),
+        (
+            {"dropped": {"expire": "expiredon"}, "returned": {"set": {"name": "target.expiredon > 5"}}},
+            "returned.set.name",
+            "a date is compared with a number",
+        ),
+    ],
+)
+def test_expressions_over_a_record_must_make_sense_for_the_types_of_its_columns(
+    behaviour: dict[str, Any], place: str, message: str
+) -> None:
+    """They are tried before a row is read, as those over the columns of the source are."""
+    sync = definition([], [{"source": "number", "target": "revenue"}], **behaviour)
+    found = [problem for problem in check(sync, ACCOUNT) if problem.path == f"sync_behaviour.{place}"]
+    assert [problem.message[: len(message)] for problem in found] == [message]
+
+
 def test_the_total_size_of_nested_calculated_columns_is_limited() -> None:
     """Each column uses the one before it twice: the limit applies to the sum, in every expression that uses them."""
     doubled = [{"name": "c0", "formula": "number || number"}]

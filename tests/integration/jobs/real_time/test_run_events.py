@@ -149,6 +149,15 @@ class TestFull:
         world.run(*({"op": "u", "number": "A", "revenue": value} for value in (10, 5, 12, 11)))
         assert world.accounts() == {"A": {"revenue": 12}}
 
+    def test_an_event_on_which_the_condition_fails_is_a_dead_letter(self, make: Make) -> None:
+        """It says why, and its record stays as it is; the other events of the batch are applied."""
+        world = make(behaviour={"changed": {"when": "CAST(source.name AS INTEGER) > 5"}})
+        world.run(*({"op": "c", "number": number, "name": "1"} for number in "AB"))
+        world.run({"op": "u", "number": "A", "name": "many"}, {"op": "u", "number": "B", "name": "7"})
+        assert world.accounts() == {"A": {"name": "1"}, "B": {"name": "7"}}
+        (letter,) = world.letters
+        assert letter.message == "changed.when: the condition fails on this row, so its record stays as it is"
+
     def test_a_dropped_record_may_expire(self, make: Make) -> None:
         """The date is set once, and the events before the delete still take effect."""
         world = make(behaviour={"dropped": {"expire": "lastusedincampaign"}})
@@ -355,7 +364,10 @@ class TestDeltaAndUpsert:
         assert world.reasons.keys() == reasons.keys()
         if reasons:
             (letter,) = world.letters
-            assert letter.message == "the value for numberofemployees does not fit the column; the record is not marked"
+            assert letter.message == (
+                "the value for numberofemployees does not fit the column, or its expression fails; "
+                "the record is not marked"
+            )
 
 
 class TestOrder:

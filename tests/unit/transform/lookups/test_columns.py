@@ -217,6 +217,11 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "zz",
     ),
     (
+        to("contact", match="code", on_missing="create", create={"fullname": "strftime(a, '%Y')"}),
+        ".lookup.create.fullname",
+        "Could not choose a best candidate function",
+    ),
+    (
         to("contact", match="code", on_missing="create", create={"kind": "'no such choice'"}),
         ".lookup.create.kind",
         "this value does not fit kind, which is of type Picklist",

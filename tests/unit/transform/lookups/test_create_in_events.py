@@ -27,3 +27,12 @@ def test_create_with_columns_beside_a_lookup_in_the_own_table_needs_a_batch(
     sync = linking(to("customer", entries=entries)).model_copy(update={"listener": listener})
 
     assert [problem.path for problem in check(sync, LINKED)] == found
+
+
+def test_a_further_column_of_a_created_record_cannot_be_the_number_of_an_event() -> None:
+    """Events have no numbers, in `create` as in other expressions."""
+    created = to("contact", match="code", on_missing="create", create={"fullname": "'n' || ROW_NUMBER()"})
+    sync = linking(created).model_copy(update={"listener": Listener(name="l", topic=Topic(format="json"))})
+    (problem,) = check(sync, LINKED)
+    assert problem.path == "destination.mappings[1].lookup.create.fullname"
+    assert problem.message.startswith("events have no numbers, so ROW_NUMBER()")
