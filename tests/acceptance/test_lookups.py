@@ -359,6 +359,21 @@ def test_a_record_that_is_missing_is_created_once(here: World) -> None:
     assert here.plan("opportunities").plan.violations() == ()
 
 
+@pytest.mark.parametrize("write", ["on_insert", "if_empty"])
+def test_no_record_is_created_that_no_change_refers_to(here: World, write: str) -> None:
+    """The policy leaves the lookup out of the change; another column of the row is changed."""
+    lookup = {"entity": "account", "match": "accountnumber", "on_missing": "create"}
+    customer = {"source": "customer", "target": "customerid", "write": write, "lookup": [lookup]}
+    text = {"source": "text", "target": "description"}
+    opportunities(here, [{"name": "one", "text": "old", "customer": "n1"}], text, customer)
+    assert here.run("opportunities").created_references.done == 1
+    opportunities(here, [{"name": "one", "text": "new", "customer": "n2"}], text, customer)
+    done = here.run("opportunities")
+
+    assert (done.updated.done, done.created_references.planned, done.created_references.done) == (1, 0, 0)
+    assert [each["accountnumber"] for each in here.records("accounts?$select=accountnumber")] == ["n1"]
+
+
 def test_what_refers_to_a_record_that_cannot_be_created_is_not_sent(here: World) -> None:
     refused = {"path": "accounts", "filter": "accountnumber eq 'n2'"}
     here.emulator.faults({"action": "refuse_rows", "match": refused, "code": "0x80040265", "message": "no"})

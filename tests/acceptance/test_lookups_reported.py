@@ -309,6 +309,29 @@ def test_what_refers_to_a_parent_that_the_service_refuses_follows_in_the_next_ru
     assert settled(here, "accounts")
 
 
+def test_a_change_that_leaves_the_reference_out_does_not_fail_with_the_parent(here: World) -> None:
+    """The lookup is only for new records, and the record exists: its name is changed."""
+    refused = {"path": "accounts", "filter": "accountnumber eq '1'"}
+    here.emulator.faults({"action": "refuse_rows", "match": refused, "code": "0x80040265", "message": "no"})
+    definition = accounts()
+    definition["source"]["columns"] = [{"name": name} for name in ("number", "name", "parent")]
+    definition["destination"]["mappings"] = [
+        {"source": "number", "target": "accountnumber"},
+        {"source": "name", "target": "name"},
+        {"source": "parent", "target": "parentaccountid", "write": "on_insert", "lookup": BY_NUMBER},
+    ]
+    here.define(definition)
+    here.csv([row("2", name="Old")])
+    here.run()
+    here.csv([row("1"), row("2", "1", name="New"), row("3", "1")])
+
+    done = here.run()
+
+    assert (done.updated.done, done.created.done, done.failed) == (1, 0, 2)
+    assert sorted(error.error_type for error in done.errors) == ["INSERT 0x80040265", "INSERT Parent Failed"]
+    assert values(here, "accounts", "accountnumber", "name") == {"2": "New"}
+
+
 def test_what_is_not_sent_because_the_run_stops_is_left_for_the_next_run(here: World) -> None:
     """A parent that was not sent has not failed, so its children have not either."""
     refused = {"path": "accounts", "filter": "name eq 'bad'"}

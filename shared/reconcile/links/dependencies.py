@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 _DONE: Final = "('applied', 'adopted')"
+# The columns of `changes` with ids of records that are referred to.
+_REFERRING: Final = ("key", "payload", "on_create", "later", "links")
 # Like the ids that the writer makes: random, with the time in the last six bytes, by which SQL Server orders ids.
 FRESH_ID: Final = "CAST(left(CAST(uuid() AS VARCHAR), 24) || printf('%012x', epoch_ms(current_timestamp)) AS UUID)"
 """SQL of an id that no record has."""
@@ -100,6 +102,8 @@ NOT_SETTLED: Final = "NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes._change 
 def failed_parents(condition: str) -> str:
     """The statement that gives changes the outcome *Parent Failed* where a new record that they refer to is missing.
 
+    A change that leaves the reference out, such as one with `write: on_insert` of a record that exists, does not fail.
+
     Args:
         condition: Which changes, over `changes`.
     """
@@ -110,7 +114,9 @@ SELECT changes._change, 'failed', {literal(ErrorType.PARENT_FAILED)}, min({messa
 FROM changes JOIN parents ON parents._row = changes._row
 LEFT JOIN changes AS made ON made._row = parents.parent
 LEFT JOIN outcomes AS end_of ON end_of._change = made._change
-WHERE changes._change IN (SELECT _change FROM changes WHERE {condition}) AND NOT parents.deferred
+LEFT JOIN new_records ON new_records._row = parents.parent
+WHERE coalesce({_has_id("new_records._id")}, true)
+  AND changes._change IN (SELECT _change FROM changes WHERE {condition}) AND NOT parents.deferred
   AND (end_of.result IS NULL OR end_of.result NOT IN {_DONE})
   AND NOT EXISTS (SELECT 1 FROM outcomes AS own WHERE own._change = changes._change)
 GROUP BY changes._change""".strip()
@@ -135,7 +141,8 @@ WHERE found._change = outcomes._change AND outcomes.result IN {_DONE}""".strip()
 def creations_query(columns: Sequence[TargetColumn]) -> str:
     """SQL for (number, id, key, payload) of the records of a table that lookups create, its parameter the table.
 
-    Only those that a change refers to: other rows may have been rejected, or their changes are ignored.
+    Only those that a change refers to: other rows may have been rejected, their changes are ignored, or what is written
+    does not have the lookup, such as one with `write: on_insert` of a record that exists.
     """
     return f"""
 SELECT _creation, CAST(id AS VARCHAR), key, payload FROM creations
@@ -153,7 +160,13 @@ FORGET_CREATED: Final = f"DELETE FROM {Table.CREATIONS} WHERE id IN (SELECT id F
 
 def _referred(columns: Sequence[TargetColumn]) -> str:
     changed = "FROM desired JOIN changes ON changes._row = desired._row"
-    return f"({' OR '.join(f'id IN (SELECT {record_of(column)} {changed})' for column in columns)})"
+    rows = (f"SELECT {record_of(column)} {changed} WHERE {_has_id(record_of(column))}" for column in columns)
+    return f"({' OR '.join(f'id IN ({query})' for query in rows)})"
+
+
+def _has_id(record: str) -> str:
+    """SQL condition over `changes`: what is written has the id of a record."""
+    return f"contains(concat({', '.join(f'changes.{field}' for field in _REFERRING)}), CAST({record} AS VARCHAR))"
 
 
 def without_creations(columns: Sequence[TargetColumn]) -> str:
@@ -162,6 +175,7 @@ def without_creations(columns: Sequence[TargetColumn]) -> str:
     `uncreated` has the ids of those records, and why they are missing.
     """
     same = " OR ".join(f"uncreated.id = {record_of(column)}" for column in columns)
+    same = f"({same}) AND {_has_id('uncreated.id')}"
     return f"""
 INSERT INTO outcomes (_change, result, code, message)
 SELECT changes._change, 'failed', {literal(ErrorType.PARENT_FAILED)},
@@ -239,9 +253,7 @@ def _replaced(column: TargetColumn, other: str) -> tuple[str, str]:
     """The statements that replace ids; `other` gives rows, the id that is there, and the one that takes its place."""
     name = quoted(column.name)
     changed = "replace(CAST({0} AS VARCHAR), other.planned, other.found)"
-    fields = ", ".join(
-        f"{field} = {changed.format(f'changes.{field}')}" for field in ("key", "payload", "on_create", "later", "links")
-    )
+    fields = ", ".join(f"{field} = {changed.format(f'changes.{field}')}" for field in _REFERRING)
     return (
         f"UPDATE changes SET {fields}\nFROM ({other}) AS other WHERE other._row = changes._row",
         (

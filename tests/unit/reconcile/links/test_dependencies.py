@@ -91,6 +91,17 @@ def test_a_change_fails_with_the_new_record_that_it_refers_to(written: Workspace
     assert len(outcomes(written)) == 4
 
 
+def test_a_change_that_leaves_the_reference_out_does_not_fail(written: Workspace) -> None:
+    """The change of row 2 has the id of the new record, and that of row 3 has other columns."""
+    for row in (2, 3):
+        add(written, "parents", row, 1, "parent", True, False)
+    add(written, "new_records", 1, id_of(1))
+    written.execute(f"UPDATE changes SET payload = '/accounts({id_of(1)})' WHERE _row = 2")
+    end(written, 1, "failed")
+    written.execute(failed_parents(CREATES))
+    assert outcomes(written) == {1: ("failed", None), 2: ("failed", "Parent Failed")}
+
+
 def test_only_the_changes_that_are_about_to_be_written_fail(written: Workspace) -> None:
     """Those of a later generation have parents that are not written yet."""
     add(written, "parents", 2, 1, "parent", True, False)
@@ -140,10 +151,12 @@ def test_children_get_the_id_that_their_parent_has(written: Workspace, name: str
     ("name", "value"), [("parent", id_of(1)), ("customer", f"contact:{id_of(1)}")], ids=["one table", "several tables"]
 )
 def test_what_refers_to_a_record_that_was_not_created_fails(written: Workspace, name: str, value: str) -> None:
-    """The reason is that of the record."""
+    """The reason is that of the record; a change of the row that leaves the reference out does not fail."""
     add(written, "desired", 2, value if name == "parent" else None, value if name == "customer" else None)
     add(written, "desired", 3, None, None)
+    add(written, "desired", 4, value if name == "parent" else None, value if name == "customer" else None)
     add(written, "uncreated", id_of(1), "contact", "0x1 no")
+    written.execute(f"UPDATE changes SET payload = '/contacts({id_of(1)})' WHERE _row = 2")
     written.execute(without_creations([column(name)]))
 
     assert outcomes(written) == {2: ("failed", "Parent Failed")}
@@ -167,11 +180,13 @@ def test_a_record_that_exists_meanwhile_takes_the_place_of_the_one_that_was_to_b
 
 
 def test_only_what_a_change_refers_to_is_created(written: Workspace) -> None:
-    """Row 9 changes nothing, and nothing refers to the third one."""
+    """Row 9 changes nothing, the change of row 3 leaves the reference out, and nothing refers to the third one."""
     for number in (1, 2, 3):
         add(written, "creations", number, "contact", id_of(number), f"k{number}", "{}")
     add(written, "desired", 2, None, f"contact:{id_of(1)}")
+    add(written, "desired", 3, None, f"contact:{id_of(2)}")
     add(written, "desired", 9, None, f"contact:{id_of(2)}")
+    written.execute(f"UPDATE changes SET payload = '/contacts({id_of(1)})' WHERE _row = 2")
     columns = [column("customer")]
 
     assert written.query(creations_count_query(columns)) == [(1,)]
