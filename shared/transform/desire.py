@@ -18,6 +18,7 @@ from shared.transform.lookups.columns import (
     link_name,
     lookup_columns,
     selector_name,
+    selectors,
 )
 from shared.transform.lookups.parties import bounds, split_steps
 from shared.transform.mapped.columns import MappedColumn, believed, stage_name
@@ -301,7 +302,7 @@ def _desired(desire: CompiledMappings) -> str:
     judged = ", ".join((*shape.rules.columns, PASSES))
     attempts = "".join(f", {each.attempt} AS {stage_name('try', each)}" for each in mapped if each.attempt)
     tries = "".join(f", {stage_name('try', each)}" for each in mapped if each.attempt)
-    tries += "".join(f", {item}" for item in (*_selectors(desire.lookups), *_deletes(desire), *_unread(desire)))
+    tries += "".join(f", {item}" for item in (*selectors(desire.lookups), *_deletes(desire), *_unread(desire)))
     incoming = ", ".join(f"{believed(each, shape)} AS {stage_name('in', each)}" for each in mapped)
     incoming = f"SELECT _row, {judged}{tries}, {incoming}\n  FROM (SELECT *{attempts} FROM shaped)"
     prepared = [
@@ -336,13 +337,6 @@ def _comparable(desire: CompiledMappings) -> Iterator[str]:
     for searched in (value for lookup in desire.lookups for value in lookup.values):
         folded = normalise_key(searched.attribute, quoted(searched.name), desire.definition.sync_behaviour.key_match)
         yield f"{folded} AS {quoted(searched.key)}"
-
-
-def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
-    """The names of tables in the rows, in lower case."""
-    for lookup in lookups:
-        if lookup.selector:
-            yield f"lower(trim(CAST({quoted(lookup.selector)} AS VARCHAR))) AS {quoted(selector_name(lookup.name))}"
 
 
 _DELETES = quoted("row:deletes")

@@ -16,6 +16,7 @@ from shared.errors import DefinitionError, Problem
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.names import match_columns
 from shared.transform.lookups.values import MatchValue, given_name, link_name, selector_name
+from shared.transform.notation.blanks import trimmed
 from shared.transform.notation.constants import converted
 from shared.transform.targets import TargetColumn, sql_type
 from shared.workspace import Table, literal, quoted
@@ -34,6 +35,7 @@ __all__ = [
     "references",
     "related_tables",
     "selector_name",
+    "selectors",
 ]
 
 
@@ -180,6 +182,14 @@ def carried_columns(lookups: Sequence[LookupColumn]) -> dict[str, str]:
         found[given_name(lookup.name)] = "BOOLEAN"
         found[link_name(lookup.name)] = "BIGINT"
     return found
+
+
+def selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
+    """SQL items over `shaped`: the names of tables in the rows, in lower case and without blanks around them."""
+    for lookup in lookups:
+        if lookup.selector:
+            name = trimmed(f"CAST({quoted(lookup.selector)} AS VARCHAR)")
+            yield f"lower({name}) AS {quoted(selector_name(lookup.name))}"
 
 
 def references(columns: Sequence[LookupColumn]) -> tuple[Reference, ...]:

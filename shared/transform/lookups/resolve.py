@@ -217,7 +217,7 @@ class _Value:
             if candidate.lookup.on_ambiguous == "reject":
                 same.append("n = 1")
             found = f"SELECT id FROM ({self._found(candidate)}) WHERE {' AND '.join(same)}"
-            yield f"LEFT JOIN ({found}) AS {alias} ON true"
+            yield f"LEFT JOIN ({found}) AS {alias} ON {self._is_open(candidate)}"
 
     def sets(self) -> Iterator[str]:
         name, value, result = self._lookup.name, f"found.v{self._number}", f"found.s{self._number}"
@@ -250,6 +250,12 @@ class _Value:
         if not self._lookup.attribute.polymorphic:
             return record
         return f"{literal(candidate.table + ':')} || CAST({record} AS VARCHAR)"
+
+    def _is_open(self, candidate: Candidate) -> str:
+        """SQL condition: the default may be a record of this table, because the row names this one, or none."""
+        if not candidate.when:
+            return "true"
+        return f"coalesce({self._own(selector_name(self._lookup.name))}, '') IN ('', {literal(candidate.when)})"
 
     def _defaults(self) -> Iterator[tuple[Candidate, str]]:
         """The entries that search for a default where the source is empty or finds nothing, each with its alias."""
@@ -306,7 +312,10 @@ def _reports(lookup: LookupColumn) -> Iterator[tuple[str, str, ErrorType, bool, 
     searched = _not_found(lookup)
     if any(each.default for each in lookup.candidates):
         default = literal(f"the default finds no {_tables(lookup)}, or several")
-        searched = f"CASE WHEN {quoted(given_name(lookup.name))} THEN {searched} ELSE {default} END"
+        sought = quoted(given_name(lookup.name))
+        if lookup.selector:
+            sought = f"{sought} OR coalesce({quoted(selector_name(lookup.name))}, '') NOT IN ({_named(lookup, '')})"
+        searched = f"CASE WHEN {sought} THEN {searched} ELSE {default} END"
     missing = f"concat({searched}, {literal(consequence.get(lookup.policy, ''))})"
     rejects = _needs_a_record(lookup) or lookup.key_part is not None
     yield "Report lookups that find no record", f"{link} = {NOT_FOUND}", ErrorType.UNRESOLVED_LINK, rejects, missing
@@ -327,8 +336,13 @@ def _not_found(lookup: LookupColumn) -> str:
     other = literal(f"{lookup.selector} names none of the tables {', '.join(tables)}")
     return (
         f"CASE WHEN coalesce({table}, '') = '' THEN {empty} "
-        f"WHEN {table} NOT IN ({', '.join(map(literal, tables))}) THEN {other} ELSE {found} END"
+        f"WHEN {table} NOT IN ({_named(lookup)}) THEN {other} ELSE {found} END"
     )
+
+
+def _named(lookup: LookupColumn, *more: str) -> str:
+    """SQL of what a row may name as its table."""
+    return ", ".join(literal(name) for name in (*more, *(each.when for each in lookup.candidates)))
 
 
 def _missing(lookup: LookupColumn) -> str:

@@ -117,9 +117,15 @@ def test_the_first_entry_that_finds_a_record_is_used(workspace: Workspace) -> No
 
 
 def test_a_column_of_the_row_names_the_table(workspace: Workspace) -> None:
-    """Case and spaces around the name do not count; another name finds nothing."""
+    """Case and blanks around the name do not count; another name finds nothing."""
     lookup = {"entity_from": "b", "match": {"systemuser": "fullname", "team": "fullname"}, "on_missing": "keep"}
-    rows = [["1", "x", " Team "], ["2", "x", "systemuser"], ["3", "x", "lead"], ["4", "x", ""], ["5", "", "team"]]
+    rows = [
+        ["1", "x", " Team\t\u00a0"],
+        ["2", "x", "systemuser"],
+        ["3", "x", "lead"],
+        ["4", "x", ""],
+        ["5", "", "team"],
+    ]
     sync = linking(to("owner", ["a", "b"], **lookup, on_null="keep"))
     resolved(workspace, sync, rows, systemuser=[record(1, fullname="x")], team=[record(2, fullname="x")])
 
@@ -130,6 +136,28 @@ def test_a_column_of_the_row_names_the_table(workspace: Workspace) -> None:
         "b names none of the tables systemuser, team; owner keeps its value",
         "b is empty; it has to name one of the tables systemuser, team; owner keeps its value",
     ]
+
+
+def test_a_default_is_a_record_of_the_table_that_the_row_names(workspace: Workspace) -> None:
+    """Where the row names none, it is the first that is found; where it names another one, there is no default."""
+    lookup = {"entity_from": "b", "match": {"systemuser": "fullname", "team": "fullname"}, "default": "x"}
+    rows = [["1", "no", "team"], ["2", "", "team"], ["3", "no", ""], ["4", "", ""], ["5", "", "lead"]]
+    sync = linking(to("owner", ["a", "b"], **lookup, on_missing="keep", on_null="keep"))
+    resolved(workspace, sync, rows, systemuser=[record(1, fullname="x")], team=[record(2, fullname="x")])
+
+    team, user = f"team:{id_of(2)}", f"systemuser:{id_of(1)}"
+    assert column(workspace, "owner") == {"1": team, "2": team, "3": user, "4": user, "5": None}
+    assert messages(workspace) == ["b names none of the tables systemuser, team; owner keeps its value"]
+
+
+def test_a_default_that_the_named_table_does_not_have_is_not_found_in_another(workspace: Workspace) -> None:
+    """The record of the other table is another one."""
+    lookup = {"entity_from": "b", "match": {"systemuser": "fullname", "team": "fullname"}, "default": "x"}
+    sync = linking(to("owner", ["a", "b"], **lookup, on_missing="keep", on_null="keep"))
+    resolved(workspace, sync, [["1", "", "team"]], systemuser=[record(1, fullname="x")], team=[])
+
+    assert column(workspace, "owner") == {"1": None}
+    assert messages(workspace) == ["the default finds no systemuser or team, or several; owner keeps its value"]
 
 
 def test_a_table_that_is_calculated_from_a_value_in_doubt_is_not_searched(workspace: Workspace) -> None:
