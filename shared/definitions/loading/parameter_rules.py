@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem, TypedValue, typed_values
+from shared.definitions.loading.rules.rest import KEY_REMEDY, WHOLE_URL, header_of_secret, keys_of
 from shared.definitions.loading.wording import close_to
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import Language, Model
@@ -41,17 +42,19 @@ class Parameters:
     Attributes:
         names: All of them.
         secrets: Those whose formula is `SECRET('name')`, with that name.
+        written: Those whose value stands in the document, as their default.
         problems: What is wrong with them.
         sent_watermark: Whether the requests of the source can send its watermark as a parameter.
     """
 
     names: frozenset[str]
     secrets: Mapping[str, str]
+    written: frozenset[str]
     problems: tuple[PathProblem, ...]
     sent_watermark: bool = False
 
     def misused(self, found: Sequence[TypedValue]) -> Iterator[PathProblem]:
-        """References to parameters that are not defined, and to secrets where they are not allowed."""
+        """References to parameters that are not defined, to secrets where they are not allowed, and to others there."""
         for each in found:
             if not isinstance(each.value, str) or each.language not in WITH_NAMES:
                 continue
@@ -68,6 +71,21 @@ class Parameters:
                     yield PathProblem(
                         path=each.path, message=f"@{name} is a secret, which is not allowed here", at_value=True
                     )
+                elif name not in self.secrets and (message := self._of_secret(each, name)):
+                    yield PathProblem(path=each.path, message=message, at_value=True)
+
+    def _of_secret(self, found: TypedValue, name: str) -> str:
+        """Why a parameter that is no secret cannot stand in a place that holds one; empty where it can."""
+        kept = f"and the value of @{name} is kept with each run"
+        whole = found.secret is not None and found.value == f"@{name}"
+        if whole and found.path[-2:-1] == ("headers",) and header_of_secret(str(found.path[-1]).lower()):
+            remedy = f"give @{name} the formula SECRET('…'), or write {{key_vault: name}} or {{env: NAME}}"
+            return f"this header holds a secret, {kept}: {remedy}"
+        keys = keys_of(str(found.value)) if found.path[-1] == "url" and name in self.written else ()
+        if any(name in names_in(key, defined=self.names) for key in keys):
+            remedy = WHOLE_URL if found.path[0] == POST_SYNC else KEY_REMEDY
+            return f"this url holds a key, {kept}: write {remedy}"
+        return ""
 
     def _undefined(self, name: str) -> str:
         if name == "run":
@@ -131,7 +149,13 @@ def read_parameters(document: Mapping[str, Any]) -> Parameters:
     if sent and WATERMARK in entries:
         message = f"@{WATERMARK} is the watermark of the source: give this parameter another name"
         problems.append(PathProblem(path=("parameters", WATERMARK), message=message))
-    return Parameters(names=frozenset(entries), secrets=secrets, problems=tuple(problems), sent_watermark=sent)
+    return Parameters(
+        names=frozenset(entries),
+        secrets=secrets,
+        written=frozenset(name for name, entry in entries.items() if entry.get("default") is not None),
+        problems=tuple(problems),
+        sent_watermark=sent,
+    )
 
 
 def _has_sent_watermark(source: object) -> bool:

@@ -17,7 +17,15 @@ from shared.definitions.models.names import names_in
 from shared.definitions.parameters import in_json
 from shared.definitions.parameters.environment import named_as_secret
 
-__all__ = ["api_problems", "request_problems", "rest_problems"]
+__all__ = [
+    "KEY_REMEDY",
+    "WHOLE_URL",
+    "api_problems",
+    "header_of_secret",
+    "keys_of",
+    "request_problems",
+    "rest_problems",
+]
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 # What a request has by itself, and what would change how it is read.
@@ -27,8 +35,10 @@ _SIGNING: Final = frozenset(
 )
 # The signature in the address of a webhook: a person who has it may call.
 _SIGNATURES: Final = frozenset({"sig", "signature"})
-_KEY_REMEDY: Final = "auth: {type: api_key, query: its name, value: reference to a secret}"
-_WHOLE_URL: Final = "the whole url as a reference to a secret, {key_vault: name} or {env: NAME}"
+KEY_REMEDY: Final = "auth: {type: api_key, query: its name, value: reference to a secret}"
+"""What to write in place of a key in the address of a source."""
+WHOLE_URL: Final = "the whole url as a reference to a secret, {key_vault: name} or {env: NAME}"
+"""The same for a request after the sync."""
 _BY_REFERENCE: Final = "this header holds a secret: write {key_vault: name} or {env: NAME} in place of its text"
 
 
@@ -48,7 +58,7 @@ def api_problems(connection: Raw) -> Iterator[PathProblem]:
 
 def request_problems(request: Raw, place: Path) -> Iterator[PathProblem]:
     """Every problem between the keys of a request after the sync."""
-    yield from _address(request, place, what="a request", remedy=_WHOLE_URL)
+    yield from _address(request, place, what="a request", remedy=WHOLE_URL)
     yield from _headers(request, place)
     yield from _auth(request, place)
     if request.get("method") == "GET" and request.get("body") is not None:
@@ -56,7 +66,7 @@ def request_problems(request: Raw, place: Path) -> Iterator[PathProblem]:
 
 
 def _address(
-    source: Raw, place: Path = ("source",), *, what: str = "a rest source", remedy: str = _KEY_REMEDY
+    source: Raw, place: Path = ("source",), *, what: str = "a rest source", remedy: str = KEY_REMEDY
 ) -> Iterator[PathProblem]:
     url, connection = source.get("url"), source.get("connection")
     path: Path = (*place, "url")
@@ -82,11 +92,18 @@ def _query(url: str) -> Iterator[tuple[str, str]]:
         yield unquote_plus(name), value
 
 
-def _keys_in_query(url: str, path: Path, remedy: str = _KEY_REMEDY) -> Iterator[PathProblem]:
+def _keys_in_query(url: str, path: Path, remedy: str = KEY_REMEDY) -> Iterator[PathProblem]:
     """A key that is written in a URL; its value is not repeated."""
-    for name, value in _query(url):
-        if value and not names_in(value) and (name in _SIGNATURES or named_as_secret(name.replace("-", "_"), ())):
+    for value in keys_of(url):
+        if not names_in(value):
             yield PathProblem(path=path, message=f"this url holds a key: write {remedy}", at_value=True)
+
+
+def keys_of(url: str) -> Iterator[str]:
+    """The values in the query of a URL that are keys by their names."""
+    for name, value in _query(url):
+        if value and (name in _SIGNATURES or named_as_secret(name.replace("-", "_"), ())):
+            yield value
 
 
 def _body(source: Raw) -> Iterator[PathProblem]:
@@ -122,12 +139,13 @@ def _headers(source: Raw, place: Path = ("source",)) -> Iterator[PathProblem]:
             yield PathProblem(path=path, message="this header is already there; upper and lower case are the same")
         elif known == "authorization" and source.get("auth") is not None:
             yield PathProblem(path=path, message="auth sets this header; remove one of them")
-        elif isinstance(value, str) and _holds_secret(known) and not re.fullmatch(r"@\w+", value):
+        elif isinstance(value, str) and header_of_secret(known) and not re.fullmatch(r"@\w+", value):
             yield PathProblem(path=path, message=_BY_REFERENCE, at_value=True)
         seen.add(known)
 
 
-def _holds_secret(header: str) -> bool:
+def header_of_secret(header: str) -> bool:
+    """Whether the name of a header, in lower case, says that its value is a secret."""
     return header in _SIGNING or named_as_secret(header.replace("-", "_"), ())
 
 

@@ -233,6 +233,20 @@ def test_two_connections_cannot_have_one_name(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("parameter", "count"), [({"formula": "SECRET('shop-key')"}, 0), ({"default": "abc"}, 1)])
+def test_a_parameter_that_is_no_secret_is_refused_in_a_header_of_a_connection(
+    tmp_path: Path, parameter: dict[str, str], count: int
+) -> None:
+    """The definition that uses the connection says what its parameters are."""
+    document = yaml.safe_load(EXAMPLE)
+    document["parameters"] = document.get("parameters", {}) | {"key": parameter}
+    document["source"] = {"type": "rest", "connection": "shop", "columns": document["source"]["columns"]}
+    text = API.replace("X-Shop: a", 'X-Api-Key: "@key"')
+    found = [message for *_, message in problems(repository(tmp_path, shop=text, b=yaml.safe_dump(document)))]
+    said = "this header holds a secret, and the value of @key is kept with each run"
+    assert [said in message for message in found] == [True] * count, found
+
+
 def test_parameters_in_a_connection_are_those_of_the_definition(tmp_path: Path) -> None:
     """One that the definition does not have is named with both places."""
     text = CRM.replace("dev.onmicrosoft.com", '"@{region}.onmicrosoft.com"')

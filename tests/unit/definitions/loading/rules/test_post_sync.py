@@ -62,6 +62,8 @@ ONE = "a step has exactly one of action, update, sql and http"
         ("{name: a, http: {url: 'http://a.example'}}", "an address of an API starts with https://"),
         ("{name: a, http: {url: 'https://a.example?sig=abc'}}", "this url holds a key"),
         ("{name: a, http: {url: 'https://a.example', headers: {Authorization: abc}}}", "this header holds a secret"),
+        ("{name: a, http: {url: 'https://a.example', headers: {X-Api-Key: '@region'}}}", "this header holds a secret, and"),
+        ("{name: a, http: {url: 'https://a.example/?sig=@region'}}", "this url holds a key, and the value of @region is kept"),
         ("{name: a, http: {url: 'https://a.example', method: GET, body: {a: 1}}}", "method: GET has no body"),
         ("{name: a, http: {url: 'https://a.example', body: text}}", "post_sync[0].http.body"),
         ("{name: a, action: x}\n  - {name: A, action: y}", "2:6: post_sync[1].name: two steps have this name, on lines"),

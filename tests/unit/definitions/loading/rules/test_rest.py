@@ -47,6 +47,7 @@ GOOD = {
     "a body": [URL, "method: POST", """body: '{"day": @day, "text": "on @day"}'"""],
     "a key by reference": [URL, "headers: {X-Api-Key: {env: API_KEY}, Authorization: {key_vault: token}}"],
     "a key by a parameter": [URL, 'headers: {X-Api-Key: "@key"}'],
+    "a parameter in the query": ['url: "https://a.example/orders?day=@day"'],
     "a text in a header": [URL, 'headers: {X-Day: "@day"}'],
     "basic": [URL, 'auth: {type: basic, user: me, password: "@key"}'],
     "bearer": [URL, "auth: {type: bearer, token: {env: TOKEN}}"],
@@ -93,6 +94,27 @@ BAD = {
         (
             "6:8: source.url: this url holds a key: write auth: {type: api_key, query: its name, value: reference to a "
             "secret}"
+        ),
+    ),
+    "a parameter as a key in the address": (
+        ['url: "https://a.example/?day=@day&api_key=@day"'],
+        (
+            "6:8: source.url: this url holds a key, and the value of @day is kept with each run: write auth: {type: "
+            "api_key, query: its name, value: reference to a secret}"
+        ),
+    ),
+    "a parameter that is no secret in a header": (
+        [URL, 'headers: {Authorization: "@day"}'],
+        (
+            "7:28: source.headers.Authorization: this header holds a secret, and the value of @day is kept with each run: "
+            "give @day the formula SECRET('…'), or write {key_vault: name} or {env: NAME}"
+        ),
+    ),
+    "text and a parameter in a header": (
+        [URL, 'headers: {Authorization: "Bearer @day"}'],
+        (
+            "7:28: source.headers.Authorization: this header holds a secret: write {key_vault: name} or {env: NAME} in "
+            "place of its text"
         ),
     ),
     "a secret in the address": (
