@@ -133,7 +133,7 @@ def read_parameters(document: Mapping[str, Any]) -> Parameters:
     raw = document.get("parameters")
     entries = {name: each for name, each in raw.items() if isinstance(each, dict)} if isinstance(raw, dict) else {}
     formulas: dict[str, Formula] = {}
-    problems: list[PathProblem] = []
+    problems = [*_twice(entries)]
     for name, entry in entries.items():
         if "default" in entry and entry.get("formula") is not None:
             problems.append(_at(name, "a parameter has a default or a formula, not both"))
@@ -156,6 +156,15 @@ def read_parameters(document: Mapping[str, Any]) -> Parameters:
         problems=tuple(problems),
         sent_watermark=sent,
     )
+
+
+def _twice(names: Collection[str]) -> Iterator[PathProblem]:
+    """Two names that are one in the SQL of DuckDB and of some databases, which do not regard case."""
+    seen: dict[str, str] = {}
+    for name in map(str, names):
+        if (first := seen.setdefault(name.lower(), name)) != name:
+            message = "two parameters have this name, {both}; upper and lower case are the same: rename one"
+            yield PathProblem(path=("parameters", name), message=message, first=("parameters", first))
 
 
 def _has_sent_watermark(source: object) -> bool:

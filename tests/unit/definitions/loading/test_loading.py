@@ -279,6 +279,11 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
         "parameters.run_tag.formula",
         "not both",
     ),
+    "parameter name in other case": (
+        [("{default: Ontario}", "{default: Ontario}\n  ^Region: {default: Quebec}")],
+        "parameters.Region",
+        "two parameters have this name, on lines",
+    ),
     "formula": ([("GUID()", "^GUDI()")], "parameters.run_tag.formula", "did you mean GUID?"),
     "formula's parameter": (
         [('"FILENAME(@file_path', '^"FILENAME(@file_pat')],
