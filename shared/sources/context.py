@@ -74,6 +74,6 @@ class SourceContext:
         """A text of the definition with its parameters."""
         return in_text(text, self.parameters)
 
-    def url(self, text: str) -> str:
-        """A URL of the definition with its parameters, which are percent-encoded."""
-        return in_url(text, self.parameters)
+    def url(self, text: str, *, relative: bool = False) -> str:
+        """A URL of the definition, or the part of one, with its parameters, which are percent-encoded: see `in_url`."""
+        return in_url(text, self.parameters, relative=relative)

@@ -220,16 +220,34 @@ def in_text(text: str, values: Mapping[str, ParameterValue]) -> str:
     return _filled(text, values, shown)
 
 
-def in_url(text: str, values: Mapping[str, ParameterValue]) -> str:
-    """Put parameters into a URL, percent-escaped; one that the URL starts with is its base and stays as it is."""
+def in_url(text: str, values: Mapping[str, ParameterValue], *, relative: bool = False) -> str:
+    """Put parameters into a URL, percent-escaped.
+
+    Args:
+        text: The URL.
+        values: The values by name.
+        relative: It is a part of a URL. Else a parameter that it starts with is its base and stays as it is.
+
+    Raises:
+        UserError: A parameter has no value, or one that makes a part of the path lead elsewhere.
+    """
 
     def escaped(value: ParameterValue) -> str:
         return quote(shown(value), safe="")
 
-    base = re.match(r"@(?:\w+|\{\w+\})", text)
-    if base is None:
-        return _filled(text, values, escaped)
-    return _filled(base[0], values, shown) + _filled(text[base.end() :], values, escaped)
+    base = None if relative else re.match(r"@(?:\w+|\{\w+\})", text)
+    start = base.end() if base else 0
+    filled = _filled(text[start:], values, escaped)
+    if _dots(filled) > _dots(text[start:]):
+        raise UserError(
+            "with the values of the parameters, a part of the path of a URL is . or .., which leads elsewhere"
+        )
+    return _filled(text[:start], values, shown) + filled
+
+
+def _dots(url: str) -> int:
+    """How many parts of a path stay in their folder or leave it; escaping does not change them."""
+    return sum(part in {".", ".."} for part in re.split(r"[?#]", url, maxsplit=1)[0].split("/"))
 
 
 def in_xml(text: str, values: Mapping[str, ParameterValue]) -> str:

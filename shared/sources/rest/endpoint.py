@@ -33,6 +33,7 @@ __all__ = [
 PLAIN_HEADERS: Final = {"Accept": "application/json", "User-Agent": "dynamics-sync"}
 _TIMEOUT: Final = 100.0
 _HEADER_VALUE: Final = re.compile(r"[\t -~]*")
+_WHOLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +88,9 @@ def address_of(source: RestSource | HttpStep, connection: RestConnection | None,
     Raises:
         UserError: It is not the address of a host that may be reached.
     """
-    own = _own_url(source.url, context)
+    own = _own_url(source.url, context, relative=connection is not None)
     if connection is not None:
-        if "://" in own.partition("?")[0]:
+        if _WHOLE.match(context.text(source.url) if isinstance(source.url, str) else own):
             raise UserError("source.url: with a connection, it is relative to the address there")
         own = _joined(context.url(connection.url), own)
     url = requote_uri(own)
@@ -97,10 +98,10 @@ def address_of(source: RestSource | HttpStep, connection: RestConnection | None,
     return url
 
 
-def _own_url(url: str | SecretReference | None, context: SourceContext) -> str:
+def _own_url(url: str | SecretReference | None, context: SourceContext, *, relative: bool) -> str:
     if url is None:
         return ""
-    return context.url(url) if isinstance(url, str) else known_secret(url, context).strip()
+    return context.url(url, relative=relative) if isinstance(url, str) else known_secret(url, context).strip()
 
 
 def _joined(base: str, path: str) -> str:

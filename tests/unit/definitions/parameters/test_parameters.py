@@ -175,6 +175,20 @@ def test_in_a_url_values_are_escaped_except_its_base() -> None:
     assert in_url("https://h/@name?d=@day", VALUES) == "https://h/O%27Neil%20%26%20%22S%C3%B6hne%22?d=2024-01-02"
 
 
+def test_in_a_part_of_a_url_every_value_is_escaped() -> None:
+    """Also the first one: the base is the other part."""
+    assert in_url("@name/orders", VALUES, relative=True) == "O%27Neil%20%26%20%22S%C3%B6hne%22/orders"
+
+
+@pytest.mark.parametrize("value", [".", ".."])
+def test_a_value_cannot_lead_to_another_path(value: str) -> None:
+    """Clients remove such parts of a path, and those before them, also where they are escaped."""
+    for text, relative in (("https://h/a/@v/b", False), ("@url/@v", False), ("@v/b", True), ("a/@{v}?c=1", True)):
+        with pytest.raises(UserError, match=r"a part of the path of a URL is \. or \.\., which leads elsewhere"):
+            in_url(text, {**VALUES, "v": value}, relative=relative)
+    assert in_url("https://h/../a@{v}?b=@v", {"v": value}) == f"https://h/../a{value}?b={value}"
+
+
 @given(value=st.text())
 def test_any_value_survives_a_url(value: str) -> None:
     """What is put into a query is what the server reads."""

@@ -321,7 +321,13 @@ def connected(server: ApiServer, **keys: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("url", "path"),
-    [(None, "/v1/"), ("customers", "/v1/customers"), ("/customers", "/v1/customers"), ("?year=@year", "/v1/")],
+    [
+        (None, "/v1/"),
+        ("customers", "/v1/customers"),
+        ("/customers", "/v1/customers"),
+        ("?year=@year", "/v1/"),
+        ("@year/customers", "/v1/20%2F24/customers"),
+    ],
 )
 def test_a_connection_gives_address_headers_and_credentials(serve: Serve, url: str | None, path: str) -> None:
     """Keys of the source are added or have precedence; a parameter may choose the connection."""
@@ -332,7 +338,7 @@ def test_a_connection_gives_address_headers_and_credentials(serve: Serve, url: s
     assert ids(url, given, connection="@which", headers={"x-b": "2"}) == ["1"]  # type: ignore[arg-type]  # may be left out
     (received,) = server.received
     assert received.path == path
-    assert received.query == ({"year": "20/24"} if url and "year" in url else {})
+    assert received.query == ({"year": "20/24"} if url and "year=" in url else {})
     assert (received.headers["authorization"], received.headers["x-a"], received.headers["x-b"]) == (
         "Bearer my_token",
         "1",
