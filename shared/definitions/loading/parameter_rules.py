@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -23,6 +24,7 @@ from shared.definitions.parameters.formulas import (
     secret_variable,
     variables_of,
 )
+from shared.redaction import CREDENTIALS
 
 __all__ = ["WITH_NAMES", "Parameters", "names_used", "read_parameters", "texts_in"]
 
@@ -33,6 +35,8 @@ POST_SYNC: Final = "post_sync"
 _ONLY_STEPS: Final = "figures of the run are known after it: only steps of post_sync can use them"
 _ESCAPED: Final = "; a quote within a text is written twice ('it''s') and not behind a backslash"
 _ASKED: Final = frozenset({Language.TEXT, Language.DATABASE, Language.FETCH})
+
+_SIGN_IN: Final = re.compile(CREDENTIALS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,8 @@ class Parameters:
                         yield PathProblem(path=each.path, message=_ONLY_STEPS, at_value=True)
                 elif name not in self.names:
                     hint = _ESCAPED if each.language is Language.DATABASE and "\\'" in each.value else ""
-                    yield PathProblem(path=each.path, message=self._undefined(name) + hint, at_value=True)
+                    shown = "" if each.secret is not None or _is_part_of_sign_in(name, each.value) else name
+                    yield PathProblem(path=each.path, message=self._undefined(name, shown) + hint, at_value=True)
                 elif name in self.secrets and (each.secret is None or each.value != f"@{name}"):
                     yield PathProblem(
                         path=each.path, message=f"@{name} is a secret, which is not allowed here", at_value=True
@@ -87,11 +92,18 @@ class Parameters:
             return f"this url holds a key, {kept}: write {remedy}"
         return ""
 
-    def _undefined(self, name: str) -> str:
+    def _undefined(self, name: str, shown: str) -> str:
         if name == "run":
             figures = ", ".join(f"@{figure}" for figure in RUN_FIGURES)
             return f"there is no parameter @run; steps of post_sync know these figures of the run: {figures}"
-        return f"there is no parameter @{name}; {close_to(name, self.names)}"
+        near = close_to(name, self.names)
+        # What follows an @ may be a part of a password: then it is not repeated.
+        return f"there is no parameter @{shown}; {near}" if shown else f"there is no parameter of this name; {near}"
+
+
+def _is_part_of_sign_in(name: str, text: str) -> bool:
+    """Whether what looks like a parameter stands in the user and the password of a URL."""
+    return any(f"@{name}" in f"{found[0]}@" for found in _SIGN_IN.finditer(text))
 
 
 def is_sent(path: Path) -> bool:

@@ -34,7 +34,10 @@ _SIGNING: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "ocp-apim-subscription-key", "x-functions-key"}
 )
 # The signature in the address of a webhook: a person who has it may call.
-_SIGNATURES: Final = frozenset({"sig", "signature"})
+_SIGNATURES: Final = frozenset({"sig", "signature", "subscription-key", "functions-key"})
+# Names of keys, such as of a function in Azure, and of ordinary values: a key is long.
+_OFTEN_KEYS: Final = frozenset({"code", "key"})
+_SHORTEST_KEY: Final = 16
 KEY_REMEDY: Final = "auth: {type: api_key, query: its name, value: reference to a secret}"
 """What to write in place of a key in the address of a source."""
 WHOLE_URL: Final = "the whole url as a reference to a secret, {key_vault: name} or {env: NAME}"
@@ -102,7 +105,9 @@ def _keys_in_query(url: str, path: Path, remedy: str = KEY_REMEDY) -> Iterator[P
 def keys_of(url: str) -> Iterator[str]:
     """The values in the query of a URL that are keys by their names."""
     for name, value in _query(url):
-        if value and (name in _SIGNATURES or named_as_secret(name.replace("-", "_"), ())):
+        known = name.lower()
+        is_key = known in _SIGNATURES or named_as_secret(known.replace("-", "_"), ())
+        if value and (is_key or (known in _OFTEN_KEYS and len(value) >= _SHORTEST_KEY and not names_in(value))):
             yield value
 
 

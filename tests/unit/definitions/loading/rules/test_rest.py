@@ -47,6 +47,7 @@ GOOD = {
     "a body": [URL, "method: POST", """body: '{"day": @day, "text": "on @day"}'"""],
     "a key by reference": [URL, "headers: {X-Api-Key: {env: API_KEY}, Authorization: {key_vault: token}}"],
     "a key by a parameter": [URL, 'headers: {X-Api-Key: "@key"}'],
+    "a code that is no key": ["url: https://a.example/orders?code=DE&key=customers"],
     "a parameter in the query": ['url: "https://a.example/orders?day=@day"'],
     "a text in a header": [URL, 'headers: {X-Day: "@day"}'],
     "basic": [URL, 'auth: {type: basic, user: me, password: "@key"}'],
@@ -91,6 +92,20 @@ BAD = {
     ),
     "a key in the address": (
         ["url: https://a.example/?api_key=abc123"],
+        (
+            "6:8: source.url: this url holds a key: write auth: {type: api_key, query: its name, value: reference to a "
+            "secret}"
+        ),
+    ),
+    "the key of a function in the address": (
+        ["url: https://a.example/?code=abcDEF0123456789=="],
+        (
+            "6:8: source.url: this url holds a key: write auth: {type: api_key, query: its name, value: reference to a "
+            "secret}"
+        ),
+    ),
+    "the key of a subscription in the address": (
+        ["url: https://a.example/?Subscription-Key=abc"],
         (
             "6:8: source.url: this url holds a key: write auth: {type: api_key, query: its name, value: reference to a "
             "secret}"
@@ -241,6 +256,20 @@ BAD = {
         "7:21: source.retry.attempts: a number of at most 100 is required here",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['url: "https://me:pass!@word1@a.example/"'],
+        [URL, 'headers: {Authorization: "@word1"}'],
+    ],
+)
+def test_what_may_be_a_part_of_a_secret_is_not_repeated(lines: list[str]) -> None:
+    """A password with an @ is not taken for a parameter whose name may be shown."""
+    problems = found(*lines)
+    assert any("there is no parameter of this name; there are: base, day, key" in problem for problem in problems)
+    assert not any("word1" in problem for problem in problems)
 
 
 @pytest.mark.parametrize("name", BAD)
