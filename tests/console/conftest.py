@@ -170,6 +170,14 @@ def serving(console: Console) -> Iterator[Served]:
     thread.join(timeout=10)
 
 
+@contextmanager
+def console_of(app: App) -> Iterator[Console]:
+    """The console of an app; at the end its jobs are not looked for any more, which later tests would notice."""
+    made = LocalRunner(app)
+    yield local_console(app, made)
+    made.stop(within=10)
+
+
 @pytest.fixture
 def runner(world: World) -> Iterator[LocalRunner]:
     """What runs the jobs of a console: without its end it would look for jobs of every former test."""

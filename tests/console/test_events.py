@@ -12,9 +12,8 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from console.local import local_console
 from shared.jobs.real_time.intake import AcceptedEvent
-from tests.console.conftest import Served, World, serving
+from tests.console.conftest import Served, World, console_of, serving
 
 LISTENS = """listener:
   name: live customers
@@ -154,7 +153,7 @@ def hub() -> Hub:
 @pytest.fixture
 def served_with_hub(listening: World, hub: Hub) -> Iterator[Served]:
     """The console of an app that has an event hub."""
-    with serving(replace(local_console(listening.app), hub=hub)) as made:
+    with console_of(listening.app) as console, serving(replace(console, hub=hub)) as made:
         yield made
 
 

@@ -18,11 +18,10 @@ import requests
 from starlette.responses import Response
 
 from console.application import ROUTES
-from console.local import local_console
 from console.web.routing import Path
 from console.web.visit import Visit
 from shared.state import AuditEntry, DeadLetter, JobKind, JobRequest
-from tests.console.conftest import LISTENER, Served, World, serving
+from tests.console.conftest import LISTENER, Served, World, console_of, serving
 from tests.waiting import until_true
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -89,7 +88,7 @@ def ids(world: World) -> dict[str, str]:
 def stubbed(world: World, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """A console in which every route answers 204 to what it lets pass."""
     monkeypatch.setattr("console.application.ROUTES", [replace(path, answer=_done) for path in ROUTES])
-    with serving(local_console(world.app)) as made:
+    with console_of(world.app) as console, serving(console) as made:
         yield made
 
 
@@ -184,7 +183,7 @@ def test_what_is_packed_arrives_unpacked(
     """On every route; no body stays none."""
     routes = [replace(path, answer=lambda visit: Response(visit.body.raw)) for path in ROUTES]
     monkeypatch.setattr("console.application.ROUTES", routes)
-    with serving(local_console(world.app)) as served:
+    with console_of(world.app) as console, serving(console) as served:
         for path in WRITES:
             answer = _packed(served, path, ids, body, encoding)
             assert (answer.status, answer.text) == (200, TEXT.decode() if body else ""), path.path

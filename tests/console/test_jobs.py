@@ -13,13 +13,12 @@ import requests
 import yaml
 from playwright.sync_api import Page, expect
 
-from console.local import local_console
 from shared.app import App
 from shared.jobs import noted_progress
 from shared.jobs.batch import cancelling
 from shared.settings import Settings
 from shared.state import RunRecord
-from tests.console.conftest import Served, World, pictures, serving, violations
+from tests.console.conftest import Served, World, console_of, pictures, serving, violations
 from tests.quick_clock import HeldClock
 from tests.waiting import held_creates, until_true
 
@@ -118,7 +117,7 @@ def test_a_file_is_kept_beside_a_single_definition(world: World) -> None:
     definition = world.folder / "syncs" / "customers.yaml"
     variables = {**world.variables, "SYNC_DEFINITIONS": str(definition)}
     app = App(Settings.load(variables), read_environment=lambda: variables)
-    with serving(local_console(app)) as served:
+    with console_of(app) as console, serving(console) as served:
         form: dict[str, Any] = {
             "kind": (None, "plan"),
             "p.rows": (None, ""),

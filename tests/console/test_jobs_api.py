@@ -16,12 +16,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from console.local import local_console
 from shared.app import App
 from shared.jobs import RunOptions
 from shared.settings import Settings
 from shared.state import AuditEntry, RunRecord
-from tests.console.conftest import Served, World, serving
+from tests.console.conftest import Served, World, console_of, serving
 
 RIGHTS = "permissions: {read: [Readers, Both], execute: [Operators, Both]}\n"
 
@@ -96,7 +95,7 @@ def test_a_definition_that_was_changed_in_its_file_counts_at_once(world: World) 
     world.define("customers")
     variables = world.variables
     app = App(Settings.load(variables), read_environment=lambda: variables, clock=lambda: 0.0)
-    with serving(local_console(app)) as served:
+    with console_of(app) as console, serving(console) as served:
         client = Client(served)
         client.ended(client.post("/syncs/customers/jobs")["id"])
         assert "are deleted" in requests.get(f"{served.url}/syncs/customers", timeout=60).text
@@ -136,7 +135,7 @@ def test_moments_have_one_form(served: Served, world: World) -> None:
 @pytest.fixture
 def idle(world: World) -> Iterator[Served]:
     """A console whose jobs are begun by nobody."""
-    with serving(replace(local_console(world.app), wake=lambda _: None)) as made:
+    with console_of(world.app) as console, serving(replace(console, wake=lambda _: None)) as made:
         yield made
 
 

@@ -15,7 +15,6 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
-from console.local import local_console
 from console.real_time.letters import EDITABLE, body_of
 from console.real_time.replaying import edited
 from shared.app.event_hub.asking import WaitingEvents
@@ -24,7 +23,7 @@ from shared.errors import UserError
 from shared.events import Message
 from shared.jobs.real_time.events import run_events
 from shared.state import DeadLetter, RunRecord
-from tests.console.conftest import LISTENER, Served, World, pictures, serving, unreachable, violations
+from tests.console.conftest import LISTENER, Served, World, console_of, pictures, serving, unreachable, violations
 from tests.event_hubs import hub_of, refusing_hub, slow_hub
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -130,7 +129,7 @@ KNOWN = PartitionState.KNOWN
 
 def answers(world: World, waiting: WaitingEvents | None) -> tuple[dict[str, Any], dict[str, Any], str, str]:
     """What a console with this hub gives: partitions of a sync, listeners, and the text of both pages."""
-    with serving(replace(local_console(world.app), waiting=waiting)) as made:
+    with console_of(world.app) as console, serving(replace(console, waiting=waiting)) as made:
         partitions, listeners, page, list_page = (
             requests.get(f"{made.url}{path}", timeout=30)
             for path in ("/api/syncs/customers/partitions", "/api/listeners", "/real-time/customers", "/real-time")
@@ -174,7 +173,7 @@ def test_a_checkpoint_ahead_of_the_hub_is_said(heard: World) -> None:
     for text in (page, list_page):
         assert "no events of the partitions hub/0, hub/2: the checkpoint is ahead of the hub" in text
         assert "No events wait in the other partitions of the event hub." in text
-    with serving(replace(local_console(heard.app), waiting=hub)) as made:
+    with console_of(heard.app) as console, serving(replace(console, waiting=hub)) as made:
         status = requests.get(f"{made.url}/api/status", timeout=30).json()
         assert "2 partitions of the event hub are not read" in requests.get(made.url, timeout=30).text
     assert [(each["kind"], each["page"]) for each in status["needs"]] == [("checkpoint", "/real-time")]
@@ -211,7 +210,7 @@ def test_where_the_hub_does_not_say_it_the_page_says_why(heard: World) -> None:
     with slow_hub() as hub:
         partitions, _, page, list_page = answers(heard, hub)
         assert (partitions["hub"]["state"], partitions["hub"]["partitions"]) == ("not known yet", [])
-        with serving(replace(local_console(heard.app), waiting=hub)) as made:
+        with console_of(heard.app) as console, serving(replace(console, waiting=hub)) as made:
             assert requests.get(f"{made.url}/api/status", timeout=30).json()["needs"] == []
     for text in (page, list_page):
         assert "is not known yet: load the page again" in text

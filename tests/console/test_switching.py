@@ -9,10 +9,9 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from console.local import local_console
 from shared.app import App
 from shared.settings import Settings
-from tests.console.conftest import LISTENER, Served, World, always_later, pictures, serving, violations
+from tests.console.conftest import LISTENER, Served, World, always_later, console_of, pictures, serving, violations
 
 PERMISSIONS = "permissions: {write: [Writers], read: [Readers]}  # who\n"
 
@@ -95,7 +94,7 @@ def test_what_cannot_be_switched_says_why(served: Served, world: World, file: Pa
     assert (without.status_code, "has no listener" in without.json()["detail"]) == (409, True)
     variables = {**world.variables, "SYNC_DEFINITIONS": str(file)}
     app = App(Settings.load(variables), read_environment=lambda: variables, clock=always_later())
-    with serving(local_console(app)) as other:
+    with console_of(app) as console, serving(console) as other:
         assert (
             "names one file, so nothing can be changed here"
             in requests.get(f"{other.url}/real-time/customers", timeout=10).text

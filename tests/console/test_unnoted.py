@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 import requests
 
-from console.local import local_console
 from shared.app import App
 from shared.errors import RetryLater
 from shared.settings import Settings
 from shared.state import DeadLetter, Pause
-from tests.console.conftest import LISTENER, Served, World, always_later, serving
+from tests.console.conftest import LISTENER, Served, World, always_later, console_of, serving
 from tests.store_in_front import StoreInFront
 
 
@@ -37,7 +36,7 @@ def served(world: World, store: StoreInFront) -> Iterator[Served]:
     """The console with that store."""
     variables = world.variables
     app = App(Settings.load(variables), read_environment=lambda: variables, clock=always_later(), state=store)
-    with serving(replace(local_console(app), wake=lambda _: None)) as made:
+    with console_of(app) as console, serving(replace(console, wake=lambda _: None)) as made:
         yield made
 
 

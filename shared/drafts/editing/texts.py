@@ -70,10 +70,16 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
         expected = applied(document.value, edits)
     except (NotPossibleError, LookupError, TypeError, ValueError, YAMLError):
         raise EditRefusedError(f"the YAML is written in a way that cannot be edited here: {_REMEDY}") from None
-    found = read_yaml(made)
-    if found.problems or not same(found.value, expected):
+    if not _means(made, expected) and not made.endswith("\n"):
+        made += Text(made).line_break  # a text that ends with a line break, as the last value of the file
+    if not _means(made, expected):
         raise EditRefusedError(f"the YAML is written in a way that cannot be edited here: {_REMEDY}")
     return mark + made
+
+
+def _means(text: str, expected: Any) -> bool:
+    found = read_yaml(text)
+    return not found.problems and same(found.value, expected)
 
 
 def _groups(edits: Iterable[Edit]) -> Iterator[list[Edit]]:

@@ -14,10 +14,19 @@ import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
-from console.local import local_console
 from shared.app.definition_files import Author
 from shared.errors import RetryLater
-from tests.console.conftest import PATIENCE, Served, World, pictures, principal, serving, unreachable, violations
+from tests.console.conftest import (
+    PATIENCE,
+    Served,
+    World,
+    console_of,
+    pictures,
+    principal,
+    serving,
+    unreachable,
+    violations,
+)
 from tests.console.editor.pages import Form, form_of
 
 PERMISSIONS = "permissions: {admin: [Owners], write: [Writers], read: [Readers]}\n"
@@ -263,7 +272,7 @@ def test_storage_that_is_away_takes_no_draft(world: World, customers: Path, monk
     def away(_name: str) -> None:
         raise RetryLater("the storage is away", retry_after=5.0)
 
-    with serving(local_console(world.app)) as served:
+    with console_of(world.app) as console, serving(console) as served:
         form = opened(served, "Sync.Admin")
         monkeypatch.setattr(world.app.wiring.definition_files, "read", away)
         answer = form.send("check", description="Mine")

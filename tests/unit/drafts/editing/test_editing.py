@@ -52,6 +52,17 @@ def test_new_keys_of_several_rows_stand_in_their_rows() -> None:
     assert text == expected.replace("      type: number\n", "      type: number\n      validate: true\n")
 
 
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_a_text_with_a_line_break_at_its_end_may_be_the_last_value_of_a_file(line_break: str) -> None:
+    """The file has no line break at its end: it gets one, without which the value would lose its own."""
+    before = f"name: a{line_break}script: b"
+    script = f"name: a{line_break}script: |{line_break}  return 1{line_break}"
+    assert edited(before, [Set(path=("script",), value="return 1\n")]) == script
+    more = [Set(path=("more",), value="tail\n", after=["script"])]
+    assert edited(before, more) == f"{before}{line_break}more: |{line_break}  tail{line_break}"
+    assert edited(before, [Set(path=("name",), value="c")]) == before.replace(": a", ": c")
+
+
 def test_several_items_are_inserted_at_once() -> None:
     """In a list of lines, in one in brackets, and in one that is empty."""
     added = Insert(path=("a",), index=1, value="x", others=["y", "z"])
