@@ -433,7 +433,10 @@ class Phases(NoProgress):
 
 
 def test_steps_that_two_runs_continue_know_the_figures_of_the_run_that_wrote(here: World) -> None:
-    """It carried out none of them, and the first run that continues it is stopped after a step that writes."""
+    """It carried out none of them, and the first run that continues it is stopped after a step that writes.
+
+    The ids are no other test's, which may have marked its run as cancelled in the state that the tests share.
+    """
     update = {"entity": "account", "filter": "name eq 'Two'", "set": {"description": "'seen'"}}
     statement = "insert into import values (@run.id, @run.created, 'new')"
     with_steps(
@@ -442,18 +445,18 @@ def test_steps_that_two_runs_continue_know_the_figures_of_the_run_that_wrote(her
         {"name": "second", "sql": {"connection": {"env": "DATABASE"}, "statement": statement}},
     )
     phases = Phases()
-    wrote = here.run(run_id="r1", progress=phases, cancelled=lambda: phases.now is Phase.POST_SYNC)
+    wrote = here.run(run_id="wrote1", progress=phases, cancelled=lambda: phases.now is Phase.POST_SYNC)
     assert (wrote.created.done, set(states(wrote).values()), wrote.continues) == (2, {"Not run"}, "")
 
     def updated() -> bool:
         return any(row["description"] == "seen" for row in here.records("accounts?$select=description"))
 
-    second = here.run(run_id="r2", cancelled=updated)
-    assert (states(second), second.continues) == ({"first": "Succeeded", "second": "Not run"}, "r1")
-    third = here.run(run_id="r3")
-    assert (set(states(third).values()), third.continues) == ({"Succeeded"}, "r1")
+    second = here.run(run_id="wrote2", cancelled=updated)
+    assert (states(second), second.continues) == ({"first": "Succeeded", "second": "Not run"}, "wrote1")
+    third = here.run(run_id="wrote3")
+    assert (set(states(third).values()), third.continues) == ({"Succeeded"}, "wrote1")
     with closing(sqlite3.connect(here.environment["DATABASE"].removeprefix("sqlite:///"))) as connection:
-        assert connection.execute("SELECT done, made FROM import WHERE tag = 'new'").fetchall() == [("r1", 2)]
+        assert connection.execute("SELECT done, made FROM import WHERE tag = 'new'").fetchall() == [("wrote1", 2)]
 
 
 WRONG: Final[list[tuple[dict[str, Any], str]]] = [
