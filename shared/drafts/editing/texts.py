@@ -70,11 +70,12 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
         expected = applied(document.value, edits)
     except (NotPossibleError, LookupError, TypeError, ValueError, YAMLError):
         raise EditRefusedError(f"the YAML is written in a way that cannot be edited here: {_REMEDY}") from None
-    if not _means(made, expected) and not made.endswith("\n"):
-        made += Text(made).line_break  # a text that ends with a line break, as the last value of the file
-    if not _means(made, expected):
-        raise EditRefusedError(f"the YAML is written in a way that cannot be edited here: {_REMEDY}")
-    return mark + made
+    if _means(made, expected):
+        return mark + made
+    ended = made + Text(made).line_break  # a text that ends with a line break may be the last value of the file
+    if not made.endswith("\n") and _means(ended, expected):
+        return mark + ended
+    raise EditRefusedError(f"the YAML is written in a way that cannot be edited here: {_REMEDY}")
 
 
 def _means(text: str, expected: Any) -> bool:

@@ -27,7 +27,7 @@ _NO_PARTS: Final = "support range requests"  # what fsspec says of an HTTP serve
 
 @contextmanager
 def reaching(url: str) -> Iterator[None]:
-    """Explain errors of a driver: the boundary to fsspec, where every driver raises errors of its own.
+    """Explain errors of a driver of fsspec.
 
     Raises:
         UserError: What is done in the block has failed; `SourceUnavailableError` where that may pass by itself.
@@ -38,7 +38,7 @@ def reaching(url: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise UserError(f"{shown_url(url)}: the driver for this kind of URL is not installed ({error})") from error
-    except Exception as error:
+    except Exception as error:  # the boundary to fsspec: every driver raises errors of its own
         what = "read" if _kinds(error) & (_REFUSED | _BROKEN_OFF) else "reached"
         raise _unreachable(f"{shown_url(url)} cannot be {what}: {_said(error)}", error) from error
 

@@ -30,7 +30,7 @@ def if_unchanged(entity: TableEntity) -> dict[str, Any]:
 
 
 def unchanged(tag: str) -> dict[str, Any]:
-    """Options of a request that is refused unless the row has this tag."""
+    """Options of a request that is refused unless the row or blob has this tag."""
     return {"etag": tag, "match_condition": MatchConditions.IfNotModified}
 
 
@@ -44,4 +44,4 @@ def unless_changed(version: str | None) -> dict[str, Any]:
     """The arguments of an upload that replaces only this version of a blob; None for one that is not there yet."""
     if version is None:
         return {"overwrite": False}
-    return {"overwrite": True, "etag": version, "match_condition": MatchConditions.IfNotModified}
+    return {"overwrite": True, **unchanged(version)}

@@ -12,12 +12,11 @@ from datetime import datetime
 from itertools import chain, groupby
 from typing import Final
 
-from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 
 from shared.entities import LedgerHead
 from shared.state._reading import reading
-from shared.state.azure._conditions import MANIFEST, part_names, unless_changed
+from shared.state.azure._conditions import MANIFEST, part_names, unchanged, unless_changed
 from shared.state.azure._errors import explained
 from shared.state.azure._ledger_entries import LedgerEntryTables
 from shared.state.azure._storage import MEMORY, key
@@ -124,7 +123,7 @@ class LedgerFiles(LedgerEntryTables):
             if not folder.version:
                 return not manifest.exists()
             try:
-                manifest.delete_blob(etag=folder.version, match_condition=MatchConditions.IfNotModified)
+                manifest.delete_blob(**unchanged(folder.version))
             except ResourceModifiedError:
                 return False
             except ResourceNotFoundError:
