@@ -26,7 +26,7 @@ def command_line(
 
     Args:
         command: Such as `run`.
-        name: The sync or the run, or the values of a key.
+        name: The sync or the run, or the values of a key; nothing for a command that takes none here.
         given: The parameters to repeat, as values of JSON.
         options: What follows them.
     """

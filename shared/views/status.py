@@ -81,7 +81,7 @@ class Need:
             case NeedKind.DEAD_LETTERS:
                 return command_line("dead-letters", self.sync)
             case NeedKind.UNCLAIMED:
-                return command_line("dead-letters", "--unclaimed")
+                return command_line("dead-letters", (), options=("--unclaimed",))
             case NeedKind.SCHEDULE | NeedKind.CHECKPOINT:
                 return ""
 

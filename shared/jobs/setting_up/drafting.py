@@ -151,10 +151,13 @@ def _with_keys(look: FirstLook, *remarks: str, **keys: Any) -> FirstLook:
 
 
 def _list_of_records(look: FirstLook, workspace: Workspace) -> str:
-    """Where the records of a single document are: its longest list of objects; empty where that is known or absent."""
+    """Where the records of a document are: its longest list of objects; empty where that is known or absent.
+
+    A source has one document, or one for each page where the link to the next page is inside a document.
+    """
     if look.source["type"] not in _RECORDS_WITHOUT_COLUMNS or "records" in look.source:
         return ""
-    found = workspace.query(_LISTS_OF_RECORDS)
+    found = workspace.query(_LISTS_OF_RECORDS, ["next" in look.source.get("pagination", {})])
     if not found:
         return ""
     path = _json_path(_parts(found[0][0]))
@@ -296,8 +299,9 @@ def _json_path(parts: Sequence[str]) -> str:
 _LISTS_OF_RECORDS: Final = f"""
 SELECT tree.fullkey FROM source_raw, json_tree({quoted(_WHOLE)}) AS tree
 WHERE tree.type = 'ARRAY' AND NOT contains(tree.fullkey, '[') AND json_type(tree.value, '$[0]') = 'OBJECT'
-  AND (SELECT count(*) FROM source_raw) = 1
-ORDER BY json_array_length(tree.value) DESC, tree.id LIMIT 1""".strip()
+  AND (? OR (SELECT count(*) FROM source_raw) = 1)
+GROUP BY tree.fullkey
+ORDER BY sum(json_array_length(tree.value)) DESC, min(tree.id) LIMIT 1""".strip()
 _PATHS_OF_RECORDS: Final = f"""
 SELECT found FROM (
   SELECT tree.fullkey AS found, min(tree.id) AS place,
