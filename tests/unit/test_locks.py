@@ -35,6 +35,12 @@ CONTENT = {
         *locked_extras("EXTRAS"),
         *(each for name, group in GROUPS.items() if name != "tools" for each in group),
     ],
+    "requirements/demo.txt": [
+        *PROJECT["project"]["dependencies"],
+        *locked_extras("EXTRAS"),
+        *GROUPS["build"],
+        *GROUPS["emulator"],
+    ],
     "requirements/job.txt": [
         *PROJECT["project"]["dependencies"],
         *locked_extras("DEPLOYED_EXTRAS"),
@@ -71,11 +77,11 @@ def test_every_locked_package_has_its_hashes(file: str) -> None:
 
 
 def test_the_tests_use_the_versions_that_are_deployed() -> None:
-    """Both lock files name the same version of each package."""
+    """All lock files name the same version of each package."""
     tested: dict[str, set[str]] = {}
     for name, version, _ in entries("requirements/dev.txt"):
         tested.setdefault(name, set()).add(version)
-    for file in ("requirements.txt", "requirements/job.txt"):
+    for file in ("requirements.txt", "requirements/demo.txt", "requirements/job.txt"):
         assert not [(name, version) for name, version, _ in entries(file) if version not in tested[name]]
 
 
