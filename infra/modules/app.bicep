@@ -51,6 +51,8 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    // Without it Azure reads the secrets of settings with a system-assigned identity, which this app does not have.
+    keyVaultReferenceIdentity: identityId
     // Flex Consumption has no FTP, and Azure refuses the whole app where ftpsState is set (error 51021).
     siteConfig: { minTlsVersion: '1.2', http20Enabled: true }
     functionAppConfig: {

@@ -188,6 +188,15 @@ def test_it_runs_on_flex_consumption_with_the_deployment_target() -> None:
     assert "{ name: 'python', version: '3.13' }" in text("modules/app.bicep")
 
 
+def test_settings_may_refer_to_secrets_of_the_vault() -> None:
+    """Azure reads them with the identity that the app has; by default it takes a system-assigned one.
+
+    https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+    """
+    assert "keyVaultReferenceIdentity: identityId" in text("modules/app.bicep")
+    assert "app-service-key-vault-references" in (ROOT / "docs" / "deploy.md").read_text("utf-8")
+
+
 def test_nothing_is_set_that_flex_consumption_refuses() -> None:
     """Azure then refuses the whole app: "... for Flex Consumption sites is invalid" (error 51021).
 
