@@ -131,6 +131,29 @@ def test_records_that_lookups_create_are_in_it(here: World) -> None:
     assert cost.counted == cost.reads + 120 + 40
 
 
+def test_a_record_that_only_an_action_closes_is_counted_once(here: World) -> None:
+    """By a mark as by an update: a closed record has nothing else to write."""
+    definition = accounts(sync_behaviour={"sync_key": ["name"], "safety": {"max_delete": "100%"}})
+    definition["source"]["columns"] = [{"name": "number"}]
+    names = [{"source": "number", "target": "name"}]
+    closed = [*names, {"value": "2", "target": "statecode"}]
+    definition["destination"] |= {"entity": "opportunity", "id_column": "opportunityid", "mappings": closed}
+    here.define(definition)
+    for number in range(40):
+        here.create("opportunities", {"name": f"O{number}"})
+    here.csv([{"number": f"O{number}"} for number in range(1, 40)])
+    updates = here.plan().plan
+    definition["destination"]["mappings"] = names
+    definition["sync_behaviour"] |= {"dropped": {"set": {"statecode": "2"}}}
+    here.define(definition)
+    here.csv([{"number": "O0"}])
+    marks = here.plan().plan
+    assert (updates.counts.update, marks.counts.mark) == (39, 39)
+    assert updates.forecast is not None
+    assert marks.forecast is not None
+    assert (marks.forecast.records, marks.forecast.writes) == (updates.forecast.records, updates.forecast.writes)
+
+
 def test_the_next_plan_learns_from_the_runs_of_the_environment(here: World) -> None:
     """Requests and seconds follow the run that wrote enough; a run of another environment would teach nothing."""
     here.define(accounts())

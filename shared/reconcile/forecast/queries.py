@@ -11,19 +11,20 @@ from shared.workspace import literal
 __all__ = ["workload_query"]
 
 _OWN_KINDS: Final = ", ".join(map(literal, (PlanAction.INSERT, PlanAction.UPSERT, PlanAction.DELETE)))
+_IS_UPDATE: Final = f"action NOT IN ({_OWN_KINDS})"
 _CLOSES: Final = f"contains(later, {literal(CLOSE)})"
 
 
 def workload_query() -> str:
     """SQL for (kind of request, changes, second requests, closing actions, records to look up first).
 
-    The writer sends one kind after the other. An update that sets nothing but what its second request would set needs
+    The writer sends one kind after the other. An update, a mark or a reactivation that sets nothing but what its second request would set needs
     no first one. Without a comparison the ids of records are not known: those that are updated or deleted are looked up
     first, and so are those that get some values only when they are new.
     """
-    only_later = f"action = {literal(PlanAction.UPDATE)} AND payload = '{{}}'"
+    only_later = f"{_IS_UPDATE} AND payload = '{{}}'"
     return f"""
-SELECT CASE WHEN action IN ({_OWN_KINDS}) THEN action ELSE {literal(PlanAction.UPDATE)} END AS kind, count(*),
+SELECT CASE WHEN {_IS_UPDATE} THEN {literal(PlanAction.UPDATE)} ELSE action END AS kind, count(*),
   count(*) FILTER (later <> '' AND NOT ({_CLOSES}) AND NOT ({only_later})) + count(*) FILTER (links <> ''),
   count(*) FILTER ({_CLOSES} AND NOT ({only_later})),
   count(*) FILTER (CASE action
