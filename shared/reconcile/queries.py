@@ -9,7 +9,7 @@ from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import literal
 
-__all__ = ["checksum_query", "columns_query", "counts_query", "keys_query", "sample_query"]
+__all__ = ["checksum_query", "columns_query", "counts_query", "keys_query", "sample_query", "sum_of_digests"]
 
 
 def counts_query() -> str:
@@ -39,16 +39,23 @@ def checksum_query() -> str:
     """SQL for one SHA-256 that names exactly these changes, in whatever order the rows came.
 
     Each change is hashed with what it overwrites, so a record that was edited since gives another sum. The date that
-    `expire` sets is the start of the run and differs from plan to run, so it stays out. The hashes are added up, not
-    joined: ten million changes then need no more memory than one.
+    `expire` sets is the start of the run and differs from plan to run, so it stays out.
     """
-    quarters = ", ".join(f"sum(('0x' || substr(digest, {start}, 15))::UBIGINT::HUGEINT)" for start in (1, 17, 33, 49))
-    return f"""
-SELECT sha256(concat_ws('-', count(*), {quarters}))
-FROM (
+    return sum_of_digests(
+        f"""
   SELECT sha256(to_json([action::VARCHAR, _id::VARCHAR, key, columns, before, on_create, later, links,
     CASE WHEN action = {literal(PlanAction.EXPIRE)} THEN '' ELSE payload END])::VARCHAR) AS digest
-  FROM changes)""".strip()
+  FROM changes""".strip()
+    )
+
+
+def sum_of_digests(query: str) -> str:
+    """SQL for one SHA-256 over those of a query, its column `digest`, in any order.
+
+    The hashes are added up, not joined: ten million rows then need no more memory than one.
+    """
+    quarters = ", ".join(f"sum(('0x' || substr(digest, {start}, 15))::UBIGINT::HUGEINT)" for start in (1, 17, 33, 49))
+    return f"SELECT sha256(concat_ws('-', count(*), {quarters}))\nFROM ({query})"
 
 
 def keys_query(layout: Sequence[TargetColumn]) -> str:

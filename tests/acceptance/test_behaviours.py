@@ -607,6 +607,33 @@ def test_approved_plan_is_applied_or_nothing_is(here: World, tmp_path: Path) -> 
     assert f"applied already, by run {done['run_id']}" in refused["error"]["message"]
 
 
+def test_approved_plan_stands_for_the_records_that_its_lookups_create(here: World, tmp_path: Path) -> None:
+    """The change itself has only the id of such a record, which is made of its key."""
+    lookup = {"entity": "account", "match": "accountnumber", "on_missing": "create", "create": {"name": "name"}}
+    definition = accounts(sync_behaviour={"sync_key": ["emailaddress1"]})
+    definition["destination"] |= {
+        "entity": "contact",
+        "id_column": "contactid",
+        "mappings": [
+            {"source": "city", "target": "emailaddress1"},
+            {"source": "number", "target": "parentcustomerid", "lookup": lookup},
+        ],
+    }
+    here.define(definition)
+    here.csv([row("1001", "Approved Ltd", "a@example.com")])
+    file = tmp_path / "contacts.plan"
+    assert command(here, "plan", "accounts", "--out", file)[1]["planned"]["created_references"] == 1
+
+    here.csv([row("1001", "Other Inc", "a@example.com")])
+    code, refused = command(here, "run", "accounts", "--plan", file)
+    assert (code, held(here)) == (1, {})
+    assert "changed since the plan was made" in refused["error"]["message"]
+
+    here.csv([row("1001", "Approved Ltd", "a@example.com")])
+    assert command(here, "run", "accounts", "--plan", file)[0] == 0
+    assert [account["name"] for account in held(here).values()] == ["Approved Ltd"]
+
+
 def test_saved_plan_of_changes_is_applied_once(here: World, tmp_path: Path) -> None:
     """If the changes do not depend on the target, a second run of the plan, or of a copy, would write them again."""
     mappings = [{"source": "number", "target": "telephone1"}, {"source": "name", "target": "name"}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from shared.reconcile.queries import sum_of_digests
 from shared.transform import ErrorType, TargetColumn
 from shared.transform.lookups.columns import LookupColumn
 from shared.transform.service_values import record_id
@@ -24,6 +25,7 @@ __all__ = [
     "RENAME_RECORDS",
     "UNKNOWN_PARENTS",
     "actual_ids",
+    "creations_checksum_query",
     "creations_count_query",
     "creations_query",
     "failed_links",
@@ -152,6 +154,14 @@ WHERE entity = ? AND {_referred(columns)} ORDER BY _creation""".strip()
 def creations_count_query(columns: Sequence[TargetColumn]) -> str:
     """SQL for how many records lookups create."""
     return f"SELECT count(*) FROM creations WHERE {_referred(columns)}"
+
+
+def creations_checksum_query(columns: Sequence[TargetColumn]) -> str:
+    """SQL for one SHA-256 that names the records that lookups create, with all their values."""
+    return sum_of_digests(
+        f"SELECT sha256(to_json([entity, id::VARCHAR, key, payload])::VARCHAR) AS digest FROM creations\n"
+        f"WHERE {_referred(columns)}"
+    )
 
 
 FORGET_CREATED: Final = f"DELETE FROM {Table.CREATIONS} WHERE id IN (SELECT id FROM {Table.CREATED_REFERENCES})"

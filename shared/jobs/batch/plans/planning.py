@@ -20,6 +20,7 @@ from shared.jobs.summary import ErrorRow, RowCounts
 from shared.jobs.writing import creating_columns
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
+from shared.reconcile.links.dependencies import creations_checksum_query
 from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
 from shared.transform import TargetColumn
 from shared.workspace import Workspace
@@ -145,14 +146,21 @@ def plan_of(job: BatchJob, workspace: Workspace, columns: Sequence[TargetColumn]
     """The plan that a workspace has; its checksum is empty where it is not asked for."""
     definition = job.definition
     counts = PlanCounts.from_rows(workspace.query(counts_query()))
-    created = creation_counts(workspace, creating_columns(definition, columns))[1]
+    creating = creating_columns(definition, columns)
+    created = creation_counts(workspace, creating)[1]
     behaviour = definition.sync_behaviour
     return Plan(
         counts=replace(counts, created_references=created),
         limits=SafetyLimits.from_definition(behaviour.safety),
         drops=behaviour.dropped != "ignore",
-        checksum=approved_checksum(job, workspace.query(checksum_query())[0][0]) if with_checksum else "",
+        checksum=approved_checksum(job, _checksum(workspace, creating if created else ())) if with_checksum else "",
     )
+
+
+def _checksum(workspace: Workspace, creating: Sequence[TargetColumn]) -> str:
+    """What names the changes of a plan, and the records that its lookups create."""
+    queries = (checksum_query(), *([creations_checksum_query(creating)] if creating else []))
+    return "-".join(workspace.query(query)[0][0] for query in queries)
 
 
 def source_counts(workspace: Workspace) -> RowCounts:
