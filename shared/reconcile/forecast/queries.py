@@ -18,9 +18,9 @@ _CLOSES: Final = f"contains(later, {literal(CLOSE)})"
 def workload_query() -> str:
     """SQL for (kind of request, changes, second requests, closing actions, records to look up first).
 
-    The writer sends one kind after the other. An update, a mark or a reactivation that sets nothing but what its second request would set needs
-    no first one. Without a comparison the ids of records are not known: those that are updated or deleted are looked up
-    first, and so are those that get some values only when they are new.
+    The writer sends one kind after the other. An update, a mark or a reactivation that sets nothing but what its second
+    request would set needs no first one. Without a comparison the ids of records are not known: those that are updated
+    or deleted are looked up first, and so are those that get some values only when they are new.
     """
     only_later = f"{_IS_UPDATE} AND payload = '{{}}'"
     return f"""
