@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.dataverse import Dataverse
 from shared.dataverse.metadata.privileges import HeldPrivileges, TableFacts, held_privileges, table_facts
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
+from shared.errors import AbortRun
 from shared.transform.access import RequiredPrivilege, needed_access
 
 __all__ = ["PrivilegeCheck", "access_of"]
@@ -47,13 +49,21 @@ def access_of(definition: SyncDefinition, entity: EntityMetadata, dataverse: Dat
     """
     service = dataverse.service
     held = [held_privileges(service, user) for user in range(len(service.users))]
-    needs = needed_access(definition, entity)
+    needs = needed_access(definition, entity, tuple(_updated(definition, dataverse)))
     facts = {table: table_facts(service, table) for table in dict.fromkeys(need.table for need in needs if need.table)}
     return [
         PrivilegeCheck(need=need, name=name, lacking=tuple(_lacking(name, wanted, held)), users=len(held))
         for need in needs
         for name, wanted in _named(need, facts)
     ]
+
+
+def _updated(definition: SyncDefinition, dataverse: Dataverse) -> Iterator[tuple[str, str]]:
+    """The place of each update after the sync, and its table; what is not a table is reported with the steps."""
+    for number, step in enumerate(definition.post_sync):
+        if step.update is not None:
+            with suppress(AbortRun):
+                yield f"post_sync[{number}].update.entity", dataverse.entity(step.update.entity).logical_name
 
 
 def _named(need: RequiredPrivilege, facts: dict[str, TableFacts]) -> Iterator[tuple[str, str]]:

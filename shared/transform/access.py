@@ -6,13 +6,20 @@ optional parameters, impersonation and bulk deletion for the privileges that bel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from shared.definitions.models import Mapping, Strategy, SyncBehaviour, SyncDefinition
+from shared.definitions.models import EventFormat, Mapping, Strategy, SyncBehaviour, SyncDefinition, Topic
+from shared.definitions.models.listener import KeyChange
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+from shared.transform.keys import can_change
 
 __all__ = ["RequiredPrivilege", "needed_access"]
+
+# An event of one of these formats says itself whether it inserts, updates or deletes; of others, where `action` tells.
+_SAYING_ACTIONS: Final = (EventFormat.CLOUDEVENTS, EventFormat.DEBEZIUM, EventFormat.DATAVERSE)
+_WITH_RECORD_BEFORE: Final = (EventFormat.DEBEZIUM, EventFormat.DATAVERSE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +37,24 @@ class RequiredPrivilege:
     table: str = ""
 
 
-def needed_access(definition: SyncDefinition, entity: EntityMetadata) -> tuple[RequiredPrivilege, ...]:
-    """Every privilege that a run of a definition can need, each once."""
+def needed_access(
+    definition: SyncDefinition, entity: EntityMetadata, updated: Sequence[tuple[str, str]] = ()
+) -> tuple[RequiredPrivilege, ...]:
+    """Every privilege that a run of a definition, or an event, can need, each once.
+
+    Args:
+        definition: The sync.
+        entity: Its table.
+        updated: The place of each update after the sync, and the logical name of its table.
+    """
     found: dict[tuple[str, str], RequiredPrivilege] = {}
-    for need in (*_of_table(definition, entity), *_of_mappings(definition, entity), *_of_options(definition)):
+    for need in (
+        *_of_table(definition, entity),
+        *_of_events(definition, entity),
+        *_of_mappings(definition, entity),
+        *_of_updates(updated),
+        *_of_options(definition),
+    ):
         found.setdefault((need.table, need.kind), need)
     return tuple(found.values())
 
@@ -70,6 +91,36 @@ def _of_drops(behaviour: SyncBehaviour, table: str) -> Iterator[RequiredPrivileg
         yield RequiredPrivilege(kind="Delete", table=table, path="sync_behaviour.action_column")
 
 
+def _of_events(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[RequiredPrivilege]:
+    """What events need besides: with `delta` they say themselves what is done to a record."""
+    listener, strategy = definition.listener, definition.sync_behaviour.strategy
+    if listener is None or not listener.enabled or entity.intersect:
+        return
+    topic, kinds = listener.topic, list[str]()
+    if strategy is Strategy.DELTA:
+        kinds.append("Write")
+        if topic.action is not None or topic.format in _SAYING_ACTIONS:
+            kinds += ("Read", "Delete")  # an insert that an earlier process may have sent is looked up first
+    elif strategy is Strategy.UPSERT and _moves(definition, entity, topic):
+        kinds.append("Read")
+    for kind in kinds:
+        yield RequiredPrivilege(kind=kind, table=entity.logical_name, path="listener")
+
+
+def _moves(definition: SyncDefinition, entity: EntityMetadata, topic: Topic) -> bool:
+    """Whether an event can give a record another key: then the records with both keys are read."""
+    if topic.format not in _WITH_RECORD_BEFORE or topic.key_change is not KeyChange.MOVE:
+        return False
+    keys = (entity.attributes[name] for name in definition.sync_behaviour.sync_key if name in entity.attributes)
+    return can_change(keys, definition.destination.id_column)
+
+
+def _of_updates(updated: Sequence[tuple[str, str]]) -> Iterator[RequiredPrivilege]:
+    for path, table in updated:
+        for kind in ("Read", "Write"):
+            yield RequiredPrivilege(kind=kind, table=table, path=path)
+
+
 def _of_mappings(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[RequiredPrivilege]:
     if entity.intersect:
         return
@@ -86,13 +137,19 @@ def _of_reference(
         yield RequiredPrivilege(kind="Assign", table=entity.logical_name, path=path)
     else:
         yield RequiredPrivilege(kind="Append", table=entity.logical_name, path=path)
+        for table in _referred(mapping, attribute):
+            yield RequiredPrivilege(kind="AppendTo", table=table, path=path)
     for lookup in mapping.lookups:
         for table in lookup.tables or attribute.targets[:1]:
             yield RequiredPrivilege(kind="Read", table=table, path=path)
-            if attribute.type is not AttributeType.OWNER:
-                yield RequiredPrivilege(kind="AppendTo", table=table, path=path)
             if lookup.on_missing == "create":
                 yield RequiredPrivilege(kind="Create", table=table, path=path)
+
+
+def _referred(mapping: Mapping, attribute: AttributeMetadata) -> Iterator[str]:
+    """The tables that a column may refer to; a source with ids names none, so there is only one."""
+    for tables in [lookup.tables for lookup in mapping.lookups] or [()]:
+        yield from tables or attribute.targets[:1]
 
 
 def _of_options(definition: SyncDefinition) -> Iterator[RequiredPrivilege]:

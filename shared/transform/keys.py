@@ -20,7 +20,7 @@ from shared.entities import AttributeMetadata, AttributeType
 from shared.transform.notation.blanks import without_trailing_spaces
 from shared.workspace import literal
 
-__all__ = ["folded", "normalise_key"]
+__all__ = ["can_change", "folded", "normalise_key"]
 
 _WIDTHS: Final = frozenset({"<wide>", "<narrow>"})
 _VARIANTS: Final = frozenset({"<noBreak>", "<super>", "<sub>"})
@@ -63,6 +63,11 @@ _SIGNS: Final = (
     r"\x{A670}-\x{A672}\x{A802}-\x{ABEC}\x{FE00}-\x{FE0F}\x{10A01}-\x{1DAAF}\x{E0100}-\x{E01EF}]"
 )
 _HAS_SIGNS: Final = re.compile(re.sub(r"\\x\{(\w+)\}", lambda found: re.escape(chr(int(found[1], 16))), _SIGNS))
+
+
+def can_change(keys: Iterable[AttributeMetadata], id_column: str) -> bool:
+    """Whether a record can get another sync key: no column of it is the id, or one that nobody can change."""
+    return all(attribute.updatable and attribute.name != id_column for attribute in keys)
 
 
 def normalise_key(attribute: AttributeMetadata, sql: str, key_match: KeyMatch) -> str:

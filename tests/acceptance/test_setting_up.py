@@ -258,6 +258,28 @@ def test_privileges_that_are_missing_are_found_before_a_run(
         assert all(each["line"] for each in problems)
 
 
+def test_privileges_of_events_ids_and_steps_are_found_before_they_fail(tmp_path: Path) -> None:
+    """Events of `delta` update and delete, ids of another table are referred to, and a step updates a third table."""
+    lacking = ["prvDeleteAccount", "prvAppendToContact", "prvWriteLead"]
+    with world(tmp_path, without_privilege=lacking, in_thread=True) as here:
+        definition = accounts(sync_behaviour={"strategy": "delta"})
+        definition["source"] = {"type": "events", "columns": definition["source"]["columns"]}
+        definition["parameters"].pop("file_path")
+        definition["listener"] = {"name": "live", "topic": {"action": "$.op"}}
+        here.define(definition)
+        found = [(each.path, each.message) for each in here.app.validate(["accounts"])]
+        assert [(path, "prvDeleteAccount" in message) for path, message in found] == [("listener", True)]
+
+        definition = accounts()
+        definition["destination"]["mappings"][2] = {"source": "city", "target": "primarycontactid"}
+        update = {"entity": "Lead", "filter": "statecode eq 0", "set": {"subject": "'x'"}}
+        definition["post_sync"] = [{"name": "mark", "update": update}]
+        here.define(definition)
+        found = [(each.path, each.message) for each in here.app.validate(["accounts"])]
+        assert [path for path, _ in found] == ["destination.mappings[2]", "post_sync[0].update.entity"]
+        assert all(name in said for name, (_, said) in zip(["prvAppendToContact", "prvWriteLead"], found, strict=True))
+
+
 def test_validate_warns_of_texts_that_are_too_long_and_of_a_key_that_is_not_active(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,7 @@ from shared.transform import (
     key_columns,
     pair_of,
 )
+from shared.transform.keys import can_change
 from shared.workspace import Purpose, Step
 
 __all__ = ["EventSync", "FieldGroup", "Listeners", "PreparedSync"]
@@ -180,9 +181,8 @@ class PreparedSync:
 
     @property
     def _key_change(self) -> KeyChange:
-        """What to do about a changed key. A column that nobody can change, such as the id, cannot be moved."""
-        record = self.definition.destination.id_column
-        movable = all(column.attribute.updatable and column.name != record for column in self.keys)
+        """What to do about a changed key; one that no record can get another value for is not moved."""
+        movable = can_change((column.attribute for column in self.keys), self.definition.destination.id_column)
         return self.topic.key_change if movable else KeyChange.DELETE_INSERT
 
     @cached_property

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from shared.definitions.models import Listener
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata, LinkEnd
 from shared.transform.access import needed_access
 from tests.unit.transform.world import ACCOUNT, definition
 
 OWNER = AttributeMetadata(name="ownerid", type=AttributeType.OWNER, targets=("systemuser", "team"))
-TABLE = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "ownerid": OWNER})
+CONTACT = AttributeMetadata(name="contact", type=AttributeType.LOOKUP, targets=("contact",))
+TABLE = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "ownerid": OWNER, "contact": CONTACT})
 
 
 def _needs(entity: EntityMetadata = TABLE, mappings: list[dict[str, Any]] | None = None, **behaviour: Any) -> set[str]:
@@ -40,14 +42,47 @@ def test_the_behaviour_says_what_is_done_to_the_table(behaviour: dict[str, Any],
 
 
 def test_references_need_append_and_the_other_side_append_to() -> None:
-    """A lookup that creates records needs Create there; an owner needs Assign; a reference by id only Append."""
+    """A lookup that creates records needs Create there; an owner needs Assign; a reference by id is not searched."""
     lookup = {"source": "x", "target": "parent", "lookup": {"match": "name", "on_missing": "create"}}
     assert _needs(mappings=[lookup], new="ignore", changed="ignore") == {
         *("Read account", "Append account", "AppendTo account", "Create account"),
     }
     owner = {"source": "x", "target": "ownerid", "lookup": {"entity": "systemuser", "match": "fullname"}}
     assert _needs(mappings=[owner]) >= {"Assign account", "Read systemuser"}
-    assert "Append account" in _needs(mappings=[{"source": "x", "target": "parent"}])
+    by_id = _needs(mappings=[{"source": "x", "target": "contact"}])
+    assert by_id == {*("Read account", "Create account", "Write account", "Append account", "AppendTo contact")}
+    assert _needs(mappings=[{"source": "x", "target": "ownerid"}]) & {"AppendTo systemuser", "Read systemuser"} == set()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "topic", "kinds"),
+    [
+        ("delta", {"action": "$.op"}, "Create Read Write Delete"),
+        ("delta", {"format": "cloudevents"}, "Create Read Write Delete"),
+        ("delta", {}, "Create Write"),
+        ("upsert", {"format": "debezium"}, "Create Read Write"),
+        ("upsert", {"format": "debezium", "key_change": "delete_insert"}, "Create Write"),
+        ("upsert", {"action": "$.op"}, "Create Write"),
+        ("full", {"action": "$.op"}, "Read Create Write"),
+    ],
+)
+def test_events_say_what_is_done_to_a_record(strategy: str, topic: dict[str, Any], kinds: str) -> None:
+    """With `delta` an event updates and deletes by itself; a listener that takes no events needs nothing."""
+    made = definition(strategy=strategy)
+    for status, expected in (("enabled", kinds), ("disabled", {"full": kinds}.get(strategy))):
+        listener = Listener.model_validate({"name": "live", "status": status, "topic": topic})
+        listening = made.model_copy(update={"listener": listener})
+        found = {need.kind for need in needed_access(listening, TABLE)}
+        assert found == ({*expected.split()} if expected else {need.kind for need in needed_access(made, TABLE)})
+
+
+def test_updates_after_the_sync_read_and_write_their_tables() -> None:
+    """Each at the place of the update; what the sync itself needs is named at the place in the sync."""
+    needs = needed_access(definition(), TABLE, [("post_sync[0]", "lead"), ("post_sync[1]", "account")])
+    assert [(need.kind, need.table) for need in needs if need.path.startswith("post_sync")] == [
+        ("Read", "lead"),
+        ("Write", "lead"),
+    ]
 
 
 def test_pairs_need_both_sides() -> None:
