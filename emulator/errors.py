@@ -183,6 +183,23 @@ def version_mismatch() -> ServiceError:
     )
 
 
+def versions_not_compared(table: str) -> ServiceError:
+    """`If-Match` states an ETag, and the table has no optimistic concurrency (optimistic-concurrency page).
+
+    The page gives the name of the error, OptimisticConcurrencyNotEnabled, and its code -2147088243; the status is
+    assumed.
+
+    Args:
+        table: Logical name.
+    """
+    return ServiceError(
+        400,
+        "0x8006088d",
+        f"Optimistic concurrency isn't enabled for entity type {table}. The IfVersionMatches value of "
+        "ConcurrencyBehavior can only be used if optimistic concurrency is enabled.",
+    )
+
+
 # Relations
 
 

@@ -239,13 +239,13 @@ class EntityMetadata:
     """One table: names, columns and keys.
 
     Attributes:
-        entity_set: The name in URLs; read from metadata, never derived from the logical name. Empty for an intersect
-            table that the Web API does not show.
+        entity_set: The name in URLs, from metadata; empty for an intersect table that the Web API does not show.
         attributes: Logical name -> column.
         intersect: Whether its records are links, the pairs of a many-to-many relationship.
         ends: The two sides of that relationship; empty for other tables.
         related: Logical name -> the tables that the mapped lookups of a sync refer to; the table itself is not in it.
         change_tracking: Whether the service can tell which records have changed since a moment.
+        optimistic_concurrency: Whether the service makes a change only while the record has the version that it names.
         metadata_id: Identifies the table: one that is deleted and made again has another.
     """
 
@@ -261,6 +261,7 @@ class EntityMetadata:
     ends: tuple[LinkEnd, ...] = ()
     related: Mapping[str, EntityMetadata] = field(default_factory=dict)
     change_tracking: bool = False
+    optimistic_concurrency: bool = True
     metadata_id: str = ""
 
     def table(self, name: str) -> EntityMetadata | None:
@@ -332,8 +333,7 @@ class LedgerStore(Protocol):
             fence: Fencing number of the lease of the sync.
 
         Returns:
-            The ledger as it is now; None, changing nothing, where it was swapped since it was read, or a holder with a
-            higher number has swapped it.
+            The ledger as it is now; None, changing nothing, if it was swapped since it was read, or by a newer holder.
         """
 
     def ledger_entries(self, sync: str, ids: Collection[str] | None = None) -> Mapping[str, LedgerEntry]:
@@ -395,6 +395,5 @@ class MirrorStore(Protocol):
             fence: Fencing number of the lease of the sync.
 
         Returns:
-            The mirror as it is now; None, changing nothing, where it was swapped since it was read, or a holder with a
-            higher number has swapped it.
+            The mirror as it is now; None, changing nothing, if it was swapped since it was read, or by a newer holder.
         """

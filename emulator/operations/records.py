@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from emulator.environment import Environment
-from emulator.errors import matching_record_exists, method_not_allowed, record_not_found_by_key, version_mismatch
+from emulator.errors import (
+    matching_record_exists,
+    method_not_allowed,
+    record_not_found_by_key,
+    version_mismatch,
+    versions_not_compared,
+)
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import RowKey, parse_query
 from emulator.operations.changes import Changes, TableChanges, written
@@ -171,6 +177,8 @@ class Records:
         expected = Conditions.of(request).version
         if expected is None:
             return
+        if not table.optimistic_concurrency:
+            raise versions_not_compared(table.logical_name)
         found = self._environment.rows(table).fetch(row, ("versionnumber",))
         if found is None:
             raise absent(table, reference)

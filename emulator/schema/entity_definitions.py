@@ -203,6 +203,7 @@ def table_description(entity: Json) -> dict[str, Any]:
         "enforce_state_transitions": bool(entity.get("EnforceStateTransitions")),
         "elastic": entity.get("TableType") == "Elastic",
         "change_tracking": entity.get("ChangeTrackingEnabled") is not False,
+        "optimistic_concurrency": entity.get("IsOptimisticConcurrencyEnabled") is not False,
         "columns": columns,
         "keys": dict(key_description(key) for key in entity.get("Keys") or []),
     }

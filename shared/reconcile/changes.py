@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.definitions.models import ChangedWhen, Strategy, SyncDefinition, WritePolicy
+from shared.entities import EntityMetadata
 from shared.reconcile.columns import (
     ChangedColumn,
     before,
@@ -157,14 +158,15 @@ def change_steps(
     return (_TABLE, *order, *(change.step() for change in changes))
 
 
-def reversing_steps(layout: Sequence[TargetColumn], id_column: str) -> tuple[Step, ...]:
+def reversing_steps(layout: Sequence[TargetColumn], entity: EntityMetadata) -> tuple[Step, ...]:
     """Turn `decisions` into `changes` that undo a run: each only while the record has the version that was compared.
 
     Args:
         layout: The target columns, with the id of the record as one that a create gives it.
-        id_column: Its name.
+        entity: The table. Where its versions are not compared, a change is made whatever the record is by then.
     """
-    update, guard = update_of(layout, id_column), "target._version"
+    id_column, guard = entity.primary_id, "target._version" if entity.optimistic_concurrency else "NULL"
+    update = update_of(layout, id_column)
     set_back = _Change(
         action=PlanAction.UPDATE,
         sides=(Table.DESIRED, Table.CURRENT),

@@ -61,10 +61,10 @@ new_Node:
 
 
 @contextmanager
-def nodes(folder: Path) -> Iterator[World]:
+def nodes(folder: Path, settings: str = "") -> Iterator[World]:
     """A world with a table whose rows may refer to each other in a circle: its lookup is not hierarchical."""
     schema = folder / "schema.yaml"
-    schema.write_text(NODES, "utf-8")
+    schema.write_text(NODES + settings, "utf-8")
     with world(folder, schema=[schema]) as made:
         yield made
 

@@ -149,6 +149,27 @@ def test_a_circle_is_deleted_and_made_again(tmp_path: Path) -> None:
         assert node_parents(here) == {}
 
 
+def test_a_table_that_compares_no_versions_is_undone_without_them(tmp_path: Path) -> None:
+    """Dataverse refuses writes that name a version; so what others change during the undo is overwritten."""
+    with nodes(tmp_path, "  optimistic_concurrency: false\n") as here:
+        define_nodes(here, "full")
+        rows = [{"number": number, "parent": parent} for number, parent in CIRCLES.items()]
+        here.csv(rows)
+        created = here.run("nodes").run_id
+        here.csv([{**row, "parent": ""} if row["number"] == "child" else row for row in rows])
+        run = here.app.state.run(here.run("nodes").run_id)
+        assert run is not None
+
+        def edit() -> None:
+            here.update("new_nodes(new_number='child')", {"new_ParentId@odata.bind": "new_nodes(new_number='X')"})
+
+        done = undo(here.app, run, RunOptions(trigger="undo"), Meanwhile(edit))
+        assert (done.state, done.updated.done, done.edited) == (RunState.SUCCEEDED, 1, 0)
+        assert node_parents(here) == CIRCLES
+        assert undone(here, created).deleted.done == len(CIRCLES)
+        assert node_parents(here) == {}
+
+
 def test_records_that_an_undo_did_not_come_to_are_told_as_not_tried(tmp_path: Path) -> None:
     """Also where an error ends it before the first delete; a second undo of the run does what is left."""
     with nodes(tmp_path) as here:

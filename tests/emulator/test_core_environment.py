@@ -77,7 +77,8 @@ def test_everything_that_the_definitions_state_is_read_back(exported: list[Defin
     for name, table in schema.tables.items():
         other = read.tables[name]
         assert other.columns.keys() == table.columns.keys(), name
-        assert (other.keys, other.bulk_messages) == (table.keys, table.bulk_messages), name
+        for fact in ("keys", "bulk_messages", "change_tracking", "optimistic_concurrency"):
+            assert getattr(other, fact) == getattr(table, fact), (name, fact)
         for column in table.columns.values():
             again = other.columns[column.logical_name]
             for fact in (
@@ -88,6 +89,18 @@ def test_everything_that_the_definitions_state_is_read_back(exported: list[Defin
                 place = (name, column.logical_name, fact)
                 assert getattr(again, fact) == getattr(column, fact), place
             assert not again.other_values
+
+
+@pytest.mark.parametrize(
+    ("stated", "setting"),
+    [("ChangeTrackingEnabled", "change_tracking"), ("IsOptimisticConcurrencyEnabled", "optimistic_concurrency")],
+)
+def test_what_a_table_cannot_do_is_read_from_the_file(write: Write, stated: str, setting: str) -> None:
+    """What the file does not state is on."""
+    column = _column("new_Name", IsPrimaryName=True)
+    file = write(_table("new_Off", column, **{stated: False}), _table("new_On", column))
+    tables = read_entity_definitions(file, builtin_schema()).tables
+    assert (getattr(tables["new_off"], setting), getattr(tables["new_on"], setting)) == (False, True)
 
 
 def test_a_new_row_gets_the_defaults_of_the_environment(write: Write) -> None:

@@ -20,7 +20,7 @@ __all__ = ["MetadataCache", "TableName", "list_tables", "read_entity"]
 
 _ENTITY_COLUMNS = (
     "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName,DisplayCollectionName,TableType,"
-    "IsIntersect,ChangeTrackingEnabled,MetadataId"
+    "IsIntersect,ChangeTrackingEnabled,IsOptimisticConcurrencyEnabled,MetadataId"
 )
 _RELATION_COLUMNS = "ReferencingEntityNavigationPropertyName,ReferencedEntity,ReferencingAttribute,CascadeConfiguration"
 # Who gets the new owner of a record: all that refer to it, the active ones, or those of the same owner.
@@ -131,6 +131,7 @@ class _Found:
     elastic: bool
     intersect: bool
     change_tracking: bool
+    optimistic_concurrency: bool
     metadata_id: str
 
 
@@ -150,6 +151,7 @@ def _found(table: Answer) -> _Found:
         elastic=table.member("TableType").text("") == "Elastic",
         intersect=intersect,
         change_tracking=table.member("ChangeTrackingEnabled").flag(default=False),
+        optimistic_concurrency=table.member("IsOptimisticConcurrencyEnabled").flag(default=True),
         metadata_id=table.member("MetadataId").text(""),
     )
 
@@ -220,6 +222,7 @@ def _read(service: Service, found: _Found) -> EntityMetadata:
         intersect=found.intersect,
         ends=ends,
         change_tracking=found.change_tracking,
+        optimistic_concurrency=found.optimistic_concurrency,
         metadata_id=found.metadata_id,
     )
 

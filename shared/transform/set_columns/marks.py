@@ -327,9 +327,8 @@ def write_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterat
         attribute, path = entity.attributes.get(mapping.target), f"destination.mappings[{place}].write"
         if attribute is None or mapping.write is WritePolicy.ALWAYS:
             continue
-        if mapping.write is WritePolicy.UNLESS_EDITED and entity.elastic:
-            message = f"{entity.logical_name} is an elastic table, which does not compare versions of a record"
-            yield Problem(message=message, path=path)
+        if mapping.write is WritePolicy.UNLESS_EDITED and (reason := _no_versions(entity)):
+            yield Problem(message=reason, path=path)
         elif mapping.write is not WritePolicy.ON_INSERT and not attribute.updatable:
             message = f"{attribute.name} can be set only when a record is created: use write: on_insert"
             yield Problem(message=message, path=path)
@@ -337,6 +336,18 @@ def write_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterat
             message = f"{attribute.name} cannot be set when a record is created"
             yield Problem(message=message, path=path)
     yield from _state_writes(definition, entity)
+
+
+def _no_versions(entity: EntityMetadata) -> str:
+    """Why the service does not compare versions of the table's records; empty where it does."""
+    if entity.elastic:
+        return f"{entity.logical_name} is an elastic table, which does not compare versions of a record"
+    if not entity.optimistic_concurrency:
+        return (
+            f"{entity.logical_name} does not compare versions of a record (IsOptimisticConcurrencyEnabled is false), "
+            "so an edit could be overwritten: use write: always, if_empty or on_insert"
+        )
+    return ""
 
 
 def _state_writes(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:

@@ -80,7 +80,10 @@ def _read_again(workspace: Workspace, dataverse: Dataverse, prepared: PreparedUn
 
 
 def _judged(prepared: PreparedUndo) -> tuple[str, str]:
-    """The statements that give deletes the new version of their record, or the outcome *edited* where it is another."""
+    """The statements that give deletes the outcome *edited* where others have changed the record, or its new version.
+
+    A delete that names no version gets none.
+    """
     same = [
         f"opened.{quoted(c.name)} IS NOT DISTINCT FROM target.{quoted(c.name)}"
         for c in prepared.watched
@@ -94,6 +97,6 @@ def _judged(prepared: PreparedUndo) -> tuple[str, str]:
     )
     version = (
         f"UPDATE changes SET version = opened._version FROM {_OPENED} AS opened "
-        "WHERE opened._id = changes._id AND action = 'delete'"
+        "WHERE opened._id = changes._id AND action = 'delete' AND version <> ''"
     )
     return edited, version

@@ -153,7 +153,7 @@ def prepare_undo(job: UndoJob, tools: Tools, workspace: Workspace) -> PreparedUn
         ended=_answered(about) or end_of_writes(job.run),
         force=job.batch.options.force,
     )
-    for step in (*reversal.steps(), *reversing_steps(layout, entity.primary_id)):
+    for step in (*reversal.steps(), *reversing_steps(layout, entity)):
         workspace.run(step)
     if job.where:
         workspace.execute(MATCHED_OF_DECIDED)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
+
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
@@ -111,6 +113,11 @@ def test_other_tables_are_not_asked_for_relationships_between_many() -> None:
     entity = read(answers)
     assert (entity.intersect, entity.ends) == (False, ())
     assert not any("ManyToMany" in path for path in answers.asked)
+
+
+@pytest.mark.parametrize(("stated", "compared"), [(True, True), (False, False), (None, True)])
+def test_the_metadata_says_whether_versions_are_compared(*, stated: bool | None, compared: bool) -> None:
+    assert read(Answers({**TABLE, "IsOptimisticConcurrencyEnabled": stated})).optimistic_concurrency is compared
 
 
 def relationship(column: str, table: str, **cascade: str) -> dict[str, Any]:

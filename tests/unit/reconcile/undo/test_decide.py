@@ -90,7 +90,7 @@ def decided(
 ) -> list[tuple[str, list[str]]]:
     workspace.run(records_step(LAYOUT, metadata_layout(ITEM, ["name"])))
     reversal = Reversal(entity=ITEM, layout=LAYOUT, users=frozenset({str(US)}), ended=ended, force=force)
-    for step in (*reversal.steps(), *reversing_steps(identified(ITEM, LAYOUT), "itemid")):
+    for step in (*reversal.steps(), *reversing_steps(identified(ITEM, LAYOUT), ITEM)):
         workspace.run(step)
     return [
         (decision, edited)

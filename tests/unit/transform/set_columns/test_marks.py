@@ -20,10 +20,10 @@ START = STARTED.replace(microsecond=0, tzinfo=None)
 BEFORE = START - timedelta(days=9)
 
 
-def table(*states: Choice, elastic: bool = False) -> EntityMetadata:
+def table(*states: Choice) -> EntityMetadata:
     """The usual table, with states."""
     state = AttributeMetadata(name="statecode", type=AttributeType.STATE, choices=states, creatable=False)
-    return replace(ACCOUNT, attributes={**ACCOUNT.attributes, "statecode": state}, elastic=elastic)
+    return replace(ACCOUNT, attributes={**ACCOUNT.attributes, "statecode": state})
 
 
 TABLE = table(*STATES)
@@ -89,16 +89,27 @@ def test_a_mark_that_the_table_cannot_have(behaviour: dict[str, Any], entity: En
     [
         ("accountid", "if_empty", {}, "use write: on_insert"),
         ("statecode", "on_insert", {"strategy": "upsert"}, "cannot be set when a record is created"),
-        ("name", "unless_edited", {}, "elastic table"),
     ],
 )
 def test_a_policy_that_the_column_does_not_allow(
     target: str, write: str, behaviour: dict[str, Any], message: str
 ) -> None:
     """Reported with the place of the key."""
-    entity = table(*STATES, elastic=write == "unless_edited")
-    found = [problem for problem in check(sync(target, write, **behaviour), entity) if message in problem.message]
+    found = [problem for problem in check(sync(target, write, **behaviour), TABLE) if message in problem.message]
     assert [problem.path for problem in found] == ["destination.mappings[1].write"]
+
+
+@pytest.mark.parametrize(
+    ("entity", "message"),
+    [
+        (replace(TABLE, elastic=True), "elastic table"),
+        (replace(TABLE, optimistic_concurrency=False), "use write: always, if_empty or on_insert"),
+    ],
+)
+def test_unless_edited_needs_versions_that_the_service_compares(entity: EntityMetadata, message: str) -> None:
+    """The service would refuse each write, or overwrite an edit."""
+    found = check(sync("name", "unless_edited"), entity)
+    assert [problem.path for problem in found if message in problem.message] == ["destination.mappings[1].write"]
 
 
 @pytest.mark.parametrize(
