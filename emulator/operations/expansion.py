@@ -9,7 +9,7 @@ import orjson
 from emulator.errors import ServiceError
 from emulator.odata import Expand, Link, child_link
 from emulator.odata.paging import PageMark
-from emulator.operations.reading import Record, RowShape, TableQuery
+from emulator.operations.reading import Record, RowShape, TableQuery, etag
 from emulator.schema import Table
 from emulator.store import sql_name
 
@@ -55,11 +55,13 @@ def _expand_lookup(asked: TableQuery, expand: Expand, records: Sequence[Record])
     targets = table.targets_of(expand.name)
     kind = sql_name(f"{column.logical_name}__type") if column.is_polymorphic else f"'{targets[0]}'"
     found = asked.fetch(
-        f"SELECT {sql_name(table.primary_id)}, {kind}, {sql_name(column.logical_name)} FROM {asked.sql_table}"
+        f'SELECT "versionnumber", {kind}, {sql_name(column.logical_name)} FROM {asked.sql_table}'
         f" WHERE {sql_name(table.primary_id)} IN (SELECT value FROM json_each(?))",
         (_json([record[table.primary_id] for record in records]),),
     )
-    references = {row[0]: (row[1], row[2]) for row in found if row[1] in targets and row[2]}
+    # No two rows have one version; rows of an elastic table can have one identifier.
+    known = ((etag(row[0], elastic=table.elastic), (row[1], row[2])) for row in found)
+    references = {version: named for version, named in known if named[0] in targets and named[1]}
     related: dict[tuple[str, str], tuple[Record | None, int]] = {}
     for name in targets:
         target = asked.environment.schema.tables.get(name)
@@ -67,7 +69,7 @@ def _expand_lookup(asked: TableQuery, expand: Expand, records: Sequence[Record])
         if target is not None and wanted:
             rows = _targets(asked, expand, target, wanted, principal=len(targets) > 1)
             related |= {(name, record_id): row for record_id, row in rows.items()}
-    chosen = [related.get(references.get(record[table.primary_id], ("", "")), (None, 0)) for record in records]
+    chosen = [related.get(references.get(record["@odata.etag"], ("", "")), (None, 0)) for record in records]
     for record, (row, _) in zip(records, chosen, strict=True):
         record[expand.name] = row
     return [size for _, size in chosen]

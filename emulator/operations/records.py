@@ -98,7 +98,7 @@ class Records:
         def act() -> Response:
             with self._environment.database.transaction():
                 record_id, effects = deep.insert(asked.request, asked.table, body)
-                return _after_write(asked, None, record_id, created=True, effects=tuple(effects))
+                return _after_write(asked, None, record_id, effects=tuple(effects))
 
         return Planned(rows={"create": _rows_of(body)}, act=act)
 
@@ -108,7 +108,7 @@ class Records:
         with self._environment.database.transaction():
             record_id = work.create([values], asked.request.caller)[0]
             effects = written(work.table, "create", (record_id,))
-            return _after_write(asked, reference, record_id, created=True, effects=effects)
+            return _after_write(asked, reference, record_id, effects=effects)
 
     def patch(self, request: Request, table: Table, reference: RowKey) -> Planned:
         """Plans `PATCH accounts(...)`: an upsert, or only a create or an update if a header says so.
@@ -165,7 +165,7 @@ class Records:
             if values:
                 work.update([(row, values)], request.caller)
             effects = written(table, "update", (record_id,))
-            return _after_write(asked, reference, record_id, created=False, effects=effects)
+            return _after_write(asked, reference, record_id, updated=row, effects=effects)
 
     def _id_of(self, table: Table, reference: RowKey, row: int) -> str:
         found = self._environment.rows(table).fetch(row, (table.primary_id,))
@@ -256,11 +256,15 @@ def _record(asked: TableQuery, row: int) -> Record:
     return records[0]
 
 
-def _representation(asked: TableQuery, record_id: str, *, created: bool, effects: tuple[Effect, ...]) -> Response:
+def _newest(asked: TableQuery, record_id: str) -> int:
+    """The number of the row with this identifier that was created last: of an elastic table others can have it, too."""
+    identity = sql_name(asked.table.primary_id)
+    newest = f'SELECT max("row_") FROM {asked.sql_table} WHERE {identity} = ?'
+    return int(asked.environment.database.scalar(newest, (record_id,)))
+
+
+def _representation(asked: TableQuery, row: int, *, created: bool, effects: tuple[Effect, ...]) -> Response:
     """The answer with the row as it is after the write; related rows come only after a create."""
-    row = asked.environment.database.scalar(
-        f'SELECT max("row_") FROM {asked.sql_table} WHERE {sql_name(asked.table.primary_id)} = ?', (record_id,)
-    )
     read = asked if created else asked.related(asked.table, replace(asked.query, expand=()))
     record = _record(read, row)
     return answer(
@@ -276,18 +280,31 @@ def _representation(asked: TableQuery, record_id: str, *, created: bool, effects
 
 
 def _after_write(
-    asked: TableQuery, reference: RowKey | None, record_id: str, *, created: bool, effects: tuple[Effect, ...]
+    asked: TableQuery,
+    reference: RowKey | None,
+    record_id: str,
+    *,
+    updated: int | None = None,
+    effects: tuple[Effect, ...],
 ) -> Response:
     """The answer with the row, or with its address: the request's own URL where it names an alternate key.
 
     (use-upsert-insert-update-record)
+
+    Args:
+        asked: What the answer shows of the row.
+        reference: The reference of the request to the row, if it has one.
+        record_id: The identifier of the row.
+        updated: The number of the row that was there before; None for a new one.
+        effects: What the request has done.
     """
     request = asked.request
     address = row_address(request, asked.table, record_id)
     if reference is not None and reference.key is not None:
         address = request.root + request.path
     if request.preferences.representation:
-        response = _representation(asked, record_id, created=created, effects=effects)
+        row = _newest(asked, record_id) if updated is None else updated
+        response = _representation(asked, row, created=updated is None, effects=effects)
     else:
         response = answer(headers={"OData-EntityId": address, **session_token(asked.table)}, effects=effects)
     return replace(response, address=address)

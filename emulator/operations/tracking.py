@@ -195,11 +195,14 @@ def _without_nulls(record: Record) -> Record:
 
 
 def _deletions(asked: TableQuery, after: int, limit: int) -> list[tuple[Any, ...]]:
-    """Deletions by version, without rows that exist again."""
+    """Deletions by version, without rows that exist again; rows of two partitions with one identifier are two rows."""
+    name = asked.sql_table
+    same = f'{name}.{sql_name(asked.table.primary_id)} = "_deleted"."id"'
+    same += f' AND {name}."partitionid" IS "_deleted"."partition"' if asked.table.elastic else ""
     return asked.fetch(
         'SELECT max("version"), "id" FROM "_deleted" WHERE "entity" = ? AND "version" > ?'
-        f' AND "id" NOT IN (SELECT {sql_name(asked.table.primary_id)} FROM {asked.sql_table})'
-        ' GROUP BY "id" ORDER BY 1 LIMIT ?',
+        f" AND NOT EXISTS (SELECT 1 FROM {name} WHERE {same})"
+        ' GROUP BY "id", "partition" ORDER BY 1 LIMIT ?',
         (asked.table.logical_name, after, limit),
     )
 
