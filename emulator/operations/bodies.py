@@ -14,7 +14,7 @@ from emulator.body_errors import (
 )
 from emulator.environment import Environment
 from emulator.errors import ServiceError, invalid_argument, not_implemented
-from emulator.odata import child_link, row_reference
+from emulator.odata import RowKey, child_link, row_reference
 from emulator.operations.references import existing_id
 from emulator.operations.rules.parties import GIVEN, checked_party
 from emulator.schema import Column, Table
@@ -121,6 +121,8 @@ class BodyReader:
                 setters[name] = _identifier(name) if creating else _ignored
             elif not allowed or column.computed:
                 setters[name] = _ignored  # the service ignores values for read-only columns
+            elif name in (self.table.intersect or ()):
+                setters[name] = self._paired(column)
             else:
                 setters[name] = self._plain(column)
         parties = self._environment.schema.tables.get(PARTIES)
@@ -154,6 +156,20 @@ class BodyReader:
             if stored is None and refuse_null:
                 raise value_required(name, self.table.logical_name)
             values[name] = stored
+
+        return setter
+
+    def _paired(self, column: Column) -> _Setter:
+        """Reads one side of a pair: the identifier of a row that exists."""
+        plain, name = self._plain(column), column.logical_name
+        schema = self._environment.schema
+        relation = next(one for one in schema.many_to_many.values() if one.intersect == self.table.logical_name)
+        paired = schema.tables[next(end.table for end in relation.ends if end.attribute == name)]
+
+        def setter(values: Values, value: Any) -> None:
+            plain(values, value)
+            if values[name] is not None:
+                existing_id(self._environment, paired, RowKey(id=values[name]))
 
         return setter
 

@@ -57,6 +57,27 @@ def test_texts_of_a_csv_file_are_read_by_the_types_of_their_columns(tmp_path: Pa
         ]
 
 
+@pytest.mark.parametrize("known", [("team", "user"), ("team",), ("user",), ()])
+def test_both_rows_of_a_pair_exist(tmp_path: Path, known: tuple[str, ...]) -> None:
+    """As when two rows are associated by a request."""
+    team, user = (f"00000000-0000-0000-0000-00000000000{number}" for number in range(2))
+    rows = {
+        "teams": [{"teamid": team, "name": "T"}] if "team" in known else [],
+        "systemusers": [{"systemuserid": user, "lastname": "U"}] if "user" in known else [],
+        "teammemberships": [{"teamid": team, "systemuserid": user}],
+    }
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps(rows))
+    with running(in_thread=True, seed=f"demo={file}") as emulator, Client(emulator) as client:
+        answer = client.session.post(f"{emulator.base_url}/_emulator/seed/demo", timeout=60)
+        if len(known) == len(("team", "user")):
+            assert answer.ok
+        else:
+            assert error(answer) == (404, "0x80040217")
+        pairs = client.send("GET", "teammemberships?$select=systemuserid").json()["value"]
+        assert [pair["systemuserid"] for pair in pairs] == ([user] if answer.ok else [])
+
+
 def test_a_row_may_refer_to_an_earlier_row_of_its_list(tmp_path: Path) -> None:
     """As the same bodies may, one POST after the other; a row that comes later is not there yet."""
     ids = [f"00000000-0000-0000-0000-00000000000{number}" for number in range(3)]

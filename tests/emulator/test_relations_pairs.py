@@ -242,7 +242,7 @@ def test_a_seed_makes_pairs(tmp_path: Path) -> None:
         "teams": [{"teamid": team, "name": "T"}],
         "teammemberships": [{"teamid": team, "systemuserid": user}],
     }
-    (tmp_path / "a.yaml").write_text(yaml.safe_dump(rows), encoding="utf-8")
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(rows, sort_keys=False), encoding="utf-8")
     (tmp_path / "b.yaml").write_text(yaml.safe_dump({"teammemberships": [{"teamid": team}]}), encoding="utf-8")
     seeds = [f"good={tmp_path / 'a.yaml'}", f"bad={tmp_path / 'b.yaml'}"]
     with running(in_thread=True, limits="none", seed=seeds) as emulator, Client(emulator) as client:
