@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from emulator.errors import user_disabled
 from emulator.messages import Caller
 from emulator.odata import Compiler
 from emulator.schema import Schema, Table
@@ -110,9 +111,16 @@ class Environment:
         return f"{self._serial:08x}{self._tail}"
 
     def caller_for(self, application_id: str, user_id: str) -> Caller:
-        """Returns the application user of a client, adding its row on its first call."""
+        """Returns the application user of a client, adding its row on its first call.
+
+        Raises:
+            ServiceError: The user is disabled (403).
+        """
         users = self.schema.tables["systemuser"]
-        if self.rows(users).by_id(user_id) is None:
+        row = self.rows(users).by_id(user_id)
+        if row is not None and "isdisabled" in users.columns and self.rows(users).fetch(row, ("isdisabled",)) == (1,):
+            raise user_disabled()
+        if row is None:
             now = self.now()
             self.rows(users).insert(
                 [

@@ -210,6 +210,13 @@ def associated_with_another() -> ServiceError:
     )
 
 
+def user_disabled() -> ServiceError:
+    """The user of the request, or the one that it acts for, is disabled."""
+    return ServiceError(
+        403, "0x80040225", "The specified user is either disabled or is not a member of any business unit."
+    )
+
+
 def user_enabled(user_id: str) -> ServiceError:
     """A user is disabled before it is deleted (user-team-entities page); the code is assumed."""
     return invalid_argument(f"The user {user_id} is enabled. Disable the user, and delete it then.")

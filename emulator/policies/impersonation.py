@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from emulator.environment import Environment
-from emulator.errors import ServiceError, record_not_found
+from emulator.errors import ServiceError, record_not_found, user_disabled
 from emulator.messages import Caller
 from emulator.store.values import guid_text
 
@@ -31,9 +31,7 @@ def acting_caller(environment: Environment, caller: Caller, headers: Mapping[str
         raise record_not_found("systemuser", wanted)
     user_id, business_unit_id, disabled = found
     if disabled:
-        raise ServiceError(
-            403, "0x80040225", "The specified user is either disabled or is not a member of any business unit."
-        )
+        raise user_disabled()
     original = caller.on_behalf or caller.user_id
     return Caller(
         user_id=user_id,

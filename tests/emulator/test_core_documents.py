@@ -13,7 +13,7 @@ from emulator.messages import Request
 from emulator.schema.loader import builtin_schema
 from emulator.service import Service
 from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client, made, whole_error
+from tests.emulator.http_client import Client, error, made, whole_error
 
 ENTRA = "11111111-2222-4333-8444-555555555555"
 RESERVED = "/<>*%&:\\?+#"
@@ -410,6 +410,20 @@ def test_users_that_cannot_be_impersonated(client: Client) -> None:
     for headers, status, code in refused:
         assert whole_error(client.send("POST", "accounts", {"name": "A"}, **headers))[:2] == (status, code)
     assert client.names() == []
+
+
+def test_a_disabled_application_user_is_refused_until_it_is_enabled() -> None:
+    """Whoever it acts for; another application user goes on."""
+    with running(in_thread=True, client_id=["one", "two"], limits="none") as emulator, Client(emulator) as client:
+        other = {"Authorization": f"Bearer {emulator.token('two')}"}
+        me = f"systemusers({client.send('GET', 'WhoAmI').json()['UserId']})"
+        user = made(client, "systemusers", firstname="Jo")
+        assert client.send("PATCH", me, {"isdisabled": True}).status_code == 204
+        assert error(client.send("POST", "accounts", {"name": "A"})) == (403, "0x80040225")
+        assert error(client.send("GET", "accounts", MSCRMCallerID=user)) == (403, "0x80040225")
+        assert client.send("POST", "accounts", {"name": "B"}, **other).status_code == 204
+        assert client.send("PATCH", me, {"isdisabled": False}, **other).status_code == 204
+        assert client.names() == ["B"]
 
 
 # Metadata
