@@ -62,12 +62,30 @@ class Service:
         self.restoring = Restoring(environment, self.changes)
         self.bulk_deletes = BulkDeletes(environment, self.changes)
 
-    def plan(self, request: Request) -> Planned:  # noqa: C901, PLR0912 - one branch a function of the service
+    def plan(self, request: Request) -> Planned:
         """Checks a request and plans its operation.
+
+        With a time model the operation acts later, and refuses what others have made impossible by then.
 
         Raises:
             ServiceError: The request is refused.
         """
+        planned = self._planned(request)
+        if request.method in {"GET", "HEAD"}:
+            return planned
+        schema, deletion = self.environment.schema, self.environment.database.last_deletion()
+
+        def act() -> Response:
+            if self.environment.schema is not schema:
+                return self._planned(request).act()
+            if self.environment.database.last_deletion() != deletion:
+                # It can refer to a row that is gone. What it found on arrival is still what it updates.
+                self._planned(request)
+            return planned.act()
+
+        return replace(planned, act=act)
+
+    def _planned(self, request: Request) -> Planned:  # noqa: C901, PLR0912 - one branch a function of the service
         check_headers(request.headers)
         if request.path.startswith("RetrieveMetadataChanges("):
             return self.metadata.changes(request)

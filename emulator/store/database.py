@@ -93,7 +93,7 @@ class Database:
 
     def _highest_version(self) -> int:
         """The last row version of the file; one that an earlier version made does not state it, but its rows do."""
-        found = [_FIRST_VERSION, self.fact("version"), self.scalar('SELECT max("version") FROM "_deleted"')]
+        found = [_FIRST_VERSION, self.fact("version"), self.last_deletion()]
         tables = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (name,) in tables:
             if "versionnumber" in stored_columns(self.connection, name):
@@ -104,6 +104,11 @@ class Database:
     def fact(self, name: str) -> Any:
         """Returns what the file states under a name, or None."""
         return self.scalar('SELECT "value" FROM "_facts" WHERE "name" = ?', (name,))
+
+    def last_deletion(self) -> int | None:
+        """Returns the version of the row that was deleted last; another one means that rows have gone since."""
+        version: int | None = self.scalar('SELECT max("version") FROM "_deleted"')
+        return version
 
     def state(self, name: str, value: str | int) -> None:
         """Keeps a fact in the file."""

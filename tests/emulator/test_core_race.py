@@ -1,13 +1,22 @@
 """Concurrent requests: checks on arrival, and writes at the end."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
+from emulator.environment import Environment
+from emulator.errors import ServiceError
+from emulator.messages import Planned, Request
+from emulator.schema.loader import builtin_schema
+from emulator.service import Service
 from emulator.testing import RunningEmulator, running
 from tests.emulator.http_client import Client
+
+ACCOUNT, OTHER = (f"accounts(00000000-0000-0000-0000-00000000000{digit})" for digit in "ab")
+COLUMN = {"@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata", "SchemaName": "new_Code", "MaxLength": 9}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +78,56 @@ def test_an_update_of_a_row_that_is_deleted_meanwhile_is_refused(slow: RunningEm
     assert (update.status_code, delete.status_code) == (404, 204)
     with Client(slow) as client:
         assert client.names() == []
+
+
+CONTACTS = "contacts/Microsoft.Dynamics.CRM.CreateMultiple"
+BOUND = {"lastname": "L", "parentcustomerid_account@odata.bind": ACCOUNT}
+
+
+@pytest.fixture
+def service() -> Service:
+    """An account and a column, on which requests can be made that act later."""
+    made = Service(Environment(builtin_schema()))
+    planned(made, "POST", "accounts", {"accountid": ACCOUNT[9:-1], "name": "A"}).act()
+    planned(made, "POST", "EntityDefinitions(LogicalName='contact')/Attributes", COLUMN).act()
+    return made
+
+
+def planned(service: Service, method: str, path: str, body: object = None) -> Planned:
+    """A request after its arrival, before the time that it takes."""
+    content, caller = b"" if body is None else json.dumps(body).encode(), service.environment.system
+    return service.plan(Request(method=method, path=path, query="", headers={}, body=content, root="/", caller=caller))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param("contacts", BOUND, id="row"),
+        pytest.param(CONTACTS, {"Targets": [{"@odata.type": "Microsoft.Dynamics.CRM.contact", **BOUND}]}, id="bulk"),
+    ],
+)
+def test_a_row_that_refers_to_one_that_is_deleted_meanwhile_is_refused(
+    service: Service, path: str, body: object
+) -> None:
+    """Its lookup would name a row that is gone. The deletion of another row changes nothing."""
+    planned(service, "POST", "accounts", {"accountid": OTHER[9:-1], "name": "B"}).act()
+    first, second = (planned(service, "POST", path, body) for _ in range(2))
+    planned(service, "DELETE", OTHER).act()
+    first.act()
+    planned(service, "DELETE", ACCOUNT).act()
+    with pytest.raises(ServiceError) as refused:
+        second.act()
+    assert (refused.value.status, refused.value.code) == (404, "0x80040217")
+
+
+def test_a_row_with_a_column_that_is_deleted_meanwhile_is_refused(service: Service) -> None:
+    """With the answer to an unknown property; a row without it is created in the table as it is then."""
+    late = [planned(service, "POST", "contacts", {"lastname": "L", **more}) for more in ({"new_code": "A"}, {})]
+    column = "EntityDefinitions(LogicalName='contact')/Attributes(LogicalName='new_code')"
+    planned(service, "DELETE", column).act()
+    with pytest.raises(ServiceError, match="Invalid property 'new_code' was found"):
+        late[0].act()
+    assert late[1].act().status == 204
 
 
 def test_two_updates_of_one_version_overlap_and_the_second_is_refused(slow: RunningEmulator) -> None:
