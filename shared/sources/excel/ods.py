@@ -15,6 +15,7 @@ _CONTENT: Final = "content.xml"
 _CELLS: Final = frozenset({"table-cell", "covered-table-cell"})
 _VALUES: Final = ("office:value", "office:string-value", "office:date-value", "office:time-value")
 _MOST_REPEATS: Final = 1 << 20
+_DIGITS: Final = 9  # of a number: enough for any place in a sheet
 
 
 def survey_ods(archive: Archive, name: str) -> dict[str, Survey]:
@@ -103,4 +104,4 @@ class _Sheets:
 
 def _repeats(about: Mapping[str, str], key: str) -> int:
     text = about.get(key, "1")
-    return min(int(text), _MOST_REPEATS) if text.isdecimal() and int(text[:9]) else 1
+    return min(int(text[:_DIGITS]), _MOST_REPEATS) or 1 if text.isdecimal() else 1

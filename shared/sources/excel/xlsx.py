@@ -18,6 +18,7 @@ __all__ = ["office_parts", "related", "sheet_parts", "survey_xlsx"]
 _OVERLAP: Final = 64  # bytes: longer than every search text
 _COLUMN: Final = re.compile(rb'<c r="([A-Z]{1,3})')
 _ROW: Final = re.compile(rb'<c r="[A-Z]{1,3}([0-9]+)')
+_DIGITS: Final = 9  # of the number of a row: enough for any place in a sheet
 _LAST_ROW: Final = 1_100_000  # more than `_UNUSUAL` lets pass
 # A cell that is not written as Excel and most programs do, an error, or a formula without a stored result.
 _UNUSUAL: Final = (
@@ -129,7 +130,8 @@ class _Cells:
         match element:
             case "row":
                 given = about.get("r", "")
-                self._row = int(given) - 1 if given.isdecimal() and int(given) else self._row
+                number = int(given[:_DIGITS]) if given.isdecimal() else 0
+                self._row = number - 1 if number else self._row
             case "c":
                 row = self._row
                 if found := _REFERENCE.fullmatch(about.get("r", "")):

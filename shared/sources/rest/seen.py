@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from shared.sources.rest.paging import AnswerPage, PageRequest
 __all__ = ["SeenPages", "Total"]
 
 _MOST_PAGES: Final = 100_000
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _REMEDY: Final = "check pagination: its parameter, or where the next page is named"
 
 
@@ -82,22 +84,25 @@ class Total:
         """Compare the number of a page with that of the pages before.
 
         Raises:
-            UserError: It is missing on the first page, is not a number, or has changed.
+            UserError: It is missing on the first page, is not a number of records, or has changed.
         """
         if self._find is None:
             return
         value = self._find(page.document) if page.document is not ABSENT else ABSENT
         if value is ABSENT and self._told is not None:
             return  # some services leave it out on later pages, or answer the last one without a body
-        text = None if value is ABSENT else text_of(value)
-        if text is None or not text.isascii() or not text.isdigit():
-            raise UserError(f"{page.place}: pagination.total does not find a whole number in the answer")
-        if self._told is not None and int(text) != self._told:
+        text = text_of(value)
+        if text is None or not _WHOLE_NUMBER.fullmatch(text):
             raise UserError(
-                f"{page.place}: the total changed from {self._told:,} to {int(text):,} while pages were read, so rows "
-                f"may be missing; run the sync again"
+                f"{page.place}: pagination.total does not find a whole number of at most 18 digits in the answer"
             )
-        self._told = int(text)
+        told = int(text)
+        if self._told is not None and told != self._told:
+            raise UserError(
+                f"{page.place}: the total changed from {self._told:,} to {told:,} while pages were read, so rows may "
+                f"be missing; run the sync again"
+            )
+        self._told = told
 
     def compare(self, rows: int, place: str) -> None:
         """Compare the number with that of the rows at the end.

@@ -190,13 +190,14 @@ def test_a_password_is_reported(tmp_path: Path, write: Callable[[Path], None]) -
     assert "it has a password; save it without one" in refused(tmp_path / "book")
 
 
-def far_away_ods(path: Path) -> Path:
+def far_away_ods(path: Path, rows_repeated: str) -> Path:
     far = Raw('<table:table-cell office:value-type="float" office:value="1" table:number-columns-repeated="16384"/>')
     rows: list[Any] = [("a",), (far,)]
     write_ods(path, {"Data": rows})
     with zipfile.ZipFile(path) as made:
         parts = {name: made.read(name) for name in made.namelist()}
-    text = parts["content.xml"].replace(b"<table:table-row>", b'<table:table-row table:number-rows-repeated="900">')
+    repeated = f'<table:table-row table:number-rows-repeated="{rows_repeated}">'
+    text = parts["content.xml"].replace(b"<table:table-row>", repeated.encode())
     with zipfile.ZipFile(path, "w") as again:
         for name, data in {**parts, "content.xml": text}.items():
             again.writestr(name, data)
@@ -213,10 +214,25 @@ def test_a_sheet_with_a_cell_far_away_is_refused_before_it_fills_the_memory(tmp_
     )
     wide: Any = [tuple(range(200)), *([()] * 70_000), (1,)]
     assert "has 14,000,400 cells" in refused(write_xlsx(tmp_path / "wide.xlsx", {"Data": wide}))
-    assert "has 29,491,200 cells" in refused(far_away_ods(tmp_path / "book.ods"))
+    assert "has 29,491,200 cells" in refused(far_away_ods(tmp_path / "book.ods", "900"))
     wide_rows: Any = [tuple(range(250)), *([()] * 60_000), (1,)]
     assert "has 15,000,500 cells" in refused(write_xls(tmp_path / "book.xls", {"Data": wide_rows}))
     assert "has 15,000,500 cells" in refused(write_xlsb(tmp_path / "book.xlsb", {"Data": wide_rows}))
+
+
+def test_a_number_of_a_place_that_no_sheet_has_is_refused(tmp_path: Path) -> None:
+    """However many digits it has: a damaged file, or one that is made to do harm."""
+    digits = "9" * 5000
+    assert "the limit is" in refused(far_away_ods(tmp_path / "book.ods", digits))
+    path = write_xlsx(tmp_path / "book.xlsx", {"Data": [("a",), (1,)]})
+    with zipfile.ZipFile(path) as made:
+        parts = {name: made.read(name) for name in made.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"].replace(b'<row r="2"><c r="A2"', f'<row r="{digits}"><c'.encode())
+    assert digits.encode() in sheet
+    with zipfile.ZipFile(path, "w") as again:
+        for name, data in {**parts, "xl/worksheets/sheet1.xml": sheet}.items():
+            again.writestr(name, data)
+    assert "book.xlsx" in refused(path)
 
 
 def test_other_sheets_of_a_workbook_do_not_count(tmp_path: Path) -> None:

@@ -300,9 +300,9 @@ def test_a_total_that_is_not_reached_ends_the_run(serve: Serve) -> None:
         ids(server.url, records="$.items", pagination=pages)
 
 
-@pytest.mark.parametrize("total", [None, "many", 2.5, [25]])
+@pytest.mark.parametrize("total", [None, "many", 2.5, [25], "9" * 5000, 10**18])
 def test_a_total_is_a_whole_number(serve: Serve, total: Any) -> None:
-    """Anything else is a mistake in `pagination.total`."""
+    """Anything else is a mistake in `pagination.total`, also a number that no service has records for."""
     server = serve(lambda _: Reply(body={"total": total, "items": ROWS}))
     with pytest.raises(UserError, match=r"pagination.total does not find a whole number"):
         ids(server.url, records="$.items", pagination={"type": "page", "parameter": "page", "total": "$.total"})
