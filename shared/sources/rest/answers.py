@@ -15,15 +15,16 @@ from shared.http.transport import Response
 from shared.redaction import cleaned
 from shared.sources.files import BLOCK
 
-__all__ = ["begins_as_list", "has_records", "shown_answer", "text_of_answer"]
+__all__ = ["beginning_of_answer", "shown_answer", "text_of_answer"]
 
 # 203: a proxy changed the answer. 206: what services answer whose pages are ranges.
 _GOOD: Final = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION, HTTPStatus.PARTIAL_CONTENT})
 _EMPTY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
-_BEFORE_JSON: Final = b" \t\r\n\0" + codecs.BOM_UTF8 + codecs.BOM_UTF16_BE  # also of other encodings
-_NULL: Final = b"null"  # a list without records
-_MOST_READ: Final = 4096  # bytes of a refusal
+_BLANK: Final = " \t\r\n"  # RFC 8259, section 2
+_NULL: Final = "null"  # a list without records
+_MOST_READ: Final = 4096  # bytes of a refusal, and of the blanks at a time
 _MOST_SHOWN: Final = 200  # characters of it
+_USUAL: Final = "utf-8"
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
 _WHAT_TO_DO: Final = {
     HTTPStatus.BAD_REQUEST: "check url, headers, body and pagination",
@@ -34,8 +35,10 @@ _WHAT_TO_DO: Final = {
 }
 
 
-def has_records(answer: Response, file: Path, place: str) -> bool:
-    """Whether an answer has a body to read; False for one that says that there is nothing.
+def beginning_of_answer(answer: Response, file: Path, place: str) -> str:
+    """The first characters of an answer behind its blanks; empty for one that says that there is nothing.
+
+    A service may send blanks for as long as it makes its answer, to keep the connection open.
 
     Args:
         answer: Status and headers.
@@ -46,29 +49,39 @@ def has_records(answer: Response, file: Path, place: str) -> bool:
         UserError: The request was refused, or the answer is not what was asked for.
     """
     if answer.status in _EMPTY:
-        return False
+        return ""
     if answer.status not in _GOOD:
         raise UserError(_refusal(answer, file, place))
-    with file.open("rb") as stream:
-        first = stream.read(_MOST_READ)
-    if not first.strip():
+    begun = _beginning(answer, file, place)
+    if not begun:
         raise UserError(
             f"{place} answered {answer.status} without a body; a service that has no records says so in JSON"
         )
-    if first.strip() == _NULL:
-        return False
-    if _is_markup(first):
+    if begun.rstrip(_BLANK) == _NULL:
+        return ""
+    if begun.startswith("<"):
         raise UserError(
             f"{place} answered with HTML or XML and not with JSON: check url and auth, for example whether a page for "
             f"people to sign in answers"
         )
-    return True
+    return begun
 
 
-def begins_as_list(file: Path) -> bool:
-    """Whether a good answer is a JSON list; otherwise it is one object, or one on each line."""
+def _beginning(answer: Response, file: Path, place: str) -> str:
+    """Up to where it is known whether the text is more than `null`; what is not in its encoding is told later."""
+    decoder, begun = _decoder(_charset(answer), place, errors="replace"), ""
     with file.open("rb") as stream:
-        return stream.read(_MOST_READ).lstrip(_BEFORE_JSON).startswith(b"[")
+        while len(begun.rstrip(_BLANK)) <= len(_NULL) and (block := stream.read(_MOST_READ)):
+            begun = (begun + decoder.decode(block)).lstrip(_BLANK)
+            known = begun.rstrip(_BLANK)
+            begun = begun[: len(known) + 1]  # one blank is enough to tell `null x` from `nullx`
+    return begun
+
+
+def _charset(answer: Response) -> str | None:
+    """What the header `Content-Type` names; None where it names nothing."""
+    found = _CHARSET.search(answer.headers.get("content-type", ""))
+    return found[1] if found else None
 
 
 def text_of_answer(answer: Response, file: Path, place: str) -> Generator[str, None, None]:
@@ -77,8 +90,7 @@ def text_of_answer(answer: Response, file: Path, place: str) -> Generator[str, N
     Raises:
         UserError: The encoding is not known, or the text is not in it.
     """
-    found = _CHARSET.search(answer.headers.get("content-type", ""))
-    named = found[1] if found else "utf-8"
+    named = _charset(answer)
     decoder = _decoder(named, place)
     read = 0
     with file.open("rb") as stream:
@@ -88,19 +100,19 @@ def text_of_answer(answer: Response, file: Path, place: str) -> Generator[str, N
                 read += len(block)
             yield decoder.decode(b"", final=True)
         except UnicodeError as error:
-            told = f"its header Content-Type says {named}" if found else "its header Content-Type names no charset"
+            told = f"says {named}" if named else "names no charset"
             raise UserError(
-                f"{place} answered with text that is not {named} (behind byte {read:,}); {told}. The service has to "
-                f"answer in UTF-8, or to name its charset"
+                f"{place} answered with text that is not {named or _USUAL} (behind byte {read:,}); its header "
+                f"Content-Type {told}. The service has to answer in UTF-8, or to name its charset"
             ) from error
 
 
-def _decoder(named: str, place: str) -> codecs.IncrementalDecoder:
+def _decoder(named: str | None, place: str, errors: str = "strict") -> codecs.IncrementalDecoder:
     try:
-        name = codec_name(named)
+        name = codec_name(named or _USUAL)
     except ValueError:
         raise UserError(f"{place} answered with an unknown charset in its header Content-Type") from None
-    return codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
+    return codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)(errors)
 
 
 def _is_markup(first: bytes) -> bool:

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from shared.definitions.models import Column, RestColumn, RestSource
@@ -18,7 +17,7 @@ from shared.json_paths import ABSENT, finder_of_records
 from shared.sources.context import SourceContext
 from shared.sources.json_text.loading import RecordRows, Value, value_of
 from shared.sources.json_text.records import BadRecord, chosen, json_document, json_records
-from shared.sources.rest.answers import begins_as_list, has_records, text_of_answer
+from shared.sources.rest.answers import beginning_of_answer, text_of_answer
 from shared.sources.rest.api import Api
 from shared.sources.rest.endpoint import Endpoint, endpoint_of
 from shared.sources.rest.paging import AnswerPage, PageRequest, pager_of
@@ -136,9 +135,10 @@ class _Reading:
         answer, url = self._api.answer(asked)
         partial = answer.status == HTTPStatus.PARTIAL_CONTENT
         page = AnswerPage(url=url, place=self._api.place(asked), headers=answer.headers, partial=partial)
-        if not has_records(answer, self._file, page.place):
+        begun = beginning_of_answer(answer, self._file, page.place)
+        if not begun:
             return page
-        kept = _Kept(as_document=self._find is None and not self._shape.is_list(self._file, page.place))
+        kept = _Kept(as_document=self._find is None and not self._shape.is_list(begun, page.place))
         with closing(text_of_answer(answer, self._file, page.place)) as text:
             if self._is_read_whole:
                 page = replace(page, document=json_document(text, page.place, remedy=_NOT_JSON))
@@ -174,13 +174,17 @@ class _Shape:
     def __init__(self) -> None:
         self._lists: bool | None = None
 
-    def is_list(self, file: Path, place: str) -> bool:
+    def is_list(self, begun: str, place: str) -> bool:
         """Whether an answer is a list, as the first one was or was not.
+
+        Args:
+            begun: Its beginning.
+            place: The request as messages show it.
 
         Raises:
             UserError: They differ.
         """
-        is_list = begins_as_list(file)
+        is_list = begun.startswith("[")
         if self._lists is None:
             self._lists = is_list
         if is_list is not self._lists:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -221,12 +222,34 @@ def test_null_is_a_list_without_records(serve: Serve) -> None:
     assert ids(serve(lambda _: Reply(body={"data": None})).url, records="$.data") == []
 
 
+def _given(reply: Reply, _received: Received) -> Reply:
+    return reply
+
+
 def test_an_empty_answer_must_be_explicit(serve: Serve) -> None:
     """204 and an empty list are; an empty body is not."""
     assert ids(serve(lambda _: Reply(status=204)).url) == []
     assert ids(serve(lambda _: Reply(body=[])).url) == []
-    with pytest.raises(UserError, match="answered 200 without a body"):
-        ids(serve(lambda _: Reply(body=b" \n")).url)
+    for empty in (Reply(body=b" \n"), Reply(body=b" " * 5000), Reply(body=b"\xef\xbb\xbf \n")):
+        with pytest.raises(UserError, match="answered 200 without a body"):
+            ids(serve(partial(_given, empty)).url)
+
+
+@pytest.mark.parametrize("blanks", ["", " ", "\n" * 5000, " " * 70_000])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_blanks_and_a_mark_before_the_json_count_for_nothing(serve: Serve, blanks: str, encoding: str) -> None:
+    """A service may send blanks for as long as it makes its answer; the mark says in which order the bytes are."""
+
+    def found(text: str) -> list[str]:
+        charset = {"Content-Type": f"application/json; charset={encoding.removesuffix('-sig')}"}
+        return ids(serve(lambda _: Reply(body=(blanks + text).encode(encoding), headers=charset)).url)
+
+    assert found('[{"id": "ü"}]') == ["ü"]
+    assert found("[]" + blanks) == found("null" + blanks) == []
+    with pytest.raises(UserError, match="answered with HTML or XML and not with JSON"):
+        found("<html>")
+    with pytest.raises(UserError, match="cannot be read as JSON"):
+        found("null" + " " * len(blanks) + "x" * 20)
 
 
 def test_gzip_is_decompressed(serve: Serve) -> None:
