@@ -100,13 +100,11 @@ def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iter
     offset = _begin(text)
     while offset < len(text):
         found = scanner.record(offset)
-        if isinstance(found, Broken):
-            yield Malformed(found.reason, lines.at(offset))
-        elif found.count == width:
-            if width > 1 or found.fields[0]:
-                yield found.fields
-        elif found.count > 1 or found.fields[0].strip():
-            yield Malformed(f"{counted(found.count, 'field')} instead of {width}", lines.at(offset))
+        row = found.reason if isinstance(found, Broken) else scanner.row(found)
+        if isinstance(row, str):
+            yield Malformed(row, lines.at(offset))
+        elif row is not None:
+            yield row
         offset = found.end
 
 
@@ -125,8 +123,8 @@ def has_first(text: Text, scanner: Scanner, rows: int) -> bool:
             if len(text) - offset <= MOST_BYTES:  # what follows may close its quotes
                 return False
             rows -= 1
-        elif any(found.fields):
-            rows -= 1
+        else:
+            rows -= any(scanner.row(found) or ())
         offset = found.end
     return not rows
 
@@ -259,6 +257,14 @@ class Scanner:
         if count > self._width and not fields.pop().replace(self._separator, ""):
             count = self._width
         return Record(fields, count, following)
+
+    def row(self, record: Record) -> list[str] | str | None:
+        """The fields of a record, or what is wrong with it; None for a blank line, which is no row."""
+        if record.count == self._width:
+            return record.fields if self._width > 1 or record.fields[0] else None
+        if record.count > 1 or record.fields[0].strip():
+            return f"{counted(record.count, 'field')} instead of {self._width}"
+        return None
 
     def _within(self, line: bytes, following: int) -> Record | None:
         """Read a record that ends with its line, as nearly all do, by the csv module; None for any other."""

@@ -7,9 +7,21 @@ from collections.abc import Callable
 from typing import Any, SupportsIndex
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from shared.errors import UserError
-from shared.sources.records import MOST_BYTES, Dialect, LineEnd, Malformed, records, splits_alike
+from shared.sources.records import (
+    MOST_BYTES,
+    Dialect,
+    LineEnd,
+    Malformed,
+    Scanner,
+    first_rows,
+    has_first,
+    records,
+    splits_alike,
+)
 
 Load = Callable[..., tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]]
 STRAY = "there is a carriage return outside quotes that does not end a line"
@@ -220,3 +232,14 @@ def test_a_first_row_longer_than_one_block_has_its_columns(load: Load) -> None:
     rows, errors = load(f'1,"{value}",3\n4,5,6\n', header=False)
     assert ([row[0] for row in rows], errors) == ([1, 2], [])
     assert rows[0][2] == value
+
+
+@given(st.lists(st.sampled_from(["a", ",", '"', "\n", '"\n"', " "])).map("".join), st.integers(1, 3), st.integers(1, 4))
+@example('"\n"\n1,2,3\n4,5,6\n', 3, 2)
+def test_a_beginning_that_has_the_first_rows_gives_all_of_them(text: str, width: int, rows: int) -> None:
+    """What counts as a row is the same when rows are counted and when they are read, also for blanks within quotes."""
+    content, dialect = f"{text}\n".encode(), Dialect()
+    if not has_first(content, Scanner(content, dialect, width, LineEnd.LINE_FEED), rows):
+        return
+    found = [*first_rows(records(content, dialect, width, LineEnd.LINE_FEED), rows)]
+    assert sum(isinstance(row, Malformed) or any(row) for row in found) == rows
