@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from shared.redaction import register_secret
 from shared.sources import SourceContext
 from shared.sources.rest.addresses import shown_request
 from shared.sources.rest.answers import shown_answer
-from shared.sources.rest.endpoint import address_of, connection_of, headers_of
+from shared.sources.rest.endpoint import address_of, connection_of, headers_of, renewed_headers
 from shared.sources.rest.retries import Retries
 from shared.sources.rest.sign_in import SignIn, sign_in
 
@@ -38,12 +39,14 @@ class _Wanted:
     Attributes:
         place: The request as messages show it.
         headers: They may hold secrets.
+        renewed_headers: Gives the headers with their secrets read again.
     """
 
     method: StepMethod
     url: str
     place: str
     headers: Mapping[str, str] = field(repr=False)
+    renewed_headers: Callable[[], Mapping[str, str]]
     body: bytes | None = field(repr=False)
 
 
@@ -89,6 +92,7 @@ def _wanted(step: HttpStep, context: SourceContext) -> _Wanted:
         url=url,
         place=place,
         headers=headers_of(step, connection, context, has_body=body is not None),
+        renewed_headers=partial(renewed_headers, step, connection, context, has_body=body is not None),
         body=None if body is None else body.encode(),
     )
 
@@ -105,6 +109,7 @@ class _Sending:
         left: Callable[[], float],
     ) -> None:
         self._wanted = wanted
+        self._headers = wanted.headers
         self._transport = transport
         self._credentials = credentials
         self._retries = retries
@@ -112,13 +117,18 @@ class _Sending:
 
     def status(self) -> int:
         answer = self._final_answer()
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._credentials.renewed():
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._renewed():
             answer = self._final_answer()
         if answer.status in _REDIRECTS:
             raise UserError(f"{self._wanted.place} answered {answer.status}, a redirect; write the URL that answers")
         if not HTTPStatus.OK <= answer.status < _OTHER:
             raise UserError(f"{self._wanted.place} answered {shown_answer(answer.status, answer.body)}")
         return answer.status
+
+    def _renewed(self) -> bool:
+        """Get the credentials again, those in headers too; return whether they may have changed."""
+        before, self._headers = self._headers, self._wanted.renewed_headers()
+        return self._credentials.renewed() or self._headers != before
 
     def _final_answer(self) -> Response:
         repeatable = self._wanted.method in _REPEATABLE
@@ -127,7 +137,7 @@ class _Sending:
     def _sent(self) -> Response:
         url, credentials = self._credentials.signed(self._wanted.url)
         names = {name.lower() for name in credentials}
-        plain = {name: value for name, value in self._wanted.headers.items() if name.lower() not in names}
+        plain = {name: value for name, value in self._headers.items() if name.lower() not in names}
         seconds = max(self._left(), 0.1)
         request = Request(
             method=self._wanted.method.value,

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from requests.utils import requote_uri
@@ -28,6 +29,7 @@ __all__ = [
     "headers_of",
     "known_secret",
     "own_text",
+    "renewed_headers",
 ]
 
 PLAIN_HEADERS: Final = {"Accept": "application/json", "User-Agent": "dynamics-sync"}
@@ -121,17 +123,11 @@ def endpoint_of(source: RestSource, context: SourceContext) -> Endpoint:
     limit = source.rate_limit or (connection.rate_limit if connection else None)
     body = None if source.body is None else _body(source.body, context)
 
-    def renewed() -> Mapping[str, str]:
-        for value in _own_headers(source, connection).values():
-            if not isinstance(value, str):
-                context.renew_secret(value)
-        return headers_of(source, connection, context, has_body=body is not None)
-
     return Endpoint(
         method=source.method.value,
         url=address_of(source, connection, context),
         headers=headers_of(source, connection, context, has_body=body is not None),
-        renewed_headers=renewed,
+        renewed_headers=partial(renewed_headers, source, connection, context, has_body=body is not None),
         body=body,
         auth=source.auth or (connection.auth if connection else None),
         timeout=source.timeout or (connection.timeout if connection else None) or _TIMEOUT,
@@ -176,6 +172,16 @@ def headers_of(
             raise UserError(f"the value of the header {name} has characters that a request cannot carry")
         headers[name.lower()] = (name, value)
     return dict(headers.values())
+
+
+def renewed_headers(
+    source: RestSource | HttpStep, connection: RestConnection | None, context: SourceContext, *, has_body: bool
+) -> dict[str, str]:
+    """The headers of each request with their secrets read again: one was refused, and may have been replaced."""
+    for value in _own_headers(source, connection).values():
+        if not isinstance(value, str):
+            context.renew_secret(value)
+    return headers_of(source, connection, context, has_body=has_body)
 
 
 def _body(text: str, context: SourceContext) -> str:

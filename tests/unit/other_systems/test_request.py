@@ -114,6 +114,38 @@ def test_credentials_that_are_refused_are_read_again(serve: Serve) -> None:
     assert [each.headers["authorization"] for each in server.received] == ["Bearer old-secret", "Bearer new-secret"]
 
 
+@pytest.mark.parametrize("named_by", ["step", "connection"])
+def test_secrets_in_headers_that_are_refused_are_read_again(serve: Serve, named_by: str) -> None:
+    """As for a source, whether the step or its connection names them; if they are the same as before, the step ends."""
+    headers = {"X-Api-Key": EnvironmentSecret(env="K")}
+    kept = {"K": "old-key"}
+
+    def connection(url: str) -> RestConnection:
+        return RestConnection.model_validate(
+            {"kind": "connection", "name": "shop", "type": "rest", "url": url, "headers": headers}
+        )
+
+    def sent(newest: str, *answers: Reply) -> list[str]:
+        server = serve(*answers)
+        given = context(
+            secret=lambda reference: kept[reference.env],
+            renew_secret=lambda reference: kept.update({reference.env: newest}),
+            connection=lambda _: connection(server.url),
+        )
+        try:
+            if named_by == "connection":
+                send("orders", given, connection="shop")
+            else:
+                send(server.url, given, headers=headers)
+        finally:
+            keys = [each.headers["x-api-key"] for each in server.received]
+        return keys
+
+    assert sent("new-key", Reply(status=401)) == ["old-key", "new-key"]
+    with pytest.raises(UserError, match="answered 401 Unauthorized"):
+        sent("new-key", Reply(status=401), Reply(status=401))
+
+
 def test_an_address_that_is_a_secret_is_not_told(serve: Serve) -> None:
     """Messages have only its host, also where the server repeats the path."""
     server = serve(Reply(status=404, body=b"there is no /hooks/s3cret-token here"))
