@@ -39,13 +39,14 @@ A key that is not on this page is an error.
 
 ## Parameters in texts
 
-`@name` stands for a parameter and is bound, never pasted:
+`@name` stands for a parameter:
 
 | where | what `@name` becomes | where it is plain text instead |
 |---|---|---|
 | SQL expression, SQL of a database | a bound value | inside quotes and comments |
 | OData filter | a quoted literal, typed by the column that it is compared with | inside quotes |
-| path, URL, body | text; escaped in URLs and JSON | behind a letter or digit (`a@b.c`), unless it is defined |
+| path | the text as it is | behind a letter or digit (`a@b.c`), unless it is defined |
+| URL, body | text, escaped | the same |
 | `body` of a step | the value with its type where it is the whole text, else text | the same |
 
 In paths and other text `@{{name}}` ends the name where a letter or digit follows (`sales_@{{year}}_final.csv`);
