@@ -19,8 +19,8 @@ __all__ = ["MYSQL", "WITHOUT_OFFSETS", "Form", "Moment", "Single", "asked", "for
 
 MYSQL: Final = frozenset({"mysql", "mariadb"})
 """The names of the dialects of MySQL: the second one is that of a URL which begins with `mariadb`."""
-WITHOUT_OFFSETS: Final = MYSQL | {"oracle"}
-"""Databases whose drivers leave out the offset of a moment, in both directions."""
+WITHOUT_OFFSETS: Final = MYSQL | {"oracle", "sqlite"}
+"""Databases whose drivers leave out the offset of a moment that is bound."""
 # The names of SQLAlchemy. `REAL` has 64 bits in MySQL and SQLite, and is decimal in Oracle.
 _SINGLE: Final = {"mysql": "FLOAT", "mariadb": "FLOAT", "oracle": "BINARY_FLOAT", "mssql": "REAL", "postgresql": "REAL"}
 # What a cursor says of a column: numbers of the protocol of MySQL and of `pg_type`, names of the driver of Oracle.

@@ -62,7 +62,7 @@ class _Exact(sa.types.TypeDecorator[Decimal]):
 
 
 class _Moment(sa.types.TypeDecorator[dt.datetime]):
-    """A moment with its offset, which the drivers of MySQL and Oracle leave out: a read of these is in UTC."""
+    """A moment with its offset, or in UTC where the driver leaves the offset out: what has none is read as UTC."""
 
     impl = sa.DateTime
     cache_ok = True

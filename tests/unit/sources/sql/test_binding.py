@@ -80,7 +80,7 @@ def test_a_value_is_bound_with_its_type(value: ParameterValue, expected: str) ->
     assert type_of(value).compile(dialect) == expected
 
 
-@pytest.mark.parametrize("name", ["mysql", "oracle", "postgresql"])
+@pytest.mark.parametrize("name", ["mysql", "oracle", "postgresql", "sqlite"])
 def test_a_moment_is_bound_in_utc_where_the_driver_leaves_its_offset_out(name: str) -> None:
     """Elsewhere it keeps its offset."""
     moment = dt.datetime(2024, 1, 31, 12, tzinfo=dt.timezone(dt.timedelta(hours=2)))
@@ -88,7 +88,7 @@ def test_a_moment_is_bound_in_utc_where_the_driver_leaves_its_offset_out(name: s
     process = type_of(moment).dialect_impl(dialect).bind_processor(dialect)
     sent = process(moment) if process else moment
     utc = dt.datetime(2024, 1, 31, 10)  # noqa: DTZ001 - the session has UTC
-    assert sent == (moment if name == "postgresql" else utc)
+    assert sent == {"postgresql": moment, "sqlite": f"{utc}.000000"}.get(name, utc)
 
 
 HOSTILE = "x'; DROP TABLE t; -- \\ %s :p \" ü"
