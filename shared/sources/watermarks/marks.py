@@ -201,7 +201,7 @@ def start_of(mark: Mark, scale: Scale, overlap: float) -> Value:
     """
     try:
         return _start(mark.value, scale, overlap)
-    except (ValueError, InvalidOperation, OverflowError):
+    except (ValueError, InvalidOperation):
         raise unfit(mark.value, _WANTED[scale]) from None
 
 
@@ -222,8 +222,8 @@ def parameter_of(mark: Mark, scale: Scale, overlap: float) -> str | int | float:
         if scale is Scale.NUMBER:
             return _not_past(Decimal(str(_start(mark.value, scale, overlap))))
         if scale is Scale.TIME or overlap:
-            return _in_its_notation(mark.value, dt.timedelta(seconds=overlap))
-    except (ValueError, InvalidOperation, OverflowError):
+            return _in_its_notation(mark.value, overlap)
+    except (ValueError, InvalidOperation):
         raise unfit(mark.value, _WANTED[scale]) from None
     return mark.value
 
@@ -242,19 +242,26 @@ def unfit(value: str, wanted: str) -> UserError:
 
 
 def _start(value: str, scale: Scale, overlap: float) -> Value:
-    before = dt.timedelta(seconds=overlap)
     match scale:
         case Scale.NUMBER:
             return _number_before(value, overlap)
         case Scale.SINGLE:
             return _single_before(value, overlap)
         case Scale.DAY:
-            moment = dt.datetime.fromisoformat(value)
-            return (moment - before).date()
+            return _moment_before(value, overlap).date()
         case Scale.TIME | Scale.INSTANT:
-            return dt.datetime.fromisoformat(value) - before
+            return _moment_before(value, overlap)
         case Scale.TEXT | Scale.COLLATED:
-            return _text_before(value, before) if overlap else value
+            return _text_before(value, overlap) if overlap else value
+
+
+def _moment_before(value: str, overlap: float) -> dt.datetime:
+    """The moment before that of a value; the first one of the calendar where there is none so early."""
+    moment = dt.datetime.fromisoformat(value)
+    try:
+        return moment - dt.timedelta(seconds=overlap)
+    except OverflowError:
+        return dt.datetime.min.replace(tzinfo=moment.tzinfo)
 
 
 def nearest_single(value: float) -> float:
@@ -301,13 +308,13 @@ class _Written:
     zone: str
 
 
-def _written_before(value: str, before: dt.timedelta) -> _Written:
+def _written_before(value: str, overlap: float) -> _Written:
     """The moment before the one of a value.
 
     Raises:
         ValueError: The value is no moment, or is written in another way, such as `2024-W05`.
     """
-    moment = dt.datetime.fromisoformat(value) - before
+    moment = _moment_before(value, overlap)
     parts = _MOMENT.fullmatch(value)
     if parts is None:
         raise ValueError(value)
@@ -319,15 +326,15 @@ def _written_before(value: str, before: dt.timedelta) -> _Written:
     return _Written(day, parts["between"] + time, f".{moment:%f}".ljust(digits, "0")[:digits], parts["zone"])
 
 
-def _text_before(value: str, before: dt.timedelta) -> str:
+def _text_before(value: str, overlap: float) -> str:
     """A text that is ordered before all moments from then on: in the same notation, without fractions and offset."""
-    written = _written_before(value, before)
+    written = _written_before(value, overlap)
     return written.day + written.time
 
 
-def _in_its_notation(value: str, before: dt.timedelta) -> str:
+def _in_its_notation(value: str, overlap: float) -> str:
     """A moment before another one, with the same separator, as many digits, and the same offset."""
-    written = _written_before(value, before)
+    written = _written_before(value, overlap)
     return written.day + written.time + written.fraction + written.zone
 
 

@@ -14,9 +14,11 @@ _MOST: Final = 38  # digits of a decimal number of DuckDB
 _DECIMALS: Final = 18
 _DIGITS: Final = _MOST - _DECIMALS
 _WHOLE, _USUAL, _REST = f"DECIMAL({_MOST}, 0)", f"DECIMAL({_MOST}, {_DECIMALS})", f"DECIMAL({_MOST}, {_MOST})"
-# What Python reads too, for the start of the next read; DuckDB knows more notations, such as 2024-1-5.
-_OFFSET: Final = r"Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?"
-_MOMENT: Final = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?({_OFFSET})?)?"
+# What Python reads too, for the start of the next read; DuckDB knows more notations, such as 2024-1-5 and 24:00.
+_HOUR, _SIXTY = "([01][0-9]|2[0-3])", "[0-5][0-9]"
+_OFFSET: Final = rf"Z|[+-]{_HOUR}(:?{_SIXTY})?"
+_TIME: Final = rf"{_HOUR}:{_SIXTY}(:{_SIXTY}(\.[0-9]+)?)?({_OFFSET})?"
+_MOMENT: Final = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_TIME})?"
 
 
 def ordering(column: Column, scale: Scale) -> str:

@@ -41,6 +41,10 @@ STARTS = [
     ("20240131T12", Scale.TEXT, 300, "20240131T11"),
     ("2024-01-31T120000.5", Scale.TEXT, 300, "2024-01-31T115500"),
     ("20240131T12:00:00", Scale.TEXT, 300, "20240131T11:55:00"),
+    ("0001-01-01", Scale.DAY, 1e9, dt.date(1, 1, 1)),
+    ("0001-01-01T00:00:00+02:00", Scale.TIME, 60, dt.datetime(1, 1, 1, tzinfo=TZ)),
+    ("2024-01-31", Scale.DAY, 1e300, dt.date(1, 1, 1)),
+    ("0001-01-01T00:00:10.5Z", Scale.TEXT, 60, "0001-01-01T00:00:00"),
 ]
 
 
@@ -63,7 +67,7 @@ def test_a_read_begins_at_the_watermark_minus_the_overlap(
         ("x", Scale.TEXT, 1),
         ("2024-W05", Scale.TEXT, 1),
         ("2024W051", Scale.COLLATED, 1),
-        ("0001-01-01", Scale.DAY, 1e9),
+        ("2024-01-31T25:00", Scale.TIME, 0),
     ],
 )
 def test_a_watermark_that_does_not_fit_the_column_is_reported(value: str, scale: Scale, overlap: float) -> None:
@@ -86,6 +90,7 @@ SENT = [
     ("2024-01-31T10:00:00.5", Scale.COLLATED, 1, "2024-01-31T09:59:59.5"),
     ("2024-01-31T10:00:00.5", Scale.TIME, 0, "2024-01-31T10:00:00.5"),
     ("any", Scale.COLLATED, 0, "any"),
+    ("0001-01-01T00:00:00Z", Scale.TIME, 60, "0001-01-01T00:00:00Z"),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.definitions.models import ColumnType, TypedColumn
@@ -48,6 +48,8 @@ def reached(
             "2024-01-31T09:00:00.5Z",
         ),
         (["12024-01-31", "2024-01-31"], Scale.DAY, "DATE", "2024-01-31"),
+        (["2024-01-31T24:00:00Z", "2024-01-31T23:59:59Z"], Scale.TIME, "VARCHAR", "2024-01-31T23:59:59Z"),
+        (["2024-01-31T24:00", "2024-01-31T10:60"], Scale.TIME, "VARCHAR", None),
         (["b", "B", ""], Scale.TEXT, "VARCHAR", "b"),
         ([None, None], Scale.DAY, "DATE", None),
         ([], Scale.NUMBER, "VARCHAR", None),
@@ -140,6 +142,7 @@ TEXTS = st.builds(
 
 @settings(max_examples=30)
 @given(st.lists(TEXTS, min_size=1, max_size=40))
+@example(["2024-01-31T24:00:00Z", "2024-01-31 24:00", "0001-01-01T00:00:00Z"])
 def test_the_next_read_can_start_at_each_value_that_is_reached(texts: list[str]) -> None:
     """What has a place is a moment for Python too."""
     with Workspace.open() as workspace:
@@ -149,4 +152,5 @@ def test_the_next_read_can_start_at_each_value_that_is_reached(texts: list[str])
         for (value,) in workspace.query(f"SELECT c FROM source_raw WHERE {order} IS NOT NULL"):
             mark = Mark(value=str(value), scale=Scale.TIME, identity="")
             assert start_of(mark, Scale.TIME, 0)
+            assert start_of(mark, Scale.TIME, 3600)
             assert parameter_of(mark, Scale.TIME, 0) == value
