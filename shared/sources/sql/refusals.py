@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from shared.errors import SourceUnavailableError, UserError
+from shared.sources.sql.sql_server import code_of
 
 __all__ = ["refusal"]
 
@@ -20,6 +21,11 @@ _SYNTAX: Final = "it cannot read the statement; check query and filter"
 _PERMISSION: Final = "the user may not read this; grant SELECT"
 _CHANGES: Final = "the statement would change data, and a source is only read"
 _LOST: Final = "the connection was lost; nothing was written. Start the run again"
+_AWAY: Final = "it is not available now; try again later"
+_NOT_OPEN: Final = (
+    "it cannot be opened: there is no database of this name on the server, or it is not available now; check the URL"
+)
+_UNREACHED: Final = f"it cannot be reached, or {_LOST}"
 _BUSY: Final = "it takes no further connection now; try again later"
 _CONFLICT: Final = (
     "other transactions are in the way of the statement (a deadlock, or rows that they changed); try again later"
@@ -40,15 +46,20 @@ _SILENT: Final = "its host does not answer"
 _LOCKED: Final = "another program has locked it; try again later"
 _STOPPED: Final = "the statement was stopped by the database, because of a time limit or an administrator"
 
+
+def _mssql(said: str, *numbers: int) -> dict[str, str]:
+    return {f"MSSQL-{number}": said for number in numbers}
+
+
 # SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html), numbers of MySQL
 # (https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html) and MariaDB
-# (https://mariadb.com/kb/en/mariadb-error-code-reference/), and codes of Oracle
-# (https://docs.oracle.com/en/error-help/db/).
+# (https://mariadb.com/kb/en/mariadb-error-code-reference/), codes of Oracle
+# (https://docs.oracle.com/en/error-help/db/), and numbers of SQL Server (see `sql_server`).
 _CODES: Final = {
     **dict.fromkeys(("28P01", "28000", "1045", "1698", "ORA-01017", "ORA-28000"), _SIGN_IN),
     **dict.fromkeys(("3D000", "1049", "ORA-12514", "ORA-12505"), _DATABASE),
-    **dict.fromkeys(("42P01", "3F000", "1146", "ORA-00942"), _TABLE),
-    **dict.fromkeys(("42703", "1054", "ORA-00904"), _COLUMN),
+    **dict.fromkeys(("42P01", "42S02", "3F000", "1146", "ORA-00942"), _TABLE),
+    **dict.fromkeys(("42703", "42S22", "1054", "ORA-00904"), _COLUMN),
     **dict.fromkeys(("42601", "0A000", "1064", "ORA-00900", "ORA-00933", "ORA-00936", "ORA-00923"), _SYNTAX),
     **dict.fromkeys(("42501", "1044", "1142", "1143", "1227", "ORA-01031"), _PERMISSION),
     **dict.fromkeys(("25006", "1792", "ORA-01456"), _CHANGES),
@@ -62,6 +73,12 @@ _CODES: Final = {
     "40002": _CONSTRAINT,
     **dict.fromkeys(("57014", "1317", "1969", "3024", "ORA-01013"), _STOPPED),
     "2026": _TLS,
+    "MSSQL-1222": _LOCKED,
+    "MSSQL-4060": _NOT_OPEN,
+    **_mssql(_LOST, 64, 121, 233, 10053, 10054, 10060, 20003, 20004, 20006, 20009, 20047, 40197),
+    **_mssql(_AWAY, 615, 4221, 40613, 42109),
+    **_mssql(_SHORT, 701, 1204, 8645, 8651, 10928, 10929, 10936, 40501, 49918, 49919, 49920),
+    **_mssql(_CONFLICT, 1205, 3960, 41301, 41302, 41305, 41325, 41839),
 }
 _CLASSES: Final = {
     "08": _LOST,
@@ -98,18 +115,20 @@ _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (OSError, _LOST),
 )
 # Errors that can end without a correction by a person.
-_PASSING: Final = (_LOST, _BUSY, _NOT_LISTENING, _SILENT, _LOCKED, _CONFLICT, _SHORT)
+_PASSING: Final = (_LOST, _AWAY, _NOT_OPEN, _BUSY, _NOT_LISTENING, _SILENT, _LOCKED, _CONFLICT, _SHORT)
 # What is said instead where no connection is made yet, and where one was made.
 _OF_CONNECTING: Final = dict.fromkeys((_REFUSED, _SYNTAX, _UNKNOWN), _OPTIONS)
 _OF_READING: Final = {_TLS: _LOST}
 # What is said instead about a statement that changes something.
+_NOT_KNOWN: Final = "the connection was lost; it is not known whether the statement was carried out"
 _OF_CHANGES: Final = {
     _TABLE: "there is no such table or procedure, or the user may not see it; check the statement",
     _COLUMN: "there is no such column; check the statement",
     _SYNTAX: "it cannot read the statement",
     _PERMISSION: "the user may not do this; grant what the statement needs",
     _CHANGES: "the database can only be read",
-    _LOST: "the connection was lost; it is not known whether the statement was carried out",
+    _LOST: _NOT_KNOWN,
+    _UNREACHED: f"it cannot be reached, or {_NOT_KNOWN}",
     _VALUE: "the statement fails on a value; check its calculations, conversions and parameters",
     _UNKNOWN: "it refuses the statement; check its SQL and its parameters",
 }
@@ -151,7 +170,7 @@ def _explained(known: list[BaseException]) -> tuple[str, str]:
         return _REFUSED, f" (error {other})"
     name = type(known[-1]).__name__
     if any(type(each).__name__ in {"InterfaceError", "OperationalError"} for each in known):
-        return f"it cannot be reached, or {_LOST} ({name})", ""
+        return _UNREACHED, f" ({name})"
     return _UNKNOWN, f" ({name})"
 
 
@@ -169,7 +188,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _code(error: BaseException) -> str:
-    """The code of an error: SQLSTATE, number or ORA code; empty where it has none."""
+    """The code of an error: SQLSTATE, number, ORA or MSSQL code; empty where it has none."""
+    if found := code_of(error):
+        return found
     first: Any = error.args[0] if error.args else None
     if isinstance(first, dict):  # pg8000: the fields of an ErrorResponse
         return str(first.get("C", ""))

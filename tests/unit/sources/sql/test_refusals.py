@@ -26,6 +26,7 @@ from shared.errors import SourceUnavailableError, UserError
 from shared.sources import SourceContext, open_source
 from shared.sources.sql.addresses import engine_of, url_of
 from shared.sources.sql.refusals import refusal
+from shared.sources.sql.sql_server import _NUMBERS
 from shared.workspace import OutOfTimeError, Workspace
 from tests.postgresql.fixtures import Database
 from tests.postgresql.server import PASSWORD
@@ -191,6 +192,98 @@ def test_a_statement_that_changes_something_and_may_have_done_so(code: str, kind
     """Only one of these errors leaves open whether it was carried out."""
     told = refusal(pg8000.exceptions.DatabaseError({"C": code}), "the database", changing=True)
     assert (type(told), "not known whether" in told.message) == (kind, code == "40003")
+
+
+def of_driver(module: str, kind: str, *arguments: object, **attributes: str) -> Exception:
+    """An error as a driver of SQL Server raises it; none of them is installed for the tests."""
+    error = type(kind, (Exception,), {"__module__": module})(*arguments)
+    assert isinstance(error, Exception)
+    error.__dict__.update(attributes)
+    return error
+
+
+def microsoft(kind: str, state: str, said: str) -> Exception:
+    return of_driver("mssql_python.exceptions", kind, f"{state}; {said}", driver_error=state, ddbc_error=said)
+
+
+def odbc(kind: str, state: str, said: str) -> Exception:
+    return of_driver("pyodbc", kind, state, f"[{state}] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]{said}")
+
+
+SYNTAX_OR_ACCESS = "Syntax error or access violation"
+VICTIM = f"Transaction (Process ID 52) of {SECRET} was chosen as the deadlock victim. Rerun the transaction."
+RESOURCES = "too little memory, disk space or other resources now"
+SQL_SERVER = [
+    (microsoft("OperationalError", "Serialization failure", VICTIM), IN_THE_WAY, "MSSQL-1205"),
+    (microsoft("OperationalError", "Serialization failure", "in another language"), IN_THE_WAY, "40001"),
+    (
+        microsoft("ProgrammingError", SYNTAX_OR_ACCESS, "The service is currently busy. Retry the request"),
+        RESOURCES,
+        "MSSQL-40501",
+    ),
+    (
+        microsoft("ProgrammingError", SYNTAX_OR_ACCESS, "Database 'x' on server 'y' is not currently available."),
+        "not available now",
+        "MSSQL-40613",
+    ),
+    (odbc("Error", "40001", f"{VICTIM} (1205) (SQLExecDirectW)"), IN_THE_WAY, "MSSQL-1205"),
+    (
+        odbc("ProgrammingError", "42000", "Cannot process request (7). (49918) (SQLDriverConnect); [42000] … (18456)"),
+        RESOURCES,
+        "MSSQL-49918",
+    ),
+    (odbc("ProgrammingError", "42000", "Lock request time out period exceeded. (1222)"), "has locked it", "MSSQL-1222"),
+    (of_driver("pymssql._pymssql", "OperationalError", 1205, VICTIM.encode()), IN_THE_WAY, "MSSQL-1205"),
+    (of_driver("pymssql._pymssql", "OperationalError", (20009, b"DB-Lib")), "the connection was lost", "MSSQL-20009"),
+    (
+        microsoft(
+            "ProgrammingError", SYNTAX_OR_ACCESS, 'Cannot open database "x" requested by the login. The login failed.'
+        ),
+        "there is no database of this name on the server, or it is not available now",
+        "MSSQL-4060",
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "said", "code"), SQL_SERVER)
+def test_what_passes_in_sql_server_is_known_whichever_driver_tells_it(error: Exception, said: str, code: str) -> None:
+    """The driver of Microsoft has no numbers, so its words count; values in them are left out."""
+    told = refusal(sa.exc.DBAPIError("SELECT 1", {}, error), "the database")
+    assert (type(told), said in told.message, SECRET in told.message) == (SourceUnavailableError, True, False)
+    assert told.message.endswith(f" (error {code})")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            microsoft("OperationalError", "Invalid authorization specification", "Login failed"),
+            "the user or the password",
+        ),
+        (odbc("InterfaceError", "28000", "Login failed for user 'app'. (18456)"), "the user or the password"),
+        (microsoft("ProgrammingError", "Base table or view not found", "Invalid object name"), "no such table or view"),
+        (microsoft("ProgrammingError", SYNTAX_OR_ACCESS, "Incorrect syntax"), "it cannot be read; check table"),
+    ],
+)
+def test_what_stays_in_sql_server_is_told_as_that(error: Exception, said: str) -> None:
+    """A job is not tried again after it."""
+    told = refusal(error, "the database")
+    assert (type(told), said in told.message) == (UserError, True)
+
+
+def test_every_number_of_sql_server_that_is_known_is_explained() -> None:
+    """None of them is the error of a wrong statement."""
+    for number in _NUMBERS:
+        told = refusal(of_driver("pymssql", "DatabaseError", number), "the database")
+        assert isinstance(told, SourceUnavailableError), number
+
+
+def test_a_lost_connection_without_a_code_leaves_open_what_a_statement_did() -> None:
+    """The driver of SQL Server tells of it in this way."""
+    lost = microsoft("OperationalError", "Communication link failure", "TCP Provider: Error code 0x68")
+    told = refusal(lost, "the database", changing=True)
+    assert (type(told), "not known whether" in told.message) == (SourceUnavailableError, True)
+    assert "nothing was written" in refusal(lost, "the database").message
 
 
 def test_the_message_about_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
