@@ -83,7 +83,7 @@ def _of_connection(file: LoadedConnection) -> ChosenEnvironment:
     if named := sorted({name for text in texts for name in names_in(text)}):
         raise UserError(
             f"the connection {file.name} needs the parameter {named[0]} of a definition: name a connection without "
-            f"parameters, or set {SERVICE_URL}, {CLIENT_ID} and {CLIENT_SECRET}"
+            f"parameters with --connection"
         )
     keys = type(connection).model_fields.keys() - ConnectionModel.model_fields.keys() - {"options"}
     own = {key: getattr(connection, key) for key in keys & connection.model_fields_set}
