@@ -1,7 +1,8 @@
 """The boundary of the command line: every way in which a command can end becomes a message and an exit code.
 
-0 success · 1 failed or could not start · 2 completed with rejected or failed rows · 3 refused by a safety limit ·
-4 there are changes (`plan --detailed-exit-code`) · 130 stopped, from the keyboard or by SIGTERM.
+0 success · 1 failed or could not start · 2 completed with rejected rows or refused changes ·
+3 refused by a safety limit · 4 there are changes (`plan --detailed-exit-code`) · 130 stopped, from the keyboard or
+by SIGTERM.
 """
 
 from __future__ import annotations

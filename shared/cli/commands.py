@@ -67,6 +67,7 @@ Every = Annotated[
     bool, typer.Option("--all", metavar=FLAG, help="Every enabled sync, in the order in which lookups refer to them.")
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", metavar=FLAG, help="Read the whole table, and begin its mirror anew.")]
+Whole = Annotated[bool, typer.Option("--fresh", metavar=FLAG, help="Read the whole table, although it has a mirror.")]
 Values = Annotated[bool, typer.Option("--values", metavar=FLAG, help="Show the values of fields in error.")]
 
 
@@ -126,7 +127,7 @@ def plan(
     ] = False,
     keep_workspace: Keep = None,
     csv: CsvFolder = None,
-    fresh: Fresh = False,
+    fresh: Whole = False,
     values: Values = False,
     as_json: AsJson = False,
 ) -> int:

@@ -103,8 +103,9 @@ program = typer.Typer(
     name="dynamics-sync",
     cls=_Group,
     help="Keeps Microsoft Dynamics 365 / Dataverse tables equal to a source.",
-    epilog="Exit codes: 0 success; 1 the run failed or could not start; 2 it completed with rejected or failed rows; "
-    "3 refused by a safety limit; 4 (plan --detailed-exit-code) there are changes; 130 stopped (Ctrl-C or SIGTERM).",
+    epilog="Exit codes: 0 success; 1 the run failed or could not start; 2 it completed with rejected rows or refused "
+    "changes; 3 refused by a safety limit; 4 (plan --detailed-exit-code) there are changes; 130 stopped (Ctrl-C or "
+    "SIGTERM).",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

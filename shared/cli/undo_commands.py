@@ -18,6 +18,7 @@ from shared.cli.screen.progress import Bars
 from shared.cli.screen.run_tables import next_lines
 from shared.cli.screen.tables import error_table, records, sample_table, shown, summary
 from shared.cli.stopping import Stopping
+from shared.counted import counted
 from shared.errors import UserError
 from shared.run_ids import SHORT_ID
 from shared.views.next_steps import command_line
@@ -227,7 +228,8 @@ def erase(
         Text(f"The journal of run {run} is damaged ({', '.join(parts)}).", style="yellow")
         for run, parts in found.damaged.items()
     ]
-    said = f"Erased in {found.places:,} places." if yes else f"Found in {found.places:,} places; nothing was erased."
+    places = counted(found.places, "place")
+    said = f"Erased in {places}." if yes else f"Found in {places}; nothing was erased."
     output.result(
         {
             "key": list(key),

@@ -241,7 +241,7 @@ class RunSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 success, 1 the run failed, 2 it completed with rejected or failed rows, 130 a person stopped it."""
+        """0 success, 1 the run failed, 2 rows were rejected or changes refused, 130 a person stopped it."""
         if self.state is RunState.CANCELLED:
             return 130
         if not self.completed:
