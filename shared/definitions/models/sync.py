@@ -233,10 +233,10 @@ Limit = Annotated[
 class Safety(Model):
     """Limits that a plan must keep; `30%` is a share of the target's rows, `30` a number of rows."""
 
-    max_delete: Limit = Field(default="30%", description="Most deletions; a share counts for 10 records and more.")
-    max_update: Limit = Field(default="100%", description="Most updates.")
+    max_delete: Limit = Field(default="30%", description="Most dropped records; a share counts from 10 records on.")
+    max_update: Limit = Field(default="100%", description="Most updated and reactivated records; a share likewise.")
     allow_empty_source: bool = Field(
-        default=False, description="Whether an empty source may drop all records of the target."
+        default=False, description="Whether a source without a valid row may drop all records of the target."
     )
     max_created_references: Annotated[int, Field(ge=0), WHOLE] = Field(
         default=1000, description="Most records that lookups create in other tables (`on_missing: create`)."
