@@ -131,7 +131,7 @@ class Operators(ast.NodeVisitor):
 
 def mutants(room: str) -> Iterator[Mutant]:
     """Yield every mutant of a room of `shared`."""
-    for path in sorted(Path("shared", room).glob("*.py")):
+    for path in sorted(Path("shared", room).rglob("*.py")):
         operators = Operators(path.read_text("utf-8"))
         operators.visit(ast.parse(operators.source))
         yield from (Mutant(path, *each) for each in sorted(set(operators.found)))

@@ -126,7 +126,7 @@ var rules = [
     severity: 3
     every: 'PT15M'
     window: 'PT1H'
-    query: 'customMetrics | where name == "dynamics_sync.rows" | summarize bad = sumif(valueSum, tostring(customDimensions.action) in ("rejected", "failed")), total = sum(valueSum) by sync = tostring(customDimensions.sync) | where bad > 0.05 * total'
+    query: 'customMetrics | where name in ("dynamics_sync.rows", "dynamics_sync.source.rows") | summarize bad = sumif(valueSum, tostring(customDimensions.action) in ("rejected", "failed")), total = sumif(valueSum, name == "dynamics_sync.source.rows") by sync = tostring(customDimensions.sync) | where bad > 0.05 * total'
     operator: 'GreaterThan'
     rows: 0
   }

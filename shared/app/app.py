@@ -110,14 +110,9 @@ class App:
         """
         return self._repository.find(name)
 
-    def validate(self, names: Sequence[str] = (), *, offline: bool = False) -> list[Problem]:
-        """Every problem of the named definitions, or of all and of the connections.
-
-        Args:
-            names: Names of syncs; none means all, and the connections too.
-            offline: Leave out the checks against Dataverse's metadata.
-        """
-        return self._validation.problems(names, offline=offline)
+    def validate(self, names: Sequence[str] = (), *, offline: bool = False, privileges: bool = True) -> list[Problem]:
+        """Every problem of the named definitions, or of all and of the connections; see `Validation.problems`."""
+        return self._validation.problems(names, offline=offline, privileges=privileges)
 
     def warnings(self, names: Sequence[str] = (), *, offline: bool = False) -> tuple[str, ...]:
         """What may be a mistake in the named definitions, or in all; see `problems` for `offline`."""

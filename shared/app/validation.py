@@ -12,7 +12,7 @@ from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SelfDescribing, SyncDefinition, names_in, names_used
 from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserError
 from shared.jobs.scripting import script_problems
-from shared.jobs.validation import filter_doubts, mirror_doubts, online_problems
+from shared.jobs.validation import filter_doubts, mirror_doubts, online_problems, privilege_problems
 from shared.transform import check_expressions
 from shared.transform.profile.doubts import doubts
 
@@ -37,12 +37,13 @@ class Validation:
     completed: Callable[[SyncDefinition, _Values], SyncDefinition]
     dataverse: Callable[[SyncDefinition, _Values], Dataverse]
 
-    def problems(self, names: Sequence[str], *, offline: bool) -> list[Problem]:
+    def problems(self, names: Sequence[str], *, offline: bool, privileges: bool = True) -> list[Problem]:
         """Every problem of the named definitions, or of all and of the connections.
 
         Args:
             names: Names of syncs; none means all, and the connections too.
             offline: Leave out what needs the network.
+            privileges: Check what the application users may do; else only that the tables can be read.
 
         Raises:
             UserError: There is no such sync.
@@ -58,7 +59,8 @@ class Validation:
                 continue
             found += loaded.problems
             if loaded.definition is not None:
-                found += repository.placed(loaded.name, self._of(loaded.definition, offline=offline))
+                checked = self._of(loaded.definition, offline=offline, privileges=privileges)
+                found += repository.placed(loaded.name, checked)
         return found
 
     def warnings(self, names: Sequence[str], *, offline: bool) -> tuple[str, ...]:
@@ -91,12 +93,14 @@ class Validation:
         except SyncError:  # `problems` tells of it
             return ()
 
-    def _of(self, definition: SyncDefinition, *, offline: bool) -> Sequence[Problem]:
+    def _of(self, definition: SyncDefinition, *, offline: bool, privileges: bool) -> Sequence[Problem]:
         from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
 
         found = [*self._source_check(offline=offline).problems(definition, without_value(definition))]
         found += self.wiring.repository.default_problems(definition) or (
-            _of_expressions(definition) if offline else (*self._of_metadata(definition), *self._of_schema(definition))
+            _of_expressions(definition)
+            if offline
+            else (*self._of_metadata(definition, privileges=privileges), *self._of_schema(definition))
         )
         return [*found, *script_problems(definition), *listener_problems(definition), *self._of_hosts(definition)]
 
@@ -108,7 +112,7 @@ class Validation:
 
         return Schemas(self.wiring.open_url).problems(definition.listener.topic.schema_path)
 
-    def _of_metadata(self, definition: SyncDefinition) -> tuple[Problem, ...]:
+    def _of_metadata(self, definition: SyncDefinition, *, privileges: bool) -> tuple[Problem, ...]:
         # Values that a run must give are unknown here; only the service's address matters, which rarely depends on
         # them.
         absent = without_value(definition)
@@ -125,7 +129,8 @@ class Validation:
                 definition = self.completed(definition, values)
                 place = "destination"
             with closing(self.dataverse(definition, values)) as dataverse:
-                return online_problems(definition, dataverse, values, absent.keys())
+                found = online_problems(definition, dataverse, values, absent.keys())
+                return (*found, *(privilege_problems(definition, dataverse) if privileges else ()))
         except DefinitionError as error:
             return tuple(error.problems)
         except SyncError as error:  # the metadata cannot be had: that is this definition's problem, not the others'

@@ -44,6 +44,7 @@ from shared.state import Pause
 from shared.views.listeners import listener_warnings
 from shared.views.next_runs import local_time, next_run, quiet_warnings
 from shared.views.next_steps import command_line
+from shared.views.pages.masking import masked_plan
 from shared.views.pages.runs import MOST_WITH_ERRORS, runs_page
 from shared.views.plan_markdown import plan_markdown
 from shared.views.plan_page import plan_page
@@ -80,11 +81,14 @@ def validate(
     offline: Annotated[
         bool, typer.Option("--offline", metavar=FLAG, help="Do not check against the table's metadata.")
     ] = False,
+    no_privileges: Annotated[
+        bool, typer.Option("--no-privileges", metavar=FLAG, help="Do not check what the application users may do.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Check definitions; all problems are reported at once, with file, line and column."""
     output, app = output_of(context, as_json), frame.opened(context)
-    problems = app.validate(names or (), offline=offline)
+    problems = app.validate(names or (), offline=offline, privileges=not no_privileges)
     checked = names or [loaded.name for loaded in app.definitions()]
     if not checked and not problems:
         raise UserError(
@@ -146,7 +150,8 @@ def plan(
         report = app.plan(one, parameter_values, replace(shown, given=overrides), keep=keep_workspace, progress=bars)
     value = report.to_json()
     if out:
-        write_file(out, PlanFile.of(value, parameter_values, overrides).to_text())
+        kept = value if limit else masked_plan(value)
+        write_file(out, PlanFile.of(kept, parameter_values, overrides).to_text())
     if html:
         write_file(html, plan_page(value))
     if markdown:

@@ -20,7 +20,7 @@ from shared.transform.lookups.conditions import Held, condition_columns, possibl
 from shared.transform.targets import layout
 from shared.workspace import Trial
 
-__all__ = ["filter_doubts", "mirror_doubts", "online_problems"]
+__all__ = ["filter_doubts", "mirror_doubts", "online_problems", "privilege_problems"]
 
 _FILTER = "destination.filter"
 
@@ -46,7 +46,6 @@ def online_problems(
     return (
         *check(definition, entity),
         *_filter_problems(definition, dataverse, entity, values, absent),
-        *_privilege_problems(definition, dataverse, entity),
         *step_problems(definition, dataverse),
         *_update_filters(definition, dataverse, values, absent),
     )
@@ -88,8 +87,13 @@ def filter_doubts(
         yield Problem(message=message, path=_FILTER)
 
 
-def _privilege_problems(definition: SyncDefinition, dataverse: Dataverse, entity: EntityMetadata) -> Iterator[Problem]:
-    """What the application users may not do; nothing where the service does not tell."""
+def privilege_problems(definition: SyncDefinition, dataverse: Dataverse) -> Iterator[Problem]:
+    """What the application users may not do; nothing where the service does not tell.
+
+    Raises:
+        SyncError: The table cannot be had.
+    """
+    entity = dataverse.tables_of(definition)
     try:
         accesses = access_of(definition, entity, dataverse)
     except (RequestRefused, AbortRun):

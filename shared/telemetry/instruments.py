@@ -6,6 +6,7 @@
 | `dynamics_sync.overdue` | s | sync |
 | `dynamics_sync.runs` | runs | sync, trigger, state, error |
 | `dynamics_sync.run.duration` | s | sync, trigger, state |
+| `dynamics_sync.source.rows` | rows | sync |
 | `dynamics_sync.rows` | rows | sync, action |
 | `dynamics_sync.steps` | steps | sync, step, kind, state |
 | `dynamics_sync.step.duration` | s | sync, step, kind, state |
@@ -102,7 +103,10 @@ def record_batch(sync: str, trigger: str, summary: Mapping[str, Any], *, error: 
     _histogram("run.duration", "s").record(float(summary.get("elapsed_seconds", 0.0)), of)
     rows = {action: summary.get(action, {}).get("done", 0) for action in DONE}
     rows |= {action: summary.get(action, 0) for action in PLAIN}
-    rows["rejected"] = summary.get("source", {}).get("rejected", 0)
+    source = summary.get("source", {})
+    if source.get("processed"):
+        _counter("source.rows").add(source["processed"], {"sync": sync})
+    rows["rejected"] = source.get("rejected", 0)
     for action, count in rows.items():
         if count:
             _counter("rows").add(count, {"sync": sync, "action": action})

@@ -41,7 +41,7 @@ class PlanFile(_File):
         parameters: The value of every parameter when the plan was made, also of those that `NOW()` or `GUID()`
             would give another: with them `run --plan` calculates the same changes. Secrets are not among them.
         given: Those of them that were given with the command.
-        plan: What `plan --json` prints, for the person who approves it.
+        plan: What `plan --json` prints, for the person who approves it; without values where it has no examples.
     """
 
     format: Literal[2] = 2

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,6 +222,27 @@ def test_mistakes_and_refused_plans_are_in_the_comment(project: Project) -> None
     assert "Refused as unsafe" in comment
     assert "others" not in comment
     assert len(project.records()) == 3
+
+
+def test_an_application_that_only_reads_makes_the_plans(tmp_path: Path) -> None:
+    """It may not write any record; the files that everybody can read then have no value of a row."""
+    lacking = ["prvCreateAccount", "prvWriteAccount", "prvDeleteAccount"]
+    with world(tmp_path, without_privilege=lacking) as here:
+        here.define(accounts(sync_behaviour={"sync_key": ["name"], "dropped": "delete"}))
+        here.csv([*ROWS, {"number": "N-9", "name": "Maria Example", "city": "Bonn", "revenue": "much"}])
+        environment = {
+            **here.environment,
+            "PATH": os.environ["PATH"],
+            "SYNC_DEFINITIONS": str(here.folder / "syncs"),
+            "STATE_STORE": f"sqlite:///{tmp_path / 'state.db'}",
+        }
+        program = [sys.executable, str(ROOT / "scripts" / "pipeline.py"), "plan", "plans", "--examples", "0"]
+        done = subprocess.run(program, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "| create | 3 |" in (tmp_path / "plans" / "comment.md").read_text("utf-8")
+        plan = (tmp_path / "plans" / "accounts.plan").read_text("utf-8")
+        assert not [each for each in ("Maria", "Name 1", "Bonn", "much") if each in plan]
+        assert [each["examples"] for each in json.loads(plan)["plan"]["errors"]] == [[{"row": 4, "line": 5}]]
 
 
 AZ = """#!/bin/sh

@@ -143,6 +143,6 @@ def _expression(text: str) -> str:
     text = re.sub(r"tostring\(customDimensions\.(\w+)\)", r"(customDimensions->>'\1')", text)
     text = re.sub(r"parse_json\((\w+)\)", r"(CASE WHEN json_valid(\1) THEN \1::JSON END)", text)
     text = re.sub(r"\bline\.(\w+)", r"(line->>'\1')", text)
-    text = re.sub(r"sumif\((\w+), (.*?\))\)", r"coalesce(sum(\1) FILTER (WHERE \2), 0)", text)
+    text = re.sub(r"sumif\((\w+), ((?:[^()]|\([^()]*\))*)\)", r"coalesce(sum(\1) FILTER (WHERE \2), 0)", text)
     text = re.sub(r"ago\((\d+)h\)", r"(now() - INTERVAL \1 HOUR)", text)
     return re.sub(r'"([^"]*)"', r"'\1'", text).replace("==", "=")

@@ -181,7 +181,9 @@ def test_a_run_with_few_bad_rows_wakes_no_one() -> None:
     """Severity 3 begins at 5 % of the rows, and Completed with errors is a success for the rule that waits for one."""
     found, telemetry = rules(), Telemetry()
     telemetry.add("dynamics_sync.runs", 1, of={"sync": "a", "state": "Completed with errors"})
+    telemetry.add("dynamics_sync.source.rows", 100, of={"sync": "a"})
     telemetry.add("dynamics_sync.rows", 96, of={"sync": "a", "action": "created"})
+    telemetry.add("dynamics_sync.rows", 300, of={"sync": "a", "action": "ignored"})  # records that have no row
     telemetry.add("dynamics_sync.rows", 4, of={"sync": "a", "action": "rejected"})
     telemetry.add("dynamics_sync.ticks", 1)
     assert not [name for name, rule in found.items() if rule.fires(telemetry)]

@@ -193,8 +193,8 @@ class FakeApp:
         assert definition == "customers"
         return {"region": "North", "tag": next(self.tags)} | dict(given)
 
-    def validate(self, names: Sequence[str] = (), *, offline: bool = False) -> list[Problem]:
-        self._asked(names=tuple(names), offline=offline)
+    def validate(self, names: Sequence[str] = (), *, offline: bool = False, privileges: bool = True) -> list[Problem]:
+        self._asked(names=tuple(names), offline=offline, privileges=privileges)
         return self.problems
 
     def warnings(self, names: Sequence[str] = (), *, offline: bool = False) -> tuple[str, ...]:
@@ -578,10 +578,12 @@ def test_a_range_is_shown_and_checked(typed: Type) -> None:
 
 
 def test_validate_lists_every_problem_and_fails(typed: Type, fake: FakeApp) -> None:
-    """Exit code 1 with problems, 0 without; `--offline` reaches the app."""
+    """Exit code 1 with problems, 0 without; `--offline` and `--no-privileges` reach the app."""
     done = typed("validate", "customers", "--offline")
     assert (done.code, "Warning: customers: no record has the field nmae" in done.out) == (0, True)
-    assert fake.asked == {"names": ("customers",), "offline": True}
+    assert fake.asked == {"names": ("customers",), "offline": True, "privileges": True}
+    assert typed("validate", "--no-privileges").code == 0
+    assert fake.asked == {"names": (), "offline": False, "privileges": False}
     fake.problems = [Problem(message="one", file="a.yaml", line=1, column=2), Problem(message="two")]
     done = typed("validate", "--json")
     assert (done.code, done.json["valid"], len(done.json["problems"])) == (1, False, 2)

@@ -32,7 +32,7 @@ from shared.telemetry import (PhaseSpans, record_batch, record_dead_letters, rec
                               record_waiting, span)
 
 summary = {"state": "Succeeded", "elapsed_seconds": 1.5, "created": {"done": 2}, "updated": {"done": 0},
-           "unchanged": 7, "failed": 1, "source": {"rejected": 3}, "requests": 9, "throttled": 4, "retries": 5,
+           "unchanged": 7, "failed": 1, "source": {"processed": 12, "rejected": 3}, "requests": 9, "throttled": 4, "retries": 5,
            "post_sync": [{"name": "tell", "kind": "http", "state": "Failed", "seconds": 2.5, "run": ""},
                          {"name": "close", "kind": "sql", "state": "Succeeded", "seconds": 1.0, "run": "earlier"}]}
 record_batch("customers", "timer", summary)
@@ -86,6 +86,7 @@ def test_a_batch_counts_rows_by_action_and_requests(exported: dict[str, Any]) ->
     """Each figure of the summary ends in its metric, with sync and action."""
     rows = {of["action"]: number for name, of, number in exported["points"] if name == "dynamics_sync.rows"}
     assert rows == {"created": 2, "unchanged": 7, "failed": 1, "rejected": 3}
+    assert value(exported, "dynamics_sync.source.rows", sync="customers") == 12
     assert value(exported, "dynamics_sync.runs", sync="customers", trigger="timer", state="Succeeded") == 1
     assert value(exported, "dynamics_sync.run.duration", sync="customers") == 1.5
     assert value(exported, "dynamics_sync.requests", sync="customers") == 9
