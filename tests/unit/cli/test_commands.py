@@ -582,8 +582,8 @@ def test_validate_lists_every_problem_and_fails(typed: Type, fake: FakeApp) -> N
     done = typed("validate", "customers", "--offline")
     assert (done.code, "Warning: customers: no record has the field nmae" in done.out) == (0, True)
     assert fake.asked == {"names": ("customers",), "offline": True, "privileges": True}
-    assert typed("validate", "--no-privileges").code == 0
-    assert fake.asked == {"names": (), "offline": False, "privileges": False}
+    assert typed("validate", "customers", "--no-privileges").code == 0
+    assert fake.asked == {"names": ("customers",), "offline": False, "privileges": False}
     fake.problems = [Problem(message="one", file="a.yaml", line=1, column=2), Problem(message="two")]
     done = typed("validate", "--json")
     assert (done.code, done.json["valid"], len(done.json["problems"])) == (1, False, 2)
