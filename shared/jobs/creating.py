@@ -23,6 +23,7 @@ from shared.entities import EntityMetadata
 from shared.reconcile.links.dependencies import (
     RENAME_CREATIONS,
     RENAME_RECORDS,
+    UNFIT_CREATIONS,
     creations_count_query,
     creations_query,
     found_creations,
@@ -121,6 +122,7 @@ def write_creations(
     """
     for table in _TABLES:
         workspace.create(table)
+    workspace.execute(UNFIT_CREATIONS)
     stopped, errors = "", 0
     for name, entity in related.items():
         changes = {

@@ -23,6 +23,7 @@ from shared.transform import (
     held_steps,
     reference_steps,
     references,
+    renewal_steps,
     script_steps,
     shape_steps,
 )
@@ -60,7 +61,7 @@ class RunSteps:
         columns: The target columns, in the order of `desired` and `current`.
         started: The start of the run, with time zone: what an expired record's date column is set to.
         target_rows: Called after the reading: about how many records `current` has.
-        stored_keys: `current` stores its keys: records are read by their keys, so they are few.
+        stored_keys: `current` stores its keys: records are read by their keys, so they are few, as those of events are.
         with_before: Keep what the records held, for a plan to show.
         leave_out: Purposes that do not matter here: steps that have no other purpose are left out.
     """
@@ -123,14 +124,16 @@ class RunSteps:
         late = references(self.desire.late)
         yield from reference_steps([each for each in late if each not in held])
 
-    def _reconciling(self) -> tuple[Step, ...]:
-        return reconcile_steps(
+    def _reconciling(self) -> Iterator[Step]:
+        yield from reconcile_steps(
             self.definition,
             self.columns,
             started=self.started,
             target_rows=self.target_rows(),
             with_before=self.with_before,
         )
+        if not self.stored_keys:  # the rows of events are not those of their waves
+            yield from renewal_steps(self.definition, (*self.desire.early, *self.desire.late))
 
 
 def seeing_steps(desire: CompiledMappings) -> tuple[Step, ...]:

@@ -13,6 +13,7 @@ from shared.transform.lookups.columns import (
     references,
     related_tables,
 )
+from shared.transform.lookups.creations import renewal_steps
 from shared.transform.lookups.filter_values import filter_values
 from shared.transform.lookups.held import held_references, held_steps
 from shared.transform.lookups.resolve import reference_steps, searched_values
@@ -82,6 +83,7 @@ __all__ = [
     "reference_steps",
     "references",
     "related_tables",
+    "renewal_steps",
     "returned_mark",
     "script_columns",
     "script_steps",

@@ -123,7 +123,8 @@ class Step:
             it does not depend on one decision.
         removes_from: The table from which it removes rows, and does nothing else. Empty for other steps.
         only_if: A query; where it gives no row, the step does nothing. Empty where it always has something to do. Of
-            use where there are few rows: there a statement takes as long for none as for all of them.
+            use where there are few rows, because there a statement takes as long for none as for all of them, and where
+            the step would look at all rows to find none.
     """
 
     title: str

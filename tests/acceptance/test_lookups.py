@@ -359,6 +359,34 @@ def test_a_record_that_is_missing_is_created_once(here: World) -> None:
     assert here.plan("opportunities").plan.violations() == ()
 
 
+def test_a_created_record_has_the_values_of_a_row_that_is_kept(here: World) -> None:
+    """Rows that are rejected later, for their owner or as the second with a key, give it none, and create none."""
+    create = {"name": "text", "industrycode": "industry"}
+    lookup = {"entity": "account", "match": "accountnumber", "on_missing": "create", "create": create}
+    owner = {"source": "owner", "target": "ownerid", "on_null": "keep",
+             "lookup": {"entity": "systemuser", "match": "internalemailaddress"}}  # fmt: skip
+    given = [
+        ("one", "n1", "unknown owner", "Consulting", "nobody@example.com"),
+        ("two", "N1", "kept", "Consulting", ""),
+        ("two", "n2", "second", "Consulting", ""),
+        ("three", "n2", "kept", "no such industry", ""),
+        ("two", "n3", "second", "Consulting", ""),
+        ("four", "n3", "kept", "", ""),
+        ("two", "n4", "second", "", ""),
+    ]
+    rows = [dict(zip(("name", "customer", "text", "industry", "owner"), each, strict=True)) for each in given]
+    opportunities(here, rows, {"source": "customer", "target": "customerid", "lookup": [lookup]}, owner)
+    assert here.plan("opportunities").plan.violations() == ()
+    done = here.run("opportunities")
+
+    assert (done.source.rejected, done.created.done, done.failed) == (4, 2, 1)
+    found = {each["accountnumber"]: each["name"] for each in here.records("accounts?$select=accountnumber,name")}
+    assert found == {"N1": "kept", "n3": "kept"}
+    assert customers(here) == {"two": ("account", "kept"), "four": ("account", "kept")}
+    (failed,) = (each for each in done.errors if each.error_type == "INSERT Parent Failed")
+    assert failed.message.endswith("was refused: no row that is synced has values that it can hold")
+
+
 @pytest.mark.parametrize("write", ["on_insert", "if_empty"])
 def test_no_record_is_created_that_no_change_refers_to(here: World, write: str) -> None:
     """The policy leaves the lookup out of the change; another column of the row is changed."""

@@ -134,6 +134,30 @@ def test_records_of_other_tables_are_found_or_created(shared_world: World) -> No
     assert len(here.records("accounts?$select=name")) == 2
 
 
+def test_a_created_record_has_no_values_of_an_event_that_is_refused(shared_world: World) -> None:
+    """Whether another record, which it needs as well, cannot be created or is not found; the next event counts."""
+    here = shared_world
+    here.emulator.reset()
+    created = {"entity": "account", "match": "accountnumber", "on_missing": "create"}
+    for refusing in ({**created, "create": {"industrycode": "company"}}, {**created, "on_missing": "reject"}):
+        customer = {"source": "customer", "target": "customerid", "lookup": {**created, "create": {"name": "company"}}}
+        parent = {"source": "parent", "target": "parentaccountid", "on_null": "keep", "lookup": refusing}
+        define(here, "deals", "opportunity", "full", customer, parent)
+        number = f"n-{refusing['on_missing']}"
+        done = send(
+            here,
+            {"number": f"1-{number}", "customer": number, "company": "no such industry", "parent": f"p-{number}"},
+            {"number": f"2-{number}", "customer": number, "company": "Consulting", "parent": ""},
+            name="deals",
+        )
+        assert done == {"events": 2, "insert": 1, "lost": 1}
+
+    found = here.records("accounts?$select=accountnumber,name")
+    assert {each["accountnumber"]: each["name"] for each in found} == dict.fromkeys(
+        ["n-create", "n-reject"], "Consulting"
+    )
+
+
 def test_a_condition_that_looks_at_the_source_holds_for_a_lookup_in_the_same_table(shared_world: World) -> None:
     """The lookup searches names as the batch leaves them: one that the condition keeps is found by its old name."""
     here = shared_world

@@ -208,7 +208,7 @@ class _Run:
         self.protected: set[str] = set()
         self.wanted: dict[int, Row] = {}
         self.found: dict[int, dict[str, _Found]] = {}
-        self.creations: dict[str, tuple[str, str]] = {}  # id -> table, value
+        self.creations: dict[str, str] = {}  # id -> table
 
     def run(self) -> Expected:
         self.settle()
@@ -248,8 +248,17 @@ class _Run:
     def created(self, ref: Ref, row: Row) -> str:
         table, value = ref.entries[-1].table, row.values[ref.column]
         made = f"create:{table}:{self.case.folded(value)}"
-        self.creations.setdefault(made, (table, value))
+        self.creations[made] = table
         return made
+
+    def value_of(self, made: str) -> str:
+        """How the record's value is written: as in the first row that is kept; lookups in other tables go first."""
+        return next(
+            self.wanted[number].values[ref.column]
+            for ref in sorted(self.case.refs, key=self.is_late)
+            for number in sorted(self.wanted)
+            if self.found[number][ref.column].id == made
+        )
 
     def held(self, entry: Entry) -> Iterator[_Linkable]:
         for id_, record in self.state[entry.table].items():
@@ -461,7 +470,7 @@ class _Run:
             for ref in self.case.refs:
                 made = self.found[number][ref.column].id
                 if made in self.creations and made not in self.made:
-                    self.made[made] = self.make_reference(*self.creations[made])
+                    self.made[made] = self.make_reference(self.creations[made], self.value_of(made))
 
     def make_reference(self, table: str, value: str) -> str | None:
         if self.case.refuses and value == BAD:

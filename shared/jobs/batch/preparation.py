@@ -191,8 +191,13 @@ class _Preparation:
             shaping.run(self.workspace, self.tools.scripts, run_all)
         else:
             for step in self.steps.of(stage):
-                if not step.removes_from or self.mirrored is None or self.mirrored.prepare_removal():
+                if self._has_work(step):
                     self.workspace.run(step)
+
+    def _has_work(self, step: Step) -> bool:
+        if step.only_if and not self.workspace.query(step.only_if):
+            return False
+        return not step.removes_from or self.mirrored is None or self.mirrored.prepare_removal()
 
     def _load(self) -> None:
         definition, entity, parameters = self.job.definition, self.steps.entity, self.job.parameters

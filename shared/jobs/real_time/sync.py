@@ -28,6 +28,7 @@ from shared.transform import (
     filter_values,
     key_columns,
     pair_of,
+    renewal_steps,
 )
 from shared.transform.keys import can_change
 from shared.workspace import Purpose, Step
@@ -256,7 +257,10 @@ class PreparedSync:
             shaping=Shaping.of(desire, self.entity, leave_out=_LEFT_OUT),
             lookups=desire.early,
             unless=desire.removed,
-            settling=resolving_steps(desire, self.entity, leave_out=_LEFT_OUT),
+            settling=(
+                *resolving_steps(desire, self.entity, leave_out=_LEFT_OUT),
+                *renewal_steps(desire.definition, desire.early),
+            ),
             layout=desire.columns,
             late=desire.late,
         )

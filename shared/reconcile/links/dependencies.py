@@ -8,6 +8,7 @@ from typing import Final
 from shared.reconcile.queries import sum_of_digests
 from shared.transform import ErrorType, TargetColumn
 from shared.transform.lookups.columns import LookupColumn
+from shared.transform.lookups.creations import VALUELESS
 from shared.transform.service_values import record_id
 from shared.workspace import Table, literal, quoted
 
@@ -23,6 +24,7 @@ __all__ = [
     "OTHER_IDS",
     "RENAME_CREATIONS",
     "RENAME_RECORDS",
+    "UNFIT_CREATIONS",
     "UNKNOWN_PARENTS",
     "actual_ids",
     "creations_checksum_query",
@@ -148,7 +150,7 @@ def creations_query(columns: Sequence[TargetColumn]) -> str:
     """
     return f"""
 SELECT _creation, CAST(id AS VARCHAR), key, payload FROM creations
-WHERE entity = ? AND {_referred(columns)} ORDER BY _creation""".strip()
+WHERE entity = ? AND NOT ({VALUELESS}) AND {_referred(columns)} ORDER BY _creation""".strip()
 
 
 def creations_count_query(columns: Sequence[TargetColumn]) -> str:
@@ -162,6 +164,12 @@ def creations_checksum_query(columns: Sequence[TargetColumn]) -> str:
         f"SELECT sha256(to_json([entity, id::VARCHAR, key, payload])::VARCHAR) AS digest FROM creations\n"
         f"WHERE {_referred(columns)}"
     )
+
+
+UNFIT_CREATIONS: Final = f"""
+INSERT INTO uncreated SELECT id, entity, 'no row that is synced has values that it can hold'
+FROM creations WHERE {VALUELESS}""".strip()
+"""SQL that notes the records that cannot be created, because each row that could give them values is rejected."""
 
 
 FORGET_CREATED: Final = f"DELETE FROM {Table.CREATIONS} WHERE id IN (SELECT id FROM {Table.CREATED_REFERENCES})"

@@ -22,7 +22,7 @@ from shared.reconcile.links.lost import cleared, forget, lost_rows
 from shared.transform import TargetColumn, key_columns, late_lookups
 from shared.transform.lookups.columns import Candidate, LookupColumn, Reference, link_name, references
 from shared.transform.lookups.creations import creation_steps, planned_id
-from shared.transform.lookups.resolve import found_in_reference, link_update, report_links, unresolved
+from shared.transform.lookups.resolve import found_in_reference, link_update, rejected_anyway, report_links, unresolved
 from shared.transform.service_values import record_id
 from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
@@ -119,7 +119,8 @@ class _Links:
             origin,
             needs=_DESIRED | tables,
         )
-        yield from creation_steps(self._definition, self._lookups, unless="false")
+        rejected = rejected_anyway(self._lookups)
+        yield from creation_steps(self._definition, self._lookups, unless="false", rejected=rejected)
         yield Step.creating(
             "Note which rows refer to new records",
             NewTable(name=Table.PARENTS, query=self._parents()),

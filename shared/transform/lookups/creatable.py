@@ -10,7 +10,7 @@ from shared.entities import AttributeMetadata
 from shared.transform.convert import Conversion, conversion
 from shared.transform.lookups.columns import Candidate, LookupColumn
 from shared.transform.rules import ErrorType, Rule, RuleSet, ValueProblem
-from shared.transform.service_values import to_payload
+from shared.transform.service_values import to_payload, to_service
 from shared.transform.shape import shape_of
 from shared.transform.targets import TEXTS, TargetColumn, sql_type
 from shared.workspace import parsed, quoted
@@ -26,7 +26,7 @@ class Creatable:
     """The rows whose record is missing, and what it would get from them.
 
     Attributes:
-        table: The table of these rows: up to the first one whose values a record can have, for that one counts.
+        table: The table of these rows.
         columns: The further columns of the record.
         rules: What can be wrong with the values.
         values: The query of the further columns, a row for each row of `shaped`; empty where there are none.
@@ -37,32 +37,35 @@ class Creatable:
     rules: RuleSet
     values: str
 
-    def rows(self, candidate: Candidate, *, key: str, record: str, missing: str) -> str:
+    def rows(self, candidate: Candidate, *, record: str, missing: str, kept: str) -> str:
         """The query behind the table.
 
         Args:
             candidate: The entry that creates records.
-            key: SQL of the JSON object of the record's key, over `desired`.
-            record: SQL of its id, over `desired`.
-            missing: SQL condition over `desired`: the record of the row is missing.
+            record: SQL of the id of a row's record, over `desired`.
+            missing: SQL condition over `desired`: the record of the row is missing, and may get the row's values.
+            kept: SQL condition over the table: which rows it has.
         """
+        match = {column.name: column for column in candidate.reference.columns}
+        members = (to_service(match[value.column], value.written("desired.")) for value in candidate.values)
+        key = "'{' || " + " || ',' || ".join(members) + " || '}'"
         matched = "".join(f", {value.written('desired.')} AS {quoted(value.column)}" for value in candidate.values)
         made = f"\n      JOIN ({self.values}) AS made ON made._row = desired._row" if self.values else ""
         further = ", made.* EXCLUDE (_row)" if self.values else ""
-        kept = ", ".join(("_row", ID, KEY, *self._kept(candidate), *self.rules.found()))
+        items = ", ".join(("_row", ID, KEY, *self._values_of(candidate), *self.rules.found()))
         first = f"min(_row) FILTER (WHERE NOT {self.rules.rejected()}) OVER (PARTITION BY {ID}) AS {FIRST}"
         return f"""
 SELECT * FROM (
-  SELECT {kept}, {first}
+  SELECT {items}, {first}
   FROM (
     SELECT *, {self.rules.select()}
     FROM (
       SELECT desired._row, {record} AS {ID}, {key} AS {KEY}{matched}{further}
       FROM desired{made}
       WHERE {missing})))
-WHERE coalesce(_row <= {FIRST}, true) AND {ID} NOT IN (SELECT id FROM creations)""".strip()
+WHERE {kept}""".strip()
 
-    def _kept(self, candidate: Candidate) -> Iterator[str]:
+    def _values_of(self, candidate: Candidate) -> Iterator[str]:
         yield from (quoted(value.column) for value in candidate.values)
         yield from (quoted(column.name) for column in self.columns)
 

@@ -16,7 +16,7 @@ from shared.transform.lookups.columns import (
     references,
     selector_name,
 )
-from shared.transform.lookups.creations import NOT_CREATED, creation_steps
+from shared.transform.lookups.creations import NOT_CREATED, creation_steps, is_missing
 from shared.transform.lookups.parties import PARTY, collected
 from shared.transform.notation.value_class import value_class
 from shared.transform.rules import ErrorType
@@ -28,6 +28,7 @@ __all__ = [
     "found_in_reference",
     "link_update",
     "reference_steps",
+    "rejected_anyway",
     "report_links",
     "resolve_steps",
     "searched_values",
@@ -63,7 +64,7 @@ def resolve_steps(desire: CompiledMappings, lookups: Sequence[LookupColumn]) -> 
     return (
         *_searches(single, unless),
         *(step for lookup in lookups if lookup.is_list for step in (*_searches([lookup], "false"), collected(lookup))),
-        *creation_steps(desire.definition, single, unless=creates_nothing),
+        *creation_steps(desire.definition, single, unless=creates_nothing, rejected=rejected_anyway(lookups)),
         *report_links(lookups),
     )
 
@@ -267,6 +268,15 @@ class _Value:
 def unresolved(lookups: Sequence[LookupColumn]) -> str:
     """SQL condition over `desired`: a lookup rejects the row."""
     return " OR ".join(f"({_rejects(lookup)})" for lookup in lookups) or "false"
+
+
+def rejected_anyway(lookups: Sequence[LookupColumn]) -> str:
+    """SQL condition over `desired`: a lookup rejects the row, and creating what is missing does not help it."""
+    found = (
+        f"({_rejects(each)}) AND ({is_missing(each)}) IS NOT TRUE" if each.policy == "create" else _rejects(each)
+        for each in lookups
+    )
+    return " OR ".join(f"({condition})" for condition in found) or "false"
 
 
 def _rejects(lookup: LookupColumn) -> str:

@@ -32,7 +32,7 @@ COLUMNS = {
     "new_records": "_row BIGINT, _id UUID",
     "generations": "_row BIGINT, generation INTEGER",
     "drop_order": "_id UUID, generation INTEGER",
-    "creations": "_creation BIGINT, entity VARCHAR, id UUID, key VARCHAR, payload VARCHAR",
+    "creations": "_creation BIGINT, entity VARCHAR, id UUID, key VARCHAR, payload VARCHAR, _row BIGINT",
     "created_references": "id UUID",
     "uncreated": "id UUID, entity VARCHAR, message VARCHAR",
     "renamed": "planned UUID, found UUID",
@@ -182,7 +182,7 @@ def test_a_record_that_exists_meanwhile_takes_the_place_of_the_one_that_was_to_b
 def test_only_what_a_change_refers_to_is_created(written: Workspace) -> None:
     """Row 9 changes nothing, the change of row 3 leaves the reference out, and nothing refers to the third one."""
     for number in (1, 2, 3):
-        add(written, "creations", number, "contact", id_of(number), f"k{number}", "{}")
+        add(written, "creations", number, "contact", id_of(number), f"k{number}", "{}", number)
     add(written, "desired", 2, None, f"contact:{id_of(1)}")
     add(written, "desired", 3, None, f"contact:{id_of(2)}")
     add(written, "desired", 9, None, f"contact:{id_of(2)}")

@@ -21,8 +21,10 @@ from shared.transform import (
     layout,
     reference_steps,
     references,
+    renewal_steps,
     shape_steps,
 )
+from shared.transform.lookups.columns import lookup_columns
 from shared.workspace import Workspace, quoted
 from tests.unit.transform.world import ACCOUNT, SEGMENTS, definition, load
 
@@ -199,6 +201,8 @@ def planned(
     """Run all steps, up to `changes`."""
     linked(workspace, sync, rows, **tables)
     for step in reconcile_steps(sync, layout(sync, LINKED), started=STARTED):
+        workspace.run(step)
+    for step in renewal_steps(sync, lookup_columns(sync, LINKED)):
         workspace.run(step)
 
 

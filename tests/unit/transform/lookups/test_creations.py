@@ -8,12 +8,22 @@ from typing import Any
 import pytest
 
 from shared.workspace import Workspace
-from tests.unit.transform.lookups.relations import column, errors, linked, linking, messages, record, resolved, to
+from tests.unit.transform.lookups.relations import (
+    column,
+    errors,
+    linked,
+    linking,
+    messages,
+    planned,
+    record,
+    resolved,
+    to,
+)
 
 
-def creations(workspace: Workspace) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+def creations(workspace: Workspace, condition: str = "true") -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Table, key and payload, in their order."""
-    rows = workspace.query("SELECT entity, key, payload FROM creations ORDER BY _creation")
+    rows = workspace.query(f"SELECT entity, key, payload FROM creations WHERE {condition} ORDER BY _creation")
     return [(table, json.loads(key), json.loads(payload)) for table, key, payload in rows]
 
 
@@ -243,6 +253,71 @@ def test_nothing_is_created_for_rejected_and_filtered_rows(workspace: Workspace)
     resolved(workspace, sync, [["1", "n1", "", "x"], ["2", "out", "", "1"], ["3", "n3", "", "1"]])
 
     assert [key for _, key, _ in creations(workspace)] == [{"code": "n3"}]
+
+
+def test_a_row_that_another_lookup_rejects_gives_no_values(workspace: Workspace) -> None:
+    """Nor is it reported for values that are not used; the next row that is kept counts."""
+    sync = linking(
+        to("contact", match="code", on_missing="create", create={"fullname": "c", "kind": "c"}),
+        to("owner", "b", entity="systemuser", match="fullname", on_null="keep"),
+        columns=[{"name": "c"}],
+    )
+    rows = [["1", "n1", "none", "no such"], ["2", "N1", "", "Beratung"], ["3", "n2", "none", "Beratung"]]
+    planned(workspace, sync, rows)
+
+    assert [payload for *_, payload in creations(workspace)] == [{"code": "N1", "fullname": "Beratung", "kind": 1}]
+    assert errors(workspace) == [(1, "b", "Unresolved Link", True), (3, "b", "Unresolved Link", True)]
+
+
+def test_a_row_with_the_key_of_an_earlier_row_gives_no_values(workspace: Workspace) -> None:
+    """Whichever lookup refers to the record; what no row that is kept refers to is not created."""
+    sync = linking(
+        to("contact", match="code", on_missing="create", create={"fullname": "c"}),
+        to("needed", "b", match="code", on_null="keep", on_missing="create", create={"fullname": "c || '!'"}),
+        columns=[{"name": "c"}],
+    )
+    rows = [["1", "n1", "n1", "one"], ["1", "n2", "n3", "twice"], ["1", "n4", "", "twice"], ["2", "", "n2", "two"],
+            ["3", "N3", "", "three"]]  # fmt: skip
+    planned(workspace, sync, rows)
+
+    values = {key["code"]: payload["fullname"] for _, key, payload in creations(workspace, "payload IS NOT NULL")}
+    assert values == {"n1": "one", "n2": "two!", "N3": "three"}
+    assert [row for row, *_ in errors(workspace)] == [2, 3]
+
+
+def test_a_row_that_refers_to_a_rejected_parent_gives_no_values(workspace: Workspace) -> None:
+    """Such a row is rejected after the target has been read."""
+    sync = linking(
+        to("contact", match="code", on_missing="create", create={"fullname": "c"}),
+        to("parent", "b", match="accountnumber"),
+        columns=[{"name": "c"}],
+    )
+    planned(workspace, sync, [["1", "n1", "nowhere", "one"], ["2", "n1", "1", "two"], ["3", "n1", "", "three"]])
+
+    assert [payload for *_, payload in creations(workspace)] == [{"code": "n1", "fullname": "three"}]
+
+
+def test_the_values_of_a_row_that_another_created_record_rejects_are_not_used(workspace: Workspace) -> None:
+    sync = linking(
+        to("contact", match="code", on_missing="create", create={"fullname": "c"}),
+        to("needed", "b", match="code", on_missing="create", create={"kind": "c"}),
+        columns=[{"name": "c"}],
+    )
+    planned(workspace, sync, [["1", "n1", "n2", "no such"], ["2", "n1", "n2", "Beratung"]])
+
+    assert [payload for *_, payload in creations(workspace)] == [
+        {"code": "n1", "fullname": "Beratung"},
+        {"code": "n2", "kind": 1},
+    ]
+
+
+def test_a_record_that_only_rejected_rows_could_give_values_is_not_created(workspace: Workspace) -> None:
+    """The row that refers to it is kept, because an earlier row seemed to create the record."""
+    sync = linking(to("contact", match="code", on_missing="create", create={"kind": "b"}))
+    planned(workspace, sync, [["1", "", ""], ["1", "n1", "Beratung"], ["2", "n1", "no such"]])
+
+    assert workspace.query("SELECT payload FROM creations") == [(None,)]
+    assert list(column(workspace, "contact")) == ["1", "2"]
 
 
 def test_a_created_record_is_written_if_empty_values_are_kept(workspace: Workspace) -> None:
