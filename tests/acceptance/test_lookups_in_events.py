@@ -134,6 +134,24 @@ def test_records_of_other_tables_are_found_or_created(shared_world: World) -> No
     assert len(here.records("accounts?$select=name")) == 2
 
 
+def test_the_message_about_an_unknown_choice_of_the_second_created_record_has_no_value(shared_world: World) -> None:
+    """Messages are finished after each lookup, also where that of the first lookup had nothing to finish."""
+    here = shared_world
+    here.emulator.reset()
+    created = {"entity": "account", "match": "accountnumber", "on_missing": "create"}
+    customer = {"source": "customer", "target": "customerid", "lookup": {**created, "create": {"industrycode": "'6'"}}}
+    parent = {
+        "source": "parent",
+        "target": "parentaccountid",
+        "lookup": {**created, "create": {"industrycode": "company"}},
+    }
+    define(here, "deals", "opportunity", "full", customer, parent)
+    send(here, {"number": "1", "customer": "n1", "parent": "n2", "company": "Jane Doe"}, name="deals")
+
+    (letter,) = here.app.state.dead_letters("deals")
+    assert letter.message.endswith("no option of industrycode; the value is a text of 8 characters")
+
+
 def test_a_created_record_has_no_values_of_an_event_that_is_refused(shared_world: World) -> None:
     """Whether another record, which it needs as well, cannot be created or is not found; the next event counts."""
     here = shared_world

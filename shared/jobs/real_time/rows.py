@@ -190,13 +190,14 @@ def field_error(found: Row) -> ErrorRow:
 
 def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:
     """Run the steps that have something to do; returns whether a row breaks a rule or is filtered out."""
-    found: dict[str, bool] = {}  # a query -> whether it gives a row
+    has_rows, has_none = {""}, set[str]()  # queries of `only_if`
     for step in steps:
-        if step.only_if not in found:
-            found[step.only_if] = not step.only_if or bool(workspace.query(step.only_if))
-        if found[step.only_if]:
+        if step.only_if not in has_rows | has_none:
+            (has_rows if workspace.query(step.only_if) else has_none).add(step.only_if)
+        if step.only_if in has_rows:
             workspace.run(step)
-    return any(known for query, known in found.items() if query)
+            has_none.clear()  # the step may have made rows
+    return len(has_rows) > 1
 
 
 def failures_of(errors: Iterable[Row]) -> dict[int, Failure]:
