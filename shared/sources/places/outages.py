@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -14,14 +15,23 @@ from shared.remote import shown_url
 __all__ = ["reaching", "reason", "refuse_unanswered"]
 
 _BUSY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
-# The names of such errors in aiohttp and in the SDK of Azure, which do not raise those of Python.
-_NO_CONNECTION: Final = frozenset({"ClientConnectionError", "ServiceRequestError", "ServiceResponseError"})
-_REFUSED: Final = frozenset({"ClientResponseError"})
-# A connection that is lost while a file comes, in aiohttp and in the SDK of Azure.
-_BROKEN_OFF: Final = frozenset({"ClientPayloadError", "IncompleteReadError"})
+# The names of such errors in aiohttp, the SDK of Azure, requests and botocore, which do not raise those of Python; and
+# what a server of FTP calls an error that passes.
+_NO_CONNECTION: Final = frozenset(
+    {"ClientConnectionError", "ServiceRequestError", "ServiceResponseError"}
+    | {"ConnectionError", "Timeout", "HTTPClientError", "error_temp"}
+)
+_REFUSED: Final = frozenset({"ClientResponseError", "HTTPError"})
+# A connection that is lost while a file comes.
+_BROKEN_OFF: Final = frozenset(
+    {"ClientPayloadError", "IncompleteReadError", "ChunkedEncodingError", "ResponseStreamingError"}
+)
+# Their texts have the path with its query, which may hold a token, or names of classes.
+_WORDY: Final = frozenset({"RequestException"})
 # A host of this name is not known: as a rule a mistake in the URL.
 _NO_HOST: Final = frozenset({"ClientConnectorDNSError"})
 _GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_MOST_CAUSES: Final = 10  # that led to an error
 _NO_PARTS: Final = "support range requests"  # what fsspec says of an HTTP server that sends no parts of a file
 
 
@@ -59,7 +69,7 @@ def refuse_unanswered(error: FileNotFoundError, url: str) -> None:
         raise _unreachable(f"{shown_url(url)} cannot be read: {_said(cause)}", cause) from cause
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """What a driver or the operating system says, without secrets of a URL."""
     if _NO_PARTS in str(error):
         return "the server sends only whole files, and this kind of file is read in parts; copy it to a storage account"
@@ -69,9 +79,14 @@ def reason(error: Exception) -> str:
 def _said(error: Exception) -> str:
     """What has happened; the texts of these errors have the whole address, or a status that no host has sent."""
     kinds = _kinds(error)
-    if kinds & _REFUSED:
-        return f"the host answers with status {getattr(error, 'status', '')}"
-    return "the connection broke off before all of the file had come" if kinds & _BROKEN_OFF else reason(error)
+    if kinds & _REFUSED and (status := _status(error)) is not None:
+        return f"the host answers with status {status}"
+    if kinds & _BROKEN_OFF:
+        return "the connection broke off before all of the file had come"
+    if kinds & _WORDY:
+        causes = [each for each in _chain(error) if getattr(each, "strerror", None)]
+        return reason(causes[-1]) if causes else "its host does not answer, or ends the connection"
+    return reason(error)
 
 
 def _unreachable(message: str, error: BaseException) -> UserError:
@@ -80,15 +95,43 @@ def _unreachable(message: str, error: BaseException) -> UserError:
 
 
 def _may_pass(error: BaseException) -> bool:
-    kinds = _kinds(error)
-    if kinds & _BROKEN_OFF:  # also where the answer has begun with a good status
-        return True
-    status = getattr(error, "status_code", None) or getattr(error, "status", None)
-    if isinstance(status, int):
-        return status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    if kinds & _NO_HOST or isinstance(error.__cause__ or error.__context__, socket.gaierror):
-        return False
-    return isinstance(error, TimeoutError | ConnectionError | EOFError) or bool(kinds & _NO_CONNECTION)
+    """Whether the first error that tells, of this one and those that led to it, tells of an outage."""
+    causes = [*_chain(error)]
+    for each in causes:
+        kinds = _kinds(each)
+        if kinds & _BROKEN_OFF:  # also where the answer has begun with a good status
+            return True
+        if isinstance(each, TimeoutError | ConnectionError | EOFError) or kinds & (_NO_CONNECTION | _NO_HOST):
+            return not any(_is_lasting(cause) for cause in causes)
+        if (status := _status(each)) is not None:
+            return status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return False
+
+
+def _is_lasting(error: BaseException) -> bool:
+    """Whether an error is why there will be no connection: an unknown host, or a certificate that is not trusted."""
+    return isinstance(error, socket.gaierror | ssl.SSLCertVerificationError) or bool(_kinds(error) & _NO_HOST)
+
+
+def _status(error: BaseException) -> int | None:
+    """The status that a host has answered with, as drivers keep it."""
+    answer = getattr(error, "response", None)
+    if isinstance(answer, Mapping):
+        told = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        places = ((error, "status_code"), (error, "status"), (answer, "status_code"), (error, "code"))
+        told = next((found for place, name in places if (found := getattr(place, name, None))), None)
+    return told if isinstance(told, int) else None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that led to it."""
+    seen: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if seen is None:
+            return
+        yield seen
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
 
 
 def _kinds(error: BaseException) -> frozenset[str]:

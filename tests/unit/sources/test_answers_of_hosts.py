@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import ftplib
 import gzip
+import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,3 +172,97 @@ def test_a_file_of_a_storage_that_does_not_answer_is_not_missing() -> None:
     """Whatever its driver is: the job is tried again."""
     with pytest.raises(SourceUnavailableError, match=r"silent:///a\.csv cannot be reached: no answer about a\.csv"):
         find_files("silent:///a.csv", lambda _: (Silent(), "/a.csv"))
+
+
+OF_HDFS = {"FileStatus": {"length": 20, "type": "FILE", "modificationTime": 1}}
+ROWS_OF_HDFS = b"id\n" + b"1\n" * 8 + b"\n"
+
+
+@pytest.mark.parametrize("operation", ["GETFILESTATUS", "OPEN"])
+@pytest.mark.parametrize(
+    ("answer", "said", "kind"),
+    [
+        (Reply(status=503), "cannot be read: the host answers with status 503", SourceUnavailableError),
+        (Reply(status=429), "cannot be read: the host answers with status 429", SourceUnavailableError),
+        (Reply(status=403), "cannot be read: the host answers with status 403", UserError),
+        (Reply(dropped=True), "cannot be reached: its host does not answer", SourceUnavailableError),
+        (Reply(body=ROWS_OF_HDFS, cut=5), "cannot be read: the connection broke off", SourceUnavailableError),
+    ],
+)
+def test_a_storage_whose_driver_uses_requests(operation: str, answer: Reply, said: str, kind: type[UserError]) -> None:
+    """Its errors are none of Python; their texts have the query, which may hold a token."""
+    answers = [answer]
+
+    def answered(received: Received) -> Reply:
+        if answers and received.query["op"] == operation:
+            return answers.pop()
+        return Reply(body=OF_HDFS if received.query["op"] == "GETFILESTATUS" else ROWS_OF_HDFS)
+
+    with serving(answered) as server:
+        url = f"webhdfs://127.0.0.1:{server.port}/in/a.csv"
+        with pytest.raises(UserError, match=said) as caught:
+            read(url)
+        assert (type(caught.value), "op=" in caught.value.message) == (kind, False)
+        assert read(url) == ROWS_OF_HDFS
+
+
+def test_a_storage_whose_host_refuses_the_connection_or_is_not_known() -> None:
+    """The second one is a mistake in the URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(SourceUnavailableError, match="cannot be reached: Connection refused"):
+            read(f"webhdfs://127.0.0.1:{free.getsockname()[1]}/in/a.csv")
+    with pytest.raises(UserError, match=r"nowhere\.invalid") as caught:
+        read("webhdfs://nowhere.invalid:9870/in/a.csv")
+    assert type(caught.value) is UserError
+
+
+def of_botocore(name: str, *bases: str, **attributes: Any) -> Exception:
+    """An error of botocore, which is not installed for the tests."""
+    kind: type[Exception] = Exception
+    for each in (*bases, name):
+        kind = type(each, (kind,), {})
+    error = kind("it failed")
+    error.__dict__.update(attributes)
+    return error
+
+
+def answered_with(status: int) -> Exception:
+    return of_botocore("ClientError", response={"Error": {}, "ResponseMetadata": {"HTTPStatusCode": status}})
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "kind"),
+    [
+        (of_botocore("EndpointConnectionError", "ConnectionError"), None, SourceUnavailableError),
+        (of_botocore("EndpointConnectionError", "ConnectionError"), socket.gaierror("not known"), UserError),
+        (of_botocore("SSLError", "ConnectionError"), ssl.SSLCertVerificationError("self-signed"), UserError),
+        (of_botocore("ConnectionClosedError", "HTTPClientError"), None, SourceUnavailableError),
+        (of_botocore("ResponseStreamingError", "HTTPClientError"), None, SourceUnavailableError),
+        (of_botocore("NoCredentialsError"), None, UserError),
+        (OSError(errno.EBUSY, "Please reduce your request rate."), answered_with(503), SourceUnavailableError),
+        (TimeoutError("Your socket connection was not read from"), answered_with(400), SourceUnavailableError),
+        (PermissionError("Access Denied"), answered_with(403), UserError),
+        (of_botocore("HttpError", code=503), None, SourceUnavailableError),
+    ],
+)
+def test_what_may_pass_of_s3_and_others(error: Exception, cause: Exception | None, kind: type[UserError]) -> None:
+    """The drivers of fsspec hide the errors of their libraries below those of Python, or pass them on."""
+    error.__cause__ = cause
+    with pytest.raises(UserError) as caught, reaching("s3://in/a.csv"):
+        raise error
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ftplib.error_temp("421 too many users"), SourceUnavailableError),  # noqa: S321 - nothing is sent
+        (ftplib.error_perm("530 not logged in"), UserError),  # noqa: S321 - likewise
+    ],
+)
+def test_an_error_of_ftp_that_the_server_calls_temporary_may_pass(error: Exception, kind: type[UserError]) -> None:
+    """Its codes begin with 4; those that begin with 5 stay."""
+    with pytest.raises(UserError) as caught, reaching("ftp://host/a.csv"):
+        raise error
+    assert type(caught.value) is kind
