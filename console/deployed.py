@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import azure.functions as func
 
 from console.access.person import SignIn
 from console.application import application
 from console.console import Console
 from shared.app import App, current
+from shared.app.once import Once
 
 __all__ = ["middleware"]
 
 
-@cache
+@Once
 def middleware() -> func.AsgiMiddleware:
     """The ASGI app for the host: one for all invocations of the process."""
     app = current()

@@ -7,10 +7,10 @@ import gc
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 
 from event_sync.receiving import HostEvent, received
 from shared.app import current
+from shared.app.once import Once
 from shared.events import Message
 from shared.jobs.real_time.events import run_events
 from shared.jobs.real_time.record import EventsSummary
@@ -37,7 +37,7 @@ def handle(events: Sequence[HostEvent]) -> None:
     _keep_what_is_loaded()
 
 
-@cache
+@Once
 def _keep_what_is_loaded() -> None:
     """Take what the first batch has loaded out of the garbage collector's sight.
 

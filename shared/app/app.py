@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.app.once import made_once
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse, RetryPolicy
 from shared.definitions import (
@@ -53,8 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = ["App"]
 
-# A batch of events that cannot be written goes back to the host: its retry policy holds the partition and waits better
-# than a function that is paid for by the second and ended at its time limit.
+# Events that cannot be written go back to the host, which waits better than a function that is paid for by the second.
 _EVENTS_SECONDS = 60.0
 
 
@@ -275,7 +275,7 @@ class App:
             complete=not any(each.may_hide_a_listener for each in loaded),
         )
 
-    @cached_property
+    @made_once
     def event_tools(self) -> EventTools:
         """What real time works with: environments, open workspaces and metadata outlive a batch of events."""
         from shared.jobs.real_time.events import EventTools, WarmWorkspace  # noqa: PLC0415 - batches do without real time
@@ -289,12 +289,12 @@ class App:
 
     # -- Wiring --------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @made_once
     def state(self) -> StateStore:
         """The state store that was given, or that the settings name."""
         return self._given_state or self.wiring.open_state()
 
-    @cached_property
+    @made_once
     def queue(self) -> JobQueue | None:
         """The queue that wakes up the deployed app for a job; None where the state is a file of this machine."""
         return self.wiring.open_queue()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from shared.app.app import App
+from shared.app.once import Once
 from shared.http.hosts import direct_hosts
 from shared.settings import Settings, environment, reach_directly
 from shared.telemetry import configure
@@ -22,7 +21,7 @@ def open_app(settings: Settings | None = None) -> App:
     return App(settings or Settings.load())
 
 
-@lru_cache(maxsize=1)
+@Once
 def current() -> App:
     """The deployed process' app: one for all invocations, so that secrets, metadata and connections are kept."""
     app = open_app()

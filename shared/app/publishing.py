@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from shared.app.conditional_writes import CHANGED, written_once
+from shared.app.definition_files.conditional_writes import CHANGED, written_once
 from shared.definitions import Repository
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, SyncError, UserError, first_line
 

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.app.once import made_once
 from shared.clock import SystemClock
 from shared.dataverse import (
     ClientAssertion,
@@ -99,12 +100,12 @@ class Wiring:
         self.open_url: OpenUrl = RemoteFiles.of(settings).open
         self.patience = RetryPolicy()
 
-    @cached_property
+    @made_once
     def repository(self) -> Repository:
         """The folder of definitions and connections that the settings name."""
         return Repository(self._settings.sync_definitions, clock=self._clock, open_url=self.open_url)
 
-    @cached_property
+    @made_once
     def definition_files(self) -> DefinitionFiles:
         """The files of that folder, for people who edit them; see `opened` for what it raises."""
         from shared.app.definition_files.opening import opened  # noqa: PLC0415 - runs do without it
@@ -121,7 +122,7 @@ class Wiring:
 
         return SqliteStateStore(Path(self._settings.state_store.removeprefix("sqlite:///")))
 
-    @cached_property
+    @made_once
     def event_hub(self) -> OpenedHub | None:
         """The event hub that the settings name, None where they name none; see `open_event_hub` for what it raises."""
         from shared.app.event_hub.opening import open_event_hub  # noqa: PLC0415 - runs do without it
@@ -148,7 +149,7 @@ class Wiring:
             raise UserError("no storage account is set: set AzureWebJobsStorage__accountName to its name")
         return BlobServiceClient(endpoint, credential=self._azure_credential())
 
-    @cached_property
+    @made_once
     def uploads(self) -> Uploads | None:
         """Addresses to which browsers send files; None where the state is not in a storage account.
 
@@ -161,7 +162,7 @@ class Wiring:
 
         return Uploads(self.open_blobs(self._settings.blob_endpoint))
 
-    @cached_property
+    @made_once
     def source_container(self) -> SourceContainer | None:
         """Where files of sources are kept beside definitions in a container; None where these are not changed there."""
         location = self._settings.sync_definitions
@@ -179,13 +180,13 @@ class Wiring:
 
         return open_queue(self._settings, self._azure_credential)
 
-    @cached_property
+    @made_once
     def _vault(self) -> KeyVaultSecrets:
         from shared.secrets.key_vault import KeyVaultSecrets  # noqa: PLC0415 - the Azure SDKs load slowly
 
         return KeyVaultSecrets(self._settings.key_vault_url, self._azure_credential)
 
-    @cached_property
+    @made_once
     def secret_writer(self) -> VaultWriter | None:
         """Writes secrets for people; None where the settings name no vault for that."""
         vault = self._settings.console_secrets_vault
@@ -195,7 +196,7 @@ class Wiring:
 
         return VaultWriter(vault, self._azure_credential, self._vault.forget)
 
-    @cached_property
+    @made_once
     def _environment_secrets(self) -> SecretStore:
         from shared.secrets.environment import EnvironmentSecrets  # noqa: PLC0415 - loaded where it is used
 
@@ -215,11 +216,11 @@ class Wiring:
             case EnvironmentSecret(env=name):
                 return self._environment_secrets.get(name, fresh=fresh)
 
-    @cached_property
+    @made_once
     def _reach(self) -> ReachableHosts:
         return ReachableHosts(hosts=self._settings.source_hosts, limited=is_deployed(self._environment()))
 
-    @cached_property
+    @made_once
     def _source_files(self) -> GuardedFiles:
         """One for all runs: fsspec keeps the file systems that it made, by what they were made with."""
         return GuardedFiles(RemoteFiles.of(self._settings), self._reach)

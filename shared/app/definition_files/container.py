@@ -11,7 +11,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from shared.app.conditional_writes import CHANGED, written_once
+from shared.app.definition_files.conditional_writes import CHANGED, written_once
 from shared.app.definition_files.places import FileChangedError, FileContent
 from shared.app.publishing import MARK, DefinitionFolder, explained
 from shared.definitions.loading.folders import MOST_BYTES

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.app.event_hub.client import HubAddress
 from shared.app.event_hub.refusals import SIGN_IN, hub_errors
 from shared.app.event_hub.waiting import Checkpoint, PartitionEnds, PartitionWaiting, waiting_in
+from shared.app.once import made_once
 from shared.errors import RetryLater, UserError
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ class HubPositions:
 
     # Kept for all readings: the first token of a credential may take longer than a page waits.
     # The client of the hub keeps no connection.
-    @cached_property
+    @made_once
     def _hub(self) -> EventHubProducerClient:
         return self.open_hub()
 
-    @cached_property
+    @made_once
     def _storage(self) -> BlobServiceClient:
         return self.open_storage()
 

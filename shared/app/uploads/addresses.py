@@ -21,7 +21,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobSasPermissions, BlobServiceClient, ContainerClient, generate_blob_sas
 
-from shared.app.conditional_writes import written_once
+from shared.app.definition_files.conditional_writes import written_once
 from shared.app.publishing import DefinitionFolder, explained
 from shared.app.uploads.announced import AnnouncedFile
 from shared.errors import RetryLater, UserError

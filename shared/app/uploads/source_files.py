@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob import BlobClient, BlobServiceClient
 
-from shared.app.conditional_writes import written_once
+from shared.app.definition_files.conditional_writes import written_once
 from shared.app.publishing import DefinitionFolder, container_of, explained
 from shared.app.uploads.addresses import UploadedFile
 from shared.app.uploads.announced import FOLDER, numbered_names
