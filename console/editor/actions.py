@@ -64,9 +64,7 @@ def act(editing: Editing, do: str) -> Response:
 def _show(editing: Editing, about: str) -> None:
     """Show a tab and, behind a colon, the place of a mistake in it."""
     tab, _, path = about.partition(":")
-    if tab and editing.sent.problems and tab != editing.tab.slug:
-        editing.say("bad", "This tab stays open: what is marked in it is not in the definition yet, and would be lost.")
-    elif tab:
+    if tab and (tab == editing.tab.slug or not editing.stays_open()):
         editing.tab = tab_named(tab)
     for found in re.finditer(r"\[(\d{1,9})\]", path[:_MOST_OF_A_PATH]):
         name = path[: found.start()].replace("[", ".").replace("]", "")
@@ -170,7 +168,8 @@ def _columns(editing: Editing, _about: str) -> None:
         editing.say("warn", remark)
     columns = counted(len(found.columns), "column was found", "columns were found")
     editing.say("good", f"{columns}, and {counted(len(added), 'of them is new', 'of them are new')}.")
-    editing.tab = tab_named("columns")
+    if not editing.stays_open():
+        editing.tab = tab_named("columns")
 
 
 def _upload(editing: Editing, _about: str) -> None:

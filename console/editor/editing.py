@@ -110,6 +110,13 @@ class Editing:
         """Say something at the top of the page."""
         self.notices.append(Notice(kind=kind, text=text, lines=lines))
 
+    def stays_open(self) -> bool:
+        """Whether a field was sent that the text cannot have, and that another page would lose; then it is said."""
+        if self.sent.problems:
+            said = "This tab stays open: what is marked in it is not in the definition yet, and would be lost."
+            self.say("bad", said)
+        return bool(self.sent.problems)
+
     def refused(self) -> list[str]:
         """The keys that were changed and that the person may not change."""
         if self.may_all:

@@ -48,7 +48,7 @@ class _Form:
 
 
 def ask_for_secret(editing: Editing, field: str) -> Response:
-    """Show the form for a field of the draft.
+    """Show the form for a field of the draft; the tab again where that would lose another field.
 
     Raises:
         Refusal: There is no vault or no such field, or the person may not write secrets.
@@ -56,6 +56,8 @@ def ask_for_secret(editing: Editing, field: str) -> Response:
     vault = vault_of(editing.visit)
     _check_may(editing)
     widget = _widget(editing, field)
+    if editing.stays_open():
+        return editing.page()
     there = widget.text.removeprefix(f"{vault.vault}/secrets/") if widget.chosen == "key_vault" else ""
     known = there if there != widget.text and not _NO_NAME.search(there) else ""
     words = [editing.name, *(part for part in field.split(".")[1:] if not part.isdecimal())]

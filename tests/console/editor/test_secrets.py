@@ -89,6 +89,32 @@ def test_a_secret_goes_into_the_vault_and_its_reference_into_the_field(
     assert cloud.asked["secret"] == 1
 
 
+REST = """
+  type: rest
+  url: https://api.example.com/rows
+  headers: {X-Tenant: a}
+  auth: {type: bearer, token: {env: TOKEN}}
+  columns: [{name: number}, {name: name}]
+"""
+
+
+def test_a_field_that_the_text_cannot_have_keeps_its_tab_open(
+    served_to_many: Served, customers: Path, cloud: FakeCloud
+) -> None:
+    """Nothing is written, and what was typed is shown with its mistake; once it is right, the form comes."""
+    before, _, after = customers.read_text().partition("source:")
+    customers.write_text(f"{before}source:{REST}{after[after.index('destination:') :]}")
+    field, typed = "secret:source.auth.token", "X-Tenant: b\nX-Other: ["
+    page = editor(served_to_many, "Owners", tab="source").press(field, source__headers=typed)
+    assert "This tab stays open" in page.html
+    assert page.fields["source.headers"] == [typed]
+    assert field in page.buttons
+    asked = page.press(field, source__headers="X-Tenant: b")
+    assert "_name" in asked.fields
+    assert yaml.safe_load(asked.text)["source"]["headers"] == {"X-Tenant": "b"}
+    assert cloud.vault == {}
+
+
 def test_the_value_is_nowhere_but_in_the_vault(
     served_to_many: Served, customers: Path, world: World, cloud: FakeCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
