@@ -27,7 +27,7 @@ class Permissions(Model):
         "`post_sync`.",
     )
     execute: Entries = Field(
-        default=(), description="May start and cancel runs, plan, apply plans, retry rows and replay events."
+        default=(), description="May start, cancel and undo runs, plan, apply plans, retry rows and replay events."
     )
     write: Entries = Field(default=(), description="May change the definition, but for what only `admin` may change.")
     read: Entries = Field(default=(), description="May see values of rows, which are masked for all others.")
