@@ -134,7 +134,11 @@ class DynamicsEnvironment(Model):
     certificate_password: SecretReference | None = Field(
         default=None, description="Reference to the password of the PFX file or of the key, if it has one."
     )
-    timeout: Seconds = Field(default=100, description="Time limit of one request in seconds; also `90s`, `2m`.")
+    timeout: Seconds = Field(
+        default=100,
+        description="Seconds to wait for the next part of an answer; also `90s`, `2m`. A whole answer may take three "
+        "times as long.",
+    )
 
     @property
     def application_users(self) -> tuple[ApplicationUser, ...]:
