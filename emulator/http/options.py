@@ -78,11 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m emulator", description="A local Dataverse Web API.")
     add = parser.add_argument
     add("--port", type=int, default=5080, help="port on 127.0.0.1; 0 takes a free one (default: 5080)")
-    schema_help = "tables and actions in YAML, or the JSON of a real environment's EntityDefinitions"
+    schema_help = "tables and actions in YAML, or the JSON of a real environment's EntityDefinitions; can be repeated"
     add("--schema", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=schema_help)
     add("--db", type=Path, metavar="FILE", help="keep the rows in this file (default: in memory)")
     add("--latency-ms", type=float, default=0.0, metavar="N", help="time a request takes (default: 0)")
-    add("--row-ms", default="0", metavar="N", help="time each row takes: 2, or create=2,upsert=3,read=0.05")
+    row_help = "time each row takes: 2, or create=2,update=2,upsert=3,read=0.05,delete=1"
+    add("--row-ms", default="0", metavar="N", help=row_help)
     add("--dop", type=int, default=4, metavar="N", help="what x-ms-dop-hint recommends (default: 4)")
     add(
         "--servers",
@@ -93,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--tls", action="store_true", help="serve https with a new certificate")
     add("--limits", metavar="LIMITS", help="requests=6000,time=1200,concurrency=52,window=300, or none")
-    add("--seed", action="append", default=[], metavar="SET=FILE", help="rows to load with POST /_emulator/seed/SET")
+    seed_help = "rows to load with POST /_emulator/seed/SET; can be repeated"
+    add("--seed", action="append", default=[], metavar="SET=FILE", help=seed_help)
     collation_help = f"how text compares (default: {DEFAULT_COLLATION})"
     add("--collation", default=DEFAULT_COLLATION, metavar="NAME", help=collation_help)
     add("--accept-any-token", action="store_true", help="accept any bearer token")
