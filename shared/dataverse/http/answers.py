@@ -120,6 +120,20 @@ class Answer:
             return found
         raise self.unexpected("an id (GUID)")
 
+    def link(self, name: str) -> str | None:
+        """A link around the records of a page, such as `@odata.nextLink`; None where there is none.
+
+        Raises:
+            UnexpectedAnswer: It is not a URL.
+        """
+        link = self.member(name)
+        if link.value is None:
+            return None
+        url = link.text()
+        if not url or not url.isprintable() or " " in url:
+            raise link.unexpected("a URL")
+        return url
+
     def flag(self, *, default: bool) -> bool:
         """True or false."""
         if isinstance(self.value, bool):

@@ -20,7 +20,6 @@ __all__ = [
     "first_page",
     "following_pages",
     "limited_pages",
-    "link_in",
     "pages",
 ]
 
@@ -63,7 +62,7 @@ class _Trail:
     user: int = 0
     bounds: PageBounds = _BOUNDS
     prefer: str = ""
-    following: Callable[[Answer], str | None] = lambda envelope: link_in(envelope, _NEXT)
+    following: Callable[[Answer], str | None] = lambda envelope: envelope.link(_NEXT)
     sized: bool = True
     links: set[bytes] = field(default_factory=set)
     contents: set[bytes] = field(default_factory=set)
@@ -134,21 +133,6 @@ def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
     envelope.rows()  # without the array of records there is one error for all that it may be instead
     trail.note(path, rows, asked)
     return Page(rows=rows, following=trail.following(envelope), trail=trail)
-
-
-def link_in(envelope: Answer, name: str) -> str | None:
-    """A link around the records of a page, such as `@odata.nextLink`; None where there is none.
-
-    Raises:
-        UnexpectedAnswer: It is not a URL.
-    """
-    link = envelope.member(name)
-    if link.value is None:
-        return None
-    url = link.text()
-    if not url or not url.isprintable() or " " in url:
-        raise link.unexpected("a URL")
-    return url
 
 
 def pages(

@@ -16,7 +16,7 @@ import duckdb
 
 from shared.dataverse.http.answers import Answer, UnexpectedAnswer
 from shared.dataverse.http.service import Service
-from shared.dataverse.read.paging import Page, continued_pages, link_in
+from shared.dataverse.read.paging import Page, continued_pages
 from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, laid_out, members, read_queries
 from shared.entities import EntityMetadata
 from shared.transform.targets import TargetColumn
@@ -37,8 +37,8 @@ class _Links:
     delta: str | None = field(default=None)
 
     def following(self, envelope: Answer) -> str | None:
-        self.delta = link_in(envelope, _DELTA)
-        return link_in(envelope, _NEXT)
+        self.delta = envelope.link(_DELTA)
+        return envelope.link(_NEXT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from shared.dataverse.http.service_errors import (
     trouble,
 )
 from shared.dataverse.write.bulk import details_of
-from shared.dataverse.write.chunks import APART, READS, Chunk, NextStep, Target, halved, lookups_of
+from shared.dataverse.write.chunks import APART, READS, Chunk, NextStep, Target, halved, queries_of
 from shared.dataverse.write.closing import marked_read, times_read
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import is_in_effect_already
@@ -367,16 +367,16 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Chu
     for answer in answers:
         if answer.status >= _FIRST_REFUSAL:
             return _refused(chunk, refusal(answer), answer, target, dense=False)
-    if len(answers) < sum(1 for _ in lookups_of(chunk, target.entity)):
+    if len(answers) < len(queries_of(chunk, target)):
         raise ValueError("a batch was answered in part")
-    found, strays = found_records(answers, chunk, target)
+    found, onward = found_records(answers, chunk, target)
     outcomes: list[Outcome] = []
     missing: list[Change] = []
     doubtful: list[Change] = []
     released: list[tuple[RequestKind, Change]] = []
     for change in chunk.changes:
         record = found.get(change.number)
-        if record is None and strays:
+        if record is None and onward is not None:
             doubtful.append(change)
         elif chunk.kind is RequestKind.CREATE:
             if record is None:
@@ -385,9 +385,9 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Chu
                 outcomes.append(Applied(number=change.number, id=record, created=True))
         else:
             addressed(change, record, outcomes, released)
-    again = [replace(chunk, changes=tuple(doubtful), apart=True)] if doubtful else []
+    again = [replace(onward, changes=tuple(doubtful))] if onward is not None and doubtful else []
     if missing:
-        again.append(replace(chunk, changes=tuple(missing), step=NextStep.SEND))
+        again.append(replace(chunk, changes=tuple(missing), step=NextStep.SEND, links=()))
     if again:
         return ChunkResult(outcomes=tuple(outcomes), again=again, released=tuple(released))
     rest = _rest_is_bad(replace(chunk, step=NextStep.SEND))

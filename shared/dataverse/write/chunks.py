@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, assert_never
@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.http.batch_requests import BatchPart, encoded
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.keys import KeyQuery, column_in_url, key_values, lookups, predicate
+from shared.dataverse.http.keys import column_in_url, key_values, lookups, predicate
 from shared.dataverse.http.sent_values import reading_path
 from shared.dataverse.http.service import Call
 from shared.dataverse.http.service_errors import Refusal
@@ -42,8 +42,8 @@ __all__ = [
     "call_of",
     "halved",
     "kind_of",
-    "lookups_of",
     "next_step_of",
+    "queries_of",
     "step_of",
 ]
 
@@ -81,7 +81,9 @@ class Chunk:
         rest: Rows put aside while a failure is narrowed down: one of `changes` and `rest` together is bad.
         refused: Why a request that held `changes` and `rest` was refused.
         lost: An earlier answer for these rows was lost, or told of a fault of the server: it may have acted.
-        apart: Each row is looked up by a separate query, because the service treats keys as equal that differ here.
+        apart: Each row is looked up by a separate query, because the records that were found do not show which of them
+            the service takes for a row's own, or because there are more of them than a page holds.
+        links: Pages of the look-up that are still to be read, as paths of the host; empty for the first pages.
         tries: How often each kind of trouble was met.
         not_before: Moment of the clock's `monotonic` before which it must not be sent.
         since: Moment at which the first request that met trouble was sent, None while there was no trouble.
@@ -94,6 +96,7 @@ class Chunk:
     refused: Refusal | None = None
     lost: bool = False
     apart: bool = False
+    links: tuple[str, ...] = ()
     tries: Mapping[Trouble | str, int] = field(default_factory=dict)
     not_before: float = 0.0
     since: float | None = None
@@ -191,9 +194,8 @@ def next_step_of(change: Change) -> NextStep:
 def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
     """The one request that takes a chunk one step on."""
     if chunk.step is NextStep.LOOK_UP:
-        return _batch(
-            target, [_lookup_part(target, found) for found in lookups_of(chunk, target.entity)], boundary, chunk
-        )
+        asked = [BatchPart(method="GET", path=path) for path in queries_of(chunk, target)]
+        return _batch(target, asked, boundary, chunk)
     if chunk.step is NextStep.SEND and (message := target.message_of(chunk.kind)):
         return Call(
             method="POST",
@@ -302,14 +304,19 @@ def _upsert_part(target: Target, change: Change, headers: dict[str, str]) -> Bat
     return BatchPart(method="PATCH", path=path, headers=headers, body=payload.encode())
 
 
-def lookups_of(chunk: Chunk, entity: EntityMetadata) -> Iterator[KeyQuery]:
-    """The queries that find the records of a chunk."""
+def queries_of(chunk: Chunk, target: Target) -> Sequence[str]:
+    """The queries that find the records of a chunk, or the next pages of these queries; paths of the host."""
+    if chunk.links:
+        return chunk.links
+    entity = target.entity
     keys = [lookup_key(chunk.kind, change, entity) for change in chunk.changes]
     names = dict.fromkeys(name for key in {tuple(key) for key in keys} for name in sorted(key))
     select = [column_in_url(entity.attributes[name]) for name in names if name in entity.attributes]
     # Inside a $batch a URL may have 65,536 characters; the smaller bound of a plain GET is kept.
-    for asked in ([key] for key in keys) if chunk.apart else (keys,):
-        yield from lookups(entity, asked, select=select)
+    if chunk.apart:
+        each = (found.path for key in keys for found in lookups(entity, [key], select=select))
+        return [_path(target, f"{path}&$top=1") for path in each]
+    return [_path(target, found.path) for found in lookups(entity, keys, select=select)]
 
 
 def lookup_key(kind: RequestKind, change: Change, entity: EntityMetadata) -> Mapping[str, Any]:
@@ -321,7 +328,3 @@ def lookup_key(kind: RequestKind, change: Change, entity: EntityMetadata) -> Map
     if kind in {RequestKind.CREATE, RequestKind.UPSERT} and change.id is not None:
         return {entity.primary_id: change.id}
     return key_values(change.key) or {entity.primary_id: change.id}
-
-
-def _lookup_part(target: Target, found: KeyQuery) -> BatchPart:
-    return BatchPart(method="GET", path=_path(target, found.path))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
+from urllib.parse import urlsplit
 
 from shared.dataverse.changes import (
     OTHER_VERSION,
@@ -16,7 +17,7 @@ from shared.dataverse.changes import (
     Failed,
     Outcome,
 )
-from shared.dataverse.http.answers import parsed
+from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.keys import column_in_url, key_text
 from shared.dataverse.http.sent_values import has_values
 from shared.dataverse.write.chunks import Chunk, Target, lookup_key
@@ -30,21 +31,26 @@ from shared.http.transport import Response
 __all__ = ["addressed", "found_records", "read_again"]
 
 
-def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> tuple[Mapping[int, str], bool]:
-    """Change -> id of the oldest record that has its key; and whether there are strays.
+def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> tuple[Mapping[int, str], Chunk | None]:
+    """Change -> id of the oldest record that has its key; and how the look-up of the other changes goes on.
 
-    Strays are records whose key was not asked for: the service treats it as equal to a key that was asked for, and
-    does not say to which one. If the sync compares keys more strictly than the service, its comparison decides, and
-    there are no strays.
+    It goes on where there are more records than a page holds, and where there are strays: records whose key was not
+    asked for. The service treats it as equal to a key that was asked for, and does not say to which one. Then each key
+    is asked for apart. If the sync compares keys more strictly than the service, its comparison decides: there are no
+    strays, and only the next pages show whether a record has the key.
+
+    Returns:
+        The ids, and the chunk to send for the changes that have none; None where they have no record.
 
     Raises:
         UnexpectedAnswer: An answer is not one that Dataverse gives.
     """
-    pages = [parsed(answer.body, "a look-up", exact=True).rows() for answer in answers]
+    envelopes = [parsed(answer.body, "a look-up", exact=True) for answer in answers]
+    pages = [envelope.rows() for envelope in envelopes]
     record = target.entity.primary_id
     if chunk.apart:
         asked = zip(chunk.changes, pages, strict=True)
-        return {change.number: records[0].member(record).guid() for change, records in asked if records}, False
+        return {change.number: records[0].member(record).guid() for change, records in asked if records}, None
     keys = {
         change.number: _key_texts(lookup_key(chunk.kind, change, target.entity), target) for change in chunk.changes
     }
@@ -59,7 +65,18 @@ def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> 
         strays |= lenient and wanted.isdisjoint(texts)
         for text in texts:
             found.setdefault(text, each.member(record).guid())
-    return {number: found[text] for number, text in keys.items() if text in found}, strays
+    links = _next_links(envelopes, chunk)
+    onward = replace(chunk, apart=True) if lenient else replace(chunk, links=links)
+    return {number: found[text] for number, text in keys.items() if text in found}, onward if strays or links else None
+
+
+def _next_links(envelopes: Sequence[Answer], chunk: Chunk) -> tuple[str, ...]:
+    """The next pages of those answers that have one, as paths of the host."""
+    links = [urlsplit(link) for envelope in envelopes if (link := envelope.link("@odata.nextLink")) is not None]
+    paths = tuple(f"{link.path}?{link.query}" for link in links)
+    if not set(paths).isdisjoint(chunk.links):
+        raise UnexpectedAnswer("the pages of a look-up repeat: the service returned a next page that was read already")
+    return paths
 
 
 def _values(record: Mapping[str, Any], names: Sequence[str], target: Target) -> Mapping[str, Any]:

@@ -12,7 +12,9 @@ import pytest
 
 from emulator.testing import RunningEmulator, running
 from shared.dataverse import Applied, Change, ChangeAction, Dataverse, Failed
+from shared.dataverse.http.connection import PAGE_ROWS
 from shared.dataverse.http.service import Call
+from shared.definitions.models import KeyMatch
 from tests.integration.dataverse.conftest import Connect
 
 ROWS = 250
@@ -94,3 +96,28 @@ def test_a_table_without_bulk_messages_reports_created_and_updated(client: Datav
     outcomes = {outcome.number: outcome for outcome in client.write(entity, changes(ChangeAction.UPSERT))}
     assert [getattr(outcomes[n], "created", None) for n in (0, 99, 100, 249)] == [False, False, True, True]
     assert numbers(client, "demo_prices") == {f"N{n}": 1 for n in range(ROWS)}
+
+
+@pytest.mark.parametrize(("frequent", "key_match"), [("unknown", KeyMatch.SERVICE), ("b", KeyMatch.EXACT)])
+def test_a_record_behind_the_first_page_of_a_look_up_is_found(
+    odd: RunningEmulator, connect: Connect, frequent: str, key_match: KeyMatch
+) -> None:
+    """More records than a page holds may have a key, as the service compares it, and they are older."""
+    odd.reset()
+    client = connect(odd, key_match=key_match)
+    entity = client.entity("demo_note")
+    old = {"demo_number": frequent, "overriddencreatedon": "2020-01-01T00:00:00Z"}
+    crowd = [Change(number=n, action=ChangeAction.INSERT, payload=json.dumps(old)) for n in range(PAGE_ROWS + 1)]
+    assert all(isinstance(outcome, Applied) for outcome in client.write(entity, crowd))
+    list(client.write(entity, [one_of_two(ChangeAction.INSERT, 1, "B")]))
+    for action in (ChangeAction.UPSERT, ChangeAction.UPDATE, ChangeAction.DELETE):
+        wanted = [one_of_two(action, 0, frequent), one_of_two(action, 1, "B")]
+        outcomes = sorted(client.write(entity, wanted), key=lambda outcome: outcome.number)
+        assert [(type(outcome), getattr(outcome, "created", None)) for outcome in outcomes] == [(Applied, False)] * 2
+    left: dict[str, Any] = client.service.fetch_json(Call(path="demo_notes?$select=demo_number&$count=true")).value
+    assert (left["@odata.count"], {row["demo_number"] for row in left["value"]}) == (PAGE_ROWS, {frequent})
+
+
+def one_of_two(action: ChangeAction, number: int, text: str) -> Change:
+    key = json.dumps({"demo_number": text})
+    return Change(number=number, action=action, key=key, payload=json.dumps({"demo_number": text, "demo_name": "n"}))

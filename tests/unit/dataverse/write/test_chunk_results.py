@@ -14,6 +14,7 @@ from shared.dataverse.http.connection import Connection
 from shared.dataverse.write.chunk_results import ChunkResult, evaluate
 from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of
 from shared.dataverse.write.controller import RequestKind
+from shared.definitions.models import KeyMatch
 from shared.errors import AbortRun
 from shared.http.retry import Trouble
 from shared.http.transport import Response
@@ -181,6 +182,51 @@ def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
     ]
     call = call_of(looking, TARGET, "b")
     assert b"$orderby=createdon%20asc" in (call.body or b"")
+
+
+NEXT = f"{BASE}accounts?$select=accountid&$skiptoken=%3Ccookie%20pagenumber=%222%22%20/%3E"
+
+
+def keyed(*numbers: int) -> Chunk:
+    """A look-up of records by their keys."""
+    changes = tuple(replace(change(RequestKind.UPSERT, number), id=None) for number in numbers)
+    return Chunk(kind=RequestKind.UPSERT, changes=changes, step=NextStep.LOOK_UP)
+
+
+def page(*accounts: str, following: str | None = None) -> Response:
+    """A page of a look-up, with one record for each account number."""
+    rows = [
+        {"accountid": f"00000000-0000-4000-8000-00000000000{at}", "accountnumber": number}
+        for at, number in enumerate(accounts)
+    ]
+    return good({"value": rows, **({"@odata.nextLink": following} if following else {})})
+
+
+def test_a_key_that_is_not_on_a_page_with_a_next_one_is_looked_up_apart() -> None:
+    """Its records may be on a next page; one record of each key is enough, since the oldest is the first."""
+    result = evaluate(keyed(1, 2), batch(page("A1", "A1", following=NEXT)), TARGET)
+    assert [(kind, change.number) for kind, change in result.released] == [(RequestKind.UPDATE, 1)]
+    again = only(result)
+    assert (again.step, again.apart, numbers(again.changes)) == (NextStep.LOOK_UP, True, [2])
+    assert (call_of(again, TARGET, "b").body or b"").count(b"&$top=1 HTTP/1.1") == 1
+    ends = evaluate(again, batch(page()), TARGET)
+    assert [(kind, change.number) for kind, change in ends.released] == [(RequestKind.CREATE, 2)]
+
+
+def test_a_key_that_is_compared_more_strictly_is_looked_for_on_the_next_pages() -> None:
+    """Asked for apart, the service may answer with records that it alone takes to have the key."""
+    strict = replace(TARGET, connection=replace(TARGET.connection, key_match=KeyMatch.EXACT))
+    again = only(evaluate(keyed(1, 2, 3), batch(page("a1", "a2", "A3", following=NEXT)), strict))
+    assert (again.step, again.apart, numbers(again.changes)) == (NextStep.LOOK_UP, False, [1, 2])
+    body = call_of(again, strict, "b").body or b""
+    path = NEXT.removeprefix("http://127.0.0.1:5080").encode()
+    assert (body.count(b"GET "), body.count(b"GET " + path + b" HTTP/1.1")) == (1, 1)
+    assert evaluate(again, batch(page("A1", following=NEXT)), strict).trouble is Trouble.LOST  # a page that repeats
+    ends = evaluate(again, batch(page("A1")), strict)
+    assert [(kind, change.number) for kind, change in ends.released] == [
+        (RequestKind.UPDATE, 1),
+        (RequestKind.CREATE, 2),
+    ]
 
 
 def test_a_look_up_that_fails_is_made_again_or_ends_the_run() -> None:
