@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -15,7 +15,6 @@ __all__ = [
     "FAILED_CHANGES",
     "KEEP_OUTCOMES",
     "OUTCOMES",
-    "UNFINISHED_ROWS",
     "Result",
     "adopted_updates_query",
     "changes_count_query",
@@ -28,6 +27,7 @@ __all__ = [
     "skip_reason_query",
     "skip_statements",
     "taken_keys_query",
+    "unfinished_rows",
 ]
 
 
@@ -72,12 +72,26 @@ EDITED_CHANGES: Final = f"""(
     SELECT c._row, c._id FROM outcomes o JOIN changes c USING (_change) WHERE o.result = {literal(Result.EDITED)})"""
 """SQL of a table: the changes that were not made, because the record was changed after it was compared."""
 
-UNFINISHED_ROWS: Final = f"""
+
+def unfinished_rows(waiting: Sequence[str] = ()) -> str:
+    """SQL of the rows of the source that another run must see again.
+
+    Their changes were not made, or they were rejected because the record of the same table that they refer to is not
+    there yet: they do not change when it comes.
+
+    Args:
+        waiting: The columns that may refer to records of the same table, by each name that errors have for them.
+    """
+    unmade = f"""
 SELECT c._row FROM changes c LEFT JOIN outcomes o USING (_change)
-WHERE c._row IS NOT NULL AND coalesce(o.result, '') NOT IN ({literal(Result.APPLIED)}, {literal(Result.ADOPTED)})
+WHERE c._row IS NOT NULL AND coalesce(o.result, '') NOT IN ({literal(Result.APPLIED)}, {literal(Result.ADOPTED)})"""
+    if not waiting:
+        return unmade.strip()
+    columns = ", ".join(map(literal, waiting))
+    return f"""{unmade}
 UNION ALL
-SELECT _row FROM source_errors WHERE error = {literal(ErrorType.PARENT_FAILED)}""".strip()
-"""SQL of the rows of the source that another run must see again: their changes were not made, or wait for others."""
+SELECT _row FROM source_errors
+WHERE rejected AND error = {literal(ErrorType.UNRESOLVED_LINK)} AND "column" IN ({columns})""".strip()
 
 
 def changes_query(condition: str = "true") -> str:

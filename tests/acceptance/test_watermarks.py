@@ -167,6 +167,29 @@ def test_a_rejected_row_does_not_stop_the_watermark(here: World, source: Source)
     assert held(here) == {"1": "One", "2": "Two"}
 
 
+@pytest.mark.parametrize("behaviour", [UPSERT, FULL], ids=["upsert", "full"])
+@pytest.mark.parametrize("parent", [None, ("P", "nobody", "2024-01-02 00:00:00")], ids=["missing", "rejected"])
+def test_a_row_that_waits_for_its_parent_stops_the_watermark(
+    here: World, table: Source, behaviour: dict[str, Any], parent: tuple[str, str, str] | None
+) -> None:
+    """It does not change when the parent comes, or when the parent's row is corrected."""
+    columns = [{"name": "number"}, {"name": "name"}, table.changed]
+    definition = define(here, table, behaviour=behaviour, columns=columns)
+    definition["destination"]["mappings"][1] = {
+        "source": "name", "target": "parentaccountid", "lookup": {"match": "accountnumber"},
+    }  # fmt: skip
+    here.define(definition)
+    table.put(("C", "P", "2024-01-01 00:00:00"), *([parent] if parent else []), ("Z", "", "2024-01-03 00:00:00"))
+    done = here.run()
+    assert (done.source.rejected, here.app.watermark("accounts")) == (2 if parent else 1, "2024-01-01 00:00:00")
+    table.put(("P", "", "2024-01-04 00:00:00"))
+    here.run()
+    records = here.records("accounts?$select=accountnumber,_parentaccountid_value")
+    parents = {each["accountnumber"]: each["_parentaccountid_value"] for each in records}
+    assert {number: found is not None for number, found in parents.items()} == {"C": True, "P": False, "Z": False}
+    assert here.app.watermark("accounts") == "2024-01-04 00:00:00"
+
+
 def test_a_run_that_stops_early_leaves_the_rest_to_the_next_one(here: World, source: Source) -> None:
     """What was skipped is read again."""
     define(here, source, behaviour={**UPSERT, "safety": {"max_errors": 1}})

@@ -70,8 +70,8 @@ class Source:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def define(here: World, source: Source, *, behaviour: dict[str, Any] = UPSERT, **keys: Any) -> None:
-    """Write the definition of a sync of these customers; keys replace those of the source."""
+def define(here: World, source: Source, *, behaviour: dict[str, Any] = UPSERT, **keys: Any) -> dict[str, Any]:
+    """Write the definition of a sync of these customers, and return it; keys replace those of the source."""
     definition = accounts()
     here.environment |= source.environment
     definition["parameters"] |= {"api": {"formula": "ENV('API')"}, "part": {"default": ""}, "again": {"default": ""}}
@@ -85,6 +85,7 @@ def define(here: World, source: Source, *, behaviour: dict[str, Any] = UPSERT, *
     ]
     definition["sync_behaviour"] = behaviour
     here.define(definition)
+    return definition
 
 
 def held(here: World) -> dict[str, str]:

@@ -56,6 +56,10 @@ class PreparedRun:
         """What a person should know about the run."""
         return tuple(chain.from_iterable(each.notes() for each in (self.memory, self.watermark, self.mirror) if each))
 
+    def moved_watermark(self, workspace: Workspace, definition: SyncDefinition) -> str | None:
+        """The watermarks after the run, for the state store; None where they stay, or where the sync has none."""
+        return self.watermark.moved(workspace, definition, self.entity) if self.watermark else None
+
 
 def completed_job(job: BatchJob, tools: Tools, workspace: Workspace) -> BatchJob:
     """The job with the columns and types that only its source knows.

@@ -152,7 +152,7 @@ class _Run:
             self._carry_out_steps(workspace, failed=True)
             raise
         # After the writes: a run that dies before this reads the same rows again.
-        if prepared.watermark and (moved := prepared.watermark.moved(workspace)) is not None:
+        if (moved := prepared.moved_watermark(workspace, self.job.definition)) is not None:
             self.log.move_watermark(moved)
         return self._carry_out_steps(workspace, failed=summary.state is RunState.FAILED) or summary
 

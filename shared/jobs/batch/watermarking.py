@@ -7,14 +7,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.definitions import ParameterValue, SyncDefinition
+from shared.entities import EntityMetadata
 from shared.errors import UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import holding
-from shared.reconcile.outcomes import UNFINISHED_ROWS
+from shared.reconcile.outcomes import unfinished_rows
 from shared.sources import Source
 from shared.sources.watermarks.identity import identity_of
 from shared.sources.watermarks.marks import Mark, Marks, Watermarked, later
 from shared.state import StateStore
+from shared.transform.lookups.columns import late_lookups
 from shared.workspace import Workspace
 
 __all__ = ["Watermarking", "check_start", "has_watermark", "kept_value", "set_by_person"]
@@ -149,11 +151,12 @@ class Watermarking:
         other = "another source, column, type, environment, table or parameter"
         return (f"the watermark is of {other}, so all rows were read",)
 
-    def moved(self, workspace: Workspace) -> str | None:
+    def moved(self, workspace: Workspace, definition: SyncDefinition, entity: EntityMetadata) -> str | None:
         """The watermarks after the run, for the state store; None where they stay.
 
         The watermark never moves back: rows of the overlap that are not done are in the overlap of the next run, too.
         """
-        reached = self.source.reached(workspace, UNFINISHED_ROWS)
+        waiting = [name for lookup in late_lookups(definition, entity) for name in (lookup.label, lookup.name)]
+        reached = self.source.reached(workspace, unfinished_rows(waiting))
         before = None if self.source.began_anew else Mark.read(self.kept)
         return self.known.with_mark(reached).to_text() if reached is not None and later(reached, before) else None

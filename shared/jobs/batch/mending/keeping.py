@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.definitions import Column, SyncDefinition
 from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
-from shared.reconcile.outcomes import UNFINISHED_ROWS
+from shared.reconcile.outcomes import unfinished_rows
 from shared.reconcile.reports import rows_in_error_query, values_in_error_query
 from shared.state import RowsToMend, RowToMend
 from shared.transform import FAULT_SHOWN, FAULTS
@@ -78,7 +78,7 @@ def results_of_retry(file: MendedFile, earlier: RowsToMend, workspace: Workspace
         run_id: The retry.
     """
     failed = {number: (reason, duplicate) for number, reason, duplicate, _ in workspace.rows(rows_in_error_query())}
-    unfinished = {number for (number,) in workspace.rows(UNFINISHED_ROWS)}
+    unfinished = {number for (number,) in workspace.rows(unfinished_rows())}
     listed = {row.number: row for row in earlier.rows}
     left, own = {n: row for n, row in listed.items() if n not in file.numbers}, []
     for number, row in enumerate(file.rows, start=1):
