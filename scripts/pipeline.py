@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.definitions import Loaded, Repository
+from shared.definitions.parameters import is_required
 
 LONGEST = 60_000  # characters of the comment; GitHub takes 65,536
 SUCCEEDED, WITH_ERRORS, UNSAFE, CHANGES = 0, 2, 3, 4  # exit codes, see docs/commands.md
@@ -87,7 +88,7 @@ def not_planned(sync: Loaded) -> str:
     if definition.source.type == "events":
         return "it takes events only"
     parameters = definition.parameters.items()
-    needed = [name for name, each in parameters if each.formula is None and "default" not in each.model_fields_set]
+    needed = [name for name, each in parameters if is_required(each)]
     return f"a run must give a value for {', '.join(needed)}" if needed else ""
 
 

@@ -11,7 +11,7 @@ from console.web.field_texts import carried, has_lines
 from shared.definitions import SyncDefinition
 from shared.definitions.models import Parameter
 from shared.definitions.parameters.formulas import parse_formula, secret_of
-from shared.definitions.parameters.values import shown
+from shared.definitions.parameters.values import is_required, shown
 
 __all__ = ["PREFIX", "ParameterField", "fields_of", "file_parameter", "given", "lacks_file"]
 
@@ -99,11 +99,7 @@ def file_parameter(definition: SyncDefinition) -> str:
 def lacks_file(definition: SyncDefinition, typed: Mapping[str, str]) -> bool:
     """Whether a run must give the path of its source, and none was given."""
     name = file_parameter(definition)
-    return bool(name) and _is_required(definition.parameters[name]) and not typed.get(name, "").strip()
-
-
-def _is_required(parameter: Parameter) -> bool:
-    return parameter.formula is None and "default" not in parameter.model_fields_set
+    return bool(name) and is_required(definition.parameters[name]) and not typed.get(name, "").strip()
 
 
 def _field(name: str, parameter: Parameter, typed: str | None) -> ParameterField:
@@ -117,7 +113,7 @@ def _field(name: str, parameter: Parameter, typed: str | None) -> ParameterField
         default=default,
         value=default if typed is None else typed,
         has_lines=kind == "text" and has_lines(default),
-        is_required=_is_required(parameter),
+        is_required=is_required(parameter),
         is_calculated=parameter.formula is not None,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from shared.app.source_check import SourceCheck
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SelfDescribing, SyncDefinition, names_in, names_used
+from shared.definitions.parameters import is_required
 from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserError
 from shared.jobs.scripting import script_problems
 from shared.jobs.validation import filter_doubts, mirror_doubts, online_problems, privilege_problems
@@ -96,7 +97,8 @@ class Validation:
     def _of(self, definition: SyncDefinition, *, offline: bool, privileges: bool) -> Sequence[Problem]:
         from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
 
-        found = [*self._source_check(offline=offline).problems(definition, without_value(definition))]
+        found = [*_never_given(definition)]
+        found += self._source_check(offline=offline).problems(definition, without_value(definition))
         found += self.wiring.repository.default_problems(definition) or (
             _of_expressions(definition)
             if offline
@@ -173,4 +175,14 @@ def _without_absent(definition: SyncDefinition, absent: Collection[str]) -> Sync
 
 def without_value(definition: SyncDefinition) -> dict[str, ParameterValue]:
     """The parameters whose value only a run has, each with an empty text."""
-    return {name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None}
+    return {name: "" for name, each in definition.parameters.items() if is_required(each)}
+
+
+def _never_given(definition: SyncDefinition) -> Iterator[Problem]:
+    """Parameters whose value only a run has, where runs or events begin by themselves: none of them would succeed."""
+    listens = definition.enabled and definition.listener is not None and definition.listener.enabled
+    begun = [("runs of the schedule", definition.timetable is not None), ("events", listens)]
+    begun_by = " and ".join(name for name, is_there in begun if is_there)
+    for name in without_value(definition) if begun_by else ():
+        message = f"{begun_by} cannot be given a value for this parameter: add a default or a formula"
+        yield Problem(message=message, path=f"parameters.{name}")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from shared.cli.boundary import run
+from shared.cli.real_time import feed
 from tests.acceptance.world import World, accounts, world
 from tests.api_server import Received, Reply, serving
 from tests.workbooks.xlsx import write_xlsx
@@ -278,6 +279,32 @@ def test_privileges_of_events_ids_and_steps_are_found_before_they_fail(tmp_path:
         found = [(each.path, each.message) for each in here.app.validate(["accounts"])]
         assert [path for path, _ in found] == ["destination.mappings[2]", "post_sync[0].update.entity"]
         assert all(name in said for name, (_, said) in zip(["prvAppendToContact", "prvWriteLead"], found, strict=True))
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_parameter_that_nobody_can_give_is_a_mistake(here: World, *, offline: bool) -> None:
+    """What begins by itself has no value for it; a run that a person starts can be given one, and null is a value."""
+    definition = accounts()
+    definition["destination"]["filter"] = "address1_city ne @city and address1_city ne @empty"
+    definition["parameters"] |= {"city": {"description": "of the day"}, "empty": {"default": None}}
+    listener = {"name": "live", "topic": {"format": "json"}}
+    for keys, begun in (
+        ({}, ""),
+        ({"schedule": "0 3 * * *"}, "runs of the schedule"),
+        ({"schedule": "0 3 * * *", "enabled": False}, ""),
+        ({"listener": listener}, "events"),
+        ({"listener": {**listener, "status": "disabled"}}, ""),
+        ({"schedule": "0 3 * * *", "listener": listener}, "runs of the schedule and events"),
+    ):
+        here.define(definition | keys)
+        said = f"{begun} cannot be given a value for this parameter: add a default or a formula"
+        found = [(each.path, each.message) for each in here.app.validate(["accounts"], offline=offline)]
+        assert found == ([("parameters.city", said)] if begun else [])
+
+    here.csv(_rows(("A", "One", "x")))
+    assert here.app.run("accounts", {"city": "Paris"}).created.done == 1
+    (here.folder / "events.ndjson").write_text('{"number": "B"}\n', "utf-8")
+    assert feed(here.app, "accounts", str(here.folder / "events.ndjson")).dead_letters == 1
 
 
 def test_validate_warns_of_texts_that_are_too_long_and_of_a_key_that_is_not_active(

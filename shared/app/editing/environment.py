@@ -12,6 +12,7 @@ from shared.dataverse import Dataverse, RetryPolicy
 from shared.dataverse.metadata.tables import TableName, list_tables
 from shared.dataverse.read.counting import count_records
 from shared.definitions import DynamicsEnvironment, ParameterValue, in_odata
+from shared.definitions.parameters import is_required
 from shared.drafts.yaml_text import yaml_text
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, RequestRefused, UserError
@@ -89,7 +90,7 @@ class EnvironmentOf:
             raise DefinitionError(problems)
         ours, name = drafted.app, drafted.loaded.name
         declared = drafted.loaded.definition.parameters if drafted.loaded.definition else {}
-        absent = {key: "" for key, each in declared.items() if each.default is None and each.formula is None}
+        absent = {key: "" for key, each in declared.items() if is_required(each)}
         definition, values = ours.joined(name, absent)
         with closing(ours.dataverse(definition, values)) as dataverse:
             yield dataverse, dict(values)

@@ -28,6 +28,7 @@ __all__ = [
     "in_text",
     "in_url",
     "in_xml",
+    "is_required",
     "logged",
     "new_in_each_run",
     "resolve",
@@ -89,6 +90,11 @@ def resolve(
     return {name: values[name] for name in definition.parameters if name in values}
 
 
+def is_required(parameter: Parameter) -> bool:
+    """Whether each run must be given the value; null is a default, too."""
+    return parameter.formula is None and "default" not in parameter.model_fields_set
+
+
 def new_in_each_run(parameters: Mapping[str, Parameter], given: Collection[str]) -> frozenset[str]:
     """The parameters whose value no two runs share: by `NOW()` or `GUID()`, also through other parameters.
 
@@ -125,7 +131,7 @@ def _refused(
 
 
 def _default(parameter: Parameter) -> ParameterValue:
-    if "default" not in parameter.model_fields_set:
+    if is_required(parameter):
         raise ValueError("it has no default and no formula, so the run must give its value")
     return parameter.default
 
