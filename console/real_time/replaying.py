@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from console.real_time.letters import EDITABLE, body_of
@@ -11,13 +12,14 @@ from shared.app import App
 from shared.errors import UserError
 from shared.jobs.real_time.events import replay, replay_edited
 from shared.jobs.real_time.letters import NO_EVENT
-from shared.state import DeadLetter, remove_all_letters
+from shared.state import DeadLetter, letter_pages, remove_all_letters
 from shared.visible import for_terminal
 
-__all__ = ["MOST", "Chosen", "Replayed", "chosen", "discarded", "edited", "replayed", "replayed_edited"]
+__all__ = ["MOST", "Chosen", "Replayed", "chosen", "discarded", "edited", "only_one", "replayed", "replayed_edited"]
 
 MOST: Final = 500
 """Letters that are sent again in one request, which has to be answered within 230 seconds."""
+_GONE: Final = "A dead letter is not there any more: it was sent again or removed. Look at the list again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +54,36 @@ class Replayed:
     reason: str = ""
 
 
-def chosen(which: Chosen, app: App) -> tuple[DeadLetter, ...]:
-    """The letters, of all of them the first `MOST`.
+def chosen(which: Chosen, app: App) -> Mapping[str, int]:
+    """The letters, of all of them the first `MOST`: id -> bytes. They are not read here: together they may be large.
 
     Raises:
         UserError: None is named, or one is not there any more.
         RetryLater: The state store is away.
     """
     if which.everything:
-        return app.state.dead_letters(which.sync, limit=MOST)
+        return dict(islice(app.state.dead_letter_sizes(which.sync).items(), MOST))
     if not which.ids:
         raise UserError("Choose a dead letter, or all of them")
     if len(which.ids) > MOST:
         raise UserError(f"Choose at most {MOST} dead letters, or all of them")
-    found = app.state.dead_letters(which.sync, ids=which.ids, limit=len(which.ids))
-    if len(found) < len(set(which.ids)):
-        raise UserError("A dead letter is not there any more: it was sent again or removed. Look at the list again")
+    ids = set(which.ids)
+    found = {id_: size for id_, size in app.state.dead_letter_sizes(which.sync).items() if id_ in ids}
+    if len(found) < len(ids):
+        raise UserError(_GONE)
     return found
+
+
+def only_one(sync: str, letters: Mapping[str, int], app: App) -> DeadLetter:
+    """The letter whose body is edited.
+
+    Raises:
+        UserError: It is not there any more.
+    """
+    found = app.state.dead_letters(sync, ids=[*letters], limit=1)
+    if not found:
+        raise UserError(_GONE)
+    return found[0]
 
 
 def edited(letter: DeadLetter, text: str) -> bytes | None:
@@ -90,14 +105,20 @@ def edited(letter: DeadLetter, text: str) -> bytes | None:
     return data
 
 
-def replayed(letters: Sequence[DeadLetter], app: App) -> Replayed:
+def replayed(sync: str, letters: Mapping[str, int], app: App) -> Replayed:
     """Send letters through the listeners again, as the definitions are now; what is refused again stays.
+
+    Args:
+        sync: That of the letters.
+        letters: As `chosen` gives them.
+        app: The program.
 
     Raises:
         RetryLater: Dataverse or the state store is away; nothing is lost.
     """
-    done = replay(letters, app.listeners(), app.event_tools)
-    return Replayed(settled=done.settled, kept=done.kept)
+    listeners = app.listeners()
+    done = [replay(page, listeners, app.event_tools) for page in letter_pages(app.state, sync, letters)]
+    return Replayed(settled=sum(each.settled for each in done), kept=sum(each.kept for each in done))
 
 
 def replayed_edited(letter: DeadLetter, body: bytes, app: App) -> Replayed:
@@ -122,5 +143,5 @@ def discarded(which: Chosen, app: App) -> int:
         RetryLater: The state store is away.
     """
     if not which.everything:
-        return app.state.remove_dead_letters([letter.id for letter in chosen(which, app)])
+        return app.state.remove_dead_letters([*chosen(which, app)])
     return remove_all_letters(app.state, which.sync)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Final
 from urllib.parse import urlencode
 
@@ -29,7 +30,17 @@ from console.real_time.answers import (
 )
 from console.real_time.letters import RefusedText, ShownLetter, shown_letter
 from console.real_time.listeners import EventCounts, ListenerLine, listener_lines, partitions_of, rows_of_a_day
-from console.real_time.replaying import MOST, Chosen, Replayed, chosen, discarded, edited, replayed, replayed_edited
+from console.real_time.replaying import (
+    MOST,
+    Chosen,
+    Replayed,
+    chosen,
+    discarded,
+    edited,
+    only_one,
+    replayed,
+    replayed_edited,
+)
 from console.web.needs import Need
 from console.web.refusals import Refusal, not_found
 from console.web.rendering import add_filters
@@ -41,7 +52,7 @@ from shared.app.event_hub.waiting import HubWaiting
 from shared.counted import counted
 from shared.errors import RetryLater, SyncError
 from shared.redaction import cleaned
-from shared.state import DeadLetter
+from shared.state import DeadLetter, letter_pages
 from shared.views.dead_letters import short_id
 
 __all__ = ["ROUTES"]
@@ -91,7 +102,7 @@ def _letters(visit: Visit) -> Response:
         partitions=partitions_of(rows, now),
         hub=_hub(visit) if listener else None,
         silent_from=_SILENT,
-        letters=_shown(visit, state.dead_letters(sync, limit=limit)),
+        letters=_shown(visit, sync, limit),
         count=state.count_dead_letters(sync),
         more=min(limit * 4, _MOST_SHOWN),
         most=MOST,
@@ -120,8 +131,7 @@ def _partitions_json(visit: Visit) -> Response:
 
 def _letters_json(visit: Visit) -> Response:
     sync, state = _sync(visit), visit.app.state
-    letters = state.dead_letters(sync, limit=_limit(visit))
-    return visit.json(letters_answer(_shown(visit, letters), state.count_dead_letters(sync)))
+    return visit.json(letters_answer(_shown(visit, sync, _limit(visit)), state.count_dead_letters(sync)))
 
 
 def _letter(visit: Visit) -> Response:
@@ -148,17 +158,17 @@ def _replay(visit: Visit) -> Response:
     """Send letters again, from a form; a corrected text that is refused comes back with the reason."""
     letters = chosen(_chosen_of_form(visit), visit.app)
     if "body" not in visit.body.fields:
-        return _to_list(visit, _replayed(visit, letters, None))
-    text = visit.body.text("body")
+        return _to_list(visit, _replayed(visit, letters))
+    letter, text = _to_edit(visit, letters), visit.body.text("body")
     try:
-        done = _replayed(visit, letters, text)
+        done = _replayed_edited(visit, letter, text)
     except SyncError as error:
         status = 503 if isinstance(error, RetryLater) else 422
         refused = RefusedText(text=text, error="Not applied", reason=cleaned(error.message), status=status)
-        return _page_of(letters[0], visit, refused)
+        return _page_of(letter, visit, refused)
     if not done.reason:
         return _to_list(visit, done)
-    return _page_of(letters[0], visit, RefusedText(text=text, error=done.error, reason=done.reason, status=422))
+    return _page_of(letter, visit, RefusedText(text=text, error=done.error, reason=done.reason, status=422))
 
 
 def _to_list(visit: Visit, done: Replayed) -> Response:
@@ -168,15 +178,30 @@ def _to_list(visit: Visit, done: Replayed) -> Response:
 def _replay_json(visit: Visit) -> Response:
     request = sent(visit, ReplayRequest)
     which = Chosen(sync=_sync(visit), ids=tuple(request.ids), everything=request.all)
-    done = _replayed(visit, chosen(which, visit.app), request.body)
+    letters = chosen(which, visit.app)
+    if request.body is None:
+        done = _replayed(visit, letters)
+    else:
+        done = _replayed_edited(visit, _to_edit(visit, letters), request.body)
     return visit.json(ReplayAnswer.model_validate(asdict(done)).model_dump())
 
 
-def _replayed(visit: Visit, letters: Sequence[DeadLetter], text: str | None) -> Replayed:
-    body = None if text is None else _edited(visit, letters, text)
-    action = "sent dead letters again" if text is None else "edited a dead letter and sent it again"
+def _replayed(visit: Visit, letters: Mapping[str, int]) -> Replayed:
+    send = partial(replayed, _sync(visit), letters, visit.app)
+    return _noted(visit, "sent dead letters again", [*letters], send)
+
+
+def _replayed_edited(visit: Visit, letter: DeadLetter, text: str) -> Replayed:
+    body, alone = edited(letter, text), {letter.id: len(letter.body)}
+    again = partial(replayed, letter.sync, alone, visit.app)
+    send = again if body is None else partial(replayed_edited, letter, body, visit.app)
+    return _noted(visit, "edited a dead letter and sent it again", [*alone], send)
+
+
+def _noted(visit: Visit, action: str, letters: Sequence[str], send: Callable[[], Replayed]) -> Replayed:
+    """Send letters again, with an entry in the audit log, whatever becomes of them."""
     try:
-        done = replayed(letters, visit.app) if body is None else replayed_edited(letters[0], body, visit.app)
+        done = send()
     except SyncError as error:  # some of them may have taken effect
         visit.note(action, sync=_sync(visit), before=_named(letters), after=f"not finished: {error.message}")
         raise
@@ -185,12 +210,12 @@ def _replayed(visit: Visit, letters: Sequence[DeadLetter], text: str | None) -> 
     return done
 
 
-def _edited(visit: Visit, letters: Sequence[DeadLetter], text: str) -> bytes | None:
+def _to_edit(visit: Visit, letters: Mapping[str, int]) -> DeadLetter:
     if not _may_read(visit):
         raise Refusal(403, "Not allowed", "To edit a body, the right `read` is needed too.")
     if len(letters) != 1:
         raise Refusal(422, "That is not possible", "Choose one dead letter to edit its body.")
-    return edited(letters[0], text)
+    return only_one(_sync(visit), letters, visit.app)
 
 
 def _discard(visit: Visit) -> Response:
@@ -216,7 +241,7 @@ def _discarded(visit: Visit, which: Chosen) -> int:
     if which.everything:
         before = f"all of them: {counted(visit.app.state.count_dead_letters(which.sync), 'dead letter')}"
     else:
-        before = _named(chosen(which, visit.app))
+        before = _named([*chosen(which, visit.app)])
     with visit.noting("removed dead letters", sync=which.sync, before=before):
         return discarded(which, visit.app)
 
@@ -226,14 +251,18 @@ def _chosen_of_form(visit: Visit) -> Chosen:
     return Chosen(sync=_sync(visit), ids=ids, everything=bool(visit.body.text("all")))
 
 
-def _named(letters: Sequence[DeadLetter]) -> str:
+def _named(letters: Sequence[str]) -> str:
     """Letters for the audit log: their values stay out of it."""
-    first = ", ".join(short_id(letter.id) for letter in letters[:20])
+    first = ", ".join(map(short_id, letters[:20]))
     return f"{counted(len(letters), 'dead letter')}: {first}{', …' if len(letters) > 20 else ''}"  # noqa: PLR2004
 
 
-def _shown(visit: Visit, letters: Sequence[DeadLetter]) -> list[ShownLetter]:
-    return [shown_letter(letter, values=_may_read(visit)) for letter in letters]
+def _shown(visit: Visit, sync: str, limit: int) -> list[ShownLetter]:
+    """The first letters, of whose bodies only a part is kept."""
+    state = visit.app.state
+    sizes = dict(islice(state.dead_letter_sizes(sync).items(), limit))
+    pages = letter_pages(state, sync, sizes)
+    return [shown_letter(letter, values=_may_read(visit)) for page in pages for letter in page]
 
 
 def _sync(visit: Visit) -> str:

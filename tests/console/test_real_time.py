@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from console.real_time.letters import EDITABLE, body_of
 from console.real_time.replaying import edited
+from shared.app import App
 from shared.app.event_hub.asking import WaitingEvents
 from shared.app.event_hub.waiting import PartitionState
 from shared.errors import UserError
@@ -25,6 +26,7 @@ from shared.jobs.real_time.events import run_events
 from shared.state import DeadLetter, RunRecord
 from tests.console.conftest import LISTENER, Served, World, console_of, pictures, serving, unreachable, violations
 from tests.event_hubs import hub_of, refusing_hub, slow_hub
+from tests.store_in_front import StoreInFront
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 PERMISSIONS = "permissions: {execute: [Operators], read: [Readers]}\n"
@@ -362,6 +364,33 @@ def test_all_letters_are_meant_only_where_the_body_says_so(
     assert requests.post(url, json=said, timeout=10).status_code == 422
     (letter,) = world.app.state.dead_letters("customers")
     assert letter.tries == 1
+
+
+def test_large_letters_are_read_a_part_at_a_time(world: World) -> None:
+    """For a list, and when they are sent again; those that are removed are not read at all."""
+    world.define("customers", rows=0, more=LATEST)
+    letters = [
+        replace(letter_of(b"x" * 6_000_000), id=f"letter-{number}", sync="customers", sequence=number)
+        for number in range(5)
+    ]
+    world.app.state.add_dead_letters(letters)
+    read: list[list[str]] = []
+    store = StoreInFront(world.app.state, dead_letters=lambda _sync, ids, **_: read.append(sorted(ids)))
+    app = App(world.app.settings, read_environment=lambda: world.variables, state=store)
+    parts = [["letter-0", "letter-1"], ["letter-2", "letter-3"], ["letter-4"]]
+    with console_of(app) as console, serving(console) as served:
+        url = f"{served.url}/api/syncs/customers/dead-letters"
+        listed = requests.get(url, params={"limit": 200}, timeout=60).json()
+        assert [each["id"] for each in listed["dead_letters"]] == [letter.id for letter in letters]
+        assert read == parts
+        read.clear()
+        answer = requests.post(f"{url}/replay", json={"all": True}, timeout=60).json()
+        assert (answer["settled"], answer["kept"], read) == (0, 5, parts)
+        read.clear()
+        ids = [*world.app.state.dead_letter_sizes("customers")]
+        assert requests.post(f"{url}/discard", json={"ids": [*ids, "other"]}, timeout=60).status_code == 422
+        assert requests.post(f"{url}/discard", json={"ids": ids}, timeout=60).json() == {"removed": 5}
+        assert read == []
 
 
 def letter_of(body: bytes, **system: object) -> DeadLetter:

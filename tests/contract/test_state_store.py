@@ -560,6 +560,9 @@ class TestDeadLetters:
         pages = list(letter_pages(store, "customers"))
         assert [[letter.sequence for letter in page] for page in pages] == [[1, 2], [3], [4, 5], [6]]
         assert pages[1] == (letters[2],)
+        some = {letter.id: sizes[letter.id] for letter in (letters[1], letters[4])}
+        assert [[letter.sequence for letter in page] for page in letter_pages(store, "customers", some)] == [[2], [5]]
+        assert list(letter_pages(store, "customers", {})) == []
         assert [letter.sequence for page in letter_pages(store) for letter in page] == [1, 2, 3, 4, 5, 6, 7]
         assert (remove_all_letters(store, "customers"), remove_all_letters(store)) == (6, 1)
         assert (store.dead_letter_sizes(), list(letter_pages(store))) == ({}, [])
