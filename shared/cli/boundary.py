@@ -70,7 +70,8 @@ def run(arguments: Sequence[str], *, open_app: Callable[[], App] | None = None) 
     except SyncError as error:
         return _refused(error, output)
     except TyperException as error:
-        return _failed(output, "UsageError", f"{error.format_message().rstrip('.')}. Try --help.")
+        said = error.format_message().rstrip(".")
+        return _failed(output, "UsageError", f"{said}{'' if said.endswith('?') else '.'} Try --help.")
     except Abort:  # Ctrl-C or the end of the input at a question
         return _failed(output, "Stopped", "Stopped at the question. Nothing was changed.", code=EXIT_STOPPED)
     except Exception:  # noqa: BLE001 - the boundary of the program: an unexpected error becomes a message and a file
