@@ -223,8 +223,9 @@ class Writing:
                 return result
             case AnswerTimedOut():
                 self._observe_too_long(sent)
-                result = lost(sent.chunk)
-                return replace(result, again=tuple(half for chunk in result.again for half in self._split(chunk)))
+                # A create is looked up next, and this step sends again what is missing: so it gets smaller before it.
+                halves = [lost(half) for half in halved(sent.chunk)]
+                return replace(halves[0], again=tuple(chunk for half in halves for chunk in half.again))
             case AnswerLost():
                 return lost(sent.chunk)
             case Unsent():
@@ -234,9 +235,6 @@ class Writing:
             case AbortRun() as error:
                 return ChunkResult(end=error)
         raise sent.result
-
-    def _split(self, chunk: Chunk) -> tuple[Chunk, ...]:
-        return (chunk,) if chunk.step is NextStep.LOOK_UP else halved(chunk)
 
     def _dense(self) -> bool:
         return self._failed >= DENSE_AFTER and self._failed > DENSE_SHARE * self._finished_changes

@@ -14,7 +14,7 @@ from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outc
 from shared.dataverse.write.controller import RequestKind
 from shared.errors import AbortRun, RetryLater, SyncError
 from shared.http.retry import RetryPolicy
-from shared.http.transport import Request
+from shared.http.transport import AnswerTimedOut, Request
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE, Fault, World, inserts, world
 
 
@@ -172,6 +172,22 @@ def test_a_broken_connection_neither_loses_nor_doubles_inserts(kind: str) -> Non
     numbers = Counter(row["accountnumber"] for row in here.memory.records.values())
     assert numbers == {f"A{n}": 1 for n in range(500)}
     assert all(isinstance(outcome, Applied) and outcome.id in here.memory.records for outcome in outcomes)
+
+
+@pytest.mark.parametrize("action", [ChangeAction.INSERT, ChangeAction.UPDATE])
+@pytest.mark.parametrize("fits", [40, 7, 1])
+def test_what_is_not_answered_in_time_is_sent_with_fewer_rows(action: ChangeAction, fits: int) -> None:
+    """A plug-in may take seconds for each row: creates too are divided until a request is answered, and none is doubled."""
+
+    def slow(request: Request, _now: float) -> None:
+        if (request.body or b"").count(b'"@odata.type"') > fits:
+            raise AnswerTimedOut("no answer in time")
+
+    here, ids = loaded(0 if action is ChangeAction.INSERT else 230)
+    here.memory.gate = slow
+    changes = inserts(230) if action is ChangeAction.INSERT else (update(n, ids[n], name="New") for n in range(230))
+    assert settled(here.write(changes), 230) == {"Applied": 230}
+    assert numbers(here) == {f"A{n}": 1 for n in range(230)}
 
 
 @pytest.mark.parametrize("guarded", [True, False])
