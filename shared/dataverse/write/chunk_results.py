@@ -179,8 +179,8 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
         end = error if isinstance(error, AbortRun) else AbortRun(f"looking up records failed: {refused}")
         return ChunkResult(end=end)
     if target.entity.elastic and chunk.step is NextStep.SEND:
-        if chunk.kind is RequestKind.CREATE:
-            return lost(chunk)
+        if chunk.kind is RequestKind.CREATE:  # some of them may be there, and the refusal is about others
+            return ChunkResult(again=(replace(_doubted(chunk), step=NextStep.LOOK_UP, after=NextStep.SINGLY),))
         return ChunkResult(again=(replace(chunk, step=NextStep.SINGLY),))
     return _row_refused(chunk, refused, dense=dense)
 
@@ -387,7 +387,7 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Chu
             addressed(change, record, outcomes, released)
     again = [replace(onward, changes=tuple(doubtful))] if onward is not None and doubtful else []
     if missing:
-        again.append(replace(chunk, changes=tuple(missing), step=NextStep.SEND, links=()))
+        again.append(replace(chunk, changes=tuple(missing), step=chunk.after, links=()))
     if again:
         return ChunkResult(outcomes=tuple(outcomes), again=again, released=tuple(released))
     rest = _rest_is_bad(replace(chunk, step=NextStep.SEND))

@@ -83,6 +83,7 @@ class Chunk:
         lost: An earlier answer for these rows was lost, or told of a fault of the server: it may have acted.
         apart: Each row is looked up by a separate query, because the records that were found do not show which of them
             the service takes for a row's own, or because there are more of them than a page holds.
+        after: What follows a look-up for the records that are not there and are to be created.
         links: Pages of the look-up that are still to be read, as paths of the host; empty for the first pages.
         tries: How often each kind of trouble was met.
         not_before: Moment of the clock's `monotonic` before which it must not be sent.
@@ -96,6 +97,7 @@ class Chunk:
     refused: Refusal | None = None
     lost: bool = False
     apart: bool = False
+    after: NextStep = NextStep.SEND
     links: tuple[str, ...] = ()
     tries: Mapping[Trouble | str, int] = field(default_factory=dict)
     not_before: float = 0.0

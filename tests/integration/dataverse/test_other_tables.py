@@ -78,6 +78,19 @@ def test_a_life_of_records(table: str, fault: str | None, odd: RunningEmulator, 
     assert not numbers(client, entity.entity_set)
 
 
+def test_new_records_of_an_elastic_table_that_are_refused_together_are_sent_one_by_one(
+    odd: RunningEmulator, client: Dataverse
+) -> None:
+    """A request that cannot be read is refused without the errors of its rows; then each row has its own outcome."""
+    entity = client.entity("demo_reading")
+    refused = {"action": "status", "status": 400, "code": "0x80048d19", "message": "Error identified in Payload"}
+    odd.faults({**refused, "match": {"path": "CRM.CreateMultiple"}, "times": 1000})
+    outcomes = {outcome.number: outcome for outcome in client.write(entity, changes(ChangeAction.INSERT, bad=77))}
+    assert [n for n, outcome in outcomes.items() if not isinstance(outcome, Applied)] == [77]
+    assert isinstance(outcomes[77], Failed)
+    assert numbers(client, "demo_readings") == {f"N{n}": 1 for n in range(ROWS) if n != 77}
+
+
 def test_elastic_tables_delete_through_delete_multiple(odd: RunningEmulator, client: Dataverse) -> None:
     """The message exists there, and only there."""
     entity = client.entity("demo_reading")

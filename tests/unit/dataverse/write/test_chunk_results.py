@@ -386,8 +386,16 @@ def test_an_elastic_table_says_which_rows_it_wrote() -> None:
 
 
 def test_an_elastic_table_that_does_not_say_is_asked() -> None:
-    """Creates are looked up, updates repeated."""
-    assert only(evaluate(chunk(RequestKind.CREATE, 2), answer(400, "0x1"), ELASTIC)).step is NextStep.LOOK_UP
+    """Creates are looked up, and those that are missing sent one by one, as updates are: a refusal is no lost answer."""
+    result = evaluate(chunk(RequestKind.CREATE, 2), answer(400, "0x1"), ELASTIC)
+    assert (only(result).step, only(result).lost, only(result).tries, result.trouble) == (
+        NextStep.LOOK_UP,
+        True,
+        {},
+        None,
+    )
+    missing = only(evaluate(only(result), batch(page("A0")), ELASTIC))
+    assert (missing.step, numbers(missing.changes)) == (NextStep.SINGLY, [1])
     assert only(evaluate(chunk(RequestKind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is NextStep.SINGLY
 
 
