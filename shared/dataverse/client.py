@@ -306,6 +306,7 @@ class Dataverse:
         Raises:
             AbortRun: Nothing more can succeed; raised after every change has had its outcome.
             RetryLater: The service is unavailable or throttles for too long; likewise.
+            Exception: A request ended with an error that the program does not handle; likewise.
         """
         if entity.intersect:
             return self._written(entity, link_changes(changes), limits)

@@ -537,11 +537,11 @@ class Ending(ThreadSenders[Any]):
 
     begun = 0
 
-    def start(self, job: Callable[[], Any]) -> None:
+    def start(self, job: Callable[[], Any], failed: Callable[[Exception], Any]) -> None:
         if self.begun == 2:
             raise RuntimeError("cannot schedule new futures after shutdown")
         self.begun += 1
-        super().start(job)
+        super().start(job, failed)
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,28 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from shared.clock import SystemClock
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
 from shared.dataverse.http.proofs import ClientProof
 from shared.errors import SDK_MISREADS, AbortRun, AnswerLost, RetryLater, SyncError
 from shared.http.hosts import LOGIN_AUTHORITIES, AllowedHosts
+from shared.http.retry import retry_after
 from shared.http.transport import Request, Response, Transport
 
-__all__ = ["TOKEN_SECONDS", "MsalRequests", "ask_msal", "ask_plainly", "checked_token"]
+__all__ = [
+    "TOKEN_SECONDS",
+    "MsalRequests",
+    "answered",
+    "ask_msal",
+    "ask_plainly",
+    "check_available",
+    "checked_token",
+    "first_sentence",
+]
 
 # A token is renewed after a day at the latest, whatever its lifetime: tokens of Entra ID last an hour, and up to 28
 # hours where access is evaluated continuously (Microsoft: "Access tokens in the Microsoft identity platform").
@@ -28,9 +40,10 @@ TOKEN_SECONDS = 3600.0  # if the endpoint does not give it
 _LONGEST_TOKEN = 65_536  # characters: what a header can hold
 
 _TIMEOUT = 30.0
-_GOOD = 200
-_TOO_MANY = 429
-_SERVER_ERROR = 500
+_PAUSE = 5.0  # seconds until the next try, where the endpoint names none
+_TOLD_BY_STATUS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+# RFC 6749, 4.1.2.1, and Microsoft: "Error codes for token endpoint errors": the same request may succeed later.
+_TOLD_BY_NAME = frozenset({"server_error", "temporarily_unavailable"})
 
 
 def ask_plainly(client_id: str, proof: ClientProof, authority: str, scope: str, transport: Transport) -> dict[str, Any]:
@@ -49,7 +62,12 @@ def ask_plainly(client_id: str, proof: ClientProof, authority: str, scope: str, 
 
 
 def ask_msal(client_id: str, proof: ClientProof, authority: str, scope: str, transport: Transport) -> Mapping[str, Any]:
-    """The same through msal; see `ask_plainly`."""
+    """The same through msal; see `ask_plainly`.
+
+    Raises:
+        RetryLater: The authority or its token endpoint is unavailable.
+        AbortRun: There is no such tenant, or the token cannot be used.
+    """
     # Imported at first use, to keep a cold start short.
     import msal  # type: ignore[import-untyped]  # noqa: PLC0415 - see above; msal has no type information
 
@@ -65,7 +83,8 @@ def ask_msal(client_id: str, proof: ClientProof, authority: str, scope: str, tra
         answer: Mapping[str, Any] | None = application.acquire_token_for_client(scopes=[scope])
     except SyncError:
         raise
-    except SDK_MISREADS as error:
+    # What msal raises by itself about an answer: its own errors, and a RuntimeError about the description.
+    except (msal.exceptions.MsalError, RuntimeError, *SDK_MISREADS) as error:
         raise AbortRun(
             f"{urlsplit(authority).hostname} does not know this tenant: check tenant_id and client_id"
         ) from error
@@ -83,39 +102,66 @@ def _posted(transport: Transport, url: str, form: Mapping[str, Any], headers: Ma
     request = Request(
         method="POST", url=url, headers={**headers, **plain}, body=urlencode(form).encode(), timeout=_TIMEOUT
     )
-    return _answered(transport, request)
+    return answered(transport, request)
 
 
-def _answered(transport: Transport, request: Request) -> Response:
+def answered(transport: Transport, request: Request) -> Response:
+    """The answer to a request that may be sent again.
+
+    Raises:
+        RetryLater: No answer came.
+    """
     try:
         return transport.send(request)
     except AnswerLost as error:
-        raise RetryLater(error.message, retry_after=5) from error
+        raise RetryLater(error.message, retry_after=_PAUSE) from error
 
 
-def _unavailable(status: int) -> RetryLater:
-    return RetryLater(f"the token endpoint answered {status}", retry_after=5)
+def check_available(response: Response, named: str) -> None:
+    """Tell an outage of an endpoint from its answer.
+
+    Args:
+        response: What came back.
+        named: The endpoint, for the message.
+
+    Raises:
+        RetryLater: The endpoint throttles or is unavailable; with the seconds that it asks to wait.
+    """
+    if response.status in _TOLD_BY_STATUS or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise _unavailable(response, named)
+
+
+def _unavailable(response: Response, named: str = "the token endpoint", reason: str = "") -> RetryLater:
+    asked = retry_after(response.headers, SystemClock().now())
+    return RetryLater(f"{named} answered {response.status}{reason}", retry_after=asked or _PAUSE)
 
 
 def _token_answer(response: Response) -> dict[str, Any]:
     """The checked answer of a token endpoint: a token with its seconds, or an error with its description.
 
     Raises:
-        RetryLater: It is not an answer of a token endpoint, such as a gateway's page while the endpoint is down.
+        RetryLater: The endpoint is unavailable, or this is not its answer, such as a gateway's page in its place.
         AbortRun: It holds no token that could be sent.
     """
-    if response.status == _TOO_MANY or response.status >= _SERVER_ERROR:
-        raise _unavailable(response.status)
+    check_available(response, "the token endpoint")
     try:
         answer = parsed(response.body, "the request for a token")
         error, described, token = (answer.member(name) for name in ("error", "error_description", "access_token"))
     except UnexpectedAnswer:
-        raise _unavailable(response.status) from None
+        raise _unavailable(response) from None
     if token.value is None:
-        return {"error": error.text("") or "no reason given", "error_description": described.text("")}
+        named, reason = error.text(""), described.text("")
+        if named in _TOLD_BY_NAME:
+            raise _unavailable(response, reason=f" ({first_sentence(reason or named)})")
+        return {"error": named or "no reason given", "error_description": reason}
     lasts = answer.member("expires_in")
     seconds = TOKEN_SECONDS if lasts.value is None else lasts.number()
     return {"access_token": checked_token(token.value), "expires_in": min(max(seconds, 0.0), LONGEST_SECONDS)}
+
+
+def first_sentence(described: str) -> str:
+    """What Entra ID says without what follows it: ids and times of the request."""
+    return (described.splitlines() or [""])[0].partition(" Trace ID:")[0]
 
 
 def checked_token(token: object) -> str:
@@ -140,10 +186,6 @@ class _MsalResponse:
     headers: Mapping[str, str]
     text: str
 
-    def raise_for_status(self) -> None:
-        """Called where there is nothing to read."""
-        raise _unavailable(self.status_code)
-
 
 class MsalRequests:
     """The HTTP client that msal is given: our transport, and answers whose shape is checked before msal sees them."""
@@ -154,10 +196,11 @@ class MsalRequests:
     def get(self, url: str, *, headers: Mapping[str, str] | None = None, **_: Any) -> _MsalResponse:
         """Read the authority's description of itself."""
         AllowedHosts(LOGIN_AUTHORITIES).check(url)
-        response = _answered(
+        response = answered(
             self._transport, Request(method="GET", url=url, headers=dict(headers or {}), timeout=_TIMEOUT)
         )
-        if response.status == _GOOD:
+        check_available(response, "the sign-in authority")
+        if response.status == HTTPStatus.OK:
             described = parsed(response.body, "the question for the sign-in authority")
             for name in ("authorization_endpoint", "token_endpoint", "issuer"):
                 described.member(name).text()

@@ -16,7 +16,14 @@ from urllib.parse import urlsplit
 from shared.clock import Clock, SystemClock
 from shared.dataverse.http.identities import MANAGED_IDENTITY, CredentialName, token_of
 from shared.dataverse.http.proofs import ClientProof
-from shared.dataverse.http.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly
+from shared.dataverse.http.token_endpoint import (
+    TOKEN_SECONDS,
+    answered,
+    ask_msal,
+    ask_plainly,
+    check_available,
+    first_sentence,
+)
 from shared.errors import AbortRun
 from shared.http.hosts import LOGIN_AUTHORITIES, AllowedHosts, is_loopback, origin_of
 from shared.http.transport import Request, Transport
@@ -180,11 +187,13 @@ def discovered_authority(transport: Transport, resource_url: str) -> str:
     """The authority that a service names when it is asked without a token.
 
     Raises:
+        RetryLater: The service throttles or is unavailable.
         AbortRun: The service returns none: probably this is not a Dataverse URL.
     """
-    response = transport.send(Request(method="GET", url=f"{resource_url}/api/data/v9.2/", timeout=30))
+    response = answered(transport, Request(method="GET", url=f"{resource_url}/api/data/v9.2/", timeout=30))
     found = _CHALLENGE_AUTHORITY.search(response.headers.get("www-authenticate", ""))
     if found is None:
+        check_available(response, f"{urlsplit(resource_url).netloc}, asked for its sign-in authority,")
         raise AbortRun(
             f"{urlsplit(resource_url).netloc} returned no sign-in authority (status {response.status}): check that "
             f"service_url is the URL of a Dataverse environment. If it is, set tenant_id"
@@ -195,5 +204,4 @@ def discovered_authority(transport: Transport, resource_url: str) -> str:
 def _why_refused(answer: Mapping[str, Any], client_id: str, remedy: str) -> str:
     """Entra ID's reason in one sentence; its descriptions name ids and times, never the secret."""
     described = str(answer.get("error_description") or answer.get("error") or "no reason given")
-    first_line = described.splitlines()[0].partition(" Trace ID:")[0] if described else ""
-    return f"signing in as application {client_id} was refused ({remedy}): {first_line}"
+    return f"signing in as application {client_id} was refused ({remedy}): {first_sentence(described)}"

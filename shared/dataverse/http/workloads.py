@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
 from shared.dataverse.http.identities import WORKLOAD, token_of
-from shared.dataverse.http.token_endpoint import checked_token
-from shared.errors import AbortRun, AnswerLost, RetryLater
+from shared.dataverse.http.token_endpoint import answered, check_available, checked_token
+from shared.errors import AbortRun, RetryLater
 from shared.http.hosts import is_loopback
 from shared.http.transport import Request, Transport
 from shared.redaction import register_secret
@@ -28,8 +28,6 @@ GITHUB_TOKEN: Final = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - the name 
 
 _LONGEST_FILE: Final = 65_536  # bytes
 _GOOD: Final = 200
-_TOO_MANY: Final = 429
-_SERVER_ERROR: Final = 500
 
 
 def issuer_of(environment: Mapping[str, str], transport: Transport) -> Callable[[str], str] | None:
@@ -73,7 +71,7 @@ def _github_token(url: str, request_token: str, transport: Transport, audience: 
 
     Raises:
         AbortRun: GitHub gives none.
-        RetryLater: GitHub does not answer.
+        RetryLater: GitHub throttles or is unavailable.
     """
     register_secret(request_token)
     if urlsplit(url).scheme != "https" and not is_loopback(urlsplit(url).hostname or ""):
@@ -82,17 +80,14 @@ def _github_token(url: str, request_token: str, transport: Transport, audience: 
     headers = {"Authorization": f"Bearer {request_token}", "Accept": "application/json"}
     asked = Request(method="GET", url=f"{url}{separator}audience={quote(audience)}", headers=headers, timeout=30)
     try:
-        response = transport.send(asked)
-        if response.status == _TOO_MANY or response.status >= _SERVER_ERROR:
-            raise RetryLater(f"GitHub answered {response.status} when it was asked for a token", retry_after=5)
+        response = answered(transport, asked)
+        check_available(response, "GitHub, asked for a token,")
         if response.status != _GOOD:
             raise AbortRun(
                 f"GitHub gave no token for this job (status {response.status}): give the job the permission "
                 "id-token: write"
             )
         return checked_token(parsed(response.body, "the request for a token of this job").member("value").text())
-    except AnswerLost as error:
-        raise RetryLater(error.message, retry_after=5) from error
     except UnexpectedAnswer:
         raise RetryLater("GitHub's answer to the request for a token cannot be read", retry_after=5) from None
 

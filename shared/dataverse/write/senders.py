@@ -15,12 +15,12 @@ T = TypeVar("T")
 class Senders(Protocol[T]):
     """Runs jobs side by side and hands their results to the one thread that started them."""
 
-    def start(self, job: Callable[[], T]) -> None:
-        """Begin a job."""
+    def start(self, job: Callable[[], T], failed: Callable[[Exception], T]) -> None:
+        """Begin a job; where it raises an error, its result is what `failed` makes of that."""
         ...
 
     def wait(self, seconds: float) -> Iterable[T]:
-        """Results that have arrived, after at most so many seconds; raises what a job raised."""
+        """Results that have arrived, after at most so many seconds."""
         ...
 
     def close(self) -> None:
@@ -37,12 +37,12 @@ class ThreadSenders(Generic[T]):
 
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
-        self._done: SimpleQueue[Future[T]] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Future[T], Callable[[Exception], T]]] = SimpleQueue()
         self._running = 0
 
-    def start(self, job: Callable[[], T]) -> None:
-        """Begin a job."""
-        self._threads.submit(job).add_done_callback(self._done.put)
+    def start(self, job: Callable[[], T], failed: Callable[[Exception], T]) -> None:
+        """Begin a job; see `Senders.start`."""
+        self._threads.submit(job).add_done_callback(lambda future: self._done.put((future, failed)))
         self._running += 1
 
     def wait(self, seconds: float) -> Iterable[T]:
@@ -54,7 +54,7 @@ class ThreadSenders(Generic[T]):
         while not self._done.empty():
             done.append(self._done.get())
         self._running -= len(done)
-        return [future.result() for future in done]
+        return [_result(*each) for each in done]
 
     def abandon(self) -> bool:
         """Wait for no job; whether one was under way."""
@@ -66,3 +66,8 @@ class ThreadSenders(Generic[T]):
         while self._running:
             self._done.get()
             self._running -= 1
+
+
+def _result(done: Future[T], failed: Callable[[Exception], T]) -> T:
+    error = done.exception()
+    return failed(error) if isinstance(error, Exception) else done.result()

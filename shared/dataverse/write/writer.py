@@ -46,7 +46,7 @@ class SendResult:
     user: SendingUser
     chunk: Chunk
     target: Target  # as it was when the chunk was sent: how an answer reads depends on it
-    result: Response | SyncError
+    result: Response | Exception
     seconds: float
 
 
@@ -86,7 +86,7 @@ class Writing:
         self._failed = 0
         self._errors = 0
         self._stopped = ""
-        self._end: SyncError | None = None
+        self._end: Exception | None = None
 
     def outcomes(self, changes: Iterable[Change]) -> Iterator[Outcome]:
         """Write; one outcome for each change, in the order in which they are known.
@@ -94,6 +94,7 @@ class Writing:
         Raises:
             AbortRun: Nothing more can succeed; every change has had its outcome before this is raised.
             RetryLater: The service is unavailable; likewise.
+            Exception: A request ended with an error that the program does not handle; likewise.
         """
         identified = with_ids(map(begun, changes), self.target.entity, self._clock.now)
         feed = Feed(identified, lambda change: step_of(change, self.target.entity))
@@ -119,7 +120,7 @@ class Writing:
         if self._stopped:
             return
         if self._end is not None:
-            self._stopped = f"aborted: {self._end.message}"
+            self._stopped = f"aborted: {_said(self._end)}"
         else:
             self._stopped = self._limits.reason_to_stop(
                 errors=self._errors, now=self._clock.monotonic(), needed=self._expected()
@@ -137,7 +138,8 @@ class Writing:
                 return
             user.started(chunk.kind)
             self._sent.update(change.number for change in chunk.changes)
-            self._senders.start(partial(self._send, user, chunk, self.target))
+            failed = partial(_unforeseen, user, chunk, self.target)
+            self._senders.start(partial(self._send, user, chunk, self.target), failed)
 
     def _parallel(self) -> int:
         return sum(user.controller.parallel for user in self._users)
@@ -234,7 +236,9 @@ class Writing:
                 return ChunkResult(again=(sent.chunk.tried(Trouble.UNAVAILABLE),), trouble=Trouble.UNAVAILABLE)
             case AbortRun() as error:
                 return ChunkResult(end=error)
-        raise sent.result
+            case Exception() as unforeseen:
+                self._end = self._end or unforeseen
+                return ChunkResult()
 
     def _dense(self) -> bool:
         return self._failed >= DENSE_AFTER and self._failed > DENSE_SHARE * self._finished_changes
@@ -301,8 +305,20 @@ class Writing:
         return None
 
 
+def _unforeseen(user: SendingUser, chunk: Chunk, target: Target, error: Exception) -> SendResult:
+    """An error that the program does not handle is a result too: the answers of other requests in flight are read."""
+    return SendResult(user=user, chunk=chunk, target=target, result=error, seconds=0.0)
+
+
 def _gave_up(sent: SendResult) -> str:
     tries = sum(sent.chunk.tries.values()) + 1
     if isinstance(sent.result, Response):
         return f"Dataverse refused {tries} tries to {sent.chunk.kind.value} records: {refusal(sent.result)}"
-    return f"Dataverse did not answer {tries} tries to {sent.chunk.kind.value} records: {sent.result.message}"
+    return f"Dataverse did not answer {tries} tries to {sent.chunk.kind.value} records: {_said(sent.result)}"
+
+
+def _said(error: Exception) -> str:
+    """What an error says; of one that the program does not handle only the kind, since its text may hold anything."""
+    if isinstance(error, SyncError):
+        return error.message
+    return f"an error that the program does not handle ({type(error).__name__})"

@@ -364,9 +364,12 @@ class SimulatedSenders:
         self._count = 0
         self.most = 0
 
-    def start(self, job: Callable[[], SendResult]) -> None:
+    def start(self, job: Callable[[], SendResult], failed: Callable[[Exception], SendResult]) -> None:
         self._memory.duration = 0.0
-        landed = job()
+        try:
+            landed = job()
+        except LookupError as error:
+            landed = failed(error)
         self._count += 1
         heapq.heappush(self._flying, (self._memory.clock.seconds + self._memory.duration, self._count, landed))
         self.most = max(self.most, len(self._flying))

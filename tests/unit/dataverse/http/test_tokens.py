@@ -27,11 +27,13 @@ class Endpoint:
         self.valid, self.lasts, self.given = valid, lasts, given
         self.asked: list[Mapping[str, str]] = []
         self.challenge = CHALLENGE
+        self.unchallenged = 401
         self.broken = False
 
     def send(self, request: Request) -> Response:
         if request.method == "GET":
-            return Response(status=401, headers={"www-authenticate": self.challenge} if self.challenge else {})
+            named = {"www-authenticate": self.challenge} if self.challenge else {}
+            return Response(status=self.unchallenged, headers=named)
         form = {name: values[0] for name, values in parse_qs((request.body or b"").decode()).items()}
         self.asked.append({"url": request.url, **form})
         if self.broken:
@@ -250,7 +252,13 @@ class Authority:
     """Entra ID's description of itself and its token endpoint, as msal asks for them."""
 
     def __init__(
-        self, *, token_endpoint: Any = None, token: bytes = b"", status: int = 200, described: Any = None
+        self,
+        *,
+        token_endpoint: Any = None,
+        token: bytes = b"",
+        status: int = 200,
+        described: Any = None,
+        instead: Response | None = None,
     ) -> None:
         place = "https://login.microsoftonline.com/tenant"
         self.described = described or {
@@ -258,13 +266,13 @@ class Authority:
             "token_endpoint": token_endpoint or f"{place}/oauth2/v2.0/token",
             "issuer": f"{place}/v2.0",
         }
-        self.token, self.status = token, status
+        self.token, self.status, self.instead = token, status, instead
         self.asked: list[Request] = []
 
     def send(self, request: Request) -> Response:
         self.asked.append(request)
         if request.method == "GET":
-            return Response(status=200, body=json.dumps(self.described).encode())
+            return self.instead or Response(status=200, body=json.dumps(self.described).encode())
         return Response(status=self.status, body=self.token)
 
     def close(self) -> None:
@@ -314,6 +322,50 @@ def test_msal_meets_answers_of_another_shape(authority: Authority) -> None:
     with pytest.raises((AbortRun, RetryLater)) as caught:
         by_msal(authority)
     assert "a-secret-for-msal" not in caught.value.message
+
+
+TOO_BUSY = b'{"error":"temporarily_unavailable","error_description":"AADSTS90033: A transient error.\\r\\nTrace ID: 1"}'
+
+
+@pytest.mark.parametrize(
+    "authority",
+    [
+        Authority(instead=Response(status=503, body=b"<html>", headers={"retry-after": "17"})),
+        Authority(instead=Response(status=500, body=b"", headers={"retry-after": "17"})),
+        Authority(instead=Response(status=429, body=b'{"error":"many"}', headers={"retry-after": "17"})),
+        Authority(instead=Response(status=408, body=b"<html>", headers={"retry-after": "17"})),
+    ],
+)
+def test_an_outage_of_the_authority_is_no_wrong_tenant(authority: Authority) -> None:
+    """It is asked at each renewal of a token; the wait that it asks for is passed on."""
+    with pytest.raises(RetryLater, match=r"sign-in authority answered \d+$") as caught:
+        by_msal(authority)
+    assert caught.value.retry_after == 17
+
+
+@pytest.mark.parametrize("status", [302, 400, 404])
+def test_a_refusal_of_the_authority_ends_the_run(status: int) -> None:
+    """Whatever msal raises about it."""
+    with pytest.raises(AbortRun, match="does not know this tenant"):
+        by_msal(Authority(instead=Response(status=status, body=b"{}")))
+
+
+@pytest.mark.parametrize(("status", "body"), [(408, b"{}"), (429, b""), (400, TOO_BUSY), (401, TOO_BUSY)])
+def test_an_outage_of_the_token_endpoint_is_no_refusal(status: int, body: bytes) -> None:
+    """The endpoint may tell it by its status or by the name of the error; both ways of asking know both."""
+    with pytest.raises(RetryLater, match=rf"^the token endpoint answered {status}( \(AADSTS90033.+\))?$"):
+        by_msal(Authority(token=body, status=status))
+    with pytest.raises(RetryLater):
+        credentials(Endpoint(valid="other", given=Response(status=status, body=body))).token(RESOURCE)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
+def test_an_outage_of_the_service_is_no_wrong_url(status: int) -> None:
+    """Without a tenant the service is asked for its authority."""
+    endpoint = Endpoint()
+    endpoint.challenge, endpoint.unchallenged = "", status
+    with pytest.raises(RetryLater, match=rf"127\.0\.0\.1:5080, asked for its sign-in authority, answered {status}"):
+        credentials(endpoint).token(RESOURCE)
 
 
 @pytest.mark.parametrize(

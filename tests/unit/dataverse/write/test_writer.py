@@ -238,6 +238,26 @@ def test_a_missing_privilege_ends_the_run_and_accounts_for_every_change() -> Non
     assert settled(outcomes, 3000)["Skipped"] > 0
 
 
+def test_an_error_that_nobody_foresaw_takes_no_outcome_away() -> None:
+    """Requests in flight are answered first; then the error is raised as it is, and its text is in no outcome."""
+
+    def gate(request: Request, _: float) -> None:
+        if len(here.memory.log) == 6:
+            raise LookupError("a text that may hold anything")
+
+    here = world(gate=gate)
+    outcomes: list[Outcome] = []
+    with pytest.raises(LookupError):
+        outcomes.extend(here.writing().outcomes(inserts(3000)))
+    counts = settled(outcomes, 3000)
+    assert counts["Applied"] == len(here.memory.records) > 0
+    skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
+    assert {each.reason for each in skipped} == {
+        "aborted: an error that the program does not handle (LookupError)",
+    }
+    assert sum(each.sent for each in skipped) == 100
+
+
 def test_a_service_that_stays_unavailable_ends_the_run_as_retry_later() -> None:
     """503 for too long raises RetryLater after every change has its outcome."""
     here = world(faults=[Fault(kind="status", status=503, code="0x80040216", times=10_000)])
