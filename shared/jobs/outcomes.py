@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from shared.dataverse import KEY_TAKEN, Applied, Change, ChangeAction, Failed, Outcome, Skipped
 from shared.jobs.summary import OutcomeCounts
-from shared.reconcile.links.dependencies import LINKED_CHANGES
+from shared.reconcile.links.dependencies import CREATED_OR_ADOPTED, LINKED_CHANGES
 from shared.reconcile.outcomes import (
     KEEP_OUTCOMES,
     OUTCOMES,
@@ -58,7 +58,7 @@ def planned_changes(workspace: Workspace, condition: str) -> Iterator[Change]:
 
 
 def linked_changes(workspace: Workspace) -> list[Change]:
-    """The references of created records that are written after all records exist."""
+    """The references of created and adopted records that are written after all records exist."""
     return [
         Change(
             number=number,
@@ -69,6 +69,11 @@ def linked_changes(workspace: Workspace) -> list[Change]:
         )
         for number, record, key, links in workspace.query(LINKED_CHANGES)
     ]
+
+
+_CORRECT: Final = f"""
+UPDATE outcomes SET result = ?, status = ?, code = ?, message = concat(?::VARCHAR, {CREATED_OR_ADOPTED}, ?::VARCHAR)
+WHERE _change = ?""".strip()
 
 
 def make_outcomes(workspace: Workspace) -> None:
@@ -103,23 +108,23 @@ def taken_keys(workspace: Workspace) -> list[tuple[int, str]]:
 
 
 def correct_outcomes(workspace: Workspace, outcomes: Sequence[Outcome]) -> None:
-    """Replace the outcomes of created records whose references could not be written.
+    """Replace the outcomes of records whose references could not be written.
 
     Args:
-        workspace: Has an outcome of each of these changes: that the record was created.
+        workspace: Has an outcome of each of these changes: that the record was created, or adopted.
         outcomes: Of the second request; one that was made changes nothing.
     """
     for outcome in outcomes:
         match outcome:
             case Failed():
-                message = f"the record was created, but its references were refused: {outcome.message}"
-                values = [Result.FAILED, outcome.status, outcome.code, message, outcome.number]
+                texts = ["the record was ", f", but its references were refused: {outcome.message}"]
+                values = [Result.FAILED, outcome.status, outcome.code, *texts, outcome.number]
             case Skipped():
-                message = f"{outcome.reason}; the record was created without its references"
-                values = [Result.SKIPPED, None, None, message, outcome.number]
+                texts = [f"{outcome.reason}; the record was ", " without its references"]
+                values = [Result.SKIPPED, None, None, *texts, outcome.number]
             case _:
                 continue
-        workspace.execute("UPDATE outcomes SET result = ?, status = ?, code = ?, message = ? WHERE _change = ?", values)
+        workspace.execute(_CORRECT, values)
 
 
 def resolve_taken(workspace: Workspace) -> None:

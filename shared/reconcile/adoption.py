@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
-from shared.reconcile.columns import differs, records, records_need
+from shared.reconcile.columns import differs, on_update, records, records_need
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met, undecided
 from shared.reconcile.later import update_of
-from shared.reconcile.links.steps import written_at_once
-from shared.reconcile.plan import DROPS
+from shared.reconcile.links.steps import links_of, written_at_once
+from shared.reconcile.plan import DROPS, PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal
 
@@ -24,6 +24,13 @@ _NEEDS = frozenset(
 _DROPS = f"({', '.join(map(literal, DROPS))})"
 # Whatever became of the update: a run adopts in several rounds, and no row of a later one may have the record too.
 _TABLE = NewTable(name=Table.ADOPTED_RECORDS, columns="(_id UUID)", if_missing=True)
+_EMPTY = {"payload": "{}", "later": "", "links": "", "columns": "", "before": "{}"}
+_WRITTEN = ", ".join(
+    f"{field} = CASE WHEN adoptions.action = {literal(PlanAction.UPDATE)} THEN adoptions.{field} "
+    f"ELSE {literal(empty)} END"
+    for field, empty in _EMPTY.items()
+)
+_AS_UPDATE = f"UPDATE changes SET {_WRITTEN}\nFROM adoptions WHERE adoptions._change = changes._change"
 
 
 def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
@@ -34,8 +41,9 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
 
     They need `desired`, `decisions`, `changes` and `outcomes`, a condition `source` too. `holders` has the records that
     the service named; their `_seq` is the number of the insert whose key they have. `adoptions` has one row for each
-    insert that is adopted: `_change`, `_id`, `action` (update, unchanged or ignored), `payload`, `later`, `columns`,
-    `before`.
+    insert that is adopted: `_change`, `_id`, `action` (update, unchanged or ignored), `payload`, `later`, `links`,
+    `columns`, `before`. The insert in `changes` then has what is written into the adopted record: its own texts were
+    made for a record that holds nothing.
     """
     held = "SELECT _id FROM holders"
     # A plan that dropped the record and made a new one has been wrong twice: the record is one that stays.
@@ -51,6 +59,11 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
             "Note the adopted records",
             f"INSERT INTO {Table.ADOPTED_RECORDS} SELECT _id FROM {Table.ADOPTIONS}",
             needs=frozenset({Table.ADOPTED_RECORDS, Table.ADOPTIONS}),
+        ),
+        Step(
+            "Write only what differs into the adopted records",
+            _AS_UPDATE,
+            needs=frozenset({Table.CHANGES, Table.ADOPTIONS}),
         ),
         Step(
             "Drop no record that has the key of a row",
@@ -72,15 +85,18 @@ def _adoptions(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> st
 
     Where two rows have it, their keys are equal to the service: the first one that is written counts.
     """
-    update = update_of(layout, definition.destination.id_column, written_at_once(differs))
+    id_column = definition.destination.id_column
+    first, update = update_of(layout, id_column, written_at_once(differs)), update_of(layout, id_column)
+    links, _ = links_of(on_update(layout, id_column), differs, read=True)
     row = "LEFT JOIN source ON source._row = changes._row" if looks_at_source(definition) else ""
     return f"""
 SELECT changes._change, target._id,
   CAST(CASE
     {met(definition, layout)}
   END AS {ACTION_TYPE}) AS action,
-  {update.payload} AS payload,
-  coalesce({update.later}, '') AS later,
+  {first.payload} AS payload,
+  coalesce({first.later}, '') AS later,
+  coalesce({links}, '') AS links,
   {update.names} AS columns,
   {update.before} AS before
 FROM (

@@ -229,7 +229,7 @@ def _insert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     first = later.first(present)
     own_id = any(column.name == id_column and column.writes for column in layout)
     linked = any(column.late for column in layout)
-    links, linked_names = links_of(layout, id_column)
+    links, linked_names = links_of(columns)
     record = f"desired.{quoted(id_column)}" if own_id else "NULL"
     return _Change(
         action=PlanAction.INSERT,
@@ -386,7 +386,7 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
         return mapped(column) if column.attribute.updatable else given(column)
 
     first = written_at_once(later.first(condition))
-    links, linked_names = links_of(layout, id_column)
+    links, linked_names = links_of(on_insert(layout, id_column))
     return replace(
         change,
         action=PlanAction.UPSERT,

@@ -58,6 +58,9 @@ _MEMBERS: Final = {
     "message": "VARCHAR",
     "sent": "BOOLEAN",
 }
+_SENDS: Final = (
+    f"adoptions.action = {literal(PlanAction.UPDATE)} AND (adoptions.payload <> '{{}}' OR adoptions.later <> '')"
+)
 KEEP_OUTCOMES: Final = (
     f"INSERT INTO outcomes SELECT {', '.join(f'r.{name}' for name in _MEMBERS)} FROM {json_rows(_MEMBERS)}"
 )
@@ -111,11 +114,14 @@ def changes_count_query() -> str:
 
 
 def adopted_updates_query() -> str:
-    """SQL for (number of the insert, id, key, payload, later, columns) of the adopted records that are updated."""
+    """SQL for (number of the insert, id, key, payload, later, columns) of the adopted records that are updated.
+
+    Those whose references alone differ, and are written after all records exist, are not among them.
+    """
     return f"""
 SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.later, adoptions.columns
 FROM adoptions JOIN changes USING (_change)
-WHERE adoptions.action = {literal(PlanAction.UPDATE)}
+WHERE {_SENDS}
 ORDER BY _change""".strip()
 
 
@@ -137,7 +143,7 @@ def resolve_taken_statements() -> tuple[str, ...]:
         f"""
 UPDATE outcomes SET result = {literal(Result.ADOPTED)}, id = adoptions._id, status = NULL, code = NULL, message = NULL
 FROM adoptions
-WHERE adoptions._change = outcomes._change AND {taken} AND adoptions.action <> {literal(PlanAction.UPDATE)}""".strip(),
+WHERE adoptions._change = outcomes._change AND {taken} AND NOT ({_SENDS})""".strip(),
         f"DELETE FROM outcomes WHERE {taken} AND _change IN (SELECT _change FROM adoptions)",
         f"UPDATE outcomes SET result = {literal(Result.FAILED)} WHERE {taken}",
     )

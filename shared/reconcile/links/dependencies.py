@@ -13,6 +13,7 @@ from shared.transform.service_values import record_id
 from shared.workspace import Table, literal, quoted
 
 __all__ = [
+    "CREATED_OR_ADOPTED",
     "CREATES",
     "DELETED_KEYS",
     "DELETES",
@@ -53,7 +54,7 @@ SELECT changes._change, CAST(outcomes.id AS VARCHAR), key, links
 FROM changes JOIN outcomes USING (_change)
 WHERE links <> '' AND outcomes.result IN {_DONE}
 ORDER BY _change""".strip()
-"""Created records whose references are written after all records exist: number, id, key, JSON object."""
+"""Records whose references are written after all records exist: number, id, key, JSON object."""
 
 
 UNKNOWN_PARENTS: Final = f"""
@@ -64,6 +65,8 @@ IDENTIFY_PARENTS: Final = """
 UPDATE outcomes SET id = holders._id FROM holders
 WHERE holders._seq = outcomes._change AND outcomes.id IS NULL""".strip()
 """SQL that notes the ids of records that were looked for by key: `holders` has them."""
+CREATED_OR_ADOPTED: Final = "CASE outcomes.result WHEN 'adopted' THEN 'adopted' ELSE 'created' END"
+"""SQL over `outcomes`: what became of an insert that was made."""
 CREATES: Final = "action IN ('insert', 'upsert')"
 """SQL condition over `changes`: the record may be new."""
 
@@ -127,17 +130,22 @@ GROUP BY changes._change""".strip()
 
 
 def failed_links() -> str:
-    """The statement that fails created records whose references, written at last, refer to records that are missing."""
+    """The statement that fails records whose references, written at last, refer to records that are missing.
+
+    A record whose change leaves the reference out, such as an adopted one with `write: on_insert`, does not fail.
+    """
     return f"""
 UPDATE outcomes SET result = 'failed', code = {literal(ErrorType.PARENT_FAILED)},
-  message = concat('the record was created, but ', found.name, ' refers to row ', found.parent,
+  message = concat('the record was ', {CREATED_OR_ADOPTED}, ', but ', found.name, ' refers to row ', found.parent,
     ', whose record was not created')
 FROM (
   SELECT changes._change, min(parents.name) AS name, min(parents.parent) AS parent
   FROM changes JOIN parents ON parents._row = changes._row
   LEFT JOIN changes AS made ON made._row = parents.parent
   LEFT JOIN outcomes AS end_of ON end_of._change = made._change
+  LEFT JOIN new_records ON new_records._row = parents.parent
   WHERE parents.deferred AND (end_of.result IS NULL OR end_of.result NOT IN {_DONE})
+    AND coalesce(contains(changes.links, CAST(new_records._id AS VARCHAR)), changes.links <> '')
   GROUP BY changes._change) AS found
 WHERE found._change = outcomes._change AND outcomes.result IN {_DONE}""".strip()
 

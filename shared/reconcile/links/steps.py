@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile.columns import Condition, given, names, on_insert, payload, records_need
+from shared.reconcile.columns import Condition, given, names, payload, records_need
 from shared.reconcile.decisions import hidden, looks_at_source, protected
 from shared.reconcile.links.dependencies import record_of
 from shared.reconcile.links.linkable import Linkable
@@ -312,16 +312,22 @@ def written_at_once(condition: Condition) -> Condition:
     return lambda column: f"{condition(column)} AND {_not_deferred(column)}" if column.late else condition(column)
 
 
-def links_of(layout: Sequence[TargetColumn], id_column: str) -> tuple[str, str]:
-    """SQL of what is written after all records exist: the JSON object, empty for nothing, and the names of columns."""
-    columns = [column for column in on_insert(layout, id_column) if column.late]
-    if not columns:
-        return "''", "NULL"
+def links_of(columns: Sequence[TargetColumn], condition: Condition = given, *, read: bool = False) -> tuple[str, str]:
+    """SQL of what is written after all records exist: the JSON object, NULL for nothing, and the names of columns.
+
+    Args:
+        columns: The columns that the change may write; only lookups in the table itself are written so late.
+        condition: When one of them is written.
+        read: Whether `target` is at hand, the record as it is.
+    """
+    late = [column for column in columns if column.late]
+    if not late:
+        return "NULL", "NULL"
 
     def deferred(column: TargetColumn) -> str:
-        return f"{given(column)} AND desired.{quoted(link_name(column.name))} = {DEFERRED}"
+        return f"({condition(column)}) AND desired.{quoted(link_name(column.name))} = {DEFERRED}"
 
-    return f"nullif({payload(columns, deferred)}, '{{}}')", f"nullif({names(columns, deferred)}, '')"
+    return f"nullif({payload(late, deferred, read=read)}, '{{}}')", f"nullif({names(late, deferred)}, '')"
 
 
 def drop_order_step(layout: Sequence[TargetColumn]) -> tuple[Step, ...]:

@@ -70,7 +70,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "links VARCHAR, columns VARCHAR, version VARCHAR",
     DELETED: "id UUID, before VARCHAR",
     REMEMBERED: "id UUID, origin VARCHAR, marked BOOLEAN, mark VARCHAR, written VARCHAR, pending VARCHAR",
-    ADOPTED: "change BIGINT, id UUID, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR",
+    ADOPTED: "change BIGINT, id UUID, payload VARCHAR, later VARCHAR, links VARCHAR, columns VARCHAR, before VARCHAR",
     DONE: "change BIGINT, result VARCHAR, id UUID, created BOOLEAN",
     MATCHED: "id UUID",
 }
@@ -83,7 +83,7 @@ _DROPS: Final = ", ".join(map(literal, DROPS))
 DELETED_TABLE: Final = "deleted_records"
 """The name of the table for records which are about to be deleted."""
 ADOPTED_UPDATES: Final = f"""
-SELECT _change AS change, _id AS id, payload, later, columns, before
+SELECT _change AS change, _id AS id, payload, later, links, columns, before
 FROM adoptions WHERE action = {literal(PlanAction.UPDATE)}""".strip()
 """SQL of the part `adopted`: the updates of one round of adopted records."""
 FIRST_ADOPTED: Final = f"SELECT min(change) FROM ({ADOPTED_UPDATES})"
@@ -221,7 +221,7 @@ SELECT planned.change,
   coalesce(adopted.id, done.id, planned.id) AS id, planned.key,
   coalesce(deleted.before, adopted.before, planned.before) AS before,
   coalesce(adopted.payload, planned.payload) AS payload, coalesce(adopted.later, planned.later) AS later,
-  CASE WHEN adopted.change IS NULL THEN planned.links ELSE '' END AS links,
+  CASE WHEN adopted.change IS NULL THEN planned.links ELSE coalesce(adopted.links, '') END AS links,
   coalesce(adopted.columns, planned.columns) AS columns,
   CASE WHEN done.result = 'adopted' THEN 'applied' ELSE coalesce(done.result, {_UNKNOWN}) END AS result
 FROM {outcomes(files)}

@@ -71,6 +71,12 @@ def test_an_adopted_record_gets_what_differs_and_an_equal_one_nothing(workspace:
         (1, ID.format(8), "update", '{"number":"a"}', "number"),
         (2, ID.format(9), "unchanged", "{}", ""),
     ]
+    planned = workspace.query("SELECT action::VARCHAR, payload, columns, before FROM changes ORDER BY _change LIMIT 3")
+    assert planned == [
+        ("insert", '{"number":"a"}', "number", '{"number":"A "}'),
+        ("insert", "{}", "", "{}"),
+        ("insert", '{"number":"c","name":"z"}', "number,name", "{}"),
+    ]
 
 
 def test_what_is_adopted_is_not_dropped_and_all_else_is(workspace: Workspace) -> None:

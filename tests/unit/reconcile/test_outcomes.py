@@ -62,6 +62,17 @@ def test_a_taken_key_is_adopted_becomes_an_update_or_fails(written: Workspace) -
     assert written.query(failed_count_query()) == [(2,)]
 
 
+def test_an_adopted_record_of_which_only_references_differ_gets_no_update(written: Workspace) -> None:
+    """They are written after all records exist; what takes a second request is sent."""
+    written.execute("INSERT INTO adoptions VALUES (2, ?, 'update', '{}', '', 'parent', 7)", [id_of(2)])
+    written.execute("INSERT INTO adoptions VALUES (3, ?, 'update', '{}', '{1}', 'state', 7)", [id_of(3)])
+    for statement in resolve_taken_statements():
+        written.execute(statement)
+
+    assert results(written) == {1: "failed", 2: "adopted", 4: "failed"}
+    assert [number for number, *_ in written.query(adopted_updates_query())] == [3]
+
+
 def test_what_was_not_sent_is_skipped_for_a_reason(written: Workspace) -> None:
     """So is an insert whose holder was not looked up; a failure stays one."""
     assert written.query(skip_reason_query()) == [(None,)]

@@ -127,6 +127,21 @@ def test_a_record_whose_deferred_reference_has_no_record_was_created_in_part(wri
     assert written.query(LINKED_CHANGES) == [(3, id_of(3), "k3", '{"x":1}')]
 
 
+def test_a_record_that_leaves_its_deferred_reference_out_does_not_fail(written: Workspace) -> None:
+    """Both have adopted a record; only row 1 is to refer to the new record of row 3, which is missing."""
+    add(written, "new_records", 3, id_of(3))
+    for row in (1, 2):
+        add(written, "parents", row, 3, "parent", True, True)
+        end(written, row, "adopted", id_of(row))
+    written.execute(f"UPDATE changes SET links = '/accounts({id_of(3)})' WHERE _row = 1")
+    end(written, 3, "failed")
+    written.execute(failed_links())
+
+    assert outcomes(written) == {1: ("failed", "Parent Failed"), 2: ("adopted", None), 3: ("failed", None)}
+    (said,) = written.query("SELECT message FROM outcomes WHERE _change = 1")
+    assert said == ("the record was adopted, but parent refers to row 3, whose record was not created",)
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("parent", id_of(1)), ("customer", f"account:{id_of(1)}")], ids=["one table", "several tables"]
 )

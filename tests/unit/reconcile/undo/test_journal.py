@@ -183,6 +183,22 @@ def test_a_record_that_was_adopted_was_not_dropped(db: duckdb.DuckDBPyConnection
     assert found == [(1, "update", IDS[2], '{"name": "Was"}')]
 
 
+@pytest.mark.parametrize(("links", "kept"), [(", '{\"parent\": 2}' AS links", '{"parent": 2}'), ("", "")])
+def test_an_adopted_record_has_the_references_of_its_update(
+    db: duckdb.DuckDBPyConnection, tmp_path: Path, links: str, kept: str
+) -> None:
+    """Not those that a new record was to get; a journal of an earlier version knows of none."""
+    db.execute("""UPDATE changes SET links = '{"parent": 1}'""")
+    adopted = f"""SELECT 1::BIGINT AS change, '{IDS[2]}'::UUID AS id, '{{}}' AS payload, '' AS later,
+      'parent' AS columns, '{{}}' AS before{links}"""
+    parts = {
+        PLANNED: [written(db, planned_query(1, 1), tmp_path, "planned")],
+        ADOPTED: [written(db, adopted, tmp_path, "adopted")],
+    }
+    db.execute(f"CREATE TABLE journal AS {journal_table(parts).query}")
+    assert db.sql("SELECT links FROM journal").fetchall() == [(kept,)]
+
+
 @pytest.mark.parametrize(("key", "ids", "actions"), [(["a2"], [], ["update"]), (["zz"], [IDS[2]], ["delete"])])
 def test_a_record_is_found_by_its_key_or_its_id(
     db: duckdb.DuckDBPyConnection, parts: dict[str, list[Path]], key: list[str], ids: list[UUID], actions: list[str]
