@@ -39,6 +39,7 @@ from shared.reconcile.links.dependencies import (
     waves_query,
 )
 from shared.reconcile.links.kept_parents import NOT_AS_PLANNED
+from shared.reconcile.links.put_off import keep_links_of_existing
 from shared.reconcile.links.steps import delete_order
 from shared.reconcile.outcomes import Result, changes_count_query, refused
 from shared.transform import TargetColumn
@@ -182,6 +183,8 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
         else:
             writing.insert(changes, order.adoption)
     _follow_parents(writing, workspace, order, "false")
+    if statement := keep_links_of_existing(order.late):
+        workspace.execute(statement)
     workspace.execute(failed_links())
     writing.link(linked_changes(workspace))
     writing.recount()

@@ -11,7 +11,7 @@ from shared.definitions.models import SyncDefinition
 from shared.reconcile.columns import differs, on_update, records, records_need
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met, undecided
 from shared.reconcile.later import update_of
-from shared.reconcile.links.steps import links_of, written_at_once
+from shared.reconcile.links.put_off import links_of, written_at_once
 from shared.reconcile.plan import DROPS, PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal

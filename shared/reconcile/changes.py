@@ -30,7 +30,8 @@ from shared.reconcile.columns import (
 )
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, holds
 from shared.reconcile.later import SecondRequest, update_of
-from shared.reconcile.links.steps import drop_order_step, links_of, written_at_once
+from shared.reconcile.links.put_off import links_of, written_at_once
+from shared.reconcile.links.steps import drop_order_step
 from shared.reconcile.marks import drop_action, mark_parts, return_parts
 from shared.reconcile.plan import PlanAction
 from shared.reconcile.set_rows import SetRow
@@ -386,14 +387,15 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
         return mapped(column) if column.attribute.updatable else given(column)
 
     first = written_at_once(later.first(condition))
+    added = written_at_once(present)
     links, linked_names = links_of(on_insert(layout, id_column))
     return replace(
         change,
         action=PlanAction.UPSERT,
         payload=payload(columns, first),
-        on_create=payload(once, present, others=later.closing_with(once)) if once else "''",
+        on_create=payload(once, added, others=later.closing_with(once)) if once else "''",
         later=later.payload,
         links=links,
-        columns=_joined_names(names(columns, first), f"nullif({names(once, present)}, '')", later.names, linked_names),
+        columns=_joined_names(names(columns, first), f"nullif({names(once, added)}, '')", later.names, linked_names),
         order=Table.GENERATIONS if any(column.late for column in layout) else None,
     )

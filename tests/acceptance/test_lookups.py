@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.acceptance.world import World, accounts, world
 
@@ -436,3 +437,32 @@ def test_explain_shows_the_step_that_resolves_lookups(here: World) -> None:
     titles = [step.title for step in here.app.explain("accounts")]
 
     assert titles.count("Find the records that lookups refer to") == 1
+
+
+CHAIN = {f"N{n}": f"N{n - 1}" if n else "" for n in range(23)}
+
+
+@pytest.mark.parametrize("rows", [{"A": "B", "B": "A"}, CHAIN], ids=["circle", "deep"])
+@pytest.mark.parametrize("strategy", ["upsert", "delta"])
+def test_a_reference_that_only_new_records_get_is_put_off_as_others_are(
+    tmp_path: Path, strategy: str, rows: dict[str, str]
+) -> None:
+    """A record that exists keeps its own, also if the row refers to a new record that is written at last."""
+    with nodes(tmp_path) as here:
+        top = here.create("new_nodes", {"new_number": "X"})
+        here.create("new_nodes", {"new_number": "E", "new_ParentId@odata.bind": f"/new_nodes({top})"})
+        last = list(rows)[-1]
+        here.csv([{**row(number, rows.get(number, last)), "action": "UPSERT"} for number in (*rows, "E")])
+        define_nodes(here, strategy)
+        definition = yaml.safe_load((here.folder / "syncs" / "nodes.yaml").read_text("utf-8"))
+        definition["destination"]["mappings"][1]["write"] = "on_insert"
+        if strategy == "delta":
+            definition["source"]["columns"].append({"name": "action"})
+            definition["sync_behaviour"]["action_column"] = "action"
+        here.define(definition, "nodes")
+
+        for _ in range(2):
+            done = here.run("nodes")
+
+            assert (done.state, done.upserted.done, done.errors) == ("Succeeded", len(rows) + 1, ())
+            assert node_parents(here) == {"X": None, "E": "X"} | {number: up or None for number, up in rows.items()}

@@ -14,11 +14,12 @@ from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile.columns import Condition, given, names, payload, records_need
+from shared.reconcile.columns import records_need
 from shared.reconcile.decisions import hidden, looks_at_source, protected
 from shared.reconcile.links.dependencies import record_of
 from shared.reconcile.links.linkable import Linkable
 from shared.reconcile.links.lost import cleared, forget, lost_rows
+from shared.reconcile.links.put_off import DEFERRED
 from shared.transform import TargetColumn, key_columns, late_lookups
 from shared.transform.lookups.columns import Candidate, LookupColumn, Reference, link_name, references
 from shared.transform.lookups.creations import creation_steps, planned_id
@@ -26,12 +27,10 @@ from shared.transform.lookups.resolve import found_in_reference, link_update, re
 from shared.transform.service_values import record_id
 from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
-__all__ = ["DEFERRED", "MOST_GENERATIONS", "drop_order_step", "link_steps", "links_of", "written_at_once"]
+__all__ = ["MOST_GENERATIONS", "delete_order", "drop_order_step", "link_steps"]
 
 MOST_GENERATIONS: Final = 20
 """Levels of new parents that are created one after the other; deeper references are written after all creates."""
-DEFERRED: Final = -2
-"""What `link:<column>` of a new row holds if the reference is written after all records exist."""
 # A new record has no date yet, and comes last. Several in the order of their rows, also once they exist: they are made
 # in one second, or in this order.
 _AGE: Final = "_created, _place"
@@ -300,34 +299,6 @@ def _keeps(lookup: LookupColumn) -> bool:
 
 def _linkable(reference: Reference) -> str:
     return f"linkable_{reference.name}"
-
-
-def _not_deferred(column: TargetColumn) -> str:
-    """SQL condition: the reference is written with the record, not after all records exist."""
-    return f"desired.{quoted(link_name(column.name))} IS DISTINCT FROM {DEFERRED}" if column.late else "true"
-
-
-def written_at_once(condition: Condition) -> Condition:
-    """Narrow a condition to the columns that are written with the record, not after all records exist."""
-    return lambda column: f"{condition(column)} AND {_not_deferred(column)}" if column.late else condition(column)
-
-
-def links_of(columns: Sequence[TargetColumn], condition: Condition = given, *, read: bool = False) -> tuple[str, str]:
-    """SQL of what is written after all records exist: the JSON object, NULL for nothing, and the names of columns.
-
-    Args:
-        columns: The columns that the change may write; only lookups in the table itself are written so late.
-        condition: When one of them is written.
-        read: Whether `target` is at hand, the record as it is.
-    """
-    late = [column for column in columns if column.late]
-    if not late:
-        return "NULL", "NULL"
-
-    def deferred(column: TargetColumn) -> str:
-        return f"({condition(column)}) AND desired.{quoted(link_name(column.name))} = {DEFERRED}"
-
-    return f"nullif({payload(late, deferred, read=read)}, '{{}}')", f"nullif({names(late, deferred)}, '')"
 
 
 def drop_order_step(layout: Sequence[TargetColumn]) -> tuple[Step, ...]:

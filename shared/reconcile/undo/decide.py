@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.entities import EntityMetadata
-from shared.reconcile.links.steps import DEFERRED
+from shared.reconcile.links.put_off import DEFERRED
 from shared.reconcile.plan import PlanAction
 from shared.reconcile.undo.records import UNDO_RECORDS, has, was, wrote
 from shared.transform import TargetColumn
