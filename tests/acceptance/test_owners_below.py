@@ -102,6 +102,24 @@ def test_records_below_keep_their_owner_when_a_record_above_gets_another_one(her
     assert owners(here) == wanted(BEFORE)
 
 
+@pytest.mark.parametrize("write", ["always", "unless_edited"])
+@pytest.mark.parametrize("owner", ["maria", "jonas"], ids=["as before", "another one"])
+def test_an_adopted_record_has_the_owner_of_its_row(here: World, write: str, owner: str) -> None:
+    """Only Dataverse finds the keys c and C equal; the next run has nothing to do and finds no edit."""
+    define(here, "parent", write=write)
+    source(here, {"P": ("", "maria"), "c": ("P", "maria")})
+    here.run("nodes")
+    define(here, "parent", write=write, key_match="exact")
+    after = {"P": ("", "sales"), "C": ("P", owner)}
+    source(here, after)
+
+    done = here.run("nodes")
+
+    assert (done.state, done.adopted, owners(here)) == (RunState.SUCCEEDED, 1, wanted(after))
+    again = here.run("nodes")
+    assert (again.updated.planned, again.errors, owners(here)) == (0, (), wanted(after))
+
+
 @pytest.mark.parametrize(
     ("order", "write"),
     [("PCDE", "always"), ("EDCP", "always"), ("PCDE", "unless_edited"), ("EDCP", "unless_edited")],

@@ -35,6 +35,12 @@ _MESSAGE: Final = "the record got the new owner of a record above it, and its ow
 OWNER_ORDER: Final = NewTable(name=Table.OWNER_ORDER, columns="(_id UUID, generation INTEGER)")
 """The table that says which records are written first: those of a lower generation. It has only records of a tree."""
 
+_MADE: Final = f"({literal(Result.APPLIED)}, {literal(Result.ADOPTED)})"
+_ROWS: Final = f"""
+SELECT _id, _row FROM decisions
+UNION ALL
+SELECT outcomes.id, _row FROM changes JOIN outcomes USING (_change) WHERE result = {literal(Result.ADOPTED)}""".strip()
+
 LAST_CHANGE: Final = "SELECT coalesce(max(_change), 0) FROM changes"
 """SQL of the highest number of a change."""
 ADD_OWNER: Final = (
@@ -105,14 +111,15 @@ def held_owners_step(column: TargetColumn, name: Table) -> Step:
 def wrong_owners_query(column: TargetColumn, *, rows_only: bool) -> str:
     """SQL of the records of `owners_after` with another owner than they are to have: id, that owner, both as payload.
 
-    A record is to have the owner that the run wrote; where it wrote none, the owner that the record had before.
+    A record is to have the owner that the run wrote; where it wrote none, the owner that the record had before. The row
+    of an adopted record is that of the insert whose place it took.
 
     Args:
         column: The owner.
         rows_only: Only records whose row gives an owner are to have it; the others follow the record above.
     """
     name = quoted(column.name)
-    compared = f"SELECT decisions._id FROM decisions JOIN desired USING (_row) WHERE {sent(column)}"
+    compared = f"SELECT rows._id FROM ({_ROWS}) AS rows JOIN desired USING (_row) WHERE {sent(column)}"
     kept = f" AND now._id IN ({compared})" if rows_only else ""
     return f"""
 SELECT CAST(_id AS VARCHAR), held, wanted, '{{' || {to_payload(column, "wanted", "held")} || '}}'
@@ -132,7 +139,7 @@ def _written(column: TargetColumn) -> str:
     """SQL of the records whose owner was written, each with the row that says which."""
     return f"""
 SELECT coalesce(outcomes.id, changes._id) AS _id, changes._row
-  FROM changes JOIN outcomes USING (_change) WHERE result = {literal(Result.APPLIED)} AND {_has(column)}""".strip()
+  FROM changes JOIN outcomes USING (_change) WHERE result IN {_MADE} AND {_has(column)}""".strip()
 
 
 def _has(column: TargetColumn) -> str:

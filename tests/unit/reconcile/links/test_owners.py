@@ -51,7 +51,10 @@ OWNER = owner()
 
 @pytest.fixture
 def workspace() -> Iterator[Workspace]:
-    """Records 1 to 6; the changes give an owner to 1 (made), 2 (refused), 5 (new) and 6 (adopted), and a name to 3."""
+    """Records 1 to 7; the changes give an owner to 1 (made), 2 (refused), 5 (new) and 6 (adopted), and a name to 3.
+
+    The adopted record 7 has the owner of its row already.
+    """
     with Workspace.open() as opened:
         opened.create(OUTCOMES)
         table(opened, "changes", CHANGES)
@@ -67,6 +70,7 @@ def workspace() -> Iterator[Workspace]:
                 ("delete", "", "applied"),
                 ("insert", "ownerid", "applied"),
                 ("insert", "ownerid", "adopted"),
+                ("insert", "", "adopted"),
             ],
             1,
         ):
@@ -100,7 +104,7 @@ def test_records_that_are_there_get_an_owner_by_changes_that_set_it(workspace: W
     """Before the writes those that are planned; after them those that were made, and adopted records."""
     assert sorted(workspace.query(given_owner_query(OWNER))) == [(ID.format(1),), (ID.format(2),)]
     assert sorted(workspace.query(received_owner_query(OWNER))) == [(ID.format(1),), (ID.format(6),)]
-    assert sorted(workspace.query(own_owners_query(OWNER))) == [("team:1",), ("team:5",)]
+    assert sorted(workspace.query(own_owners_query(OWNER))) == [("team:1",), ("team:5",), ("team:6",)]
 
 
 @pytest.mark.parametrize("rows_only", [True, False])
@@ -109,8 +113,9 @@ def test_a_record_is_to_have_what_the_run_wrote_or_else_what_it_had(workspace: W
 
     A record without a row follows the record above it in a run, and keeps its owner in an undo.
     """
-    hold(workspace, Table.OWNERS_AFTER, dict.fromkeys((1, 2, 3, 5, 7, 8, 9), "team:9"))
-    hold(workspace, Table.OWNERS_BEFORE, {1: "team:0", 2: "systemuser:2", 8: "team:9", 9: "team:8"})
+    hold(workspace, Table.OWNERS_AFTER, dict.fromkeys((1, 2, 3, 5, 6, 7, 8, 9), "team:9"))
+    before = {1: "team:0", 2: "systemuser:2", 6: "team:0", 7: "team:7", 8: "team:9", 9: "team:8"}
+    hold(workspace, Table.OWNERS_BEFORE, before)
     hold(workspace, Table.CURRENT, {2: "team:0", 3: "team:3"})
 
     found = workspace.query(wrong_owners_query(OWNER, rows_only=rows_only))
@@ -120,12 +125,14 @@ def test_a_record_is_to_have_what_the_run_wrote_or_else_what_it_had(workspace: W
         ("2", "team:9", "systemuser:2"),
         ("3", "team:9", "team:3"),
         ("5", "team:9", "team:5"),
+        ("6", "team:9", "team:6"),
+        ("7", "team:9", "team:7"),
         *([] if rows_only else [("9", "team:9", "team:8")]),
     ]
     assert json.loads(found[1][3]) == {"ownerid@odata.bind": "/systemusers(2)"}
 
 
-@pytest.mark.parametrize(("number", "changes"), [(1, 6), (7, 7)], ids=["with a change", "without a change"])
+@pytest.mark.parametrize(("number", "changes"), [(1, 7), (8, 8)], ids=["with a change", "without a change"])
 def test_an_owner_that_is_not_set_again_fails_the_record(workspace: Workspace, number: int, changes: int) -> None:
     """The outcome of its own change is corrected; a record without a change gets one, which counts as planned."""
     ((last,),) = workspace.query(LAST_CHANGE)
