@@ -45,9 +45,8 @@ _TABLE = Step.creating(
     NewTable(
         name=Table.CHANGES,
         columns=f"""(
-  _change BIGINT, action {ACTION_TYPE}, _row BIGINT, _id UUID,
-  key VARCHAR, payload VARCHAR, on_create VARCHAR, later VARCHAR, links VARCHAR, columns VARCHAR, before VARCHAR,
-  version VARCHAR)""",
+  _change BIGINT, action {ACTION_TYPE}, _row BIGINT, _id UUID, key VARCHAR, payload VARCHAR, on_create VARCHAR,
+  later VARCHAR, links VARCHAR, columns VARCHAR, before VARCHAR, version VARCHAR)""",
     ),
 )
 _NOTHING = "'{}'"
