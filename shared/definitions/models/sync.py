@@ -234,7 +234,7 @@ class Safety(Model):
     """Limits that a plan must keep; `30%` is a share of the target's rows, `30` a number of rows."""
 
     max_delete: Limit = Field(default="30%", description="Most dropped records; a share counts from 10 records on.")
-    max_update: Limit = Field(default="100%", description="Most updated and reactivated records; a share likewise.")
+    max_update: Limit = Field(default="100%", description="Most updated and reactivated records; a share as above.")
     allow_empty_source: bool = Field(
         default=False, description="Whether a source without a valid row may drop all records of the target."
     )

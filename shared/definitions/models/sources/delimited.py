@@ -49,7 +49,7 @@ def _qualifier(text: str) -> str:
 
 
 class DelimitedSource(WithHeader, SourceModel):
-    """CSV, TSV and their relatives: local or remote, plain, gzip or zstd."""
+    """CSV, TSV and similar text: local or remote, plain, gzip or zstd."""
 
     type: Literal["delimited"] = Field(description="Delimited text files.")
     path: Text = Field(description="A local path or fsspec URL (`abfs://`, `s3://`); globs are allowed.")
