@@ -31,7 +31,7 @@ from shared.dataverse.write.chunks import APART, READS, Chunk, NextStep, Target,
 from shared.dataverse.write.closing import marked_read, times_read
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import is_in_effect_already
-from shared.dataverse.write.lookup_answers import addressed, found_records, read_again
+from shared.dataverse.write.lookup_answers import looked_up, read_again
 from shared.errors import AbortRun
 from shared.http.retry import Trouble
 from shared.http.transport import Response
@@ -48,7 +48,7 @@ _MOST_ROLLBACKS = 6  # of one operation in a `$batch`: as many as of a whole req
 _FEW = 16  # rows that one $batch isolates at a lower cost than four more halvings
 _AGAIN = "again"  # counts repeats after a refusal that may be temporary
 _CHECK = "check"  # a change was refused, perhaps because it is in effect already
-_SOUGHT = "sought"  # counts look-ups for a record whose key was taken
+_SOUGHT = "sought"  # counts look-ups of creates that were refused after a lost answer
 _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
 
 
@@ -152,9 +152,12 @@ def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], refused: Refusal) -> C
 
 
 def _failed(chunk: Chunk, change: Change, refused: Refusal) -> Failed:
-    """A refused create was looked up, and the record of a refused delete is there: neither has had an effect before."""
+    """The record of a refused delete is there, and a refused create is looked up: neither has had an effect before."""
     status, code, message, column = refused.status, refused.code, refused.message, refused.column
-    sent = (chunk.lost or chunk.step is NextStep.CHECK) and chunk.kind not in {RequestKind.CREATE, RequestKind.DELETE}
+    settled = chunk.kind is RequestKind.DELETE or (
+        chunk.kind is RequestKind.CREATE and chunk.step is not NextStep.LOOK_UP
+    )
+    sent = (chunk.lost or chunk.step is NextStep.CHECK) and not settled
     return Failed(number=change.number, status=status, code=code, message=message, column=column, sent=sent)
 
 
@@ -221,18 +224,17 @@ def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
 
 def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> ChunkResult:
     """Refused because of a row: try again if it can be temporary, then isolate the row."""
-    if conflict(refused) is Conflict.KEY_TAKEN:
-        if _may_be_ours(chunk):
-            return ChunkResult(again=(_sought(chunk),))
-        if chunk.kind is RequestKind.UPSERT and _AGAIN not in chunk.tries:
-            # Two upserts of one new key at the same time: one is refused, and succeeds as an update.
-            return ChunkResult(again=(chunk.tried(_AGAIN),))
+    if conflict(refused) is Conflict.KEY_TAKEN and chunk.kind is RequestKind.UPSERT and _AGAIN not in chunk.tries:
+        # Two upserts of one new key at the same time: one is refused, and succeeds as an update.
+        return ChunkResult(again=(chunk.tried(_AGAIN),))
     if refused.status >= _SERVER_ERROR and _AGAIN not in chunk.tries:
         return ChunkResult(again=(_doubted(chunk).tried(_AGAIN),))
     if len(chunk.changes) == 1:
         return _alone(chunk, refused)
     if chunk.step in APART:
         return ChunkResult(again=halved(chunk))  # the batch itself was refused: no row of it was looked at
+    if _may_be_ours(chunk):
+        return ChunkResult(again=(replace(chunk, step=NextStep.LOOK_UP).tried(_SOUGHT),))
     released = tuple((chunk.kind, change) for change in chunk.rest)
     if dense:
         return ChunkResult(again=(replace(chunk, step=NextStep.SINGLY, rest=(), refused=None),), released=released)
@@ -240,31 +242,35 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> ChunkResult:
 
 
 def _may_be_ours(chunk: Chunk) -> bool:
-    """Whether the record that has a create's key may be the one that the create has made.
+    """Whether creates may be refused because of the records that they have made themselves.
 
-    Its answer was lost, and it may have been processed after the look-up. Now that the key is taken, the record with
-    the key exists, so one look-up for each lost answer is enough.
+    An answer was lost, and the request may have been processed after the look-up. Whatever refuses the creates now,
+    their key or a rule against duplicates, has met these records, so one look-up for each lost answer is enough.
     """
     sought = chunk.tries.get(_SOUGHT, 0)
     return chunk.kind is RequestKind.CREATE and chunk.lost and sought <= chunk.tries.get(Trouble.LOST, 0)
 
 
-def _sought(chunk: Chunk) -> Chunk:
-    return replace(chunk, step=NextStep.LOOK_UP).tried(_SOUGHT)
-
-
 def _alone(chunk: Chunk, refused: Refusal) -> ChunkResult:
     released = tuple((chunk.kind, change) for change in (*chunk.changes[1:], *chunk.rest))
-    if _may_have_acted(chunk, refused):
-        again = lost(replace(chunk, changes=chunk.changes[:1], rest=(), refused=None))
-        return replace(again, released=released)
-    return ChunkResult(outcomes=(_failed(chunk, chunk.changes[0], refused),), released=released)
+    failed = _failed(chunk, chunk.changes[0], refused)
+    if _may_have_acted(chunk, failed):
+        return ChunkResult(again=(_unless_there(chunk, [failed]),), released=released)
+    return ChunkResult(outcomes=(failed,), released=released)
 
 
-def _may_have_acted(chunk: Chunk, refused: Refusal) -> bool:
-    """Before a create fails because of a server error, its record is looked up once; later tries cannot find it."""
-    faulty = chunk.kind is RequestKind.CREATE and refused.status >= _SERVER_ERROR
-    return faulty and chunk.step is not NextStep.LOOK_UP and Trouble.LOST not in chunk.tries
+def _may_have_acted(chunk: Chunk, failed: Failed) -> bool:
+    """Whether a create that is refused finally may have made its record: with this request, or with an earlier one."""
+    unsure = chunk.lost or failed.status >= _SERVER_ERROR
+    return chunk.kind is RequestKind.CREATE and chunk.step is not NextStep.LOOK_UP and unsure
+
+
+def _unless_there(chunk: Chunk, verdicts: Sequence[Failed]) -> Chunk:
+    """The last look-up of creates: they have failed, except those whose records are there."""
+    failed = {each.number: each for each in verdicts}
+    changes = tuple(change for change in chunk.changes if change.number in failed)
+    looking = replace(chunk, changes=changes, step=NextStep.LOOK_UP, verdicts=failed, lost=True)
+    return replace(looking, rest=(), refused=None, tries={})
 
 
 def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> ChunkResult:
@@ -273,6 +279,7 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> ChunkRes
         raise ValueError("the answer to a batch is incomplete")
     outcomes: list[Outcome] = []
     undone: dict[str, list[Change]] = {}
+    verdicts: list[Failed] = []
     released: list[tuple[RequestKind, Change]] = []
     end: AbortRun | None = None
     for change, answer in zip(chunk.changes, answers, strict=True):
@@ -283,9 +290,12 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> ChunkRes
                 end = error
             case Change() as left:
                 released.append((chunk.kind, left))
+            case Failed() as failed if _may_have_acted(chunk, failed):
+                verdicts.append(failed)
             case outcome:
                 outcomes.append(outcome)
     again = [_undone(chunk, met, tuple(changes)) for met, changes in undone.items()]
+    again += [_unless_there(chunk, verdicts)] if verdicts else []
     worst = next((met for met in undone if isinstance(met, Trouble)), None)
     rest = _rest_is_bad(chunk) if not undone and end is None else ChunkResult()
     return ChunkResult(
@@ -296,15 +306,13 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> ChunkRes
 def _undone(chunk: Chunk, met: str, changes: tuple[Change, ...]) -> Chunk:
     """Rows of a request with an answer for each row, and trouble: it is unknown whether they were written."""
     again = replace(chunk, changes=changes)
-    if met == _SOUGHT:
-        return _sought(again)
     if met == _CHECK:
         return replace(again, step=NextStep.CHECK, tries={}, lost=False)
     return lost(again).again[0] if met is Trouble.LOST else _doubted(again).tried(met)
 
 
 def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Change | str | AbortRun:
-    """The result of a row; what is left to do; trouble, `_SOUGHT` or `_CHECK`, if it is not known yet."""
+    """The result of a row; what is left to do; trouble or `_CHECK`, if it is not known yet."""
     if answer.status < _FIRST_REFUSAL:
         return _succeeded(chunk, change, answer, target)
     refused = refusal(answer)
@@ -315,11 +323,8 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
         return met
     if is_in_effect_already(chunk.kind, refused) or (chunk.kind is RequestKind.DELETE and refused.code in _GONE):
         return Applied(number=change.number, id=change.id, created=False)
-    if conflict(refused) is Conflict.KEY_TAKEN:
-        if _may_be_ours(chunk):
-            return _SOUGHT
-        if chunk.kind is RequestKind.UPSERT and not chunk.tries:
-            return Trouble.DATABASE
+    if conflict(refused) is Conflict.KEY_TAKEN and chunk.kind is RequestKind.UPSERT and not chunk.tries:
+        return Trouble.DATABASE
     if ends_run(refused):
         error = error_of(refused, table=target.entity.logical_name, doing=chunk.kind.value)
         return error if isinstance(error, AbortRun) else AbortRun(str(refused))
@@ -333,7 +338,7 @@ def _final(chunk: Chunk, change: Change, refused: Refusal) -> Failed | Change | 
         return _CHECK
     if chunk.step is NextStep.CHECK and chunk.kind is RequestKind.RESTORE and refused.code in _GONE:
         return marked_read(change)  # it is not there: the next refusal tells why
-    return Trouble.LOST if _may_have_acted(chunk, refused) else failed
+    return failed
 
 
 def _may_be_in_effect(chunk: Chunk, change: Change, failed: Failed) -> bool:
@@ -369,26 +374,8 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Chu
             return _refused(chunk, refusal(answer), answer, target, dense=False)
     if len(answers) < len(queries_of(chunk, target)):
         raise ValueError("a batch was answered in part")
-    found, onward = found_records(answers, chunk, target)
-    outcomes: list[Outcome] = []
-    missing: list[Change] = []
-    doubtful: list[Change] = []
-    released: list[tuple[RequestKind, Change]] = []
-    for change in chunk.changes:
-        record = found.get(change.number)
-        if record is None and onward is not None:
-            doubtful.append(change)
-        elif chunk.kind is RequestKind.CREATE:
-            if record is None:
-                missing.append(change)
-            else:
-                outcomes.append(Applied(number=change.number, id=record, created=True))
-        else:
-            addressed(change, record, outcomes, released)
-    again = [replace(onward, changes=tuple(doubtful))] if onward is not None and doubtful else []
-    if missing:
-        again.append(replace(chunk, changes=tuple(missing), step=chunk.after, links=()))
-    if again:
-        return ChunkResult(outcomes=tuple(outcomes), again=again, released=tuple(released))
+    known = looked_up(answers, chunk, target)
+    if known.again:
+        return ChunkResult(outcomes=known.outcomes, again=known.again, released=known.released)
     rest = _rest_is_bad(replace(chunk, step=NextStep.SEND))
-    return ChunkResult(outcomes=(*outcomes, *rest.outcomes), again=rest.again, released=tuple(released))
+    return ChunkResult(outcomes=(*known.outcomes, *rest.outcomes), again=rest.again, released=known.released)

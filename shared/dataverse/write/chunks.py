@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, assert_never
 from urllib.parse import quote, urlsplit
 
-from shared.dataverse.changes import Change, ChangeAction
+from shared.dataverse.changes import Change, ChangeAction, Failed
 from shared.dataverse.http.batch_requests import BatchPart, encoded
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.keys import column_in_url, key_values, lookups, predicate
@@ -84,6 +84,7 @@ class Chunk:
         apart: Each row is looked up by a separate query, because the records that were found do not show which of them
             the service takes for a row's own, or because there are more of them than a page holds.
         after: What follows a look-up for the records that are not there and are to be created.
+        verdicts: Of creates that were refused and are looked up: the outcome of each whose record is not there.
         links: Pages of the look-up that are still to be read, as paths of the host; empty for the first pages.
         tries: How often each kind of trouble was met.
         not_before: Moment of the clock's `monotonic` before which it must not be sent.
@@ -98,6 +99,7 @@ class Chunk:
     lost: bool = False
     apart: bool = False
     after: NextStep = NextStep.SEND
+    verdicts: Mapping[int, Failed] = field(default_factory=dict)
     links: tuple[str, ...] = ()
     tries: Mapping[Trouble | str, int] = field(default_factory=dict)
     not_before: float = 0.0

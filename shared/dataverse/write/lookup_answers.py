@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,10 +28,54 @@ from shared.definitions.models import KeyMatch
 from shared.entities import EntityMetadata
 from shared.http.transport import Response
 
-__all__ = ["addressed", "found_records", "read_again"]
+__all__ = ["LookedUp", "looked_up", "read_again"]
 
 
-def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> tuple[Mapping[int, str], Chunk | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """What a look-up means for the changes of a chunk.
+
+    Attributes:
+        outcomes: Changes that are settled.
+        again: Chunks for changes that are not: their look-up goes on, or their records are not there.
+        released: Changes whose record is known now, or that it has to be made: they are sent with others.
+    """
+
+    outcomes: Sequence[Outcome]
+    again: Sequence[Chunk]
+    released: Sequence[tuple[RequestKind, Change]]
+
+
+def looked_up(answers: Sequence[Response], chunk: Chunk, target: Target) -> LookedUp:
+    """What the answers to a look-up mean: creates that took effect are done, the others get their id or their outcome.
+
+    Raises:
+        UnexpectedAnswer: An answer is not one that Dataverse gives.
+    """
+    found, onward = _found_records(answers, chunk, target)
+    outcomes: list[Outcome] = []
+    missing: list[Change] = []
+    doubtful: list[Change] = []
+    released: list[tuple[RequestKind, Change]] = []
+    for change in chunk.changes:
+        record = found.get(change.number)
+        if record is None and onward is not None:
+            doubtful.append(change)
+        elif chunk.kind is not RequestKind.CREATE:
+            _addressed(change, record, outcomes, released)
+        elif record is not None:
+            outcomes.append(Applied(number=change.number, id=record, created=True))
+        elif change.number in chunk.verdicts:
+            outcomes.append(chunk.verdicts[change.number])
+        else:
+            missing.append(change)
+    again = [replace(onward, changes=tuple(doubtful))] if onward is not None and doubtful else []
+    if missing:
+        again.append(replace(chunk, changes=tuple(missing), step=chunk.after, links=()))
+    return LookedUp(outcomes=outcomes, again=again, released=released)
+
+
+def _found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> tuple[Mapping[int, str], Chunk | None]:
     """Change -> id of the oldest record that has its key; and how the look-up of the other changes goes on.
 
     It goes on where there are more records than a page holds, and where there are strays: records whose key was not
@@ -88,7 +132,7 @@ def _key_texts(values: Mapping[str, Any], target: Target) -> tuple[str, ...]:
     return (*names, *key_text(values, names, target.connection.key_match))
 
 
-def addressed(
+def _addressed(
     change: Change, record: str | None, outcomes: list[Outcome], released: list[tuple[RequestKind, Change]]
 ) -> None:
     """A change, no create, whose record was looked up: it gets the id, or the outcome of a missing record."""

@@ -323,12 +323,34 @@ def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: NextSt
         TARGET,
     )
     assert list(found.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
-    missing = only(evaluate(looking, batch(good({"value": []})), TARGET))
-    final = fault(missing) if step is NextStep.SEND else fault(replace(missing, step=step))
-    assert [type(outcome) for outcome in final.outcomes] == [Failed]
+    missing = evaluate(looking, batch(good({"value": []})), TARGET)
+    assert [(type(outcome), outcome.number) for outcome in missing.outcomes] == [(Failed, 0)]
     assert [type(outcome) for outcome in fault(only(fault(chunk(RequestKind.UPDATE, 1, step=step)))).outcomes] == [
         Failed
     ]
+
+
+def test_creates_of_a_batch_fail_only_when_their_records_are_not_there() -> None:
+    """Each keeps its own refusal while their records are looked up; after a plain refusal nothing is looked up."""
+    refused = [good(), answer(412, "0x80040333", "a double"), answer(400, "0x80044331", "too long")]
+    singly = chunk(RequestKind.CREATE, 3, step=NextStep.SINGLY, lost=True)
+    looking = only(evaluate(singly, batch(*refused), TARGET))
+    assert (looking.step, numbers(looking.changes)) == (NextStep.LOOK_UP, [1, 2])
+    result = evaluate(looking, batch(page("A1")), TARGET)
+    applied, failed = result.outcomes
+    assert (applied.number, getattr(applied, "created", None)) == (1, True)
+    assert isinstance(failed, Failed)
+    assert (failed.number, failed.code, failed.sent, result.again) == (2, "0x80044331", False, ())
+    plain = evaluate(replace(singly, lost=False), batch(*refused), TARGET)
+    assert [type(outcome) for outcome in plain.outcomes] == [Applied, Failed, Failed]
+
+
+def test_a_create_whose_look_up_does_not_succeed_may_have_been_made() -> None:
+    """It is not known whether the lost request was carried out."""
+    looking = chunk(RequestKind.CREATE, 1, step=NextStep.LOOK_UP, lost=True)
+    (failed,) = evaluate(looking, answer(413), TARGET).outcomes
+    assert isinstance(failed, Failed)
+    assert failed.sent
 
 
 def test_a_lost_race_of_upserts_is_run_once_more() -> None:

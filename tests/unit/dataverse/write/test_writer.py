@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -403,6 +404,34 @@ def test_a_create_that_took_effect_and_was_answered_with_an_error_is_found(
     assert settled(outcomes, 300) == {"Applied": 300}
     assert {str(getattr(outcome, "id", None)) for outcome in outcomes} == set(here.memory.records)
     assert numbers(here) == {f"A{n}": 1 for n in range(300)}
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "timeout_after", "status_after", "late"])
+@pytest.mark.parametrize("count", [1, 5, 300])
+@pytest.mark.parametrize("bulk", [True, False])
+def test_a_create_that_took_effect_is_found_whatever_refuses_its_repetition(
+    *, kind: str, count: int, bulk: bool
+) -> None:
+    """A rule against duplicates finds the record that the first request has made; a row that is invalid still fails."""
+    here = world(
+        entity=UNGUARDED,
+        key_guarded=False,
+        messages=ALL_MESSAGES if bulk else frozenset(),
+        faults=[Fault(kind=kind, status=500, code="0x80044150", times=2)],
+    )
+
+    def refusal(row: Mapping[str, Any]) -> str | None:
+        invalid = row.get("name") == "Company 3"
+        return "invalid" if invalid else "a double" if here.memory.by_number(row.get("accountnumber")) else None
+
+    here.memory.bad = refusal
+    outcomes = here.write(inserts(count))
+    here.memory.clock.sleep(5)
+    failed = {outcome.number: outcome for outcome in outcomes if isinstance(outcome, Failed)}
+    assert settled(outcomes, count) == Counter(Applied=count - len(failed), Failed=len(failed))
+    assert [*failed] == ([3] if count > 3 else [])
+    assert numbers(here) == {f"A{n}": 1 for n in range(count) if n != 3}
+    assert {str(outcome.id) for outcome in outcomes if isinstance(outcome, Applied)} == set(here.memory.records)
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "timeout_after", "status_after", "late"])
