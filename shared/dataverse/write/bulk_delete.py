@@ -8,7 +8,7 @@ Deleting twice is safe, so a job whose answer was lost is simply started again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -31,6 +31,7 @@ JOBS_AT_ONCE = 4
 FIRST_PAUSE = 0.5  # seconds between looks at the jobs; grows while nothing happens
 LONGEST_PAUSE = 15.0
 GRACE = 10.0  # seconds before the deadline, for calling jobs off and looking at what they did
+CALLING_OFF = 60.0  # seconds in which calling jobs off is tried again where the service is not available
 _COMPLETED = 3  # statecode of an asyncoperation; its statuscode is then 30 succeeded, 31 failed, 32 canceled
 _CALLED_OFF = b'{"statecode":3,"statuscode":32}'
 
@@ -64,7 +65,7 @@ class BulkDeleting:
         self._failed = 0
         self._stopped = ""
 
-    def outcomes(self, changes: Iterable[Change]) -> Iterator[Outcome]:
+    def outcomes(self, changes: Iterable[Change]) -> Generator[Outcome, None, None]:
         """Write; one outcome for each change.
 
         Raises:
@@ -100,6 +101,15 @@ class BulkDeleting:
         return _accounted(self._worked(changes, jobs), (change for job in jobs for change in job.changes), sent=True)
 
     def _worked(self, changes: Iterator[Change], jobs: list[_Job]) -> Iterator[Outcome]:
+        try:
+            yield from self._until_stopped(changes, jobs)
+        finally:  # also where an error ends the write, a person does, or the caller takes no more outcomes
+            self._call_off(jobs)
+        for job in tuple(jobs):
+            yield from self._seen(job, jobs)
+
+    def _until_stopped(self, changes: Iterator[Change], jobs: list[_Job]) -> Iterator[Outcome]:
+        """Start jobs and look at those that have ended; `jobs` has those that are at work."""
         pause = FIRST_PAUSE
         while True:
             self._stop_if_due()
@@ -109,14 +119,11 @@ class BulkDeleting:
                 return
             self._wait(pause)
             if self._stopped:
-                break
+                return
             done = self._done(jobs)
             pause = FIRST_PAUSE if done else min(pause * 1.5, LONGEST_PAUSE)
             for job in done:
                 yield from self._seen(job, jobs)
-        for job in tuple(jobs):
-            self._call_off(job)
-            yield from self._seen(job, jobs)
 
     def _started(self, changes: tuple[Change, ...], jobs: list[_Job]) -> Iterator[Outcome]:
         """Start a job; rows without an id, and all rows where the service will not have the job, go the other way."""
@@ -176,19 +183,22 @@ class BulkDeleting:
         }
         return [job for job in jobs if job.id not in at_work]
 
-    def _call_off(self, job: _Job) -> None:
-        """Keep a job from deleting after the run has ended; one that has ended cannot be kept."""
-        call = Call(
-            method="PATCH",
-            path=f"asyncoperations({job.id})",
-            headers={"If-Match": "*"},
-            body=_CALLED_OFF,
-            table="asyncoperation",
-            doing="cancel",
-            writes=True,
-        )
-        with suppress(SyncError):
-            self._service.fetch(call)
+    def _call_off(self, jobs: Sequence[_Job]) -> None:
+        """Keep jobs from deleting after the run has ended; one that has ended cannot be kept."""
+        with self._service.until(self._clock.monotonic() + CALLING_OFF):
+            for job in jobs:
+                call = Call(
+                    method="PATCH",
+                    path=f"asyncoperations({job.id})",
+                    headers={"If-Match": "*"},
+                    body=_CALLED_OFF,
+                    table="asyncoperation",
+                    doing="cancel",
+                    writes=True,
+                )
+                if job.id:
+                    with suppress(SyncError):
+                        self._service.fetch(call)
 
     def _seen(self, job: _Job, jobs: list[_Job]) -> Iterator[Outcome]:
         there = self._there(job.changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ import pytest
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
-from shared.dataverse.write.bulk_delete import IDS_A_QUERY, JOBS_AT_ONCE, ROWS_A_JOB, BulkDeleting
+from shared.dataverse.write.bulk_delete import CALLING_OFF, IDS_A_QUERY, JOBS_AT_ONCE, ROWS_A_JOB, BulkDeleting
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from shared.http.transport import Request, Response
 from tests.unit.dataverse.simulation import ACCOUNT, BASE, FixedToken, SimulatedClock
@@ -35,6 +35,10 @@ class Jobs:
         self.canceled: list[str] = []
         self.most = 0
         self.refusal: Response | None = None
+        self.seconds_of: dict[int, float] = {}  # of some jobs by their place
+        self.look: Callable[[], Response] | None = None  # answers those who look at the jobs
+        self.calling_off: Response | None = None
+        self.end: SyncError | None = None  # ends the ordinary writer after it has met an immovable record
         self.lose = 0
         self._due: dict[str, tuple[float, set[str]]] = {}
 
@@ -43,6 +47,10 @@ class Jobs:
         path = request.url.removeprefix(BASE)
         if path == "BulkDelete":
             return self.refusal or self._start(json.loads(request.body or b""))
+        if path.startswith("asyncoperations?") and self.look is not None:
+            return self.look()
+        if path.startswith("asyncoperations(") and self.calling_off is not None:
+            return self.calling_off
         if path.startswith("asyncoperations("):
             self.canceled.append(path[16:52])
             self._due.pop(path[16:52], None)
@@ -56,11 +64,17 @@ class Jobs:
     def close(self) -> None:
         pass
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a job will still delete records."""
+        return bool(self._due)
+
     def _start(self, body: dict[str, Any]) -> Response:
         self.bodies.append(body)
         job = str(UUID(int=10**9 + len(self.bodies)))
         values = [query["Criteria"]["Conditions"][0]["Values"] for query in body["QuerySet"]]
-        self._due[job] = (self.clock.seconds + self.seconds, {one["Value"] for part in values for one in part})
+        seconds = self.seconds_of.get(len(self.bodies) - 1, self.seconds)
+        self._due[job] = (self.clock.seconds + seconds, {one["Value"] for part in values for one in part})
         self.most = max(self.most, len(self._due))
         if self.lose:
             self.lose -= 1
@@ -79,6 +93,9 @@ class Jobs:
         for change in changes:
             if limits.max_errors is not None and failed > limits.max_errors:
                 yield Skipped(number=change.number, reason="errors")
+            elif change.id in self.immovable and self.end is not None:
+                yield Skipped(number=change.number, reason=f"aborted: {self.end.message}")
+                raise self.end
             elif change.id in self.immovable:
                 failed += 1
                 yield Failed(number=change.number, status=400, code="0x80040265", message="Locked")
@@ -234,3 +251,62 @@ def test_a_job_whose_answer_was_lost_is_started_again() -> None:
     outcomes, error = drained(dropping(jobs), deletes(150))
     assert (len(outcomes), kinds(outcomes), error) == (150, {Applied}, None)
     assert len(jobs.bodies) == 2
+
+
+def _jobs_may_not_be_read(jobs: Jobs) -> None:
+    body = json.dumps(
+        {"error": {"code": "0x80040220", "message": "Principal is missing prvReadAsyncOperation privilege"}}
+    )
+    jobs.look = lambda: Response(status=403, body=body.encode())
+
+
+def _jobs_cannot_be_read(jobs: Jobs) -> None:
+    def lost() -> Response:
+        raise AnswerLost("connection broke")
+
+    jobs.look = lost
+
+
+def _a_person_stops_the_run(jobs: Jobs) -> None:
+    def stopped() -> Response:
+        raise KeyboardInterrupt
+
+    jobs.look = stopped
+
+
+def _a_record_may_not_be_deleted(jobs: Jobs) -> None:
+    jobs.seconds_of = {0: 2.0}
+    jobs.immovable = {record(7)}
+    jobs.end = AbortRun("the application user may not delete account records")
+
+
+@pytest.mark.parametrize(
+    "end", [_jobs_may_not_be_read, _jobs_cannot_be_read, _a_person_stops_the_run, _a_record_may_not_be_deleted]
+)
+def test_jobs_are_called_off_whatever_ends_the_write(end: Callable[[Jobs], None]) -> None:
+    """They would go on deleting what the next run, or a person, may not want to be deleted any more."""
+    jobs = Jobs(20_000, seconds=600.0)
+    end(jobs)
+    with pytest.raises((AbortRun, RetryLater, KeyboardInterrupt)):
+        list(dropping(jobs).outcomes(iter(deletes(20_000))))
+    assert not jobs.at_work
+    assert len(jobs.canceled) == len(jobs.bodies) - len(jobs.seconds_of)
+
+
+def test_jobs_are_called_off_where_the_caller_takes_no_more_outcomes() -> None:
+    jobs = Jobs(20_000, seconds=600.0)
+    jobs.seconds_of = {0: 2.0}
+    outcomes = dropping(jobs).outcomes(iter(deletes(20_000)))
+    assert isinstance(next(outcomes), Applied)
+    outcomes.close()
+    assert (len(jobs.canceled), jobs.at_work) == (3, False)
+
+
+def test_jobs_that_cannot_be_called_off_are_not_waited_for_long() -> None:
+    """A service that is away keeps the run from ending for about a minute, and no longer."""
+    jobs = Jobs(20_000, seconds=600.0)
+    _jobs_may_not_be_read(jobs)
+    jobs.calling_off = Response(status=503)
+    outcomes, error = drained(dropping(jobs), deletes(20_000))
+    assert (len(outcomes), kinds(outcomes), type(error)) == (20_000, {Skipped}, AbortRun)
+    assert jobs.clock.seconds <= CALLING_OFF + 5
