@@ -1,7 +1,8 @@
 """The service's refusals, read and put into the error tree.
 
 The service's codes are more precise than its statuses: 412 alone means a version conflict, a key that is taken and a
-duplicate-detection rule. So the code decides, and the status where there is no code.
+duplicate-detection rule. So the code decides, and the status where there is no code. A plug-in chooses the status of
+its refusal itself (Microsoft: "PluginHttpStatusCode Enum"), so that says nothing about the service or its user.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ DEADLOCK_CODE = "0x80044150"  # generic SQL error, among them 1205 (deadlock) an
 TIMEOUT_CODE = "0x80044151"  # SQL timeout: a smaller request may pass
 _ROLLED_BACK = frozenset({DEADLOCK_CODE, TIMEOUT_CODE, "0x80040255", "0x80040251"})
 
+# A plug-in has thrown an error: IsvUnExpected, IsvAborted, and one code for each status that it can choose, from
+# IsvAbortedNotFound to IsvAbortedRequestEntityTooLarge.
+_PLUG_IN_CODES = frozenset({"0x80040224", "0x80040265", *(f"0x80048d{number:02x}" for number in range(0x02, 0x12))})
 _PRIVILEGE_CODES = frozenset({"0x80040220", "0x80040299", "0x80048306"})
 # About the application user itself: no privilege would help (Microsoft: "Web service error codes").
 _NOT_A_MEMBER = frozenset({"0x80072560"})
@@ -73,6 +77,11 @@ class Refusal:
     message: str
     column: str = ""
     spoken: bool = True
+
+    @property
+    def by_plug_in(self) -> bool:
+        """Whether a plug-in has refused the row, whatever the status is."""
+        return self.code in _PLUG_IN_CODES
 
     def __str__(self) -> str:
         """Code and message, as a person wants to read them."""
@@ -139,6 +148,8 @@ def conflict(refused: Refusal) -> Conflict | None:
 
 def ends_run(refused: Refusal) -> bool:
     """Whether no other request of this kind could succeed either: credentials, privilege, table or URL."""
+    if refused.by_plug_in:
+        return False
     match refused.status:
         case 301 | 302 | 303 | 307 | 308 | 401:
             return True  # a redirect leads to a page for people, never to the Web API

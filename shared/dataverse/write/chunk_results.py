@@ -24,10 +24,9 @@ from shared.dataverse.http.service_errors import (
     ends_run,
     error_of,
     refusal,
-    trouble,
 )
 from shared.dataverse.write.bulk import details_of
-from shared.dataverse.write.chunks import APART, READS, Chunk, NextStep, Target, halved, queries_of
+from shared.dataverse.write.chunks import APART, READS, Chunk, NextStep, Target, halved, queries_of, trouble_of
 from shared.dataverse.write.closing import marked_read, times_read
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import is_in_effect_already
@@ -162,14 +161,14 @@ def _failed(chunk: Chunk, change: Change, refused: Refusal) -> Failed:
 
 
 def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target, *, dense: bool) -> ChunkResult:
-    met = trouble(response, refused)
+    met = trouble_of(chunk, target, response, refused)
     if met is None and chunk.step is NextStep.LOOK_UP and refused.status >= _SERVER_ERROR:
         met = Trouble.DATABASE  # looking up again is safe, and may succeed later
     if target.entity.elastic and chunk.step is NextStep.SEND and details_of(response):
         return _in_part(chunk, response, met)
     if met is Trouble.LOST:
         return lost(chunk)
-    if refused.code == TIMEOUT_CODE or refused.status == _TOO_LARGE:
+    if refused.code == TIMEOUT_CODE or (refused.status == _TOO_LARGE and not refused.by_plug_in):
         return _too_much(_doubted(chunk) if refused.status >= _SERVER_ERROR else chunk, refused)
     if met is not None:
         doubtful = met is not Trouble.THROTTLED or target.entity.elastic
@@ -217,7 +216,7 @@ def _too_much(chunk: Chunk, refused: Refusal) -> ChunkResult:
 
 def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
     """A table without the bulk message is reported in several ways: 404 or 405 for its URL, 501, or a message."""
-    if chunk.step is not NextStep.SEND or not target.message_of(chunk.kind):
+    if chunk.step is not NextStep.SEND or not target.message_of(chunk.kind) or refused.by_plug_in:
         return False
     return refused.status in {405, 501} or bool(_UNSUPPORTED.search(refused.message))
 
@@ -316,7 +315,7 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     if answer.status < _FIRST_REFUSAL:
         return _succeeded(chunk, change, answer, target)
     refused = refusal(answer)
-    met = trouble(answer, refused)
+    met = trouble_of(chunk, target, answer, refused)
     if met is None and refused.status >= _SERVER_ERROR and not chunk.tries:
         met = Trouble.DATABASE  # an error that can be temporary: try again
     if met is not None and (met is not Trouble.DATABASE or chunk.tries.get(met, 0) < _MOST_ROLLBACKS):

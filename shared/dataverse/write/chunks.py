@@ -15,7 +15,7 @@ from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.keys import column_in_url, key_values, lookups, predicate
 from shared.dataverse.http.sent_values import reading_path
 from shared.dataverse.http.service import Call
-from shared.dataverse.http.service_errors import Refusal
+from shared.dataverse.http.service_errors import Refusal, trouble
 from shared.dataverse.write.bulk import (
     DETAILS_WANTED,
     NAMESPACE,
@@ -31,6 +31,7 @@ from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import association, disassociation
 from shared.entities import EntityMetadata
 from shared.http.retry import Trouble
+from shared.http.transport import Response
 
 __all__ = [
     "APART",
@@ -45,6 +46,7 @@ __all__ = [
     "next_step_of",
     "queries_of",
     "step_of",
+    "trouble_of",
 ]
 
 
@@ -321,6 +323,17 @@ def queries_of(chunk: Chunk, target: Target) -> Sequence[str]:
         each = (found.path for key in keys for found in lookups(entity, [key], select=select))
         return [_path(target, f"{path}&$top=1") for path in each]
     return [_path(target, found.path) for found in lookups(entity, keys, select=select)]
+
+
+def trouble_of(chunk: Chunk, target: Target, response: Response, refused: Refusal) -> Trouble | None:
+    """The kind of trouble that an answer to a chunk, or to one of its rows, means; None if it is final.
+
+    The refusal of a plug-in is final whatever its status is: it is about the row. Not so for elastic tables: what holds
+    their rows refuses with the codes of plug-ins too (Microsoft: "Background operations" shows a 404 of it), and its
+    429 and 503 pass.
+    """
+    final = refused.by_plug_in and chunk.step not in READS and not target.entity.elastic
+    return None if final else trouble(response, refused)
 
 
 def lookup_key(kind: RequestKind, change: Change, entity: EntityMetadata) -> Mapping[str, Any]:

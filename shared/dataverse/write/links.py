@@ -43,7 +43,8 @@ def is_in_effect_already(kind: RequestKind, refused: Refusal) -> bool:
     """Whether a refusal means that the link is there already, or not there any more."""
     if kind is RequestKind.ASSOCIATE:
         return conflict(refused) is Conflict.KEY_TAKEN
-    return kind is RequestKind.DISASSOCIATE and refused.status == 404 and not ends_run(refused)  # noqa: PLR2004
+    absent = refused.status == 404 and not ends_run(refused) and not refused.by_plug_in  # noqa: PLR2004
+    return kind is RequestKind.DISASSOCIATE and absent
 
 
 def _record(entity: EntityMetadata, end: LinkEnd, change: Change) -> str:

@@ -102,6 +102,16 @@ def test_a_wrong_address_ends_the_run(code: str) -> None:
     assert "acount" in error.message
 
 
+@pytest.mark.parametrize("status", [302, 401, 403, 404])
+@pytest.mark.parametrize("code", ["0x80040265", "0x80040224", "0x80048d02", "0x80048d0c", "0x80048d11"])
+def test_the_refusal_of_a_plug_in_is_one_rows_matter(status: int, code: str) -> None:
+    """A plug-in chooses the status itself; the code of the next refusal in Microsoft's list is none of a plug-in."""
+    refused = refusal(answer(status, code, "Orders over 10,000 need an approval: prvApprove"))
+    assert refused.by_plug_in
+    assert isinstance(error_of(refused, table="account", doing="create"), RequestRefused)
+    assert not refusal(answer(status, "0x80048d12")).by_plug_in
+
+
 def test_a_missing_record_is_one_rows_matter() -> None:
     """404 with a record's code is no wrong address."""
     error = error_of(refusal(answer(404, "0x80040217", "Does Not Exist")), table="account", doing="update")

@@ -432,3 +432,25 @@ def test_an_elastic_table_that_is_throttled_in_part_repeats_only_the_rest() -> N
     assert list(result.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
     assert (numbers(only(result).changes), only(result).lost, result.trouble) == ([1], True, Trouble.THROTTLED)
     assert only(evaluate(chunk(RequestKind.CREATE, 2), answer(429, "0x80072322"), ELASTIC)).lost
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("code", ["0x80040265", "0x80048d03", "0x80048d04"])
+def test_what_a_plug_in_refuses_is_no_trouble_of_the_service(status: int, code: str) -> None:
+    """But the storage of an elastic table has the same codes for its limits, and so has a read."""
+    sent = chunk(RequestKind.UPDATE, 1, step=NextStep.SINGLY, tries={"again": 1})
+    refused = answer(status, code, "Come back in the evening")
+    for response in (refused, batch(refused)):
+        (outcome,) = evaluate(sent, response, TARGET).outcomes
+        assert isinstance(outcome, Failed)
+        assert (outcome.code, outcome.message) == (code, "Come back in the evening")
+        assert evaluate(sent, response, ELASTIC).trouble in {Trouble.THROTTLED, Trouble.UNAVAILABLE}
+    assert evaluate(replace(sent, step=NextStep.LOOK_UP), batch(refused), TARGET).trouble is not None
+
+
+def test_a_plug_in_does_not_take_a_bulk_message_away() -> None:
+    """Neither by its words nor by its status: the rows are halved until the bad one is found."""
+    for status in (400, 405, 501):
+        result = evaluate(chunk(RequestKind.UPDATE, 40), answer(status, "0x80040265", "XX is not supported."), TARGET)
+        assert not result.lacks
+        assert len(result.again) == 1

@@ -64,6 +64,14 @@ def test_a_link_that_does_not_exist_any_more_is_applied() -> None:
     assert result.outcomes == (Applied(number=0, created=False), Applied(number=1, created=False))
 
 
+@pytest.mark.parametrize("code", ["0x80040265", "0x80048d02"])
+def test_a_plug_in_that_refuses_to_remove_a_link_has_not_removed_it(code: str) -> None:
+    """It may choose the status of a link that is not there."""
+    (outcome,) = evaluate(chunk(ChangeAction.DELETE), batch(answer(404, code, "This member stays")), TARGET).outcomes
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.message) == (code, "This member stays")
+
+
 def test_a_link_to_a_record_that_does_not_exist_has_failed() -> None:
     gone = answer(404, "0x80040217", "lead With Id Does Not Exist")
     (outcome,) = evaluate(chunk(ChangeAction.INSERT), batch(gone), TARGET).outcomes
