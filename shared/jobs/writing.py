@@ -185,7 +185,8 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
     _follow_parents(writing, workspace, order, "false")
     if statement := keep_links_of_existing(order.late):
         workspace.execute(statement)
-    workspace.execute(failed_links())
+    if not writing.stopped:  # see `_follow_parents`
+        workspace.execute(failed_links())
     writing.link(linked_changes(workspace))
     writing.recount()
     for part in order.parts(workspace, _EXISTING):

@@ -116,6 +116,23 @@ def test_a_circle_is_created_first_and_linked_afterwards(tmp_path: Path) -> None
         assert here.plan("nodes").plan.counts.changes == 0
 
 
+def test_a_cancelled_run_calls_no_reference_of_a_circle_a_failure(tmp_path: Path) -> None:
+    """The other records are missing because they were not sent; the next run writes them and the references."""
+    with nodes(tmp_path) as here:
+        define_nodes(here, "full")
+        rows = [row(f"n{number}", f"n{(number + 1) % 2000}") for number in range(2000)]
+        here.csv(rows)
+
+        run = here.run("nodes", cancelled=lambda: here.emulator.stats()["rows"].get("create", 0) > 0)
+
+        made = len(node_parents(here))
+        assert 0 < made < len(rows)
+        assert (run.state, run.failed, run.skipped, run.errors) == ("Cancelled", 0, len(rows), ())
+        again = here.run("nodes")
+        assert (again.state, again.created.done, again.updated.done) == ("Succeeded", len(rows) - made, made)
+        assert node_parents(here) == {each["number"]: each["parent"] for each in rows}
+
+
 def test_a_circle_that_the_service_refuses_is_a_failed_change(here: World) -> None:
     tree(here, [row("a", "b"), row("b", "a"), row("c")], BY_NUMBER)
 
