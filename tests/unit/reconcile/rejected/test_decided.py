@@ -51,6 +51,31 @@ def test_records_may_leave_the_filter_where_none_is_created(workspace: Workspace
     assert actions(workspace) == [("update", 1)]
 
 
+@pytest.mark.parametrize(
+    ("policy", "write", "changed"),
+    [
+        ("keep", "always", [2]),
+        ("clear", "always", []),
+        ("clear", "on_insert", [2]),
+        ("clear", "if_empty", [2]),
+    ],
+)
+def test_a_record_that_keeps_its_reference_stays_in_a_filter_that_names_it(
+    workspace: Workspace, policy: str, write: str, changed: list[int]
+) -> None:
+    """Row 1 is rejected. Row 2 has a record, row 3 has none: without the reference it might not pass the filter."""
+    condition = f"name ne 'hidden' and _parent_value ne {id_of(7)}"
+    lookup = to("parent", match="accountnumber", on_missing=policy) | {"write": write}
+    rows = [["1", "", "hidden"], ["2", "1", "new"], ["3", "1", "new"], ["4", "2", "new"]]
+    planned(
+        workspace, limited(NAME, lookup, condition=condition), rows, account=[account(2, name="old", parent=id_of(9))]
+    )
+    assert [row for action, row in actions(workspace) if action == "update"] == changed
+    rejected = [(row, rejects) for row, name, _, rejects in errors(workspace) if name == "parent"]
+    assert rejected == [(2, not changed), (3, True)]
+    assert workspace.query(f"SELECT _row FROM changes WHERE payload LIKE '%{id_of(9)}%' OR payload LIKE '%null%'") == []
+
+
 def test_rows_below_a_rejected_row_are_rejected(workspace: Workspace) -> None:
     """Through all generations; a record of a rejected row stays as it is."""
     rows = [["1", "", "hidden"], ["2", "1", "b"], ["3", "2", "c"], ["4", "", "d"], ["5", "1", "e"]]
