@@ -29,7 +29,7 @@ _SECONDS: Final = 1.0
 _PLACE: Final = re.compile(r"^ +at <input>:(\d+)", re.MULTILINE)
 _HEADER_LINES: Final = 2  # of the function that the engine makes of a script
 _MISSING: Final = (
-    "script columns need the package quickjs-ng: install dynamics-sync[javascript], or write a formula in SQL"
+    'script columns need the package quickjs-ng: pip install "dynamics-sync[javascript]", or write a formula in SQL'
 )
 
 

@@ -113,6 +113,18 @@ def test_every_block_of_a_shell_is_shell(page: Path, text: str) -> None:
     assert done.returncode == 0, (page, done.stderr)
 
 
+def test_every_extra_is_in_quotes() -> None:
+    """In the docs and in messages: zsh refuses `pip install dynamics-sync[mysql]`, because brackets are a pattern."""
+    code = [file for folder in ("shared", "console", "batch_sync", "event_sync") for file in Path(folder).rglob("*.py")]
+    named = [
+        (path, found)
+        for path in (*PAGES, *code)
+        for found in re.findall(r"(.?)dynamics-sync\[", path.read_text("utf-8"))
+    ]
+    assert len(named) >= 7
+    assert [path for path, before in named if before != '"'] == []
+
+
 COMMAND_LINES = [
     (page, line.partition(" # ")[0].strip().removeprefix("$ "))
     for page in PAGES

@@ -118,7 +118,9 @@ def _keep_to_one_file(connection: sqlite3.Connection, _record: object) -> None:
 
 def _remedy(name: str, driver: str) -> str:
     ours, extra = _DRIVERS.get(name, ("", ""))
-    return f"pip install dynamics-sync[{extra}]" if driver == ours else f"install the Python package of {driver}"
+    if driver != ours:
+        return f"install the Python package of {driver}"
+    return f'pip install "dynamics-sync[{extra}]"'  # with quotes: zsh takes brackets for a pattern of files
 
 
 def _existing_file(url: URL, label: str, roots: Sequence[str], mode: str) -> URL:

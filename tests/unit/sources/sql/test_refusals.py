@@ -291,11 +291,11 @@ def test_the_message_about_a_missing_driver_names_the_extra(monkeypatch: pytest.
     for name in ("pymysql", "oracledb", "mssql_python", "pg8000", "psycopg"):
         monkeypatch.setitem(sys.modules, name, None)
     for scheme, remedy in {
-        "mysql": "pip install dynamics-sync[mysql]",
-        "mariadb": "pip install dynamics-sync[mysql]",
-        "oracle": "pip install dynamics-sync[oracle]",
-        "mssql": "pip install dynamics-sync[sqlserver]",
-        "postgres": "pip install dynamics-sync[postgresql]",
+        "mysql": 'pip install "dynamics-sync[mysql]"',
+        "mariadb": 'pip install "dynamics-sync[mysql]"',
+        "oracle": 'pip install "dynamics-sync[oracle]"',
+        "mssql": 'pip install "dynamics-sync[sqlserver]"',
+        "postgres": 'pip install "dynamics-sync[postgresql]"',
         "postgresql+psycopg": "install the Python package of psycopg",
     }.items():
         assert remedy in refused(f"{scheme}://app:{SECRET}@h/d", table="t")
