@@ -313,23 +313,35 @@ class Service:
             outcome = self._outcome(call, user, repeatable=repeatable)
             if isinstance(outcome, Response):
                 return outcome
-            met, wait, reason = outcome
+            met, asked, reason = outcome
             tries[met] += 1
-            left = None if deadline is None else deadline - self.clock.monotonic()
             spent = self.clock.monotonic() - started
-            pause = delay(
-                FailedTry(trouble=met, attempt=tries[met], repeatable=repeatable, asked=wait, spent=spent, left=left),
-                self._retry_policy(met),
-                jitter=random.random(),  # noqa: S311 - spreads retries, protects nothing
-            )
-            if pause is None:
-                raise RetryLater(_gave_up(met, tries.total(), reason), retry_after=wait or 30)
-            self.meter.count("retries")
-            if met is Trouble.THROTTLED:
-                self.meter.waits(self.clock.now() + timedelta(seconds=pause))
-            self._waiting.pause(self.clock, pause)
-            if call.within is not None and left is not None:
-                call = replace(call, within=max(left - pause, _LEAST))
+            failed = FailedTry(trouble=met, attempt=tries[met], repeatable=repeatable, asked=asked, spent=spent)
+            if not self.waited(failed):
+                raise RetryLater(_gave_up(met, tries.total(), reason), retry_after=asked or 30)
+            if call.within is not None and deadline is not None:
+                call = replace(call, within=max(deadline - self.clock.monotonic(), _LEAST))
+
+    def waited(self, failed: FailedTry) -> bool:
+        """Wait before the next try of a request, within the limits of `until`.
+
+        Returns:
+            False, at once, where no other try should follow.
+
+        Raises:
+            WaitStoppedError: The wait was stopped.
+        """
+        until = self._waiting.until
+        left = None if until is None else until - self.clock.monotonic()
+        jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
+        pause = delay(replace(failed, left=left), self._retry_policy(failed.trouble), jitter=jitter)
+        if pause is None:
+            return False
+        self.meter.count("retries")
+        if failed.trouble is Trouble.THROTTLED:
+            self.meter.waits(self.clock.now() + timedelta(seconds=pause))
+        self._waiting.pause(self.clock, pause)
+        return True
 
     def _retry_policy(self, met: Trouble) -> RetryPolicy:
         retry_policy = self.connection.retry_policy

@@ -8,17 +8,29 @@ its refusal itself (Microsoft: "PluginHttpStatusCode Enum"), so that says nothin
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from shared.dataverse.changes import KEY_TAKEN, NO_CODE
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
+from shared.dataverse.http.batch_requests import decoded
 from shared.errors import AbortRun, RequestRefused
-from shared.http.retry import Trouble
+from shared.http.retry import Trouble, retry_after
 from shared.http.transport import Response
 from shared.redaction import cleaned
 
-__all__ = ["CONCURRENCY_CODE", "Conflict", "Refusal", "conflict", "error_of", "refusal", "trouble"]
+__all__ = [
+    "CONCURRENCY_CODE",
+    "Conflict",
+    "Refusal",
+    "conflict",
+    "error_of",
+    "in_trouble",
+    "refusal",
+    "trouble",
+    "troubled_part",
+]
 
 CONCURRENCY_CODE = "0x80072326"  # requests at the same time: enforced at once
 
@@ -37,6 +49,7 @@ _NOT_A_MEMBER_TEXT = re.compile(r"not a member of the organi[sz]ation", re.IGNOR
 _DISABLED_TEXT = re.compile(r"\buser\b.{0,80}\b(?:is|has been) (?:either )?disabled", re.IGNORECASE)
 _NO_SUCH_RESOURCE = frozenset({"0x8006088a", "0x80060888", ""})
 
+_FIRST_REFUSAL = 300
 _SERVER_ERROR = 500
 _GATEWAY = frozenset({502, 503, 504})
 
@@ -132,6 +145,35 @@ def trouble(response: Response, refused: Refusal) -> Trouble | None:
     if response.status >= _SERVER_ERROR and not refused.spoken:
         return Trouble.LOST
     return None
+
+
+def in_trouble(answer: Response) -> bool:
+    """Whether another try of a request that only reads may get another answer than this one."""
+    if answer.status < _FIRST_REFUSAL:
+        return False
+    return answer.status >= _SERVER_ERROR or trouble(answer, refusal(answer)) is not None
+
+
+def troubled_part(response: Response, met: Trouble | None, now: datetime) -> Response:
+    """The answer that says what the trouble is and how long to wait: of a `$batch` one of its parts, otherwise itself.
+
+    Args:
+        response: What came back for a request.
+        met: The trouble, as it was found in the answer; None for none.
+        now: By the clock of this machine.
+
+    Returns:
+        Of several such parts the one that asks for the longest wait, with the headers of the whole where it has none.
+    """
+    if met is None or response.status >= _FIRST_REFUSAL:
+        return response
+    try:
+        every = [part for part in decoded(response) if in_trouble(part)]
+    except ValueError:
+        return response
+    parts = [part for part in every if trouble(part, refusal(part)) is met] or every
+    whole = [replace(part, headers={**response.headers, **part.headers}) for part in parts]
+    return max(whole, key=lambda part: retry_after(part.headers, now) or 0.0, default=response)
 
 
 def conflict(refused: Refusal) -> Conflict | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -15,11 +15,11 @@ from shared.dataverse.http.answers import parsed
 from shared.dataverse.http.batch_requests import BatchPart, decoded, encoded
 from shared.dataverse.http.keys import equals
 from shared.dataverse.http.service import FIRST_REFUSAL, Call, Service
-from shared.dataverse.http.service_errors import refusal, trouble
+from shared.dataverse.http.service_errors import in_trouble, refusal, trouble, troubled_part
 from shared.dataverse.read.reader import members, preference, selected, typed_members
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
-from shared.http.retry import FailedTry, Trouble, delay
+from shared.http.retry import FailedTry, Trouble, retry_after
 from shared.http.transport import Response
 from shared.transform.targets import TargetColumn
 from shared.workspace import NewTable, Table, Workspace, json_rows, quoted
@@ -29,7 +29,6 @@ __all__ = ["KEYS_A_BATCH", "read_holders"]
 KEYS_A_BATCH: Final = 100  # a tenth of what a $batch may hold: it is answered well within the time that a request has
 LONGEST_URL: Final = 60_000  # characters; 65,536 are possible inside a $batch
 MOST_HOLDERS: Final = 2  # tells one from several
-_SERVER_ERROR: Final = 500
 _PLAIN: Final = "/=$,()'@:"
 
 
@@ -92,18 +91,16 @@ def _plain(number: object) -> str:
 def _answers(service: Service, entity: EntityMetadata, paths: Mapping[int, str], prefer: str) -> Mapping[int, Response]:
     """The answer to each query; a query that met trouble is asked again."""
     answers: dict[int, Response] = {}
-    started, attempt = service.clock.monotonic(), 0
-    while missing := [number for number in paths if number not in answers]:
-        if attempt:
-            _pause(service, attempt, service.clock.monotonic() - started)
-        attempt += 1
-        answers |= _final_answers(service, entity, {number: paths[number] for number in missing}, prefer)
+    started, tries = service.clock.monotonic(), Counter[Trouble]()
+    while missing := {number: path for number, path in paths.items() if number not in answers}:
+        whole = _answered(service, entity, missing, prefer)
+        answers |= _final_answers(missing, whole)
+        if len(answers) < len(paths):
+            _wait(service, tries, whole, started)
     return answers
 
 
-def _final_answers(
-    service: Service, entity: EntityMetadata, paths: Mapping[int, str], prefer: str
-) -> Mapping[int, Response]:
+def _answered(service: Service, entity: EntityMetadata, paths: Mapping[int, str], prefer: str) -> Response:
     headers = {"Prefer": prefer} if prefer else {}
     boundary = f"batch_{uuid4()}"
     call = Call(
@@ -117,26 +114,35 @@ def _final_answers(
         table=entity.logical_name,
         doing="read",
     )
+    return service.fetch(call)
+
+
+def _final_answers(paths: Mapping[int, str], whole: Response) -> Mapping[int, Response]:
     try:
-        answers = decoded(service.fetch(call))
+        answers = decoded(whole)
     except ValueError:
         return {}  # incomplete: treated as no answer
-    return {number: answer for number, answer in zip(paths, answers, strict=False) if not _in_trouble(answer)}
+    return {number: answer for number, answer in zip(paths, answers, strict=False) if not in_trouble(answer)}
 
 
-def _in_trouble(answer: Response) -> bool:
-    if answer.status < FIRST_REFUSAL:
-        return False
-    return answer.status >= _SERVER_ERROR or trouble(answer, refusal(answer)) is not None
+def _wait(service: Service, tries: Counter[Trouble], whole: Response, started: float) -> None:
+    """Wait for as long as the answers of the queries ask to.
 
-
-def _pause(service: Service, attempt: int, spent: float) -> None:
-    failed = FailedTry(trouble=Trouble.UNAVAILABLE, attempt=attempt, repeatable=True, asked=None, spent=spent)
-    wait = delay(failed, service.connection.retry_policy, jitter=random.random())  # noqa: S311 - spreads retries
-    if wait is None:
-        raise RetryLater(f"Dataverse did not return the record that has a key, in {attempt} tries", retry_after=30)
-    service.meter.count("retries")
-    service.clock.sleep(wait)
+    Raises:
+        RetryLater: It was asked too often, or the wait is too long.
+    """
+    now = service.clock.now()
+    told = troubled_part(whole, Trouble.THROTTLED, now)
+    refused = refusal(told)
+    met = trouble(told, refused) or Trouble.UNAVAILABLE
+    tries[met] += 1
+    asked, spent = retry_after(told.headers, now), service.clock.monotonic() - started
+    if not service.waited(FailedTry(trouble=met, attempt=tries[met], repeatable=True, asked=asked, spent=spent)):
+        reason = "its answer was incomplete" if told is whole else str(refused)
+        raise RetryLater(
+            f"Dataverse did not return the record that has a key, in {tries.total()} tries: {reason}",
+            retry_after=asked or 30,
+        )
 
 
 def _insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> str:

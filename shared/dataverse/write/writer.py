@@ -17,7 +17,7 @@ from uuid import uuid4
 from shared.dataverse.changes import Applied, Change, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.course import Course
 from shared.dataverse.http.service import FIRST_REFUSAL, Service
-from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
+from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal, troubled_part
 from shared.dataverse.write.chunk_results import ChunkResult, evaluate, lost, too_often
 from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of, halved, step_of
 from shared.dataverse.write.controller import Deadlocked, RequestAnswered, RequestKind, Throttled, TooLong
@@ -191,7 +191,7 @@ class Writing:
         if result.end is not None:
             self._end = self._end or result.end
         if result.trouble is not None:
-            result = self._after_trouble(sent, result)
+            result = self._after_trouble(self._told(sent, result.trouble), result)
         self._again.extend(result.again)
         for kind, change in result.released:
             creates = kind is RequestKind.CREATE
@@ -221,7 +221,7 @@ class Writing:
         match sent.result:
             case Response() as response:
                 result = evaluate(sent.chunk, response, sent.target, dense=self._dense())
-                self._learn(sent, response, result)
+                self._learn(sent, troubled_part(response, result.trouble, self._clock.now()), result)
                 return result
             case AnswerTimedOut():
                 self._observe_too_long(sent)
@@ -266,6 +266,12 @@ class Writing:
     def _observe_too_long(self, sent: SendResult) -> None:
         event = TooLong(at=self._clock.monotonic(), kind=sent.chunk.kind, rows=len(sent.chunk.changes))
         sent.user.controller.observe(event)
+
+    def _told(self, sent: SendResult, met: Trouble) -> SendResult:
+        """The result with the answer that says what the trouble is: of a `$batch` the answer to one operation."""
+        if not isinstance(sent.result, Response):
+            return sent
+        return replace(sent, result=troubled_part(sent.result, met, self._clock.now()))
 
     def _after_trouble(self, sent: SendResult, result: ChunkResult) -> ChunkResult:
         """When the chunks may be sent again; too much trouble ends the write, or a row that always deadlocks."""

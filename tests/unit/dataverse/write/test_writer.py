@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outc
 from shared.dataverse.write.controller import RequestKind
 from shared.errors import AbortRun, RetryLater, SyncError
 from shared.http.retry import RetryPolicy
-from shared.http.transport import AnswerTimedOut, Request
+from shared.http.transport import AnswerTimedOut, Request, Response
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE, Fault, World, inserts, world
 
 
@@ -525,3 +525,50 @@ def test_a_pause_that_is_longer_than_all_retries_is_not_waited_for() -> None:
     assert here.memory.clock.seconds == pytest.approx(100, abs=1)
     here.memory.clock.sleep(200)
     assert settled(here.write(inserts(5)), 5) == {"Applied": 5}
+
+
+def refusing(until: float, answer: bytes, head: str) -> Callable[[Request, float], Response | None]:
+    """A gate that refuses each operation of a `$batch` until a moment; `head` may tell the seconds that are left."""
+
+    def gate(request: Request, now: float) -> Response | None:
+        left = until - now
+        if not request.url.endswith("$batch") or left <= 0:
+            return None
+        part = f"--r\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 {head.format(left=left)}\r\n\r\n".encode()
+        whole = (part + answer + b"\r\n") * (request.body or b"").count(b"Content-ID: ") + b"--r--\r\n"
+        return Response(status=200, headers={"content-type": "multipart/mixed; boundary=r"}, body=whole)
+
+    return gate
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_throttling_of_an_operation_pauses_until_the_moment_that_it_names(ids: bool) -> None:  # noqa: FBT001 - a case
+    """Deletes in a `$batch`, and the look-up of records without an id; the answer to the whole has no such header."""
+    here, records = loaded(3)
+    start, tries = here.memory.clock.seconds, len(here.memory.log)
+    answer = b'{"error":{"code":"0x80072322","message":"Number of requests exceeded the limit."}}'
+    here.memory.gate = refusing(start + 100, answer, "429 X\r\nRetry-After: {left:.0f}")
+    outcomes = here.write([delete(number, records[number] if ids else None) for number in range(3)])
+    assert settled(outcomes, 3) == {"Applied": 3}
+    assert here.memory.clock.seconds >= start + 99
+    assert len(here.memory.log) - tries <= 4
+
+
+def test_an_operation_that_is_refused_for_too_long_keeps_its_own_reason() -> None:
+    """Not the status of the whole answer, which is a success."""
+    answer = b'{"error":{"code":"0x80044150","message":"Generic SQL error."}}'
+    here, records = loaded(1, retry_policy=RetryPolicy(seconds=5))
+    here.memory.gate = refusing(math.inf, answer, "500 X")
+    (outcome,) = here.write([delete(0, records[0])])
+    assert isinstance(outcome, Failed)
+    assert (outcome.status, outcome.code, outcome.message) == (500, "0x80044150", "Generic SQL error.")
+
+
+def test_an_operation_that_is_throttled_for_too_long_tells_why() -> None:
+    answer = b'{"error":{"code":"0x80072322","message":"Number of requests exceeded the limit."}}'
+    here, records = loaded(1)
+    here.memory.gate = refusing(math.inf, answer, "429 X\r\nRetry-After: 4000")
+    _, error = drained(here, [delete(0, records[0])])
+    assert isinstance(error, RetryLater)
+    assert "0x80072322: Number of requests exceeded the limit." in error.message
+    assert error.retry_after == 4000
