@@ -35,7 +35,9 @@ __all__ = [
     "held_before_second",
     "is_in_first",
     "is_made_open",
+    "pending_member",
     "update_of",
+    "written_member",
 ]
 
 # A table with the usual two states makes its records in the first. Others may have a state of their own for that, such
@@ -160,6 +162,33 @@ def first_value(column: TargetColumn, payload: str, value: str) -> str:
     """
     is_state = column.attribute.type in {AttributeType.STATE, AttributeType.STATUS}
     return f"json_extract_string({payload}, {literal(f'$.{column.name}')})" if is_state else value
+
+
+def pending_member(column: TargetColumn, value: str, *, is_new: bool) -> str:
+    """SQL of the member of the ledger for what a record may hold until `changes` is made to its end.
+
+    The value that it gets is last.
+    A status of which nothing is known is written with its state: then what it holds now is not known to be edited.
+    """
+    between, lists = held_before_second(column, is_new=is_new), []
+    if not is_new and column.follows is not None and not column.implied:
+        lists.append(f"[CAST(target.{quoted(column.name)} AS VARCHAR)]")
+    if between is not None:
+        two = "true" if column.late else "changes.later <> ''"
+        lists.append(f"CASE WHEN {two} THEN [CAST({between} AS VARCHAR)] ELSE [] END")
+    if not lists:
+        return written_member(column, value)
+    listed = " || ".join([*lists, f"[CAST({value} AS VARCHAR)]"])
+    return f"{_label(column)} || CAST(to_json({listed}) AS VARCHAR)"
+
+
+def written_member(column: TargetColumn, value: str) -> str:
+    """SQL of the member of the ledger for a value, which is kept as text."""
+    return f"{_label(column)} || coalesce(CAST(to_json(CAST({value} AS VARCHAR)) AS VARCHAR), 'null')"
+
+
+def _label(column: TargetColumn) -> str:
+    return literal(f'"{column.name}":')
 
 
 def _closes(state: TargetColumn) -> str:

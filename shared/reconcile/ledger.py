@@ -9,14 +9,14 @@ forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from shared.definitions.models import SyncDefinition, WritePolicy
 from shared.reconcile.columns import edited, is_of_equal_state, is_whole, new_value, sent, unedited
-from shared.reconcile.later import first_value, held_before_second, is_in_first
+from shared.reconcile.later import first_value, is_in_first, pending_member, written_member
 from shared.reconcile.links.dependencies import FRESH_ID
-from shared.reconcile.marks import mark_name, marks_held
+from shared.reconcile.marks import mark_name, mark_values, marks_held
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import Members, NewTable, Step, Table, literal, quoted
@@ -95,12 +95,13 @@ def before_writing(definition: SyncDefinition, layout: Sequence[TargetColumn], *
         layout: The target columns.
         with_ids: New records can be given their ids here.
     """
-    guarded = _guarded(layout)
+    guarded, marks = _guarded(layout), mark_values(definition, layout, "changes")
     pending = _object(
         [
             f"CASE WHEN changes.action = 'insert' THEN {_first(c, 'changes', is_pending=True)} "
+            f"WHEN changes.action IN {_MARKING} THEN {_pending_mark(c, marks)} "
             f"WHEN {_given(c)} AND {_has(c, 'changes')} "
-            f"THEN {_pending(c, f'desired.{quoted(c.name)}', is_new=False)} END"
+            f"THEN {pending_member(c, f'desired.{quoted(c.name)}', is_new=False)} END"
             for c in guarded
         ]
     )
@@ -165,7 +166,7 @@ def after_writing(
     )
     query = f"""
 WITH done AS (
-  SELECT changes._change, changes.action, changes._row, changes._id, changes.columns, changes.version,
+  SELECT changes._change, changes.action, changes._row, changes._id, changes.columns, changes.version, changes.payload,
     CASE WHEN outcomes.sent THEN 'skipped' ELSE coalesce(outcomes.result, 'skipped') END AS result, outcomes.id,
     CASE WHEN outcomes.result = {_FAILED} AND outcomes.id IS NOT NULL AND outcomes.sent IS NOT TRUE
       THEN changes.payload ELSE '{{}}' END AS written
@@ -214,13 +215,13 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
     written = [
         (
             f"CASE WHEN {applied} AND {_has(c, 'done')} "
-            f"THEN {_member(c, f'desired.{quoted(c.name)}')} "
+            f"THEN {written_member(c, f'desired.{quoted(c.name)}')} "
             f"WHEN {is_in_first(c, 'done.written')} "
-            f"THEN {_member(c, first_value(c, 'done.written', f'desired.{quoted(c.name)}'))} "
+            f"THEN {written_member(c, first_value(c, 'done.written', f'desired.{quoted(c.name)}'))} "
             f"WHEN (({sent(c)} AND desired.{quoted(c.name)} IS NOT DISTINCT FROM target.{quoted(c.name)}) "
             f"OR {unedited(c)}{is_of_equal_state(c)}){is_whole(c, layout)} "
-            f"THEN {_member(c, f'target.{quoted(c.name)}')} "
-            f"WHEN ledger.{_name('knows', c)} THEN {_member(c, 'ledger.' + _name('was', c))} END"
+            f"THEN {written_member(c, f'target.{quoted(c.name)}')} "
+            f"WHEN ledger.{_name('knows', c)} THEN {written_member(c, 'ledger.' + _name('was', c))} END"
         )
         for c in columns
     ]
@@ -270,7 +271,7 @@ _GONE: Final = """
 def _adopted(layout: Sequence[TargetColumn]) -> str:
     """Records that have the key of a new one: which of its values they were given is not known here."""
     values = [
-        f"CASE WHEN {_given(column)} THEN {_member(column, f'desired.{quoted(column.name)}')} END"
+        f"CASE WHEN {_given(column)} THEN {written_member(column, f'desired.{quoted(column.name)}')} END"
         for column in _guarded(layout)
     ]
     return f"""
@@ -288,7 +289,8 @@ def _marked(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone
     return f"""
   SELECT done._id, CASE WHEN {applied} THEN coalesce(ledger._origin, 'marked') ELSE ledger._origin END,
     {applied} OR coalesce(ledger._marked, false),
-    CASE WHEN {applied} THEN {mark_name(definition, layout)} ELSE ledger._mark END, {_settled(layout)},
+    CASE WHEN {applied} THEN {mark_name(definition, layout)} ELSE ledger._mark END,
+    {_settled(layout, mark_values(definition, layout, "done"))},
     {"NULL" if alone else "ledger._pending"}
   FROM done
   JOIN current AS target ON target._id = done._id
@@ -296,17 +298,41 @@ def _marked(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alone
   WHERE done.action IN {_MARKING} AND done.result IN ({_APPLIED}, {_FAILED})"""
 
 
-def _settled(layout: Sequence[TargetColumn]) -> str:
-    """SQL for what is known to be written into the record `target` before this run: nothing stays pending."""
+def _pending_mark(column: TargetColumn, marks: Mapping[str, tuple[str, str]]) -> str:
+    """SQL of the member for what a mark is about to set the column to; NULL where it does not."""
+    if column.name not in marks:
+        return "NULL"
+    is_set, value = marks[column.name]
+    return f"CASE WHEN {is_set} THEN {pending_member(column, value, is_new=False)} END"
+
+
+def _settled(layout: Sequence[TargetColumn], marks: Mapping[str, tuple[str, str]] | None = None) -> str:
+    """SQL for what is known to be written into the record `target`: nothing stays pending.
+
+    Before this run, or with `marks` after it has marked the record: of a mark that was refused, what its first request
+    has set counts as well.
+    """
     columns = _guarded(layout)
     if not columns:
         return "ledger._written"
     return _object(
         [
-            f"CASE WHEN {unedited(c)} THEN {_member(c, f'target.{quoted(c.name)}')} "
-            f"WHEN ledger.{_name('knows', c)} THEN {_member(c, 'ledger.' + _name('was', c))} END"
+            f"CASE {_after_mark(c, marks)}WHEN {unedited(c)} THEN {written_member(c, f'target.{quoted(c.name)}')} "
+            f"WHEN ledger.{_name('knows', c)} THEN {written_member(c, 'ledger.' + _name('was', c))} END"
             for c in columns
         ]
+    )
+
+
+def _after_mark(column: TargetColumn, marks: Mapping[str, tuple[str, str]] | None) -> str:
+    """SQL of the cases in which the mark has set the column."""
+    if marks is None or column.name not in marks:
+        return ""
+    is_set, value = marks[column.name]
+    first = written_member(column, first_value(column, "done.written", value))
+    return (
+        f"WHEN done.result = {_APPLIED} AND {is_set} THEN {written_member(column, value)} "
+        f"WHEN {is_in_first(column, 'done.written')} THEN {first} "
     )
 
 
@@ -355,34 +381,9 @@ def _first(column: TargetColumn, changes: str, *, is_pending: bool = False) -> s
     if column.follows is not None:
         known = f"({known} OR {_given(column)} AND {_has(column, changes)})"
         value = f"desired.{quoted(column.name)}"
-    member = _pending(column, value, is_new=True) if is_pending else _member(column, value)
+    member = pending_member(column, value, is_new=True) if is_pending else written_member(column, value)
     return member if known == "true" else f"CASE WHEN {known} THEN {member} END"
-
-
-def _pending(column: TargetColumn, value: str, *, is_new: bool) -> str:
-    """SQL of the member for what a record may hold until `changes` is made to its end: the value that it gets is last.
-
-    A status of which nothing is known is written with its state: then what it holds now is not known to be edited.
-    """
-    between, lists = held_before_second(column, is_new=is_new), []
-    if not is_new and column.follows is not None and not column.implied:
-        lists.append(f"[CAST(target.{quoted(column.name)} AS VARCHAR)]")
-    if between is not None:
-        two = "true" if column.late else "changes.later <> ''"
-        lists.append(f"CASE WHEN {two} THEN [CAST({between} AS VARCHAR)] ELSE [] END")
-    if not lists:
-        return _member(column, value)
-    listed = " || ".join([*lists, f"[CAST({value} AS VARCHAR)]"])
-    return f"{_label(column)} || CAST(to_json({listed}) AS VARCHAR)"
 
 
 def _object(members: Sequence[str]) -> str:
     return f"'{{' || concat_ws(',', {', '.join(members)}) || '}}'" if members else "'{}'"
-
-
-def _member(column: TargetColumn, value: str) -> str:
-    return f"{_label(column)} || coalesce(CAST(to_json(CAST({value} AS VARCHAR)) AS VARCHAR), 'null')"
-
-
-def _label(column: TargetColumn) -> str:
-    return literal(f'"{column.name}":')

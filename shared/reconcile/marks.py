@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from shared.definitions.models import Expire, SyncDefinition
 from shared.reconcile.columns import ChangedColumn, names_of, object_of, records, records_need
 from shared.reconcile.plan import PlanAction
-from shared.reconcile.set_rows import SetRow
+from shared.reconcile.set_rows import SetRow, status_of
 from shared.transform import (
     ErrorType,
     MarkColumn,
@@ -18,6 +18,8 @@ from shared.transform import (
     both_halves,
     current_table_step,
     dropped_mark,
+    from_service,
+    pair_of,
     returned_mark,
 )
 from shared.workspace import Step, Table, literal
@@ -30,6 +32,7 @@ __all__ = [
     "is_reactivated",
     "mark_name",
     "mark_parts",
+    "mark_values",
     "marks_held",
     "report_unfit",
     "return_parts",
@@ -196,6 +199,33 @@ def mark_name(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str
     """SQL of what the ledger notes of the mark of a dropped record: its columns, NULL where it is not marked."""
     mark = _written_mark(definition, layout)
     return literal(",".join(_names(mark))) if mark else "NULL"
+
+
+def mark_values(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], changes: str
+) -> Mapping[str, tuple[str, str]]:
+    """Column -> SQL condition that a change which marks a record sets it, and SQL of what the record then holds.
+
+    Args:
+        definition: The sync.
+        layout: The target columns.
+        changes: The name of the table that has `columns` and `payload` of the change; `target` is the record.
+    """
+    values = {each.column.name: each.value for each in _written_mark(definition, layout)}
+    dropped = definition.sync_behaviour.as_written.dropped
+    if isinstance(dropped, Expire):  # the start of the run, which only the change has
+        column = next(column for column in layout if column.name == dropped.expire)
+        text = f"json_extract_string({changes}.payload, {literal(f'$.{column.name}')})"
+        values[column.name] = from_service(column, text)
+    found = {
+        name: (f"list_contains(string_split({changes}.columns, ','), {literal(name)})", value)
+        for name, value in values.items()
+    }
+    pair = pair_of(layout)
+    if pair and pair.state.name in found and pair.status.name not in found:
+        is_set, state = found[pair.state.name]
+        found[pair.status.name] = (is_set, status_of(pair, state))
+    return found
 
 
 def _written_mark(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[MarkColumn, ...]:

@@ -15,7 +15,7 @@ from shared.reconcile.later import SecondRequest, Update, update_of
 from shared.transform import Omit, Pair, TargetColumn, key_columns
 from shared.workspace import quoted
 
-__all__ = ["SetRow", "blind_update"]
+__all__ = ["SetRow", "blind_update", "status_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class SetRow:
         }
         pair = self._pair
         if pair.status.name not in held:
-            held[pair.status.name] = _status_of(pair, held[pair.state.name])
+            held[pair.status.name] = status_of(pair, held[pair.state.name])
         return tuple(f"CAST({value} AS {self._sql_type(name)}) AS {quoted(name)}" for name, value in held.items())
 
     @property
@@ -98,8 +98,13 @@ def _held(part: ChangedColumn) -> str:
     return f"target.{quoted(part.column.name)}"
 
 
-def _status_of(pair: Pair, state: str) -> str:
-    """SQL of the status reason that a record has after a state was set alone: the default one of another state."""
+def status_of(pair: Pair, state: str) -> str:
+    """SQL of the status reason that a record has after a state was set alone: the default one of another state.
+
+    Args:
+        pair: Both columns.
+        state: SQL of the state that is set, over `target`.
+    """
     known = [choice.value for choice in pair.state.attribute.choices]
     cases = "".join(f" WHEN {value} THEN {pair.default_status(value)}" for value in known)
     held = f"target.{quoted(pair.status.name)}"

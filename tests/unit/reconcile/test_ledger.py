@@ -255,6 +255,33 @@ def test_a_mark_is_noted_before_it_is_set(run: Run, result: str, expected: dict[
     assert run.after() == expected
 
 
+@pytest.mark.parametrize(
+    ("result", "record", "stored"),
+    [("applied", None, {"city": "gone from 1"}), ("failed", None, A_), ("failed", 1, {"city": "gone from 1"})],
+)
+def test_the_value_of_a_mark_is_pending_and_then_written(
+    run: Run, result: str, record: int | None, stored: dict[str, Any]
+) -> None:
+    """Of a mark whose second request was refused, what the first one has set counts. The change of record 2 does not set it."""
+    sync = SyncDefinition.model_validate(
+        definition().model_dump(exclude_unset=True)
+        | {"sync_behaviour": {"sync_key": ["number"], "dropped": {"set": {"city": "'gone from ' || target.number"}}}}
+    )
+    value = "gone from 1"
+    for number, columns, payload in ((1, "statecode,city", json.dumps({"city": value})), (2, "statecode", "{}")):
+        run.remember(number, "created", written=A)
+        run.record(number, "A")
+        run.decide(number, "mark", row=False, columns=columns, payload=payload)
+        run.end(number, result, record and number)
+    for step in (*before_writing(sync, LAYOUT, with_ids=True), *after_writing(sync, LAYOUT)):
+        run.workspace.run(step)
+
+    before = run.workspace.query("SELECT written, pending FROM ledger_before ORDER BY id")
+    assert before == [(A, json.dumps({"city": value}, separators=(",", ":"))), (A, None)]
+    after = run.workspace.query("SELECT written, pending FROM ledger_after ORDER BY id")
+    assert [(json.loads(written), pending) for written, pending in after] == [(stored, None), (A_, None)]
+
+
 def test_a_drop_that_was_taken_out_of_the_plan_is_taken_back(run: Run) -> None:
     """The record has the key of a row after all, so it was not marked."""
     run.remember(1, "matched", written=A)
