@@ -64,15 +64,16 @@ def drop_action(definition: SyncDefinition) -> PlanAction:
 def dropped(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     """SQL of the decision on a record that the source does not have: one with its mark is left as it is.
 
-    So a second run plans nothing.
+    So a second run plans nothing. `report_unfit` leaves alone those that a value of the mark does not fit.
     """
     action, mark = drop_action(definition), dropped_mark(definition, layout, started=_AT_ANY_TIME)
     exceptions = []
     if definition.sync_behaviour.dropped_scope == "own":
         exceptions.append("ledger._own IS NOT TRUE")
     if mark:
-        exceptions.append(f"({_held(mark)})")
-    exceptions += [column.unfit for column in mark if column.unfit]
+        # A value that does not fit reads as none, which the record may hold.
+        fits = [f"NOT {column.unfit}" for column in mark if column.unfit]
+        exceptions.append(f"({' AND '.join([_held(mark), *fits])})")
     if not exceptions or action is PlanAction.IGNORED:
         return literal(action)
     return f"CASE WHEN {' OR '.join(exceptions)} THEN {literal(PlanAction.IGNORED)} ELSE {literal(action)} END"
@@ -156,12 +157,15 @@ def _parts(mark: Sequence[MarkColumn]) -> tuple[ChangedColumn, ...]:
 
 
 def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """Report records that are not marked or reactivated, because the value of an expression does not fit its column."""
+    """Leave records alone that the value of an expression does not fit, and report that they are not marked.
+
+    The same is reported of records that are not reactivated. The steps come after those that drop no record for other
+    reasons: what is left alone anyhow is not reported.
+    """
     back = returned_mark(definition, layout)
-    cases = [
-        ("decisions._row IS NULL", "the record is not marked", each)
-        for each in dropped_mark(definition, layout, started=_AT_ANY_TIME)
-    ]
+    mark = dropped_mark(definition, layout, started=_AT_ANY_TIME)
+    is_marked = f"decisions.action = {literal(drop_action(definition))}"
+    cases = [(is_marked, "the record is not marked", each) for each in mark]
     if back:
         there = f"decisions._row IS NOT NULL AND {_is_back(definition, layout, back)}"
         cases += [(there, "the record is not reactivated", each) for each in back]
@@ -175,6 +179,16 @@ def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
     )
     if not left:
         return ()
+    unmarked = " OR ".join(each.unfit for each in mark if each.unfit)
+    leave = f"""
+UPDATE decisions SET action = {literal(PlanAction.IGNORED)}
+WHERE {is_marked} AND _id IN (SELECT target._id FROM current AS target WHERE {unmarked})""".strip()
+    spare = Step(
+        title="Leave alone what a mark does not fit",
+        sql=leave,
+        origin="sync_behaviour.dropped",
+        needs=frozenset({Table.DECISIONS, Table.CURRENT}),
+    )
     return (
         Step(
             title="Report marks that do not fit",
@@ -182,6 +196,7 @@ def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
             origin="sync_behaviour",
             needs=frozenset({Table.TARGET_ERRORS, Table.DECISIONS, Table.CURRENT}) | records_need(definition),
         ),
+        *([spare] if unmarked else []),
     )
 
 

@@ -222,6 +222,17 @@ def test_a_record_that_expired_loses_its_date_when_its_row_is_back() -> None:
     ]
 
 
+def test_what_would_not_be_marked_anyhow_is_not_reported() -> None:
+    """Record 1 is the sync's own; 2 is one of others, and 3 has the key of a rejected row."""
+    with opened_workspace() as workspace:
+        records = [{"number": number, "name": "many"} for number in "abc"]
+        fill(workspace, [], records, dict.fromkeys((1, 3), (True, False)), LAYOUT)
+        workspace.execute("INSERT INTO protected (_k1) VALUES ('c')")
+        made = reconcile(workspace, LAYOUT, dropped={"set": {"rank": "target.name"}}, dropped_scope="own")
+        reported = workspace.query("SELECT _id::VARCHAR FROM target_errors")
+    assert (list(made), reported) == ([], [(ID.format(1),)])
+
+
 def test_a_returning_record_gets_what_the_definition_sets() -> None:
     """Where the value does not fit its column, the record is updated and keeps its mark, and is reported."""
     records = [
