@@ -72,7 +72,8 @@ def linked_changes(workspace: Workspace) -> list[Change]:
 
 
 _CORRECT: Final = f"""
-UPDATE outcomes SET result = ?, status = ?, code = ?, message = concat(?::VARCHAR, {CREATED_OR_ADOPTED}, ?::VARCHAR)
+UPDATE outcomes SET result = ?, status = ?, code = ?, stopped = ?,
+  message = concat(?::VARCHAR, {CREATED_OR_ADOPTED}, ?::VARCHAR)
 WHERE _change = ?""".strip()
 
 
@@ -118,10 +119,10 @@ def correct_outcomes(workspace: Workspace, outcomes: Sequence[Outcome]) -> None:
         match outcome:
             case Failed():
                 texts = ["the record was ", f", but its references were refused: {outcome.message}"]
-                values = [Result.FAILED, outcome.status, outcome.code, *texts, outcome.number]
+                values = [Result.FAILED, outcome.status, outcome.code, None, *texts, outcome.number]
             case Skipped():
                 texts = [f"{outcome.reason}; the record was ", " without its references"]
-                values = [Result.SKIPPED, None, None, *texts, outcome.number]
+                values = [Result.SKIPPED, None, None, outcome.reason, *texts, outcome.number]
             case _:
                 continue
         workspace.execute(_CORRECT, values)
@@ -159,7 +160,7 @@ def outcome_counts(workspace: Workspace) -> OutcomeCounts:
 
 
 def skip_reason(workspace: Workspace) -> str:
-    """Why changes were skipped; empty when none was."""
+    """What stopped the write, so that changes were skipped; empty when none was."""
     return workspace.query(skip_reason_query())[0][0] or ""
 
 
@@ -184,6 +185,7 @@ def _row(outcome: Outcome, *, adopting: bool, applied: Result) -> dict[str, Any]
                 "id": outcome.id,
                 "message": outcome.reason,
                 "sent": outcome.sent,
+                "stopped": outcome.reason,
             }
 
 

@@ -45,9 +45,13 @@ class Result(StrEnum):
 OUTCOMES: Final = NewTable(
     name=Table.OUTCOMES,
     columns="(_change BIGINT, result VARCHAR, id UUID, created BOOLEAN, status INTEGER, code VARCHAR, message VARCHAR, "
-    "sent BOOLEAN)",
+    "sent BOOLEAN, stopped VARCHAR)",
 )
-"""The table, without rows. A change that has `sent` may have been made, although it was skipped or refused."""
+"""The table, without rows.
+
+A change that has `sent` may have been made, although it was skipped or refused. A change that was skipped has in
+`stopped` what stopped the write, such as `deadline`: `message` is for people, and may say more.
+"""
 _MEMBERS: Final = {
     "n": "BIGINT",
     "result": "VARCHAR",
@@ -57,6 +61,7 @@ _MEMBERS: Final = {
     "code": "VARCHAR",
     "message": "VARCHAR",
     "sent": "BOOLEAN",
+    "stopped": "VARCHAR",
 }
 _SENDS: Final = (
     f"adoptions.action = {literal(PlanAction.UPDATE)} AND (adoptions.payload <> '{{}}' OR adoptions.later <> '')"
@@ -150,13 +155,13 @@ WHERE adoptions._change = outcomes._change AND {taken} AND NOT ({_SENDS})""".str
 
 
 def skip_statements() -> tuple[str, ...]:
-    """SQL that makes every change without a final outcome a skipped one; each statement's parameter is the reason."""
+    """SQL that makes every change without a final outcome a skipped one; $1 of each statement is the reason."""
     skipped = literal(Result.SKIPPED)
     return (
-        f"UPDATE outcomes SET result = {skipped}, message = ? WHERE result = {literal(Result.TAKEN)}",
+        f"UPDATE outcomes SET result = {skipped}, message = $1, stopped = $1 WHERE result = {literal(Result.TAKEN)}",
         f"""
-INSERT INTO outcomes (_change, result, message)
-SELECT _change, {skipped}, ? FROM changes
+INSERT INTO outcomes (_change, result, message, stopped)
+SELECT _change, {skipped}, $1, $1 FROM changes
 WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes._change = changes._change)""".strip(),
     )
 
@@ -195,5 +200,5 @@ GROUP BY ALL""".strip()
 
 
 def skip_reason_query() -> str:
-    """SQL for why changes were skipped; null when none was."""
-    return f"SELECT min(message) FROM outcomes WHERE result = {literal(Result.SKIPPED)}"
+    """SQL for what stopped the write, so that changes were skipped; null when none was."""
+    return f"SELECT min(stopped) FROM outcomes WHERE result = {literal(Result.SKIPPED)}"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.jobs import RunState
 from tests.acceptance.world import World, accounts, world
 
 
@@ -131,6 +132,30 @@ def test_a_cancelled_run_calls_no_reference_of_a_circle_a_failure(tmp_path: Path
         again = here.run("nodes")
         assert (again.state, again.created.done, again.updated.done) == ("Succeeded", len(rows) - made, made)
         assert node_parents(here) == {each["number"]: each["parent"] for each in rows}
+
+
+@pytest.mark.parametrize(
+    ("asked", "state", "why"),
+    [
+        ("ending", RunState.INTERRUPTED, "its process was asked to end"),
+        ("cancelled", RunState.CANCELLED, "cancelled"),
+    ],
+)
+def test_a_run_that_is_stopped_before_its_references_is_no_failed_run(
+    tmp_path: Path, asked: str, state: RunState, why: str
+) -> None:
+    """Each record says that it has no references yet; the next run writes them."""
+    with nodes(tmp_path) as here:
+        define_nodes(here, "full")
+        here.csv([row("a", "b"), row("b", "a")])
+
+        done = here.run("nodes", **{asked: lambda: bool(here.emulator.stats()["rows"].get("create"))})
+
+        assert (done.state, done.skipped) == (state, 2)
+        assert done.message == f"stopped before the end ({why}): 2 changes are left for the next run"
+        assert node_parents(here) == {"a": None, "b": None}
+        assert here.run("nodes").state is RunState.SUCCEEDED
+        assert node_parents(here) == {"a": "b", "b": "a"}
 
 
 def test_a_circle_that_the_service_refuses_is_a_failed_change(here: World) -> None:

@@ -173,6 +173,21 @@ def test_references_without_a_mapping_count_too(here: World) -> None:
     assert owners(here) == {**wanted(BEFORE), "D": "maria"}
 
 
+def test_a_run_that_is_stopped_before_owners_are_set_again_is_no_failed_run(here: World) -> None:
+    """It is interrupted, as at any other place."""
+    define(here, "parent")
+    source(here, BEFORE)
+    here.run("nodes")
+    source(here, BEFORE | {"P": ("", "sales")})
+    before = here.emulator.stats()["rows"].get("update", 0)
+
+    done = here.run("nodes", ending=lambda: here.emulator.stats()["rows"].get("update", 0) > before)
+
+    assert (done.state, done.updated.done) == (RunState.INTERRUPTED, 1)
+    assert done.message.startswith("stopped before the end (its process was asked to end): ")
+    assert here.run("nodes").state is RunState.SUCCEEDED
+
+
 def test_an_owner_that_cannot_be_set_again_is_a_refused_change(here: World) -> None:
     """It is reported with the record, and the next run sets it."""
     define(here, "parent")

@@ -183,9 +183,9 @@ class OwnersBelow:
             self.workspace.execute(statement, [change.number])
         match outcome:
             case Failed():
-                values = [Result.FAILED, outcome.status, outcome.code, outcome.message]
+                values = [Result.FAILED, outcome.status, outcome.code, outcome.message, None]
             case Skipped():
-                values = [Result.SKIPPED, None, None, outcome.reason]
+                values = [Result.SKIPPED, None, None, outcome.reason, outcome.reason]
         self.workspace.execute(FAIL_OWNER, [change.id, *values])
 
     def _below(self, query: str) -> dict[str, set[str]]:

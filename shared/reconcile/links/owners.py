@@ -64,10 +64,10 @@ SELECT NULL, _id, 'update' FROM changes WHERE _change = $1 AND _id NOT IN (SELEC
 
 Parameters of the first are the number, the id, the key and the column; that of the others is the number."""
 FAIL_OWNER: Final = f"""
-UPDATE outcomes SET result = $2, status = $3, code = $4, message = concat({literal(_MESSAGE)}, $5)
+UPDATE outcomes SET result = $2, status = $3, code = $4, message = concat({literal(_MESSAGE)}, $5), stopped = $6
 FROM changes WHERE changes._change = outcomes._change AND coalesce(outcomes.id, changes._id) = $1::UUID""".strip()
 """The statement that notes that an owner was not set: its parameters are the id of the record, the result, status and
-code of the answer, and the message."""
+code of the answer, the message, and what stopped the write (null for an answer)."""
 
 
 def owner_column(layout: Sequence[TargetColumn]) -> TargetColumn | None:

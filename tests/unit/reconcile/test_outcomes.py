@@ -81,6 +81,8 @@ def test_what_was_not_sent_is_skipped_for_a_reason(written: Workspace) -> None:
 
     assert results(written) == {1: "failed", **dict.fromkeys(range(2, 7), "skipped")}
     assert written.query(skip_reason_query()) == [("deadline",)]
+    written.execute("UPDATE outcomes SET message = 'deadline; a note for people'")
+    assert written.query(skip_reason_query()) == [("deadline",)]
     assert dict(written.query(outcome_counts_query())) == {"failed": 1, "skipped": 5}
 
 

@@ -140,7 +140,7 @@ def test_an_owner_that_is_not_set_again_fails_the_record(workspace: Workspace, n
     workspace.execute(add, [last + 1, ID.format(number), "{}", "ownerid"])
     for statement in others:
         workspace.execute(statement, [last + 1])
-    workspace.execute(FAIL_OWNER, [ID.format(number), "failed", 403, "0x1", "no"])
+    workspace.execute(FAIL_OWNER, [ID.format(number), "failed", 403, "0x1", "no", None])
 
     assert workspace.query("SELECT count(*) FROM changes") == [(changes,)]
     ((result, message),) = workspace.query(f"SELECT result, message FROM outcomes WHERE id = '{ID.format(number)}'")
