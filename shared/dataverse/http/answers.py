@@ -17,11 +17,16 @@ from uuid import UUID
 
 from shared.errors import AbortRun
 
-__all__ = ["Answer", "UnexpectedAnswer", "guid_of", "parsed"]
+__all__ = ["Answer", "UnexpectedAnswer", "guid_of", "parsed", "without_halves"]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}", re.ASCII)
 _LONGEST_NUMBER: Final = 400  # characters; the largest double has 309 digits
 _WHOLE_32: Final = 2**31
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+# Every escape is matched, so that a backslash which is itself escaped begins none.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 
 class UnexpectedAnswer(AbortRun):
@@ -199,12 +204,27 @@ def parsed(body: bytes | str, asked: str, *, exact: bool = False) -> Answer:
         UnexpectedAnswer: It is not JSON.
     """
     try:
-        value = json.loads(body, parse_float=_exact if exact else float, parse_constant=_no_number)
+        text = without_halves(body if isinstance(body, bytes) else body.encode())
+        value = json.loads(text, parse_float=_exact if exact else float, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise UnexpectedAnswer(
             f"the answer to {asked} is not JSON: check that service_url is the Web API of a Dataverse environment"
         ) from error
     return Answer(value, asked)
+
+
+def without_halves(text: bytes) -> bytes:
+    """JSON in which the sign for unknown characters stands for each escaped half of a surrogate pair.
+
+    The service keeps such halves where a text was cut within an emoji. They are no characters: DuckDB refuses them, and
+    they cannot be written as UTF-8.
+
+    Args:
+        text: JSON in UTF-8.
+    """
+    if _HALF.search(text) is None:
+        return text
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text)
 
 
 def _exact(text: str) -> Decimal:

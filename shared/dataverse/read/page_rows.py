@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from shared.dataverse.http.answers import without_halves
+
 __all__ = ["exact_digits", "rows_of", "split_page"]
 
 # Inside a JSON string quotes are escaped, so these can only be members of the answer or of its records.
@@ -57,13 +59,13 @@ def split_page(answer: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _readable(answer: bytes) -> bytes:
-    """The answer, with a sign for what is not UTF-8: DuckDB would refuse the page for it."""
+    """The answer, with a sign for what is no character, in bytes or escaped: DuckDB would refuse the page for it."""
     if not answer.isascii():
         try:
             answer.decode()
         except UnicodeDecodeError:
-            return answer.decode(errors="replace").encode()
-    return answer
+            answer = answer.decode(errors="replace").encode()
+    return without_halves(answer)
 
 
 def exact_digits(rows: bytes, names: Iterable[str]) -> bytes:

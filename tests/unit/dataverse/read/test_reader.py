@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.dataverse.http.answers import parsed
 from shared.dataverse.read.page_rows import rows_of
 from shared.dataverse.read.paging import first_page
 from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
@@ -228,6 +229,23 @@ def test_any_page_is_cut_out(row: dict[str, Any], before: str, after: str) -> No
 def test_what_is_not_utf_8_becomes_a_sign() -> None:
     """One wrong byte does not keep the rest of a page from being read."""
     assert json.loads(rows_of(b'{"value":[{"name":"a\xffb \xc3\xa4"}]}') or b"") == [{"name": "a\ufffdb ä"}]
+
+
+@pytest.mark.parametrize(
+    ("escaped", "name"),
+    [
+        (r"\ud83d", "\ufffd"),
+        (r"a\uDE00\ud83d\ude00\ud83d\ud83d\u00e4", "a\ufffd\U0001f600\ufffd\ufffdä"),
+        (r"\\ud83d \\\ude00", "\\ud83d \\\ufffd"),
+    ],
+    ids=["alone", "beside pairs", "after a backslash"],
+)
+def test_half_of_a_surrogate_pair_becomes_a_sign(escaped: str, name: str) -> None:
+    """A text that was cut within an emoji ends no read, whichever way its table is read."""
+    page = f'{{"value":[{{"accountid":"{ID}","accountnumber":"{escaped}"}}]}}'
+
+    assert inserted(page)[0][2] == name
+    assert parsed(page.encode(), "accounts").rows()[0].member("accountnumber").value == name
 
 
 def test_an_answer_without_records_ends_the_read() -> None:
