@@ -293,6 +293,9 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> ChunkRes
                 verdicts.append(failed)
             case outcome:
                 outcomes.append(outcome)
+    if len(undone) > 1 or _CHECK in undone:  # the rows go on in several ways: those that wait are in none of them
+        released += ((chunk.kind, change) for change in chunk.rest)
+        chunk = replace(chunk, rest=(), refused=None)
     again = [_undone(chunk, met, tuple(changes)) for met, changes in undone.items()]
     again += [_unless_there(chunk, verdicts)] if verdicts else []
     worst = next((met for met in undone if isinstance(met, Trouble)), None)

@@ -11,6 +11,7 @@ import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
 from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.service_errors import refusal
 from shared.dataverse.write.chunk_results import ChunkResult, evaluate
 from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of
 from shared.dataverse.write.controller import RequestKind
@@ -393,6 +394,28 @@ def test_creates_of_a_batch_whose_answer_was_lost_are_looked_up() -> None:
     """A 502 inside a batch is as ambiguous as one around it."""
     result = evaluate(chunk(RequestKind.CREATE, 2, step=NextStep.SINGLY), batch(Response(status=502), good()), TARGET)
     assert (only(result).step, numbers(only(result).changes)) == (NextStep.LOOK_UP, [0])
+
+
+def test_rows_that_wait_go_on_once_when_the_rows_of_a_batch_go_on_in_several_ways() -> None:
+    """A table without bulk messages: each row has one outcome, or is in one request, or is free for one."""
+    without = replace(TARGET, messages=frozenset())
+    hunted = only(evaluate(chunk(RequestKind.UPDATE, 40).tried("again"), answer(500, "0x80040216"), without))
+    assert len(hunted.rest) == 20
+    troubles = [answer(429, "0x80072322"), Response(status=502), answer(500, "0x80044150"), good()]
+    result = evaluate(hunted, batch(*troubles * 5), without)
+    assert numbers([row for _, row in result.released]) == list(range(20, 40))
+    sent = [number for again in result.again for number in numbers((*again.changes, *again.rest))]
+    assert sorted((*sent, *(outcome.number for outcome in result.outcomes))) == list(range(20))
+    assert numbers(only(evaluate(hunted, batch(*troubles[:1] * 20), without)).rest) == list(range(20, 40))
+
+
+def test_rows_that_wait_are_not_taken_for_those_that_are_checked() -> None:
+    """Restores whose answer was lost are read where they are refused; those that wait were not refused."""
+    restores = chunk(RequestKind.UPDATE, 10, rest=chunk(RequestKind.UPDATE, 40).changes[10:], lost=True)
+    hunted = replace(restores, kind=RequestKind.RESTORE, refused=refusal(answer(500, "0x80040216")))
+    result = evaluate(hunted, batch(*[answer(404, "0x80040217")] * 10), TARGET)
+    assert (only(result).step, numbers(only(result).changes), only(result).rest) == (NextStep.CHECK, [*range(10)], ())
+    assert numbers([row for _, row in result.released]) == list(range(10, 40))
 
 
 def test_an_elastic_table_says_which_rows_it_wrote() -> None:

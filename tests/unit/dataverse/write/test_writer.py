@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
-from shared.dataverse.write.controller import RequestKind
+from shared.dataverse.write.controller import RequestKind, Sizes
 from shared.errors import AbortRun, RetryLater, SyncError
 from shared.http.retry import RetryPolicy
 from shared.http.transport import AnswerTimedOut, Request, Response
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE, Fault, World, inserts, world
+from tests.unit.dataverse.write.test_chunk_results import answer, batch
 
 
 def settled(outcomes: Iterable[Outcome], changes: int) -> Counter[str]:
@@ -139,6 +140,29 @@ def test_a_table_without_bulk_messages_is_written_through_batches() -> None:
     changes = [upsert(n, f"A{n}", name="Again") for n in range(240, 260)]
     created = {outcome.number: outcome for outcome in here.write(changes)}
     assert [getattr(created[n], "created", None) for n in (249, 250)] == [False, True]
+
+
+@pytest.mark.parametrize("action", [ChangeAction.INSERT, ChangeAction.UPDATE])
+def test_a_batch_with_several_kinds_of_trouble_sends_the_rows_that_wait_once(action: ChangeAction) -> None:
+    """Half of the rows wait while a fault of the server is narrowed down, and the others meet two kinds of trouble."""
+    here, ids = loaded(40, messages=frozenset(), sizes=Sizes(first=100), parallel=1, most_parallel=1)
+    changes = [update(n, ids[n], name="New") for n in range(40)]
+    if action is ChangeAction.INSERT:
+        changes = list(inserts(40, start=40))
+    troubles = [answer(429, "0x80072322"), Response(status=502)]
+    sent: list[int] = []
+
+    def gate(request: Request, now: float) -> Response | None:
+        sent.append((request.body or b"").count(b"Content-ID: "))
+        if sent[-1] == 40:
+            return answer(500, "0x80040216")
+        return batch(*troubles * 10) if sent[-1] == 20 and 20 not in sent[:-1] else None
+
+    here.memory.gate = gate
+    outcomes = here.write(changes)
+    assert sorted(each.number for each in outcomes) == [each.number for each in changes]
+    assert {type(each) for each in outcomes} == {Applied}
+    assert 20 in sent
 
 
 @pytest.mark.parametrize("bad", [1, 15])
