@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared.dataverse.changes import Applied, Change, Failed, Outcome
+from shared.dataverse.changes import NO_CODE, Applied, Change, Failed, Outcome
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
 from shared.dataverse.http.batch_requests import decoded
 from shared.dataverse.http.service_errors import (
@@ -37,6 +37,7 @@ from shared.http.transport import Response
 
 __all__ = ["ChunkResult", "evaluate", "lost", "too_often"]
 
+_NO_SUCH_MESSAGE = "0x80040800"  # a table does not have a message, or the message is not implemented
 _GONE = frozenset({"0x80040217", "0x80060891"})  # no record with this id, with this key
 _GUID_IN_URL = re.compile(r"\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\)")
 _FIRST_REFUSAL = 300
@@ -215,10 +216,18 @@ def _too_much(chunk: Chunk, refused: Refusal) -> ChunkResult:
 
 
 def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
-    """A table without the bulk message is reported in several ways: 404 or 405 for its URL, 501, or a message."""
-    if chunk.step is not NextStep.SEND or not target.message_of(chunk.kind) or refused.by_plug_in:
+    """A table without the bulk message is reported in several ways: 405 or 501, a code of its own, or only a message.
+
+    A message with the code of something else is about a row, whatever its words are.
+    """
+    message = target.message_of(chunk.kind)
+    if chunk.step is not NextStep.SEND or not message or refused.by_plug_in:
         return False
-    return refused.status in {405, 501} or bool(_UNSUPPORTED.search(refused.message))
+    if refused.status in {405, 501}:
+        return True
+    if refused.code == _NO_SUCH_MESSAGE:
+        return message in refused.message  # not where a plug-in passes on what its own request was answered
+    return refused.code in {"", NO_CODE} and bool(_UNSUPPORTED.search(refused.message))
 
 
 def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> ChunkResult:

@@ -370,6 +370,25 @@ def test_a_message_that_is_not_there_after_all_is_struck_off(status: int) -> Non
     assert call_of(only(result), without, "b").path == "$batch"
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "missing"),
+    [
+        ("0x80040800", "The 'UpdateMultiple' method does not support entities of type 'account'.", True),
+        ("0x80040800", "UpdateMultiple has not yet been implemented.", True),
+        ("0x0", "The operation is not supported for this table.", True),
+        ("", "The operation is not implemented.", True),
+        ("0x80040800", "The 'Create' method does not support entities of type 'accountleads'.", False),
+        ("0x80040203", "The country XX is not supported.", False),
+        ("0x80044331", "A name with 300 letters is not supported.", False),
+    ],
+)
+def test_a_message_is_missing_only_where_the_service_speaks_of_it(code: str, message: str, missing: bool) -> None:
+    """The words of an error about a row, or of a request that a plug-in makes itself, say nothing about the table."""
+    result = evaluate(chunk(RequestKind.UPDATE, 40), answer(400, code, message), TARGET)
+    assert result.lacks == ("UpdateMultiple" if missing else "")
+    assert len(only(result).changes) == (40 if missing else 20)
+
+
 def test_too_large_a_request_is_sent_in_halves() -> None:
     """413 says nothing about a row, unless it is alone."""
     result = evaluate(chunk(RequestKind.CREATE, 9), answer(413), TARGET)
