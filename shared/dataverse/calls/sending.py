@@ -9,10 +9,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import InvalidOperation
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
 from shared.dataverse.calls.operations import Operation
+from shared.dataverse.http.answers import parsed
 from shared.dataverse.http.service import Call, Service
 from shared.definitions.models import ParameterValue
 from shared.definitions.parameters.odata import literal_of
@@ -63,13 +65,16 @@ def call(service: Service, operation: Operation, values: Mapping[str, Any], *, o
         UserError: A value does not fit its parameter.
         RequestRefused: The service or a plug-in refuses the call.
         AbortRun: No privilege, no such record.
+        UnexpectedAnswer: Something else than the service has answered, so the result of the call is not known.
         RetryLater: The service is unavailable, or the result of the call is not known.
     """
     made = replace(call_of(operation, values, on=on), within=within)
     if made.writes:
         made = replace(made, headers=service.connection.write_headers)
     with service.until(service.clock.monotonic() + within):
-        service.fetch(made, repeatable=operation.function)
+        answer = service.fetch(made, repeatable=operation.function)
+    if answer.status != HTTPStatus.NO_CONTENT:
+        parsed(answer.body, f"a call of {operation.name}")
 
 
 def call_of(operation: Operation, values: Mapping[str, Any], *, on: CallTarget) -> Call:

@@ -1,4 +1,4 @@
-"""Bodies of bulk requests, joined from finished JSON texts, so that no row is parsed; and answers for elastic tables.
+"""Bodies of bulk requests, joined from finished JSON texts, so that no row is parsed; and the answers to them.
 
 Microsoft: "Bulk operation messages". Every item needs `@odata.type`; an update names its record by the primary id, an
 upsert by that or by `@odata.id` with an alternate key. On elastic tables a bulk request can succeed partly: the answer
@@ -8,7 +8,7 @@ names the rows in a JSON list inside a string annotation of the error, which com
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from json import JSONDecoder
 
@@ -24,6 +24,7 @@ __all__ = [
     "create_body",
     "delete_body",
     "details_of",
+    "ids_of",
     "members",
     "new_record",
     "update_body",
@@ -34,6 +35,8 @@ __all__ = [
 NAMESPACE = "Microsoft.Dynamics.CRM"
 DETAILS_WANTED = {"Prefer": "odata.include-annotations=Microsoft.PowerApps.CDS.ErrorDetails.*"}
 
+_OK = 200
+_NO_CONTENT = 204
 _NAME = "Plugin.BulkApiErrorDetails"
 
 _DECODER = JSONDecoder()
@@ -136,6 +139,28 @@ def members(payload: str) -> Iterator[tuple[str, str]]:
             at += 1
         _, at = _DECODER.raw_decode(payload, at)
         yield name, payload[start:at]
+
+
+def ids_of(response: Response, *, created: int) -> Sequence[str]:
+    """The ids of new records; of others the service answers without content that they are written.
+
+    Args:
+        response: A success.
+        created: How many records are new; 0 where the request is about records that are there.
+
+    Raises:
+        UnexpectedAnswer: It is not an answer of the service; a gateway may have given it.
+        ValueError: The same, or an id is missing.
+    """
+    if response.status == _NO_CONTENT and not created:
+        return ()
+    answer = parsed(response.body, "a bulk request")
+    if response.status != _OK:
+        raise ValueError("a bulk request has no answer with this status")
+    ids = [each.guid() for each in answer.member("Ids").items()] if created else []
+    if len(ids) != created:
+        raise ValueError("the answer does not contain an id for each row")
+    return ids
 
 
 def details_of(response: Response) -> Mapping[int, tuple[int, str]] | None:

@@ -25,7 +25,7 @@ from shared.dataverse.http.service_errors import (
     error_of,
     refusal,
 )
-from shared.dataverse.write.bulk import details_of
+from shared.dataverse.write.bulk import details_of, ids_of
 from shared.dataverse.write.chunks import APART, READS, Chunk, NextStep, Target, halved, queries_of, trouble_of
 from shared.dataverse.write.closing import marked_read, times_read
 from shared.dataverse.write.controller import RequestKind
@@ -91,7 +91,7 @@ def evaluate(chunk: Chunk, response: Response, target: Target, *, dense: bool = 
             return _looked_up(chunk, decoded(response), target)
         if chunk.step in APART or not target.message_of(chunk.kind):
             return _each(chunk, decoded(response), target)
-        return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is RequestKind.CREATE else ())
+        return _accepted(chunk, ids_of(response, created=len(chunk.changes) if chunk.kind is RequestKind.CREATE else 0))
     except (ValueError, UnexpectedAnswer):
         # A success status with an incomplete or unexpected body is treated as a lost answer.
         return lost(chunk)
@@ -115,13 +115,6 @@ def too_often(chunk: Chunk, refused: Refusal) -> ChunkResult:
     if len(chunk.changes) == 1:
         return _alone(chunk, refused)
     return ChunkResult(again=halved(replace(chunk, tries={}, not_before=0.0)))
-
-
-def _ids(response: Response, count: int) -> Sequence[str]:
-    ids = [each.guid() for each in parsed(response.body, "a bulk request").member("Ids").items()]
-    if len(ids) != count:
-        raise ValueError("the answer does not contain an id for each row")
-    return ids
 
 
 def _accepted(chunk: Chunk, ids: Sequence[str]) -> ChunkResult:

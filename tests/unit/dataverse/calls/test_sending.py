@@ -9,9 +9,12 @@ from urllib.parse import unquote
 import pytest
 
 from shared.dataverse.calls.operations import Operation, OperationParameter
-from shared.dataverse.calls.sending import CallTarget, call_of, json_value
+from shared.dataverse.calls.sending import CallTarget, call, call_of, json_value
+from shared.dataverse.http.answers import UnexpectedAnswer
 from shared.entities import EntityMetadata
 from shared.errors import UserError
+from shared.http.transport import Response
+from tests.unit.dataverse.simulation import world
 
 ACCOUNT = EntityMetadata(
     logical_name="account",
@@ -103,3 +106,19 @@ def test_a_function_is_asked_with_aliases() -> None:
     assert call_of(Operation(name="WhoAmI", function=True), {}, on=CallTarget()).path == "WhoAmI()"
     with pytest.raises(UserError, match="too long for an address"):
         call_of(asked, {"T": "x" * 40_000}, on=CallTarget())
+
+
+@pytest.mark.parametrize("answer", [Response(status=204), Response(status=200, body=b'{"Result":1}')])
+def test_a_call_is_made_where_the_service_says_so(answer: Response) -> None:
+    """An operation without a result is answered without content."""
+    here = world(gate=lambda request, now: answer)
+    call(here.service, operation(), {}, on=CallTarget(), within=60)
+    assert len(here.memory.log) == 1
+
+
+def test_a_call_that_a_gateway_answers_with_a_page_is_not_made() -> None:
+    """The page has the status of a success; a second call might have its effect twice."""
+    here = world(gate=lambda request, now: Response(status=200, body=b"<html>Maintenance</html>"))
+    with pytest.raises(UnexpectedAnswer, match="a call of new_Do is not JSON"):
+        call(here.service, operation(), {}, on=CallTarget(), within=60)
+    assert len(here.memory.log) == 1

@@ -155,6 +155,18 @@ def test_lost_updates_are_simply_sent_again() -> None:
     assert (only(result).step, only(result).tries) == (NextStep.SEND, {Trouble.LOST: 1})
 
 
+@pytest.mark.parametrize("kind", [RequestKind.UPDATE, RequestKind.UPSERT, RequestKind.DELETE])
+@pytest.mark.parametrize("status", [200, 202, 206])
+def test_a_page_of_a_gateway_says_nothing_about_the_rows(kind: RequestKind, status: int) -> None:
+    """Its status is a success, and yet the service may not have got the request."""
+    target = replace(TARGET, messages=TARGET.messages | {"DeleteMultiple"})
+    page = Response(status=status, headers={"content-type": "text/html"}, body=b"<html>Maintenance</html>")
+    result = evaluate(chunk(kind, 3), page, target)
+    assert (result.trouble, result.outcomes, only(result).step) == (Trouble.LOST, (), NextStep.SEND)
+    assert evaluate(chunk(kind, 3), Response(status=202, body=b"{}"), target).trouble is Trouble.LOST
+    assert [type(each) for each in evaluate(chunk(kind, 3), good({}), target).outcomes] == [Applied] * 3
+
+
 def test_a_look_up_settles_what_is_there_and_sends_the_rest() -> None:
     """Creates that took effect are applied with their ids."""
     looking = chunk(RequestKind.CREATE, 3, step=NextStep.LOOK_UP, lost=True)

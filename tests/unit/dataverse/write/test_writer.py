@@ -165,6 +165,17 @@ def test_a_batch_with_several_kinds_of_trouble_sends_the_rows_that_wait_once(act
     assert 20 in sent
 
 
+def test_updates_that_a_gateway_answers_with_a_page_are_sent_again() -> None:
+    """The page has the status of a success, and the service has not got the request."""
+    here, ids = loaded(40)
+    here.memory.log.clear()
+    page = Response(status=200, headers={"content-type": "text/html"}, body=b"<html>Maintenance</html>")
+    here.memory.gate = lambda request, now: page if len(here.memory.log) == 1 else None
+    outcomes = here.write([update(n, ids[n], name="New") for n in range(40)])
+    assert settled(outcomes, 40) == {"Applied": 40}
+    assert {row["name"] for row in here.memory.records.values()} == {"New"}
+
+
 @pytest.mark.parametrize("bad", [1, 15])
 def test_invalid_rows_are_found_and_the_others_are_written(bad: int) -> None:
     """Scattered bad rows cost at most 2 % more requests than bad x log2(chunk) predicts; all good rows are written."""
