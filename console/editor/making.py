@@ -64,7 +64,7 @@ def show(visit: Visit, asked: Asked | None = None) -> Response:
         upload_path=upload_path(visit),
         sources=sorted(file.name for file in files),
         environments=_environments(files),
-        has_variables=bool(visit.app.variables().get(SERVICE_URL)),
+        default=_default(visit, files),
         read_only=visit.app.wiring.definition_files.read_only,
     )
 
@@ -165,14 +165,23 @@ def _source(visit: Visit, asked: Asked) -> dict[str, Any]:
 
 def _environment(visit: Visit, asked: Asked) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The keys of the destination for the environment that the form shows, and the parameters that they need."""
-    ours = _environments(visit.connections)
-    if name := asked.connection or (ours[0] if len(ours) == 1 else ""):
-        return {"connection": name}, {}
+    if asked.connection:
+        return {"connection": asked.connection}, {}
     try:
         chosen = chosen_environment(visit.connections, visit.app.variables())
-    except SyncError:  # none is known, or there are several
-        return {}, {}
+    except SyncError:  # none is known, there are several, or the only one needs a parameter, which a person adds
+        ours = _environments(visit.connections)
+        return ({"connection": ours[0]} if len(ours) == 1 else {}), {}
     return chosen.destination, chosen.parameters
+
+
+def _default(visit: Visit, files: Sequence[LoadedConnection]) -> str:
+    """What the form takes where no environment is chosen, in words."""
+    try:
+        destination = chosen_environment(files, visit.app.variables()).destination
+    except SyncError:
+        return "the only connection" if len(_environments(files)) == 1 else "not chosen"
+    return str(destination.get("connection", f"that of {SERVICE_URL}"))
 
 
 def _environments(files: Sequence[LoadedConnection]) -> list[str]:

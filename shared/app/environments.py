@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shared.definitions import names_used
 from shared.definitions.loading.loaded import LoadedConnection
 from shared.definitions.models import ConnectionModel, DynamicsConnection, DynamicsEnvironment, EnvironmentSecret
-from shared.definitions.models.names import names_in
 from shared.errors import DefinitionError, UserError
 from shared.suggestions import did_you_mean
 
@@ -17,6 +17,7 @@ __all__ = ["CLIENT_ID", "CLIENT_SECRET", "SERVICE_URL", "ChosenEnvironment", "ch
 SERVICE_URL: Final = "DYNAMICS_URL"
 CLIENT_ID: Final = "DYNAMICS_CLIENT_ID"
 CLIENT_SECRET: Final = "DYNAMICS_CLIENT_SECRET"  # noqa: S105 - the name of a variable
+_SET: Final = f"set {SERVICE_URL}, {CLIENT_ID} and {CLIENT_SECRET} (also in local.settings.json)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,9 @@ class ChosenEnvironment:
 def chosen_environment(
     files: Sequence[LoadedConnection], variables: Mapping[str, str], connection: str | None = None
 ) -> ChosenEnvironment:
-    """The connection that is named, else the only one of type `dynamics`, else what the variables say.
+    """The connection that is named, else the only usable one of type `dynamics`, else what the variables say.
+
+    A connection that needs a parameter is not usable: no definition gives it a value here.
 
     Args:
         files: The connections of the folder.
@@ -46,22 +49,25 @@ def chosen_environment(
 
     Raises:
         DefinitionError: The connection has problems.
-        UserError: There is no such connection, there are several, or nothing names an environment.
+        UserError: There is no such connection, it needs a parameter, there are several, or nothing names an
+            environment.
     """
     if connection is not None:
         return _of_connection(_named(files, connection))
     ours = [file for file in files if isinstance(file.connection, DynamicsConnection)]
-    if len(ours) == 1:
-        return _of_connection(ours[0])
-    if len(ours) > 1:
-        names = ", ".join(sorted(file.name for file in ours))
+    usable = [file for file in ours if not _parameters_of(file)]
+    if len(usable) > 1:
+        names = ", ".join(sorted(file.name for file in usable))
         raise UserError(f"there are several connections to Dataverse: name one with --connection ({names})")
-    if not variables.get(SERVICE_URL):
-        raise UserError(
-            f"no environment is known: set {SERVICE_URL}, {CLIENT_ID} and {CLIENT_SECRET} (also in "
-            f"local.settings.json), or write a connection of type dynamics and name it with --connection"
-        )
-    return _of_variables(variables)
+    if usable:
+        return _of_connection(usable[0])
+    if variables.get(SERVICE_URL):
+        return _of_variables(variables)
+    if ours:
+        raise _needs_parameter(ours[0])
+    raise UserError(
+        f"no environment is known: {_SET}, or write a connection of type dynamics and name it with --connection"
+    )
 
 
 def _named(files: Sequence[LoadedConnection], name: str) -> LoadedConnection:
@@ -79,16 +85,24 @@ def _of_connection(file: LoadedConnection) -> ChosenEnvironment:
         raise DefinitionError(file.problems)
     if not isinstance(connection, DynamicsConnection):
         raise UserError(f"the connection {file.name} is of type {connection.type}; one of type dynamics is needed")
-    texts = [text for text in (connection.service_url, connection.tenant_id) if text]
-    if named := sorted({name for text in texts for name in names_in(text)}):
-        raise UserError(
-            f"the connection {file.name} needs the parameter {named[0]} of a definition: name a connection without "
-            f"parameters with --connection"
-        )
+    if _parameters_of(file):
+        raise _needs_parameter(file)
     keys = type(connection).model_fields.keys() - ConnectionModel.model_fields.keys() - {"options"}
     own = {key: getattr(connection, key) for key in keys & connection.model_fields_set}
     environment = DynamicsEnvironment.model_construct(**{**own, "type": "dynamics"})
     return ChosenEnvironment(environment=environment, destination={"connection": file.name})
+
+
+def _parameters_of(file: LoadedConnection) -> list[str]:
+    """The parameters that a connection needs, in the order of their names."""
+    return sorted(names_used(file.connection)) if file.connection is not None else []
+
+
+def _needs_parameter(file: LoadedConnection) -> UserError:
+    return UserError(
+        f"the connection {file.name} needs the parameter {_parameters_of(file)[0]}, which only a definition gives: "
+        f"{_SET} and leave --connection out, or name a connection without parameters with --connection"
+    )
 
 
 def _of_variables(variables: Mapping[str, str]) -> ChosenEnvironment:

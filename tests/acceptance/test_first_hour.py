@@ -203,3 +203,21 @@ def test_the_wrong_row_is_reported_by_errors_until_it_is_corrected(reader: Reade
     assert (wrong["type"], wrong["column"]) == ("Unresolved Link", "company")
     assert line.startswith(example["key"])
     assert example["line"] == example["row"] + 1
+
+
+def test_a_file_of_ones_own_gets_a_definition_in_the_same_folder(reader: Reader) -> None:
+    """The commands after the last block work as they are typed, and the connection can take the place of the sign-in."""
+    for block in blocks():
+        reader.follow(block)
+    (reader.folder / "data" / "orders.csv").write_text("Name,Description\nO-1,First\nO-2,Second\n", "utf-8")
+    (typed,) = re.findall(r"`(dynamics-sync new [^`]+)`", OWN_DATA)
+    reader.type_in(typed)
+    path = reader.folder / "syncs" / "orders.yaml"
+    with_connection = re.sub(
+        r"( +)service_url: .*\n +client_id: .*\n +client_secret: .*\n", r"\1connection: crm\n", path.read_text("utf-8")
+    )
+    for text in (path.read_text("utf-8"), with_connection):
+        path.write_text(text, "utf-8")
+        reader.type_in("dynamics-sync validate")
+    assert "connection: crm" in with_connection
+    reader.type_in("dynamics-sync options account industrycode")

@@ -118,6 +118,29 @@ def test_the_environment_is_a_connection_or_the_variables(
     assert typed("options", "account", "industrycode", "--connection", "test")[0] == 0
 
 
+def test_the_variables_are_used_beside_a_connection_with_a_parameter(
+    here: World, typed: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options, and a first definition that validates; without the variables the message says what to do."""
+    connection = {
+        "kind": "connection",
+        "name": "crm",
+        "type": "dynamics",
+        "service_url": "@service_url",
+        "client_id": {"env": "DYNAMICS_CLIENT_ID"},
+        "client_secret": {"env": "DYNAMICS_CLIENT_SECRET"},
+    }
+    (here.folder / "syncs" / "crm.yaml").write_text(json.dumps(connection), "utf-8")
+    here.csv(_rows(("A", "One", "x")))
+    assert typed("options", "account", "industrycode")[0] == 0
+    assert typed("new", "fresh", "--source", here.environment["SOURCE"], "--entity", "account")[0] == 0
+    _validates_and_plans(typed, "fresh")
+    monkeypatch.delenv("DYNAMICS_URL")
+    code, _, err = typed("options", "account", "industrycode")
+    assert (code, "the connection crm needs the parameter service_url" in err) == (1, True), err
+    assert "set DYNAMICS_URL" in err
+
+
 # -- keys -----------------------------------------------------------------------------------------------------------
 
 

@@ -90,3 +90,16 @@ def test_the_environment_that_the_form_names_is_in_the_draft(served: Served, wor
     draft = made(served)
     assert (draft["destination"]["connection"], draft.get("parameters")) == ("crm", None)
     assert made(served, connection="crm")["destination"] == draft["destination"]
+
+
+def test_a_connection_with_a_parameter_leaves_the_environment_to_the_variables(served: Served, world: World) -> None:
+    """Where they are set, and the form says so; else the connection stays, and a person adds the parameter."""
+    (world.folder / "syncs" / "crm.yaml").write_text(
+        'kind: connection\nname: crm\ntype: dynamics\nservice_url: "@service_url"\n'
+        "client_id: {env: DATAVERSE_SECRET}\nclient_secret: {env: DATAVERSE_SECRET}\n"
+    )
+    assert made(served)["destination"]["connection"] == "crm"
+    assert ">the only connection</option>" in requests.get(f"{served.url}/new", timeout=30).text
+    world.variables["DYNAMICS_URL"] = world.emulator.service_url  # type: ignore[index]
+    assert made(served)["destination"]["service_url"] == "@service_url"
+    assert ">that of DYNAMICS_URL</option>" in requests.get(f"{served.url}/new", timeout=30).text
