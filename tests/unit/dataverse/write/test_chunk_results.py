@@ -394,7 +394,7 @@ def test_a_message_that_is_not_there_after_all_is_struck_off(status: int) -> Non
         ("0x80044331", "A name with 300 letters is not supported.", False),
     ],
 )
-def test_a_message_is_missing_only_where_the_service_speaks_of_it(code: str, message: str, missing: bool) -> None:
+def test_a_message_is_missing_only_where_the_service_speaks_of_it(code: str, message: str, *, missing: bool) -> None:
     """The words of an error about a row, or of a request that a plug-in makes itself, say nothing about the table."""
     result = evaluate(chunk(RequestKind.UPDATE, 40), answer(400, code, message), TARGET)
     assert result.lacks == ("UpdateMultiple" if missing else "")
