@@ -149,7 +149,8 @@ def test_a_run_that_is_stopped_before_its_references_is_no_failed_run(
         define_nodes(here, "full")
         here.csv([row("a", "b"), row("b", "a")])
 
-        done = here.run("nodes", **{asked: lambda: bool(here.emulator.stats()["rows"].get("create"))})
+        stop: dict[str, Any] = {asked: lambda: bool(here.emulator.stats()["rows"].get("create"))}
+        done = here.run("nodes", **stop)
 
         assert (done.state, done.skipped) == (state, 2)
         assert done.message == f"stopped before the end ({why}): 2 changes are left for the next run"
