@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from shared.dataverse import KEY_TAKEN, Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse import KEY_TAKEN, Applied, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
+from shared.entities import EntityMetadata
+from shared.errors import SyncError
 from shared.jobs.summary import OutcomeCounts
 from shared.reconcile.links.dependencies import CREATED_OR_ADOPTED, LINKED_CHANGES
 from shared.reconcile.outcomes import (
     KEEP_OUTCOMES,
+    LINKS_MADE,
     OUTCOMES,
+    UNNAMED_LINKS,
     Result,
     changes_query,
     failed_count_query,
+    name_links_statement,
     outcome_counts_query,
     resolve_taken_statements,
     skip_reason_query,
     skip_statements,
     taken_keys_query,
 )
+from shared.transform import TargetColumn, current_table_step
 from shared.workspace import Workspace
 
 __all__ = [
@@ -30,6 +37,7 @@ __all__ = [
     "keep_outcomes",
     "linked_changes",
     "make_outcomes",
+    "name_links",
     "outcome_counts",
     "planned_changes",
     "refused_count",
@@ -38,6 +46,8 @@ __all__ = [
     "skip_rest",
     "taken_keys",
 ]
+
+log = logging.getLogger(__name__)
 
 
 def planned_changes(workspace: Workspace, condition: str) -> Iterator[Change]:
@@ -142,6 +152,29 @@ def skip_rest(workspace: Workspace, reason: str) -> None:
     """Give every change that has no final outcome the outcome that it was skipped."""
     for statement in skip_statements():
         workspace.execute(statement, [reason])
+
+
+def name_links(
+    workspace: Workspace, dataverse: Dataverse, entity: EntityMetadata, layout: Sequence[TargetColumn]
+) -> None:
+    """Note in `outcomes` which ids the service gave to new links; where they cannot be read, this is logged.
+
+    Args:
+        workspace: Has an outcome of each change.
+        dataverse: Is asked for the links.
+        entity: The intersect table.
+        layout: Its target columns.
+    """
+    keys = [key for (key,) in workspace.query(UNNAMED_LINKS)]
+    if not keys:
+        return
+    workspace.drop(LINKS_MADE)
+    workspace.run(current_table_step(layout, name=LINKS_MADE, title="Create the table of new links", stored_keys=True))
+    try:
+        dataverse.read(workspace, entity, layout, keys=keys, into=LINKS_MADE)
+    except SyncError as error:
+        log.warning("The ids of new links cannot be read, so the ledger does not have these links: %s", error.message)
+    workspace.execute(name_links_statement(layout))
 
 
 def failed_count(workspace: Workspace) -> int:

@@ -19,6 +19,7 @@ from shared.jobs.outcomes import (
     is_taken,
     keep_outcomes,
     linked_changes,
+    name_links,
     planned_changes,
     refused_count,
     skip_rest,
@@ -67,6 +68,7 @@ class WriteOrder:
         guard: Called at that moment, too; it may give deletes an outcome.
         some_settled: Some changes have their outcomes before the first write.
         by_owner: The table `owner_order` orders the changes of records that exist.
+        named: The columns of new links whose ids are asked for, because the ledger needs them.
     """
 
     adoption: Adoption | None = None
@@ -78,6 +80,7 @@ class WriteOrder:
     guard: Callable[[], object] | None = None
     some_settled: bool = False
     by_owner: bool = False
+    named: Sequence[TargetColumn] = ()
 
     @classmethod
     def of(
@@ -98,6 +101,7 @@ class WriteOrder:
             creating=creating_columns(definition, columns),
             waiting=waiting,
             keeping=keeping,
+            named=columns if definition.keeps_ledger else (),
         )
 
     def left(self, condition: str) -> str:
@@ -150,6 +154,8 @@ def write_changes(
             _write_in_order(writing, workspace, order)
         else:
             _write_as_planned(writing, workspace, order, inserts=inserts, others=total - inserts)
+        if entity.intersect and order.named:
+            name_links(workspace, dataverse, entity, order.named)
     except SyncError as error:
         writing.stopped = writing.stopped or f"aborted: {error.message}"
         raise

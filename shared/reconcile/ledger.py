@@ -240,11 +240,12 @@ def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn], *, alon
 
 
 def _created(layout: Sequence[TargetColumn]) -> str:
+    """New records. Of a link that could not be read after it was made, no id is known."""
     written = _object([_first(column, "done") for column in _guarded(layout)])
     return f"""
   SELECT coalesce(done.id, done._id), 'created', false, NULL, {written}, NULL
   FROM done JOIN desired ON desired._row = done._row
-  WHERE done.action = 'insert' AND done.result = {_APPLIED}"""
+  WHERE done.action = 'insert' AND done.result = {_APPLIED} AND coalesce(done.id, done._id) IS NOT NULL"""
 
 
 _DELETED: Final = f"""

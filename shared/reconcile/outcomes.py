@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.reconcile.plan import PlanAction
+from shared.transform import TargetColumn, key_columns
 from shared.transform.rules import ErrorType
 from shared.workspace import NewTable, Table, json_rows, literal
 
@@ -14,12 +15,15 @@ __all__ = [
     "EDITED_CHANGES",
     "FAILED_CHANGES",
     "KEEP_OUTCOMES",
+    "LINKS_MADE",
     "OUTCOMES",
+    "UNNAMED_LINKS",
     "Result",
     "adopted_updates_query",
     "changes_count_query",
     "changes_query",
     "failed_count_query",
+    "name_links_statement",
     "outcome_counts_query",
     "refused",
     "resolve_taken_statements",
@@ -202,3 +206,27 @@ GROUP BY ALL""".strip()
 def skip_reason_query() -> str:
     """SQL for what stopped the write, so that changes were skipped; null when none was."""
     return f"SELECT min(stopped) FROM outcomes WHERE result = {literal(Result.SKIPPED)}"
+
+
+LINKS_MADE: Final = "links_made"
+"""The name of the table, of the form of `current`, for the new links as they are read after the write."""
+_UNNAMED: Final = f"result = {literal(Result.APPLIED)} AND action = {literal(PlanAction.INSERT)} AND id IS NULL"
+UNNAMED_LINKS: Final = f"SELECT key FROM changes JOIN outcomes USING (_change) WHERE {_UNNAMED} ORDER BY _change"
+"""SQL for the keys of the links that were made and whose ids the service did not tell."""
+
+
+def name_links_statement(layout: Sequence[TargetColumn]) -> str:
+    """SQL that notes their ids in `outcomes`, once `links_made` was read.
+
+    Args:
+        layout: The target columns of the links.
+    """
+    same = " AND ".join(f"desired._k{column.key_part} = made._k{column.key_part}" for column in key_columns(layout))
+    return f"""
+UPDATE outcomes SET id = found._id
+FROM (
+  SELECT changes._change, made._id
+  FROM changes JOIN outcomes USING (_change) JOIN desired ON desired._row = changes._row
+  JOIN {LINKS_MADE} AS made ON {same}
+  WHERE {_UNNAMED}) AS found
+WHERE found._change = outcomes._change""".strip()

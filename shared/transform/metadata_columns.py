@@ -18,6 +18,7 @@ __all__ = [
     "defaulted_columns",
     "identified",
     "metadata_layout",
+    "takes_ids",
     "watched",
     "writable_columns",
 ]
@@ -101,6 +102,12 @@ def identified(entity: EntityMetadata, columns: Iterable[TargetColumn]) -> tuple
     """The columns, and the id of the record as one that a create gives it."""
     attribute = entity.attributes[entity.primary_id]
     return (_column(entity, attribute), *columns)
+
+
+def takes_ids(entity: EntityMetadata) -> bool:
+    """Whether a create can say which id the new record gets; a link gets its id from the service."""
+    attribute = entity.attributes.get(entity.primary_id)
+    return attribute is not None and attribute.creatable and not entity.intersect
 
 
 def watched(entity: EntityMetadata, columns: Iterable[TargetColumn], *, on_behalf: bool) -> tuple[TargetColumn, ...]:

@@ -78,6 +78,36 @@ def test_links_are_made_and_removed_and_a_second_run_has_nothing_to_do(here: Wor
     assert here.plan("links").plan.counts.changes == 0
 
 
+def test_a_link_that_the_sync_made_is_its_own_and_is_removed_when_its_row_is_missing(here: World) -> None:
+    """Also in the next run, in which nothing matches it any more; links of people stay."""
+    links(here, [("3", "Lead 3")])
+    here.run("links")  # as anybody: the sync keeps no ledger yet
+    links(here, ALL, dropped_scope="own")
+    here.run("links")
+
+    links(here, ALL[1:], dropped_scope="own")
+    done = here.run("links")
+
+    assert (done.deleted.done, done.ignored, done.errors) == (1, 1, ())
+    assert linked(here) == {("1", "Lead 2"), ("2", "Lead 2"), ("3", "Lead 3")}
+    again = here.plan("links").plan
+    assert (again.counts.changes, again.counts.ignored) == (0, 1)
+
+
+def test_links_whose_ids_cannot_be_read_are_left_alone(here: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The run succeeds; they are its own from the next run on that has their rows."""
+    links(here, ALL, dropped_scope="own")
+    here.emulator.faults({"action": "status", "match": {"path": "leadid&$filter"}, "status": 403})
+    done = here.run("links")
+    assert (done.state, done.created.done) == ("Succeeded", 3)
+    assert "The ids of new links cannot be read" in caplog.text
+
+    links(here, ALL[1:], dropped_scope="own")
+    assert (here.run("links").deleted.done, len(linked(here))) == (0, 3)
+    links(here, ALL[2:], dropped_scope="own")
+    assert (here.run("links").deleted.done, len(linked(here))) == (1, 2)
+
+
 def test_a_lead_or_account_that_does_not_exist_is_an_unresolved_link(here: World) -> None:
     links(here, [("1", "Lead 1"), ("nobody", "Lead 2"), ("2", "nothing"), ("", "Lead 3")])
 

@@ -37,7 +37,7 @@ from shared.reconcile.undo.journal import (
     planned_query,
     remembered_query,
 )
-from shared.transform.metadata_columns import metadata_layout, writable_columns
+from shared.transform.metadata_columns import metadata_layout, takes_ids, writable_columns
 from shared.workspace import Workspace
 
 __all__ = ["ANSWERED", "Journaling"]
@@ -105,8 +105,7 @@ class Journaling:
         ((_, changes),) = workspace.query(changes_count_query())
         if not changes:
             return 0
-        identity = self.entity.attributes.get(self.entity.primary_id)
-        if identity is not None and identity.creatable and not self.entity.intersect:
+        if takes_ids(self.entity):
             workspace.run(NEW_IDS)
         self._put(workspace, PLANNED, self.planned, changes)
         if not self.entity.intersect:

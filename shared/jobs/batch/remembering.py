@@ -13,6 +13,7 @@ from shared.entities import EntityMetadata, LedgerStore
 from shared.memory import Ledger, ledger_owner
 from shared.reconcile import after_writing, before_writing, fill_ledger
 from shared.transform import TargetColumn
+from shared.transform.metadata_columns import takes_ids
 from shared.workspace import Step, Table, Workspace
 
 __all__ = ["Remembering", "remembering_steps"]
@@ -107,8 +108,7 @@ class Remembering:
 
 
 def _before(definition: SyncDefinition, entity: EntityMetadata, columns: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    identity = entity.attributes.get(entity.primary_id)
-    return before_writing(definition, columns, with_ids=identity is not None and identity.creatable)
+    return before_writing(definition, columns, with_ids=takes_ids(entity))
 
 
 def remembering_steps(

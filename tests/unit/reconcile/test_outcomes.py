@@ -8,11 +8,14 @@ import pytest
 
 from shared.reconcile.outcomes import (
     KEEP_OUTCOMES,
+    LINKS_MADE,
     OUTCOMES,
+    UNNAMED_LINKS,
     adopted_updates_query,
     changes_count_query,
     changes_query,
     failed_count_query,
+    name_links_statement,
     outcome_counts_query,
     resolve_taken_statements,
     skip_reason_query,
@@ -20,6 +23,7 @@ from shared.reconcile.outcomes import (
     taken_keys_query,
 )
 from shared.workspace import Workspace
+from tests.unit.reconcile.test_ledger import KEY
 from tests.unit.transform.lookups.relations import id_of
 
 CHANGES = (
@@ -95,3 +99,26 @@ def test_applied_changes_are_counted_by_what_they_did(written: Workspace) -> Non
     assert written.query(changes_count_query()) == [(4, 6)]
     assert [row[0] for row in written.query(changes_query("action <> 'insert'"))] == [5, 6]
     assert len(written.query(changes_query())) == 6
+
+
+def test_links_that_were_made_get_the_ids_with_which_they_are_read(workspace: Workspace) -> None:
+    """A refused link and a removed one get none, nor does one that was not read."""
+    workspace.create(OUTCOMES)
+    workspace.execute("CREATE TABLE changes (_change BIGINT, action VARCHAR, _row BIGINT, key VARCHAR)")
+    workspace.execute("CREATE TABLE desired (_row BIGINT, _k1 VARCHAR)")
+    workspace.execute(f"CREATE TABLE {LINKS_MADE} (_id UUID, _k1 VARCHAR)")
+    actions = {1: "insert", 2: "insert", 3: "insert", 4: "delete"}
+    for number, action in actions.items():
+        row = None if action == "delete" else number
+        workspace.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", [number, action, row, f"k{number}"])
+        workspace.execute("INSERT INTO desired VALUES (?, ?)", [number, f"k{number}"])
+    for number in (1, 2, 4):
+        workspace.execute(f"INSERT INTO {LINKS_MADE} VALUES (?, ?)", [id_of(number), f"k{number}"])
+    ended = [{"n": number, "result": "failed" if number == 2 else "applied"} for number in actions]
+    workspace.execute(KEEP_OUTCOMES, [json.dumps(ended)])
+
+    assert workspace.query(UNNAMED_LINKS) == [("k1",), ("k3",)]
+    workspace.execute(name_links_statement([KEY]))
+
+    named = workspace.query("SELECT _change, CAST(id AS VARCHAR) FROM outcomes ORDER BY _change")
+    assert named == [(1, id_of(1)), (2, None), (3, None), (4, None)]

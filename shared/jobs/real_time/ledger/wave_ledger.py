@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from shared.entities import EntityMetadata
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import PreparedSync
 from shared.memory import NOTHING, BeforeReading, EventLedger, KnownRecord, RememberedRecord
@@ -16,6 +15,7 @@ from shared.memory.parts import MEMBERS, NAMES
 from shared.reconcile import after_writing, before_writing, doubtful_query, fill_ledger
 from shared.reconcile.outcomes import Result
 from shared.transform import ErrorType
+from shared.transform.metadata_columns import takes_ids
 from shared.workspace import Table, json_rows, literal
 from shared.workspace.warm import WarmWorkspace
 
@@ -104,7 +104,7 @@ class WaveLedger:
             ChangedMeanwhileError: Others have changed what is known of a record; nothing was noted.
             RetryLater, AbortRun: The state store is unavailable, or refuses us.
         """
-        for step in before_writing(self.sync.definition, self.sync.layout, with_ids=_sets_ids(self.sync.entity)):
+        for step in before_writing(self.sync.definition, self.sync.layout, with_ids=takes_ids(self.sync.entity)):
             self.workspace.run(step)
         rows = self._rows(Table.LEDGER_BEFORE)
         if not rows:
@@ -144,8 +144,3 @@ class WaveLedger:
             for record, origin, marked, mark, written, pending in found
             if record is not None
         }
-
-
-def _sets_ids(entity: EntityMetadata) -> bool:
-    identity = entity.attributes.get(entity.primary_id)
-    return identity is not None and identity.creatable

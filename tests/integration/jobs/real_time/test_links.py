@@ -96,6 +96,16 @@ def test_the_removal_of_a_link_whose_record_is_gone_has_nothing_to_do(make: Make
     assert {row["accountnumber"] for row in world.rows()} == {lead["lastname"] for lead in leads} == {"1", "2"}
 
 
+def test_a_link_that_an_event_made_is_the_syncs_own(make: Make) -> None:
+    """`dropped_scope: own`: the next event removes it."""
+    world = linking(make, dropped="delete", dropped_scope="own")
+    world.run(event("c", "1", "1"), event("c", "1", "2"))
+
+    world.run(event("d", "1", "1"))
+
+    assert (linked(world), world.letters) == ({("1", "2")}, [])
+
+
 def test_a_link_that_exists_already_needs_no_write(make: Make) -> None:
     world = linking(make)
     world.run(event("c", "1", "1"))
