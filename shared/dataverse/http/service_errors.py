@@ -60,6 +60,7 @@ _COLUMN = (
     re.compile(r"[Aa]ttribute(?: with name)?:? '?(\w+)'? "),
     re.compile(r"'(\w+)' (?:is required|cannot be null)"),
 )
+_ID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
 _PRIVILEGE = re.compile(r"\bprv[A-Z]\w+")
 _LONGEST_MESSAGE = 1000
 _LONGEST_CODE = 60  # most have ten characters; some are names
@@ -95,6 +96,14 @@ class Refusal:
     def by_plug_in(self) -> bool:
         """Whether a plug-in has refused the row, whatever the status is."""
         return self.code in _PLUG_IN_CODES
+
+    def may_be_about(self, *ids: str) -> bool:
+        """Whether it may be about one of these records: it names none, or one of these.
+
+        A plug-in, or a rule of the service that acts on other records too, passes on what it was answered about those.
+        """
+        named = {each.lower() for each in _ID.findall(self.message)}
+        return not named or not named.isdisjoint(each.lower() for each in ids)
 
     def __str__(self) -> str:
         """Code and message, as a person wants to read them."""

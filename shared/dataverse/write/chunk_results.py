@@ -325,7 +325,8 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
         met = Trouble.DATABASE  # an error that can be temporary: try again
     if met is not None and (met is not Trouble.DATABASE or chunk.tries.get(met, 0) < _MOST_ROLLBACKS):
         return met
-    if is_in_effect_already(chunk.kind, refused) or (chunk.kind is RequestKind.DELETE and refused.code in _GONE):
+    gone = chunk.kind is RequestKind.DELETE and refused.code in _GONE and refused.may_be_about(str(change.id))
+    if gone or is_in_effect_already(chunk.kind, change, refused):
         return Applied(number=change.number, id=change.id, created=False)
     if conflict(refused) is Conflict.KEY_TAKEN and chunk.kind is RequestKind.UPSERT and not chunk.tries:
         return Trouble.DATABASE

@@ -39,12 +39,13 @@ def disassociation(entity: EntityMetadata, change: Change) -> str:
     return f"{_record(entity, first, change)}/{first.navigation}({key_values(change.key)[second.column]})/$ref"
 
 
-def is_in_effect_already(kind: RequestKind, refused: Refusal) -> bool:
+def is_in_effect_already(kind: RequestKind, change: Change, refused: Refusal) -> bool:
     """Whether a refusal means that the link is there already, or not there any more."""
     if kind is RequestKind.ASSOCIATE:
         return conflict(refused) is Conflict.KEY_TAKEN
-    absent = refused.status == 404 and not ends_run(refused) and not refused.by_plug_in  # noqa: PLR2004
-    return kind is RequestKind.DISASSOCIATE and absent
+    if kind is not RequestKind.DISASSOCIATE or refused.status != 404 or ends_run(refused) or refused.by_plug_in:  # noqa: PLR2004
+        return False
+    return refused.may_be_about(*key_values(change.key).values())
 
 
 def _record(entity: EntityMetadata, end: LinkEnd, change: Change) -> str:

@@ -421,6 +421,18 @@ def test_parts_of_a_batch_are_judged_one_by_one() -> None:
     assert isinstance(evaluate(chunk(RequestKind.DELETE, 1), batch(refused), TARGET).end, AbortRun)
 
 
+def test_a_delete_that_is_refused_because_of_another_record_has_failed() -> None:
+    """What reacts to a delete may ask for a record that is not there: the service's code is the same, its id is not."""
+    ours, other = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
+    removal = replace(change(RequestKind.DELETE, 0), id=ours)
+    deletes = Chunk(kind=RequestKind.DELETE, changes=(removal, replace(removal, number=1)))
+    parts = [answer(404, "0x80040217", f"contact With Id = {each} Does Not Exist") for each in (ours.upper(), other)]
+    gone, there = evaluate(deletes, batch(*parts), TARGET).outcomes
+    assert gone == Applied(number=0, id=ours, created=False)
+    assert isinstance(there, Failed)
+    assert (there.code, there.message) == ("0x80040217", f"contact With Id = {other} Does Not Exist")
+
+
 def test_creates_of_a_batch_whose_answer_was_lost_are_looked_up() -> None:
     """A 502 inside a batch is as ambiguous as one around it."""
     result = evaluate(chunk(RequestKind.CREATE, 2, step=NextStep.SINGLY), batch(Response(status=502), good()), TARGET)

@@ -18,6 +18,7 @@ from tests.unit.dataverse.links import LINKS, ONE, TWO
 from tests.unit.dataverse.simulation import BASE
 from tests.unit.dataverse.write.test_chunk_results import answer, batch, good
 
+OTHER = "00000000-2222-3333-4444-555555555555"
 TARGET = Target(entity=LINKS, connection=Connection(service_url=BASE), messages=frozenset())
 
 
@@ -70,6 +71,21 @@ def test_a_plug_in_that_refuses_to_remove_a_link_has_not_removed_it(code: str) -
     (outcome,) = evaluate(chunk(ChangeAction.DELETE), batch(answer(404, code, "This member stays")), TARGET).outcomes
     assert isinstance(outcome, Failed)
     assert (outcome.code, outcome.message) == (code, "This member stays")
+
+
+@pytest.mark.parametrize("record", [ONE, TWO.upper()])
+def test_a_link_whose_record_does_not_exist_any_more_is_applied(record: str) -> None:
+    gone = answer(404, "0x80040217", f"account With Id = {record} Does Not Exist")
+    result = evaluate(chunk(ChangeAction.DELETE), batch(gone), TARGET)
+    assert result.outcomes == (Applied(number=0, created=False),)
+
+
+def test_a_link_that_is_refused_because_of_another_record_has_failed() -> None:
+    """What reacts to the removal asks for another record; the link is there."""
+    other = answer(404, "0x80040217", f"contact With Id = {OTHER} Does Not Exist")
+    (outcome,) = evaluate(chunk(ChangeAction.DELETE), batch(other), TARGET).outcomes
+    assert isinstance(outcome, Failed)
+    assert (outcome.status, outcome.code) == (404, "0x80040217")
 
 
 def test_a_link_to_a_record_that_does_not_exist_has_failed() -> None:
