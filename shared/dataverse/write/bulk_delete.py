@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
-from shared.dataverse.http.answers import UnexpectedAnswer
+from shared.dataverse.http.answers import Answer, UnexpectedAnswer
 from shared.dataverse.http.keys import lookups
 from shared.dataverse.http.service import Call, Service
+from shared.dataverse.http.waiting import WaitStoppedError
 from shared.dataverse.write.writer import POLL_SECONDS
 from shared.entities import EntityMetadata
 from shared.errors import RequestRefused, SyncError
@@ -33,6 +34,7 @@ LONGEST_PAUSE = 15.0
 GRACE = 10.0  # seconds before the deadline, for calling jobs off and looking at what they did
 CALLING_OFF = 60.0  # seconds in which calling jobs off is tried again where the service is not available
 _COMPLETED = 3  # statecode of an asyncoperation; its statuscode is then 30 succeeded, 31 failed, 32 canceled
+_CANCELLED = "cancelled"  # what limits call a stop by `cancelled`
 _CALLED_OFF = b'{"statecode":3,"statuscode":32}'
 
 
@@ -134,13 +136,27 @@ class BulkDeleting:
             started = [_Job(id=self._job_of(named), changes=named)] if named else []
         except (RequestRefused, UnexpectedAnswer):
             started, others = [], list(changes)
+        except WaitStoppedError:  # the job may have been started: its answer may be what was lost
+            self._stopped = _CANCELLED
+            jobs.pop()
+            yield from self._skipped(changes)
+            return
         jobs[-1:] = started
         if others:
             yield from self._ordinary(others)
 
     def _job_of(self, changes: Sequence[Change]) -> str:
         """Start a job and return its id."""
-        return self._service.fetch_json(self._call(changes)).member("JobId").guid()
+        return self._fetched(self._call(changes)).member("JobId").guid()
+
+    def _fetched(self, call: Call) -> Answer:
+        """The answer to a request; a wait for it ends when the write is cancelled, by `WaitStoppedError`."""
+        with self._service.until(None, stopped=self._limits.cancelled):
+            return self._service.fetch_json(call)
+
+    def _skipped(self, changes: Iterable[Change]) -> Iterator[Outcome]:
+        """The outcomes of changes of a job of which it is not known what it has deleted, or may still delete."""
+        return (Skipped(number=change.number, reason=self._stopped, sent=True) for change in changes)
 
     def _call(self, changes: Sequence[Change]) -> Call:
         ids = [str(change.id) for change in changes]
@@ -177,7 +193,11 @@ class BulkDeleting:
             "asyncoperations?$select=statecode&$filter=Microsoft.Dynamics.CRM.In"
             f"(PropertyName='asyncoperationid',PropertyValues=[{among}])"
         )
-        rows = self._service.fetch_json(Call(path=path, table="asyncoperation")).rows()
+        try:
+            rows = self._fetched(Call(path=path, table="asyncoperation")).rows()
+        except WaitStoppedError:
+            self._stopped = _CANCELLED
+            return []
         at_work = {
             row.member("asyncoperationid").guid() for row in rows if row.member("statecode").whole() != _COMPLETED
         }
@@ -201,7 +221,11 @@ class BulkDeleting:
                         self._service.fetch(call)
 
     def _seen(self, job: _Job, jobs: list[_Job]) -> Iterator[Outcome]:
-        there = self._there(job.changes)
+        try:
+            there = self._there(job.changes)
+        except WaitStoppedError:
+            self._stopped = self._stopped or _CANCELLED
+            there = frozenset(str(change.id).lower() for change in job.changes)  # as far as is known
         jobs.remove(job)
         still = [change for change in job.changes if str(change.id).lower() in there]
         for change in job.changes:
@@ -210,14 +234,13 @@ class BulkDeleting:
         if still and not self._stopped:
             yield from self._ordinary(still)
         elif still:
-            # The job may still delete them: that it is called off is not known.
-            yield from (Skipped(number=change.number, reason=self._stopped, sent=True) for change in still)
+            yield from self._skipped(still)  # that the job is called off is not known
 
     def _there(self, changes: Sequence[Change]) -> frozenset[str]:
         """Which of the records exist."""
         primary, found = self._entity.primary_id, set[str]()
         for query in lookups(self._entity, ({primary: str(change.id)} for change in changes)):
-            answer = self._service.fetch_json(Call(path=query.path, table=self._entity.logical_name))
+            answer = self._fetched(Call(path=query.path, table=self._entity.logical_name))
             found.update(row.member(primary).guid() for row in answer.rows())
         return frozenset(found)
 

@@ -104,6 +104,23 @@ class Jobs:
                 yield Applied(number=change.number, id=change.id, created=False)
 
 
+class Throttled(Jobs):
+    """One that throttles one kind of request from the second one on, for half an hour each time."""
+
+    def __init__(self, count: int, throttled: str, *, seconds: float) -> None:
+        super().__init__(count, seconds=seconds)
+        self.throttled = throttled
+        self.asked = 0
+
+    def send(self, request: Request) -> Response:
+        if request.url.removeprefix(BASE).startswith(self.throttled):
+            self.asked += 1
+            if self.asked > 1:
+                body = b'{"error":{"code":"0x80072321","message":"Combined execution time exceeded"}}'
+                return Response(status=429, headers={"retry-after": "1800"}, body=body)
+        return super().send(request)
+
+
 def _good(rows: list[dict[str, Any]]) -> Response:
     return Response(status=200, body=json.dumps({"value": rows}).encode())
 
@@ -233,6 +250,22 @@ def test_cancelling_calls_jobs_off() -> None:
     assert {getattr(outcome, "reason", "") for outcome in outcomes.values()} == {"cancelled"}
     assert (len(jobs.canceled), len(jobs.there)) == (1, 500)
     assert jobs.clock.seconds <= 101.5
+
+
+@pytest.mark.parametrize("asked", ["BulkDelete", "asyncoperations?", "accounts?"])
+def test_cancelling_ends_a_wait_that_the_service_asks_for(asked: str) -> None:
+    """Jobs do not go on for as long as a question about them is throttled; each change has an outcome."""
+    jobs = Throttled(20_000, asked, seconds=20.0 if asked == "accounts?" else 10_000)
+
+    outcomes, error = drained(dropping(jobs, cancelled=lambda: jobs.clock.seconds > 100), deletes(20_000))
+
+    assert (len(outcomes), error) == (20_000, None)
+    assert {getattr(each, "reason", "cancelled") for each in outcomes.values()} == {"cancelled"}
+    assert jobs.clock.seconds <= 101.5
+    before = set(jobs.there)
+    jobs.clock.sleep(20_000)
+    jobs.send(Request(method="GET", url=BASE + "other"))
+    assert jobs.there == before
 
 
 def test_too_many_errors_stop_the_rest() -> None:
