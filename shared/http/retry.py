@@ -113,9 +113,15 @@ def delay(failed: FailedTry, retry_policy: RetryPolicy = RETRY_POLICY, *, jitter
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds from a `Retry-After` header, which holds seconds or an HTTP date (RFC 9110, 10.2.3).
+    """Seconds from a `Retry-After` header, which holds seconds or an HTTP date (RFC 9110, 10.2.3); a day at most.
 
-    None without one, and for any other text; never negative, and never more than a day.
+    Args:
+        headers: Of the answer. A date is compared with its own `Date` where it has one: the clocks may differ.
+        now: By the clock of this machine.
+
+    Returns:
+        None where no wait is asked for: without the header, for any other text, and for no time at all or a moment
+        that has passed. A request that is repeated at once, as often as it may be, would soon be given up.
     """
     text = headers.get("retry-after", "").strip()
     if not text:
@@ -125,8 +131,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         when = date_in(text)
         if when is None:
             return None
-        seconds = (when - now).total_seconds()
-    return min(max(0.0, seconds), LONGEST_TOLD)
+        seconds = (when - (date_in(headers.get("date", "")) or now)).total_seconds()
+    return min(seconds, LONGEST_TOLD) if seconds > 0 else None
 
 
 def date_in(text: str) -> datetime | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
 
@@ -66,8 +67,10 @@ def test_attempts_end_but_throttling_is_more_patient() -> None:
         ("17", 17.0),
         ("1,200.00", 1200.0),
         ("Sun, 22 Nov 2026 12:00:30 GMT", 30.0),
-        ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
-        ("-5", 0.0),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", None),
+        ("-5", None),
+        ("0", None),
+        ("200000", 86_400.0),
         ("soon", None),
         ("", None),
     ],
@@ -75,6 +78,16 @@ def test_attempts_end_but_throttling_is_more_patient() -> None:
 def test_retry_after_is_read_as_seconds_or_as_a_date(text: str, seconds: float | None) -> None:
     """Both forms of RFC 9110 are understood; anything else counts as absent."""
     assert retry_after({"retry-after": text}, NOW) == seconds
+
+
+@pytest.mark.parametrize("sent", ["Sun, 22 Nov 2026 12:02:00 GMT", "Sun, 22 Nov 2026 11:58:00 GMT"])
+def test_a_date_is_a_wait_from_the_date_of_the_answer(sent: str) -> None:
+    """The clock of this machine may be ahead of that of the service, or behind it."""
+    later = format_datetime(parsedate_to_datetime(sent) + timedelta(seconds=60), usegmt=True)
+    assert retry_after({"retry-after": later, "date": sent}, NOW) == 60.0
+    assert retry_after({"retry-after": "17", "date": sent}, NOW) == 17.0
+    assert retry_after({"retry-after": sent, "date": sent}, NOW) is None
+    assert retry_after({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT", "date": "today"}, NOW) == 30.0
 
 
 def test_numbers_with_thousands_separators_are_read() -> None:

@@ -219,16 +219,29 @@ def test_a_wait_beyond_reason_is_left_to_the_schedule(asked: str) -> None:
     assert (len(transport.requests), clock.seconds) == (1, 0)
 
 
-@pytest.mark.parametrize(
-    ("asked", "waits"),
-    [("-5", 0.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None), ("Thu, 99 Foo 9999 99:99:99 GMT", None)],
-)
-def test_an_unusual_retry_after_is_read(asked: str, waits: float | None) -> None:
-    """A moment that has passed is no wait; what cannot be read counts as not said."""
+@pytest.mark.parametrize("asked", ["0", "-5", "Thu, 01 Jan 1970 00:00:00 GMT", "soon", "Thu, 99 Foo 9999 99:99:99 GMT"])
+def test_an_unusual_retry_after_is_read(asked: str) -> None:
+    """No time and a moment that has passed are no wait, and what cannot be read counts as not said."""
     made, transport, _, clock = service(refused(503, "0x80040216", "busy", retry_after=asked), GOOD)
     made.fetch(Call(path="accounts"))
     assert len(transport.requests) == 2
-    assert clock.seconds == waits if waits is not None else 0 < clock.seconds < 1
+    assert 0 < clock.seconds < 1
+
+
+def test_throttling_that_asks_for_no_wait_is_not_given_up_within_a_moment() -> None:
+    """Sixty tries without a pause would be over before any limit of the service has passed."""
+    made, transport, _, clock = service(*[refused(429, "0x80072322", retry_after="0") for _ in range(20)], GOOD)
+    made.fetch(Call(path="accounts"))
+    assert len(transport.requests) == 21
+    assert clock.seconds > 300
+
+
+def test_a_wait_until_a_date_starts_at_the_date_of_the_answer() -> None:
+    """The clock of this machine is two minutes ahead, so that it holds the date for past."""
+    dates = {"retry_after": "Wed, 31 Dec 2025 23:59:00 GMT", "date": "Wed, 31 Dec 2025 23:58:00 GMT"}
+    made, transport, _, clock = service(refused(429, "0x80072322", **dates), GOOD)
+    made.fetch(Call(path="accounts"))
+    assert (len(transport.requests), clock.seconds) == (2, 60)
 
 
 @pytest.mark.parametrize(
