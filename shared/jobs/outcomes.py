@@ -162,10 +162,10 @@ def name_links(
     Args:
         workspace: Has an outcome of each change.
         dataverse: Is asked for the links.
-        entity: The intersect table.
-        layout: Its target columns.
+        entity: The table; one that is no intersect table has no links.
+        layout: Its target columns; none where nobody needs the ids.
     """
-    keys = [key for (key,) in workspace.query(UNNAMED_LINKS)]
+    keys = [key for (key,) in workspace.query(UNNAMED_LINKS)] if entity.intersect and layout else []
     if not keys:
         return
     workspace.drop(LINKS_MADE)

@@ -154,8 +154,7 @@ def write_changes(
             _write_in_order(writing, workspace, order)
         else:
             _write_as_planned(writing, workspace, order, inserts=inserts, others=total - inserts)
-        if entity.intersect and order.named:
-            name_links(workspace, dataverse, entity, order.named)
+        name_links(workspace, dataverse, entity, order.named)
     except SyncError as error:
         writing.stopped = writing.stopped or f"aborted: {error.message}"
         raise
