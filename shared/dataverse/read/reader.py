@@ -44,7 +44,6 @@ __all__ = [
     "selected",
     "table_query",
     "typed_members",
-    "unique_statement",
 ]
 
 LONGEST_URL = 32_768  # characters of a GET
@@ -55,17 +54,6 @@ FEW_BYTES = 200_000
 READ_BY_ID = 500
 """Records that a query by their ids asks for, about: with all columns selected, the length of a URL is used up."""
 MOST_SEQUENTIAL = 2  # below this many at once, dividing the table gains nothing
-
-
-# A record that moved between ranges while they were read, or that the service orders otherwise, was read twice.
-def unique_statement(table: str) -> str:
-    """SQL that keeps one copy of each record."""
-    return f"""
-DELETE FROM {table} WHERE _seq IN (
-  SELECT _seq FROM (SELECT _seq, row_number() OVER (PARTITION BY _id ORDER BY _seq) AS copy FROM {table}
-    WHERE _id IN (SELECT _id FROM {table} GROUP BY _id HAVING count(*) > 1))
-  WHERE copy > 1)
-"""
 
 
 # These keep every digit; other numbers are whole, or doubles anyway.
@@ -220,14 +208,13 @@ def read_table(workspace: Workspace, service: Service, records: Records, conditi
         for part in range_conditions(column, at)
     ]
     report = read_queries(workspace, service, records, ranges, at_once=at_once)
-    workspace.execute(unique_statement(records.into))
     return replace(report, pages=report.pages + 1)
 
 
 def read_queries(
     workspace: Workspace, service: Service, records: Records, queries: Sequence[str], *, at_once: int = 1
 ) -> ReadReport:
-    """Insert the records of some queries.
+    """Insert the records of some queries, each record once, however many of the queries find it.
 
     Args:
         workspace: Has the table.
@@ -242,7 +229,24 @@ def read_queries(
         RetryLater: The service is unavailable.
     """
     table, prefer = records.entity.logical_name, preference(records.layout)
-    return _insert(workspace, records, pages(service, queries, table=table, at_once=at_once, prefer=prefer))
+    report = _insert(workspace, records, pages(service, queries, table=table, at_once=at_once, prefer=prefer))
+    if len(queries) > 1:
+        workspace.execute(_unique_statement(records.into))
+    return report
+
+
+def _unique_statement(table: str) -> str:
+    """SQL that keeps one copy of each record.
+
+    Several queries find a record that moved from one range to another while they were read, that the service orders
+    otherwise, or whose key the service takes to be equal to keys in several of them.
+    """
+    return f"""
+DELETE FROM {table} WHERE rowid IN (
+  SELECT place FROM (SELECT rowid AS place, row_number() OVER (PARTITION BY _id ORDER BY rowid) AS copy FROM {table}
+    WHERE _id IN (SELECT _id FROM {table} GROUP BY _id HAVING count(*) > 1))
+  WHERE copy > 1)
+"""
 
 
 def read_keyed(

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from shared.dataverse.http.connection import PAGE_ROWS
 from shared.dataverse.http.keys import QUERY_ROOM, key_values
 from shared.dataverse.http.service import Call, Service
-from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_queries, read_table, unique_statement
+from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_queries, read_table
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, RequestRefused
 from shared.transform.lookups.columns import Reference
@@ -86,10 +86,7 @@ def read_reference(
             queries += islice(possible, max(0, most() + 1 - len(queries)))
         if max(needed, len(queries)) > most():
             return read_table(workspace, service, records, condition)
-    report = read_queries(workspace, service, records, queries, at_once=max(1, service.meter.parallelism))
-    if len(queries) > 1:
-        workspace.execute(unique_statement(records.into))
-    return report
+    return read_queries(workspace, service, records, queries, at_once=max(1, service.meter.parallelism))
 
 
 def queries_at_least(workspace: Workspace, values: Sequence[str], columns: Sequence[str]) -> int:

@@ -80,3 +80,16 @@ def test_an_event_whose_adopted_record_cannot_be_updated_is_a_dead_letter(make: 
     world.emulator.faults({"match": {"path": "accounts/Microsoft.Dynamics.CRM.UpdateMultiple"}, **refusal})
     counts = world.run({"op": "c", "number": "A①", "name": "new"})
     assert (counts["lost"], "adopted" in counts, world.accounts()) == (1, False, {"A1": {"name": "old"}})
+
+
+def test_keys_that_differ_in_case_only_find_their_records_however_many_there_are(make: Make) -> None:
+    """Of more keys than one query holds, several queries find the same record, since the service ignores case."""
+    columns = [{"name": "name"}, {"name": "city"}]
+    mappings = [{"source": "name", "target": "name"}, {"source": "city", "target": "address1_city"}]
+    behaviour = {"sync_key": ["name"], "key_match": "exact"}
+    world = make(columns=columns, mappings=mappings, behaviour=behaviour)
+    names = [f"{'x' * 140}{number:03}-{end}" for end in ("a", "A") for number in range(120)]
+    assert world.run(*({"op": "c", "name": name, "city": "Bern"} for name in names))["insert"] == 240
+    counts = world.run(*({"op": "u", "name": name, "city": "Basel"} for name in names))
+    assert (counts["update"], "insert" in counts) == (240, False)
+    assert [row["address1_city"] for row in world.rows("address1_city")] == ["Basel"] * 240

@@ -257,6 +257,22 @@ def test_an_answer_without_records_ends_the_read() -> None:
             read_queries(workspace, dataverse, Records(entity=TABLE, layout=LAYOUT), ["accounts"])
 
 
+def test_a_record_that_several_queries_find_is_read_once() -> None:
+    """Also where the table has records already, whose numbers are the same."""
+
+    def page(*ids: str) -> Response:
+        return Response(status=200, body=json.dumps({"value": [{"accountid": each} for each in ids]}).encode())
+
+    first, second, third = (ID.replace("5", digit) for digit in "678")
+    with Workspace.open(threads=1) as workspace:
+        workspace.run(current_table_step(LAYOUT))
+        for pages in ([page(first)], [page(second, third), page(third)]):
+            dataverse, *_ = service(*pages)
+            read_queries(workspace, dataverse, Records(entity=TABLE, layout=LAYOUT), ["accounts"] * len(pages))
+        found = workspace.query("SELECT CAST(_id AS VARCHAR) FROM current ORDER BY _id")
+    assert [record for (record,) in found] == [first, second, third]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
