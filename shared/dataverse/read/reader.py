@@ -200,15 +200,21 @@ def read_table(workspace: Workspace, service: Service, records: Records, conditi
         return read_queries(workspace, service, records, [whole])
     page = first_page(service, whole, table=entity.logical_name, prefer=preference(layout))
     at = cuts(workspace, column, at_once * 2) if page.following is not None else ()
-    if not at:
+    ranges = _range_queries(records, condition, range_conditions(column, at))
+    if not ranges:
         rest = following_pages(service, page, table=entity.logical_name)
         return _insert(workspace, records, chain([page], rest))
-    ranges = [
-        table_query(entity, layout, f"({condition}) and {part}" if condition else part)
-        for part in range_conditions(column, at)
-    ]
     report = read_queries(workspace, service, records, ranges, at_once=at_once)
     return replace(report, pages=report.pages + 1)
+
+
+def _range_queries(records: Records, condition: str | None, parts: Iterable[str]) -> list[str]:
+    """A query for each range of a table; none where the filter leaves the bounds of a range no room in the URL."""
+    filters = (f"({condition}) and {part}" if condition else part for part in parts)
+    try:
+        return [table_query(records.entity, records.layout, each) for each in filters]
+    except UserError:
+        return []
 
 
 def read_queries(

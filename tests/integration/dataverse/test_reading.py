@@ -8,6 +8,7 @@ import pytest
 
 from emulator.testing import RunningEmulator, running
 from shared.dataverse import Applied, Change, ChangeAction, Dataverse
+from shared.dataverse.read.reader import LONGEST_URL, table_query
 from shared.errors import AbortRun, UserError
 from shared.transform import current_table_step
 from shared.workspace import Workspace
@@ -30,11 +31,15 @@ def fill(client: Dataverse, count: int) -> None:
     assert all(isinstance(outcome, Applied) for outcome in client.write(client.entity("account"), changes))
 
 
-def rows(client: Dataverse, *, source: int = 0, condition: str | None = None) -> tuple[int, list[tuple[object, ...]]]:
-    """Pages read, and the records; with a source of so many keys the reader may divide the table."""
+def rows(
+    client: Dataverse, *, source: int = 0, key: str = "A", condition: str | None = None
+) -> tuple[int, list[tuple[object, ...]]]:
+    """Pages read, and the records; with a source of so many keys that begin so, the reader may divide the table."""
     with Workspace.open(threads=1) as workspace:
         if source:
-            workspace.execute("CREATE TABLE desired AS SELECT 'A' || i AS accountnumber FROM range(?) t(i)", [source])
+            workspace.execute(
+                "CREATE TABLE desired AS SELECT ? || i AS accountnumber FROM range(?) t(i)", [key, source]
+            )
         workspace.run(current_table_step(ACCOUNT_LAYOUT))
         report = client.read(workspace, client.entity("account"), ACCOUNT_LAYOUT, condition=condition)
         found = workspace.query("SELECT _id, accountnumber, name FROM current ORDER BY _id")
@@ -55,6 +60,23 @@ def test_a_large_table_read_in_ranges_equals_one_read_in_order(emulator: Running
     assert {str(name).rpartition(" ")[0] for _, _, name in in_order} == set(NAMES)
     condition = "numberofemployees ge 2000 or numberofemployees lt 10"
     assert rows(client, condition=condition)[1] == rows(client, source=11_000, condition=condition)[1]
+
+
+def test_a_filter_that_leaves_no_room_for_the_bounds_of_a_range_is_read_in_order(
+    emulator: RunningEmulator, connect: Connect
+) -> None:
+    """The filter alone fits into the URL, so the table can be read; ranges only save time."""
+    client = connect(emulator, page_rows=5)
+    fill(client, 12)
+    used = len(table_query(client.entity("account"), ACCOUNT_LAYOUT, "name ne ''"))
+    condition = f"name ne '{'x' * (LONGEST_URL - 1000 - used)}'"  # a next link needs some room
+    key = "A" + "ж" * 200  # takes 1,200 characters
+
+    pages, in_order = rows(client, condition=condition)
+
+    assert (pages, len(in_order)) == (3, 12)
+    assert rows(client, source=12, key=key)[0] > pages
+    assert rows(client, source=12, key=key, condition=condition) == (pages, in_order)
 
 
 def test_a_small_table_costs_one_request(emulator: RunningEmulator, connect: Connect) -> None:
