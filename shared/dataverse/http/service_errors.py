@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from http import HTTPStatus
 
 from shared.dataverse.changes import KEY_TAKEN, NO_CODE
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
@@ -142,7 +143,8 @@ def trouble(response: Response, refused: Refusal) -> Trouble | None:
 
     A 502 or 504, and a 503 without an error of the service and without `Retry-After`, come from a gateway
     that may have passed the request on: the answer is lost, not negative. So is any other fault of a server that does
-    not speak as the service does.
+    not speak as the service does, and its 408 (too slow) is like a 504. With an error of the service, 408 and 425 are
+    statuses that a plug-in has chosen for its refusal.
     """
     if response.status == 429:  # noqa: PLR2004 - the status is the name
         return Trouble.THROTTLED
@@ -151,9 +153,11 @@ def trouble(response: Response, refused: Refusal) -> Trouble | None:
     if response.status in _GATEWAY:
         refused_early = response.status == 503 and (refused.spoken or "retry-after" in response.headers)  # noqa: PLR2004
         return Trouble.UNAVAILABLE if refused_early else Trouble.LOST
-    if response.status >= _SERVER_ERROR and not refused.spoken:
-        return Trouble.LOST
-    return None
+    if refused.spoken:
+        return None
+    if response.status == HTTPStatus.TOO_EARLY:
+        return Trouble.UNAVAILABLE
+    return Trouble.LOST if response.status >= _SERVER_ERROR or response.status == HTTPStatus.REQUEST_TIMEOUT else None
 
 
 def in_trouble(answer: Response) -> bool:
