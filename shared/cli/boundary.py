@@ -13,9 +13,10 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from typer.exceptions import Abort, TyperException
+from typer.models import CommandInfo
 
 from shared.cli import (
     commands,
@@ -49,8 +50,30 @@ COMMANDS = (
     status_commands,
     undo_commands,
 )
+# The tasks and their commands, in the order of the help and of docs/commands.md.
+TASKS: Final = {
+    "First steps": ("init", "new", "import-xml", "options", "keys", "test-connection"),
+    "Check and run": ("validate", "plan", "run", "explain"),
+    "Look at results": ("status", "runs", "errors", "history"),
+    "Repair": ("retry", "undo", "resume", "watermark"),
+    "Real time": ("events", "dead-letters", "replay", "discard"),
+    "Operate": ("start", "cancel", "publish", "console", "erase", "schema"),
+}
+_PLACES: Final = {
+    name: (place, task)
+    for place, (task, name) in enumerate((task, name) for task, names in TASKS.items() for name in names)
+}
+
+
+def _place(command: CommandInfo) -> tuple[int, str]:
+    """The place of a command in the help, and its task."""
+    return _PLACES[command.name or getattr(command.callback, "__name__", "").replace("_", "-")]
+
+
+program.registered_commands.sort(key=_place)
 for _command in program.registered_commands:
     _command.cls = HelpfulCommand
+    _command.rich_help_panel = _place(_command)[1]
 
 
 def run(arguments: Sequence[str], *, open_app: Callable[[], App] | None = None) -> int:

@@ -545,6 +545,14 @@ def test_without_a_command_the_help_is_shown(typed: Type) -> None:
         assert command in done.out
 
 
+def test_the_help_lists_the_commands_by_task(typed: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a new user needs comes first, and every command stands once."""
+    monkeypatch.setenv("COLUMNS", "140")
+    shown = re.findall(r"^│ ([a-z][a-z-]*) ", typed("--help").out, re.MULTILINE)
+    assert shown[:9] == ["init", "new", "import-xml", "options", "keys", "test-connection", "validate", "plan", "run"]
+    assert len(shown) == len({*shown}) == len(program.registered_commands)
+
+
 def test_the_version_is_shown(typed: Type) -> None:
     """Without a command."""
     done = typed("--version")
