@@ -155,8 +155,8 @@ def ids_of(response: Response, *, created: int) -> Sequence[str]:
     if response.status == _NO_CONTENT and not created:
         return ()
     answer = parsed(response.body, "a bulk request")
-    if response.status != _OK:
-        raise ValueError("a bulk request has no answer with this status")
+    if response.status != _OK or "error" in answer.members():
+        raise ValueError("a bulk request that was carried out is not answered so")
     ids = [each.guid() for each in answer.member("Ids").items()] if created else []
     if len(ids) != created:
         raise ValueError("the answer does not contain an id for each row")

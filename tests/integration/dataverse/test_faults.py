@@ -26,6 +26,8 @@ FAULTS: dict[str, dict[str, Any]] = {
     "throttled by concurrency": {"action": "status", "status": 429, "code": "0x80072326", "retry_after": 0.2},
     "away": {"action": "status", "status": 503, "retry_after": 0.2},
     "gateway": {"action": "status", "status": 502},
+    "page of a gateway": {"action": "status", "status": 200},
+    "accepted by a gateway": {"action": "status", "status": 202},
     "deadlock": {"action": "status", "status": 500, "code": "0x80044150", "message": "Sql Number: 1205"},
     "database timeout": {"action": "status", "status": 500, "code": "0x80044151", "message": "SQL timeout"},
     "token expired": {"action": "status", "status": 401},
@@ -138,6 +140,34 @@ def test_a_request_that_takes_too_long_is_not_sent_twice(emulator: RunningEmulat
     emulator.clear_faults()
     until_true(lambda: not emulator.stats()["in_flight"]["now"])
     assert len(read_accounts(client)) == ROWS
+
+
+def test_a_delete_that_is_refused_because_of_another_record_has_failed(
+    emulator: RunningEmulator, client: Dataverse
+) -> None:
+    """The code is that of a record that is deleted already, and the message has the id of another record."""
+    account = client.entity("account")
+    ids = ids_of(settled(client.write(account, accounts(ChangeAction.INSERT))))
+    message = "contact With Id = 11111111-2222-3333-4444-555555555555 Does Not Exist"
+    match = {"method": "DELETE", "path": f"accounts({ids[3]})"}
+    emulator.faults({"action": "status", "status": 404, "code": "0x80040217", "message": message, "match": match})
+    outcomes = settled(client.write(account, accounts(ChangeAction.DELETE, ids)))
+    failed = [outcome for outcome in outcomes.values() if isinstance(outcome, Failed)]
+    assert [(outcome.number, outcome.code, outcome.message) for outcome in failed] == [(3, "0x80040217", message)]
+    assert [*read_accounts(client)] == ["A3"]
+
+
+def test_a_row_that_is_refused_as_not_supported_leaves_the_others_their_bulk_message(
+    emulator: RunningEmulator, client: Dataverse
+) -> None:
+    """The words are about the row: the rows after it are sent together, as those before it."""
+    account = client.entity("account")
+    match = {"filter": "accountnumber eq 'A30'"}
+    message = "The country XX is not supported."
+    emulator.faults({"action": "refuse_rows", "code": "0x80040203", "message": message, "match": match})
+    outcomes = settled(client.write(account, accounts(ChangeAction.INSERT)))
+    assert [number for number, outcome in outcomes.items() if isinstance(outcome, Failed)] == [30]
+    assert sum(emulator.stats()["requests"]["in_batches"].values()) <= 16  # the last rows that may be the bad one
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 429, 503])
