@@ -82,7 +82,14 @@ class Adoption:
         self.note(workspace)
         return [
             Change(
-                number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, later=later, columns=columns
+                number=n,
+                action=ChangeAction.UPDATE,
+                id=record,
+                key=key,
+                payload=payload,
+                later=later,
+                columns=columns,
+                version=version,
             )
-            for n, record, key, payload, later, columns in workspace.query(adopted_updates_query())
+            for n, record, key, payload, later, columns, version in workspace.query(adopted_updates_query())
         ]

@@ -76,8 +76,9 @@ def linked_changes(workspace: Workspace) -> list[Change]:
             id=record,
             key=key,
             payload=links,
+            version=version,
         )
-        for number, record, key, links in workspace.query(LINKED_CHANGES)
+        for number, record, key, links, version in workspace.query(LINKED_CHANGES)
     ]
 
 
@@ -128,8 +129,9 @@ def correct_outcomes(workspace: Workspace, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         match outcome:
             case Failed():
+                result = Result.EDITED if outcome.edited else Result.FAILED
                 texts = ["the record was ", f", but its references were refused: {outcome.message}"]
-                values = [Result.FAILED, outcome.status, outcome.code, None, *texts, outcome.number]
+                values = [result, outcome.status, outcome.code, None, *texts, outcome.number]
             case Skipped():
                 texts = [f"{outcome.reason}; the record was ", " without its references"]
                 values = [Result.SKIPPED, None, None, outcome.reason, *texts, outcome.number]

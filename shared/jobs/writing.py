@@ -42,7 +42,7 @@ from shared.reconcile.links.dependencies import (
 from shared.reconcile.links.kept_parents import NOT_AS_PLANNED
 from shared.reconcile.links.put_off import keep_links_of_existing
 from shared.reconcile.links.steps import delete_order
-from shared.reconcile.outcomes import Result, changes_count_query, refused
+from shared.reconcile.outcomes import NAME_EDITED, Result, changes_count_query, refused
 from shared.transform import TargetColumn
 from shared.workspace import Step, Table, Workspace
 
@@ -278,6 +278,7 @@ class _Writing:
         self._progress.advance(self._taken - len(updates))
         self._failed = failed_count(self._workspace)
         self.send(iter(updates), len(updates), applied=Result.ADOPTED)
+        self._workspace.execute(NAME_EDITED)
 
     def send(
         self,

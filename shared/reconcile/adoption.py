@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
-from shared.reconcile.columns import differs, on_update, records, records_need
+from shared.reconcile.columns import differs, on_update, parts_of, records, records_need, version_of
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met, undecided
 from shared.reconcile.later import update_of
 from shared.reconcile.links.put_off import links_of, written_at_once
@@ -24,7 +24,7 @@ _NEEDS = frozenset(
 _DROPS = f"({', '.join(map(literal, DROPS))})"
 # Whatever became of the update: a run adopts in several rounds, and no row of a later one may have the record too.
 _TABLE = NewTable(name=Table.ADOPTED_RECORDS, columns="(_id UUID)", if_missing=True)
-_EMPTY = {"payload": "{}", "later": "", "links": "", "columns": "", "before": "{}"}
+_EMPTY = {"payload": "{}", "later": "", "links": "", "columns": "", "before": "{}", "version": ""}
 _WRITTEN = ", ".join(
     f"{field} = CASE WHEN adoptions.action = {literal(PlanAction.UPDATE)} THEN adoptions.{field} "
     f"ELSE {literal(empty)} END"
@@ -42,8 +42,8 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
     They need `desired`, `decisions`, `changes` and `outcomes`, a condition `source` too. `holders` has the records that
     the service named; their `_seq` is the number of the insert whose key they have. `adoptions` has one row for each
     insert that is adopted: `_change`, `_id`, `action` (update, unchanged or ignored), `payload`, `later`, `links`,
-    `columns`, `before`. The insert in `changes` then has what is written into the adopted record: its own texts were
-    made for a record that holds nothing.
+    `columns`, `before`, and `version`, empty for any. The insert in `changes` then has what is written into the adopted
+    record: its own texts were made for a record that holds nothing.
     """
     held = "SELECT _id FROM holders"
     # A plan that dropped the record and made a new one has been wrong twice: the record is one that stays.
@@ -87,7 +87,8 @@ def _adoptions(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> st
     """
     id_column = definition.destination.id_column
     first, update = update_of(layout, id_column, written_at_once(differs)), update_of(layout, id_column)
-    links, _ = links_of(on_update(layout, id_column), differs, read=True)
+    written = on_update(layout, id_column)
+    links, _ = links_of(written, differs, read=True)
     row = "LEFT JOIN source ON source._row = changes._row" if looks_at_source(definition) else ""
     return f"""
 SELECT changes._change, target._id,
@@ -98,7 +99,8 @@ SELECT changes._change, target._id,
   coalesce({first.later}, '') AS later,
   coalesce({links}, '') AS links,
   {update.names} AS columns,
-  {update.before} AS before
+  {update.before} AS before,
+  coalesce({version_of(parts_of(written, differs))}, '') AS version
 FROM (
   SELECT *, count(*) OVER (PARTITION BY _seq) AS several, row_number() OVER (PARTITION BY _id ORDER BY _seq) AS claim
   FROM holders) AS target

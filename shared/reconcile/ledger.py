@@ -251,11 +251,12 @@ def _created(layout: Sequence[TargetColumn]) -> str:
 _DELETED: Final = f"""
   SELECT done._id, NULL, false, NULL, NULL, NULL
   FROM done WHERE done.action = 'delete' AND done.result = {_APPLIED}"""
+# An insert names no version: where the record counts as edited, it is one whose key the insert has.
 _NOT_MADE: Final = f"""
   SELECT done._id, NULL, false, NULL, NULL, NULL
   FROM done
   WHERE done.action = 'insert' AND done._id IS NOT NULL AND done._id IS DISTINCT FROM done.id
-    AND done.result IN ({_FAILED}, {_ADOPTED})"""
+    AND done.result IN ({_FAILED}, {_ADOPTED}, 'edited')"""
 # A record whose drop was taken out of the plan, because it has the key of a row.
 _NOT_TRIED: Final = """
   SELECT ledger_before.id, ledger._origin, coalesce(ledger._marked, false), ledger._mark, ledger._written,

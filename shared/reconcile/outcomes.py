@@ -16,6 +16,7 @@ __all__ = [
     "FAILED_CHANGES",
     "KEEP_OUTCOMES",
     "LINKS_MADE",
+    "NAME_EDITED",
     "OUTCOMES",
     "UNNAMED_LINKS",
     "Result",
@@ -123,15 +124,22 @@ def changes_count_query() -> str:
 
 
 def adopted_updates_query() -> str:
-    """SQL for (number of the insert, id, key, payload, later, columns) of the adopted records that are updated.
+    """SQL for the adopted records that are updated: number of the insert, id, key, payload, later, columns, version.
 
     Those whose references alone differ, and are written after all records exist, are not among them.
     """
     return f"""
-SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.later, adoptions.columns
+SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.later, adoptions.columns,
+  adoptions.version
 FROM adoptions JOIN changes USING (_change)
 WHERE {_SENDS}
 ORDER BY _change""".strip()
+
+
+NAME_EDITED: Final = f"""
+UPDATE outcomes SET id = adoptions._id FROM adoptions
+WHERE adoptions._change = outcomes._change AND result = {literal(Result.EDITED)}""".strip()
+"""SQL that notes the ids of the records that were to be adopted and were edited meanwhile: others may refer to them."""
 
 
 def taken_keys_query() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.acceptance.test_undo_relations import undone
 from tests.acceptance.world import World, accounts, world
@@ -128,3 +129,31 @@ def test_an_adopted_record_fails_only_with_a_reference_that_it_is_to_get(here: W
     assert held(here)["a1"] == ("new", "X")
     if write == "always":
         assert "the record was adopted, but new_parentid refers to row 2" in str([each.message for each in done.errors])
+
+
+@pytest.mark.parametrize("text", ["new", "old"], ids=["another column too", "the reference alone"])
+@pytest.mark.parametrize("filtered", [True, False])
+def test_an_edit_after_the_look_up_of_an_adopted_record_stays(here: World, text: str, *, filtered: bool) -> None:
+    """The write names the version that was compared; nothing is known of a new record that was not made."""
+    rows = {"A1": "", "X": ""}
+    define(here, {"a1": "X", "X": ""}, text="old", write="unless_edited")
+    here.run("nodes")
+    define(here, rows | CIRCLE, text=text, write="unless_edited")
+    if filtered:
+        definition = yaml.safe_load((here.folder / "syncs" / "nodes.yaml").read_text("utf-8"))
+        definition["destination"]["filter"] = "new_text ne 'theirs'"
+        here.define(definition, "nodes")
+    (record,) = here.records("new_nodes?$select=new_nodeid&$filter=new_number eq 'a1'")
+
+    def edit(_run: str, name: str, _part: bytes) -> None:
+        if name.startswith("adopted"):
+            here.update(f"new_nodes({record['new_nodeid']})", {"new_text": "edited"})
+
+    with here.store_in_front(put_journal_part=edit):
+        done = here.run("nodes")
+
+    assert (done.state, done.adopted, done.edited, done.failed) == ("Succeeded", 0, 1, 0)
+    assert [error.error_type for error in done.errors] == ["Edited in target"]
+    assert held(here)["a1"] == ("edited", "X")
+    again = here.run("nodes")
+    assert (again.adopted, again.edited, held(here)["a1"]) == (1, 0, (text, "B"))

@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 _DONE: Final = "('applied', 'adopted')"
+# A record with the key of a new one is there, also if it keeps what others have edited.
+_THERE: Final = "('applied', 'adopted', 'edited')"
 # The columns of `changes` with ids of records that are referred to.
 _REFERRING: Final = ("key", "payload", "on_create", "later", "links")
 # Like the ids that the writer makes: random, with the time in the last six bytes, by which SQL Server orders ids.
@@ -50,11 +52,15 @@ FRESH_ID: Final = "CAST(left(CAST(uuid() AS VARCHAR), 24) || printf('%012x', epo
 """SQL of an id that no record has."""
 
 LINKED_CHANGES: Final = f"""
-SELECT changes._change, CAST(outcomes.id AS VARCHAR), key, links
+SELECT changes._change, CAST(outcomes.id AS VARCHAR), key, links,
+  CASE WHEN payload = '{{}}' AND later = '' THEN version ELSE '' END
 FROM changes JOIN outcomes USING (_change)
 WHERE links <> '' AND outcomes.result IN {_DONE}
 ORDER BY _change""".strip()
-"""Records whose references are written after all records exist: number, id, key, JSON object."""
+"""Records whose references are written after all records exist: number, id, key, JSON object, version.
+
+The version is that of an adopted record that the run has not written yet; empty for any.
+"""
 
 
 UNKNOWN_PARENTS: Final = f"""
@@ -124,7 +130,7 @@ LEFT JOIN outcomes AS end_of ON end_of._change = made._change
 LEFT JOIN new_records ON new_records._row = parents.parent
 WHERE coalesce({_has_id("new_records._id")}, true)
   AND changes._change IN (SELECT _change FROM changes WHERE {condition}) AND NOT parents.deferred
-  AND (end_of.result IS NULL OR end_of.result NOT IN {_DONE})
+  AND (end_of.result IS NULL OR end_of.result NOT IN {_THERE})
   AND NOT EXISTS (SELECT 1 FROM outcomes AS own WHERE own._change = changes._change)
 GROUP BY changes._change""".strip()
 
@@ -144,7 +150,7 @@ FROM (
   LEFT JOIN changes AS made ON made._row = parents.parent
   LEFT JOIN outcomes AS end_of ON end_of._change = made._change
   LEFT JOIN new_records ON new_records._row = parents.parent
-  WHERE parents.deferred AND (end_of.result IS NULL OR end_of.result NOT IN {_DONE})
+  WHERE parents.deferred AND (end_of.result IS NULL OR end_of.result NOT IN {_THERE})
     AND coalesce(contains(changes.links, CAST(new_records._id AS VARCHAR)), changes.links <> '')
   GROUP BY changes._change) AS found
 WHERE found._change = outcomes._change AND outcomes.result IN {_DONE}""".strip()

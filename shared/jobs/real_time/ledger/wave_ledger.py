@@ -32,7 +32,8 @@ _RECORDS: Final = "SELECT CAST(_id AS VARCHAR) FROM current"
 _HOLDERS: Final = "SELECT DISTINCT CAST(_id AS VARCHAR) FROM holders"
 _NOT_WRITTEN: Final = (
     f"SELECT CAST(_id AS VARCHAR) FROM outcomes JOIN changes USING (_change) WHERE result = {literal(Result.EDITED)} "
-    "AND NOT coalesce(sent, false)"  # else it may have been written, and something else after it
+    "AND NOT coalesce(sent, false) "  # else it may have been written, and something else after it
+    "AND action <> 'insert'"  # a record that was not made is forgotten already
 )
 
 _EDITED: Final = f"SELECT count(DISTINCT _id) FROM target_errors WHERE error = {literal(ErrorType.EDITED)}"

@@ -27,7 +27,7 @@ from shared.workspace import Table, Workspace
 from tests.unit.transform.lookups.relations import LINKED, id_of, linking, to
 
 COLUMNS = {
-    "changes": "_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, key VARCHAR, payload VARCHAR, later VARCHAR, links VARCHAR, on_create VARCHAR",
+    "changes": "_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, key VARCHAR, payload VARCHAR, later VARCHAR, links VARCHAR, on_create VARCHAR, version VARCHAR",
     "parents": "_row BIGINT, parent BIGINT, name VARCHAR, rejects BOOLEAN, deferred BOOLEAN",
     "new_records": "_row BIGINT, _id UUID",
     "generations": "_row BIGINT, generation INTEGER",
@@ -52,7 +52,7 @@ def written(workspace: Workspace) -> Workspace:
     for table, columns in COLUMNS.items():
         workspace.execute(f"CREATE TABLE {table} ({columns})")
     for number in range(1, 6):
-        add(written_to := workspace, "changes", number, "insert", number, None, f"k{number}", "{}", "", "", "")
+        add(written_to := workspace, "changes", number, "insert", number, None, f"k{number}", "{}", "", "", "", "")
     return written_to
 
 
@@ -71,8 +71,11 @@ def outcomes(workspace: Workspace) -> dict[int, tuple[str, str | None]]:
 
 
 def test_a_change_fails_with_the_new_record_that_it_refers_to(written: Workspace) -> None:
-    """Row 2 refers to one that failed, 3 to one that was not sent, 4 to one that exists, 5 to nothing new."""
-    for row, parent in ((2, 1), (3, 9), (4, 5), (4, 1)):
+    """Row 2 refers to one that failed, 3 to one that was not sent, 4 to one that exists, 7 to one that was edited."""
+    for number in (6, 7):
+        add(written, "changes", number, "insert", number, None, f"k{number}", "{}", "", "", "", "")
+    end(written, 6, "edited", id_of(6))
+    for row, parent in ((2, 1), (3, 9), (4, 5), (4, 1), (7, 6)):
         add(written, "parents", row, parent, "parent", True, parent == 1 and row == 4)
     end(written, 1, "failed")
     end(written, 5, "adopted", id_of(5))
@@ -81,6 +84,7 @@ def test_a_change_fails_with_the_new_record_that_it_refers_to(written: Workspace
     assert outcomes(written) == {
         1: ("failed", None),
         5: ("adopted", None),
+        6: ("edited", None),
         2: ("failed", "Parent Failed"),
         3: ("failed", "Parent Failed"),
     }
@@ -88,7 +92,7 @@ def test_a_change_fails_with_the_new_record_that_it_refers_to(written: Workspace
     assert said == ("parent refers to row 1, whose record was not created",)
 
     written.execute(failed_parents(CREATES))
-    assert len(outcomes(written)) == 4
+    assert len(outcomes(written)) == 5
 
 
 def test_a_change_that_leaves_the_reference_out_does_not_fail(written: Workspace) -> None:
@@ -124,7 +128,18 @@ def test_a_record_whose_deferred_reference_has_no_record_was_created_in_part(wri
     assert outcomes(written)[3] == ("adopted", None)
     (said,) = written.query("SELECT message FROM outcomes WHERE _change = 1")
     assert said == ("the record was created, but parent refers to row 2, whose record was not created",)
-    assert written.query(LINKED_CHANGES) == [(3, id_of(3), "k3", '{"x":1}')]
+    assert written.query(LINKED_CHANGES) == [(3, id_of(3), "k3", '{"x":1}', "")]
+
+
+@pytest.mark.parametrize(("payload", "later", "version"), [("{}", "", "W/7"), ("{1}", "", ""), ("{}", "{1}", "")])
+def test_a_reference_names_the_version_that_was_compared_unless_the_run_has_written_the_record(
+    written: Workspace, payload: str, later: str, version: str
+) -> None:
+    """The run itself has changed it then."""
+    values = [payload, later]
+    written.execute("UPDATE changes SET links = 'x', version = 'W/7', payload = ?, later = ? WHERE _row = 1", values)
+    end(written, 1, "adopted", id_of(1))
+    assert written.query(LINKED_CHANGES) == [(1, id_of(1), "k1", "x", version)]
 
 
 def test_a_record_that_leaves_its_deferred_reference_out_does_not_fail(written: Workspace) -> None:
@@ -217,8 +232,8 @@ def test_changes_are_written_in_waves(written: Workspace) -> None:
     """A change that refers to nothing new is in the first generation; a delete is in that of its record."""
     for row, generation in ((2, 0), (3, 1), (4, 20)):
         add(written, "generations", row, generation)
-    add(written, "changes", 6, "delete", None, id_of(1), "", "{}", "", "", "")
-    add(written, "changes", 7, "delete", None, id_of(2), "", "{}", "", "", "")
+    add(written, "changes", 6, "delete", None, id_of(1), "", "{}", "", "", "", "")
+    add(written, "changes", 7, "delete", None, id_of(2), "", "{}", "", "", "", "")
     add(written, "drop_order", id_of(1), 20)
 
     def wave(order: Table, condition: str, generation: int) -> list[int]:
