@@ -281,12 +281,7 @@ class _Writing:
         self._workspace.execute(NAME_EDITED)
 
     def send(
-        self,
-        changes: Iterator[Change],
-        count: int,
-        *,
-        adopting: bool = False,
-        applied: Result = Result.APPLIED,
+        self, changes: Iterator[Change], count: int, *, adopting: bool = False, applied: Result = Result.APPLIED
     ) -> None:
         """Send changes and keep their outcomes, unless there are none or the run has stopped."""
         self.stopped = self.stopped or self._limits.too_many(self._failed)
