@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from shared.definitions.models import ChangedWhen, Strategy, SyncBehaviour, SyncDefinition, WritePolicy
 from shared.reconcile.columns import differs, edited, fixed, on_update, records, records_need
-from shared.reconcile.marks import dropped, report_unfit, returned
+from shared.reconcile.marks import dropped, not_dropped, not_marked, report_unfit, returned
 from shared.reconcile.plan import DROPS, PlanAction
 from shared.transform import ErrorType, TargetColumn, action_of, key_columns
 from shared.workspace import NewTable, Purpose, Step, Table, checked, literal, quoted
@@ -29,6 +29,7 @@ __all__ = [
     "report_unfit",
     "spare_protected",
     "undecided",
+    "why_kept_query",
 ]
 
 ACTION_TYPE = f"ENUM({', '.join(literal(action) for action in PlanAction)})"  # one byte a key instead of sixteen
@@ -226,6 +227,39 @@ WHERE {drops}
             purpose=Purpose.REJECTED_ROWS,
         ),
     )
+
+
+def why_kept_query(definition: SyncDefinition, layout: Sequence[TargetColumn], *, with_parents: bool) -> str:
+    """SQL for why records without a row are not dropped: the first reason of each, and how many records have it.
+
+    Args:
+        definition: The sync; its strategy is `full`.
+        layout: The target columns.
+        with_parents: The table `kept_parents` was made.
+    """
+    if definition.sync_behaviour.dropped == "ignore":
+        reasons = [("true", "dropped is ignore")]
+    else:
+        keys = [f"_k{n}" for n, _ in enumerate(key_columns(layout), start=1)]
+        same = " AND ".join(f"target.{key} = protected.{key}" for key in keys)
+        reasons = [
+            *not_dropped(definition, layout),
+            (f"EXISTS (SELECT 1 FROM protected WHERE {same})", _KEY_IN_DOUBT),
+            *([("target._id IN (SELECT _id FROM kept_parents)", "records that stay are below them")] * with_parents),
+            *not_marked(definition, layout),
+            ("true", "they may be those of rows whose key cannot be read or does not fit (see Errors)"),
+        ]
+    branches = "\n  ".join(f"WHEN {condition} THEN {literal(why)}" for condition, why in reasons)
+    return f"""
+SELECT CASE
+  {branches} END AS why, count(*)
+FROM decisions JOIN current AS target ON target._id = decisions._id
+{records(definition)}
+WHERE decisions.action = {literal(PlanAction.IGNORED)} AND decisions._row IS NULL
+GROUP BY why ORDER BY count(*) DESC, why""".strip()
+
+
+_KEY_IN_DOUBT: Final = "their key is that of a row in error, or several records have it (see Errors)"
 
 
 def report_fixed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:

@@ -34,6 +34,8 @@ __all__ = [
     "mark_parts",
     "mark_values",
     "marks_held",
+    "not_dropped",
+    "not_marked",
     "report_unfit",
     "return_parts",
     "returned",
@@ -66,17 +68,31 @@ def dropped(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
 
     So a second run plans nothing. `report_unfit` leaves alone those that a value of the mark does not fit.
     """
-    action, mark = drop_action(definition), dropped_mark(definition, layout, started=_AT_ANY_TIME)
-    exceptions = []
-    if definition.sync_behaviour.dropped_scope == "own":
-        exceptions.append("ledger._own IS NOT TRUE")
-    if mark:
-        # A value that does not fit reads as none, which the record may hold.
-        fits = [f"NOT {column.unfit}" for column in mark if column.unfit]
-        exceptions.append(f"({' AND '.join([_held(mark), *fits])})")
+    action = drop_action(definition)
+    exceptions = [condition for condition, _ in not_dropped(definition, layout)]
     if not exceptions or action is PlanAction.IGNORED:
         return literal(action)
     return f"CASE WHEN {' OR '.join(exceptions)} THEN {literal(PlanAction.IGNORED)} ELSE {literal(action)} END"
+
+
+def not_dropped(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> list[tuple[str, str]]:
+    """Which records without a row are left as they are: SQL condition over `target` and `ledger`, and why."""
+    mark = dropped_mark(definition, layout, started=_AT_ANY_TIME)
+    found = []
+    if definition.sync_behaviour.dropped_scope == "own":
+        found.append(("ledger._own IS NOT TRUE", "they are not this sync's own (dropped_scope)"))
+    if mark:
+        # A value that does not fit reads as none, which the record may hold.
+        fits = [f"NOT {column.unfit}" for column in mark if column.unfit]
+        found.append((f"({' AND '.join([_held(mark), *fits])})", "they are marked already"))
+    return found
+
+
+def not_marked(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> list[tuple[str, str]]:
+    """Which records would be marked with a value that does not fit, and are left as they are; as `not_dropped`."""
+    why = "a value of their mark does not fit its column, or its expression fails (see Errors)"
+    mark = dropped_mark(definition, layout, started=_AT_ANY_TIME)
+    return [(column.unfit, why) for column in mark if column.unfit]
 
 
 def returned(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:

@@ -310,3 +310,53 @@ def test_an_undo_that_moves_a_record_away_first_deletes_what_was_above_it(here: 
     here.emulator.clear_faults()
     done = undone(here, run.run_id)
     assert (done.state, done.deleted.done, node_parents(here)) == ("Succeeded", 1, {"other": None, "stays": "other"})
+
+
+def kept_reasons(here: World, name: str) -> dict[str, int]:
+    """Why the plan drops no record without a valid row, and how many records each reason holds for."""
+    begin = "records without a valid row of the source: "
+    told = {each["why"]: each["count"] for each in here.plan(name).about["ignored"]}
+    assert all(why.startswith(begin) for why in told)
+    return {why.removeprefix(begin): count for why, count in told.items()}
+
+
+def test_a_plan_says_which_records_are_kept_for_those_below_them(here: World) -> None:
+    """Nothing is marked and no row is in error, so it says neither."""
+    made(here, "keep")
+    rows(here, OTHER, LEAF)
+
+    assert kept_reasons(here, "nodes") == {"records that stay are below them": 2}
+
+
+def test_a_plan_says_for_each_record_why_it_is_kept(here: World) -> None:
+    """It is not the sync's own, has its mark, or has the key of a row in error."""
+    rules = {"dropped": "deactivate", "dropped_scope": "own", "safety": {"max_delete": "100%"}}
+    here.define(accounts(sync_behaviour=rules))
+
+    def source(*revenues: tuple[str, str]) -> None:
+        here.csv([{"number": n, "name": n, "city": "", "revenue": revenue} for n, revenue in revenues])
+
+    source(("1", "1"), ("2", "1"), ("3", "1"), ("4", "1"))
+    here.run()
+    source(("1", "1"), ("2", "1"), ("3", "1"))
+    here.run()
+    here.create("accounts", {"accountnumber": "theirs", "name": "theirs"})
+    source(("1", "1"), ("2", "1"), ("3", "wrong"))
+
+    assert kept_reasons(here, "accounts") == {
+        "they are marked already": 1,
+        "they are not this sync's own (dropped_scope)": 1,
+        "their key is that of a row in error, or several records have it (see Errors)": 1,
+    }
+    here.define(accounts(sync_behaviour={"dropped": "ignore"}))
+    assert kept_reasons(here, "accounts") == {"dropped is ignore": 3}
+
+
+def test_a_plan_says_that_rows_without_a_readable_key_keep_records(here: World) -> None:
+    here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}}))
+    here.create("accounts", {"accountnumber": "1", "name": "1"})
+    here.csv([{"number": "x" * 30, "name": "too long", "city": "", "revenue": ""}] * 2)
+
+    (reason,) = kept_reasons(here, "accounts")
+
+    assert reason == "they may be those of rows whose key cannot be read or does not fit (see Errors)"

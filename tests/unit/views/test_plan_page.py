@@ -83,7 +83,7 @@ ABOUT = {
         {"name": "max_delete", "planned": 60, "limit": "30%", "most": 50, "of": 168},
         {"name": "max_update", "planned": 3, "limit": "100%", "most": None, "of": 3},
     ],
-    "ignored": [{"count": 12, "why": "records that the source does not have: dropped is ignore"}],
+    "ignored": [{"count": 12, "why": "records without a valid row of the source: dropped is ignore"}],
     "filter": "active",
     "columns": {"category": {"label": "Category", "options": {"1": "Preferred", "2": "Standard"}}},
 }
@@ -140,7 +140,7 @@ def test_why_rows_are_ignored_is_reported() -> None:
     shown = plan(about=ABOUT)
     shown["planned"]["source"]["filtered"] = 7
     text = read(plan_page(shown))
-    assert "records that the source does not have: dropped is ignore" in text
+    assert "records without a valid row of the source: dropped is ignore" in text
     assert "rows for which the filter is not true" in text
     assert "active" in text
 

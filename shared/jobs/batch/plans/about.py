@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,10 +16,12 @@ from shared.entities import EntityMetadata
 from shared.errors import UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.reconcile import Limit, Plan
+from shared.reconcile.decisions import why_kept_query
 from shared.redaction import cleaned
 from shared.remote import shown_url
 from shared.run_ids import SHORT_ID
-from shared.workspace import Workspace
+from shared.transform import TargetColumn
+from shared.workspace import Table, Workspace
 
 __all__ = ["about_plan", "environment_of", "other_place", "refuse_other_environment"]
 
@@ -30,13 +32,21 @@ SELECT count(*) FILTER (_id IS NULL), count(*) FILTER (_row IS NOT NULL AND _id 
 FROM decisions WHERE action = 'ignored'"""
 
 
-def about_plan(job: BatchJob, tools: Tools, entity: EntityMetadata, plan: Plan, workspace: Workspace) -> dict[str, Any]:
+def about_plan(
+    job: BatchJob,
+    tools: Tools,
+    entity: EntityMetadata,
+    columns: Sequence[TargetColumn],
+    plan: Plan,
+    workspace: Workspace,
+) -> dict[str, Any]:
     """What `plan --json` has under `about`, as JSON values.
 
     Args:
         job: Names the sync, with the value of every parameter; no parameter is a secret.
         tools: For the moment.
         entity: The table.
+        columns: The target columns.
         plan: The plan.
         workspace: Has `decisions`.
     """
@@ -48,7 +58,7 @@ def about_plan(job: BatchJob, tools: Tools, entity: EntityMetadata, plan: Plan, 
         "at": tools.clock.now().isoformat(timespec="seconds"),
         "by": _user(),
         "limits": [*_limits(plan)],
-        "ignored": [*_ignored(job, workspace)],
+        "ignored": [*_ignored(job, columns, workspace)],
         "filter": job.definition.source.filter or "",
         "columns": {name: _column(name, entity) for name in _mapped(job)},
     }
@@ -133,26 +143,21 @@ def _limit(name: str, planned: int, limit: Limit, of: int) -> dict[str, Any]:
     return {"name": name, "planned": planned, "limit": str(limit), "most": limit.most(of), "of": of}
 
 
-def _ignored(job: BatchJob, workspace: Workspace) -> Iterator[dict[str, Any]]:
+def _ignored(job: BatchJob, columns: Sequence[TargetColumn], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Why keys are ignored, with the number of each reason."""
     behaviour = job.definition.sync_behaviour
     ((new, changed, dropped),) = workspace.query(_IGNORED)
     condition = getattr(behaviour.changed, "when", "")
     why_changed = f"the condition of changed is not true: {condition}" if condition else "changed is ignore"
-    reasons = (
+    reasons = [
         (new, "rows of the source that have no record: new is ignore"),
         (changed, f"rows that differ from their record: {why_changed}"),
-        (dropped, f"records that the source does not have: {_why_kept(job)}"),
-    )
+    ]
+    if dropped:
+        query = why_kept_query(job.definition, columns, with_parents=workspace.has_table(Table.KEPT_PARENTS))
+        kept = workspace.query(query)
+        reasons += [(count, f"records without a valid row of the source: {why}") for why, count in kept]
     yield from ({"count": count, "why": why} for count, why in reasons if count)
-
-
-def _why_kept(job: BatchJob) -> str:
-    behaviour = job.definition.sync_behaviour
-    if behaviour.dropped == "ignore":
-        return "dropped is ignore"
-    others = ", or they are not this sync's own (dropped_scope)" if behaviour.dropped_scope != "all" else ""
-    return f"they are kept because rows of the source are in error (see Errors), or they are marked already{others}"
 
 
 def _mapped(job: BatchJob) -> Iterable[str]:

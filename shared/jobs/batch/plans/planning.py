@@ -120,7 +120,7 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         plan = replace(plan, forecast=cost)
         ((lacking,),) = workspace.query(violations_query())
         sample = with_names(shown, entity, columns, workspace, tools.dataverse)
-        about = about_plan(job, tools, entity, plan, workspace)
+        about = about_plan(job, tools, entity, columns, plan, workspace)
         usage = tools.dataverse.usage()  # after the last request
         return PlanReport(
             sync=job.definition.name,
