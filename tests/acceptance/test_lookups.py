@@ -509,3 +509,34 @@ def test_a_reference_that_only_new_records_get_is_put_off_as_others_are(
 
             assert (done.state, done.upserted.done, done.errors) == ("Succeeded", len(rows) + 1, ())
             assert node_parents(here) == {"X": None, "E": "X"} | {number: up or None for number, up in rows.items()}
+
+
+@pytest.mark.parametrize("action", ["update", " Delete "])
+def test_a_row_that_makes_no_record_is_not_found_by_its_new_values(tmp_path: Path, action: str) -> None:
+    """Strategy delta: its record has other values before the run, so the row that refers to it finds nothing."""
+    with nodes(tmp_path, "    new_Text: {type: String, length: 10}\n") as here:
+        here.create("new_nodes", {"new_number": "K1", "new_text": "Old"})
+        define_nodes(here, "delta")
+        definition = yaml.safe_load((here.folder / "syncs" / "nodes.yaml").read_text("utf-8"))
+        definition["source"]["columns"] = [{"name": name} for name in ("action", "number", "text", "parent")]
+        definition["destination"]["mappings"] = [
+            {"source": "number", "target": "new_number"},
+            {"source": "text", "target": "new_text"},
+            {"source": "parent", "target": "new_parentid", "lookup": {"match": "new_text"}},
+        ]
+        definition["sync_behaviour"]["action_column"] = "action"
+        here.define(definition, "nodes")
+        here.csv(
+            [
+                {"action": action, "number": "K1", "text": "New", "parent": ""},
+                {"action": "upsert", "number": "K2", "text": "Top", "parent": ""},
+                {"action": "insert", "number": "found", "text": "", "parent": "Top"},
+                {"action": "insert", "number": "lost", "text": "", "parent": "New"},
+            ]
+        )
+
+        done = here.run("nodes")
+
+        assert [(error.error_type, error.rows) for error in done.errors] == [("Unresolved Link", (4,))]
+        kept = {"K1": None} if action == "update" else {}
+        assert node_parents(here) == {**kept, "K2": None, "found": "K2"}

@@ -17,12 +17,12 @@ from shared.reconcile.columns import differs, present, sent
 from shared.reconcile.decisions import holds, looks_at_source
 from shared.reconcile.marks import is_reactivated
 from shared.state_rules import OPEN
-from shared.transform import MarkColumn, TargetColumn, dropped_mark, returned_mark
+from shared.transform import MarkColumn, TargetColumn, action_of, dropped_mark, returned_mark
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import Candidate, Reference
 from shared.transform.lookups.conditions import condition_sql
 from shared.transform.service_values import record_id
-from shared.workspace import quoted
+from shared.workspace import literal, quoted
 
 __all__ = ["Linkable"]
 
@@ -33,7 +33,7 @@ class Linkable:
     """Compiles what lookups in the synced table search.
 
     The queries need `records`, `desired`, `current`, `leaving` and the tables of the references; with an own rule for
-    changed records or an own policy of writing `source` and `ledger` too.
+    changed records, an own policy of writing or an action column `source` and `ledger` too.
 
     Args:
         definition: The sync.
@@ -99,6 +99,11 @@ class Linkable:
         return f"(SELECT * FROM {table} AS found WHERE found._place = {_HELD} OR NOT EXISTS ({known}))"
 
     @property
+    def looks_at_actions(self) -> bool:
+        """Whether the rows say in a column of the source which of them make records."""
+        return not self._full and self._behaviour.action_column is not None
+
+    @property
     def _deletes(self) -> bool:
         return self._full and self._behaviour.dropped == "delete"
 
@@ -108,6 +113,9 @@ class Linkable:
         conditions = ["NOT records.is_new"] if self._full and self._behaviour.new == "ignore" else []
         if reference.filter and self._full:
             conditions.append(self._passes(reference.filter, self._after_of))
+        if self.looks_at_actions:  # other rows make no record, and records are found by what they had before the run
+            action = action_of(f"source.{quoted(self._behaviour.action_column or '')}")
+            conditions.append(f"{action} IN ({literal('INSERT')}, {literal('UPSERT')})")
         where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
         return f"""
 SELECT records._id, records._created, records._row AS _place, {values}
@@ -121,7 +129,7 @@ FROM records JOIN desired ON desired._row = records._row{self._joins(values + wh
         joins = {"target": "current AS target ON target._id = records._id"}
         if self._definition.keeps_ledger:
             joins["ledger"] = "ledger ON ledger._id = records._id"
-        if looks_at_source(self._definition):
+        if self.looks_at_actions or looks_at_source(self._definition):
             joins["source"] = "source ON source._row = records._row"
         return "".join(f" LEFT JOIN {join}" for name, join in joins.items() if re.search(rf'\b{name}"?\.', sql))
 

@@ -186,8 +186,9 @@ FROM desired LEFT JOIN current AS target ON {same}""".strip()
         return sum(2 if each.default else 1 for each in candidates)
 
     def _of_policies(self) -> frozenset[Table]:
-        """The tables that rules for changed records and policies of writing look at."""
-        source = {Table.SOURCE} if looks_at_source(self._definition) else set()
+        """The tables that rules for changed records, policies of writing and actions of rows look at."""
+        looks = self._linkable.looks_at_actions or looks_at_source(self._definition)
+        source = {Table.SOURCE} if looks else set()
         return records_need(self._definition) | source
 
     def _found(self, candidate: Candidate) -> str:
