@@ -32,10 +32,13 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def deployed_files(root: Path) -> list[Path]:
-    """Return the files that are deployed, relative to `root` and in order."""
+    """Return the files that are deployed, relative to `root` and in order.
+
+    Only what git tracks: notes or exports beside the code are never deployed, and a new clone gives the same package.
+    """
     spec = GitIgnoreSpec.from_lines((root / ".funcignore").read_text("utf-8").splitlines())
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - git from the PATH
+        ["git", "ls-files", "-z"],  # noqa: S607 - git from the PATH
         cwd=root,
         capture_output=True,
         text=True,
