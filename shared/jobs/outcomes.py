@@ -49,10 +49,12 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+_READ_AT_ONCE: Final = 200  # changes: their texts may be long, and the writer takes few of such changes at a time
+
 
 def planned_changes(workspace: Workspace, condition: str) -> Iterator[Change]:
     """The changes that meet a condition over `changes`, in their order."""
-    rows = workspace.rows(changes_query(condition))
+    rows = workspace.rows(changes_query(condition), _READ_AT_ONCE)
     for number, action, record, key, payload, on_create, later, columns, version in rows:
         yield Change(
             number=number,

@@ -13,6 +13,8 @@ from shared.dataverse.write.controller import RequestKind
 __all__ = ["Feed"]
 
 _MOST_CLOSED = 100  # actions in a request: each creates an activity, and has the plug-ins of two tables to wait for
+_MOST_SENT = 4_000_000  # characters of the changes of a request; 1,000 ordinary rows have fewer
+_MOST_KEPT = 64_000_000  # characters of the changes in memory: those that are sent, and those that are read ahead
 
 
 class Feed:
@@ -20,6 +22,9 @@ class Feed:
 
     A change whose record has another change that is not settled yet waits for it: two requests with one key in
     flight may deadlock, or act in the wrong order. Phases (inserts, updates, deletes) follow one another.
+
+    Rows may have long texts, so requests and memory are bounded in characters as well: a chunk has at most 4 million,
+    unless it is a single change, and no more changes are read while those without an outcome have 64 million.
 
     Args:
         changes: In writing order; read only as far as needed.
@@ -31,6 +36,8 @@ class Feed:
         self._step_of = step_of
         self._ready: dict[tuple[RequestKind, NextStep, bool], deque[Change]] = {}
         self._count = 0
+        self._lengths: dict[int, int] = {}  # in characters, of all changes that were read and have no outcome yet
+        self._characters = 0  # their sum
         self._active: dict[int, Change] = {}
         self._busy: set[str] = set()
         self._waiting: deque[Change] = deque()
@@ -57,7 +64,7 @@ class Feed:
         The last rows are shared out among the senders, to end sooner at the price of more requests.
 
         Args:
-            rows: How many rows a request of a kind should carry.
+            rows: How many rows a request of a kind should carry; it carries fewer if their texts are long.
             senders: How many requests may be in flight.
             fewest: Below how many rows the last ones are not shared out any further.
         """
@@ -68,7 +75,7 @@ class Feed:
         size = min(rows(kind), _MOST_CLOSED) if step is NextStep.CLOSE else rows(kind)
         if len(ready) < size * senders:
             size = min(size, max(ceil(len(ready) / max(1, senders)), ceil(size / 4), fewest(kind)))
-        taken = tuple(ready.popleft() for _ in range(min(size, len(ready))))
+        taken = self._first(ready, size)
         self._count -= len(taken)
         return Chunk(kind=kind, step=step, changes=taken, lost=lost)
 
@@ -80,6 +87,7 @@ class Feed:
             change: The change.
             lost: The service may already have carried it out.
         """
+        self._measure(change)
         self._active[change.number] = change
         self._busy |= _identities(change)
         self._push(kind, next_step_of(change), change, lost=lost)
@@ -87,6 +95,7 @@ class Feed:
     def finished(self, number: int) -> None:
         """A change has its outcome: its record may be written again."""
         change = self._active.pop(number)
+        self._characters -= self._lengths.pop(number)
         self._busy.difference_update(_identities(change))
 
     def remaining(self) -> Iterator[int]:
@@ -100,6 +109,7 @@ class Feed:
     def _fill(self, rows: Callable[[RequestKind], int], senders: int) -> None:
         self._let_waiting_in()
         while (change := self._next(rows, senders)) is not None:
+            self._measure(change)
             names = _identities(change)
             if self._busy.isdisjoint(names) and self._blocked.isdisjoint(names):
                 self._enter(change)
@@ -113,7 +123,7 @@ class Feed:
             change, self._held = self._held, None
             self._phase = kind_of(change)
             return change
-        if self._held is not None or self._ended:
+        if self._held is not None or self._ended or self._characters >= _MOST_KEPT:
             return None
         if self._phase is not None and self._count + len(self._waiting) >= rows(self._phase) * senders:
             return None
@@ -126,6 +136,23 @@ class Feed:
             return None
         self._phase = kind_of(change_or_none)
         return change_or_none
+
+    def _measure(self, change: Change) -> None:
+        """Count the characters of a change that was read, or has other texts now."""
+        length = len(change.payload) + len(change.key) + len(change.later) + len(change.on_create)
+        self._characters += length - self._lengths.get(change.number, 0)
+        self._lengths[change.number] = length
+
+    def _first(self, ready: deque[Change], most: int) -> tuple[Change, ...]:
+        """Take the changes of one request from the queue: at least one, and no more than its characters allow."""
+        taken: list[Change] = []
+        characters = 0
+        while ready and len(taken) < most:
+            characters += self._lengths[ready[0].number]
+            if taken and characters > _MOST_SENT:
+                break
+            taken.append(ready.popleft())
+        return tuple(taken)
 
     def _let_waiting_in(self) -> None:
         """Changes that waited for their record, in order; one that must still wait keeps its followers behind it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +81,62 @@ def test_changes_are_read_only_as_far_as_needed() -> None:
     feed = Feed(many(), lambda _: NextStep.SEND)  # type: ignore[arg-type]  # a generator of changes
     feed.take(rows, 4)
     assert taken == 40
+
+
+def test_rows_with_long_texts_share_a_request_with_few_others() -> None:
+    """A request has at most 4 million characters, whichever text of a change is the long one; no row is left out."""
+    text = json.dumps({"text": "x" * 1_000_000})
+    long = [
+        replace(change(0, "A"), payload=text),
+        replace(change(1, "B"), later=text),
+        replace(change(2, "C"), on_create=text),
+        replace(change(3, "D"), key=text),
+        *(replace(change(number, f"K{number}"), payload=text) for number in range(4, 8)),
+    ]
+    feed = Feed(long, lambda _: NextStep.SEND)
+    sizes = []
+    while (chunk := feed.take(rows, 1)) is not None:
+        sizes.append(len(chunk.changes))
+    assert sizes == [3, 3, 2]
+
+
+def test_a_row_that_is_longer_than_a_request_may_be_is_sent_by_itself() -> None:
+    """The service decides whether it takes such a row; the rows around it do not depend on it."""
+    huge = replace(change(1, "B"), payload=json.dumps({"text": "x" * 5_000_000}))
+    feed = Feed([change(0, "A"), huge, change(2, "C"), change(3, "D")], lambda _: NextStep.SEND)
+    handed = []
+    while (chunk := feed.take(rows, 1)) is not None:
+        handed.append([one.number for one in chunk.changes])
+    assert handed == [[0], [1], [2, 3]]
+
+
+def test_few_rows_with_long_texts_are_in_memory() -> None:
+    """64 million characters without an outcome are enough: more is read when some have one, or have got shorter."""
+    text = json.dumps({"text": "x" * 1_000_000})
+    taken = []
+
+    def many() -> Iterator[Change]:
+        for number in range(1000):
+            taken.append(number)
+            yield replace(change(number, f"K{number % 500}", ChangeAction.INSERT), payload=text)
+
+    def handed() -> list[Change]:
+        chunks = iter(lambda: feed.take(lambda _: 1000, 100), None)
+        return [one for chunk in chunks for one in chunk.changes]
+
+    feed = Feed(many(), lambda _: NextStep.SEND)
+    flying = handed()
+    assert len(taken) == len(flying) == 64
+    for one in flying[:10]:
+        feed.put_back(RequestKind.UPDATE, replace(one, payload="{}"))
+    flying = [*flying[10:], *handed()]
+    assert len(taken) == 74
+    while flying:
+        for one in flying:
+            feed.finished(one.number)
+        flying = handed()
+    assert feed.empty
+    assert len(taken) == 1000
 
 
 def test_what_was_not_handed_out_is_named_at_the_end() -> None:

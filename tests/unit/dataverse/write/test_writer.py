@@ -210,6 +210,18 @@ def test_a_broken_connection_neither_loses_nor_doubles_inserts(kind: str) -> Non
     assert all(isinstance(outcome, Applied) and outcome.id in here.memory.records for outcome in outcomes)
 
 
+@pytest.mark.parametrize("bulk", [True, False])
+def test_rows_with_long_texts_are_written_with_few_in_a_request(*, bulk: bool) -> None:
+    """What a request holds is bounded in characters too, in a bulk message as in a `$batch`; all rows are written."""
+    here = world(messages=ALL_MESSAGES if bulk else frozenset())
+    text = "x" * 200_000
+    long = [replace(one, payload=json.dumps({**json.loads(one.payload), "name": text})) for one in inserts(100)]
+    assert settled(here.write(long), 100) == Counter(Applied=100)
+    lengths = [len(request.body or b"") for request in here.memory.log if request.method == "POST"]
+    assert sum(lengths) > 20_000_000
+    assert max(lengths) < 4_100_000
+
+
 @pytest.mark.parametrize("action", [ChangeAction.INSERT, ChangeAction.UPDATE])
 @pytest.mark.parametrize("fits", [40, 7, 1])
 def test_what_is_not_answered_in_time_is_sent_with_fewer_rows(action: ChangeAction, fits: int) -> None:
