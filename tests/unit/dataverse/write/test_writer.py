@@ -481,6 +481,15 @@ def test_a_create_that_took_effect_is_found_whatever_refuses_its_repetition(
     assert {str(outcome.id) for outcome in outcomes if isinstance(outcome, Applied)} == set(here.memory.records)
 
 
+def test_creates_of_the_second_half_of_a_divided_request_are_found_too() -> None:
+    """A look-up of the first half says nothing of the other one, which an earlier request has made as well."""
+    faults = [Fault(kind=kind, status=500, code="0x80040216", times=2) for kind in ("status_after", "status")]
+    here = world(hint=1, faults=faults)
+    outcomes = here.write(inserts(40))
+    assert settled(outcomes, 40) == Counter(Applied=40)
+    assert numbers(here) == {f"A{n}": 1 for n in range(40)}
+
+
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "timeout_after", "status_after", "late"])
 @pytest.mark.parametrize("bulk", [True, False])
 def test_a_record_that_another_client_created_is_not_taken_for_ours(*, kind: str, bulk: bool) -> None:
