@@ -241,10 +241,9 @@ def why_kept_query(definition: SyncDefinition, layout: Sequence[TargetColumn], *
         reasons = [("true", "dropped is ignore")]
     else:
         keys = [f"_k{n}" for n, _ in enumerate(key_columns(layout), start=1)]
-        same = " AND ".join(f"target.{key} = protected.{key}" for key in keys)
         reasons = [
             *not_dropped(definition, layout),
-            (f"EXISTS (SELECT 1 FROM protected WHERE {same})", _KEY_IN_DOUBT),
+            (f"decisions.{protected(keys)}", _KEY_IN_DOUBT),
             *([("target._id IN (SELECT _id FROM kept_parents)", "records that stay are below them")] * with_parents),
             *not_marked(definition, layout),
             ("true", "they may be those of rows whose key cannot be read or does not fit (see Errors)"),

@@ -195,7 +195,7 @@ def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
     )
     if not left:
         return ()
-    unmarked = " OR ".join(each.unfit for each in mark if each.unfit)
+    unmarked = " OR ".join(condition for condition, _ in not_marked(definition, layout))
     leave = f"""
 UPDATE decisions SET action = {literal(PlanAction.IGNORED)}
 WHERE {is_marked} AND _id IN (SELECT target._id FROM current AS target WHERE {unmarked})""".strip()

@@ -16,6 +16,7 @@ __all__ = [
     "FAILED_CHANGES",
     "KEEP_OUTCOMES",
     "LINKS_MADE",
+    "MADE",
     "NAME_EDITED",
     "OUTCOMES",
     "UNNAMED_LINKS",
@@ -47,6 +48,8 @@ class Result(StrEnum):
     EDITED = "edited"  # the record was changed after it was compared, and keeps its values
 
 
+MADE: Final = f"({literal(Result.APPLIED)}, {literal(Result.ADOPTED)})"
+"""SQL of the results of changes that were made."""
 OUTCOMES: Final = NewTable(
     name=Table.OUTCOMES,
     columns="(_change BIGINT, result VARCHAR, id UUID, created BOOLEAN, status INTEGER, code VARCHAR, message VARCHAR, "
@@ -97,7 +100,7 @@ def unfinished_rows(waiting: Sequence[str] = ()) -> str:
     """
     unmade = f"""
 SELECT c._row FROM changes c LEFT JOIN outcomes o USING (_change)
-WHERE c._row IS NOT NULL AND coalesce(o.result, '') NOT IN ({literal(Result.APPLIED)}, {literal(Result.ADOPTED)})"""
+WHERE c._row IS NOT NULL AND coalesce(o.result, '') NOT IN {MADE}"""
     if not waiting:
         return unmade.strip()
     columns = ", ".join(map(literal, waiting))

@@ -59,6 +59,16 @@ def rows(mark: str) -> list[dict[str, object]]:
     return [{"number": number, "name": "a", "value": VALUES[MARKS[mark][0]]} for number in ("1", "2")]
 
 
+def begun(here: World, mark: str) -> tuple[list[dict[str, object]], dict[str, Any]]:
+    """Both records are written, and the row of the first one is gone: both rows, and what the first record holds."""
+    define(here, mark)
+    both = rows(mark)
+    here.csv(both)
+    here.run()
+    here.csv(both[1:])
+    return both, held(here)
+
+
 def sent(here: World, op: str, row: dict[str, object]) -> None:
     path = here.folder / "events.ndjson"
     path.write_text(json.dumps({"op": op, **row}) + "\n", "utf-8")
@@ -74,12 +84,7 @@ def held(here: World) -> dict[str, Any]:
 @EACH_MARK
 @pytest.mark.parametrize("events", [False, True], ids=["batch", "events"])
 def test_a_row_that_is_back_writes_over_the_mark(here: World, mark: str, *, events: bool) -> None:
-    define(here, mark)
-    both = rows(mark)
-    here.csv(both)
-    here.run()
-    before = held(here)
-    here.csv(both[1:])
+    both, before = begun(here, mark)
     if events:
         sent(here, "delete", both[0])
     else:
@@ -100,12 +105,7 @@ def test_a_row_that_is_back_writes_over_the_mark(here: World, mark: str, *, even
 @EACH_MARK
 def test_a_mark_counts_as_written_although_its_run_died(here: World, mark: str) -> None:
     """The record is marked, and the run could not note it."""
-    define(here, mark)
-    both = rows(mark)
-    here.csv(both)
-    here.run()
-    before = held(here)
-    here.csv(both[1:])
+    both, before = begun(here, mark)
     with without_last_note(here):
         here.run()
     assert held(here) != before
@@ -121,11 +121,7 @@ def test_a_mark_counts_as_written_although_its_run_died(here: World, mark: str) 
 )
 def test_what_a_person_enters_in_place_of_a_mark_stays(here: World, mark: str, edited: dict[str, str]) -> None:
     """It is reported as edited."""
-    define(here, mark)
-    both = rows(mark)
-    here.csv(both)
-    here.run()
-    here.csv(both[1:])
+    both, _ = begun(here, mark)
     here.run()
     (record,) = here.records("accounts?$select=accountid&$filter=accountnumber eq '1'")
     here.update(f"accounts({record['accountid']})", edited)
@@ -139,12 +135,7 @@ def test_what_a_person_enters_in_place_of_a_mark_stays(here: World, mark: str, e
 
 @EACH_MARK
 def test_an_undo_takes_the_mark_away_and_the_row_is_written_afterwards(here: World, mark: str) -> None:
-    define(here, mark)
-    both = rows(mark)
-    here.csv(both)
-    here.run()
-    before = held(here)
-    here.csv(both[1:])
+    both, before = begun(here, mark)
 
     assert undone(here, here.run().run_id).state == "Succeeded"
 

@@ -20,7 +20,7 @@ from urllib.parse import urljoin
 from shared.clock import Clock
 from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.service_errors import error_of, refusal, trouble
+from shared.dataverse.http.service_errors import FIRST_REFUSAL, error_of, refusal, trouble
 from shared.dataverse.http.tokens import TokenProvider, resource_of
 from shared.dataverse.http.waiting import Waiting, earlier
 from shared.errors import AnswerLost, RetryLater
@@ -37,7 +37,7 @@ from shared.http.retry import (
 )
 from shared.http.transport import Request, Response, Transport, Unsent
 
-__all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for", "throttles_for"]
+__all__ = ["MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for", "throttles_for"]
 
 # `If-None-Match: null`, the literal word, is in every sample of Microsoft: it prevents caching of answers.
 _BASE_HEADERS = {
@@ -49,7 +49,6 @@ _BASE_HEADERS = {
 
 UNAUTHORIZED = 401
 TOO_MANY = 429
-FIRST_REFUSAL = 300
 SERVER_ERROR = 500
 _LEAST = 0.1  # seconds for a try whose time is almost over
 MOST_PARALLEL = 1000  # requests at once; a recommendation beyond it is a mistake

@@ -23,6 +23,7 @@ from shared.redaction import cleaned
 
 __all__ = [
     "CONCURRENCY_CODE",
+    "FIRST_REFUSAL",
     "Conflict",
     "Refusal",
     "conflict",
@@ -50,7 +51,7 @@ _NOT_A_MEMBER_TEXT = re.compile(r"not a member of the organi[sz]ation", re.IGNOR
 _DISABLED_TEXT = re.compile(r"\buser\b.{0,80}\b(?:is|has been) (?:either )?disabled", re.IGNORECASE)
 _NO_SUCH_RESOURCE = frozenset({"0x8006088a", "0x80060888", ""})
 
-_FIRST_REFUSAL = 300
+FIRST_REFUSAL = 300
 _SERVER_ERROR = 500
 _GATEWAY = frozenset({502, 503, 504})
 
@@ -162,7 +163,7 @@ def trouble(response: Response, refused: Refusal) -> Trouble | None:
 
 def in_trouble(answer: Response) -> bool:
     """Whether another try of a request that only reads may get another answer than this one."""
-    if answer.status < _FIRST_REFUSAL:
+    if answer.status < FIRST_REFUSAL:
         return False
     return answer.status >= _SERVER_ERROR or trouble(answer, refusal(answer)) is not None
 
@@ -178,7 +179,7 @@ def troubled_part(response: Response, met: Trouble | None, now: datetime) -> Res
     Returns:
         Of several such parts the one that asks for the longest wait, with the headers of the whole where it has none.
     """
-    if met is None or response.status >= _FIRST_REFUSAL:
+    if met is None or response.status >= FIRST_REFUSAL:
         return response
     try:
         every = [part for part in decoded(response) if in_trouble(part)]

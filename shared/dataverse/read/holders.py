@@ -14,8 +14,8 @@ from uuid import uuid4
 from shared.dataverse.http.answers import parsed
 from shared.dataverse.http.batch_requests import BatchPart, decoded, encoded
 from shared.dataverse.http.keys import equals
-from shared.dataverse.http.service import FIRST_REFUSAL, Call, Service
-from shared.dataverse.http.service_errors import in_trouble, refusal, trouble, troubled_part
+from shared.dataverse.http.service import Call, Service
+from shared.dataverse.http.service_errors import FIRST_REFUSAL, in_trouble, refusal, trouble, troubled_part
 from shared.dataverse.read.reader import members, preference, selected, typed_members
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater

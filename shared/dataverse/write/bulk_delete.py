@@ -206,7 +206,7 @@ class BulkDeleting:
     def _call_off(self, jobs: Sequence[_Job]) -> None:
         """Keep jobs from deleting after the run has ended; one that has ended cannot be kept."""
         with self._service.until(self._clock.monotonic() + CALLING_OFF):
-            for job in jobs:
+            for job in (each for each in jobs if each.id):
                 call = Call(
                     method="PATCH",
                     path=f"asyncoperations({job.id})",
@@ -216,9 +216,8 @@ class BulkDeleting:
                     doing="cancel",
                     writes=True,
                 )
-                if job.id:
-                    with suppress(SyncError):
-                        self._service.fetch(call)
+                with suppress(SyncError):
+                    self._service.fetch(call)
 
     def _seen(self, job: _Job, jobs: list[_Job]) -> Iterator[Outcome]:
         try:

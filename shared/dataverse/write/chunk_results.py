@@ -17,6 +17,7 @@ from shared.dataverse.changes import NO_CODE, Applied, Change, Failed, Outcome
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
 from shared.dataverse.http.batch_requests import decoded
 from shared.dataverse.http.service_errors import (
+    FIRST_REFUSAL,
     TIMEOUT_CODE,
     Conflict,
     Refusal,
@@ -40,7 +41,6 @@ __all__ = ["ChunkResult", "evaluate", "lost", "too_often"]
 _NO_SUCH_MESSAGE = "0x80040800"  # a table does not have a message, or the message is not implemented
 _GONE = frozenset({"0x80040217", "0x80060891"})  # no record with this id, with this key
 _GUID_IN_URL = re.compile(r"\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\)")
-_FIRST_REFUSAL = 300
 _TOO_LARGE = 413
 _SERVER_ERROR = 500
 _MOST_TIMEOUTS = 5
@@ -84,7 +84,7 @@ def evaluate(chunk: Chunk, response: Response, target: Target, *, dense: bool = 
         target: The table.
         dense: So many rows are bad that halving would cost more than sending each row separately.
     """
-    if response.status >= _FIRST_REFUSAL:
+    if response.status >= FIRST_REFUSAL:
         return _refused(chunk, refusal(response), response, target, dense=dense)
     try:
         if chunk.step is NextStep.LOOK_UP:
@@ -184,7 +184,7 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
 def _in_part(chunk: Chunk, response: Response, met: Trouble | None) -> ChunkResult:
     """An elastic table wrote some rows: the others are sent one by one, to get the error of each."""
     details = details_of(response) or {}
-    written = {index: record for index, (status, record) in details.items() if status < _FIRST_REFUSAL}
+    written = {index: record for index, (status, record) in details.items() if status < FIRST_REFUSAL}
     created = {RequestKind.CREATE: True, RequestKind.UPSERT: None}.get(chunk.kind, False)
     outcomes = tuple(
         Applied(number=change.number, id=written[index] or change.id, created=created)
@@ -317,7 +317,7 @@ def _undone(chunk: Chunk, met: str, changes: tuple[Change, ...]) -> Chunk:
 
 def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Change | str | AbortRun:
     """The result of a row; what is left to do; trouble or `_CHECK`, if it is not known yet."""
-    if answer.status < _FIRST_REFUSAL:
+    if answer.status < FIRST_REFUSAL:
         return _succeeded(chunk, change, answer, target)
     refused = refusal(answer)
     met = trouble_of(chunk, target, answer, refused)
@@ -375,7 +375,7 @@ def _applied(kind: RequestKind, change: Change, answer: Response, target: Target
 def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> ChunkResult:
     """Records found by key: creates that took effect are done, the others get their id or their outcome."""
     for answer in answers:
-        if answer.status >= _FIRST_REFUSAL:
+        if answer.status >= FIRST_REFUSAL:
             return _refused(chunk, refusal(answer), answer, target, dense=False)
     if len(answers) < len(queries_of(chunk, target)):
         raise ValueError("a batch was answered in part")

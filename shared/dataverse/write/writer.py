@@ -16,8 +16,8 @@ from uuid import uuid4
 
 from shared.dataverse.changes import Applied, Change, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.course import Course
-from shared.dataverse.http.service import FIRST_REFUSAL, Service
-from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal, troubled_part
+from shared.dataverse.http.service import Service
+from shared.dataverse.http.service_errors import CONCURRENCY_CODE, FIRST_REFUSAL, refusal, troubled_part
 from shared.dataverse.write.chunk_results import ChunkResult, evaluate, lost, too_often
 from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of, halved, step_of
 from shared.dataverse.write.controller import Deadlocked, RequestAnswered, RequestKind, Throttled, TooLong
@@ -186,12 +186,15 @@ class Writing:
     def _handle(self, sent: SendResult, feed: Feed) -> Iterator[Outcome]:
         sent.user.ended()
         result = self._evaluate(sent)
+        told = self._told(sent, result.trouble)
+        if isinstance(told.result, Response):
+            self._learn(told, told.result, result)
         if result.lacks:
             self.target = replace(self.target, messages=self.target.messages - {result.lacks})
         if result.end is not None:
             self._end = self._end or result.end
         if result.trouble is not None:
-            result = self._after_trouble(self._told(sent, result.trouble), result)
+            result = self._after_trouble(told, result)
         self._again.extend(result.again)
         for kind, change in result.released:
             creates = kind is RequestKind.CREATE
@@ -217,12 +220,10 @@ class Writing:
                 feed.put_back(*second)
 
     def _evaluate(self, sent: SendResult) -> ChunkResult:
-        """What the answer means; the controller of the user learns from it."""
+        """What the answer means, or that there is none."""
         match sent.result:
             case Response() as response:
-                result = evaluate(sent.chunk, response, sent.target, dense=self._dense())
-                self._learn(sent, troubled_part(response, result.trouble, self._clock.now()), result)
-                return result
+                return evaluate(sent.chunk, response, sent.target, dense=self._dense())
             case AnswerTimedOut():
                 self._observe_too_long(sent)
                 # A create is looked up next, and this step sends again what is missing: so it gets smaller before it.
@@ -267,9 +268,9 @@ class Writing:
         event = TooLong(at=self._clock.monotonic(), kind=sent.chunk.kind, rows=len(sent.chunk.changes))
         sent.user.controller.observe(event)
 
-    def _told(self, sent: SendResult, met: Trouble) -> SendResult:
+    def _told(self, sent: SendResult, met: Trouble | None) -> SendResult:
         """The result with the answer that says what the trouble is: of a `$batch` the answer to one operation."""
-        if not isinstance(sent.result, Response):
+        if met is None or not isinstance(sent.result, Response):
             return sent
         return replace(sent, result=troubled_part(sent.result, met, self._clock.now()))
 

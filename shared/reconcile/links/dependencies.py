@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from shared.reconcile.outcomes import MADE
 from shared.reconcile.queries import sum_of_digests
 from shared.transform import ErrorType, TargetColumn
 from shared.transform.lookups.columns import LookupColumn
@@ -42,7 +43,6 @@ __all__ = [
     "without_creations",
 ]
 
-_DONE: Final = "('applied', 'adopted')"
 # A record with the key of a new one is there, also if it keeps what others have edited.
 _THERE: Final = "('applied', 'adopted', 'edited')"
 # The columns of `changes` with ids of records that are referred to.
@@ -55,7 +55,7 @@ LINKED_CHANGES: Final = f"""
 SELECT changes._change, CAST(outcomes.id AS VARCHAR), key, links,
   CASE WHEN payload = '{{}}' AND later = '' THEN version ELSE '' END
 FROM changes JOIN outcomes USING (_change)
-WHERE links <> '' AND outcomes.result IN {_DONE}
+WHERE links <> '' AND outcomes.result IN {MADE}
 ORDER BY _change""".strip()
 """Records whose references are written after all records exist: number, id, key, JSON object, version.
 
@@ -65,7 +65,7 @@ The version is that of an adopted record that the run has not written yet; empty
 
 UNKNOWN_PARENTS: Final = f"""
 SELECT _change, key FROM outcomes JOIN changes USING (_change)
-WHERE result IN {_DONE} AND outcomes.id IS NULL AND _row IN (SELECT parent FROM parents) ORDER BY _change""".strip()
+WHERE result IN {MADE} AND outcomes.id IS NULL AND _row IN (SELECT parent FROM parents) ORDER BY _change""".strip()
 """SQL for (number, key) of the parents that were written and whose id is not known."""
 IDENTIFY_PARENTS: Final = """
 UPDATE outcomes SET id = holders._id FROM holders
@@ -153,7 +153,7 @@ FROM (
   WHERE parents.deferred AND (end_of.result IS NULL OR end_of.result NOT IN {_THERE})
     AND coalesce(contains(changes.links, CAST(new_records._id AS VARCHAR)), changes.links <> '')
   GROUP BY changes._change) AS found
-WHERE found._change = outcomes._change AND outcomes.result IN {_DONE}""".strip()
+WHERE found._change = outcomes._change AND outcomes.result IN {MADE}""".strip()
 
 
 def creations_query(columns: Sequence[TargetColumn]) -> str:

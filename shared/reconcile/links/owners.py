@@ -12,7 +12,7 @@ from typing import Final
 from shared.definitions.models import WritePolicy
 from shared.entities import AttributeType
 from shared.reconcile.columns import sent
-from shared.reconcile.outcomes import Result
+from shared.reconcile.outcomes import MADE, Result
 from shared.transform import TargetColumn, current_table_step, to_payload
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
@@ -35,7 +35,6 @@ _MESSAGE: Final = "the record got the new owner of a record above it, and its ow
 OWNER_ORDER: Final = NewTable(name=Table.OWNER_ORDER, columns="(_id UUID, generation INTEGER)")
 """The table that says which records are written first: those of a lower generation. It has only records of a tree."""
 
-_MADE: Final = f"({literal(Result.APPLIED)}, {literal(Result.ADOPTED)})"
 _ROWS: Final = f"""
 SELECT _id, _row FROM decisions
 UNION ALL
@@ -139,7 +138,7 @@ def _written(column: TargetColumn) -> str:
     """SQL of the records whose owner was written, each with the row that says which."""
     return f"""
 SELECT coalesce(outcomes.id, changes._id) AS _id, changes._row
-  FROM changes JOIN outcomes USING (_change) WHERE result IN {_MADE} AND {_has(column)}""".strip()
+  FROM changes JOIN outcomes USING (_change) WHERE result IN {MADE} AND {_has(column)}""".strip()
 
 
 def _has(column: TargetColumn) -> str:
